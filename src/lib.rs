@@ -1,0 +1,4 @@
+//! Thalweg: an embeddable, single-node stateful dataflow kernel.
+
+pub mod record;
+pub mod time;

@@ -1,0 +1,44 @@
+//! The stable hash of keys: what key groups, table positions and checkpoints rest on.
+//!
+//! The hash is part of the checkpoint format (version [`KEY_HASH_VERSION`]): it never depends on the
+//! process, the platform's word size or a random seed. Integers up to 64 bits are mixed by one folded
+//! multiplication; everything longer goes through XXH3-64 with seed 0. The *top* bits choose the key
+//! group and the position in a state table, the *low* bits tell entries of one group apart.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Version of the functions in this file; a checkpoint written under another version is refused.
+pub const KEY_HASH_VERSION: u32 = 1;
+
+const MIX_ADD: u64 = 0x9E37_79B9_7F4A_7C15;
+const MIX_MUL: u64 = 0xD6E8_FEB8_6659_FD93;
+const MIX_END: u64 = 0xA076_1D64_78BD_642F;
+
+/// A stable 64-bit hash of a key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
+pub struct KeyHash(pub u64);
+
+impl KeyHash {
+    /// The hash of an integer: a folded multiplication and a final one that spreads the low half.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of_u64(value: u64) -> Self {
+        let product = (value ^ MIX_ADD) as u128 * MIX_MUL as u128;
+        KeyHash(((product as u64) ^ (product >> 64) as u64).wrapping_mul(MIX_END))
+    }
+
+    /// The hash of a byte string.
+    #[inline]
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        KeyHash(xxh3_64(bytes))
+    }
+
+    /// Folds a second component in: the hash of a tuple.
+    #[inline(always)]
+    #[must_use]
+    pub const fn then(self, next: KeyHash) -> Self {
+        KeyHash::of_u64(self.0.rotate_left(23) ^ next.0)
+    }
+}
