@@ -1,7 +1,23 @@
-//! What travels, as bytes: record forms, frames, keys.
+//! What travels, as bytes: record forms, frames, keys and key groups.
 
+mod archived;
+mod form;
 mod frame;
+mod key;
+mod key_group;
 mod key_hash;
+mod pod;
+mod raw;
 
+pub use archived::{Archived, RecordSerializer, View};
+pub(crate) use form::in_place;
+pub use form::{Far, Form, FormError, OwnedForm, Record, Scratch, StateValue, Wire};
 pub use frame::{FRAME_ALIGN, FrameHeader, FrameKind, HEADER_SIZE, frame_size};
+pub use key::{BorrowedSelector, Key, KeySelector, OwnedSelector, StoredKey};
+pub use key_group::{
+    KeyGroup, KeyGroupAssignment, KeyGroupRange, KeyHasher, MAX_PARALLELISM_LIMIT, MaxParallelism,
+    ParallelismError,
+};
 pub use key_hash::{KEY_HASH_VERSION, KeyHash};
+pub use pod::Pod;
+pub use raw::{Raw, Text};

@@ -1,0 +1,195 @@
+//! Record forms: how a type crosses an exchange, declared once per type.
+//!
+//! Inside a fused chain a record is passed by reference and has no form. Where a chain may end in a
+//! ring (`key_by`, `rebalance`, `union` …) its type must say what bytes it becomes and what the far
+//! side reads in place of it: the *far form* ([`Far<T>`](Far)). Nothing falls back silently: a type
+//! without a [`Record`] implementation does not compile there.
+//!
+//! | form | for | the far side reads | cost of sending |
+//! |---|---|---|---|
+//! | [`Pod`](super::Pod) | plain data without padding (`bytemuck`) | `&T` itself | a copy |
+//! | [`Archived`](super::Archived) | anything `rkyv` archives | [`&View<T>`](super::View), which derefs to `T::Archived` | encoding, then a copy |
+//! | [`Raw`](super::Raw) | `str`, `[u8]`, a `View` | the same | a copy |
+//!
+//! The far form is its own far form, so forwarding a record over a second ring copies its bytes.
+
+use rkyv::util::AlignedVec;
+
+use super::frame::FRAME_ALIGN;
+
+/// A type whose records may cross an exchange: one line per type says in which form.
+///
+/// ```
+/// use thalweg::record::{Archived, Pod, Record};
+///
+/// #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+/// #[repr(C)]
+/// struct Tick { instrument: u64, price: f64 }
+/// impl Record for Tick { type Form = Pod; }
+///
+/// #[derive(Clone, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+/// struct Order { id: u64, comment: String }
+/// impl Record for Order { type Form = Archived; }
+/// ```
+/// Shared pointers (`Rc`, `Arc`) have no serializer here and are refused by the compiler; `rkyv`'s
+/// niche wrappers (`NicheInto` and friends) are not allowed in records: their validation is not
+/// trusted with bytes that come back from a disk.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no record form, so it cannot cross an exchange",
+    label = "records of this type have no bytes",
+    note = "plain data: derive `bytemuck::Pod` and write `impl Record for {Self} {{ type Form = Pod; }}`",
+    note = "anything else: derive rkyv's `Archive, Serialize, Deserialize` and write `impl Record for {Self} {{ type Form = Archived; }}`"
+)]
+pub trait Record: 'static {
+    /// The form: [`Pod`](super::Pod), [`Archived`](super::Archived) or [`Raw`](super::Raw).
+    type Form: Form<Self>;
+}
+
+/// What the far side of an exchange reads in place of a `T`.
+pub type Far<T> = <<T as Record>::Form as Form<T>>::Far;
+
+/// Room in which a record is encoded before its bytes are copied into a ring; reused for ever.
+pub struct Scratch {
+    pub(super) bytes: AlignedVec<FRAME_ALIGN>,
+    pub(super) arena: rkyv::ser::allocator::Arena,
+}
+
+impl Scratch {
+    /// An empty scratch; it grows to the largest record that it encodes.
+    #[must_use]
+    pub fn new() -> Self {
+        Scratch {
+            bytes: AlignedVec::new(),
+            arena: rkyv::ser::allocator::Arena::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch")
+            .field("bytes", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// How a `T` becomes bytes and what is read from them. Implemented by the three forms only.
+pub trait Form<T: ?Sized>: sealed::Sealed + 'static {
+    /// What the far side reads.
+    type Far: ?Sized + Wire;
+
+    /// The far form of `record`, encoded into `scratch` unless it is the record itself.
+    fn far<'a>(record: &'a T, scratch: &'a mut Scratch) -> &'a Self::Far;
+}
+
+/// A form from which an owned value can be made again: what a keyed state's values must have.
+pub trait OwnedForm<T>: Form<T> {
+    /// An owned value from its far form.
+    fn owned(far: &Self::Far) -> T;
+}
+
+/// A type that *is* bytes: it can be copied into a frame and read there in place.
+///
+/// Implemented here only (the trait is sealed through [`Form`]'s implementors): `str`, `[u8]`,
+/// [`View`](super::View) and every type of the [`Pod`](super::Pod) form.
+pub trait Wire: Record + sealed::InPlace {
+    /// The payload length that every record has, if they all have the same.
+    const LENGTH: Option<usize>;
+
+    /// The record's bytes.
+    fn as_bytes(&self) -> &[u8];
+
+    /// The record in bytes that nobody vouches for (read from a disk), after checking them.
+    ///
+    /// # Errors
+    /// [`FormError`] where the bytes are not a valid record of this type.
+    fn from_bytes(bytes: &[u8]) -> Result<&Self, FormError>;
+}
+
+/// Bytes that are not a record of the type that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{length} bytes are not a valid `{type_name}`: {reason}")]
+pub struct FormError {
+    /// The Rust name of the type.
+    pub type_name: &'static str,
+    /// How many bytes there were.
+    pub length: usize,
+    /// What was wrong with them.
+    pub reason: String,
+}
+
+impl FormError {
+    pub(super) fn new<T: ?Sized>(bytes: &[u8], reason: impl ToString) -> Self {
+        FormError {
+            type_name: std::any::type_name::<T>(),
+            length: bytes.len(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// The owned values that keyed state holds: any sized record that can be made again from its bytes.
+///
+/// Never implemented by hand: a [`Record`] line is enough.
+pub trait StateValue: Sized + Clone + Send + 'static {
+    /// Appends the value's encoded bytes to `bytes`.
+    fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>);
+
+    /// The value whose bytes these are, after checking them.
+    ///
+    /// # Errors
+    /// [`FormError`] where the bytes are not a valid value of this type.
+    fn decode(bytes: &[u8]) -> Result<Self, FormError>;
+}
+
+impl<T> StateValue for T
+where
+    T: Record + Clone + Send,
+    T::Form: OwnedForm<T>,
+{
+    fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(T::Form::far(self, scratch).as_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, FormError> {
+        let mut aligned = AlignedVec::<FRAME_ALIGN>::with_capacity(bytes.len());
+        aligned.extend_from_slice(bytes);
+        Ok(T::Form::owned(Far::<T>::from_bytes(&aligned)?))
+    }
+}
+
+pub(super) mod sealed {
+    /// Closes [`Form`](super::Form).
+    pub trait Sealed: std::fmt::Debug {}
+
+    /// The unchecked half of [`Wire`](super::Wire), out of users' reach.
+    pub trait InPlace {
+        /// The record whose bytes these are.
+        ///
+        /// # Safety
+        /// `bytes` must be the output of [`Wire::as_bytes`](super::Wire::as_bytes) of a value of this
+        /// same type in this same process, at an address that is a multiple of
+        /// [`FRAME_ALIGN`](crate::record::FRAME_ALIGN).
+        #[expect(unsafe_code, reason = "the contract that every in-place read cites")]
+        unsafe fn in_place(bytes: &[u8]) -> &Self;
+    }
+}
+
+/// The record in `payload`, which a ring of this process carried.
+///
+/// # Safety
+/// As for [`sealed::InPlace::in_place`]: `payload` is what [`Wire::as_bytes`] gave for a `V`, unchanged,
+/// and starts at a multiple of [`FRAME_ALIGN`].
+#[inline(always)]
+#[expect(unsafe_code, reason = "hands the caller's promise to the form")]
+pub(crate) unsafe fn in_place<V: Wire + ?Sized>(payload: &[u8]) -> &V {
+    debug_assert!(payload.as_ptr().addr().is_multiple_of(FRAME_ALIGN));
+    // SAFETY: the caller's promise is the callee's.
+    unsafe { V::in_place(payload) }
+}

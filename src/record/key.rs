@@ -1,0 +1,256 @@
+//! Keys: what a stream is partitioned by, and how a record's key is found.
+
+use super::key_hash::KeyHash;
+
+/// A key: equality, a stable hash, and an owned form that keyed state can store.
+///
+/// Implemented for integers, `bool`, `char`, strings and byte strings (borrowed too, so that keying by
+/// a `&str` never allocates per record), and pairs and triples of owned keys. Floating-point numbers
+/// are no keys: their equality is not one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a key",
+    note = "keys are integers, `bool`, `char`, `str`, `[u8]`, `String`, `[u8; N]` and tuples of those; \
+            for your own type implement `Key`"
+)]
+pub trait Key: Eq + 'static {
+    /// The owned form: `Box<str>` for `str`, the key itself for an integer.
+    type Stored: StoredKey<Self>;
+
+    /// The stable hash: the same in every process, on every platform.
+    fn key_hash(&self) -> KeyHash;
+
+    /// The owned form of this key.
+    fn to_stored(&self) -> Self::Stored;
+
+    /// Java's `hashCode` of the equivalent Java key, for Flink's key-group assignment.
+    fn java_hash(&self) -> i32;
+}
+
+/// The owned form of a key, as a state table keeps it.
+pub trait StoredKey<K: ?Sized>: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
+    /// The key as user functions see it.
+    fn key(&self) -> &K;
+}
+
+/// Finds the key of a record. Implemented by the two kinds of closure that `key_by` and
+/// `key_by_ref` take.
+pub trait KeySelector<V: ?Sized>: Clone + Send + 'static {
+    /// The key's type; unsized (`str`) if the key is borrowed from the record.
+    type Key: Key + ?Sized;
+
+    /// Calls `then` with the key of `record`.
+    fn with_key<R>(&self, record: &V, then: impl FnOnce(&Self::Key) -> R) -> R;
+}
+
+/// A selector that makes an owned key: `|bid| bid.auction`.
+#[derive(Clone, Debug)]
+pub struct OwnedSelector<F>(pub F);
+
+impl<V, K, F> KeySelector<V> for OwnedSelector<F>
+where
+    V: ?Sized,
+    K: Key,
+    F: Fn(&V) -> K + Clone + Send + 'static,
+{
+    type Key = K;
+
+    #[inline(always)]
+    fn with_key<R>(&self, record: &V, then: impl FnOnce(&K) -> R) -> R {
+        then(&(self.0)(record))
+    }
+}
+
+/// A selector that borrows the key from the record: `|word| word`.
+#[derive(Clone, Debug)]
+pub struct BorrowedSelector<F>(pub F);
+
+impl<V, K, F> KeySelector<V> for BorrowedSelector<F>
+where
+    V: ?Sized,
+    K: Key + ?Sized,
+    F: for<'a> Fn(&'a V) -> &'a K + Clone + Send + 'static,
+{
+    type Key = K;
+
+    #[inline(always)]
+    fn with_key<R>(&self, record: &V, then: impl FnOnce(&K) -> R) -> R {
+        then((self.0)(record))
+    }
+}
+
+/// Java's hash of a 64-bit number.
+const fn java_long(value: i64) -> i32 {
+    (value ^ (value as u64 >> 32) as i64) as i32
+}
+
+macro_rules! integer_key {
+    ($($type:ty => $java:expr;)*) => { $(
+        impl Key for $type {
+            type Stored = $type;
+
+            #[inline(always)]
+            fn key_hash(&self) -> KeyHash {
+                KeyHash::of_u64(*self as u64)
+            }
+
+            #[inline(always)]
+            fn to_stored(&self) -> $type {
+                *self
+            }
+
+            fn java_hash(&self) -> i32 {
+                #[expect(clippy::redundant_closure_call, reason = "the macro's way to name `self`")]
+                ($java)(*self)
+            }
+        }
+
+        impl StoredKey<$type> for $type {
+            #[inline(always)]
+            fn key(&self) -> &$type {
+                self
+            }
+        }
+    )* };
+}
+
+integer_key! {
+    u8 => i32::from; u16 => i32::from; i8 => i32::from; i16 => i32::from;
+    i32 => |v| v; u32 => |v| v as i32;
+    i64 => java_long; u64 => |v| java_long(v as i64);
+    usize => |v| java_long(v as i64); isize => |v| java_long(v as i64);
+    bool => |v| if v { 1231 } else { 1237 };
+    char => |v| v as i32;
+}
+
+macro_rules! text_key {
+    ($borrowed:ty, $bytes:expr, $java:expr) => {
+        impl Key for $borrowed {
+            type Stored = Box<$borrowed>;
+
+            #[inline]
+            fn key_hash(&self) -> KeyHash {
+                KeyHash::of_bytes($bytes(self))
+            }
+
+            fn to_stored(&self) -> Box<$borrowed> {
+                self.into()
+            }
+
+            fn java_hash(&self) -> i32 {
+                $java(self)
+            }
+        }
+
+        impl StoredKey<$borrowed> for Box<$borrowed> {
+            #[inline(always)]
+            fn key(&self) -> &$borrowed {
+                self
+            }
+        }
+    };
+}
+
+/// `String.hashCode`: over UTF-16 units.
+fn java_string(text: &str) -> i32 {
+    text.encode_utf16().fold(0i32, |h, unit| {
+        h.wrapping_mul(31).wrapping_add(i32::from(unit))
+    })
+}
+
+/// `Arrays.hashCode(byte[])`: over signed bytes.
+fn java_bytes(bytes: &[u8]) -> i32 {
+    bytes.iter().fold(1i32, |h, &b| {
+        h.wrapping_mul(31).wrapping_add(i32::from(b as i8))
+    })
+}
+
+text_key!(str, str::as_bytes, java_string);
+text_key!([u8], std::convert::identity, java_bytes);
+
+impl Key for String {
+    type Stored = String;
+
+    #[inline]
+    fn key_hash(&self) -> KeyHash {
+        KeyHash::of_bytes(self.as_bytes())
+    }
+
+    fn to_stored(&self) -> String {
+        self.clone()
+    }
+
+    fn java_hash(&self) -> i32 {
+        java_string(self)
+    }
+}
+
+impl StoredKey<String> for String {
+    fn key(&self) -> &String {
+        self
+    }
+}
+
+impl<const N: usize> Key for [u8; N] {
+    type Stored = [u8; N];
+
+    #[inline]
+    fn key_hash(&self) -> KeyHash {
+        KeyHash::of_bytes(self)
+    }
+
+    fn to_stored(&self) -> [u8; N] {
+        *self
+    }
+
+    fn java_hash(&self) -> i32 {
+        java_bytes(self)
+    }
+}
+
+impl<const N: usize> StoredKey<[u8; N]> for [u8; N] {
+    fn key(&self) -> &[u8; N] {
+        self
+    }
+}
+
+macro_rules! tuple_key {
+    ($first:ident $(, $name:ident $index:tt)+) => {
+        impl<$first, $($name),+> Key for ($first, $($name,)+)
+        where
+            $first: Key<Stored = $first> + StoredKey<$first>,
+            $($name: Key<Stored = $name> + StoredKey<$name>,)+
+        {
+            type Stored = ($first, $($name,)+);
+
+            #[inline]
+            fn key_hash(&self) -> KeyHash {
+                self.0.key_hash()$(.then(self.$index.key_hash()))+
+            }
+
+            fn to_stored(&self) -> Self {
+                self.clone()
+            }
+
+            /// Flink's tuple hash: `31 · hash + field`, starting from the first field.
+            fn java_hash(&self) -> i32 {
+                let hash = self.0.java_hash();
+                $(let hash = hash.wrapping_mul(31).wrapping_add(self.$index.java_hash());)+
+                hash
+            }
+        }
+
+        impl<$first, $($name),+> StoredKey<($first, $($name,)+)> for ($first, $($name,)+)
+        where
+            $first: Key<Stored = $first> + StoredKey<$first>,
+            $($name: Key<Stored = $name> + StoredKey<$name>,)+
+        {
+            #[inline(always)]
+            fn key(&self) -> &Self {
+                self
+            }
+        }
+    };
+}
+
+tuple_key!(A, B 1);
+tuple_key!(A, B 1, C 2);
