@@ -1,0 +1,48 @@
+//! What an operator learns when it opens: where it runs and what it may register.
+
+use std::sync::Arc;
+
+use crate::metrics::MetricGroup;
+use crate::record::{KeyGroupRange, KeyHasher};
+use crate::ring::Waker;
+use crate::time::Clock;
+
+/// Which subtask a chain is: Flink's `RuntimeContext`, the part that never changes.
+#[derive(Clone, Debug)]
+pub struct SubtaskInfo {
+    /// The job's name.
+    pub job: Arc<str>,
+    /// The name of the vertex: its operators' names joined by arrows.
+    pub vertex: Arc<str>,
+    /// The subtask's index, from 0.
+    pub index: u32,
+    /// How many subtasks the vertex has.
+    pub parallelism: u32,
+    /// How often the subtask was started before: 0 at first.
+    pub attempt: u32,
+}
+
+/// What an operator learns when it opens.
+#[derive(Clone, Debug)]
+pub struct OpenContext {
+    /// Which subtask this is.
+    pub subtask: SubtaskInfo,
+    /// Where metrics are registered.
+    pub metrics: MetricGroup,
+    /// Hashes keys under the job's key-group assignment.
+    pub hasher: KeyHasher,
+    /// The key groups whose state this subtask owns.
+    pub key_groups: KeyGroupRange,
+    /// Wakes the worker that runs this subtask, from any thread.
+    pub waker: Option<Waker>,
+    /// The job's clock, for the control plane only.
+    pub clock: Clock,
+}
+
+impl OpenContext {
+    /// The metrics of the operator called `name` in this subtask.
+    #[must_use]
+    pub fn operator_metrics(&self, name: &Arc<str>) -> MetricGroup {
+        self.metrics.scoped(Arc::clone(name), self.subtask.index)
+    }
+}

@@ -1,0 +1,87 @@
+//! Errors of user functions, sources and sinks, and how they leave a chain.
+//!
+//! The data plane returns nothing: a result per operator and record would cost what fusion saves. An
+//! error that a user function returns leaves the chain the way a panic does, by unwinding to the
+//! subtask, which catches both and fails (the subtask, not the process). Programs that are compiled
+//! with `panic = "abort"` therefore cannot survive a failing function.
+
+use std::sync::Arc;
+
+/// Any error of user code.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a user function returns: nothing, or the error that fails its subtask.
+pub type Outcome = Result<(), BoxError>;
+
+/// Why a subtask failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperatorError {
+    /// A user function, source or sink returned an error.
+    #[error("operator `{operator}`: {cause}")]
+    Function {
+        /// The operator's name.
+        operator: Arc<str>,
+        /// What it returned.
+        #[source]
+        cause: BoxError,
+    },
+    /// A user function panicked.
+    #[error("subtask panicked: {0}")]
+    Panic(String),
+    /// A record without a timestamp reached an operator that needs one.
+    #[error(
+        "operator `{operator}`: a record has no timestamp (is `timestamps(…)` missing before the window?)"
+    )]
+    NoTimestamp {
+        /// The operator's name.
+        operator: Arc<str>,
+    },
+    /// A record is larger than a frame may be.
+    #[error(
+        "a record of {size} bytes does not fit a ring whose frames hold {limit} bytes at most: \
+         raise `ring_capacity`"
+    )]
+    RecordTooLarge {
+        /// The record's size in bytes.
+        size: usize,
+        /// The largest payload that the ring takes.
+        limit: usize,
+    },
+    /// A custom partitioner named a channel that does not exist.
+    #[error("the partitioner chose channel {channel} of {channels}")]
+    NoSuchChannel {
+        /// The channel that was named.
+        channel: usize,
+        /// How many there are.
+        channels: usize,
+    },
+}
+
+impl OperatorError {
+    /// An error of the function of `operator`.
+    pub fn function(operator: &Arc<str>, cause: BoxError) -> Self {
+        OperatorError::Function { operator: Arc::clone(operator), cause }
+    }
+
+    /// The error in what a subtask's unwinding carried.
+    #[must_use]
+    pub fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Self {
+        match payload.downcast::<OperatorError>() {
+            Ok(error) => *error,
+            Err(other) => OperatorError::Panic(panic_message(&*other)),
+        }
+    }
+}
+
+fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&'static str>().map(|s| (*s).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+/// Fails the subtask with `error`: unwinds to it without a panic message.
+#[cold]
+pub fn raise(error: OperatorError) -> ! {
+    std::panic::resume_unwind(Box::new(error))
+}

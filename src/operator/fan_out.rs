@@ -1,0 +1,68 @@
+//! `FanOut`: a stream used more than once. The one place inside a region where a record meets `dyn`.
+
+use crate::time::Timestamp;
+
+use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, earlier};
+
+/// Hands every record to each of several boxed chains, in order.
+pub struct FanOut<V: ?Sized> {
+    branches: Vec<Box<dyn Push<V>>>,
+}
+
+impl<V: ?Sized> std::fmt::Debug for FanOut<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FanOut").field("branches", &self.branches.len()).finish()
+    }
+}
+
+impl<V: ?Sized> FanOut<V> {
+    /// Fans out to `branches`.
+    #[must_use]
+    pub fn new(branches: Vec<Box<dyn Push<V>>>) -> Self {
+        FanOut { branches }
+    }
+}
+
+impl<V: ?Sized> Operator for FanOut<V> {
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.branches.iter_mut().rev().try_for_each(|branch| branch.open(cx))
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        self.branches.iter_mut().for_each(|branch| branch.begin(now));
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        self.branches.iter_mut().for_each(|branch| branch.signal(signal));
+    }
+
+    fn ready(&self) -> bool {
+        self.branches.iter().all(|branch| branch.ready())
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.branches.iter_mut().for_each(|branch| branch.resume(budget));
+    }
+
+    fn flush(&mut self) {
+        self.branches.iter_mut().for_each(|branch| branch.flush());
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.branches.iter().fold(None, |soonest, branch| earlier(soonest, branch.deadline()))
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        // Every branch is closed, whatever another one returns.
+        self.branches.iter_mut().rev().fold(Ok(()), |first, branch| first.and(branch.close()))
+    }
+}
+
+impl<V: ?Sized> Push<V> for FanOut<V> {
+    #[inline]
+    fn push(&mut self, record: &V, at: Timestamp) {
+        for branch in &mut self.branches {
+            branch.push(record, at);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `map`: one record in, one record out, the timestamp kept.
+
+use crate::time::Timestamp;
+
+use super::{Operator, Push, pass_on};
+
+/// Applies a function to every record.
+#[derive(Clone, Debug)]
+pub struct Map<F, D> {
+    function: F,
+    next: D,
+}
+
+impl<F, D> Map<F, D> {
+    /// Maps with `function` in front of `next`.
+    pub fn new(function: F, next: D) -> Self {
+        Map { function, next }
+    }
+}
+
+impl<F: Send, D: Operator> Operator for Map<F, D> {
+    pass_on!(next: all);
+}
+
+impl<V, O, F, D> Push<V> for Map<F, D>
+where
+    V: ?Sized,
+    F: FnMut(&V) -> O + Send,
+    D: Push<O>,
+{
+    #[inline(always)]
+    fn push(&mut self, record: &V, at: Timestamp) {
+        let mapped = (self.function)(record);
+        self.next.push(&mapped, at);
+    }
+}

@@ -1,0 +1,172 @@
+//! What is computed: operators, nested into one another at compile time.
+//!
+//! An operator owns the operator after it. [`Push`] is the data plane: one call per record, by
+//! reference, inlined through the whole chain. [`Operator`] is the control plane: one call per batch
+//! or per signal. A chain is driven by a *head* (a source or a ring reader, in the runtime) in turns:
+//!
+//! ```text
+//! open ─► ( begin ─► resume ─► ( push | signal )* while ready ─► flush )* ─► signal(End) ─► close
+//! ```
+//!
+//! *Architecture invariant:* nothing here starts a thread, touches a ring or a file, or reads a clock:
+//! an operator is tested by calling it.
+
+mod aggregate;
+mod context;
+mod error;
+mod fan_out;
+mod filter;
+mod flat_map;
+mod map;
+mod port;
+mod side_output;
+mod signal;
+mod sink;
+mod source;
+
+pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
+pub use context::{OpenContext, SubtaskInfo};
+pub use error::{BoxError, OperatorError, Outcome, raise};
+pub use fan_out::FanOut;
+pub use filter::Filter;
+pub use flat_map::{FlatMap, FlatMapFunction, IterFunction};
+pub use map::Map;
+pub use port::{First, MultiInput, Second, TwoInput, ports};
+pub use side_output::{OutputTag, Outputs, SideOutputs};
+pub use signal::{Barrier, Signal, SplitId};
+pub use sink::{Sink, SinkOperator, SinkWriter};
+pub use source::{Collector, Source, SourceReader, SourceStatus};
+
+use crate::time::Timestamp;
+
+/// How many results an operator may emit before it must yield to its worker.
+#[derive(Debug)]
+pub struct Budget {
+    left: u32,
+}
+
+impl Budget {
+    /// A budget of `records` results.
+    #[must_use]
+    pub fn new(records: u32) -> Self {
+        Budget { left: records }
+    }
+
+    /// Takes one; `false` when nothing is left.
+    #[inline(always)]
+    pub fn take(&mut self) -> bool {
+        let some = self.left > 0;
+        self.left -= u32::from(some);
+        some
+    }
+
+    /// Takes `records` at once, or all that is left.
+    #[inline(always)]
+    pub fn spend(&mut self, records: u32) {
+        self.left = self.left.saturating_sub(records);
+    }
+
+    /// What is left.
+    #[inline(always)]
+    #[must_use]
+    pub fn left(&self) -> u32 {
+        self.left
+    }
+}
+
+/// The control plane of a chain: life cycle, signals, batches. Every call passes down the chain.
+pub trait Operator: Send {
+    /// Prepares the chain for records, tail first.
+    ///
+    /// # Errors
+    /// What a user function's or a sink's own `open` returned.
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError>;
+
+    /// Starts a batch at processing time `now`: due processing-time timers fire.
+    fn begin(&mut self, now: Timestamp);
+
+    /// Takes a signal; forwards it when everything that it causes has been emitted.
+    fn signal(&mut self, signal: Signal);
+
+    /// Whether the chain takes another record or signal now: outputs have room and no firing is
+    /// unfinished. If not, [`Operator::resume`] is called until it is.
+    fn ready(&self) -> bool;
+
+    /// Continues unfinished work (a window firing, a full output) within `budget`.
+    fn resume(&mut self, budget: &mut Budget);
+
+    /// Ends a batch: moved watermarks are emitted, outputs published.
+    fn flush(&mut self);
+
+    /// When, in processing time, the chain wants to be called without input: its next timer.
+    fn deadline(&self) -> Option<Timestamp>;
+
+    /// Ends the chain's life, tail first, after the end of input, a failure or a cancellation.
+    /// Nothing may be emitted. Every operator is closed, whatever another one returns.
+    ///
+    /// # Errors
+    /// The first error of the chain.
+    fn close(&mut self) -> Result<(), OperatorError>;
+}
+
+/// The data plane of a chain: takes records of type `V` by reference.
+pub trait Push<V: ?Sized>: Operator {
+    /// Processes one record with its timestamp ([`Timestamp::MIN`] if it has none).
+    fn push(&mut self, record: &V, at: Timestamp);
+
+    /// Called for a record some places ahead of the one that is pushed, where a head can look ahead:
+    /// keyed operators fetch the cache lines of its state.
+    #[inline(always)]
+    fn prefetch(&self, record: &V) {
+        let _ = record;
+    }
+}
+
+/// Passes the listed control-plane methods on to the next operator unchanged.
+macro_rules! pass_on {
+    ($next:tt: all) => {
+        $crate::operator::pass_on!($next: open, begin, signal, ready, resume, flush, deadline, close);
+    };
+    ($next:tt: $($method:ident),* $(,)?) => { $( $crate::operator::pass_on!(@ $next $method); )* };
+    (@ $next:tt open) => {
+        fn open(&mut self, cx: &$crate::operator::OpenContext) -> Result<(), $crate::operator::OperatorError> {
+            self.$next.open(cx)
+        }
+    };
+    (@ $next:tt begin) => {
+        #[inline]
+        fn begin(&mut self, now: $crate::time::Timestamp) { self.$next.begin(now) }
+    };
+    (@ $next:tt signal) => {
+        #[inline]
+        fn signal(&mut self, signal: $crate::operator::Signal) { self.$next.signal(signal) }
+    };
+    (@ $next:tt ready) => {
+        #[inline(always)]
+        fn ready(&self) -> bool { self.$next.ready() }
+    };
+    (@ $next:tt resume) => {
+        #[inline]
+        fn resume(&mut self, budget: &mut $crate::operator::Budget) { self.$next.resume(budget) }
+    };
+    (@ $next:tt flush) => {
+        #[inline]
+        fn flush(&mut self) { self.$next.flush() }
+    };
+    (@ $next:tt deadline) => {
+        #[inline]
+        fn deadline(&self) -> Option<$crate::time::Timestamp> { self.$next.deadline() }
+    };
+    (@ $next:tt close) => {
+        fn close(&mut self) -> Result<(), $crate::operator::OperatorError> { self.$next.close() }
+    };
+}
+pub(crate) use pass_on;
+
+/// The earlier of two optional deadlines.
+pub(crate) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, None) | (None, one) => one,
+    }
+}

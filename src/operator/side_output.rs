@@ -1,0 +1,152 @@
+//! Side outputs: further streams that an operator emits by tag, beside its main one.
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::time::Timestamp;
+
+use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, earlier, pass_on};
+
+/// Names a side output and the type of its records. Clones name the same output.
+///
+/// A tag whose stream nobody takes drops its records.
+pub struct OutputTag<T: ?Sized> {
+    name: Arc<str>,
+    record: PhantomData<fn(&T)>,
+}
+
+impl<T: ?Sized> OutputTag<T> {
+    /// A tag called `name`; two tags are the same output if their names are equal.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        OutputTag { name: name.into(), record: PhantomData }
+    }
+
+    /// The tag's name.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+}
+
+impl<T: ?Sized> Clone for OutputTag<T> {
+    fn clone(&self) -> Self {
+        OutputTag { name: Arc::clone(&self.name), record: PhantomData }
+    }
+}
+
+impl<T: ?Sized> std::fmt::Debug for OutputTag<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("OutputTag").field(&self.name).finish()
+    }
+}
+
+/// A side output's chain whose record type is hidden until a tag of that type asks for it.
+trait SideChain: Operator {
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+/// A boxed chain that takes records of type `T`.
+struct TypedChain<T: ?Sized>(Box<dyn Push<T>>);
+
+impl<T: ?Sized + 'static> Operator for TypedChain<T> {
+    pass_on!(0: all);
+}
+
+impl<T: ?Sized + 'static> SideChain for TypedChain<T> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// The side outputs of one operator that somebody takes, by tag name.
+#[derive(Default)]
+pub struct SideOutputs {
+    chains: Vec<(Arc<str>, Box<dyn SideChain>)>,
+}
+
+impl std::fmt::Debug for SideOutputs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.chains.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl SideOutputs {
+    /// Connects the output called `name` to `chain`.
+    pub fn connect<T: ?Sized + 'static>(&mut self, name: Arc<str>, chain: Box<dyn Push<T>>) {
+        self.chains.push((name, Box::new(TypedChain(chain))));
+    }
+
+    /// The chain behind `tag`, if somebody takes that output.
+    ///
+    /// # Panics
+    /// If an output of the same name was connected with another record type.
+    #[inline]
+    pub fn get<T: ?Sized + 'static>(&mut self, tag: &OutputTag<T>) -> Option<&mut dyn Push<T>> {
+        let (_, chain) = self.chains.iter_mut().find(|(name, _)| *name == tag.name)?;
+        let typed = chain.as_any().downcast_mut::<TypedChain<T>>();
+        let typed = typed.unwrap_or_else(|| {
+            panic!("side output `{}` is taken with another record type", tag.name)
+        });
+        Some(&mut *typed.0)
+    }
+
+    /// Emits `record` to the output `tag`; drops it if nobody takes that output.
+    #[inline]
+    pub fn push<T: ?Sized + 'static>(&mut self, tag: &OutputTag<T>, record: &T, at: Timestamp) {
+        if let Some(chain) = self.get(tag) {
+            chain.push(record, at);
+        }
+    }
+}
+
+/// The outputs of an operator: its main one, fused, and the side outputs, boxed. Control passes to all.
+#[derive(Debug)]
+pub struct Outputs<D> {
+    /// The next operator of the chain.
+    pub main: D,
+    /// The side outputs that somebody takes.
+    pub sides: SideOutputs,
+}
+
+impl<D: Operator> Operator for Outputs<D> {
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.sides.chains.iter_mut().try_for_each(|(_, chain)| chain.open(cx))?;
+        self.main.open(cx)
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        self.main.begin(now);
+        self.sides.chains.iter_mut().for_each(|(_, chain)| chain.begin(now));
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        self.main.signal(signal);
+        self.sides.chains.iter_mut().for_each(|(_, chain)| chain.signal(signal));
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        self.main.ready() && self.sides.chains.iter().all(|(_, chain)| chain.ready())
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.main.resume(budget);
+        self.sides.chains.iter_mut().for_each(|(_, chain)| chain.resume(budget));
+    }
+
+    fn flush(&mut self) {
+        self.main.flush();
+        self.sides.chains.iter_mut().for_each(|(_, chain)| chain.flush());
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        let sides = self.sides.chains.iter();
+        sides.fold(self.main.deadline(), |soonest, (_, chain)| earlier(soonest, chain.deadline()))
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        let main = self.main.close();
+        self.sides.chains.iter_mut().fold(main, |first, (_, chain)| first.and(chain.close()))
+    }
+}

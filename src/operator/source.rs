@@ -1,0 +1,187 @@
+//! Sources: where records come from.
+//!
+//! A [`Source`] is the description, held by the graph; it opens nothing. Each subtask makes a
+//! [`SourceReader`] from it, which is polled for a batch at a time and must not block: a reader that has
+//! nothing says when to ask again, or is woken through its worker's waker.
+
+use crate::time::Timestamp;
+
+use super::{BoxError, Budget, OpenContext, Push, Signal, SplitId};
+
+/// What a poll of a source found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SourceStatus {
+    /// There is more to read now.
+    More,
+    /// There is nothing now; ask again at this processing time at the latest. `None`: the reader wakes
+    /// its worker by itself.
+    Idle(Option<Timestamp>),
+    /// The source is bounded and at its end.
+    Finished,
+}
+
+/// A source of records of type [`Source::Out`].
+pub trait Source: Send + Sync + 'static {
+    /// The records' type.
+    type Out: ?Sized + 'static;
+    /// What reads them in one subtask.
+    type Reader: SourceReader<Out = Self::Out>;
+
+    /// How many subtasks the source can use: 1 for sources that cannot be split.
+    fn max_parallelism(&self) -> u32 {
+        u32::MAX
+    }
+
+    /// Whether the source ends by itself.
+    fn is_bounded(&self) -> bool {
+        true
+    }
+
+    /// Starts an attempt: shared assignment of splits to readers begins anew.
+    ///
+    /// # Errors
+    /// Where the input does not exist or cannot be listed.
+    fn start(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// The reader of subtask `index` of `parallelism`. Opens nothing yet.
+    fn reader(&self, index: u32, parallelism: u32) -> Self::Reader;
+}
+
+/// One subtask's end of a source.
+pub trait SourceReader: Send + 'static {
+    /// The records' type.
+    type Out: ?Sized + 'static;
+
+    /// Opens what the reader needs.
+    ///
+    /// # Errors
+    /// Where the input cannot be opened.
+    fn open(&mut self, cx: &OpenContext) -> Result<(), BoxError> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Emits records while `out` is ready, and says why it stopped.
+    ///
+    /// # Errors
+    /// Where the input cannot be read; the subtask fails.
+    fn poll<D: Push<Self::Out>>(
+        &mut self,
+        out: &mut Collector<'_, D>,
+    ) -> Result<SourceStatus, BoxError>;
+
+    /// Releases what the reader holds.
+    ///
+    /// # Errors
+    /// Where releasing fails.
+    fn close(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// How far a reader of a slice looks ahead for [`Push::prefetch`], in records.
+const LOOKAHEAD: usize = 32;
+
+/// Where a source reader puts its records: the chain behind it and a budget for this batch.
+#[derive(Debug)]
+pub struct Collector<'a, D> {
+    next: &'a mut D,
+    budget: &'a mut Budget,
+    now: Timestamp,
+    emitted: u64,
+}
+
+impl<'a, D> Collector<'a, D> {
+    /// A collector in front of `next` for at most `budget` records, at processing time `now`.
+    pub fn new(next: &'a mut D, budget: &'a mut Budget, now: Timestamp) -> Self {
+        Collector { next, budget, now, emitted: 0 }
+    }
+
+    /// Processing time at the start of this batch.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// How many records were emitted through this collector.
+    #[must_use]
+    pub fn emitted(&self) -> u64 {
+        self.emitted
+    }
+
+    /// Whether another record may be emitted now: the budget is not used up and the outputs have room.
+    #[inline(always)]
+    pub fn ready<V: ?Sized>(&self) -> bool
+    where
+        D: Push<V>,
+    {
+        self.budget.left() > 0 && self.next.ready()
+    }
+
+    /// Emits a record without a timestamp.
+    #[inline(always)]
+    pub fn emit<V: ?Sized>(&mut self, record: &V)
+    where
+        D: Push<V>,
+    {
+        self.emit_at(record, Timestamp::MIN);
+    }
+
+    /// Emits a record with a timestamp.
+    #[inline(always)]
+    pub fn emit_at<V: ?Sized>(&mut self, record: &V, at: Timestamp)
+    where
+        D: Push<V>,
+    {
+        self.budget.take();
+        self.emitted += 1;
+        self.next.push(record, at);
+    }
+
+    /// Emits records of a slice from the front, looking ahead, until the collector is not ready; says
+    /// how many it emitted.
+    #[inline]
+    pub fn emit_slice<V>(&mut self, records: &[V]) -> usize
+    where
+        D: Push<V>,
+    {
+        let wanted = records.len().min(self.budget.left() as usize);
+        let mut done = 0;
+        while done < wanted && self.next.ready() {
+            if let Some(ahead) = records.get(done + LOOKAHEAD) {
+                self.next.prefetch(ahead);
+            }
+            self.next.push(&records[done], Timestamp::MIN);
+            done += 1;
+        }
+        self.budget.spend(done as u32);
+        self.emitted += done as u64;
+        done
+    }
+
+    /// Says that the records that follow belong to `split`: each split has its own watermark.
+    pub fn start_split<V: ?Sized>(&mut self, split: SplitId)
+    where
+        D: Push<V>,
+    {
+        self.next.signal(Signal::Split(split));
+    }
+
+    /// Says that `split` is finished: it holds no watermark back.
+    pub fn end_split<V: ?Sized>(&mut self, split: SplitId)
+    where
+        D: Push<V>,
+    {
+        self.next.signal(Signal::SplitEnd(split));
+    }
+
+    /// Emits a watermark of the source's own.
+    pub fn watermark<V: ?Sized>(&mut self, at: Timestamp)
+    where
+        D: Push<V>,
+    {
+        self.next.signal(Signal::Watermark(at));
+    }
+}
