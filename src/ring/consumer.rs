@@ -1,0 +1,344 @@
+//! The reading end of a ring: read what is published, in place, and release it.
+//!
+//! ```text
+//!  base                 cursor ─────── taken ────────── end                     base + capacity
+//!   ├── the producer's ────┼─ to be released ┼── published ──┼── not known ─────────────┤
+//! ```
+//! A [`Batch`] is what is published and contiguous when it is read: at most up to the ring's end,
+//! behind which the next batch begins. Its frames are borrowed from it, and it gives the ones that
+//! were taken back to the producer, all with one store, when it is dropped or released: a frame
+//! that outlives that does not compile.
+#![expect(
+    unsafe_code,
+    reason = "reads frames from memory shared with the producer"
+)]
+
+use super::memory::Shared;
+use super::options::Geometry;
+use super::parker::Waker;
+use super::sync::{Arc, Ordering};
+use crate::record::{FrameHeader, FrameKind, HEADER_SIZE};
+use std::marker::PhantomData;
+
+/// The reading end of a ring. One thread at a time: `Send`, but neither `Sync` nor `Clone`.
+///
+/// Dropping it closes the ring: what is in it is lost, and the producer finds out when it is full or
+/// asks.
+#[derive(Debug)]
+pub struct Consumer {
+    /// Where the next frame begins.
+    cursor: *const u8,
+    /// End of the bytes from `cursor` on that are contiguous and known to be published.
+    end: *const u8,
+    stride: usize,
+    base: *const u8,
+    /// Position of `base` in this lap.
+    lap: u64,
+    capacity: usize,
+    producer_waker: Option<Waker>,
+    shared: Arc<Shared>,
+}
+
+// SAFETY: the pointers lead into `shared.memory`, which lives as long as this value and does not
+// care which thread uses it; the bytes this end may touch are its own wherever it runs. `Sync` is
+// withheld by the pointers.
+unsafe impl Send for Consumer {}
+
+impl Consumer {
+    pub(super) fn new(shared: Arc<Shared>, geometry: Geometry, waker: Option<Waker>) -> Self {
+        let base = shared.memory.base().cast_const();
+        Consumer {
+            cursor: base,
+            end: base,
+            stride: geometry.stride,
+            base,
+            lap: 0,
+            capacity: geometry.capacity,
+            producer_waker: waker,
+            shared,
+        }
+    }
+
+    /// What is published and contiguous. Empty only if nothing is published.
+    ///
+    /// Reads the producer's position only if everything seen before was released. What lies behind
+    /// the ring's end is in the next batch.
+    #[inline]
+    pub fn read(&mut self) -> Batch<'_> {
+        if self.cursor == self.end {
+            self.look_at_tail();
+        }
+        Batch {
+            taken: self.cursor,
+            end: self.end,
+            consumer: self,
+        }
+    }
+
+    /// Whether there is nothing to read. *No* stays true until this consumer reads; *yes* may be out
+    /// of date at once.
+    pub fn is_empty(&mut self) -> bool {
+        if self.cursor == self.end {
+            self.look_at_tail();
+        }
+        self.cursor == self.end
+    }
+
+    /// Whether the producer is gone and everything it published has been read and released: once
+    /// true, always true.
+    pub fn is_closed(&mut self) -> bool {
+        // In this order: what was published before the producer went is seen after its going is.
+        self.shared.tail.closed.load(Ordering::Acquire) && self.is_empty()
+    }
+
+    /// Bytes published and not released, headers and padding included. There may be more by now.
+    #[must_use]
+    pub fn published(&self) -> usize {
+        let tail = self.shared.tail.position.load(Ordering::Acquire);
+        (tail - self.position()) as usize
+    }
+
+    /// Size of the ring in bytes.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Bytes from one frame's start to the next one's, if all frames have one size.
+    #[must_use]
+    pub fn stride(&self) -> Option<usize> {
+        (self.stride != 0).then_some(self.stride)
+    }
+
+    /// From now on a release wakes the producer's worker by this. One that went before woke nobody:
+    /// set it before either side runs.
+    pub fn set_producer_waker(&mut self, waker: Option<Waker>) {
+        self.producer_waker = waker;
+    }
+
+    #[inline(always)]
+    fn offset(&self) -> usize {
+        self.cursor.addr() - self.base.addr()
+    }
+
+    /// Byte total up to the cursor.
+    #[inline(always)]
+    fn position(&self) -> u64 {
+        self.lap + self.offset() as u64
+    }
+
+    /// Moves the end to what the producer has published, and the cursor over the ring's end and over
+    /// padding, if it stands there.
+    fn look_at_tail(&mut self) {
+        let tail = self.shared.tail.position.load(Ordering::Acquire);
+        if self.offset() == self.capacity {
+            self.go_round();
+        }
+        let published = (tail - self.position()) as usize;
+        if published > 0 && self.stride == 0 && self.is_at_pad() {
+            // Release the padding now: the frame that is to follow may not be published yet.
+            self.go_round();
+            self.release();
+        }
+        let published = (tail - self.position()) as usize;
+        let contiguous = published.min(self.capacity - self.offset());
+        // SAFETY: the sum of the cursor's offset and `contiguous` is at most the capacity.
+        self.end = unsafe { self.cursor.add(contiguous) };
+    }
+
+    /// Whether the frame at the cursor, which must be published, is the padding up to the ring's
+    /// end.
+    fn is_at_pad(&self) -> bool {
+        self.shared.memory.note_read(self.cursor, HEADER_SIZE);
+        // SAFETY: the cursor stands at a published frame, which begins with a header.
+        let header = unsafe { self.cursor.cast::<FrameHeader>().read() };
+        header.kind() == FrameKind::PAD
+    }
+
+    fn go_round(&mut self) {
+        self.lap += self.capacity as u64;
+        self.cursor = self.base;
+    }
+
+    /// Gives everything before the cursor back to the producer.
+    #[inline(always)]
+    fn release(&self) {
+        let head = &self.shared.head.position;
+        head.store(self.position(), Ordering::Release);
+        if let Some(waker) = &self.producer_waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.shared.head.closed.store(true, Ordering::Release);
+        if let Some(waker) = &self.producer_waker {
+            waker.wake();
+        }
+    }
+}
+
+/// One frame of a batch, in place.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Kind, time and the 24 bits beside the kind.
+    pub header: FrameHeader,
+    /// The payload's exact bytes, aligned to 16.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// The frame that begins at `start`.
+    ///
+    /// # Safety
+    /// A committed frame must begin there, and stay as it is for `'a`.
+    #[inline(always)]
+    unsafe fn at(start: *const u8) -> Self {
+        // SAFETY: by the contract a header stands there, aligned as frames are, followed by as many
+        // initialised bytes as it says.
+        unsafe {
+            let header = start.cast::<FrameHeader>().read();
+            let payload = start.add(HEADER_SIZE);
+            std::hint::assert_unchecked(payload.addr().is_multiple_of(16));
+            Frame {
+                header,
+                payload: std::slice::from_raw_parts(payload, header.length as usize),
+            }
+        }
+    }
+}
+
+/// Frames that were published when it was read, and are contiguous.
+///
+/// Dropping it releases the frames that were taken from it, and no others: who stops after *k*
+/// frames finds the rest in the next batch.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    consumer: &'a mut Consumer,
+    /// Everything before this has been taken.
+    taken: *const u8,
+    end: *const u8,
+}
+
+impl Batch<'_> {
+    /// Takes the frames, in order. May be called again; goes on where the last one stopped.
+    #[inline(always)]
+    pub fn frames(&mut self) -> Frames<'_> {
+        Frames {
+            cursor: self.taken,
+            end: self.end,
+            stride: self.consumer.stride,
+            taken: &mut self.taken,
+            shared: &self.consumer.shared,
+            frames: PhantomData,
+        }
+    }
+
+    /// Whether every frame has been taken.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_empty(&mut self) -> bool {
+        self.frames().peek().is_none()
+    }
+
+    /// Bytes of the frames not yet taken, headers and padding included.
+    #[inline(always)]
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.end.addr() - self.taken.addr()
+    }
+
+    /// Gives the frames that were taken back to the producer, with one store. What dropping does,
+    /// said aloud.
+    #[inline(always)]
+    pub fn release(self) {}
+}
+
+impl Drop for Batch<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.taken != self.consumer.cursor {
+            let size = self.taken.addr() - self.consumer.cursor.addr();
+            let memory = &self.consumer.shared.memory;
+            memory.note_read(self.consumer.cursor, size);
+            self.consumer.cursor = self.taken;
+            self.consumer.release();
+        }
+    }
+}
+
+/// The frames of a batch; each one that it yields counts as taken.
+#[derive(Debug)]
+pub struct Frames<'a> {
+    cursor: *const u8,
+    end: *const u8,
+    stride: usize,
+    taken: &'a mut *const u8,
+    shared: &'a Shared,
+    frames: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Frames<'a> {
+    /// The frame that [`next`](Iterator::next) would yield, without taking it.
+    #[inline(always)]
+    #[must_use]
+    pub fn peek(&self) -> Option<Frame<'a>> {
+        if self.cursor == self.end {
+            return None;
+        }
+        // SAFETY: what lies between cursor and end is published frames, the first of which begins
+        // at the cursor. They stay as they are until the batch releases them, which it cannot
+        // before `'a` has ended.
+        let frame = unsafe { Frame::at(self.cursor) };
+        (self.stride != 0 || frame.header.kind() != FrameKind::PAD).then_some(frame)
+    }
+
+    /// The payload of the frame `count` behind the one that comes next (`ahead(0)`), if frames have
+    /// one size and it is in this batch; `None` otherwise. Nothing is taken.
+    ///
+    /// For prefetching what the record will need: in a loop over the frames, look some ahead, then
+    /// take one.
+    #[inline(always)]
+    #[must_use]
+    pub fn ahead(&self, count: usize) -> Option<&'a [u8]> {
+        let distance = count.saturating_mul(self.stride);
+        if self.stride == 0 || distance >= self.end.addr() - self.cursor.addr() {
+            return None;
+        }
+        // SAFETY: the frames are a stride apart, so one begins there, and it lies before the end;
+        // for the rest see `peek`.
+        Some(unsafe { Frame::at(self.cursor.add(distance)) }.payload)
+    }
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = Frame<'a>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Frame<'a>> {
+        if self.cursor == self.end {
+            return None;
+        }
+        self.shared.memory.note_read(self.cursor, HEADER_SIZE);
+        // SAFETY: as in `peek`.
+        let frame = unsafe { Frame::at(self.cursor) };
+        // With a stride the next frame's place does not depend on what stands in this one, so the
+        // processor goes ahead without waiting for the header to arrive from the other core.
+        let size = if self.stride != 0 {
+            self.stride
+        } else {
+            if frame.header.kind() == FrameKind::PAD {
+                self.cursor = self.end;
+                *self.taken = self.end;
+                return None;
+            }
+            frame.header.stride()
+        };
+        // SAFETY: the frame lies before the end, so its end does not lie behind it.
+        self.cursor = unsafe { self.cursor.add(size) };
+        *self.taken = self.cursor;
+        Some(frame)
+    }
+}

@@ -1,0 +1,150 @@
+//! How a ring is made.
+
+use super::consumer::Consumer;
+use super::memory::Shared;
+use super::parker::Waker;
+use super::producer::Producer;
+use super::sync::Arc;
+use crate::record::{FRAME_ALIGN, HEADER_SIZE, frame_size};
+
+/// Bytes of a ring for which no capacity was given: the throughput of larger ones is the same, and
+/// both sides' parts of it stay in a second-level cache.
+const CAPACITY_DEFAULT: usize = 256 * 1024;
+/// A frame takes at most this part of the ring, so that a wrap wastes little and a ring whose
+/// consumer keeps up is never full for want of contiguous bytes.
+const FRAMES_MIN: usize = 4;
+
+/// What a ring is to be like: its capacity, whether its frames have one size, whom to wake.
+///
+/// ```
+/// use thalweg::record::FrameKind;
+/// use thalweg::ring::{RingOptions, ring};
+/// use thalweg::time::Timestamp;
+///
+/// let (mut producer, mut consumer) = ring(RingOptions::new().capacity(4096));
+/// producer.push(FrameKind::RECORD, 0, Timestamp(7), b"hello")?;
+/// producer.publish();
+///
+/// let mut batch = consumer.read();
+/// for frame in batch.frames() {
+///     assert_eq!((frame.header.time, frame.payload), (Timestamp(7), &b"hello"[..]));
+/// }
+/// batch.release();
+/// # Ok::<(), thalweg::ring::RingError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RingOptions {
+    capacity: usize,
+    payload: Option<usize>,
+    consumer_waker: Option<Waker>,
+    producer_waker: Option<Waker>,
+}
+
+impl RingOptions {
+    /// A ring of 256 KiB for frames of any length that wakes nobody.
+    pub fn new() -> Self {
+        RingOptions {
+            capacity: CAPACITY_DEFAULT,
+            payload: None,
+            consumer_waker: None,
+            producer_waker: None,
+        }
+    }
+
+    /// Size of the ring in bytes, headers and padding included. Rounded up to whole frames; at
+    /// least four of the largest frame.
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.capacity = bytes;
+        self
+    }
+
+    /// Every frame takes the bytes that one with `payload` bytes of payload does: the *stride*.
+    /// Shorter payloads and signals are padded to it, longer ones are
+    /// [`TooLarge`](super::RingError::TooLarge). No frame ever straddles the ring's end, so there
+    /// are no pad frames, and a reader can look ahead ([`Frames::ahead`](super::Frames::ahead)).
+    pub fn fixed_payload(mut self, payload: usize) -> Self {
+        self.payload = Some(payload);
+        self
+    }
+
+    /// Wake the consumer's worker when frames are published and it is parked. `None`, the default:
+    /// it never parks, or the caller sees to it.
+    pub fn wake_consumer(mut self, waker: Option<Waker>) -> Self {
+        self.consumer_waker = waker;
+        self
+    }
+
+    /// Wake the producer's worker when bytes are released and it is parked. `None`, the default:
+    /// it never parks, or the caller sees to it.
+    pub fn wake_producer(mut self, waker: Option<Waker>) -> Self {
+        self.producer_waker = waker;
+        self
+    }
+}
+
+impl Default for RingOptions {
+    fn default() -> Self {
+        RingOptions::new()
+    }
+}
+
+/// Sizes in bytes that hold for the whole life of a ring.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Geometry {
+    /// The ring's memory: a multiple of the stride, or of the frame alignment.
+    pub(super) capacity: usize,
+    /// What every frame takes, or zero if frames differ.
+    pub(super) stride: usize,
+    /// The largest payload.
+    pub(super) payload_max: usize,
+}
+
+impl Geometry {
+    fn new(options: &RingOptions) -> Self {
+        assert!(
+            options.capacity <= isize::MAX as usize / 2,
+            "a capacity of {} bytes",
+            options.capacity
+        );
+        // A header holds the length as 32 bits: the largest frame has room for that and no more.
+        let size_max = 1 << 31;
+        match options.payload {
+            Some(payload) => {
+                assert!(payload < size_max, "a payload of {payload} bytes");
+                let stride = frame_size(payload);
+                let capacity = options.capacity.max(FRAMES_MIN * stride);
+                Geometry {
+                    capacity: capacity.next_multiple_of(stride),
+                    stride,
+                    payload_max: stride - HEADER_SIZE,
+                }
+            }
+            None => {
+                let capacity = options.capacity.max(FRAMES_MIN * HEADER_SIZE);
+                let largest = (capacity / FRAMES_MIN).min(size_max) / FRAME_ALIGN * FRAME_ALIGN;
+                Geometry {
+                    capacity: capacity.next_multiple_of(FRAME_ALIGN),
+                    stride: 0,
+                    payload_max: largest - HEADER_SIZE,
+                }
+            }
+        }
+    }
+}
+
+/// Makes a ring and hands out its two ends.
+///
+/// Its memory is allocated, zeroed and touched here, by the caller, so that no page fault is left
+/// for the data plane.
+///
+/// # Panics
+/// If the capacity is beyond the address space, or the fixed payload is 2 GiB or more.
+#[must_use]
+pub fn ring(options: RingOptions) -> (Producer, Consumer) {
+    let geometry = Geometry::new(&options);
+    let shared = Arc::new(Shared::new(geometry.capacity));
+    let producer = Producer::new(Arc::clone(&shared), geometry, options.consumer_waker);
+    let consumer = Consumer::new(shared, geometry, options.producer_waker);
+    (producer, consumer)
+}

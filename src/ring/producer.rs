@@ -1,0 +1,419 @@
+//! The writing end of a ring: claim, write, commit, publish.
+//!
+//! ```text
+//!  base                 published      cursor            limit                  base + capacity
+//!   ├── the consumer's ──────┼── committed ──┼── known free ──┼── not known ─────────┤
+//! ```
+//! A frame fits if `cursor + size ≤ limit`: one comparison. Only when that fails is the consumer's
+//! head read again, and the wrap dealt with; so the line the consumer writes is fetched about once
+//! per lap and not once per frame. Committing moves `cursor`, which nobody else sees; publishing
+//! makes everything up to it the consumer's by one store.
+#![expect(
+    unsafe_code,
+    reason = "writes frames into memory shared with the consumer"
+)]
+
+use super::error::RingError;
+use super::memory::Shared;
+use super::options::Geometry;
+use super::parker::Waker;
+use super::sync::{Arc, Ordering};
+use crate::record::{FrameHeader, FrameKind, HEADER_SIZE, frame_size};
+use crate::time::Timestamp;
+
+/// The writing end of a ring. One thread at a time: `Send`, but neither `Sync` nor `Clone`.
+///
+/// Dropping it closes the ring. What was published can still be read; what was committed but not
+/// published is lost.
+#[derive(Debug)]
+pub struct Producer {
+    /// Where the next frame begins.
+    cursor: *mut u8,
+    /// End of the bytes from `cursor` on that are contiguous and known to be free.
+    limit: *mut u8,
+    payload_max: usize,
+    /// What a frame takes at least: the stride, or zero.
+    size_min: usize,
+    base: *mut u8,
+    /// Position of `base` in this lap.
+    lap: u64,
+    /// Position up to which the consumer has been told.
+    published: u64,
+    capacity: usize,
+    consumer_waker: Option<Waker>,
+    shared: Arc<Shared>,
+}
+
+// SAFETY: the pointers lead into `shared.memory`, which lives as long as this value and does not
+// care which thread uses it; the bytes this end may touch are its own wherever it runs. `Sync` is
+// withheld: every method that writes takes `&mut self`, and it is the pointers that keep it away.
+unsafe impl Send for Producer {}
+
+impl Producer {
+    pub(super) fn new(shared: Arc<Shared>, geometry: Geometry, waker: Option<Waker>) -> Self {
+        let base = shared.memory.base();
+        Producer {
+            cursor: base,
+            limit: base.wrapping_add(geometry.capacity),
+            payload_max: geometry.payload_max,
+            size_min: geometry.stride,
+            base,
+            lap: 0,
+            published: 0,
+            capacity: geometry.capacity,
+            consumer_waker: waker,
+            shared,
+        }
+    }
+
+    /// Commits a frame whose payload is a copy of `payload`. It is not seen before
+    /// [`publish`](Producer::publish).
+    ///
+    /// Of `aux` the low 24 bits are kept. With a payload of constant length this is a comparison
+    /// and a handful of moves.
+    ///
+    /// # Errors
+    /// [`RingError`]; the frame was not written.
+    #[inline(always)]
+    pub fn push(
+        &mut self,
+        kind: FrameKind,
+        aux: u32,
+        time: Timestamp,
+        payload: &[u8],
+    ) -> Result<(), RingError> {
+        let size = self.make_room(payload.len())?;
+        let header = FrameHeader::new(kind, aux, payload.len() as u32, time);
+        // SAFETY: `make_room` found `size` free bytes at the cursor, and the frame takes no more.
+        unsafe { write_frame(self.cursor, header, payload) };
+        self.advance(kind, size);
+        Ok(())
+    }
+
+    /// Claims room for a payload of at most `length` bytes, to be written in place.
+    ///
+    /// # Errors
+    /// [`RingError`], as if the payload had all these bytes.
+    #[inline(always)]
+    pub fn claim(&mut self, length: usize) -> Result<Claim<'_>, RingError> {
+        self.make_room(length)?;
+        Ok(Claim {
+            producer: self,
+            length,
+        })
+    }
+
+    /// Claims room for at least one and at most `count` frames of exactly `length` payload bytes
+    /// each, contiguous: as many as there is room for without going round the ring's end.
+    ///
+    /// # Errors
+    /// [`RingError`], if there is not even room for one. `count` of zero asks for one.
+    pub fn claim_run(&mut self, length: usize, count: usize) -> Result<Run<'_>, RingError> {
+        let size = self.make_room(length)?;
+        if self.known_room() < size.saturating_mul(count) {
+            self.look_at_head();
+        }
+        let count = (self.known_room() / size).min(count.max(1));
+        Ok(Run {
+            cursor: self.cursor,
+            // SAFETY: `count · size ≤ limit − cursor`, and the limit is in or at the end of the
+            // memory.
+            end: unsafe { self.cursor.add(count * size) },
+            size,
+            length,
+            producer: self,
+        })
+    }
+
+    /// Hands all committed frames to the consumer: one release store, and if the consumer's worker
+    /// can park, a fence and a look whether it does. Nothing at all if nothing was committed.
+    #[inline(always)]
+    pub fn publish(&mut self) {
+        let position = self.position();
+        if position != self.published {
+            self.published = position;
+            self.shared.tail.position.store(position, Ordering::Release);
+            if let Some(waker) = &self.consumer_waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Whether [`push`](Producer::push) or [`claim`](Producer::claim) of `length` payload bytes
+    /// would succeed now. The consumer only ever makes room, so *yes* stays true until this
+    /// producer commits something; *no* may be out of date at once (unless `length` is over
+    /// [`payload_max`](Producer::payload_max)).
+    pub fn has_room(&mut self, length: usize) -> bool {
+        self.make_room(length).is_ok()
+    }
+
+    /// Bytes not taken by frames, headers and padding included. There may be more by now, not less.
+    /// They need not be contiguous: a frame of that size may be refused, see
+    /// [`has_room`](Producer::has_room). For metrics, and to ask before a batch whether its bulk
+    /// will fit.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        let head = self.shared.head.position.load(Ordering::Acquire);
+        self.capacity - (self.position() - head) as usize
+    }
+
+    /// Size of the ring in bytes.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Bytes of the largest payload the ring takes: its stride, or else a quarter of the capacity,
+    /// without the header.
+    #[must_use]
+    pub fn payload_max(&self) -> usize {
+        self.payload_max
+    }
+
+    /// Bytes committed since the last publish.
+    #[must_use]
+    pub fn unpublished(&self) -> usize {
+        (self.position() - self.published) as usize
+    }
+
+    /// Whether the consumer is gone: once true, always true, and what was published and not read
+    /// will not be. Frames can be committed until the ring is full.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.head.closed.load(Ordering::Acquire)
+    }
+
+    /// From now on [`publish`](Producer::publish) wakes the consumer's worker by this. A publish
+    /// that went before woke nobody: set it before either side runs.
+    pub fn set_consumer_waker(&mut self, waker: Option<Waker>) {
+        self.consumer_waker = waker;
+    }
+
+    /// Bytes from the cursor to the known limit.
+    #[inline(always)]
+    fn known_room(&self) -> usize {
+        self.limit.addr() - self.cursor.addr()
+    }
+
+    #[inline(always)]
+    fn offset(&self) -> usize {
+        self.cursor.addr() - self.base.addr()
+    }
+
+    /// Byte total up to the cursor.
+    #[inline(always)]
+    fn position(&self) -> u64 {
+        self.lap + self.offset() as u64
+    }
+
+    /// Sees to it that a frame with `length` payload bytes has room at the cursor, and returns what
+    /// the frame takes.
+    #[inline(always)]
+    fn make_room(&mut self, length: usize) -> Result<usize, RingError> {
+        if length > self.payload_max {
+            return Err(self.too_large(length));
+        }
+        let size = frame_size(length).max(self.size_min);
+        if size > self.known_room() {
+            self.find_room(size)?;
+        }
+        Ok(size)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn too_large(&self, size: usize) -> RingError {
+        RingError::TooLarge {
+            size,
+            limit: self.payload_max,
+        }
+    }
+
+    /// Moves the limit to what the consumer has released. Returns all free bytes, contiguous or not.
+    fn look_at_head(&mut self) -> usize {
+        let free = self.free();
+        let contiguous = free.min(self.capacity - self.offset());
+        // SAFETY: the sum of the cursor's offset and `contiguous` is at most the capacity.
+        self.limit = unsafe { self.cursor.add(contiguous) };
+        free
+    }
+
+    /// The known room is used up: looks for more, round the end if need be.
+    #[cold]
+    #[inline(never)]
+    fn find_room(&mut self, size: usize) -> Result<(), RingError> {
+        let free = self.look_at_head();
+        if self.known_room() >= size {
+            return Ok(());
+        }
+        let to_end = self.capacity - self.offset();
+        // If the bytes up to the end are too few, they are padded, but only together with a frame
+        // that follows: otherwise a full ring would fill with padding.
+        if to_end >= size || free < to_end + size {
+            return Err(if self.is_closed() {
+                RingError::Closed
+            } else {
+                RingError::Full { size }
+            });
+        }
+        if to_end > 0 {
+            let length = (to_end - HEADER_SIZE) as u32;
+            let pad = FrameHeader::new(FrameKind::PAD, 0, length, Timestamp::MIN);
+            self.shared.memory.note_write(self.cursor, HEADER_SIZE);
+            // SAFETY: `to_end` bytes at the cursor are free and a multiple of the frame alignment,
+            // so a header fits.
+            unsafe { self.cursor.cast::<FrameHeader>().write(pad) };
+        }
+        self.lap += self.capacity as u64;
+        self.cursor = self.base;
+        // SAFETY: `free` is at most the capacity.
+        self.limit = unsafe { self.base.add(free - to_end) };
+        Ok(())
+    }
+
+    /// Moves the cursor behind a frame of `size` bytes that has been written there.
+    #[inline(always)]
+    fn advance(&mut self, kind: FrameKind, size: usize) {
+        assert!(kind != FrameKind::PAD, "pad frames are the ring's own");
+        debug_assert!(size <= self.known_room());
+        self.shared.memory.note_write(self.cursor, size);
+        // SAFETY: `size` is at most the known room, so this is in or at the end of the memory.
+        self.cursor = unsafe { self.cursor.add(size) };
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.shared.tail.closed.store(true, Ordering::Release);
+        if let Some(waker) = &self.consumer_waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Writes header and payload.
+///
+/// # Safety
+/// `start` must be aligned to frames, and the bytes of such a frame from there on must be the
+/// caller's own.
+#[inline(always)]
+unsafe fn write_frame(start: *mut u8, header: FrameHeader, payload: &[u8]) {
+    // SAFETY: the caller vouches for place and alignment; a slice that was borrowed from elsewhere
+    // cannot overlap bytes that are the caller's own.
+    unsafe {
+        start.cast::<FrameHeader>().write(header);
+        start
+            .add(HEADER_SIZE)
+            .copy_from_nonoverlapping(payload.as_ptr(), payload.len());
+    }
+}
+
+/// Room for one payload, to be written in place. Dropping it commits nothing.
+#[derive(Debug)]
+#[must_use = "a claim that is not committed writes nothing"]
+pub struct Claim<'a> {
+    producer: &'a mut Producer,
+    length: usize,
+}
+
+impl Claim<'_> {
+    /// The payload's bytes, aligned to 16. Their content is whatever was there, never undefined:
+    /// the ring's memory is initialised when it is made.
+    #[inline(always)]
+    pub fn payload(&mut self) -> &mut [u8] {
+        // SAFETY: the claim found a frame's room for `length` payload bytes at the cursor, the
+        // memory is initialised, and while this claim borrows the producer nobody else writes
+        // there.
+        unsafe {
+            let start = self.producer.cursor.add(HEADER_SIZE);
+            std::hint::assert_unchecked(start.addr().is_multiple_of(16));
+            std::slice::from_raw_parts_mut(start, self.length)
+        }
+    }
+
+    /// Commits the frame with the first `length` bytes of the payload; what was claimed beyond is
+    /// given back. The frame is not seen before [`Producer::publish`].
+    ///
+    /// # Panics
+    /// If `length` is more than was claimed.
+    #[inline(always)]
+    pub fn commit(self, kind: FrameKind, aux: u32, time: Timestamp, length: usize) {
+        assert!(length <= self.length, "more committed than claimed");
+        let size = frame_size(length).max(self.producer.size_min);
+        let header = FrameHeader::new(kind, aux, length as u32, time);
+        // SAFETY: the claim found room for a frame that is no smaller than this one.
+        unsafe { self.producer.cursor.cast::<FrameHeader>().write(header) };
+        self.producer.advance(kind, size);
+    }
+}
+
+/// Room for several frames of one size, written one behind the other without a look at the ring.
+/// Dropping it commits nothing.
+#[derive(Debug)]
+#[must_use = "a run that is not committed writes nothing"]
+pub struct Run<'a> {
+    producer: &'a mut Producer,
+    cursor: *mut u8,
+    end: *mut u8,
+    size: usize,
+    length: usize,
+}
+
+impl Run<'_> {
+    /// How many more frames can be pushed.
+    #[inline(always)]
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        (self.end.addr() - self.cursor.addr()) / self.size
+    }
+
+    /// Writes the next frame.
+    ///
+    /// # Panics
+    /// If the payload's length is not the one that was claimed, or the run is at its end.
+    #[inline(always)]
+    pub fn push(&mut self, kind: FrameKind, aux: u32, time: Timestamp, payload: &[u8]) {
+        assert!(payload.len() == self.length, "not the length claimed");
+        assert!(self.cursor != self.end, "more frames than claimed");
+        assert!(kind != FrameKind::PAD, "pad frames are the ring's own");
+        let header = FrameHeader::new(kind, aux, payload.len() as u32, time);
+        self.producer
+            .shared
+            .memory
+            .note_write(self.cursor, self.size);
+        // SAFETY: the cursor stands a whole number of frames before the end of what was claimed,
+        // and is not there yet.
+        unsafe {
+            write_frame(self.cursor, header, payload);
+            self.cursor = self.cursor.add(self.size);
+        }
+    }
+
+    /// Writes a frame for each record until the run is at its end or the records are, and returns
+    /// how many. No record is taken that is not written.
+    ///
+    /// # Panics
+    /// If a payload's length is not the one that was claimed.
+    #[inline]
+    pub fn extend<P: AsRef<[u8]>>(
+        &mut self,
+        kind: FrameKind,
+        records: impl IntoIterator<Item = (Timestamp, P)>,
+    ) -> usize {
+        let remaining = self.remaining();
+        let mut records = records.into_iter();
+        for count in 0..remaining {
+            let Some((time, payload)) = records.next() else {
+                return count;
+            };
+            self.push(kind, 0, time, payload.as_ref());
+        }
+        remaining
+    }
+
+    /// Commits the frames pushed, however many. They are not seen before [`Producer::publish`].
+    #[inline(always)]
+    pub fn commit(self) {
+        self.producer.cursor = self.cursor;
+    }
+}

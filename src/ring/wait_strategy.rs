@@ -1,0 +1,196 @@
+//! What a worker does when none of its inputs has anything and none of its outputs has room.
+//!
+//! A worker that finds nothing to do calls [`Idle::wait`] and goes round again; one that found
+//! something calls [`Idle::reset`]. Each call is one *step* of waiting, so that a worker looks at
+//! its inputs between any two of them.
+
+use super::parker::Parker;
+use super::sync::{spin_loop, thread};
+use std::time::Duration;
+
+/// How a worker waits. The choice trades latency for processor time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WaitStrategy {
+    /// Never gives the core away: the lowest latency, about 100 ns. Needs a core of its own for
+    /// every worker; with more workers than cores it is slower by orders of magnitude.
+    Spin,
+    /// Gives the core to whoever wants it, and takes it back if nobody does: the core is always
+    /// busy, but more workers than cores do get on.
+    Yield,
+    /// Spins a little, yields a little, then parks until woken. The default: an idle worker costs
+    /// nothing, and one that waits for less than a few microseconds is not put to sleep.
+    Backoff {
+        /// Steps that spin: about 30 ns each, and the worker's look at its inputs.
+        spins: u32,
+        /// Steps that yield: about half a microsecond each if nobody else wants the core.
+        yields: u32,
+    },
+    /// Parks at once. The least processor time; each hand-over to a sleeping worker costs a system
+    /// call on one side and tens of microseconds of latency on the other.
+    Park,
+}
+
+impl WaitStrategy {
+    /// Whether a worker that waits like this ever parks, and so needs to be woken. If not, give its
+    /// rings no waker: that saves them a fence per publish.
+    #[must_use]
+    pub const fn parks(self) -> bool {
+        matches!(self, WaitStrategy::Backoff { .. } | WaitStrategy::Park)
+    }
+}
+
+impl Default for WaitStrategy {
+    fn default() -> Self {
+        WaitStrategy::Backoff {
+            spins: 64,
+            yields: 20,
+        }
+    }
+}
+
+/// What a step of waiting was, for a worker's metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rest {
+    /// A few cycles went by.
+    Spun,
+    /// The core was offered to others.
+    Yielded,
+    /// On the way to sleep the worker saw that it has something to do.
+    Ready,
+    /// It slept, and a waker ended that.
+    Woken,
+    /// It slept until the timeout, or about that long.
+    TimedOut,
+}
+
+/// A worker's idling: the strategy, how far it has got, and the parker.
+#[derive(Debug)]
+pub struct Idle {
+    strategy: WaitStrategy,
+    parker: Parker,
+    /// Steps since the last [`Idle::reset`], as far as they matter.
+    steps: u32,
+}
+
+impl Idle {
+    /// Waits by `strategy`, parking with `parker`.
+    #[must_use]
+    pub fn new(strategy: WaitStrategy, parker: Parker) -> Self {
+        Idle {
+            strategy,
+            parker,
+            steps: 0,
+        }
+    }
+
+    /// The strategy.
+    #[must_use]
+    pub fn strategy(&self) -> WaitStrategy {
+        self.strategy
+    }
+
+    /// The worker found something to do: the next wait starts from the beginning.
+    #[inline(always)]
+    pub fn reset(&mut self) {
+        self.steps = 0;
+    }
+
+    /// One step of waiting.
+    ///
+    /// `ready` looks whether there is anything to do. It is called on the way to sleep, when what
+    /// happens from then on is sure to wake the worker; it must look at everything that does.
+    /// `timeout` bounds a sleep, `None` sleeps until woken. It is the caller that knows the time of
+    /// its next timer and what cannot wake it. Zero never sleeps, but yields.
+    pub fn wait(&mut self, mut ready: impl FnMut() -> bool, timeout: Option<Duration>) -> Rest {
+        match self.strategy {
+            WaitStrategy::Spin => spin(),
+            WaitStrategy::Yield => yield_core(),
+            WaitStrategy::Backoff { spins, yields } => {
+                let step = self.steps;
+                if step < spins.saturating_add(yields) {
+                    self.steps += 1;
+                    return if step < spins { spin() } else { yield_core() };
+                }
+                self.sleep(&mut ready, timeout)
+            }
+            WaitStrategy::Park => self.sleep(&mut ready, timeout),
+        }
+    }
+
+    fn sleep(&mut self, ready: &mut impl FnMut() -> bool, timeout: Option<Duration>) -> Rest {
+        if timeout == Some(Duration::ZERO) {
+            return yield_core();
+        }
+        let prepared = self.parker.prepare();
+        if ready() {
+            prepared.cancel();
+            return Rest::Ready;
+        }
+        if prepared.park(timeout) {
+            Rest::Woken
+        } else {
+            Rest::TimedOut
+        }
+    }
+}
+
+fn spin() -> Rest {
+    spin_loop();
+    Rest::Spun
+}
+
+fn yield_core() -> Rest {
+    thread::yield_now();
+    Rest::Yielded
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_spins_then_yields_then_parks_and_starts_over_on_reset() {
+        let strategy = WaitStrategy::Backoff {
+            spins: 2,
+            yields: 1,
+        };
+        let mut idle = Idle::new(strategy, Parker::new());
+        let timeout = Some(Duration::from_micros(1));
+        let mut step = |idle: &mut Idle| idle.wait(|| false, timeout);
+        for _ in 0..2 {
+            assert_eq!(step(&mut idle), Rest::Spun);
+            assert_eq!(step(&mut idle), Rest::Spun);
+            assert_eq!(step(&mut idle), Rest::Yielded);
+            assert_eq!(step(&mut idle), Rest::TimedOut);
+            assert_eq!(step(&mut idle), Rest::TimedOut);
+            idle.reset();
+        }
+    }
+
+    #[test]
+    fn worker_with_something_to_do_does_not_sleep() {
+        let mut idle = Idle::new(WaitStrategy::Park, Parker::new());
+        assert_eq!(idle.wait(|| true, None), Rest::Ready);
+    }
+
+    #[test]
+    fn woken_while_looking_does_not_sleep() {
+        let parker = Parker::new();
+        let waker = parker.waker();
+        let mut idle = Idle::new(WaitStrategy::Park, parker);
+        let rest = idle.wait(
+            || {
+                waker.wake();
+                false
+            },
+            None,
+        );
+        assert_eq!(rest, Rest::Woken);
+    }
+
+    #[test]
+    fn only_strategies_that_park_need_a_waker() {
+        assert!(WaitStrategy::default().parks() && WaitStrategy::Park.parks());
+        assert!(!WaitStrategy::Spin.parks() && !WaitStrategy::Yield.parks());
+    }
+}
