@@ -89,6 +89,25 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The start of the window of `size` nanoseconds that holds `at`, windows starting at `offset` and
+/// every `size` after and before it: `at − floorMod(at − offset, size)`.
+///
+/// Flink's `TimeWindow.getWindowStartWithOffset`, with a floored remainder so that times before the
+/// epoch fall into the window that holds them, and exact where `at − offset` would overflow. A start
+/// before [`Timestamp::MIN`] is `MIN`. One division.
+///
+/// `size` is above zero and `offset` is smaller than `size` in either direction; the assigners check
+/// this once, when they are built.
+#[inline]
+#[must_use]
+pub const fn window_start(at: Timestamp, size: i64, offset: i64) -> Timestamp {
+    debug_assert!(size > 0 && -size < offset && offset < size);
+    let offset = if offset < 0 { offset + size } else { offset };
+    let since = at.0.rem_euclid(size) - offset;
+    let since = if since < 0 { since + size } else { since };
+    at.saturating_sub(since)
+}
+
 /// The nanoseconds of a [`Duration`], saturating at `i64::MAX`.
 #[must_use]
 pub const fn nanos(duration: Duration) -> i64 {
@@ -128,4 +147,47 @@ pub const fn mins(n: u64) -> Duration {
 #[must_use]
 pub const fn hours(n: u64) -> Duration {
     Duration::from_secs(n * 3600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn window_start_is_floored_for_times_before_the_epoch() {
+        let cases = [
+            (0, 5, 0, 0),
+            (4, 5, 0, 0),
+            (5, 5, 0, 5),
+            (-1, 5, 0, -5),
+            (-5, 5, 0, -5),
+            (-6, 5, 0, -10),
+            (1, 5, 2, -3),
+            (2, 5, 2, 2),
+            (-3, 5, 2, -3),
+            (-4, 5, 2, -8),
+            (0, 5, -2, -2),
+            (3, 5, -2, 3),
+            (-3, 5, -2, -7),
+        ];
+        for (at, size, offset, start) in cases {
+            let found = window_start(Timestamp(at), size, offset);
+            assert_eq!(found, Timestamp(start), "at {at}, {size} from {offset}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn window_start_is_the_formula_without_overflow(
+            at in any::<i64>(),
+            size in prop_oneof![1..100_i64, 1..i64::MAX],
+            part in -1.0..1.0_f64,
+        ) {
+            let offset = ((size as f64 * part) as i64).clamp(1 - size, size - 1);
+            let wide = i128::from(at) - (i128::from(at) - i128::from(offset)).rem_euclid(i128::from(size));
+            let start = wide.max(i128::from(i64::MIN));
+            prop_assert_eq!(i128::from(window_start(Timestamp(at), size, offset).0), start);
+        }
+    }
 }

@@ -1,0 +1,103 @@
+//! The idleness detector: no record for longer than a timeout, back-pressure not counted.
+//!
+//! Flink's `WatermarksWithIdleness.IdlenessTimer` as a pure value: the caller brings the time. The
+//! span is counted from the first check that finds no new record, not from the last record, so one
+//! slow batch is never mistaken for idleness.
+
+use std::time::Duration;
+
+use super::{Timestamp, nanos};
+
+/// Says whether a subtask or split has been idle for longer than its timeout.
+#[derive(Clone, Debug)]
+pub struct Idleness {
+    timeout: i64,
+    records_seen: u64,
+    quiet_since: Option<Timestamp>,
+}
+
+impl Idleness {
+    /// Idle after more than `timeout`.
+    ///
+    /// # Panics
+    /// If `timeout` is zero.
+    #[must_use]
+    pub fn new(timeout: Duration) -> Self {
+        assert!(!timeout.is_zero(), "the idle timeout is above zero");
+        Idleness {
+            timeout: nanos(timeout),
+            records_seen: 0,
+            quiet_since: None,
+        }
+    }
+
+    /// The subtask spent `span` since the last check waiting for room downstream. It could not have
+    /// seen a record in that time, so the time does not count. To be told before [`check`](Self::check).
+    pub fn on_back_pressure(&mut self, span: Duration) {
+        if let Some(since) = &mut self.quiet_since {
+            *since = since.saturating_add(nanos(span));
+        }
+    }
+
+    /// Whether it is idle at `now`, `records_seen` records having been seen since the start. To be
+    /// called at the end of every batch, empty ones too.
+    pub fn check(&mut self, now: Timestamp, records_seen: u64) -> bool {
+        if records_seen != self.records_seen {
+            self.records_seen = records_seen;
+            self.quiet_since = None;
+            return false;
+        }
+        let since = *self.quiet_since.get_or_insert(now);
+        now.0.saturating_sub(since.0) > self.timeout
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::nanoseconds;
+
+    #[test]
+    fn idle_after_strictly_more_than_the_timeout_from_the_first_quiet_check() {
+        let mut idleness = Idleness::new(nanoseconds(10));
+        let checks = [
+            (100, 1, false), // a record
+            (150, 1, false), // the first quiet check starts the span
+            (160, 1, false), // exactly the timeout
+            (161, 1, true),
+            (162, 1, true),
+            (163, 2, false), // a record cancels
+            (175, 2, false),
+            (186, 2, true),
+        ];
+        for (now, records_seen, idle) in checks {
+            let found = idleness.check(Timestamp(now), records_seen);
+            assert_eq!(found, idle, "at {now}");
+        }
+    }
+
+    #[test]
+    fn subtask_that_never_saw_a_record_becomes_idle() {
+        let mut idleness = Idleness::new(nanoseconds(10));
+        assert!(!idleness.check(Timestamp(0), 0));
+        assert!(idleness.check(Timestamp(11), 0));
+    }
+
+    #[test]
+    fn time_under_back_pressure_is_not_counted() {
+        let mut idleness = Idleness::new(nanoseconds(10));
+        idleness.on_back_pressure(nanoseconds(500));
+        assert!(!idleness.check(Timestamp(0), 0));
+        idleness.on_back_pressure(nanoseconds(90));
+        assert!(!idleness.check(Timestamp(100), 0), "10 of 100 count");
+        assert!(idleness.check(Timestamp(101), 0));
+    }
+
+    #[test]
+    fn clock_set_back_is_not_idleness() {
+        let mut idleness = Idleness::new(nanoseconds(10));
+        assert!(!idleness.check(Timestamp(1_000), 0));
+        assert!(!idleness.check(Timestamp::MIN, 0));
+        assert!(idleness.check(Timestamp(1_011), 0));
+    }
+}
