@@ -1,5 +1,7 @@
 //! Thalweg: an embeddable, single-node stateful dataflow kernel.
 
+pub mod metrics;
+pub mod operator;
 pub mod record;
 pub mod ring;
 pub mod time;

@@ -48,13 +48,21 @@ impl MetricGroup {
     /// An empty list of metrics: a job's.
     #[must_use]
     pub fn new() -> Self {
-        MetricGroup { entries: Arc::default(), operator: "".into(), subtask: 0 }
+        MetricGroup {
+            entries: Arc::default(),
+            operator: "".into(),
+            subtask: 0,
+        }
     }
 
     /// The group of another operator in the same list.
     #[must_use]
     pub fn scoped(&self, operator: Arc<str>, subtask: u32) -> Self {
-        MetricGroup { entries: Arc::clone(&self.entries), operator, subtask }
+        MetricGroup {
+            entries: Arc::clone(&self.entries),
+            operator,
+            subtask,
+        }
     }
 
     fn register(&self, name: &'static str, metric: Metric) {
@@ -102,7 +110,11 @@ impl MetricGroup {
     /// The sum of every metric called `name`.
     #[must_use]
     pub fn total(&self, name: &str) -> i64 {
-        self.samples().iter().filter(|s| s.name == name).map(|s| s.value).sum()
+        self.samples()
+            .iter()
+            .filter(|s| s.name == name)
+            .map(|s| s.value)
+            .sum()
     }
 }
 

@@ -61,7 +61,10 @@ pub enum OperatorError {
 impl OperatorError {
     /// An error of the function of `operator`.
     pub fn function(operator: &Arc<str>, cause: BoxError) -> Self {
-        OperatorError::Function { operator: Arc::clone(operator), cause }
+        OperatorError::Function {
+            operator: Arc::clone(operator),
+            cause,
+        }
     }
 
     /// The error in what a subtask's unwinding carried.
@@ -75,7 +78,9 @@ impl OperatorError {
 }
 
 fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<&'static str>().map(|s| (*s).to_owned());
+    let text = payload
+        .downcast_ref::<&'static str>()
+        .map(|s| (*s).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned())
 }

@@ -11,7 +11,9 @@ pub struct FanOut<V: ?Sized> {
 
 impl<V: ?Sized> std::fmt::Debug for FanOut<V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FanOut").field("branches", &self.branches.len()).finish()
+        f.debug_struct("FanOut")
+            .field("branches", &self.branches.len())
+            .finish()
     }
 }
 
@@ -25,15 +27,22 @@ impl<V: ?Sized> FanOut<V> {
 
 impl<V: ?Sized> Operator for FanOut<V> {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
-        self.branches.iter_mut().rev().try_for_each(|branch| branch.open(cx))
+        self.branches
+            .iter_mut()
+            .rev()
+            .try_for_each(|branch| branch.open(cx))
     }
 
     fn begin(&mut self, now: Timestamp) {
-        self.branches.iter_mut().for_each(|branch| branch.begin(now));
+        self.branches
+            .iter_mut()
+            .for_each(|branch| branch.begin(now));
     }
 
     fn signal(&mut self, signal: Signal) {
-        self.branches.iter_mut().for_each(|branch| branch.signal(signal));
+        self.branches
+            .iter_mut()
+            .for_each(|branch| branch.signal(signal));
     }
 
     fn ready(&self) -> bool {
@@ -41,7 +50,9 @@ impl<V: ?Sized> Operator for FanOut<V> {
     }
 
     fn resume(&mut self, budget: &mut Budget) {
-        self.branches.iter_mut().for_each(|branch| branch.resume(budget));
+        self.branches
+            .iter_mut()
+            .for_each(|branch| branch.resume(budget));
     }
 
     fn flush(&mut self) {
@@ -49,12 +60,17 @@ impl<V: ?Sized> Operator for FanOut<V> {
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        self.branches.iter().fold(None, |soonest, branch| earlier(soonest, branch.deadline()))
+        self.branches
+            .iter()
+            .fold(None, |soonest, branch| earlier(soonest, branch.deadline()))
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {
         // Every branch is closed, whatever another one returns.
-        self.branches.iter_mut().rev().fold(Ok(()), |first, branch| first.and(branch.close()))
+        self.branches
+            .iter_mut()
+            .rev()
+            .fold(Ok(()), |first, branch| first.and(branch.close()))
     }
 }
 

@@ -77,6 +77,7 @@ where
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
         let next = &mut self.next;
-        self.function.flat_map(record, |result| next.push(result, at));
+        self.function
+            .flat_map(record, |result| next.push(result, at));
     }
 }

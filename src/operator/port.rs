@@ -3,7 +3,10 @@
 //! Where both inputs arrive through rings, the two ports belong to two ring readers; where an input is
 //! fused, its chain ends in the port itself and no ring exists. Either way the operator behind the
 //! ports is one value with one state.
-#![expect(unsafe_code, reason = "the two ports of one operator move to their worker together")]
+#![expect(
+    unsafe_code,
+    reason = "the two ports of one operator move to their worker together"
+)]
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -67,9 +70,22 @@ pub struct Second<T, A: ?Sized> {
 pub unsafe fn ports<A: ?Sized, B: ?Sized, T: TwoInput<A, B>>(
     operator: T,
 ) -> (First<T, B>, Second<T, A>) {
-    let shared = Rc::new(RefCell::new(Shared { operator, opened: false, closed: false }));
-    let first = First { shared: Rc::clone(&shared), other: PhantomData };
-    (first, Second { shared, other: PhantomData })
+    let shared = Rc::new(RefCell::new(Shared {
+        operator,
+        opened: false,
+        closed: false,
+    }));
+    let first = First {
+        shared: Rc::clone(&shared),
+        other: PhantomData,
+    };
+    (
+        first,
+        Second {
+            shared,
+            other: PhantomData,
+        },
+    )
 }
 
 macro_rules! port {
@@ -98,7 +114,10 @@ macro_rules! port {
         }
 
         fn signal(&mut self, signal: Signal) {
-            self.shared.borrow_mut().operator.signal_from($input, signal);
+            self.shared
+                .borrow_mut()
+                .operator
+                .signal_from($input, signal);
         }
 
         #[inline(always)]

@@ -19,7 +19,10 @@ pub struct OutputTag<T: ?Sized> {
 impl<T: ?Sized> OutputTag<T> {
     /// A tag called `name`; two tags are the same output if their names are equal.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        OutputTag { name: name.into(), record: PhantomData }
+        OutputTag {
+            name: name.into(),
+            record: PhantomData,
+        }
     }
 
     /// The tag's name.
@@ -31,7 +34,10 @@ impl<T: ?Sized> OutputTag<T> {
 
 impl<T: ?Sized> Clone for OutputTag<T> {
     fn clone(&self) -> Self {
-        OutputTag { name: Arc::clone(&self.name), record: PhantomData }
+        OutputTag {
+            name: Arc::clone(&self.name),
+            record: PhantomData,
+        }
     }
 }
 
@@ -67,7 +73,9 @@ pub struct SideOutputs {
 
 impl std::fmt::Debug for SideOutputs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.chains.iter().map(|(name, _)| name)).finish()
+        f.debug_list()
+            .entries(self.chains.iter().map(|(name, _)| name))
+            .finish()
     }
 }
 
@@ -86,7 +94,10 @@ impl SideOutputs {
         let (_, chain) = self.chains.iter_mut().find(|(name, _)| *name == tag.name)?;
         let typed = chain.as_any().downcast_mut::<TypedChain<T>>();
         let typed = typed.unwrap_or_else(|| {
-            panic!("side output `{}` is taken with another record type", tag.name)
+            panic!(
+                "side output `{}` is taken with another record type",
+                tag.name
+            )
         });
         Some(&mut *typed.0)
     }
@@ -109,20 +120,39 @@ pub struct Outputs<D> {
     pub sides: SideOutputs,
 }
 
+impl<D> Outputs<D> {
+    /// The main output `main` and no side output.
+    pub fn new(main: D) -> Self {
+        Outputs {
+            main,
+            sides: SideOutputs::default(),
+        }
+    }
+}
+
 impl<D: Operator> Operator for Outputs<D> {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
-        self.sides.chains.iter_mut().try_for_each(|(_, chain)| chain.open(cx))?;
+        self.sides
+            .chains
+            .iter_mut()
+            .try_for_each(|(_, chain)| chain.open(cx))?;
         self.main.open(cx)
     }
 
     fn begin(&mut self, now: Timestamp) {
         self.main.begin(now);
-        self.sides.chains.iter_mut().for_each(|(_, chain)| chain.begin(now));
+        self.sides
+            .chains
+            .iter_mut()
+            .for_each(|(_, chain)| chain.begin(now));
     }
 
     fn signal(&mut self, signal: Signal) {
         self.main.signal(signal);
-        self.sides.chains.iter_mut().for_each(|(_, chain)| chain.signal(signal));
+        self.sides
+            .chains
+            .iter_mut()
+            .for_each(|(_, chain)| chain.signal(signal));
     }
 
     #[inline(always)]
@@ -132,21 +162,32 @@ impl<D: Operator> Operator for Outputs<D> {
 
     fn resume(&mut self, budget: &mut Budget) {
         self.main.resume(budget);
-        self.sides.chains.iter_mut().for_each(|(_, chain)| chain.resume(budget));
+        self.sides
+            .chains
+            .iter_mut()
+            .for_each(|(_, chain)| chain.resume(budget));
     }
 
     fn flush(&mut self) {
         self.main.flush();
-        self.sides.chains.iter_mut().for_each(|(_, chain)| chain.flush());
+        self.sides
+            .chains
+            .iter_mut()
+            .for_each(|(_, chain)| chain.flush());
     }
 
     fn deadline(&self) -> Option<Timestamp> {
         let sides = self.sides.chains.iter();
-        sides.fold(self.main.deadline(), |soonest, (_, chain)| earlier(soonest, chain.deadline()))
+        sides.fold(self.main.deadline(), |soonest, (_, chain)| {
+            earlier(soonest, chain.deadline())
+        })
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {
         let main = self.main.close();
-        self.sides.chains.iter_mut().fold(main, |first, (_, chain)| first.and(chain.close()))
+        self.sides
+            .chains
+            .iter_mut()
+            .fold(main, |first, (_, chain)| first.and(chain.close()))
     }
 }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use crate::metrics::Counter;
 use crate::time::Timestamp;
 
-use super::{
-    Budget, OpenContext, Operator, OperatorError, Outcome, Push, Signal, raise,
-};
+use super::{Budget, OpenContext, Operator, OperatorError, Outcome, Push, Signal, raise};
 
 /// A sink for records of type `V`: the description, held by the graph; it opens nothing.
 pub trait Sink<V: ?Sized>: Send + Sync + 'static {
@@ -35,6 +33,21 @@ pub trait SinkWriter<V: ?Sized>: Send + 'static {
     /// # Errors
     /// Where the record cannot be written; the subtask fails.
     fn write(&mut self, record: &V, at: Timestamp) -> Outcome;
+
+    /// Whether another record may be written now. A writer whose output is full says no, keeps what it
+    /// was given last, and is asked to [`resume`](SinkWriter::resume) until it has room: back-pressure.
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        true
+    }
+
+    /// Tries to write what did not fit.
+    ///
+    /// # Errors
+    /// Where it cannot be written; the subtask fails.
+    fn resume(&mut self) -> Outcome {
+        Ok(())
+    }
 
     /// Ends a batch: what was written should become visible where that is cheap.
     ///
@@ -81,7 +94,9 @@ pub struct SinkOperator<W, V: ?Sized> {
 
 impl<W, V: ?Sized> std::fmt::Debug for SinkOperator<W, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SinkOperator").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("SinkOperator")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,7 +104,13 @@ impl<W, V: ?Sized> SinkOperator<W, V> {
     /// A chain's end called `name`.
     pub fn new(name: Arc<str>, writer: W) -> Self {
         let records_out = Counter::default();
-        SinkOperator { writer, name, written: 0, records_out, record: PhantomData }
+        SinkOperator {
+            writer,
+            name,
+            written: 0,
+            records_out,
+            record: PhantomData,
+        }
     }
 
     /// Fails the subtask if `outcome` is an error.
@@ -104,7 +125,9 @@ impl<W, V: ?Sized> SinkOperator<W, V> {
 impl<V: ?Sized, W: SinkWriter<V>> Operator for SinkOperator<W, V> {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.records_out = cx.operator_metrics(&self.name).counter("records_out");
-        self.writer.open(cx).map_err(|cause| OperatorError::function(&self.name, cause))
+        self.writer
+            .open(cx)
+            .map_err(|cause| OperatorError::function(&self.name, cause))
     }
 
     fn begin(&mut self, _now: Timestamp) {}
@@ -120,10 +143,13 @@ impl<V: ?Sized, W: SinkWriter<V>> Operator for SinkOperator<W, V> {
 
     #[inline(always)]
     fn ready(&self) -> bool {
-        true
+        self.writer.ready()
     }
 
-    fn resume(&mut self, _budget: &mut Budget) {}
+    fn resume(&mut self, _budget: &mut Budget) {
+        let outcome = self.writer.resume();
+        self.check(outcome);
+    }
 
     fn flush(&mut self) {
         self.records_out.set(self.written);
@@ -137,7 +163,9 @@ impl<V: ?Sized, W: SinkWriter<V>> Operator for SinkOperator<W, V> {
 
     fn close(&mut self) -> Result<(), OperatorError> {
         self.records_out.set(self.written);
-        self.writer.close().map_err(|cause| OperatorError::function(&self.name, cause))
+        self.writer
+            .close()
+            .map_err(|cause| OperatorError::function(&self.name, cause))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::time::Timestamp;
 
-use super::{BoxError, Budget, OpenContext, Push, Signal, SplitId};
+use super::{BoxError, Budget, OpenContext, Operator, OutputTag, Outputs, Push, Signal, SplitId};
 
 /// What a poll of a source found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,7 +87,7 @@ const LOOKAHEAD: usize = 32;
 /// Where a source reader puts its records: the chain behind it and a budget for this batch.
 #[derive(Debug)]
 pub struct Collector<'a, D> {
-    next: &'a mut D,
+    next: &'a mut Outputs<D>,
     budget: &'a mut Budget,
     now: Timestamp,
     emitted: u64,
@@ -95,8 +95,13 @@ pub struct Collector<'a, D> {
 
 impl<'a, D> Collector<'a, D> {
     /// A collector in front of `next` for at most `budget` records, at processing time `now`.
-    pub fn new(next: &'a mut D, budget: &'a mut Budget, now: Timestamp) -> Self {
-        Collector { next, budget, now, emitted: 0 }
+    pub fn new(next: &'a mut Outputs<D>, budget: &'a mut Budget, now: Timestamp) -> Self {
+        Collector {
+            next,
+            budget,
+            now,
+            emitted: 0,
+        }
     }
 
     /// Processing time at the start of this batch.
@@ -137,7 +142,7 @@ impl<'a, D> Collector<'a, D> {
     {
         self.budget.take();
         self.emitted += 1;
-        self.next.push(record, at);
+        self.next.main.push(record, at);
     }
 
     /// Emits records of a slice from the front, looking ahead, until the collector is not ready; says
@@ -151,14 +156,19 @@ impl<'a, D> Collector<'a, D> {
         let mut done = 0;
         while done < wanted && self.next.ready() {
             if let Some(ahead) = records.get(done + LOOKAHEAD) {
-                self.next.prefetch(ahead);
+                self.next.main.prefetch(ahead);
             }
-            self.next.push(&records[done], Timestamp::MIN);
+            self.next.main.push(&records[done], Timestamp::MIN);
             done += 1;
         }
         self.budget.spend(done as u32);
         self.emitted += done as u64;
         done
+    }
+
+    /// Emits a record to a side output; drops it if nobody takes that output.
+    pub fn side<T: ?Sized + 'static>(&mut self, tag: &OutputTag<T>, record: &T, at: Timestamp) {
+        self.next.sides.push(tag, record, at);
     }
 
     /// Says that the records that follow belong to `split`: each split has its own watermark.
