@@ -1,0 +1,63 @@
+//! Errors of graphs: a bad plan fails here, before anything runs.
+
+use std::sync::Arc;
+
+use crate::record::ParallelismError;
+
+/// Why a graph cannot run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GraphError {
+    /// The graph has no operator: Flink's words.
+    #[error("No operators defined in streaming topology. Cannot execute.")]
+    Empty,
+    /// A parallelism of zero.
+    #[error("operator `{0}`: a parallelism is 1 at least")]
+    ZeroParallelism(Arc<str>),
+    /// A source that cannot use as many subtasks.
+    #[error(
+        "source `{name}` cannot run with parallelism {parallelism}: {limit} at most \
+         (put `rebalance()` behind it to spread its records)"
+    )]
+    SourceParallelism {
+        /// The source's name.
+        name: Arc<str>,
+        /// What was asked for.
+        parallelism: u32,
+        /// What the source can use.
+        limit: u32,
+    },
+    /// Two streams that meet without an exchange have different parallelisms.
+    #[error(
+        "forward partitioning does not allow a change of parallelism: `{upstream}` has {from}, \
+         `{name}` has {to}; put `rebalance()` between them"
+    )]
+    ForwardParallelism {
+        /// The operator in front.
+        upstream: Arc<str>,
+        /// Its parallelism.
+        from: u32,
+        /// The operator behind.
+        name: Arc<str>,
+        /// Its parallelism.
+        to: u32,
+    },
+    /// More subtasks than key groups, or no legal number of key groups.
+    #[error(transparent)]
+    Parallelism(#[from] ParallelismError),
+    /// Two operators with one uid.
+    #[error("uid `{uid}` is given to both `{first}` and `{second}`: a uid names one operator")]
+    DuplicateUid {
+        /// The uid.
+        uid: Arc<str>,
+        /// One operator.
+        first: Arc<str>,
+        /// The other.
+        second: Arc<str>,
+    },
+    /// A stateful operator that a checkpoint could not find again.
+    #[error(
+        "operator `{0}` keeps state but has no uid: with checkpoints on, give it one by `.uid(\"…\")`"
+    )]
+    MissingUid(Arc<str>),
+}

@@ -1,0 +1,213 @@
+//! The job graph: after fusion. Vertices are fused regions, edges the exchanges that remain.
+//!
+//! Every edge of the stream graph is fused except at an exchange, and an exchange vanishes too where
+//! nothing would be redistributed: from one subtask to one subtask, or forward at equal parallelism.
+//! Flink breaks its chains at every `keyBy`; here the results are the same and the ring is saved.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::stream_graph::{Node, NodeId, NodeKind, Partitioning, StreamGraph};
+
+/// A vertex's place in its graph.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct VertexId(pub u32);
+
+/// A fused region: operators that run as one loop, × parallelism.
+#[derive(Clone, Debug)]
+pub struct Vertex {
+    /// Its place.
+    pub id: VertexId,
+    /// Its operators' names, joined by arrows.
+    pub name: Arc<str>,
+    /// Its nodes, in the order of the builder calls.
+    pub nodes: Vec<NodeId>,
+    /// How many subtasks it has.
+    pub parallelism: u32,
+    /// Its slot sharing group.
+    pub slot_group: Arc<str>,
+}
+
+/// Why an exchange did not vanish.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unfused {
+    /// Records of several subtasks, or for several, must meet.
+    Redistributes {
+        /// Subtasks in front.
+        from: u32,
+        /// Subtasks behind.
+        to: u32,
+    },
+    /// The two sides are in different slot sharing groups.
+    SlotGroups(Arc<str>, Arc<str>),
+    /// The user asked for a new chain.
+    ChainStarted,
+}
+
+impl fmt::Display for Unfused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unfused::Redistributes { from, to } => {
+                write!(f, "redistributes {from} to {to} subtasks")
+            }
+            Unfused::SlotGroups(a, b) => write!(f, "slot sharing groups `{a}` and `{b}`"),
+            Unfused::ChainStarted => f.write_str("a new chain was asked for"),
+        }
+    }
+}
+
+/// An exchange of the stream graph and what became of it.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Its node.
+    pub node: NodeId,
+    /// How it spreads records.
+    pub partitioning: Partitioning,
+    /// The vertex that writes.
+    pub from: VertexId,
+    /// The vertex that reads; the same as `from` if the exchange vanished.
+    pub to: VertexId,
+    /// Why it did not vanish; `None` if it did.
+    pub unfused: Option<Unfused>,
+}
+
+/// A job after fusion.
+#[derive(Clone, Debug)]
+pub struct JobGraph {
+    vertices: Vec<Vertex>,
+    exchanges: Vec<Exchange>,
+    vertex_of: Vec<VertexId>,
+}
+
+impl JobGraph {
+    /// Fuses a checked stream graph.
+    #[must_use]
+    pub fn new(graph: &StreamGraph) -> Self {
+        let unfused: Vec<Option<Unfused>> = graph
+            .nodes()
+            .iter()
+            .map(|node| why_unfused(graph, node))
+            .collect();
+        let vertex_of = connected_regions(graph, &unfused);
+        let vertices = collect_vertices(graph, &vertex_of);
+        let exchanges = graph.nodes().iter().filter_map(|node| match node.kind {
+            NodeKind::Exchange(partitioning) => Some(Exchange {
+                node: node.id,
+                partitioning,
+                from: vertex_of[node.inputs[0].index()],
+                to: vertex_of[node.id.index()],
+                unfused: unfused[node.id.index()].clone(),
+            }),
+            _ => None,
+        });
+        JobGraph {
+            exchanges: exchanges.collect(),
+            vertices,
+            vertex_of,
+        }
+    }
+
+    /// All vertices, in the order of their first operators.
+    #[must_use]
+    pub fn vertices(&self) -> &[Vertex] {
+        &self.vertices
+    }
+
+    /// One vertex.
+    #[must_use]
+    pub fn vertex(&self, id: VertexId) -> &Vertex {
+        &self.vertices[id.0 as usize]
+    }
+
+    /// Every exchange of the stream graph, vanished ones too.
+    #[must_use]
+    pub fn exchanges(&self) -> &[Exchange] {
+        &self.exchanges
+    }
+
+    /// The vertex that a node became part of.
+    #[must_use]
+    pub fn vertex_of(&self, node: NodeId) -> VertexId {
+        self.vertex_of[node.index()]
+    }
+
+    /// Whether the exchange at `node` vanished.
+    #[must_use]
+    pub fn is_fused(&self, node: NodeId) -> bool {
+        self.exchanges
+            .iter()
+            .any(|e| e.node == node && e.unfused.is_none())
+    }
+}
+
+fn why_unfused(graph: &StreamGraph, node: &Node) -> Option<Unfused> {
+    let NodeKind::Exchange(partitioning) = node.kind else {
+        return None;
+    };
+    let input = node.inputs[0];
+    let (from, to) = (graph.parallelism(input), graph.parallelism(node.id));
+    let (group_from, group_to) = (graph.slot_group(input), graph.slot_group(node.id));
+    let pointwise = partitioning == Partitioning::Forward && from == to;
+    if !pointwise && (from, to) != (1, 1) {
+        Some(Unfused::Redistributes { from, to })
+    } else if group_from != group_to {
+        Some(Unfused::SlotGroups(group_from, group_to))
+    } else if node.starts_chain {
+        Some(Unfused::ChainStarted)
+    } else {
+        None
+    }
+}
+
+/// Numbers the connected components over fused edges, in the order of their first nodes.
+fn connected_regions(graph: &StreamGraph, unfused: &[Option<Unfused>]) -> Vec<VertexId> {
+    let mut parent: Vec<usize> = (0..graph.nodes().len()).collect();
+    fn root(parent: &mut [usize], mut i: usize) -> usize {
+        while parent[i] != i {
+            parent[i] = parent[parent[i]];
+            i = parent[i];
+        }
+        i
+    }
+    for node in graph
+        .nodes()
+        .iter()
+        .filter(|node| unfused[node.id.index()].is_none())
+    {
+        for input in &node.inputs {
+            let (a, b) = (
+                root(&mut parent, node.id.index()),
+                root(&mut parent, input.index()),
+            );
+            parent[a.max(b)] = a.min(b);
+        }
+    }
+    let mut numbers = std::collections::HashMap::new();
+    (0..parent.len())
+        .map(|i| {
+            let next = VertexId(numbers.len() as u32);
+            *numbers.entry(root(&mut parent, i)).or_insert(next)
+        })
+        .collect()
+}
+
+fn collect_vertices(graph: &StreamGraph, vertex_of: &[VertexId]) -> Vec<Vertex> {
+    let count = vertex_of.iter().map(|v| v.0 + 1).max().unwrap_or(0);
+    let vertex = |id: u32| {
+        let members = graph
+            .nodes()
+            .iter()
+            .filter(|n| vertex_of[n.id.index()].0 == id);
+        let nodes: Vec<NodeId> = members.clone().map(|n| n.id).collect();
+        let named = members.filter(|n| !matches!(n.kind, NodeKind::Exchange(_)));
+        let names: Vec<&str> = named.map(|n| &*n.name).collect();
+        Vertex {
+            id: VertexId(id),
+            name: names.join(" → ").into(),
+            parallelism: graph.parallelism(nodes[0]),
+            slot_group: graph.slot_group(nodes[0]),
+            nodes,
+        }
+    };
+    (0..count).map(vertex).collect()
+}

@@ -1,0 +1,291 @@
+//! The stream graph: the job as it was written, one node per builder call.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::error::GraphError;
+
+/// A node's place in its graph.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// How an exchange spreads records over the subtasks behind it (Flink's partitioners).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Partitioning {
+    /// Subtask *i* to subtask *i*.
+    Forward,
+    /// In turns over all subtasks, starting anywhere.
+    Rebalance,
+    /// In turns over a share of the subtasks; pointwise wiring.
+    Rescale,
+    /// To a random subtask.
+    Shuffle,
+    /// To every subtask.
+    Broadcast,
+    /// To the first subtask.
+    Global,
+    /// Where a user's function says.
+    Custom,
+    /// To the subtask that owns the key's key group.
+    KeyGroups,
+}
+
+impl fmt::Display for Partitioning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Partitioning::Forward => "forward",
+            Partitioning::Rebalance => "rebalance",
+            Partitioning::Rescale => "rescale",
+            Partitioning::Shuffle => "shuffle",
+            Partitioning::Broadcast => "broadcast",
+            Partitioning::Global => "global",
+            Partitioning::Custom => "custom",
+            Partitioning::KeyGroups => "key groups",
+        })
+    }
+}
+
+/// What a node is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NodeKind {
+    /// A source that can use this many subtasks.
+    Source {
+        /// The largest parallelism of the source.
+        limit: u32,
+    },
+    /// An operator.
+    Operator {
+        /// Whether it keeps state that a checkpoint must hold.
+        stateful: bool,
+    },
+    /// A change of partitioning: becomes an edge between regions, or vanishes.
+    Exchange(Partitioning),
+    /// Several streams read as one.
+    Union,
+    /// One side output of its input.
+    SideOutput,
+    /// The end of a stream.
+    Sink,
+}
+
+/// A node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its place.
+    pub id: NodeId,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Its name, for people.
+    pub name: Arc<str>,
+    /// Its uid, which binds state to it.
+    pub uid: Option<Arc<str>>,
+    /// The nodes it reads, in order of its inputs.
+    pub inputs: Vec<NodeId>,
+    parallelism: Option<u32>,
+    slot_group: Option<Arc<str>>,
+    pub(super) starts_chain: bool,
+}
+
+/// The name of the slot sharing group that operators are in by default.
+const DEFAULT_SLOT_GROUP: &str = "default";
+
+/// A job as it was written: nodes in the order of the builder calls, so inputs come first.
+#[derive(Clone, Debug)]
+pub struct StreamGraph {
+    nodes: Vec<Node>,
+    default_parallelism: u32,
+}
+
+impl StreamGraph {
+    /// An empty graph whose sources and exchanges have `default_parallelism` unless told otherwise.
+    #[must_use]
+    pub fn new(default_parallelism: u32) -> Self {
+        StreamGraph {
+            nodes: Vec::new(),
+            default_parallelism,
+        }
+    }
+
+    /// Changes the parallelism of sources and exchanges that were not given one.
+    pub fn set_default_parallelism(&mut self, parallelism: u32) {
+        self.default_parallelism = parallelism;
+    }
+
+    /// Adds a node.
+    pub fn add(&mut self, kind: NodeKind, name: Arc<str>, inputs: Vec<NodeId>) -> NodeId {
+        let id = NodeId(self.nodes.len() as u32);
+        debug_assert!(
+            inputs.iter().all(|input| *input < id),
+            "inputs are drawn first"
+        );
+        self.nodes.push(Node {
+            id,
+            kind,
+            name,
+            uid: None,
+            inputs,
+            parallelism: None,
+            slot_group: None,
+            starts_chain: false,
+        });
+        id
+    }
+
+    /// All nodes, inputs before their readers.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// One node.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// Names a node.
+    pub fn set_name(&mut self, id: NodeId, name: Arc<str>) {
+        self.nodes[id.index()].name = name;
+    }
+
+    /// Gives a node its uid.
+    pub fn set_uid(&mut self, id: NodeId, uid: Arc<str>) {
+        self.nodes[id.index()].uid = Some(uid);
+    }
+
+    /// The nodes at which the region that holds `id` may begin: sources and exchanges.
+    fn roots(&self, id: NodeId) -> Vec<NodeId> {
+        let mut roots = Vec::new();
+        let mut open = vec![id];
+        while let Some(id) = open.pop() {
+            let node = self.node(id);
+            match node.kind {
+                NodeKind::Source { .. } | NodeKind::Exchange(_) => roots.push(id),
+                _ => open.extend(&node.inputs),
+            }
+        }
+        roots
+    }
+
+    /// Sets the parallelism of the region that `id` is in: of the sources and exchanges it begins at.
+    pub fn set_parallelism(&mut self, id: NodeId, parallelism: u32) {
+        for root in self.roots(id) {
+            self.nodes[root.index()].parallelism = Some(parallelism);
+        }
+    }
+
+    /// Puts the region that `id` is in into a slot sharing group: regions of different groups are
+    /// never fused and take different slots.
+    pub fn set_slot_group(&mut self, id: NodeId, group: &Arc<str>) {
+        for root in self.roots(id) {
+            self.nodes[root.index()].slot_group = Some(Arc::clone(group));
+        }
+    }
+
+    /// Keeps the exchanges at which the region of `id` begins from vanishing.
+    pub fn start_chain(&mut self, id: NodeId) {
+        for root in self.roots(id) {
+            self.nodes[root.index()].starts_chain = true;
+        }
+    }
+
+    /// The parallelism of a node: its own if it begins a region, else its inputs'.
+    #[must_use]
+    pub fn parallelism(&self, id: NodeId) -> u32 {
+        let node = self.node(id);
+        let default = self.default_parallelism;
+        match node.kind {
+            NodeKind::Source { limit } => node.parallelism.unwrap_or(default.min(limit)),
+            NodeKind::Exchange(Partitioning::Forward) => node
+                .parallelism
+                .unwrap_or_else(|| self.parallelism(node.inputs[0])),
+            NodeKind::Exchange(_) => node.parallelism.unwrap_or(default),
+            _ => self.parallelism(node.inputs[0]),
+        }
+    }
+
+    /// The slot sharing group of a node: its own, else its first input's, else `default`.
+    #[must_use]
+    pub fn slot_group(&self, id: NodeId) -> Arc<str> {
+        let node = self.node(id);
+        match (&node.slot_group, node.inputs.first()) {
+            (Some(group), _) => Arc::clone(group),
+            (None, Some(input)) => self.slot_group(*input),
+            (None, None) => DEFAULT_SLOT_GROUP.into(),
+        }
+    }
+
+    /// Checks everything that can be wrong with a graph.
+    ///
+    /// # Errors
+    /// The first [`GraphError`] found.
+    pub fn check(&self, checkpoints: bool) -> Result<(), GraphError> {
+        let operators =
+            |node: &&Node| matches!(node.kind, NodeKind::Operator { .. } | NodeKind::Sink);
+        if self.nodes.iter().filter(operators).next().is_none() {
+            return Err(GraphError::Empty);
+        }
+        self.nodes
+            .iter()
+            .try_for_each(|node| self.check_node(node, checkpoints))?;
+        self.check_uids()
+    }
+
+    fn check_node(&self, node: &Node, checkpoints: bool) -> Result<(), GraphError> {
+        let parallelism = self.parallelism(node.id);
+        if parallelism == 0 {
+            return Err(GraphError::ZeroParallelism(Arc::clone(&node.name)));
+        }
+        match node.kind {
+            NodeKind::Source { limit } if parallelism > limit => {
+                let name = Arc::clone(&node.name);
+                return Err(GraphError::SourceParallelism {
+                    name,
+                    parallelism,
+                    limit,
+                });
+            }
+            NodeKind::Operator { stateful: true } if checkpoints && node.uid.is_none() => {
+                return Err(GraphError::MissingUid(Arc::clone(&node.name)));
+            }
+            NodeKind::Exchange(partitioning) if partitioning != Partitioning::Forward => {
+                return Ok(());
+            }
+            _ => {}
+        }
+        for input in &node.inputs {
+            let from = self.parallelism(*input);
+            if from != parallelism {
+                return Err(GraphError::ForwardParallelism {
+                    upstream: Arc::clone(&self.node(*input).name),
+                    from,
+                    name: Arc::clone(&node.name),
+                    to: parallelism,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_uids(&self) -> Result<(), GraphError> {
+        let mut seen: std::collections::HashMap<&Arc<str>, &Node> =
+            std::collections::HashMap::new();
+        for node in &self.nodes {
+            let Some(uid) = &node.uid else { continue };
+            if let Some(first) = seen.insert(uid, node) {
+                return Err(GraphError::DuplicateUid {
+                    uid: Arc::clone(uid),
+                    first: Arc::clone(&first.name),
+                    second: Arc::clone(&node.name),
+                });
+            }
+        }
+        Ok(())
+    }
+}
