@@ -5,4 +5,5 @@ pub mod metrics;
 pub mod operator;
 pub mod record;
 pub mod ring;
+pub mod runtime;
 pub mod time;

@@ -15,9 +15,12 @@ mod aggregate;
 mod context;
 mod error;
 mod fan_out;
+mod far_form;
 mod filter;
 mod flat_map;
 mod map;
+mod nothing;
+mod partitioner;
 mod port;
 mod side_output;
 mod signal;
@@ -28,9 +31,15 @@ pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
 pub use context::{OpenContext, SubtaskInfo};
 pub use error::{BoxError, OperatorError, Outcome, raise};
 pub use fan_out::FanOut;
+pub use far_form::FarForm;
 pub use filter::Filter;
 pub use flat_map::{FlatMap, FlatMapFunction, IterFunction};
 pub use map::Map;
+pub use nothing::Nothing;
+pub use partitioner::{
+    Broadcast, Custom, CustomRoute, Global, KeyGroupRoute, KeyGroups, Lottery, Partitioner,
+    RoundRobin, Route, RouteContext, Shuffle, Target, Turn,
+};
 pub use port::{First, MultiInput, Second, TwoInput, ports};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};

@@ -191,3 +191,15 @@ impl<D: Operator> Operator for Outputs<D> {
             .fold(main, |first, (_, chain)| first.and(chain.close()))
     }
 }
+
+impl<V: ?Sized, D: Push<V>> Push<V> for Outputs<D> {
+    #[inline(always)]
+    fn push(&mut self, record: &V, at: Timestamp) {
+        self.main.push(record, at);
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, record: &V) {
+        self.main.prefetch(record);
+    }
+}

@@ -72,6 +72,12 @@ pub trait SourceReader: Send + 'static {
         out: &mut Collector<'_, D>,
     ) -> Result<SourceStatus, BoxError>;
 
+    /// Whether a poll would find something now, asked on the way to sleep of a reader that wakes its
+    /// worker by itself: what arrived before the worker announced its sleep woke nobody.
+    fn has_input(&mut self) -> bool {
+        false
+    }
+
     /// Releases what the reader holds.
     ///
     /// # Errors

@@ -99,6 +99,10 @@ where
         // buffer that is as long as the archive.
         unsafe { View::new(&scratch.bytes) }
     }
+
+    fn itself(_record: &T) -> Option<&View<T>> {
+        None
+    }
 }
 
 impl<T> OwnedForm<T> for Archived

@@ -86,6 +86,9 @@ pub trait Form<T: ?Sized>: sealed::Sealed + 'static {
 
     /// The far form of `record`, encoded into `scratch` unless it is the record itself.
     fn far<'a>(record: &'a T, scratch: &'a mut Scratch) -> &'a Self::Far;
+
+    /// The far form, where it is the record itself and nothing needs encoding.
+    fn itself(record: &T) -> Option<&Self::Far>;
 }
 
 /// A form from which an owned value can be made again: what a keyed state's values must have.

@@ -25,6 +25,11 @@ where
     fn far<'a>(record: &'a T, _scratch: &'a mut Scratch) -> &'a T {
         record
     }
+
+    #[inline(always)]
+    fn itself(record: &T) -> Option<&T> {
+        Some(record)
+    }
 }
 
 impl<T> OwnedForm<T> for Pod

@@ -26,6 +26,11 @@ macro_rules! raw {
             fn far<'a>(record: &'a $type, _scratch: &'a mut Scratch) -> &'a $type {
                 record
             }
+
+            #[inline(always)]
+            fn itself(record: &$type) -> Option<&$type> {
+                Some(record)
+            }
         }
     )* };
 }
@@ -41,6 +46,11 @@ where
     #[inline(always)]
     fn far<'a>(record: &'a View<T>, _scratch: &'a mut Scratch) -> &'a View<T> {
         record
+    }
+
+    #[inline(always)]
+    fn itself(record: &View<T>) -> Option<&View<T>> {
+        Some(record)
     }
 }
 
@@ -95,6 +105,11 @@ macro_rules! text {
             #[inline(always)]
             fn far<'a>(record: &'a $owned, _scratch: &'a mut Scratch) -> &'a $far {
                 record
+            }
+
+            #[inline(always)]
+            fn itself(record: &$owned) -> Option<&$far> {
+                Some(record)
             }
         }
 

@@ -1,0 +1,252 @@
+//! Partitioners: which subtask behind an exchange gets a record (Flink's `StreamPartitioner`s).
+//!
+//! A [`Partitioner`] is the description; each sending subtask makes a [`Route`] of its own, which may
+//! keep a counter or a random state. All of them choose from the channels that the *sender* has: all
+//! subtasks behind an all-to-all exchange, its own few behind a pointwise one.
+
+use crate::record::{KeyHasher, KeySelector};
+
+use super::{OperatorError, raise};
+
+/// Where a record goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// To one channel.
+    One(usize),
+    /// To every channel.
+    All,
+}
+
+/// What a route may be made from.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteContext {
+    /// The sending subtask's index.
+    pub sender: u32,
+    /// How many channels it has.
+    pub channels: usize,
+    /// Hashes keys; knows the number of key groups.
+    pub hasher: KeyHasher,
+}
+
+/// Spreads records of type `V` over channels: the description, held by the graph.
+pub trait Partitioner<V: ?Sized>: Clone + Send + 'static {
+    /// One sender's way of choosing.
+    type Route: Route<V>;
+
+    /// The route of one sender.
+    fn route(&self, cx: &RouteContext) -> Self::Route;
+}
+
+/// One sender's way of choosing channels.
+pub trait Route<V: ?Sized>: Send + 'static {
+    /// Where `record` goes.
+    fn target(&mut self, record: &V) -> Target;
+}
+
+/// In turns over the channels: `rebalance` starts anywhere, `rescale` and `forward` at the first.
+#[derive(Clone, Copy, Debug)]
+pub struct RoundRobin {
+    /// Whether senders start at different channels.
+    pub spread: bool,
+}
+
+/// The route of [`RoundRobin`].
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    next: usize,
+    channels: usize,
+}
+
+impl<V: ?Sized> Partitioner<V> for RoundRobin {
+    type Route = Turn;
+
+    fn route(&self, cx: &RouteContext) -> Turn {
+        let mut random = Random::seeded(cx.sender);
+        let next = if self.spread {
+            random.below(cx.channels)
+        } else {
+            0
+        };
+        Turn {
+            next,
+            channels: cx.channels,
+        }
+    }
+}
+
+impl<V: ?Sized> Route<V> for Turn {
+    #[inline(always)]
+    fn target(&mut self, _record: &V) -> Target {
+        let target = self.next;
+        self.next = if target + 1 == self.channels {
+            0
+        } else {
+            target + 1
+        };
+        Target::One(target)
+    }
+}
+
+/// To a channel at random, uniformly.
+#[derive(Clone, Copy, Debug)]
+pub struct Shuffle;
+
+/// The route of [`Shuffle`]. Seeded by the sender, so that a run can be repeated.
+#[derive(Clone, Copy, Debug)]
+pub struct Lottery {
+    random: Random,
+    channels: usize,
+}
+
+impl<V: ?Sized> Partitioner<V> for Shuffle {
+    type Route = Lottery;
+
+    fn route(&self, cx: &RouteContext) -> Lottery {
+        Lottery {
+            random: Random::seeded(cx.sender),
+            channels: cx.channels,
+        }
+    }
+}
+
+impl<V: ?Sized> Route<V> for Lottery {
+    #[inline(always)]
+    fn target(&mut self, _record: &V) -> Target {
+        Target::One(self.random.below(self.channels))
+    }
+}
+
+/// To every channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Broadcast;
+
+impl<V: ?Sized> Partitioner<V> for Broadcast {
+    type Route = Broadcast;
+
+    fn route(&self, _cx: &RouteContext) -> Broadcast {
+        Broadcast
+    }
+}
+
+impl<V: ?Sized> Route<V> for Broadcast {
+    #[inline(always)]
+    fn target(&mut self, _record: &V) -> Target {
+        Target::All
+    }
+}
+
+/// To the first channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Global;
+
+impl<V: ?Sized> Partitioner<V> for Global {
+    type Route = Global;
+
+    fn route(&self, _cx: &RouteContext) -> Global {
+        Global
+    }
+}
+
+impl<V: ?Sized> Route<V> for Global {
+    #[inline(always)]
+    fn target(&mut self, _record: &V) -> Target {
+        Target::One(0)
+    }
+}
+
+/// Where a user's function says: `(record, channels) → channel`.
+#[derive(Clone, Copy, Debug)]
+pub struct Custom<F>(pub F);
+
+/// The route of [`Custom`].
+#[derive(Clone, Copy, Debug)]
+pub struct CustomRoute<F> {
+    choose: F,
+    channels: usize,
+}
+
+impl<V, F> Partitioner<V> for Custom<F>
+where
+    V: ?Sized,
+    F: Fn(&V, usize) -> usize + Clone + Send + 'static,
+{
+    type Route = CustomRoute<F>;
+
+    fn route(&self, cx: &RouteContext) -> CustomRoute<F> {
+        CustomRoute {
+            choose: self.0.clone(),
+            channels: cx.channels,
+        }
+    }
+}
+
+impl<V, F> Route<V> for CustomRoute<F>
+where
+    V: ?Sized,
+    F: Fn(&V, usize) -> usize + Send + 'static,
+{
+    #[inline(always)]
+    fn target(&mut self, record: &V) -> Target {
+        let (channel, channels) = ((self.choose)(record, self.channels), self.channels);
+        if channel >= channels {
+            raise(OperatorError::NoSuchChannel { channel, channels });
+        }
+        Target::One(channel)
+    }
+}
+
+/// To the subtask that owns the key group of the record's key.
+#[derive(Clone, Debug)]
+pub struct KeyGroups<S>(pub S);
+
+/// The route of [`KeyGroups`].
+#[derive(Clone, Debug)]
+pub struct KeyGroupRoute<S> {
+    selector: S,
+    hasher: KeyHasher,
+    /// The owner of every key group.
+    owners: Box<[u16]>,
+}
+
+impl<V: ?Sized, S: KeySelector<V>> Partitioner<V> for KeyGroups<S> {
+    type Route = KeyGroupRoute<S>;
+
+    fn route(&self, cx: &RouteContext) -> KeyGroupRoute<S> {
+        let groups = cx.hasher.max_parallelism();
+        let owner =
+            |group| groups.subtask(crate::record::KeyGroup(group), cx.channels as u32) as u16;
+        KeyGroupRoute {
+            selector: self.0.clone(),
+            hasher: cx.hasher,
+            owners: (0..groups.get()).map(|group| owner(group as u16)).collect(),
+        }
+    }
+}
+
+impl<V: ?Sized, S: KeySelector<V>> Route<V> for KeyGroupRoute<S> {
+    #[inline(always)]
+    fn target(&mut self, record: &V) -> Target {
+        let hash = self.selector.with_key(record, |key| self.hasher.hash(key));
+        let group = self.hasher.max_parallelism().key_group(hash);
+        Target::One(usize::from(self.owners[usize::from(group.0)]))
+    }
+}
+
+/// A small generator of random numbers (SplitMix64): repeatable, good enough to spread load.
+#[derive(Clone, Copy, Debug)]
+struct Random(u64);
+
+impl Random {
+    fn seeded(seed: u32) -> Self {
+        Random(u64::from(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    #[inline(always)]
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((u128::from(z ^ (z >> 31)) * bound as u128) >> 64) as usize
+    }
+}

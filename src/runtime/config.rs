@@ -1,0 +1,42 @@
+//! How a job runs: workers, waiting, rings, key groups, time.
+
+use crate::record::KeyGroupAssignment;
+use crate::ring::WaitStrategy;
+use crate::time::Clock;
+
+/// Settings of a job's runtime; every one has a default that suits an embedded service.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Number of workers; `None`: one for each core that the process may use, and not more than the
+    /// job has slots.
+    pub workers: Option<u32>,
+    /// Whether workers are pinned to cores. Where pinning is not permitted, they run unpinned.
+    pub pin: bool,
+    /// What a worker does when it has nothing to do.
+    pub wait: WaitStrategy,
+    /// Size of each ring in bytes; a record may take a quarter of it.
+    pub ring_capacity: usize,
+    /// How many records a subtask may take in one turn.
+    pub batch: u32,
+    /// How keys find their key group.
+    pub key_groups: KeyGroupAssignment,
+    /// Number of key groups; `None`: Flink's default for the job's largest parallelism.
+    pub max_parallelism: Option<u32>,
+    /// Where processing time comes from.
+    pub clock: Clock,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            workers: None,
+            pin: true,
+            wait: WaitStrategy::default(),
+            ring_capacity: 128 * 1024,
+            batch: 1024,
+            key_groups: KeyGroupAssignment::Hash,
+            max_parallelism: None,
+            clock: Clock::System,
+        }
+    }
+}

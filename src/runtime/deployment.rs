@@ -1,0 +1,331 @@
+//! Deployment: a job's pipes become the chains of its subtasks.
+//!
+//! Chains are built from their ends: a pipe is handed the operators that come *after* it and nests them
+//! into its own, up to a source or an exchange that did not vanish. Streams that are used more than
+//! once, and side outputs, join chains of different builder calls: their boxed chains are collected
+//! here until the last one has come.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::graph::{ExecutionGraph, NodeId, Partitioning};
+use crate::metrics::MetricGroup;
+use crate::operator::{OpenContext, Push, RouteContext, SideOutputs, SubtaskInfo};
+use crate::record::{KeyHasher, MaxParallelism};
+use crate::ring::{Consumer, Parker, Producer, RingOptions, Waker, ring};
+
+use super::config::Config;
+use super::head::Head;
+use super::subtask::Subtask;
+use super::wiring::channels;
+
+/// A typed, not yet running prefix of a job: attaching the operators after it gives chains.
+///
+/// Each exchange is compiled twice, once fused and once ending in rings, whatever stands before it.
+pub trait Pipe: Send + 'static {
+    /// The type of the records that leave the prefix.
+    type Out: ?Sized + 'static;
+
+    /// Builds the prefix's chains in front of `next(0)`, `next(1)` …, one for each subtask.
+    fn attach<D: Push<Self::Out> + 'static>(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> D,
+    );
+}
+
+/// The end of a stream: what starts the building of its chains.
+pub trait Terminal: Send {
+    /// Builds the chains that end here.
+    fn attach(&self, plan: &mut Deployment<'_>);
+}
+
+type Deferred = Box<dyn FnOnce(&mut Deployment<'_>)>;
+
+/// One attempt at running a job: the chains built so far.
+pub struct Deployment<'a> {
+    graph: &'a ExecutionGraph,
+    config: &'a Config,
+    job: Arc<str>,
+    attempt: u32,
+    metrics: MetricGroup,
+    hasher: KeyHasher,
+    parkers: Vec<Parker>,
+    wakers: Vec<Waker>,
+    /// The heads of every subtask, in the order of the execution graph's subtasks.
+    heads: Vec<Vec<Box<dyn Head>>>,
+    /// Chains of the branches of forked streams, by the fork's node: `Branches<V>`.
+    forks: HashMap<NodeId, Box<dyn Any>>,
+    /// Side outputs of every node and subtask.
+    sides: HashMap<(NodeId, u32), SideOutputs>,
+    /// How many side outputs of a node have no chain yet.
+    sides_missing: HashMap<NodeId, usize>,
+    deferred: HashMap<NodeId, Deferred>,
+}
+
+impl std::fmt::Debug for Deployment<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deployment")
+            .field("job", &self.job)
+            .finish_non_exhaustive()
+    }
+}
+
+/// For each branch of a fork that has come: its chains, one for each subtask.
+type Branches<V> = Vec<Vec<Box<dyn Push<V>>>>;
+
+/// Everything that runs on one worker.
+pub(crate) struct WorkerParts {
+    pub(crate) parker: Parker,
+    pub(crate) waker: Waker,
+    pub(crate) subtasks: Vec<Subtask>,
+}
+
+impl<'a> Deployment<'a> {
+    pub(crate) fn new(
+        graph: &'a ExecutionGraph,
+        config: &'a Config,
+        job: &Arc<str>,
+        metrics: &MetricGroup,
+        max_parallelism: MaxParallelism,
+    ) -> Self {
+        let parkers: Vec<Parker> = (0..graph.workers()).map(|_| Parker::new()).collect();
+        let stream = graph.stream_graph();
+        let mut sides_missing = HashMap::new();
+        for node in stream.nodes() {
+            if node.kind == crate::graph::NodeKind::SideOutput {
+                *sides_missing.entry(node.inputs[0]).or_insert(0) += 1;
+            }
+        }
+        Deployment {
+            graph,
+            config,
+            job: Arc::clone(job),
+            attempt: 0,
+            metrics: metrics.clone(),
+            hasher: KeyHasher::new(config.key_groups, max_parallelism),
+            wakers: parkers.iter().map(Parker::waker).collect(),
+            parkers,
+            heads: graph.subtasks().iter().map(|_| Vec::new()).collect(),
+            forks: HashMap::new(),
+            sides: HashMap::new(),
+            sides_missing,
+            deferred: HashMap::new(),
+        }
+    }
+
+    /// The parallelism of a node.
+    #[must_use]
+    pub fn parallelism(&self, node: NodeId) -> u32 {
+        self.graph.stream_graph().parallelism(node)
+    }
+
+    /// The name of a node.
+    #[must_use]
+    pub fn name(&self, node: NodeId) -> Arc<str> {
+        Arc::clone(&self.graph.stream_graph().node(node).name)
+    }
+
+    /// Whether the exchange at `node` vanished.
+    #[must_use]
+    pub fn is_fused(&self, node: NodeId) -> bool {
+        self.graph.job_graph().is_fused(node)
+    }
+
+    /// Hashes keys under the job's key-group assignment.
+    #[must_use]
+    pub fn hasher(&self) -> KeyHasher {
+        self.hasher
+    }
+
+    /// Adds the head of a finished chain to the subtask of `node`.
+    pub(crate) fn add_head(&mut self, node: NodeId, subtask: u32, head: Box<dyn Head>) {
+        let place = self.graph.subtask_of(node, subtask);
+        self.heads[place].push(head);
+    }
+
+    /// Adds one branch's chains to the fork at `node`; gives all branches' chains, subtask by subtask,
+    /// when the last of `count` branches has come.
+    pub fn add_branch<V: ?Sized + 'static>(
+        &mut self,
+        node: NodeId,
+        count: usize,
+        chains: Vec<Box<dyn Push<V>>>,
+    ) -> Option<Branches<V>> {
+        let entry = self.forks.entry(node);
+        let branches = entry.or_insert_with(|| Box::new(Branches::<V>::new()));
+        let branches = branches
+            .downcast_mut::<Branches<V>>()
+            .expect("a fork has one record type");
+        branches.push(chains);
+        (branches.len() == count).then(|| transpose(std::mem::take(branches)))
+    }
+
+    /// Adds the chains of a side output of `node`, and builds the node's own chain if it has waited
+    /// for this one.
+    pub fn add_side<T: ?Sized + 'static>(
+        &mut self,
+        node: NodeId,
+        name: &Arc<str>,
+        chains: Vec<Box<dyn Push<T>>>,
+    ) {
+        for (subtask, chain) in (0..).zip(chains) {
+            self.sides
+                .entry((node, subtask))
+                .or_default()
+                .connect(Arc::clone(name), chain);
+        }
+        let missing = self
+            .sides_missing
+            .get_mut(&node)
+            .expect("the side output is in the graph");
+        *missing -= 1;
+        if *missing == 0
+            && let Some(build) = self.deferred.remove(&node)
+        {
+            build(self);
+        }
+    }
+
+    /// Runs `build` as soon as every side output of `node` has its chain.
+    pub fn after_sides(&mut self, node: NodeId, build: impl FnOnce(&mut Deployment<'_>) + 'static) {
+        if self.has_sides(node) {
+            build(self);
+        } else {
+            self.deferred.insert(node, Box::new(build));
+        }
+    }
+
+    /// Whether every side output of `node` has its chain.
+    #[must_use]
+    pub fn has_sides(&self, node: NodeId) -> bool {
+        self.sides_missing
+            .get(&node)
+            .is_none_or(|missing| *missing == 0)
+    }
+
+    /// The side outputs of one subtask of `node`.
+    pub fn take_sides(&mut self, node: NodeId, subtask: u32) -> SideOutputs {
+        self.sides.remove(&(node, subtask)).unwrap_or_default()
+    }
+
+    /// The rings of the exchange at `node`: the producers of every sender, the consumers of every
+    /// receiver. `length`: the length of every record, if they all have the same.
+    pub(crate) fn rings(
+        &mut self,
+        node: NodeId,
+        partitioning: Partitioning,
+        length: Option<usize>,
+    ) -> (Vec<Vec<Producer>>, Vec<Vec<Consumer>>) {
+        let from = self.graph.stream_graph().node(node).inputs[0];
+        let (senders, receivers) = (self.parallelism(from), self.parallelism(node));
+        let mut consumers: Vec<Vec<Consumer>> = (0..receivers).map(|_| Vec::new()).collect();
+        let mut producers = Vec::new();
+        for sender in 0..senders {
+            let mut ends = Vec::new();
+            for receiver in channels(partitioning, sender, senders, receivers) {
+                let options = self.ring_options((from, sender), (node, receiver), length);
+                let (producer, consumer) = ring(options);
+                ends.push(producer);
+                consumers[receiver as usize].push(consumer);
+            }
+            producers.push(ends);
+        }
+        (producers, consumers)
+    }
+
+    fn ring_options(
+        &self,
+        from: (NodeId, u32),
+        to: (NodeId, u32),
+        length: Option<usize>,
+    ) -> RingOptions {
+        let worker = |(node, subtask)| {
+            self.graph.subtasks()[self.graph.subtask_of(node, subtask)].worker as usize
+        };
+        let (sender, receiver) = (worker(from), worker(to));
+        // Within one worker nobody sleeps while the other side has something to do.
+        let wakes = self.config.wait.parks() && sender != receiver;
+        let mut options = RingOptions::new()
+            .capacity(self.config.ring_capacity)
+            .wake_consumer(wakes.then(|| self.wakers[receiver].clone()))
+            .wake_producer(wakes.then(|| self.wakers[sender].clone()));
+        if let Some(length) = length {
+            options = options.fixed_payload(length);
+        }
+        options
+    }
+
+    /// What a sender's route is made from.
+    #[must_use]
+    pub fn route_context(&self, sender: u32, channels: usize) -> RouteContext {
+        RouteContext {
+            sender,
+            channels,
+            hasher: self.hasher,
+        }
+    }
+
+    /// The finished chains, worker by worker.
+    pub(crate) fn finish(mut self) -> Vec<WorkerParts> {
+        debug_assert!(
+            self.deferred.is_empty(),
+            "a side output's stream was never attached"
+        );
+        let heads = std::mem::take(&mut self.heads);
+        let subtask = |(place, heads): (usize, Vec<Box<dyn Head>>)| {
+            let placed = &self.graph.subtasks()[place];
+            (placed.worker, Subtask::new(self.open_context(place), heads))
+        };
+        let subtasks: Vec<(u32, Subtask)> = heads.into_iter().enumerate().map(subtask).collect();
+        let workers = std::mem::take(&mut self.parkers)
+            .into_iter()
+            .zip(&self.wakers);
+        let mut parts: Vec<WorkerParts> = workers
+            .map(|(parker, waker)| WorkerParts {
+                parker,
+                waker: waker.clone(),
+                subtasks: Vec::new(),
+            })
+            .collect();
+        for (worker, subtask) in subtasks {
+            parts[worker as usize].subtasks.push(subtask);
+        }
+        parts
+    }
+
+    fn open_context(&self, place: usize) -> OpenContext {
+        let placed = &self.graph.subtasks()[place];
+        let vertex = self.graph.job_graph().vertex(placed.vertex);
+        OpenContext {
+            subtask: SubtaskInfo {
+                job: Arc::clone(&self.job),
+                vertex: Arc::clone(&vertex.name),
+                index: placed.index,
+                parallelism: vertex.parallelism,
+                attempt: self.attempt,
+            },
+            metrics: self.metrics.clone(),
+            hasher: self.hasher,
+            key_groups: self
+                .hasher
+                .max_parallelism()
+                .range(placed.index, vertex.parallelism),
+            waker: Some(self.wakers[placed.worker as usize].clone()),
+            clock: self.config.clock.clone(),
+        }
+    }
+}
+
+/// From branch × subtask to subtask × branch.
+fn transpose<T>(branches: Vec<Vec<T>>) -> Vec<Vec<T>> {
+    let subtasks = branches.first().map_or(0, Vec::len);
+    let mut transposed: Vec<Vec<T>> = (0..subtasks).map(|_| Vec::new()).collect();
+    for branch in branches {
+        for (subtask, chain) in branch.into_iter().enumerate() {
+            transposed[subtask].push(chain);
+        }
+    }
+    transposed
+}

@@ -1,0 +1,117 @@
+//! Heads: what drives a fused chain. A source or a ring reader, behind one `dyn` call per batch.
+
+use std::collections::VecDeque;
+
+use crate::operator::{Budget, OpenContext, OperatorError, Push, Signal};
+use crate::time::Timestamp;
+
+/// What a turn achieved.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Progress {
+    /// There was nothing to do.
+    Idle,
+    /// There is something to do, but an output is full.
+    Blocked,
+    /// Something was done.
+    Worked,
+}
+
+/// One turn of a subtask: how much it may do, and the time at its start.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    pub(crate) now: Timestamp,
+    pub(crate) budget: Budget,
+}
+
+/// The driver of one chain.
+pub(crate) trait Head: Send {
+    /// Opens the chain, then the head's own input.
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError>;
+
+    /// Drives the chain for at most a batch.
+    fn poll(&mut self, turn: &mut Turn) -> Result<Progress, OperatorError>;
+
+    /// Whether there is something that a poll would do now; asked on the way to sleep.
+    fn has_work(&mut self) -> bool;
+
+    /// When, in processing time, the head wants to be polled although nothing arrives.
+    fn deadline(&self) -> Option<Timestamp>;
+
+    /// Whether the end of input has gone down the whole chain and all outputs are empty.
+    fn is_done(&self) -> bool;
+
+    /// Ends the chain's life.
+    fn close(&mut self) -> Result<(), OperatorError>;
+}
+
+/// Signals that wait for their chain to be ready, in order; almost always empty.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    signals: VecDeque<Signal>,
+    ended: bool,
+}
+
+impl Pending {
+    /// Queues a signal.
+    pub(crate) fn add(&mut self, signal: Signal) {
+        self.signals.push_back(signal);
+    }
+
+    /// Gives queued signals to `next` while it is ready; says whether none is left and it still is.
+    #[inline]
+    pub(crate) fn deliver<V: ?Sized, D: Push<V>>(&mut self, next: &mut D) -> bool {
+        while next.ready() {
+            let Some(signal) = self.signals.pop_front() else {
+                return true;
+            };
+            self.ended |= signal == Signal::End;
+            next.signal(signal);
+        }
+        false
+    }
+
+    /// Whether [`Signal::End`] was delivered.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether signals are waiting.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.signals.is_empty()
+    }
+}
+
+/// Starts a turn of a chain: continues unfinished work, tells the time, delivers queued signals.
+///
+/// `None`: the chain takes records now. `Some`: it does not, and this is what the turn achieved.
+#[inline]
+pub(crate) fn start_turn<V: ?Sized, D: Push<V>>(
+    next: &mut D,
+    pending: &mut Pending,
+    turn: &mut Turn,
+) -> Option<Progress> {
+    let budget = turn.budget.left();
+    if !next.ready() {
+        next.resume(&mut turn.budget);
+    }
+    if next.ready() {
+        next.begin(turn.now);
+    }
+    if pending.deliver(next) {
+        return None;
+    }
+    Some(if turn.budget.left() < budget {
+        Progress::Worked
+    } else {
+        Progress::Blocked
+    })
+}
+
+/// Whether a chain that was not ready gets on now; asked on the way to sleep, where a release that
+/// came before the worker announced its sleep has woken nobody.
+pub(crate) fn gets_on<V: ?Sized, D: Push<V>>(next: &mut D) -> bool {
+    let mut budget = Budget::new(1);
+    next.resume(&mut budget);
+    next.flush();
+    next.ready() || budget.left() == 0
+}

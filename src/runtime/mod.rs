@@ -1,0 +1,32 @@
+//! What runs: subtasks on workers, the rings between them, and the job that owns them.
+//!
+//! A [`Deployment`] turns an execution graph and typed [`Pipe`]s into subtasks. Each subtask is driven by
+//! *heads* (sources and input gates) in bounded turns; a *worker* is a pinned thread that gives turns;
+//! the job master, an unpinned thread, minds the workers. Nothing on a worker blocks.
+
+mod affinity;
+mod config;
+mod deployment;
+mod error;
+mod head;
+mod input_gate;
+mod job;
+mod mailbox;
+mod result_partition;
+mod source_head;
+mod stepper;
+mod subtask;
+mod wiring;
+mod worker;
+
+pub use config::Config;
+pub use deployment::{Deployment, Pipe, Terminal};
+pub use error::JobError;
+pub use job::{JobHandle, JobResult, JobStatus};
+pub use stepper::{Step, Stepper};
+
+pub(crate) use affinity::core_count;
+pub(crate) use input_gate::InputGate;
+pub(crate) use job::start;
+pub(crate) use result_partition::ResultPartition;
+pub(crate) use source_head::SourceHead;

@@ -1,0 +1,187 @@
+//! A subtask: one parallel instance of a fused region, driven by its heads.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::metrics::Counter;
+use crate::operator::{Budget, OpenContext, OperatorError, SubtaskInfo, earlier};
+use crate::time::Timestamp;
+
+use super::head::{Head, Progress, Turn};
+
+/// Where a subtask is in its life (Flink's task states, those that a worker sees).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lifecycle {
+    /// Built, not yet opened.
+    Deploying,
+    /// Opened: records flow.
+    Running,
+    /// The end of input has gone through; closed.
+    Finished,
+    /// A user function, source or sink failed; closed.
+    Failed,
+    /// Closed from outside.
+    Canceled,
+}
+
+/// Time that a subtask spent, in nanoseconds.
+#[derive(Debug, Default)]
+struct Times {
+    busy: Counter,
+    back_pressured: Counter,
+    idle: Counter,
+}
+
+/// One parallel instance of a vertex.
+pub(crate) struct Subtask {
+    cx: OpenContext,
+    heads: Vec<Box<dyn Head>>,
+    lifecycle: Lifecycle,
+    times: Times,
+    /// When the last turn ended, by the worker's monotonic clock.
+    turned_at: u64,
+}
+
+impl Subtask {
+    pub(crate) fn new(cx: OpenContext, heads: Vec<Box<dyn Head>>) -> Self {
+        let lifecycle = Lifecycle::Deploying;
+        Subtask {
+            cx,
+            heads,
+            lifecycle,
+            times: Times::default(),
+            turned_at: 0,
+        }
+    }
+
+    /// Which subtask this is.
+    pub(crate) fn info(&self) -> &SubtaskInfo {
+        &self.cx.subtask
+    }
+
+    /// Whether it has more to do.
+    pub(crate) fn is_running(&self) -> bool {
+        self.lifecycle == Lifecycle::Running
+    }
+
+    /// Opens every chain, tail first.
+    ///
+    /// # Errors
+    /// The first error; the subtask has failed and was closed.
+    pub(crate) fn open(&mut self) -> Result<(), OperatorError> {
+        let metrics = self.cx.operator_metrics(&self.cx.subtask.vertex);
+        self.times = Times {
+            busy: metrics.counter("busy_nanos"),
+            back_pressured: metrics.counter("back_pressured_nanos"),
+            idle: metrics.counter("idle_nanos"),
+        };
+        self.turned_at = self.cx.clock.monotonic_nanos();
+        let (cx, heads) = (&self.cx, &mut self.heads);
+        let opened = guarded(|| heads.iter_mut().try_for_each(|head| head.open(cx)));
+        match opened {
+            Ok(()) => self.lifecycle = Lifecycle::Running,
+            Err(_) => self.end(Lifecycle::Failed),
+        }
+        opened
+    }
+
+    /// One turn: every head for a batch.
+    ///
+    /// # Errors
+    /// What failed; the subtask was closed.
+    pub(crate) fn poll(&mut self, now: Timestamp, batch: u32) -> Result<Progress, OperatorError> {
+        let started_at = self.cx.clock.monotonic_nanos();
+        let heads = &mut self.heads;
+        let polled = guarded(|| {
+            let mut progress = Progress::Idle;
+            for head in heads.iter_mut().filter(|head| !head.is_done()) {
+                let mut turn = Turn {
+                    now,
+                    budget: Budget::new(batch),
+                };
+                progress = progress.max(head.poll(&mut turn)?);
+            }
+            Ok(progress)
+        });
+        match &polled {
+            Ok(progress) => self.account(*progress, started_at),
+            Err(_) => self.end(Lifecycle::Failed),
+        }
+        if polled.is_ok() && self.heads.iter().all(|head| head.is_done()) {
+            self.close()?;
+        }
+        polled
+    }
+
+    /// Books the time since the last turn: a turn that worked was busy, and idle before it.
+    fn account(&mut self, progress: Progress, started_at: u64) {
+        let now = self.cx.clock.monotonic_nanos();
+        let (before, during) = (started_at - self.turned_at, now - started_at);
+        match progress {
+            Progress::Worked => {
+                self.times.idle.add(before);
+                self.times.busy.add(during);
+            }
+            Progress::Blocked => self.times.back_pressured.add(before + during),
+            Progress::Idle => self.times.idle.add(before + during),
+        }
+        self.turned_at = now;
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        let closed = self.close_heads();
+        self.lifecycle = if closed.is_ok() {
+            Lifecycle::Finished
+        } else {
+            Lifecycle::Failed
+        };
+        closed
+    }
+
+    /// Closes every head, whatever another one returns; then lets go of rings, state and functions.
+    fn close_heads(&mut self) -> Result<(), OperatorError> {
+        let close = |head: &mut Box<dyn Head>| guarded(|| head.close());
+        let closed = self
+            .heads
+            .iter_mut()
+            .rev()
+            .fold(Ok(()), |first, head| first.and(close(head)));
+        self.heads.clear();
+        closed
+    }
+
+    /// Ends the subtask's life early.
+    fn end(&mut self, lifecycle: Lifecycle) {
+        if let Err(error) = self.close_heads() {
+            tracing::warn!(vertex = %self.cx.subtask.vertex, %error, "closing failed as well");
+        }
+        self.lifecycle = lifecycle;
+    }
+
+    /// Closes the subtask from outside.
+    pub(crate) fn cancel(&mut self) {
+        if matches!(self.lifecycle, Lifecycle::Deploying | Lifecycle::Running) {
+            self.end(Lifecycle::Canceled);
+        }
+    }
+
+    /// Whether a turn would do something now.
+    pub(crate) fn has_work(&mut self) -> bool {
+        // A panic on the way to sleep is met again, and reported, in the next turn.
+        let heads = &mut self.heads;
+        self.lifecycle == Lifecycle::Running
+            && guarded(|| Ok(heads.iter_mut().any(|head| head.has_work()))).unwrap_or(true)
+    }
+
+    /// When a turn is wanted although nothing arrives.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.heads
+            .iter()
+            .fold(None, |soonest, head| earlier(soonest, head.deadline()))
+    }
+}
+
+/// Runs user code; a panic becomes an error.
+fn guarded<T>(run: impl FnOnce() -> Result<T, OperatorError>) -> Result<T, OperatorError> {
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|payload| Err(OperatorError::from_panic(payload)))
+}

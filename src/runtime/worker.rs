@@ -1,0 +1,110 @@
+//! A worker: one pinned thread that gives its subtasks turns.
+
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use crate::operator::{OperatorError, SubtaskInfo, earlier};
+use crate::ring::{Idle, Parker};
+use crate::time::Clock;
+
+use super::affinity;
+use super::config::Config;
+use super::head::Progress;
+use super::mailbox::{Letter, Mailbox};
+use super::subtask::Subtask;
+
+/// What a worker tells the job master.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A subtask failed.
+    Failed {
+        subtask: SubtaskInfo,
+        error: OperatorError,
+    },
+    /// Nothing runs on this worker any more.
+    Ended,
+}
+
+/// A thread's worth of subtasks.
+pub(crate) struct Worker {
+    pub(crate) index: u32,
+    pub(crate) subtasks: Vec<Subtask>,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) parker: Parker,
+    pub(crate) events: Sender<Event>,
+}
+
+impl Worker {
+    /// Runs until no subtask does.
+    pub(crate) fn run(mut self, config: &Config) {
+        if config.pin {
+            affinity::pin(self.index);
+        }
+        let mut idle = Idle::new(config.wait, std::mem::take(&mut self.parker));
+        for subtask in &mut self.subtasks {
+            if let Err(error) = subtask.open() {
+                report(&self.events, subtask, error);
+            }
+        }
+        while self.subtasks.iter().any(Subtask::is_running) {
+            while let Some(letter) = self.mailbox.take() {
+                self.read(letter);
+            }
+            if self.round(config) {
+                idle.reset();
+            } else {
+                self.rest(&mut idle, &config.clock);
+            }
+        }
+        // The job master has gone only if the process is going.
+        let _ = self.events.send(Event::Ended);
+    }
+
+    fn read(&mut self, letter: Letter) {
+        match letter {
+            Letter::Cancel => self.subtasks.iter_mut().for_each(Subtask::cancel),
+        }
+    }
+
+    /// One turn for every subtask; says whether any of them got on.
+    fn round(&mut self, config: &Config) -> bool {
+        let now = config.clock.now();
+        let mut worked = false;
+        for subtask in self
+            .subtasks
+            .iter_mut()
+            .filter(|subtask| subtask.is_running())
+        {
+            match subtask.poll(now, config.batch) {
+                Ok(progress) => worked |= progress == Progress::Worked || !subtask.is_running(),
+                Err(error) => {
+                    report(&self.events, subtask, error);
+                    worked = true;
+                }
+            }
+        }
+        worked
+    }
+
+    /// One step of waiting, until the next deadline at most.
+    fn rest(&mut self, idle: &mut Idle, clock: &Clock) {
+        let running = self.subtasks.iter().filter(|subtask| subtask.is_running());
+        let deadline = running.fold(None, |soonest, subtask| {
+            earlier(soonest, subtask.deadline())
+        });
+        let timeout = deadline.map(|at| {
+            let left = at.0.saturating_sub(clock.now().0).max(0);
+            Duration::from_nanos(left.unsigned_abs())
+        });
+        let (subtasks, mailbox) = (&mut self.subtasks, &self.mailbox);
+        let ready = || mailbox.has_letter() || subtasks.iter_mut().any(Subtask::has_work);
+        idle.wait(ready, timeout);
+    }
+}
+
+fn report(events: &Sender<Event>, subtask: &Subtask, error: OperatorError) {
+    let _ = events.send(Event::Failed {
+        subtask: subtask.info().clone(),
+        error,
+    });
+}
