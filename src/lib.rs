@@ -1,5 +1,6 @@
 //! Thalweg: an embeddable, single-node stateful dataflow kernel.
 
+pub mod datastream;
 pub mod graph;
 pub mod metrics;
 pub mod operator;

@@ -2,7 +2,7 @@
 
 use crate::time::Timestamp;
 
-use super::{Operator, Push, pass_on};
+use super::{Operator, Push, operator_factory, pass_on};
 
 /// Drops records that its predicate refuses.
 #[derive(Clone, Debug)]
@@ -40,4 +40,15 @@ where
     fn prefetch(&self, record: &V) {
         self.next.prefetch(record);
     }
+}
+
+/// Makes [`Filter`]s.
+#[derive(Clone, Debug)]
+pub struct FilterFactory<F>(pub F);
+
+operator_factory! {
+    impl<V: ?Sized, F> FilterFactory<F>
+    where { V: 'static, F: FnMut(&V) -> bool + Clone + Send + 'static }
+    V => V; Filter<F; D>;
+    |this, _site, next| Filter::new(this.0.clone(), next)
 }

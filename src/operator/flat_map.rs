@@ -2,7 +2,7 @@
 
 use crate::time::Timestamp;
 
-use super::{Operator, Push, pass_on};
+use super::{Operator, Push, operator_factory, pass_on};
 
 /// A function from one record to any number of results, which may borrow from the record.
 ///
@@ -80,4 +80,15 @@ where
         self.function
             .flat_map(record, |result| next.push(result, at));
     }
+}
+
+/// Makes [`FlatMap`]s.
+#[derive(Clone, Debug)]
+pub struct FlatMapFactory<F>(pub F);
+
+operator_factory! {
+    impl<V: ?Sized, F> FlatMapFactory<F>
+    where { V: 'static, F: FlatMapFunction<V> + Clone + 'static }
+    V => F::Out; FlatMap<F; D>;
+    |this, _site, next| FlatMap::new(this.0.clone(), next)
 }

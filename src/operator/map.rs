@@ -2,7 +2,7 @@
 
 use crate::time::Timestamp;
 
-use super::{Operator, Push, pass_on};
+use super::{Operator, Push, operator_factory, pass_on};
 
 /// Applies a function to every record.
 #[derive(Clone, Debug)]
@@ -33,4 +33,15 @@ where
         let mapped = (self.function)(record);
         self.next.push(&mapped, at);
     }
+}
+
+/// Makes [`Map`]s.
+#[derive(Clone, Debug)]
+pub struct MapFactory<F>(pub F);
+
+operator_factory! {
+    impl<V: ?Sized, O, F> MapFactory<F>
+    where { V: 'static, O: 'static, F: FnMut(&V) -> O + Clone + Send + 'static }
+    V => O; Map<F; D>;
+    |this, _site, next| Map::new(this.0.clone(), next)
 }

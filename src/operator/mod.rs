@@ -14,6 +14,7 @@
 mod aggregate;
 mod context;
 mod error;
+mod factory;
 mod fan_out;
 mod far_form;
 mod filter;
@@ -30,11 +31,13 @@ mod source;
 pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
 pub use context::{OpenContext, SubtaskInfo};
 pub use error::{BoxError, OperatorError, Outcome, raise};
+pub(crate) use factory::operator_factory;
+pub use factory::{OperatorFactory, SideOutputFactory, Site, TwoInputFactory};
 pub use fan_out::FanOut;
 pub use far_form::FarForm;
-pub use filter::Filter;
-pub use flat_map::{FlatMap, FlatMapFunction, IterFunction};
-pub use map::Map;
+pub use filter::{Filter, FilterFactory};
+pub use flat_map::{FlatMap, FlatMapFactory, FlatMapFunction, IterFunction};
+pub use map::{Map, MapFactory};
 pub use nothing::Nothing;
 pub use partitioner::{
     Broadcast, Custom, CustomRoute, Global, KeyGroupRoute, KeyGroups, Lottery, Partitioner,

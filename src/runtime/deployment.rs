@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::graph::{ExecutionGraph, NodeId, Partitioning};
 use crate::metrics::MetricGroup;
-use crate::operator::{OpenContext, Push, RouteContext, SideOutputs, SubtaskInfo};
+use crate::operator::{OpenContext, Push, RouteContext, SideOutputs, Site, SubtaskInfo};
 use crate::record::{KeyHasher, MaxParallelism};
 use crate::ring::{Consumer, Parker, Producer, RingOptions, Waker, ring};
 
@@ -121,10 +121,15 @@ impl<'a> Deployment<'a> {
         self.graph.stream_graph().parallelism(node)
     }
 
-    /// The name of a node.
+    /// Where the operators of a node stand; the first subtask's place.
     #[must_use]
-    pub fn name(&self, node: NodeId) -> Arc<str> {
-        Arc::clone(&self.graph.stream_graph().node(node).name)
+    pub fn site(&self, node: NodeId) -> Site {
+        let name = Arc::clone(&self.graph.stream_graph().node(node).name);
+        Site {
+            name,
+            subtask: 0,
+            parallelism: self.parallelism(node),
+        }
     }
 
     /// Whether the exchange at `node` vanished.

@@ -1,0 +1,239 @@
+//! The environment: where a job's graph is drawn, and where it is set running.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::graph::{ExecutionGraph, GraphError, NodeId, NodeKind, PlanFormat, StreamGraph};
+use crate::metrics::MetricGroup;
+use crate::operator::{BoxError, Source};
+use crate::record::{KeyGroupAssignment, MaxParallelism};
+use crate::ring::WaitStrategy;
+use crate::runtime::{
+    Config, Deployment, JobError, JobHandle, JobResult, Stepper, Terminal, core_count, start,
+};
+use crate::time::{Clock, ManualClock};
+
+use super::pipe::{LooseEnd, Sourced};
+use super::stream::Stream;
+
+/// Draws a job lazily and runs it.
+///
+/// Builder calls only add to a graph: nothing is opened and no record is read before
+/// [`execute`](Environment::execute), [`spawn`](Environment::spawn) or
+/// [`stepper`](Environment::stepper). Clones are handles of the same job.
+#[derive(Clone)]
+pub struct Environment {
+    drawing: Arc<Mutex<Drawing>>,
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Environment")
+            .field("graph", &self.drawing().graph)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts a source's attempt: its name and its `start`.
+type Starter = (NodeId, Box<dyn Fn() -> Result<(), BoxError> + Send>);
+
+/// What has been drawn so far.
+pub(super) struct Drawing {
+    pub(super) graph: StreamGraph,
+    pub(super) terminals: Vec<Box<dyn Terminal>>,
+    loose_ends: Vec<Arc<dyn LooseEnd>>,
+    starters: Vec<Starter>,
+    config: Config,
+}
+
+impl Environment {
+    /// A job with no operator yet, at parallelism 1.
+    #[must_use]
+    pub fn new() -> Self {
+        Environment {
+            drawing: Arc::new(Mutex::new(Drawing {
+                graph: StreamGraph::new(1),
+                terminals: Vec::new(),
+                loose_ends: Vec::new(),
+                starters: Vec::new(),
+                config: Config::default(),
+            })),
+        }
+    }
+
+    pub(super) fn drawing(&self) -> MutexGuard<'_, Drawing> {
+        self.drawing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn configured(self, set: impl FnOnce(&mut Config)) -> Self {
+        set(&mut self.drawing().config);
+        self
+    }
+
+    /// The parallelism of sources and exchanges that are not given one. Default: 1.
+    #[must_use]
+    pub fn parallelism(self, parallelism: u32) -> Self {
+        self.drawing().graph.set_default_parallelism(parallelism);
+        self
+    }
+
+    /// The number of key groups: the largest parallelism that the job's state can ever be spread over.
+    /// Default: Flink's, 128 for parallelisms up to 85.
+    #[must_use]
+    pub fn max_parallelism(self, groups: u32) -> Self {
+        self.configured(|config| config.max_parallelism = Some(groups))
+    }
+
+    /// How keys find their key group. Default: ranges of the stable key hash.
+    #[must_use]
+    pub fn key_groups(self, assignment: KeyGroupAssignment) -> Self {
+        self.configured(|config| config.key_groups = assignment)
+    }
+
+    /// The number of workers. Default: one for each core that the process may use, and not more than
+    /// the job has slots.
+    #[must_use]
+    pub fn workers(self, workers: u32) -> Self {
+        self.configured(|config| config.workers = Some(workers.max(1)))
+    }
+
+    /// Whether workers are pinned to cores. Default: yes, where that is permitted.
+    #[must_use]
+    pub fn pin_workers(self, pin: bool) -> Self {
+        self.configured(|config| config.pin = pin)
+    }
+
+    /// What a worker does when it has nothing to do. Default: [`WaitStrategy::Backoff`].
+    #[must_use]
+    pub fn wait_strategy(self, wait: WaitStrategy) -> Self {
+        self.configured(|config| config.wait = wait)
+    }
+
+    /// The size of each ring in bytes; a record may take a quarter of it. Default: 128 KiB.
+    #[must_use]
+    pub fn ring_capacity(self, bytes: usize) -> Self {
+        self.configured(|config| config.ring_capacity = bytes)
+    }
+
+    /// How many records a subtask may take in one turn. Default: 1,024.
+    #[must_use]
+    pub fn batch(self, records: u32) -> Self {
+        self.configured(|config| config.batch = records.max(1))
+    }
+
+    /// Adds a source called `name`.
+    pub fn source<S: Source>(&self, name: &str, source: S) -> Stream<Sourced<S>> {
+        let limit = source.max_parallelism();
+        let node = self.add(NodeKind::Source { limit }, name, Vec::new());
+        let source = Arc::new(source);
+        let starter = Arc::clone(&source);
+        self.drawing()
+            .starters
+            .push((node, Box::new(move || starter.start())));
+        Stream::new(self.clone(), node, Sourced { source, node })
+    }
+
+    pub(super) fn add(&self, kind: NodeKind, name: &str, inputs: Vec<NodeId>) -> NodeId {
+        self.drawing().graph.add(kind, name.into(), inputs)
+    }
+
+    pub(super) fn add_loose_end(&self, end: Arc<dyn LooseEnd>) {
+        self.drawing().loose_ends.push(end);
+    }
+
+    /// What would run, as text, Graphviz or JSON.
+    ///
+    /// # Errors
+    /// [`GraphError`] if the graph cannot run.
+    pub fn plan(&self, format: PlanFormat) -> Result<String, GraphError> {
+        Ok(self.drawing().execution_graph()?.plan(format).to_string())
+    }
+
+    /// Runs the job and waits for its end.
+    ///
+    /// # Errors
+    /// [`JobError`] if the graph cannot run, a source cannot start, or a subtask fails.
+    pub fn execute(&self, name: &str) -> Result<JobResult, JobError> {
+        self.spawn(name)?.wait()
+    }
+
+    /// Starts the job and returns at once.
+    ///
+    /// # Errors
+    /// [`JobError`] if the graph cannot run or a source cannot start.
+    pub fn spawn(&self, name: &str) -> Result<JobHandle, JobError> {
+        let mut drawing = self.drawing();
+        let (name, metrics) = (Arc::from(name), MetricGroup::new());
+        let graph = drawing.execution_graph()?;
+        let parts = drawing.deploy(&graph, &name, &metrics)?.finish();
+        start(name, parts, metrics, drawing.config.clone())
+    }
+
+    /// The job, to be driven by hand on this thread, at the time that `clock` shows.
+    ///
+    /// # Errors
+    /// [`JobError`] if the graph cannot run or a source cannot start.
+    pub fn stepper(&self, name: &str, clock: ManualClock) -> Result<Stepper, JobError> {
+        let mut drawing = self.drawing();
+        drawing.config.clock = Clock::Manual(clock);
+        let (name, metrics) = (Arc::from(name), MetricGroup::new());
+        let graph = drawing.execution_graph()?;
+        let parts = drawing.deploy(&graph, &name, &metrics)?.finish();
+        Ok(Stepper::new(
+            parts,
+            drawing.config.clock.clone(),
+            drawing.config.batch,
+            metrics,
+        ))
+    }
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drawing {
+    fn execution_graph(&self) -> Result<ExecutionGraph, GraphError> {
+        self.graph.check(false)?;
+        self.groups()?;
+        let workers = self.config.workers.unwrap_or_else(core_count);
+        Ok(ExecutionGraph::new(self.graph.clone(), workers))
+    }
+
+    /// The number of key groups, enough for every parallelism in the graph.
+    fn groups(&self) -> Result<MaxParallelism, GraphError> {
+        let nodes = self.graph.nodes().iter();
+        let largest = nodes
+            .map(|node| self.graph.parallelism(node.id))
+            .max()
+            .unwrap_or(1);
+        let groups = match self.config.max_parallelism {
+            Some(groups) => MaxParallelism::new(groups)?,
+            None => MaxParallelism::default_for(largest),
+        };
+        groups.admit(largest)?;
+        Ok(groups)
+    }
+
+    fn deploy<'a>(
+        &'a self,
+        graph: &'a ExecutionGraph,
+        name: &Arc<str>,
+        metrics: &MetricGroup,
+    ) -> Result<Deployment<'a>, JobError> {
+        for (node, start) in &self.starters {
+            start().map_err(|cause| JobError::Source {
+                source_name: Arc::clone(&self.graph.node(*node).name),
+                cause,
+            })?;
+        }
+        let mut plan = Deployment::new(graph, &self.config, name, metrics, self.groups()?);
+        self.terminals
+            .iter()
+            .for_each(|terminal| terminal.attach(&mut plan));
+        let loose = self.loose_ends.iter().filter(|end| end.is_loose());
+        loose.for_each(|end| end.attach(&mut plan));
+        Ok(plan)
+    }
+}

@@ -1,0 +1,55 @@
+//! Exchanges: a region ends in rings and another begins, or neither.
+
+use crate::graph::{NodeId, Partitioning};
+use crate::operator::{FarForm, Partitioner, Push};
+use crate::record::{Far, Record, Wire};
+use crate::runtime::{Deployment, InputGate, Pipe, ResultPartition};
+
+/// A prefix and a change of partitioning behind it. Records leave it in their far form.
+#[derive(Debug)]
+pub struct Exchanged<P, R> {
+    pub(in crate::datastream) before: P,
+    pub(in crate::datastream) node: NodeId,
+    pub(in crate::datastream) partitioning: Partitioning,
+    pub(in crate::datastream) partitioner: R,
+}
+
+impl<P, R> Pipe for Exchanged<P, R>
+where
+    P: Pipe,
+    P::Out: Record,
+    R: Partitioner<Far<P::Out>>,
+{
+    type Out = Far<P::Out>;
+
+    fn attach<D: Push<Self::Out> + 'static>(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> D,
+    ) {
+        if plan.is_fused(self.node) {
+            self.before.attach(plan, &mut |subtask| {
+                FarForm::<P::Out, D>::new(next(subtask))
+            });
+            return;
+        }
+        let length = <Self::Out as Wire>::LENGTH;
+        let (producers, consumers) = plan.rings(self.node, self.partitioning, length);
+        for (subtask, consumers) in (0..).zip(consumers) {
+            let gate = InputGate::<Self::Out, D>::new(consumers, next(subtask));
+            plan.add_head(self.node, subtask, Box::new(gate));
+        }
+        let ends = (0..).zip(producers).map(|(sender, producers)| {
+            let route = self
+                .partitioner
+                .route(&plan.route_context(sender, producers.len()));
+            Some(ResultPartition::<P::Out, _>::new(producers, route))
+        });
+        let mut ends: Vec<_> = ends.collect();
+        self.before.attach(plan, &mut |subtask| {
+            ends[subtask as usize]
+                .take()
+                .expect("one result partition a subtask")
+        });
+    }
+}

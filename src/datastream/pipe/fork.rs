@@ -1,0 +1,50 @@
+//! Forks: a stream that is used more than once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::graph::NodeId;
+use crate::operator::{FanOut, Push};
+use crate::runtime::{Deployment, Pipe};
+
+/// One branch of a forked stream. The prefix is built when every branch's chains have come.
+#[derive(Debug)]
+pub struct Forked<P> {
+    shared: Arc<Mutex<P>>,
+    node: NodeId,
+    branches: usize,
+}
+
+/// `count` branches of the prefix that ends at `node`.
+pub(in crate::datastream) fn fork<P>(
+    before: P,
+    node: NodeId,
+    count: usize,
+) -> impl Iterator<Item = Forked<P>> {
+    let shared = Arc::new(Mutex::new(before));
+    (0..count).map(move |_| Forked {
+        shared: Arc::clone(&shared),
+        node,
+        branches: count,
+    })
+}
+
+impl<P: Pipe> Pipe for Forked<P> {
+    type Out = P::Out;
+
+    fn attach<D: Push<P::Out> + 'static>(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> D,
+    ) {
+        let boxed = |subtask| Box::new(next(subtask)) as Box<dyn Push<P::Out>>;
+        let chains = (0..plan.parallelism(self.node)).map(boxed).collect();
+        let Some(branches) = plan.add_branch(self.node, self.branches, chains) else {
+            return;
+        };
+        let mut branches = branches.into_iter();
+        let before = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        before.attach(plan, &mut |_| {
+            FanOut::new(branches.next().expect("one set of branches a subtask"))
+        });
+    }
+}

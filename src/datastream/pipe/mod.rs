@@ -1,0 +1,21 @@
+//! Pipes: the typed prefixes of a job, one kind for each way in which streams are joined to operators.
+
+mod chained;
+mod exchange;
+mod fork;
+mod loose_end;
+mod side_output;
+mod sink;
+mod source;
+mod two_input;
+
+pub use chained::{Chained, SideChained};
+pub use exchange::Exchanged;
+pub use fork::Forked;
+pub use side_output::Side;
+pub use source::Sourced;
+pub use two_input::TwoInputs;
+
+pub(super) use fork::fork;
+pub(super) use loose_end::{LooseEnd, Slot};
+pub(super) use sink::SinkTerminal;

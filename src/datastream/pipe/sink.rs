@@ -1,0 +1,23 @@
+//! Sinks: where chains end, and where the building of them begins.
+
+use crate::graph::NodeId;
+use crate::operator::{Sink, SinkOperator};
+use crate::runtime::{Deployment, Pipe, Terminal};
+
+/// A prefix and the sink that it ends in.
+#[derive(Debug)]
+pub(in crate::datastream) struct SinkTerminal<P, S> {
+    pub(in crate::datastream) before: P,
+    pub(in crate::datastream) node: NodeId,
+    pub(in crate::datastream) sink: S,
+}
+
+impl<P: Pipe, S: Sink<P::Out>> Terminal for SinkTerminal<P, S> {
+    fn attach(&self, plan: &mut Deployment<'_>) {
+        let site = plan.site(self.node);
+        self.before.attach(plan, &mut |subtask| {
+            let writer = self.sink.writer(subtask, site.parallelism);
+            SinkOperator::new(site.name.clone(), writer)
+        });
+    }
+}

@@ -1,0 +1,41 @@
+//! Sources: where chains begin.
+
+use std::sync::Arc;
+
+use crate::graph::NodeId;
+use crate::operator::{Push, Source};
+use crate::runtime::{Deployment, Pipe, SourceHead};
+
+use super::chained::outputs;
+
+/// A source.
+#[derive(Debug)]
+pub struct Sourced<S> {
+    pub(in crate::datastream) source: Arc<S>,
+    pub(in crate::datastream) node: NodeId,
+}
+
+impl<S: Source> Pipe for Sourced<S> {
+    type Out = S::Out;
+
+    fn attach<D: Push<S::Out> + 'static>(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> D,
+    ) {
+        let (source, node) = (Arc::clone(&self.source), self.node);
+        let parallelism = plan.parallelism(node);
+        let mut mains: Vec<Option<D>> = (0..parallelism)
+            .map(|subtask| Some(next(subtask)))
+            .collect();
+        plan.after_sides(node, move |plan| {
+            let name = plan.site(node).name;
+            for (subtask, outputs) in (0..).zip(outputs(plan, node, &mut mains)) {
+                let reader = source.reader(subtask, parallelism);
+                let outputs = outputs.expect("one chain a subtask");
+                let head = SourceHead::new(name.clone(), reader, outputs);
+                plan.add_head(node, subtask, Box::new(head));
+            }
+        });
+    }
+}

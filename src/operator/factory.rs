@@ -1,0 +1,84 @@
+//! Factories: how a graph makes an operator for each subtask.
+
+use std::sync::Arc;
+
+use super::{Outputs, Push, TwoInput};
+
+/// Where an operator stands.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The operator's name.
+    pub name: Arc<str>,
+    /// The subtask's index, from 0.
+    pub subtask: u32,
+    /// How many subtasks there are.
+    pub parallelism: u32,
+}
+
+/// Makes one operator for each subtask, in front of whatever comes after it: the description of an
+/// operator, held by the graph.
+pub trait OperatorFactory<V: ?Sized>: Send + 'static {
+    /// The type of the records that the operators emit.
+    type Out: ?Sized + 'static;
+    /// The operator in front of `D`.
+    type Operator<D: Push<Self::Out> + 'static>: Push<V> + 'static;
+
+    /// The operator of one subtask.
+    fn create<D: Push<Self::Out> + 'static>(&self, site: &Site, next: D) -> Self::Operator<D>;
+}
+
+/// Makes operators that have side outputs beside their main one.
+pub trait SideOutputFactory<V: ?Sized>: Send + 'static {
+    /// The type of the records that the operators emit to their main output.
+    type Out: ?Sized + 'static;
+    /// The operator in front of `D` and side outputs.
+    type Operator<D: Push<Self::Out> + 'static>: Push<V> + 'static;
+
+    /// The operator of one subtask.
+    fn create<D: Push<Self::Out> + 'static>(
+        &self,
+        site: &Site,
+        next: Outputs<D>,
+    ) -> Self::Operator<D>;
+}
+
+/// Makes two-input operators, one for each subtask; they may have side outputs.
+pub trait TwoInputFactory<A: ?Sized, B: ?Sized>: Send + 'static {
+    /// The type of the records that the operators emit to their main output.
+    type Out: ?Sized + 'static;
+    /// The operator in front of `D` and side outputs.
+    type Operator<D: Push<Self::Out> + 'static>: TwoInput<A, B> + 'static;
+
+    /// The operator of one subtask.
+    fn create<D: Push<Self::Out> + 'static>(
+        &self,
+        site: &Site,
+        next: Outputs<D>,
+    ) -> Self::Operator<D>;
+}
+
+/// Implements [`OperatorFactory`] for a struct whose operator is made by one expression.
+macro_rules! operator_factory {
+    (
+        impl<$($param:ident $(: ?$sized:ident)?),*> $factory:ty where { $($bounds:tt)* }
+        $input:ty => $out:ty; $operator:ident<$($argument:ty),* ; D>;
+        |$this:ident, $site:ident, $next:ident| $make:expr
+    ) => {
+        impl<$($param $(: ?$sized)?),*> $crate::operator::OperatorFactory<$input> for $factory
+        where $($bounds)*
+        {
+            type Out = $out;
+            type Operator<D: $crate::operator::Push<$out> + 'static> = $operator<$($argument,)* D>;
+
+            fn create<D: $crate::operator::Push<$out> + 'static>(
+                &self,
+                $site: &$crate::operator::Site,
+                $next: D,
+            ) -> Self::Operator<D> {
+                let $this = self;
+                $make
+            }
+        }
+    };
+}
+pub(crate) use operator_factory;
