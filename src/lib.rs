@@ -1,5 +1,6 @@
 //! Thalweg: an embeddable, single-node stateful dataflow kernel.
 
+pub mod connectors;
 pub mod metrics;
 pub mod operator;
 pub mod record;
