@@ -1,5 +1,6 @@
 //! Thalweg: an embeddable, single-node stateful dataflow kernel.
 
+pub mod connectors;
 pub mod datastream;
 pub mod graph;
 pub mod metrics;
@@ -7,4 +8,5 @@ pub mod operator;
 pub mod record;
 pub mod ring;
 pub mod runtime;
+pub mod state;
 pub mod time;

@@ -1,0 +1,129 @@
+//! A source over records that are already in memory.
+
+use std::sync::Arc;
+
+use crate::operator::{BoxError, Collector, Push, Source, SourceReader, SourceStatus};
+
+/// Emits the records of a vector, in order, by reference: none is cloned. Parallelism 1, bounded.
+///
+/// Flink's `fromCollection` (`fromData`). The records are shared by the attempts of a job, so every
+/// attempt reads them from the start; recovery is exactly-once, the position being an index.
+///
+/// ```
+/// use thalweg::connectors::Collection;
+///
+/// let words = Collection::of(["to", "be", "or", "not"]);
+/// assert_eq!(words.len(), 4);
+/// ```
+#[derive(Debug)]
+pub struct Collection<T> {
+    records: Arc<Vec<T>>,
+}
+
+impl<T> Collection<T> {
+    /// A source of these records. A `Vec` is taken as it is.
+    pub fn of(records: impl IntoIterator<Item = T>) -> Self {
+        Collection {
+            records: Arc::new(records.into_iter().collect()),
+        }
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are no records.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}
+
+impl<T> Clone for Collection<T> {
+    fn clone(&self) -> Self {
+        Collection {
+            records: Arc::clone(&self.records),
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> Source for Collection<T> {
+    type Out = T;
+    type Reader = CollectionReader<T>;
+
+    fn max_parallelism(&self) -> u32 {
+        1
+    }
+
+    fn reader(&self, index: u32, _parallelism: u32) -> CollectionReader<T> {
+        let position = if index == 0 { 0 } else { self.records.len() };
+        CollectionReader {
+            records: Arc::clone(&self.records),
+            position,
+        }
+    }
+}
+
+/// Reads a [`Collection`].
+#[derive(Debug)]
+pub struct CollectionReader<T> {
+    records: Arc<Vec<T>>,
+    /// Index of the next record to emit.
+    position: usize,
+}
+
+impl<T: Send + Sync + 'static> SourceReader for CollectionReader<T> {
+    type Out = T;
+
+    fn poll<D: Push<T>>(&mut self, out: &mut Collector<'_, D>) -> Result<SourceStatus, BoxError> {
+        self.position += out.emit_slice(&self.records[self.position..]);
+        if self.position == self.records.len() {
+            return Ok(SourceStatus::Finished);
+        }
+        Ok(SourceStatus::More)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::test_chain::Chain;
+
+    #[test]
+    fn records_are_emitted_in_order_by_reference() {
+        #[derive(Debug, PartialEq)]
+        struct NotClone(u32);
+        let source = Collection::of((0..1000).map(NotClone));
+        let mut chain = Chain::new(|record: &NotClone| record.0);
+        chain.drain(&mut source.reader(0, 1));
+        assert_eq!(chain.values(), (0..1000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn reader_stops_when_the_chain_is_full_and_goes_on_where_it_stopped() {
+        let source = Collection::of(0..10_u64);
+        let mut reader = source.reader(0, 1);
+        let mut chain = Chain::new(|n: &u64| *n);
+        chain.room = 3;
+        assert_eq!(chain.poll(&mut reader), SourceStatus::More);
+        assert_eq!((reader.position, chain.values()), (3, vec![0, 1, 2]));
+        chain.room = usize::MAX;
+        chain.drain(&mut reader);
+        assert_eq!(chain.values(), (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_attempt_reads_from_the_start() {
+        let source = Collection::of([7_u8, 8]);
+        for _ in 0..2 {
+            let mut chain = Chain::new(|n: &u8| *n);
+            chain.drain(&mut source.reader(0, 1));
+            assert_eq!(chain.values(), [7, 8]);
+        }
+        let mut chain = Chain::new(|n: &u8| *n);
+        chain.drain(&mut Collection::of([]).reader(0, 1));
+        assert!(chain.values().is_empty());
+    }
+}

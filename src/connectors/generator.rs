@@ -1,0 +1,183 @@
+//! A source that computes its records from their index.
+
+use crate::operator::{BoxError, Collector, Push, Source, SourceReader, SourceStatus};
+
+use super::pacer::Pacer;
+
+/// Emits `function(0)`, `function(1)`, …: for ever or up to a count, as fast as it can or at a rate.
+/// Flink's `DataGeneratorSource`.
+///
+/// Of `p` subtasks subtask `i` emits the records `i`, `i + p`, `i + 2p` …, so that all of them advance
+/// together. Count and rate are those of all subtasks together. Recovery is exactly-once if the
+/// function gives the same record for the same index, the position being the next index.
+///
+/// ```
+/// use thalweg::connectors::Generator;
+///
+/// let ticks = Generator::new(|index| index % 100).count(1_000_000).rate(50_000);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Generator<F> {
+    function: F,
+    count: Option<u64>,
+    pacer: Option<Pacer>,
+}
+
+impl<F> Generator<F> {
+    /// A source of `function(index)` for every index from 0 on; unbounded.
+    pub fn new<T>(function: F) -> Self
+    where
+        F: Fn(u64) -> T + Clone + Send + Sync + 'static,
+    {
+        Generator {
+            function,
+            count: None,
+            pacer: None,
+        }
+    }
+
+    /// Ends after `records` records: bounded.
+    pub fn count(mut self, records: u64) -> Self {
+        self.count = Some(records);
+        self
+    }
+
+    /// Emits `records_per_second` by an open-loop schedule, see [`Pacer`].
+    ///
+    /// # Panics
+    /// If the rate is zero.
+    pub fn rate(mut self, records_per_second: u64) -> Self {
+        self.pacer = Some(Pacer::per_second(records_per_second));
+        self
+    }
+}
+
+impl<T, F> Source for Generator<F>
+where
+    T: 'static,
+    F: Fn(u64) -> T + Clone + Send + Sync + 'static,
+{
+    type Out = T;
+    type Reader = GeneratorReader<F>;
+
+    fn is_bounded(&self) -> bool {
+        self.count.is_some()
+    }
+
+    fn reader(&self, index: u32, parallelism: u32) -> GeneratorReader<F> {
+        GeneratorReader {
+            function: self.function.clone(),
+            next: u64::from(index),
+            stride: u64::from(parallelism.max(1)),
+            end: self.count.unwrap_or(u64::MAX),
+            pacer: self.pacer,
+        }
+    }
+}
+
+/// Emits one subtask's records of a [`Generator`].
+#[derive(Debug)]
+pub struct GeneratorReader<F> {
+    function: F,
+    /// Index of the next record to emit.
+    next: u64,
+    stride: u64,
+    end: u64,
+    pacer: Option<Pacer>,
+}
+
+impl<T, F> SourceReader for GeneratorReader<F>
+where
+    T: 'static,
+    F: Fn(u64) -> T + Send + 'static,
+{
+    type Out = T;
+
+    fn poll<D: Push<T>>(&mut self, out: &mut Collector<'_, D>) -> Result<SourceStatus, BoxError> {
+        let due = match &mut self.pacer {
+            Some(pacer) => {
+                let round = self.next - self.next % self.stride;
+                pacer.due(round, out.now()).min(self.end)
+            }
+            None => self.end,
+        };
+        while self.next < due {
+            if !out.ready() {
+                return Ok(SourceStatus::More);
+            }
+            out.emit(&(self.function)(self.next));
+            self.next = self.next.saturating_add(self.stride);
+        }
+        Ok(match &self.pacer {
+            _ if self.next >= self.end => SourceStatus::Finished,
+            Some(pacer) => SourceStatus::Idle(Some(pacer.deadline(self.next))),
+            None => SourceStatus::More,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::test_chain::Chain;
+    use crate::time::{Timestamp, millis};
+
+    #[test]
+    fn subtasks_emit_every_index_once() {
+        let source = Generator::new(|index| index * 10).count(7);
+        let mut shares = Vec::new();
+        for index in 0..3 {
+            let mut chain = Chain::new(|n: &u64| *n);
+            chain.drain(&mut source.reader(index, 3));
+            shares.push(chain.values());
+        }
+        assert_eq!(shares, [vec![0, 30, 60], vec![10, 40], vec![20, 50]]);
+    }
+
+    #[test]
+    fn source_without_a_count_is_unbounded_and_stops_by_the_budget() {
+        let source = Generator::new(|index| index);
+        assert!(!source.is_bounded());
+        let mut chain = Chain::new(|n: &u64| *n);
+        let mut reader = source.reader(0, 1);
+        assert_eq!(chain.poll(&mut reader), SourceStatus::More);
+        assert_eq!(chain.values().len() as u64, reader.next);
+        assert!(reader.next > 0);
+    }
+
+    #[test]
+    fn rate_is_kept_over_all_subtasks_and_lost_time_is_made_up_for() {
+        let source = Generator::new(|index| index).count(9).rate(1000);
+        let mut readers = [source.reader(0, 2), source.reader(1, 2)];
+        let mut chain = Chain::new(|n: &u64| *n);
+        let at = |ms| SourceStatus::Idle(Some(Timestamp::from_millis(ms)));
+
+        assert_eq!(chain.poll(&mut readers[0]), at(2));
+        assert_eq!(chain.poll(&mut readers[1]), at(1));
+        assert_eq!(chain.values(), [0]);
+        chain.clock.advance(millis(2));
+        assert_eq!(chain.poll(&mut readers[1]), at(3));
+        assert_eq!(chain.poll(&mut readers[0]), at(4));
+        chain.clock.advance(millis(4));
+        assert_eq!(chain.poll(&mut readers[0]), at(8));
+        assert_eq!(chain.poll(&mut readers[1]), at(7));
+        assert_eq!(chain.values(), [0, 1, 2, 4, 6, 3, 5]);
+        chain.clock.advance(millis(100));
+        assert_eq!(chain.poll(&mut readers[0]), SourceStatus::Finished);
+        assert_eq!(chain.poll(&mut readers[1]), SourceStatus::Finished);
+        assert_eq!(chain.values().len(), 9);
+    }
+
+    #[test]
+    fn full_chain_is_told_from_an_early_schedule() {
+        let source = Generator::new(|index| index).rate(1000);
+        let mut reader = source.reader(0, 1);
+        let mut chain = Chain::new(|n: &u64| *n);
+        chain.poll(&mut reader);
+        chain.clock.advance(millis(10));
+        chain.room = 4;
+        assert_eq!(chain.poll(&mut reader), SourceStatus::More);
+        assert_eq!(chain.values(), [0, 1, 2, 3, 4]);
+    }
+}

@@ -1,0 +1,40 @@
+//! Where records come from and go to: sources and sinks.
+//!
+//! Each is a plain description that opens nothing; a subtask opens its own reader or writer.
+//!
+//! | source | reads | parallel | after a failure |
+//! |---|---|---|---|
+//! | [`Collection`] | a vector | no | position: exactly once |
+//! | [`Sequence`] | consecutive numbers | yes, contiguous shares | position: exactly once |
+//! | [`Generator`] | a function of the index, at a rate | yes, striding | position: exactly once |
+//!
+//! | sink | writes | after a failure |
+//! |---|---|---|
+//! | [`Print`] | lines to standard output or error | at least once |
+//! | [`Collected`] | into memory, for tests | at least once |
+//! | [`Discard`] | nothing, counts | at least once |
+//! | [`ForEach`] | what a closure does | at least once |
+//!
+//! *Architecture invariant:* no connector knows what a job is, or which thread runs it.
+
+mod collect;
+mod collection;
+mod discard;
+mod for_each;
+mod generator;
+mod line_format;
+mod pacer;
+mod print;
+mod sequence;
+#[cfg(test)]
+mod test_chain;
+
+pub use collect::{Collect, CollectWith, CollectWriter, Collected};
+pub use collection::{Collection, CollectionReader};
+pub use discard::{Discard, DiscardWriter};
+pub use for_each::{ForEach, ForEachWriter, IntoOutcome};
+pub use generator::{Generator, GeneratorReader};
+pub use line_format::{By, ByDebug, ByDisplay, FormatFailed, LineFormat};
+pub use pacer::Pacer;
+pub use print::{Print, PrintError, PrintWriter};
+pub use sequence::{Sequence, SequenceReader};

@@ -1,0 +1,107 @@
+//! A source of consecutive numbers.
+
+use std::ops::Range;
+
+use crate::operator::{BoxError, Collector, Push, Source, SourceReader, SourceStatus};
+
+/// Emits the numbers of a range, in order, bounded. Flink's `fromSequence`.
+///
+/// Of `p` subtasks each emits one contiguous share, as in Flink: subtask `i` of a range of `n` numbers
+/// those from place `⌊n·i/p⌋` to before `⌊n·(i+1)/p⌋`. Shares differ by one number at most. Where
+/// numbers should rather advance together in all subtasks, as timestamps must, take a
+/// [`Generator`](super::Generator). Recovery is exactly-once, the position being the next number.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    range: Range<u64>,
+}
+
+impl Sequence {
+    /// The numbers from the range's start to before its end; none if it is empty or reversed.
+    #[must_use]
+    pub fn new(range: Range<u64>) -> Self {
+        Sequence { range }
+    }
+}
+
+/// Where the share of subtask `index` of `parallelism` begins.
+fn share_start(range: &Range<u64>, index: u32, parallelism: u32) -> u64 {
+    let count = u128::from(range.end.saturating_sub(range.start));
+    let before = count * u128::from(index) / u128::from(parallelism.max(1));
+    // A share of a `u64` range is within it.
+    range.start + before as u64
+}
+
+impl Source for Sequence {
+    type Out = u64;
+    type Reader = SequenceReader;
+
+    fn reader(&self, index: u32, parallelism: u32) -> SequenceReader {
+        SequenceReader {
+            next: share_start(&self.range, index, parallelism),
+            end: share_start(&self.range, index + 1, parallelism),
+        }
+    }
+}
+
+/// Emits one subtask's share of a [`Sequence`].
+#[derive(Debug)]
+pub struct SequenceReader {
+    /// The next number to emit.
+    next: u64,
+    end: u64,
+}
+
+impl SourceReader for SequenceReader {
+    type Out = u64;
+
+    fn poll<D: Push<u64>>(&mut self, out: &mut Collector<'_, D>) -> Result<SourceStatus, BoxError> {
+        while self.next < self.end {
+            if !out.ready() {
+                return Ok(SourceStatus::More);
+            }
+            out.emit(&self.next);
+            self.next += 1;
+        }
+        Ok(SourceStatus::Finished)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::test_chain::Chain;
+    use proptest::prelude::*;
+
+    fn emitted(source: &Sequence, index: u32, parallelism: u32) -> Vec<u64> {
+        let mut chain = Chain::new(|n: &u64| *n);
+        chain.drain(&mut source.reader(index, parallelism));
+        chain.values()
+    }
+
+    #[test]
+    fn empty_and_reversed_ranges_emit_nothing() {
+        assert!(emitted(&Sequence::new(5..5), 0, 1).is_empty());
+        let reversed = Range { start: 5, end: 3 };
+        assert!(emitted(&Sequence::new(reversed), 1, 2).is_empty());
+    }
+
+    #[test]
+    fn the_largest_range_is_shared_without_overflow() {
+        let last = Sequence::new(0..u64::MAX).reader(2, 3);
+        assert_eq!((last.next, last.end), (u64::MAX / 3 * 2, u64::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn shares_are_contiguous_and_cover_the_range_once(
+            start in 0..1000_u64, count in 0..500_u64, parallelism in 1..9_u32,
+        ) {
+            let source = Sequence::new(start..start + count);
+            let shares = (0..parallelism).map(|index| emitted(&source, index, parallelism));
+            let shares = shares.collect::<Vec<_>>();
+            let sizes = shares.iter().map(Vec::len);
+            prop_assert!(sizes.clone().max().unwrap() - sizes.min().unwrap() <= 1);
+            prop_assert_eq!(shares.concat(), (start..start + count).collect::<Vec<_>>());
+        }
+    }
+}

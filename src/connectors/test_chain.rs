@@ -1,0 +1,183 @@
+//! What the tests put behind a reader and around a writer, instead of a job.
+
+use std::sync::{Arc, Mutex};
+
+use crate::metrics::MetricGroup;
+use crate::operator::{
+    BoxError, Budget, Collector, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push,
+    Signal, SourceReader, SourceStatus, SubtaskInfo,
+};
+use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
+use crate::ring::Waker;
+use crate::time::{Clock, ManualClock, Timestamp};
+
+/// Records in one poll at most.
+const BUDGET: u32 = 256;
+
+/// What a tail was given, converted, with timestamps.
+type Log<T> = Arc<Mutex<Vec<(T, Timestamp)>>>;
+
+/// The end of a chain: converts and keeps what it is given.
+pub(super) struct Tail<V: ?Sized, T> {
+    convert: fn(&V) -> T,
+    log: Log<T>,
+    signals: Vec<Signal>,
+    room: usize,
+}
+
+impl<V: ?Sized, T: Send> Operator for Tail<V, T> {
+    fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
+        Ok(())
+    }
+    fn begin(&mut self, _now: Timestamp) {}
+    fn signal(&mut self, signal: Signal) {
+        self.signals.push(signal);
+    }
+    fn ready(&self) -> bool {
+        self.room > 0
+    }
+    fn resume(&mut self, _budget: &mut Budget) {}
+    fn flush(&mut self) {}
+    fn deadline(&self) -> Option<Timestamp> {
+        None
+    }
+    fn close(&mut self) -> Result<(), OperatorError> {
+        Ok(())
+    }
+}
+
+impl<V: ?Sized, T: Send> Push<V> for Tail<V, T> {
+    fn push(&mut self, record: &V, at: Timestamp) {
+        assert!(self.room > 0, "pushed into a chain that is not ready");
+        self.room -= 1;
+        self.log.lock().unwrap().push(((self.convert)(record), at));
+    }
+}
+
+/// A chain of one tail, with a clock, that polls readers as a worker does.
+pub(super) struct Chain<V: ?Sized, T> {
+    outputs: Outputs<Tail<V, T>>,
+    log: Log<T>,
+    /// How many more records the chain takes.
+    pub(super) room: usize,
+    /// The clock by which readers are polled; starts at zero.
+    pub(super) clock: ManualClock,
+    /// The metrics of what is opened.
+    pub(super) metrics: MetricGroup,
+    /// Wakes who drives the chain.
+    pub(super) waker: Option<Waker>,
+}
+
+impl<V: ?Sized + 'static, T: Clone + Send + 'static> Chain<V, T> {
+    pub(super) fn new(convert: fn(&V) -> T) -> Self {
+        let log = Log::default();
+        let tail = Tail {
+            convert,
+            log: Arc::clone(&log),
+            signals: Vec::new(),
+            room: 0,
+        };
+        Chain {
+            outputs: Outputs::new(tail),
+            log,
+            room: usize::MAX,
+            clock: ManualClock::new(Timestamp(0)),
+            metrics: MetricGroup::new(),
+            waker: None,
+        }
+    }
+
+    /// Takes a side output; what it is given can be read from the list returned.
+    pub(super) fn take_side<S: Clone + Send + 'static>(&mut self, tag: &OutputTag<S>) -> Log<S> {
+        let log = Log::default();
+        let tail = Tail {
+            convert: S::clone,
+            log: Arc::clone(&log),
+            signals: Vec::new(),
+            room: usize::MAX,
+        };
+        self.outputs
+            .sides
+            .connect(Arc::clone(tag.name()), Box::new(tail));
+        log
+    }
+
+    pub(super) fn cx(&self) -> OpenContext {
+        let mut cx = open_context(0, 1);
+        cx.clock = Clock::Manual(self.clock.clone());
+        cx.metrics = self.metrics.clone();
+        cx.waker = self.waker.clone();
+        cx
+    }
+
+    pub(super) fn try_poll<R>(&mut self, reader: &mut R) -> Result<SourceStatus, BoxError>
+    where
+        R: SourceReader<Out = V>,
+    {
+        let mut budget = Budget::new(BUDGET);
+        self.outputs.main.room = self.room;
+        let mut out = Collector::new(&mut self.outputs, &mut budget, self.clock.now());
+        let status = reader.poll(&mut out);
+        self.room = self.outputs.main.room;
+        status
+    }
+
+    pub(super) fn poll<R: SourceReader<Out = V>>(&mut self, reader: &mut R) -> SourceStatus {
+        self.try_poll(reader).unwrap()
+    }
+
+    /// Opens the reader and polls it until it is finished or idle, or fails.
+    pub(super) fn try_drain<R>(&mut self, reader: &mut R) -> Result<SourceStatus, BoxError>
+    where
+        R: SourceReader<Out = V>,
+    {
+        reader.open(&self.cx())?;
+        loop {
+            match self.try_poll(reader)? {
+                SourceStatus::More => {}
+                status => return Ok(status),
+            }
+        }
+    }
+
+    /// Opens the reader, polls it to its end and closes it.
+    pub(super) fn drain<R: SourceReader<Out = V>>(&mut self, reader: &mut R) {
+        assert_eq!(self.try_drain(reader).unwrap(), SourceStatus::Finished);
+        reader.close().unwrap();
+    }
+
+    /// The records so far.
+    pub(super) fn values(&self) -> Vec<T> {
+        let log = self.log.lock().unwrap();
+        log.iter().map(|(value, _)| value.clone()).collect()
+    }
+
+    /// The records so far with their timestamps; forgets them.
+    pub(super) fn take(&mut self) -> Vec<(T, Timestamp)> {
+        std::mem::take(&mut self.log.lock().unwrap())
+    }
+
+    /// The signals so far.
+    pub(super) fn signals(&self) -> &[Signal] {
+        &self.outputs.main.signals
+    }
+}
+
+/// What subtask `index` of `parallelism` learns when it opens in a test.
+pub(super) fn open_context(index: u32, parallelism: u32) -> OpenContext {
+    let max = MaxParallelism::new(128).unwrap();
+    OpenContext {
+        subtask: SubtaskInfo {
+            job: "test".into(),
+            vertex: "connector".into(),
+            index,
+            parallelism,
+            attempt: 0,
+        },
+        metrics: MetricGroup::new(),
+        hasher: KeyHasher::new(KeyGroupAssignment::default(), max),
+        key_groups: max.range(index, parallelism),
+        waker: None,
+        clock: Clock::default(),
+    }
+}
