@@ -174,11 +174,6 @@ impl<K, V> Segment<K, V> {
         self.header().cast()
     }
 
-    /// An address that tells segments apart.
-    pub(super) fn id(&self) -> usize {
-        self.tagged.addr().get()
-    }
-
     #[inline(always)]
     fn shift(&self) -> u32 {
         (self.tagged.addr().get() & SHIFT_MASK) as u32
