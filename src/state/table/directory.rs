@@ -23,7 +23,7 @@ use super::change::Changes;
 use super::key::TableKey;
 use super::memory::Arena;
 use super::segment::{Entry, Segment};
-use crate::record::KeyHash;
+use crate::record::{KeyHash, KeyHasher};
 
 const SMALLEST_LOG2: u32 = 1;
 const SLOTS_FREELY: usize = 4096;
@@ -38,6 +38,8 @@ pub(super) struct Directory<K, V> {
     shift: u32,
     segments: usize,
     arena: Arena,
+    /// Hashes the keys of entries that move.
+    pub(super) hasher: KeyHasher,
     /// How often the shape changed: tells a cursor that groups are not where they were.
     shape: u64,
 }
@@ -48,12 +50,13 @@ unsafe impl<K: Send, V: Send> Send for Directory<K, V> {}
 unsafe impl<K: Sync, V: Sync> Sync for Directory<K, V> {}
 
 impl<K, V> Directory<K, V> {
-    pub(super) fn new(arena: Arena) -> Self {
+    pub(super) fn new(arena: Arena, hasher: KeyHasher) -> Self {
         let mut directory = Directory {
             slots: Vec::new(),
             shift: 63,
             segments: 0,
             arena,
+            hasher,
             shape: 0,
         };
         let segment = directory.segment_of_size(SMALLEST_LOG2, 0);
@@ -180,12 +183,13 @@ impl<K: TableKey, V> Directory<K, V> {
             groups_log2 < 24,
             "a hundred million keys share the top of their hashes"
         );
+        let hasher = self.hasher;
         let mut larger = self.segment_of_size(groups_log2 + 1, depth);
         let old = self.segment_mut(hash);
         for index in 0..old.group_count() {
             for slot in old.occupied(index) {
                 let changed = old.is_changed(index, slot, changes);
-                let hash = old.entry(index, slot).key.key_hash();
+                let hash = old.entry(index, slot).key.hash_under(&hasher);
                 larger.adopt(hash, old.take(index, slot), changed, changes);
             }
         }
@@ -203,13 +207,14 @@ impl<K: TableKey, V> Directory<K, V> {
         if depth == 64 - self.shift {
             self.double();
         }
+        let hasher = self.hasher;
         let mut upper = self.segment_of_size(self.segment(hash).groups_log2(), depth + 1);
         let upper_bit = 1 << (63 - depth);
         let lower = self.segment_mut(hash);
         let mut strayed: Vec<(KeyHash, bool, Entry<K, V>)> = Vec::new();
         for index in 0..lower.group_count() {
             for slot in lower.occupied(index) {
-                let hash = lower.entry(index, slot).key.key_hash();
+                let hash = lower.entry(index, slot).key.hash_under(&hasher);
                 let changed = lower.is_changed(index, slot, changes);
                 if hash.0 & upper_bit != 0 {
                     upper.adopt(hash, lower.take(index, slot), changed, changes);

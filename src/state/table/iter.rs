@@ -94,6 +94,7 @@ impl<K: TableKey, V> Table<K, V> {
     ///
     /// Sorts one segment at a time: costs some tens of nanoseconds an entry, and little memory.
     pub fn for_each_in_order(&self, mut visit: impl FnMut(KeyHash, &K, &V)) {
+        let hasher = self.directory.hasher;
         let mut order: Vec<(KeyHash, usize, usize)> = Vec::new();
         let mut position = Some(0);
         while let Some(start) = position {
@@ -101,7 +102,8 @@ impl<K: TableKey, V> Table<K, V> {
             order.clear();
             for index in 0..segment.group_count() {
                 for slot in segment.occupied(index) {
-                    order.push((segment.entry(index, slot).key.key_hash(), index, slot));
+                    let hash = segment.entry(index, slot).key.hash_under(&hasher);
+                    order.push((hash, index, slot));
                 }
             }
             order.sort_unstable();
@@ -115,6 +117,7 @@ impl<K: TableKey, V> Table<K, V> {
 
     /// Keeps the entries that `keep` wants. Asking marks nothing as changed.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
+        let hasher = self.directory.hasher;
         let mut position = Some(0);
         while let Some(start) = position {
             let segment = self.directory.segment_mut(KeyHash(start));
@@ -122,7 +125,7 @@ impl<K: TableKey, V> Table<K, V> {
                 for slot in segment.occupied(index) {
                     let entry = segment.entry(index, slot);
                     if !keep(&entry.key, &entry.value) {
-                        let hash = entry.key.key_hash();
+                        let hash = entry.key.hash_under(&hasher);
                         self.len -= 1;
                         drop(segment.remove_at(hash, index, slot, &mut self.changes));
                     }

@@ -9,7 +9,7 @@ use super::directory::Directory;
 use super::key::TableKey;
 use super::memory::{Arena, MemoryMode};
 use super::segment::{Entry, Segment};
-use crate::record::KeyHash;
+use crate::record::{KeyHash, KeyHasher};
 
 /// How a table starts.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct TableOptions<K, V> {
     /// How many keys the table will probably hold: room for them is made, and its pages are touched,
     /// before the first record. 0 when not known.
     pub expected_keys: usize,
+    /// How the hashes that callers pass are made.
+    pub hasher: KeyHasher,
     /// Which pages the table asks for.
     pub memory: MemoryMode,
     /// How to write changes down. With `None` nothing is tracked, and the table cannot be frozen.
@@ -27,6 +29,7 @@ impl<K, V> Default for TableOptions<K, V> {
     fn default() -> Self {
         TableOptions {
             expected_keys: 0,
+            hasher: KeyHasher::default(),
             memory: MemoryMode::default(),
             changes: None,
         }
@@ -35,7 +38,7 @@ impl<K, V> Default for TableOptions<K, V> {
 
 /// A hash table for the keyed state of one subtask; see the [module](self) for its layout.
 ///
-/// Every method that takes a hash wants [`TableKey::key_hash`] of the key it looks for. Not doing so is a
+/// Every method that takes a hash wants [`TableKey::hash_under`] of the key it looks for, under the table's hasher. Not doing so is a
 /// programmer's error: keys are not found then, but memory stays safe.
 pub struct Table<K, V> {
     pub(super) directory: Directory<K, V>,
@@ -49,7 +52,7 @@ impl<K, V> Table<K, V> {
     pub fn new(options: TableOptions<K, V>) -> Self {
         let arena = Arena::new(Segment::<K, V>::block_size(Segment::<K, V>::FULL_LOG2));
         Table {
-            directory: Directory::new(arena),
+            directory: Directory::new(arena, options.hasher),
             changes: Changes::new(options.changes),
             len: 0,
         }
