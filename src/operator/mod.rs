@@ -11,7 +11,6 @@
 //! *Architecture invariant:* nothing here starts a thread, touches a ring or a file, or reads a clock:
 //! an operator is tested by calling it.
 
-mod aggregate;
 mod context;
 mod error;
 mod factory;
@@ -19,21 +18,31 @@ mod fan_out;
 mod far_form;
 mod filter;
 mod flat_map;
+mod key_context;
+mod keyed_aggregate;
 mod map;
+<<<<<<< HEAD
 mod nothing;
 mod partitioner;
+=======
+mod min_max;
+>>>>>>> keyed
 mod port;
+#[cfg(test)]
+mod recorder;
+mod reduce;
 mod side_output;
 mod signal;
 mod sink;
 mod source;
+mod timestamps_and_watermarks;
 
-pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
 pub use context::{OpenContext, SubtaskInfo};
 pub use error::{BoxError, OperatorError, Outcome, raise};
 pub(crate) use factory::operator_factory;
 pub use factory::{OperatorFactory, SideOutputFactory, Site, TwoInputFactory};
 pub use fan_out::FanOut;
+<<<<<<< HEAD
 pub use far_form::FarForm;
 pub use filter::{Filter, FilterFactory};
 pub use flat_map::{FlatMap, FlatMapFactory, FlatMapFunction, IterFunction};
@@ -43,11 +52,22 @@ pub use partitioner::{
     Broadcast, Custom, CustomRoute, Global, KeyGroupRoute, KeyGroups, Lottery, Partitioner,
     RoundRobin, Route, RouteContext, Shuffle, Target, Turn,
 };
+=======
+pub use filter::Filter;
+pub use flat_map::{FlatMap, FlatMapFunction, IterFunction};
+pub use keyed_aggregate::KeyedAggregate;
+pub use map::Map;
+pub use min_max::{MaxBy, MaxOf, MinBy, MinOf, SumOf};
+>>>>>>> keyed
 pub use port::{First, MultiInput, Second, TwoInput, ports};
+pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};
 pub use sink::{Sink, SinkOperator, SinkWriter};
 pub use source::{Collector, Source, SourceReader, SourceStatus};
+pub use timestamps_and_watermarks::TimestampsAndWatermarks;
+
+pub use crate::state::{Aggregate, Count, Max, Mean, Min, Sum};
 
 use crate::time::Timestamp;
 

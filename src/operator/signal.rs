@@ -1,6 +1,6 @@
 //! Signals: what travels in order with the records but is none.
 
-use crate::time::Timestamp;
+use crate::time::{TimeSignal, Timestamp};
 
 /// A number for a split of a source, unique within one reader.
 pub type SplitId = u32;
@@ -31,4 +31,15 @@ pub enum Signal {
     SplitEnd(SplitId),
     /// No record and no signal follows.
     End,
+}
+
+impl From<TimeSignal> for Signal {
+    #[inline]
+    fn from(signal: TimeSignal) -> Self {
+        match signal {
+            TimeSignal::Watermark(at) => Signal::Watermark(at),
+            TimeSignal::Idle => Signal::Idle,
+            TimeSignal::Active => Signal::Active,
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::key_hash::KeyHash;
 )]
 pub trait Key: Eq + 'static {
     /// The owned form: `Box<str>` for `str`, the key itself for an integer.
-    type Stored: StoredKey<Self>;
+    type Stored: StoredKey<Key = Self>;
 
     /// The stable hash: the same in every process, on every platform.
     fn key_hash(&self) -> KeyHash;
@@ -27,9 +27,12 @@ pub trait Key: Eq + 'static {
 }
 
 /// The owned form of a key, as a state table keeps it.
-pub trait StoredKey<K: ?Sized>: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
+pub trait StoredKey: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
+    /// The key as user functions see it: `str` for `Box<str>`.
+    type Key: Key<Stored = Self> + ?Sized;
+
     /// The key as user functions see it.
-    fn key(&self) -> &K;
+    fn key(&self) -> &Self::Key;
 }
 
 /// Finds the key of a record. Implemented by the two kinds of closure that `key_by` and
@@ -104,7 +107,9 @@ macro_rules! integer_key {
             }
         }
 
-        impl StoredKey<$type> for $type {
+        impl StoredKey for $type {
+            type Key = $type;
+
             #[inline(always)]
             fn key(&self) -> &$type {
                 self
@@ -141,7 +146,9 @@ macro_rules! text_key {
             }
         }
 
-        impl StoredKey<$borrowed> for Box<$borrowed> {
+        impl StoredKey for Box<$borrowed> {
+            type Key = $borrowed;
+
             #[inline(always)]
             fn key(&self) -> &$borrowed {
                 self
@@ -184,7 +191,9 @@ impl Key for String {
     }
 }
 
-impl StoredKey<String> for String {
+impl StoredKey for String {
+    type Key = String;
+
     fn key(&self) -> &String {
         self
     }
@@ -207,7 +216,9 @@ impl<const N: usize> Key for [u8; N] {
     }
 }
 
-impl<const N: usize> StoredKey<[u8; N]> for [u8; N] {
+impl<const N: usize> StoredKey for [u8; N] {
+    type Key = [u8; N];
+
     fn key(&self) -> &[u8; N] {
         self
     }
@@ -217,8 +228,8 @@ macro_rules! tuple_key {
     ($first:ident $(, $name:ident $index:tt)+) => {
         impl<$first, $($name),+> Key for ($first, $($name,)+)
         where
-            $first: Key<Stored = $first> + StoredKey<$first>,
-            $($name: Key<Stored = $name> + StoredKey<$name>,)+
+            $first: Key<Stored = $first> + StoredKey<Key = $first>,
+            $($name: Key<Stored = $name> + StoredKey<Key = $name>,)+
         {
             type Stored = ($first, $($name,)+);
 
@@ -239,11 +250,13 @@ macro_rules! tuple_key {
             }
         }
 
-        impl<$first, $($name),+> StoredKey<($first, $($name,)+)> for ($first, $($name,)+)
+        impl<$first, $($name),+> StoredKey for ($first, $($name,)+)
         where
-            $first: Key<Stored = $first> + StoredKey<$first>,
-            $($name: Key<Stored = $name> + StoredKey<$name>,)+
+            $first: Key<Stored = $first> + StoredKey<Key = $first>,
+            $($name: Key<Stored = $name> + StoredKey<Key = $name>,)+
         {
+            type Key = Self;
+
             #[inline(always)]
             fn key(&self) -> &Self {
                 self

@@ -156,6 +156,16 @@ pub struct KeyHasher {
     max_parallelism: MaxParallelism,
 }
 
+impl Default for KeyHasher {
+    /// The default assignment, with Flink's default number of key groups.
+    fn default() -> Self {
+        KeyHasher::new(
+            KeyGroupAssignment::default(),
+            MaxParallelism::default_for(1),
+        )
+    }
+}
+
 impl KeyHasher {
     /// A hasher for a job with `max_parallelism` key groups.
     #[must_use]

@@ -53,6 +53,14 @@ impl<G> WatermarkAssigner<G> {
         self.idle
     }
 
+    /// When a batch, however empty, should end so that idleness is noticed; `now` is the processing
+    /// time of the last one. `None` if there is no idleness to notice.
+    #[must_use]
+    pub fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let idleness = self.idleness.as_ref().filter(|_| !self.idle)?;
+        Some(idleness.deadline().unwrap_or(now))
+    }
+
     /// Looks at a record; what comes back goes out after it. With a periodic generator this is
     /// nothing, and the compiler sees it.
     #[inline(always)]

@@ -50,6 +50,14 @@ impl Idleness {
         let since = *self.quiet_since.get_or_insert(now);
         now.0.saturating_sub(since.0) > self.timeout
     }
+
+    /// When a check will find it idle if no record comes before; `None` if the last check found one,
+    /// so that the span has yet to start.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let since = self.quiet_since?;
+        Some(since.saturating_add(self.timeout).saturating_add(1))
+    }
 }
 
 #[cfg(test)]
@@ -73,6 +81,8 @@ mod tests {
         for (now, records_seen, idle) in checks {
             let found = idleness.check(Timestamp(now), records_seen);
             assert_eq!(found, idle, "at {now}");
+            let due = idleness.deadline().is_some_and(|at| at <= Timestamp(now));
+            assert_eq!(due, idle, "the deadline is when it becomes idle");
         }
     }
 

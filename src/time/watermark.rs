@@ -43,6 +43,12 @@ pub trait WatermarkStrategy: Clone + Send {
         None
     }
 
+    /// How long a batch's end may be away when no record comes: for generators whose watermark moves
+    /// with processing time. `None`, by default: only records move it.
+    fn interval(&self) -> Option<Duration> {
+        None
+    }
+
     /// The same strategy, idle after more than `timeout` without a record.
     ///
     /// # Panics
@@ -73,7 +79,14 @@ impl<S: WatermarkStrategy> WatermarkStrategy for WithIdleness<S> {
     fn idle_timeout(&self) -> Option<Duration> {
         Some(self.timeout)
     }
+
+    fn interval(&self) -> Option<Duration> {
+        self.strategy.interval()
+    }
 }
+
+/// Flink's default for `pipeline.auto-watermark-interval`.
+const INTERVAL: Duration = Duration::from_millis(200);
 
 /// Records are out of order by at most a bound: the watermark is `greatest − bound − 1 ns`.
 #[derive(Clone, Copy, Debug)]
@@ -181,6 +194,11 @@ impl WatermarkStrategy for ProcessingTimeLag {
     fn generator(&self) -> ProcessingTimeLag {
         *self
     }
+
+    /// 200 ms.
+    fn interval(&self) -> Option<Duration> {
+        Some(INTERVAL)
+    }
 }
 
 impl<V: ?Sized> WatermarkGenerator<V> for ProcessingTimeLag {
@@ -276,6 +294,11 @@ where
 
     fn generator(&self) -> Self {
         self.clone()
+    }
+
+    /// 200 ms: the function may look at processing time.
+    fn interval(&self) -> Option<Duration> {
+        Some(INTERVAL)
     }
 }
 

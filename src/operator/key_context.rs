@@ -1,0 +1,106 @@
+//! From a record to the state of its key: what reductions and aggregations have in common.
+//!
+//! One table per operator; the selector and the hasher give the key and its place. Nothing is
+//! allocated for a key that is known, even where the key is borrowed from the record.
+
+use std::sync::Arc;
+
+use crate::metrics::Gauge;
+use crate::record::{Key, KeyHasher, KeySelector, StoredKey};
+use crate::state::{Table, TableOptions};
+
+use super::OpenContext;
+
+/// The stored form of the keys that a selector finds.
+pub(super) type Stored<V, S> = <<S as KeySelector<V>>::Key as Key>::Stored;
+
+/// One value of type `T` per key of the records of type `V`.
+pub(super) struct KeyContext<V: ?Sized, S: KeySelector<V>, T> {
+    selector: S,
+    hasher: KeyHasher,
+    table: Table<Stored<V, S>, T>,
+    gauges: TableGauges,
+}
+
+impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
+    /// No state yet; the table is made by [`open`](Self::open).
+    pub(super) fn new(selector: S) -> Self {
+        KeyContext {
+            selector,
+            hasher: KeyHasher::default(),
+            table: Table::new(TableOptions::default()),
+            gauges: TableGauges::default(),
+        }
+    }
+
+    pub(super) fn open(&mut self, name: &Arc<str>, cx: &OpenContext) {
+        self.hasher = cx.hasher;
+        self.table = Table::new(TableOptions {
+            hasher: cx.hasher,
+            ..TableOptions::default()
+        });
+        self.gauges = TableGauges::register(name, cx);
+    }
+
+    /// Fetches the cache lines of a record's key.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, record: &V) {
+        let hash = (self.selector).with_key(record, |key| self.hasher.hash(key));
+        self.table.prefetch(hash);
+    }
+
+    /// Calls `then` with the record's key, its value and whether `first` made the value just now.
+    #[inline(always)]
+    pub(super) fn with<R>(
+        &mut self,
+        record: &V,
+        first: impl FnOnce() -> T,
+        then: impl FnOnce(&S::Key, &mut T, bool) -> R,
+    ) -> R {
+        let (hasher, table) = (&self.hasher, &mut self.table);
+        self.selector.with_key(record, |key| {
+            let (value, is_new) = table.find_or_insert_with(
+                hasher.hash(key),
+                |stored| stored.key() == key,
+                || (key.to_stored(), first()),
+            );
+            then(key, value, is_new)
+        })
+    }
+
+    /// Publishes the size of the table: to be called at the end of a batch.
+    #[inline]
+    pub(super) fn publish(&mut self) {
+        let table = &self.table;
+        (self.gauges).publish(table.len(), || table.memory_bytes());
+    }
+}
+
+/// The size of one table, as metrics.
+#[derive(Debug, Default)]
+pub(super) struct TableGauges {
+    entries: Gauge,
+    bytes: Gauge,
+    published: Option<usize>,
+}
+
+impl TableGauges {
+    /// Registers `state_entries` and `state_bytes` of the operator or state called `name`.
+    pub(super) fn register(name: &Arc<str>, cx: &OpenContext) -> Self {
+        let metrics = cx.operator_metrics(name);
+        TableGauges {
+            entries: metrics.gauge("state_entries"),
+            bytes: metrics.gauge("state_bytes"),
+            published: None,
+        }
+    }
+
+    /// Publishes the size if the number of entries has changed.
+    #[inline]
+    pub(super) fn publish(&mut self, entries: usize, bytes: impl FnOnce() -> usize) {
+        if self.published.replace(entries) != Some(entries) {
+            self.entries.set(entries as i64);
+            self.bytes.set(bytes() as i64);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Running aggregation of a keyed stream: one result per record, the aggregate of its key so far.
+
+use std::sync::Arc;
+
+use crate::record::KeySelector;
+use crate::state::Aggregate;
+use crate::time::Timestamp;
+
+use super::key_context::KeyContext;
+use super::{OpenContext, Operator, OperatorError, Push, pass_on};
+
+/// Adds each record to the accumulator of its key and emits what a function makes of the key and the
+/// result, with the record's timestamp.
+pub struct KeyedAggregate<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> {
+    name: Arc<str>,
+    state: KeyContext<V, S, A::Accumulator>,
+    aggregate: A,
+    emit: R,
+    next: D,
+}
+
+impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> std::fmt::Debug
+    for KeyedAggregate<V, S, A, R, D>
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyedAggregate")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> KeyedAggregate<V, S, A, R, D> {
+    /// Aggregates by the key that `selector` finds and emits `emit(key, result)`, in front of `next`.
+    pub fn new(name: Arc<str>, selector: S, aggregate: A, emit: R, next: D) -> Self {
+        KeyedAggregate {
+            name,
+            state: KeyContext::new(selector),
+            aggregate,
+            emit,
+            next,
+        }
+    }
+}
+
+impl<V, S, A, R, D> Operator for KeyedAggregate<V, S, A, R, D>
+where
+    V: ?Sized,
+    S: KeySelector<V>,
+    A: Aggregate<V>,
+    R: Send,
+    D: Operator,
+{
+    pass_on!(next: begin, signal, ready, resume, deadline, close);
+
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.next.open(cx)?;
+        self.state.open(&self.name, cx);
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        self.state.publish();
+        self.next.flush();
+    }
+}
+
+impl<V, S, A, R, O, D> Push<V> for KeyedAggregate<V, S, A, R, D>
+where
+    V: ?Sized,
+    S: KeySelector<V>,
+    A: Aggregate<V>,
+    R: FnMut(&S::Key, A::Out) -> O + Send,
+    D: Push<O>,
+{
+    #[inline(always)]
+    fn push(&mut self, record: &V, at: Timestamp) {
+        let Self {
+            state,
+            aggregate,
+            emit,
+            next,
+            ..
+        } = self;
+        let first = || aggregate.create();
+        state.with(record, first, |key, accumulator, _| {
+            aggregate.add(accumulator, record);
+            next.push(&emit(key, aggregate.result(accumulator)), at);
+        });
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, record: &V) {
+        self.state.prefetch(record);
+    }
+}

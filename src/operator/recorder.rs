@@ -1,0 +1,150 @@
+//! The end of a chain in tests: remembers what arrives and can be made to refuse more.
+
+use std::borrow::ToOwned;
+use std::sync::{Arc, Mutex};
+
+use crate::metrics::MetricGroup;
+use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
+use crate::time::{Clock, Timestamp};
+
+use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, SubtaskInfo};
+
+/// Something that arrived.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Event<T> {
+    /// A record and its timestamp.
+    Record(T, i64),
+    /// A signal.
+    Signal(Signal),
+}
+
+/// A watermark, as it arrives.
+pub(super) fn watermark<T>(at: i64) -> Event<T> {
+    Event::Signal(Signal::Watermark(Timestamp(at)))
+}
+
+#[derive(Debug)]
+struct Log<T> {
+    events: Vec<Event<T>>,
+    room: usize,
+    calls: Vec<&'static str>,
+}
+
+/// Records into a log that its clones share.
+#[derive(Debug)]
+pub(super) struct Recorder<T>(Arc<Mutex<Log<T>>>);
+
+impl<T> Clone for Recorder<T> {
+    fn clone(&self) -> Self {
+        Recorder(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Recorder<T> {
+    /// A recorder that is always ready.
+    pub(super) fn new() -> Self {
+        Recorder(Arc::new(Mutex::new(Log {
+            events: Vec::new(),
+            room: usize::MAX,
+            calls: Vec::new(),
+        })))
+    }
+
+    /// From now on ready for `room` events.
+    pub(super) fn set_room(&self, room: usize) {
+        self.0.lock().unwrap().room = room;
+    }
+
+    /// What arrived since it was asked last.
+    pub(super) fn take(&self) -> Vec<Event<T>> {
+        std::mem::take(&mut self.0.lock().unwrap().events)
+    }
+
+    /// The records that arrived since it was asked last.
+    pub(super) fn take_records(&self) -> Vec<(T, i64)> {
+        let record = |event| match event {
+            Event::Record(record, at) => Some((record, at)),
+            Event::Signal(_) => None,
+        };
+        self.take().into_iter().filter_map(record).collect()
+    }
+
+    /// The calls of `open`, `begin`, `flush` and `close` since it was asked last.
+    pub(super) fn take_calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.0.lock().unwrap().calls)
+    }
+
+    fn note(&self, event: Event<T>) {
+        let mut log = self.0.lock().unwrap();
+        log.room = log.room.saturating_sub(1);
+        log.events.push(event);
+    }
+
+    fn note_call(&self, call: &'static str) {
+        self.0.lock().unwrap().calls.push(call);
+    }
+}
+
+impl<T: Send> Operator for Recorder<T> {
+    fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
+        self.note_call("open");
+        Ok(())
+    }
+
+    fn begin(&mut self, _now: Timestamp) {
+        self.note_call("begin");
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        self.note(Event::Signal(signal));
+    }
+
+    fn ready(&self) -> bool {
+        self.0.lock().unwrap().room > 0
+    }
+
+    fn resume(&mut self, _budget: &mut Budget) {}
+
+    fn flush(&mut self) {
+        self.note_call("flush");
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        self.note_call("close");
+        Ok(())
+    }
+}
+
+impl<V: ?Sized + ToOwned<Owned: Send>> Push<V> for Recorder<V::Owned> {
+    fn push(&mut self, record: &V, at: Timestamp) {
+        self.note(Event::Record(record.to_owned(), at.0));
+    }
+}
+
+/// An open context of a job called `job` under an assignment.
+pub(super) fn open_context_under(assignment: KeyGroupAssignment) -> OpenContext {
+    let groups = MaxParallelism::default_for(1);
+    OpenContext {
+        subtask: SubtaskInfo {
+            job: "job".into(),
+            vertex: "vertex".into(),
+            index: 0,
+            parallelism: 1,
+            attempt: 0,
+        },
+        metrics: MetricGroup::new(),
+        hasher: KeyHasher::new(assignment, groups),
+        key_groups: groups.range(0, 1),
+        waker: None,
+        clock: Clock::System,
+    }
+}
+
+/// An open context under the default assignment.
+pub(super) fn open_context() -> OpenContext {
+    open_context_under(KeyGroupAssignment::Hash)
+}

@@ -1,0 +1,104 @@
+//! Rolling reductions of a keyed stream: one result per record, the reduction of its key so far.
+//!
+//! Flink's `StreamGroupedReduceOperator`: the first element of a key goes out unchanged, afterwards
+//! the function of what there is and the new element; the timestamp is the input's.
+
+use std::sync::Arc;
+
+use crate::record::{KeySelector, StateValue};
+use crate::time::Timestamp;
+
+use super::key_context::KeyContext;
+use super::{OpenContext, Operator, OperatorError, Push, pass_on};
+
+/// How a record joins the reduction of the records of its key before it.
+pub trait RollingFunction<V>: Clone + Send + 'static {
+    /// Turns `reduced` into the reduction with `record`.
+    fn roll(&mut self, reduced: &mut V, record: &V);
+}
+
+/// A reduction by a function of two records.
+#[derive(Clone, Debug)]
+pub struct Reduce<F>(pub F);
+
+impl<V, F> RollingFunction<V> for Reduce<F>
+where
+    F: FnMut(&V, &V) -> V + Clone + Send + 'static,
+{
+    #[inline(always)]
+    fn roll(&mut self, reduced: &mut V, record: &V) {
+        *reduced = (self.0)(reduced, record);
+    }
+}
+
+/// Reduces the records of each key, emitting the reduction after each of them.
+pub struct KeyedReduce<V, S: KeySelector<V>, F, D> {
+    name: Arc<str>,
+    state: KeyContext<V, S, V>,
+    function: F,
+    next: D,
+}
+
+impl<V, S: KeySelector<V>, F, D> std::fmt::Debug for KeyedReduce<V, S, F, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyedReduce")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V, S: KeySelector<V>, F, D> KeyedReduce<V, S, F, D> {
+    /// Reduces with `function` by the key that `selector` finds, in front of `next`.
+    pub fn new(name: Arc<str>, selector: S, function: F, next: D) -> Self {
+        KeyedReduce {
+            name,
+            state: KeyContext::new(selector),
+            function,
+            next,
+        }
+    }
+}
+
+impl<V: StateValue, S: KeySelector<V>, F: Send, D: Operator> Operator for KeyedReduce<V, S, F, D> {
+    pass_on!(next: begin, signal, ready, resume, deadline, close);
+
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.next.open(cx)?;
+        self.state.open(&self.name, cx);
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        self.state.publish();
+        self.next.flush();
+    }
+}
+
+impl<V, S, F, D> Push<V> for KeyedReduce<V, S, F, D>
+where
+    V: StateValue,
+    S: KeySelector<V>,
+    F: RollingFunction<V>,
+    D: Push<V>,
+{
+    #[inline(always)]
+    fn push(&mut self, record: &V, at: Timestamp) {
+        let (function, next) = (&mut self.function, &mut self.next);
+        let first = || record.clone();
+        self.state.with(record, first, |_, reduced, is_first| {
+            if !is_first {
+                function.roll(reduced, record);
+            }
+            next.push(reduced, at);
+        });
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, record: &V) {
+        self.state.prefetch(record);
+    }
+}
+
+#[cfg(test)]
+#[path = "reduce_test.rs"]
+mod tests;

@@ -1,0 +1,279 @@
+//! Timestamps and watermarks: where event time enters a stream.
+//!
+//! Flink's `TimestampsAndWatermarksOperator`. A function gives each record its timestamp; a generator
+//! per split of the source makes watermarks, which are combined. Without splits there is one
+//! generator. What comes from upstream in the way of watermarks and idleness is swallowed, but for the
+//! watermark at the end of input.
+//!
+//! ```text
+//! record ─► timestamp ─► next operator
+//!               └──────► generator of the current split ─┐
+//!                        (other splits, at batch end) ───┴► minimum ─► watermark, idle, active
+//! ```
+//! The current split's generator is a field of its own, so a record costs a periodic generator one
+//! maximum and a count.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use crate::time::{
+    BatchEnd, SplitSlot, SplitWatermarks, TimeSignal, TimeSignals, Timestamp, WatermarkAssigner,
+    WatermarkGenerator, WatermarkStrategy, nanos,
+};
+
+use super::{Operator, Push, Signal, SplitId, earlier, pass_on};
+
+/// The generator of one split.
+struct Lane<G> {
+    assigner: WatermarkAssigner<G>,
+    records: u64,
+    split: Option<SplitId>,
+    /// Its place among the splits that count; none between the end of a split and the next one.
+    slot: Option<SplitSlot>,
+}
+
+impl<G> Lane<G> {
+    fn new<W: WatermarkStrategy<Generator = G>>(strategy: &W) -> Self {
+        Lane {
+            assigner: WatermarkAssigner::new(strategy),
+            records: 0,
+            split: None,
+            slot: None,
+        }
+    }
+}
+
+/// Gives records timestamps and makes watermarks by the strategy `W`.
+pub struct TimestampsAndWatermarks<V: ?Sized, F, W: WatermarkStrategy, D> {
+    function: F,
+    current: Lane<W::Generator>,
+    others: Vec<Lane<W::Generator>>,
+    splits: SplitWatermarks,
+    strategy: W,
+    /// Processing time of the batch.
+    now: Timestamp,
+    /// Whether the last batch ended without room downstream: time that no idleness counts.
+    blocked: bool,
+    back_pressured: Duration,
+    /// The watermark at the end of input has been sent: nothing follows.
+    at_end: bool,
+    next: D,
+    record: PhantomData<fn(&V)>,
+}
+
+impl<V: ?Sized, F, W: WatermarkStrategy, D> std::fmt::Debug
+    for TimestampsAndWatermarks<V, F, W, D>
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TimestampsAndWatermarks")
+            .field("watermark", &self.splits.watermark())
+            .field("splits", &self.others.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V, F, W, D> {
+    /// Timestamps by `function`, watermarks by `strategy`, in front of `next`.
+    pub fn new(function: F, strategy: W, next: D) -> Self {
+        let mut splits = SplitWatermarks::new();
+        let mut current = Lane::new(&strategy);
+        current.slot = Some(splits.register());
+        TimestampsAndWatermarks {
+            function,
+            current,
+            others: Vec::new(),
+            splits,
+            strategy,
+            now: Timestamp::MIN,
+            blocked: false,
+            back_pressured: Duration::ZERO,
+            at_end: false,
+            next,
+            record: PhantomData,
+        }
+    }
+
+    /// Makes the generator of `split` the current one. What came before the first split had a
+    /// generator that belongs to no split: it goes.
+    fn start_split(&mut self, split: SplitId) {
+        if self.current.split == Some(split) {
+            return;
+        }
+        let known = self.others.iter().position(|l| l.split == Some(split));
+        let lane = match known {
+            Some(index) => self.others.swap_remove(index),
+            None => Lane {
+                split: Some(split),
+                slot: Some(self.splits.register()),
+                ..Lane::new(&self.strategy)
+            },
+        };
+        let before = std::mem::replace(&mut self.current, lane);
+        if before.split.is_some() {
+            self.others.push(before);
+        } else if let Some(slot) = before.slot {
+            self.splits.unregister(slot);
+        }
+    }
+
+    /// Forgets a finished split: it holds no watermark back.
+    fn end_split(&mut self, split: SplitId) {
+        let ended = if self.current.split == Some(split) {
+            std::mem::replace(&mut self.current, Lane::new(&self.strategy))
+        } else {
+            match self.others.iter().position(|l| l.split == Some(split)) {
+                Some(index) => self.others.swap_remove(index),
+                None => return,
+            }
+        };
+        if let Some(slot) = ended.slot {
+            self.splits.unregister(slot);
+        }
+    }
+
+    /// The watermark that ends all: no generator is asked again.
+    fn end_time(&mut self) {
+        if !std::mem::replace(&mut self.at_end, true) {
+            if self.splits.is_idle() {
+                self.next.signal(Signal::Active);
+            }
+            self.next.signal(Signal::Watermark(Timestamp::MAX));
+        }
+    }
+
+    /// What a generator says after a record: it goes out at once.
+    #[cold]
+    fn punctuate(&mut self, signals: TimeSignals) {
+        if self.at_end {
+            return;
+        }
+        let splits = &mut self.splits;
+        let slot = *self.current.slot.get_or_insert_with(|| splits.register());
+        for signal in signals {
+            send(&mut self.next, apply(splits, slot, signal));
+        }
+    }
+
+    /// Asks every generator for its watermark and its idleness.
+    fn end_batch(&mut self)
+    where
+        W::Generator: WatermarkGenerator<V>,
+    {
+        let back_pressured = std::mem::take(&mut self.back_pressured);
+        let (splits, next) = (&mut self.splits, &mut self.next);
+        for lane in std::iter::once(&mut self.current).chain(&mut self.others) {
+            if lane.slot.is_none() && lane.records > 0 {
+                lane.slot = Some(splits.register());
+            }
+            let Some(slot) = lane.slot else { continue };
+            let batch = BatchEnd {
+                now: self.now,
+                records_seen: lane.records,
+                back_pressured,
+            };
+            for signal in lane.assigner.on_batch_end::<V>(batch) {
+                match signal {
+                    TimeSignal::Watermark(at) => splits.defer_watermark(slot, at),
+                    status => send(next, apply(splits, slot, status)),
+                }
+            }
+        }
+        send(next, splits.tick());
+    }
+}
+
+fn apply(splits: &mut SplitWatermarks, slot: SplitSlot, signal: TimeSignal) -> TimeSignals {
+    match signal {
+        TimeSignal::Watermark(at) => splits.on_watermark(slot, at),
+        TimeSignal::Idle => splits.on_idle(slot),
+        TimeSignal::Active => splits.on_active(slot),
+    }
+}
+
+fn send(next: &mut impl Operator, signals: TimeSignals) {
+    for signal in signals {
+        next.signal(signal.into());
+    }
+}
+
+impl<V, F, W, D> Operator for TimestampsAndWatermarks<V, F, W, D>
+where
+    V: ?Sized,
+    F: Send,
+    W: WatermarkStrategy,
+    W::Generator: WatermarkGenerator<V> + Send,
+    D: Operator,
+{
+    pass_on!(next: open, ready, resume, close);
+
+    fn begin(&mut self, now: Timestamp) {
+        if self.blocked {
+            let span = now.0.saturating_sub(self.now.0);
+            self.back_pressured += Duration::from_nanos(span.max(0).unsigned_abs());
+        }
+        self.now = now;
+        self.next.begin(now);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Watermark(Timestamp::MAX) => self.end_time(),
+            Signal::Watermark(_) | Signal::Idle | Signal::Active => {}
+            Signal::Split(split) => self.start_split(split),
+            Signal::SplitEnd(split) => self.end_split(split),
+            Signal::Barrier(_) | Signal::End => self.next.signal(signal),
+        }
+    }
+
+    /// A chain that is not ready takes no watermark: it is asked for at the end of a later batch.
+    fn flush(&mut self) {
+        self.blocked = !self.next.ready();
+        if !self.blocked && !self.at_end {
+            self.end_batch();
+        }
+        self.next.flush();
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        let next = self.next.deadline();
+        if self.at_end || self.blocked {
+            return next;
+        }
+        let interval = self.strategy.interval();
+        let periodic = interval.map(|span| self.now.saturating_add(nanos(span)));
+        let lanes = std::iter::once(&self.current).chain(&self.others);
+        lanes
+            .filter(|lane| lane.slot.is_some())
+            .map(|lane| lane.assigner.deadline(self.now))
+            .fold(earlier(periodic, next), earlier)
+    }
+}
+
+impl<V, F, W, D> Push<V> for TimestampsAndWatermarks<V, F, W, D>
+where
+    V: ?Sized,
+    F: FnMut(&V) -> Timestamp + Send,
+    W: WatermarkStrategy,
+    W::Generator: WatermarkGenerator<V> + Send,
+    D: Push<V>,
+{
+    #[inline(always)]
+    fn push(&mut self, record: &V, _at: Timestamp) {
+        let at = (self.function)(record);
+        self.next.push(record, at);
+        self.current.records += 1;
+        let signals = self.current.assigner.on_record(record, at);
+        if !signals.is_empty() {
+            self.punctuate(signals);
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, record: &V) {
+        self.next.prefetch(record);
+    }
+}
+
+#[cfg(test)]
+#[path = "timestamps_and_watermarks_test.rs"]
+mod tests;

@@ -1,0 +1,180 @@
+//! Where watermarks come from, by table: batch ends, splits, idleness, the end of input.
+
+use super::*;
+use crate::operator::recorder::{Event, Recorder, open_context, watermark};
+use crate::time::{BoundedOutOfOrderness, Monotonous, ProcessingTimeLag, Punctuated, nanoseconds};
+
+type Assigning<W> = TimestampsAndWatermarks<i64, fn(&i64) -> Timestamp, W, Recorder<i64>>;
+
+fn assign<W: WatermarkStrategy>(strategy: W) -> (Assigning<W>, Recorder<i64>)
+where
+    W::Generator: WatermarkGenerator<i64> + Send,
+{
+    let log = Recorder::new();
+    let by_value: fn(&i64) -> Timestamp = |v| Timestamp(*v);
+    let mut chain = TimestampsAndWatermarks::new(by_value, strategy, log.clone());
+    chain.open(&open_context()).unwrap();
+    (chain, log)
+}
+
+/// One batch at `now`: the records of the current split.
+fn batch<W: WatermarkStrategy>(
+    (chain, log): &mut (Assigning<W>, Recorder<i64>),
+    now: i64,
+    records: &[i64],
+) -> Vec<Event<i64>>
+where
+    W::Generator: WatermarkGenerator<i64> + Send,
+{
+    chain.begin(Timestamp(now));
+    for record in records {
+        chain.push(record, Timestamp::MIN);
+    }
+    chain.flush();
+    let is_signal = |event: &Event<i64>| matches!(event, Event::Signal(_));
+    log.take().into_iter().filter(is_signal).collect()
+}
+
+const IDLE: Event<i64> = Event::Signal(Signal::Idle);
+const ACTIVE: Event<i64> = Event::Signal(Signal::Active);
+
+#[test]
+fn records_get_timestamps_and_a_watermark_follows_the_batch() {
+    let (mut chain, log) = assign(BoundedOutOfOrderness::of(nanoseconds(2)));
+    chain.begin(Timestamp(0));
+    chain.push(&10, Timestamp(77));
+    chain.push(&8, Timestamp::MIN);
+    chain.flush();
+    let expected = [Event::Record(10, 10), Event::Record(8, 8), watermark(7)];
+    assert_eq!(log.take(), expected);
+    let mut at = (chain, log);
+    assert_eq!(batch(&mut at, 1, &[9]), [], "it has not moved");
+    assert_eq!(batch(&mut at, 2, &[20]), [watermark(17)]);
+}
+
+#[test]
+fn punctuated_watermark_goes_out_right_after_its_record() {
+    let (mut chain, log) = assign(Punctuated::new(|v: &i64, at| (v % 2 == 0).then_some(at)));
+    chain.begin(Timestamp(0));
+    for record in [1, 4, 5, 2] {
+        chain.push(&record, Timestamp::MIN);
+    }
+    chain.flush();
+    let expected = [
+        Event::Record(1, 1),
+        Event::Record(4, 4),
+        watermark(4),
+        Event::Record(5, 5),
+        Event::Record(2, 2),
+    ];
+    assert_eq!(log.take(), expected);
+}
+
+#[test]
+fn slowest_split_holds_the_watermark_back_until_it_ends() {
+    let mut at = assign(Monotonous);
+    at.0.signal(Signal::Split(1));
+    assert_eq!(batch(&mut at, 0, &[100]), [watermark(99)]);
+    at.0.signal(Signal::Split(2));
+    assert_eq!(batch(&mut at, 1, &[50]), [], "it never falls");
+    at.0.signal(Signal::Split(1));
+    assert_eq!(batch(&mut at, 2, &[200]), [], "split 2 holds it back");
+    at.0.signal(Signal::Split(2));
+    assert_eq!(batch(&mut at, 3, &[151]), [watermark(150)]);
+    at.0.signal(Signal::SplitEnd(2));
+    assert_eq!(batch(&mut at, 4, &[]), [watermark(199)]);
+    at.0.signal(Signal::SplitEnd(1));
+    assert_eq!(batch(&mut at, 5, &[]), [], "no split, no watermark");
+    at.0.signal(Signal::Split(3));
+    assert_eq!(batch(&mut at, 6, &[300]), [watermark(299)]);
+}
+
+#[test]
+fn records_before_the_first_split_hold_nothing_back() {
+    let mut at = assign(Monotonous);
+    assert_eq!(batch(&mut at, 0, &[10]), [watermark(9)]);
+    at.0.signal(Signal::Split(7));
+    assert_eq!(batch(&mut at, 1, &[30]), [watermark(29)]);
+}
+
+#[test]
+fn idle_split_holds_nothing_back_and_all_idle_is_sent_once() {
+    let mut at = assign(Monotonous.with_idleness(nanoseconds(10)));
+    at.0.signal(Signal::Split(1));
+    assert_eq!(batch(&mut at, 0, &[5]), [watermark(4)]);
+    at.0.signal(Signal::Split(2));
+    assert_eq!(batch(&mut at, 1, &[50]), []);
+    assert_eq!(batch(&mut at, 2, &[60]), []);
+    assert_eq!(
+        batch(&mut at, 12, &[70]),
+        [watermark(69)],
+        "split 1 is idle"
+    );
+    assert_eq!(batch(&mut at, 13, &[]), []);
+    assert_eq!(batch(&mut at, 24, &[]), [IDLE]);
+    assert_eq!(batch(&mut at, 25, &[]), []);
+    assert_eq!(batch(&mut at, 26, &[90]), [ACTIVE, watermark(89)]);
+}
+
+#[test]
+fn deadline_brings_idleness_without_input() {
+    let mut at = assign(Monotonous.with_idleness(nanoseconds(10)));
+    assert_eq!(batch(&mut at, 100, &[5]), [watermark(4)]);
+    assert_eq!(at.0.deadline(), Some(Timestamp(100)), "the span must start");
+    assert_eq!(batch(&mut at, 101, &[]), []);
+    assert_eq!(at.0.deadline(), Some(Timestamp(112)));
+    assert_eq!(batch(&mut at, 112, &[]), [IDLE]);
+    assert_eq!(at.0.deadline(), None);
+}
+
+#[test]
+fn time_without_room_downstream_is_not_idleness() {
+    let mut at = assign(Monotonous.with_idleness(nanoseconds(10)));
+    assert_eq!(batch(&mut at, 0, &[]), []);
+    at.1.set_room(0);
+    assert_eq!(batch(&mut at, 1, &[]), []);
+    assert_eq!(at.0.deadline(), None, "it is resumed until it has room");
+    assert_eq!(batch(&mut at, 95, &[]), []);
+    at.1.set_room(usize::MAX);
+    assert_eq!(batch(&mut at, 100, &[]), [], "99 of 100 were blocked");
+    assert_eq!(batch(&mut at, 110, &[]), [IDLE]);
+}
+
+#[test]
+fn watermark_waits_for_room_downstream() {
+    let mut at = assign(Monotonous);
+    at.1.set_room(1);
+    assert_eq!(batch(&mut at, 0, &[5]), []);
+    at.1.set_room(1);
+    assert_eq!(batch(&mut at, 1, &[]), [watermark(4)]);
+}
+
+#[test]
+fn watermark_that_follows_the_clock_has_a_deadline() {
+    let mut at = assign(ProcessingTimeLag::of(nanoseconds(3)));
+    assert_eq!(batch(&mut at, 10, &[]), [watermark(7)]);
+    assert_eq!(at.0.deadline(), Some(Timestamp(200_000_010)));
+    assert_eq!(assign(Monotonous).0.deadline(), None);
+}
+
+#[test]
+fn upstream_time_is_swallowed_but_for_the_end() {
+    let mut at = assign(Monotonous.with_idleness(nanoseconds(10)));
+    let upstream = [
+        Signal::Watermark(Timestamp(9)),
+        Signal::Idle,
+        Signal::Active,
+    ];
+    upstream.into_iter().for_each(|signal| at.0.signal(signal));
+    assert_eq!(batch(&mut at, 0, &[]), []);
+    assert_eq!(batch(&mut at, 11, &[]), [IDLE]);
+    at.0.push(&50, Timestamp::MIN);
+    at.0.signal(Signal::Watermark(Timestamp::MAX));
+    at.0.signal(Signal::End);
+    let rest = batch(&mut at, 12, &[]);
+    assert_eq!(
+        rest,
+        [ACTIVE, watermark(i64::MAX), Event::Signal(Signal::End)]
+    );
+    assert_eq!(at.0.deadline(), None);
+}
