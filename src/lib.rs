@@ -1,4 +1,5 @@
 //! Thalweg: an embeddable, single-node stateful dataflow kernel.
 
 pub mod record;
+pub mod state;
 pub mod time;
