@@ -129,6 +129,12 @@ impl Index {
         found.map(|(_, slot)| slot)
     }
 
+    /// Reads where `tag` belongs, so that it is in cache when it is looked for.
+    #[inline]
+    pub(super) fn touch(&self, tag: u32) {
+        std::hint::black_box(self.table.slots[self.table.home(tag)]);
+    }
+
     /// Adds a slot number that is not there.
     #[inline]
     pub(super) fn insert(&mut self, tag: u32, slot: u32) {
@@ -172,12 +178,8 @@ impl Index {
         let Some(old) = &mut self.old else { return };
         let end = old.table.slots.len().min(old.carried.saturating_add(count));
         for slot in &mut old.table.slots[old.carried..end] {
-            let carried = std::mem::replace(slot, GONE);
-            if carried as u32 != 0 {
-                self.table.insert(carried);
-            }
-            if carried == EMPTY {
-                *slot = EMPTY;
+            if *slot != EMPTY && *slot != GONE {
+                self.table.insert(std::mem::replace(slot, GONE));
             }
         }
         old.carried = end;

@@ -25,6 +25,9 @@ const DEAD_MIN: usize = 64;
 /// goes, so deletions that go on for ever do not pile up entries.
 const SWEPT_PER_DELETION: usize = 8;
 
+/// Runs up to this long are read ahead; a longer one would leave the cache before it is used.
+const LOOK_AHEAD_MAX: usize = 256;
+
 /// Timers by identity and in the order of time.
 #[derive(Debug)]
 pub struct TimerQueue<K, N> {
@@ -131,14 +134,30 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
     pub fn pop_due(&mut self, watermark: Timestamp) -> Option<Timer<K, N>> {
         let limit = ordered(watermark);
         loop {
-            if self.run.is_empty() && self.early.is_empty() {
+            while self.run.is_empty() && self.early.is_empty() {
                 self.wheel.take_due(limit, &mut self.run);
+                if self.run.is_empty() {
+                    return None;
+                }
+                self.look_ahead();
             }
             let due = self.next_taken(limit)?;
             if is_live(&self.slab, due) {
                 self.index.remove(due.tag, due.number);
                 return self.slab.remove(due.number);
             }
+        }
+    }
+
+    /// Drops dead entries of a new run, and reads what popping its timers will need: independent
+    /// reads, so their cache misses overlap, which they cannot do between callbacks.
+    fn look_ahead(&mut self) {
+        if self.run.len() <= LOOK_AHEAD_MAX {
+            let (slab, index) = (&self.slab, &self.index);
+            self.run.retain(|due| {
+                index.touch(due.tag);
+                is_live(slab, *due)
+            });
         }
     }
 
