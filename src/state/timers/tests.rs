@@ -174,9 +174,9 @@ fn timers_come_by_key_group_and_are_restored() {
         let timers = groups.group(group);
         assert!(!timers.is_empty());
         assert!(timers.iter().all(|timer| group_of(timer.hash) == group));
-        restored.restore(timers.iter().map(|&timer| timer.clone()));
+        restored.restore(timers.iter().map(|&timer| *timer));
     }
-    let all = |queue: &Queue| queue.iter().cloned().map(|t| (t.at.0, t.key)).collect();
+    let all = |queue: &Queue| queue.iter().map(|t| (t.at.0, t.key)).collect();
     let (before, after): (BTreeSet<_>, BTreeSet<_>) = (all(&queue), all(&restored));
     assert_eq!(before, after);
     assert_eq!(restored.len(), 300);

@@ -67,6 +67,7 @@ pub(super) struct Wheel {
     levels_used: u16,
     slots_used: [u64; LEVEL_COUNT],
     slots: Box<[Slot]>,
+    #[expect(clippy::vec_box, reason = "growing moves pointers, not kilobytes")]
     chunks: Vec<Box<Chunk>>,
     free_chunk: u32,
     len: usize,
