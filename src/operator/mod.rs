@@ -21,12 +21,9 @@ mod flat_map;
 mod key_context;
 mod keyed_aggregate;
 mod map;
-<<<<<<< HEAD
+mod min_max;
 mod nothing;
 mod partitioner;
-=======
-mod min_max;
->>>>>>> keyed
 mod port;
 #[cfg(test)]
 mod recorder;
@@ -42,23 +39,17 @@ pub use error::{BoxError, OperatorError, Outcome, raise};
 pub(crate) use factory::operator_factory;
 pub use factory::{OperatorFactory, SideOutputFactory, Site, TwoInputFactory};
 pub use fan_out::FanOut;
-<<<<<<< HEAD
 pub use far_form::FarForm;
 pub use filter::{Filter, FilterFactory};
 pub use flat_map::{FlatMap, FlatMapFactory, FlatMapFunction, IterFunction};
+pub use keyed_aggregate::KeyedAggregate;
 pub use map::{Map, MapFactory};
+pub use min_max::{MaxBy, MaxOf, MinBy, MinOf, SumOf};
 pub use nothing::Nothing;
 pub use partitioner::{
     Broadcast, Custom, CustomRoute, Global, KeyGroupRoute, KeyGroups, Lottery, Partitioner,
     RoundRobin, Route, RouteContext, Shuffle, Target, Turn,
 };
-=======
-pub use filter::Filter;
-pub use flat_map::{FlatMap, FlatMapFunction, IterFunction};
-pub use keyed_aggregate::KeyedAggregate;
-pub use map::Map;
-pub use min_max::{MaxBy, MaxOf, MinBy, MinOf, SumOf};
->>>>>>> keyed
 pub use port::{First, MultiInput, Second, TwoInput, ports};
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
