@@ -161,7 +161,7 @@ impl Environment {
     /// # Errors
     /// [`JobError`] if the graph cannot run or a source cannot start.
     pub fn spawn(&self, name: &str) -> Result<JobHandle, JobError> {
-        let mut drawing = self.drawing();
+        let drawing = self.drawing();
         let (name, metrics) = (Arc::from(name), MetricGroup::new());
         let graph = drawing.execution_graph()?;
         let parts = drawing.deploy(&graph, &name, &metrics)?.finish();

@@ -1,18 +1,153 @@
 //! Keyed streams: partitioned by key, so that every key's records meet in one subtask.
 
-use crate::runtime::Pipe;
+use std::ops::AddAssign;
 
+use crate::operator::{MaxBy, MaxOf, MinBy, MinOf, Reduce, RollingFunction, SumOf};
+use crate::record::{Key, KeySelector, StateValue};
+use crate::runtime::Pipe;
+use crate::state::Aggregate;
+
+use super::factory::{AggregateFactory, ReduceFactory};
+use super::pipe::Chained;
 use super::stream::Stream;
 
 /// A stream partitioned by the key that `S` finds in each record.
 #[derive(Debug)]
 pub struct KeyedStream<P: Pipe, S> {
-    stream: Stream<P>,
-    selector: S,
+    pub(super) stream: Stream<P>,
+    pub(super) selector: S,
 }
 
-impl<P: Pipe, S> KeyedStream<P, S> {
+/// A keyed stream behind a rolling function.
+pub type Rolled<P, S, F> = Stream<Chained<P, ReduceFactory<S, F>>>;
+
+impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
     pub(super) fn new(stream: Stream<P>, selector: S) -> Self {
         KeyedStream { stream, selector }
+    }
+
+    /// Sets the parallelism behind the exchange.
+    #[must_use]
+    pub fn parallelism(mut self, parallelism: u32) -> Self {
+        self.stream = self.stream.parallelism(parallelism);
+        self
+    }
+
+    /// Puts the region behind the exchange into a slot sharing group.
+    #[must_use]
+    pub fn slot_sharing_group(mut self, group: &str) -> Self {
+        self.stream = self.stream.slot_sharing_group(group);
+        self
+    }
+
+    /// Keeps the exchange from vanishing, whatever the parallelism.
+    #[must_use]
+    pub fn start_new_chain(mut self) -> Self {
+        self.stream = self.stream.start_new_chain();
+        self
+    }
+
+    /// A running aggregate: after each record, the key and the result so far.
+    pub fn aggregate<A>(
+        self,
+        aggregate: A,
+    ) -> Stream<Chained<P, AggregateFactory<S, A, PairFn<S::Key, A::Out>>>>
+    where
+        A: Aggregate<P::Out>,
+    {
+        self.aggregate_with(aggregate, |key, result| (key.to_stored(), result))
+    }
+
+    /// A running aggregate: after each record, what `emit` makes of the key and the result so far.
+    pub fn aggregate_with<A, R, O>(
+        self,
+        aggregate: A,
+        emit: R,
+    ) -> Stream<Chained<P, AggregateFactory<S, A, R>>>
+    where
+        A: Aggregate<P::Out>,
+        R: FnMut(&S::Key, A::Out) -> O + Clone + Send + 'static,
+        O: 'static,
+    {
+        let KeyedStream { stream, selector } = self;
+        stream.chain(
+            "aggregate",
+            true,
+            AggregateFactory {
+                selector,
+                aggregate,
+                emit,
+            },
+        )
+    }
+}
+
+/// A function from a key and a result to the pair of both, the key in its owned form.
+pub type PairFn<K, T> = fn(&K, T) -> (<K as Key>::Stored, T);
+
+/// Rolling functions: one record for one record, the reduction of its key's records so far.
+impl<P, S> KeyedStream<P, S>
+where
+    P: Pipe,
+    P::Out: StateValue,
+    S: KeySelector<P::Out>,
+{
+    fn roll<F: RollingFunction<P::Out>>(self, name: &str, function: F) -> Rolled<P, S, F> {
+        let KeyedStream { stream, selector } = self;
+        stream.chain(name, true, ReduceFactory { selector, function })
+    }
+
+    /// The first record of a key unchanged, then `function(reduced, record)` each time.
+    pub fn reduce<F>(self, function: F) -> Rolled<P, S, Reduce<F>>
+    where
+        F: FnMut(&P::Out, &P::Out) -> P::Out + Clone + Send + 'static,
+    {
+        self.roll("reduce", Reduce(function))
+    }
+
+    /// The running sum of the field that `field` names by a lens: `|trade| &mut trade.volume`. All
+    /// other fields stay those of the key's first record.
+    pub fn sum<N, F>(self, field: F) -> Rolled<P, S, SumOf<F>>
+    where
+        N: Copy + AddAssign + 'static,
+        F: Fn(&mut P::Out) -> &mut N + Clone + Send + 'static,
+    {
+        self.roll("sum", SumOf::of(field))
+    }
+
+    /// The running minimum of a field; all other fields stay those of the key's first record.
+    pub fn min<N, F>(self, field: F) -> Rolled<P, S, MinOf<F>>
+    where
+        N: Copy + PartialOrd + 'static,
+        F: Fn(&mut P::Out) -> &mut N + Clone + Send + 'static,
+    {
+        self.roll("min", MinOf::of(field))
+    }
+
+    /// The running maximum of a field; all other fields stay those of the key's first record.
+    pub fn max<N, F>(self, field: F) -> Rolled<P, S, MaxOf<F>>
+    where
+        N: Copy + PartialOrd + 'static,
+        F: Fn(&mut P::Out) -> &mut N + Clone + Send + 'static,
+    {
+        self.roll("max", MaxOf::of(field))
+    }
+
+    /// The record with the smallest `number(record)` so far; of equals the first.
+    pub fn min_by<N, F>(self, number: F) -> Rolled<P, S, MinBy<F>>
+    where
+        N: PartialOrd,
+        F: Fn(&P::Out) -> N + Clone + Send + 'static,
+    {
+        self.roll("min by", MinBy::of(number))
+    }
+
+    /// The record with the largest `number(record)` so far; of equals the first.
+    pub fn max_by<N, F>(self, number: F) -> Rolled<P, S, MaxBy<F>>
+    where
+        N: PartialOrd,
+        F: Fn(&P::Out) -> N + Clone + Send + 'static,
+    {
+        self.roll("max by", MaxBy::of(number))
     }
 }

@@ -10,8 +10,10 @@ use crate::operator::{
 };
 use crate::record::{BorrowedSelector, Far, Key, OwnedSelector, Record};
 use crate::runtime::Pipe;
+use crate::time::{Timestamp, WatermarkGenerator, WatermarkStrategy};
 
 use super::environment::Environment;
+use super::factory::TimestampsFactory;
 use super::keyed_stream::KeyedStream;
 use super::pipe::{Chained, Exchanged, Forked, Side, SinkTerminal, Slot, fork};
 
@@ -169,6 +171,28 @@ impl<P: Pipe> Stream<P> {
         Stream::new(self.env.clone(), node, side)
     }
 
+    /// Gives each record the timestamp that `timestamp` finds in it, and makes watermarks by
+    /// `strategy`; what was upstream of both is replaced.
+    pub fn timestamps<W, F>(
+        self,
+        strategy: W,
+        timestamp: F,
+    ) -> Stream<Chained<P, TimestampsFactory<F, W>>>
+    where
+        F: Fn(&P::Out) -> Timestamp + Clone + Send + 'static,
+        W: WatermarkStrategy + 'static,
+        W::Generator: WatermarkGenerator<P::Out> + Send + 'static,
+    {
+        self.chain(
+            "timestamps",
+            false,
+            TimestampsFactory {
+                function: timestamp,
+                strategy,
+            },
+        )
+    }
+
     /// Ends the stream in a sink called `name`.
     pub fn sink<S: Sink<P::Out>>(self, name: &str, sink: S) -> SinkHandle {
         let (env, input, before) = self.take();
@@ -297,7 +321,6 @@ pub struct SinkHandle {
 
 impl SinkHandle {
     /// Gives the sink a uid, by which its state is found again.
-    #[must_use]
     pub fn uid(self, uid: &str) -> Self {
         self.env.drawing().graph.set_uid(self.node, uid.into());
         self

@@ -1,0 +1,3 @@
+//! The guarantees of the kernel, one file each.
+
+mod exchange;
