@@ -80,6 +80,13 @@ impl std::fmt::Debug for SideOutputs {
 }
 
 impl SideOutputs {
+    /// Whether nobody takes any output.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.chains.is_empty()
+    }
+
     /// Connects the output called `name` to `chain`.
     pub fn connect<T: ?Sized + 'static>(&mut self, name: Arc<str>, chain: Box<dyn Push<T>>) {
         self.chains.push((name, Box::new(TypedChain(chain))));

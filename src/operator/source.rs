@@ -159,14 +159,12 @@ impl<'a, D> Collector<'a, D> {
         D: Push<V>,
     {
         let wanted = records.len().min(self.budget.left() as usize);
-        let mut done = 0;
-        while done < wanted && self.next.ready() {
-            if let Some(ahead) = records.get(done + LOOKAHEAD) {
-                self.next.main.prefetch(ahead);
-            }
-            self.next.main.push(&records[done], Timestamp::MIN);
-            done += 1;
-        }
+        // Side outputs are boxed: without them, nothing in the loop is opaque to the compiler.
+        let done = if self.next.sides.is_empty() {
+            push_run(&mut self.next.main, records, wanted)
+        } else {
+            push_run(self.next, records, wanted)
+        };
         self.budget.spend(done as u32);
         self.emitted += done as u64;
         done
@@ -200,4 +198,19 @@ impl<'a, D> Collector<'a, D> {
     {
         self.next.signal(Signal::Watermark(at));
     }
+}
+
+/// Pushes the first `wanted` records, looking ahead, until `next` is not ready; says how many.
+#[inline(always)]
+fn push_run<V, D: Push<V>>(next: &mut D, records: &[V], wanted: usize) -> usize {
+    for (done, record) in records[..wanted].iter().enumerate() {
+        if !next.ready() {
+            return done;
+        }
+        if let Some(ahead) = records.get(done + LOOKAHEAD) {
+            next.prefetch(ahead);
+        }
+        next.push(record, Timestamp::MIN);
+    }
+    wanted
 }
