@@ -19,7 +19,10 @@
 
 mod collect;
 mod collection;
+#[cfg(feature = "csv")]
+mod csv;
 mod discard;
+mod file;
 mod for_each;
 mod generator;
 mod line_format;
@@ -31,7 +34,16 @@ mod test_chain;
 
 pub use collect::{Collect, CollectWith, CollectWriter, Collected};
 pub use collection::{Collection, CollectionReader};
+#[cfg(feature = "csv")]
+pub use csv::{
+    Column, CsvDecoder, CsvError, CsvFields, CsvRow, CsvSink, CsvSource, CsvWriter, Malformed,
+    MalformedRow, Place,
+};
 pub use discard::{Discard, DiscardWriter};
+pub use file::{
+    Decoded, Decoder, FileError, FilePosition, FileReader, Input, LineDecoder, LineFile,
+    LineFileWriter, LineSource,
+};
 pub use for_each::{ForEach, ForEachWriter, IntoOutcome};
 pub use generator::{Generator, GeneratorReader};
 pub use line_format::{By, ByDebug, ByDisplay, FormatFailed, LineFormat};
