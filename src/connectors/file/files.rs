@@ -220,9 +220,10 @@ fn list(path: &Path) -> Result<Vec<(PathBuf, Identity)>, FileError> {
             Ok(metadata) if metadata.is_file() => {
                 found.push((entry.path(), Identity::of(&metadata)));
             }
+            Ok(_directory_or_device) => {}
             // It was removed between the listing and the look at it.
             Err(error) if error.is_not_found() => {}
-            other => drop(other?),
+            Err(error) => return Err(error),
         }
     }
     Ok(found)
