@@ -1,0 +1,16 @@
+//! Comma-separated values: rows parsed by a closure, rows written from one.
+
+mod error;
+mod malformed;
+mod row;
+mod sink;
+mod source;
+
+pub use error::{CsvError, Place};
+pub use malformed::{Malformed, MalformedRow};
+pub use row::{Column, CsvRow};
+pub use sink::{CsvFields, CsvSink, CsvWriter};
+pub use source::{CsvDecoder, CsvSource};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+//! A source of the rows of CSV files.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use csv::{ByteRecord, Reader, ReaderBuilder};
+
+use crate::connectors::file::{Decoded, Decoder, FileError, FileReader, Files, Input};
+use crate::connectors::pacer::Pacer;
+use crate::metrics::Counter;
+use crate::operator::{BoxError, Collector, OpenContext, Push, Source};
+
+use super::error::CsvError;
+use super::malformed::Malformed;
+use super::row::{Columns, CsvRow};
+
+/// How a file is cut into rows and fields, and what becomes of bad ones.
+#[derive(Clone, Debug)]
+struct Options {
+    header: bool,
+    delimiter: u8,
+    nulls: Arc<[Box<str>]>,
+    malformed: Malformed,
+}
+
+/// Emits what a closure makes of the rows of CSV files.
+///
+/// The first row is the header, unless told otherwise. Files whose names end in `.gz` are
+/// decompressed. A directory's files are read one by one, oldest first, each as a split with a
+/// watermark of its own; several readers share them. Names that begin with `.` or `_` are hidden, and
+/// directories below are not entered.
+///
+/// A [watched](CsvSource::watch) path is listed every interval. **A file that has changed since (its
+/// size or modification time) is read again in full**, as by Flink's `PROCESS_CONTINUOUSLY`; so files
+/// should be written elsewhere and moved in. Flink never reads a new file whose modification time is
+/// not newer than the newest it has seen; here it is read. A file that was removed is forgotten.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use thalweg::connectors::{CsvSource, Malformed};
+///
+/// let trades = CsvSource::watch("incoming/", Duration::from_secs(1))
+///     .records(|row| Ok((row.text("symbol")?.to_owned(), row.get::<f64>("price")?)))
+///     .malformed(Malformed::Skip);
+/// ```
+#[must_use]
+pub struct CsvSource<F = ()> {
+    files: Files,
+    options: Options,
+    pacer: Option<Pacer>,
+    function: F,
+}
+
+impl CsvSource {
+    /// The rows of one file: parallelism 1, bounded.
+    pub fn file(path: impl AsRef<Path>) -> Self {
+        CsvSource::of(Files::file(path.as_ref()))
+    }
+
+    /// The rows of the files that are in a directory when the job starts: bounded.
+    pub fn directory(path: impl AsRef<Path>) -> Self {
+        CsvSource::of(Files::directory(path.as_ref()))
+    }
+
+    /// The rows of the files that are at a path, appear there or change there; looks every
+    /// `interval` of processing time. Never ends.
+    pub fn watch(path: impl AsRef<Path>, interval: Duration) -> Self {
+        CsvSource::of(Files::watch(path.as_ref(), interval))
+    }
+
+    fn of(files: Files) -> Self {
+        let nulls = ["", "NA"].map(Box::from).to_vec();
+        CsvSource {
+            files,
+            options: Options {
+                header: true,
+                delimiter: b',',
+                nulls: nulls.into(),
+                malformed: Malformed::Fail,
+            },
+            pacer: None,
+            function: (),
+        }
+    }
+
+    /// Emits what `function` makes of every row. A function that does the same for the same row makes
+    /// recovery exactly-once, the position being a byte offset per file.
+    pub fn records<T, F>(self, function: F) -> CsvSource<F>
+    where
+        F: Fn(&CsvRow<'_>) -> Result<T, CsvError> + Clone + Send + Sync + 'static,
+    {
+        CsvSource {
+            files: self.files,
+            options: self.options,
+            pacer: self.pacer,
+            function,
+        }
+    }
+}
+
+impl<F> CsvSource<F> {
+    /// The first row is data: columns are named by index.
+    pub fn without_header(mut self) -> Self {
+        self.options.header = false;
+        self
+    }
+
+    /// Fields end at `delimiter` instead of a comma.
+    pub fn delimiter(mut self, delimiter: u8) -> Self {
+        self.options.delimiter = delimiter;
+        self
+    }
+
+    /// The texts that [`CsvRow::optional`] takes for no value, instead of the empty one and `NA`.
+    pub fn nulls<S: Into<Box<str>>>(mut self, nulls: impl IntoIterator<Item = S>) -> Self {
+        self.options.nulls = nulls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What becomes of rows that cannot be made records.
+    pub fn malformed(mut self, malformed: Malformed) -> Self {
+        self.options.malformed = malformed;
+        self
+    }
+
+    /// Emits `records_per_second` over all subtasks, see [`Pacer`].
+    ///
+    /// # Panics
+    /// If the rate is zero.
+    pub fn rate(mut self, records_per_second: u64) -> Self {
+        self.pacer = Some(Pacer::per_second(records_per_second));
+        self
+    }
+}
+
+impl<F> fmt::Debug for CsvSource<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CsvSource")
+            .field("files", &self.files)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T, F> Source for CsvSource<F>
+where
+    T: 'static,
+    F: Fn(&CsvRow<'_>) -> Result<T, CsvError> + Clone + Send + Sync + 'static,
+{
+    type Out = T;
+    type Reader = FileReader<CsvDecoder<F>>;
+
+    fn max_parallelism(&self) -> u32 {
+        self.files.max_parallelism()
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.files.is_bounded()
+    }
+
+    fn start(&self) -> Result<(), BoxError> {
+        Ok(self.files.start()?)
+    }
+
+    fn reader(&self, index: u32, parallelism: u32) -> Self::Reader {
+        let decoder = CsvDecoder {
+            options: self.options.clone(),
+            function: self.function.clone(),
+            malformed_rows: Counter::default(),
+            file: None,
+            fields: ByteRecord::new(),
+        };
+        FileReader::new(&self.files, decoder, self.pacer, (index, parallelism))
+    }
+}
+
+/// Makes records of a CSV file's bytes.
+pub struct CsvDecoder<F> {
+    options: Options,
+    function: F,
+    malformed_rows: Counter,
+    file: Option<OpenFile>,
+    fields: ByteRecord,
+}
+
+impl<F> fmt::Debug for CsvDecoder<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CsvDecoder")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A CSV file being read.
+struct OpenFile {
+    path: Arc<Path>,
+    rows: Reader<BufReader<Input>>,
+    columns: Columns,
+    /// How many fields each row has; known from the first row on.
+    width: Option<usize>,
+    /// Lines end in `\r\n`, of which `csv` leaves the `\n` to the next row.
+    crlf: bool,
+}
+
+impl OpenFile {
+    fn read(&mut self, fields: &mut ByteRecord) -> Result<bool, FileError> {
+        let read = self.rows.read_byte_record(fields);
+        read.map_err(|error| FileError::io(&self.path, "read it", error.into()))
+    }
+
+    /// The line on which the row that was just read ends.
+    #[inline]
+    fn last_line(&self) -> u64 {
+        let position = self.rows.position();
+        let input = self.rows.get_ref().get_ref();
+        // After `\n` the position is on the line behind the row, else on the row's last.
+        let is_behind = !self.crlf && !input.is_unended_at(position.byte());
+        position.line() - u64::from(is_behind)
+    }
+
+    fn read_header(&mut self, fields: &mut ByteRecord) -> Result<(), FileError> {
+        if !self.read(fields)? {
+            return Ok(());
+        }
+        let name = |field| std::str::from_utf8(field).map(Box::from);
+        let names = fields.iter().map(name).collect::<Result<Vec<_>, _>>();
+        let names = names.map_err(|_| FileError::NotUtf8 {
+            path: self.path.to_path_buf(),
+            line: self.last_line(),
+        })?;
+        self.width = Some(names.len());
+        self.columns = Columns::new(names);
+        Ok(())
+    }
+}
+
+/// Whether the first line in `start` ends in `\r\n`.
+fn has_crlf(start: &[u8]) -> bool {
+    let end = start.iter().position(|byte| *byte == b'\n');
+    end.is_some_and(|end| end > 0 && start[end - 1] == b'\r')
+}
+
+impl<T, F> Decoder for CsvDecoder<F>
+where
+    T: 'static,
+    F: Fn(&CsvRow<'_>) -> Result<T, CsvError> + Send + 'static,
+{
+    type Out = T;
+
+    fn open(&mut self, cx: &OpenContext) {
+        self.malformed_rows = cx.metrics.counter("malformed_rows");
+    }
+
+    fn begin(&mut self, input: Input) -> Result<(), BoxError> {
+        let path = Arc::clone(input.path());
+        let mut input = BufReader::with_capacity(Input::BUFFER_SIZE, input);
+        let start = input.fill_buf();
+        let start = start.map_err(|cause| FileError::io(&path, "read it", cause))?;
+        let crlf = has_crlf(start);
+        let rows = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(self.options.delimiter)
+            .buffer_capacity(Input::BUFFER_SIZE)
+            .from_reader(input);
+        let mut file = OpenFile {
+            path,
+            rows,
+            columns: Columns::default(),
+            width: None,
+            crlf,
+        };
+        if self.options.header {
+            file.read_header(&mut self.fields)?;
+        }
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn step<D: Push<T>>(&mut self, out: &mut Collector<'_, D>) -> Result<Decoded, BoxError> {
+        let Some(file) = &mut self.file else {
+            return Ok(Decoded::End);
+        };
+        if !file.read(&mut self.fields)? {
+            return Ok(Decoded::End);
+        }
+        let expected = *file.width.get_or_insert(self.fields.len());
+        let file = &*file;
+        let bad_row = |error, row: &CsvRow<'_>, out: &mut Collector<'_, D>| {
+            let options = &self.options;
+            options
+                .malformed
+                .refuse(error, row, options.delimiter, out)?;
+            self.malformed_rows.add(1);
+            Ok(Decoded::Refused)
+        };
+        let row = CsvRow {
+            fields: &self.fields,
+            columns: &file.columns,
+            nulls: &self.options.nulls,
+            file: &file.path,
+            last_line: file.last_line(),
+            look_ups: Cell::new(0),
+        };
+        if row.len() != expected {
+            let (place, found) = (row.place(), row.len());
+            let error = CsvError::FieldCount {
+                place,
+                expected,
+                found,
+            };
+            return bad_row(error, &row, out);
+        }
+        match (self.function)(&row) {
+            Ok(record) => {
+                out.emit(&record);
+                Ok(Decoded::Record)
+            }
+            Err(error) => bad_row(error, &row, out),
+        }
+    }
+
+    fn offset(&self) -> u64 {
+        let file = self.file.as_ref();
+        file.map_or(0, |file| file.rows.position().byte())
+    }
+
+    fn end(&mut self) {
+        self.file = None;
+    }
+}

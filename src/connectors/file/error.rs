@@ -1,0 +1,74 @@
+//! What goes wrong with files.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A file or directory could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// There is nothing at the path.
+    #[error("The provided file path {} does not exist.", path.display())]
+    NotFound {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// A directory stands where a file was asked for.
+    #[error("{} is a directory: read it with `directory` or `watch`", path.display())]
+    IsDirectory {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// A file stands where a directory was asked for.
+    #[error("{} is not a directory", path.display())]
+    NotDirectory {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// A line is not text.
+    #[error("{}, line {line}: not valid UTF-8", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+    },
+    /// A compressed file in a program that was built without decompression.
+    #[error("{} is compressed: build with the feature `csv` to read `.gz` files", path.display())]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{}: could not {action}: {cause}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// What the operating system said.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl FileError {
+    /// Trying to `action` the file at `path` gave `cause`.
+    pub(crate) fn io(path: &Path, action: &'static str, cause: io::Error) -> Self {
+        let path = path.to_path_buf();
+        if cause.kind() == io::ErrorKind::NotFound {
+            return FileError::NotFound { path };
+        }
+        FileError::Io {
+            path,
+            action,
+            cause,
+        }
+    }
+
+    /// Whether the file is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, FileError::NotFound { .. })
+    }
+}

@@ -1,0 +1,319 @@
+//! Which files a source reads: one, those of a directory, or those that appear at a path.
+//!
+//! The readers of a source share one split enumerator: each takes a file at a time from it, so the
+//! lock is taken once per file. What it remembers is what a checkpoint would keep: the files that
+//! wait, and in a watched directory those that were given out.
+//!
+//! Where Flink's directory monitor remembers the newest modification time and ignores what is not
+//! newer (so that a file moved in with an old time is never read), this one remembers each file's size
+//! and modification time. What both do: a file that has changed is read again *in full*.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::{self, Metadata};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use crate::operator::SplitId;
+use crate::time::{Timestamp, nanos};
+
+use super::FileError;
+
+/// How a path is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mode {
+    /// One file, once.
+    File,
+    /// The files of a directory, once.
+    Directory,
+    /// What is at the path and what appears there, listed every so many nanoseconds.
+    Watch(i64),
+}
+
+/// A file to be read by one reader.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct FileSplit {
+    /// Its number in this attempt.
+    pub(crate) id: SplitId,
+    pub(crate) path: PathBuf,
+}
+
+/// What the enumerator answers a reader that wants a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Assignment {
+    /// Read this one.
+    Split(FileSplit),
+    /// There is none now; ask again then.
+    Wait(Timestamp),
+    /// There will be none.
+    Done,
+}
+
+/// By what a watched file is known to be the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Identity {
+    size: u64,
+    modified: SystemTime,
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Identity {
+            size: metadata.len(),
+            modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+        }
+    }
+}
+
+#[derive(Default, Debug)]
+struct Enumerator {
+    started: bool,
+    waiting: VecDeque<FileSplit>,
+    next_id: SplitId,
+    /// What was given out or waits, of the files that are still there.
+    known: HashMap<PathBuf, Identity>,
+    next_scan: Option<Timestamp>,
+}
+
+/// The files of a source, as its readers share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    path: Arc<Path>,
+    mode: Mode,
+    enumerator: Arc<Mutex<Enumerator>>,
+}
+
+impl Files {
+    pub(crate) fn file(path: &Path) -> Self {
+        Files::new(path, Mode::File)
+    }
+
+    pub(crate) fn directory(path: &Path) -> Self {
+        Files::new(path, Mode::Directory)
+    }
+
+    pub(crate) fn watch(path: &Path, interval: Duration) -> Self {
+        Files::new(path, Mode::Watch(nanos(interval).max(1)))
+    }
+
+    fn new(path: &Path, mode: Mode) -> Self {
+        Files {
+            path: path.into(),
+            mode,
+            enumerator: Arc::default(),
+        }
+    }
+
+    pub(crate) fn max_parallelism(&self) -> u32 {
+        if self.mode == Mode::File { 1 } else { u32::MAX }
+    }
+
+    pub(crate) fn is_bounded(&self) -> bool {
+        !self.is_watched()
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        matches!(self.mode, Mode::Watch(_))
+    }
+
+    /// Whether a reader may read several files.
+    pub(crate) fn has_splits(&self) -> bool {
+        self.mode != Mode::File
+    }
+
+    /// Forgets what was given out and lists the files anew.
+    pub(crate) fn start(&self) -> Result<(), FileError> {
+        *self.lock() = Enumerator::default();
+        self.ensure_started()
+    }
+
+    /// Lists the files if nobody has in this attempt.
+    pub(crate) fn ensure_started(&self) -> Result<(), FileError> {
+        let mut enumerator = self.lock();
+        if !enumerator.started {
+            let metadata = metadata(&self.path)?;
+            match self.mode {
+                Mode::File if metadata.is_dir() => {
+                    let path = self.path.to_path_buf();
+                    return Err(FileError::IsDirectory { path });
+                }
+                Mode::Directory if !metadata.is_dir() => {
+                    let path = self.path.to_path_buf();
+                    return Err(FileError::NotDirectory { path });
+                }
+                _ => {}
+            }
+            let found = list(&self.path)?;
+            enumerator.add(found);
+            enumerator.started = true;
+        }
+        Ok(())
+    }
+
+    /// The next file for a reader that asks at processing time `now`.
+    pub(crate) fn assign(&self, now: Timestamp) -> Result<Assignment, FileError> {
+        let mut enumerator = self.lock();
+        if let Mode::Watch(interval) = self.mode
+            && enumerator.waiting.is_empty()
+        {
+            let due = *enumerator
+                .next_scan
+                .get_or_insert(now.saturating_add(interval));
+            if now < due {
+                return Ok(Assignment::Wait(due));
+            }
+            let found = match list(&self.path) {
+                Err(error) if error.is_not_found() => Vec::new(),
+                found => found?,
+            };
+            enumerator.add(found);
+            enumerator.next_scan = Some(now.saturating_add(interval));
+            if enumerator.waiting.is_empty() {
+                return Ok(Assignment::Wait(now.saturating_add(interval)));
+            }
+        }
+        let split = enumerator.waiting.pop_front();
+        Ok(split.map_or(Assignment::Done, Assignment::Split))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Enumerator> {
+        let enumerator = self.enumerator.lock();
+        enumerator.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Enumerator {
+    /// Queues what is new or has changed among all the files that there are, oldest first.
+    fn add(&mut self, mut found: Vec<(PathBuf, Identity)>) {
+        found.sort_by(|(a, x), (b, y)| (x.modified, a).cmp(&(y.modified, b)));
+        for (path, identity) in &found {
+            if self.known.get(path) != Some(identity) {
+                let (id, path) = (self.next_id, path.clone());
+                self.waiting.push_back(FileSplit { id, path });
+                self.next_id = self.next_id.wrapping_add(1);
+            }
+        }
+        self.known = found.into_iter().collect();
+    }
+}
+
+fn metadata(path: &Path) -> Result<Metadata, FileError> {
+    fs::metadata(path).map_err(|cause| FileError::io(path, "look at it", cause))
+}
+
+/// The file at `path`, or the visible files right under it.
+fn list(path: &Path) -> Result<Vec<(PathBuf, Identity)>, FileError> {
+    let top = metadata(path)?;
+    if !top.is_dir() {
+        return Ok(vec![(path.to_path_buf(), Identity::of(&top))]);
+    }
+    let failed = |cause| FileError::io(path, "list it", cause);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".")
+            || entry.file_name().as_encoded_bytes().starts_with(b"_")
+        {
+            continue;
+        }
+        match metadata(&entry.path()) {
+            Ok(metadata) if metadata.is_file() => {
+                found.push((entry.path(), Identity::of(&metadata)));
+            }
+            Ok(_directory_or_device) => {}
+            // It was removed between the listing and the look at it.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::secs;
+
+    fn write(path: &Path, text: &str, modified_secs: u64) {
+        fs::write(path, text).unwrap();
+        let file = fs::File::options().append(true).open(path).unwrap();
+        let modified = SystemTime::UNIX_EPOCH + secs(modified_secs);
+        file.set_modified(modified).unwrap();
+    }
+
+    fn assigned(files: &Files, now: Timestamp) -> Vec<String> {
+        let mut names = Vec::new();
+        while let Assignment::Split(split) = files.assign(now).unwrap() {
+            let name = split.path.file_name().unwrap();
+            names.push(name.to_str().unwrap().to_owned());
+        }
+        names
+    }
+
+    #[test]
+    fn directory_is_read_once_oldest_file_first_without_hidden_and_nested_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, modified) in [("b", 10), ("a", 20), ("c", 10), (".d", 5), ("_e", 5)] {
+            write(&dir.path().join(name), "x", modified);
+        }
+        fs::create_dir(dir.path().join("nested")).unwrap();
+        let files = Files::directory(dir.path());
+        files.start().unwrap();
+        assert_eq!(assigned(&files, Timestamp(0)), ["b", "c", "a"]);
+        assert_eq!(files.assign(Timestamp(0)).unwrap(), Assignment::Done);
+        files.start().unwrap();
+        assert_eq!(assigned(&files, Timestamp(0)).len(), 3);
+    }
+
+    #[test]
+    fn missing_path_is_named_and_the_kinds_are_not_mixed_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("missing.csv");
+        let message = Files::file(&missing).start().unwrap_err().to_string();
+        let expected = format!(
+            "The provided file path {} does not exist.",
+            missing.display()
+        );
+        assert_eq!(message, expected);
+        let error = Files::watch(&missing, secs(1)).start().unwrap_err();
+        assert!(error.is_not_found());
+        let error = Files::file(dir.path()).start().unwrap_err();
+        assert!(matches!(error, FileError::IsDirectory { .. }));
+        write(&missing, "", 0);
+        let error = Files::directory(&missing).start().unwrap_err();
+        assert!(matches!(error, FileError::NotDirectory { .. }));
+    }
+
+    #[test]
+    fn watched_directory_gives_new_and_changed_files_whatever_their_time() {
+        let dir = tempfile::tempdir().unwrap();
+        write(&dir.path().join("a"), "x", 100);
+        let files = Files::watch(dir.path(), secs(1));
+        files.start().unwrap();
+        assert_eq!(assigned(&files, Timestamp(0)), ["a"]);
+
+        write(&dir.path().join("old"), "x", 1);
+        let half = files.assign(Timestamp::from_millis(500)).unwrap();
+        assert_eq!(half, Assignment::Wait(Timestamp::from_secs(1)));
+        assert_eq!(assigned(&files, Timestamp::from_secs(1)), ["old"]);
+
+        write(&dir.path().join("a"), "longer", 100);
+        write(&dir.path().join("old"), "x", 2);
+        assert_eq!(assigned(&files, Timestamp::from_secs(2)), ["old", "a"]);
+        assert!(assigned(&files, Timestamp::from_secs(3)).is_empty());
+    }
+
+    #[test]
+    fn watched_path_that_vanishes_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write(&path, "x", 100);
+        let files = Files::watch(&path, secs(1));
+        files.start().unwrap();
+        assert_eq!(assigned(&files, Timestamp(0)), ["a"]);
+        fs::remove_file(&path).unwrap();
+        assert!(assigned(&files, Timestamp::from_secs(1)).is_empty());
+        write(&path, "x", 100);
+        assert_eq!(assigned(&files, Timestamp::from_secs(2)), ["a"]);
+    }
+}

@@ -1,0 +1,440 @@
+//! The way out for programs that embed a job: a thread of theirs polls for records.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::operator::{OpenContext, Outcome, Sink, SinkWriter};
+use crate::record::{Far, Form, Record, Scratch, Wire};
+use crate::ring::RingError;
+use crate::time::Timestamp;
+
+use super::record_ring::{RecordConsumer, RecordProducer, record_ring};
+
+/// Makes an outlet with a ring of about `capacity` bytes per subtask, of which every record takes its
+/// encoded size, rounded up to 16, and 16 for a header. A record may take a quarter of it.
+///
+/// A job whose outlet is not polled fills the rings and then waits: back-pressure.
+///
+/// ```
+/// use thalweg::connectors::outlet;
+///
+/// let (mut results, sink) = outlet::<u64>(1 << 16);
+/// let count = results.poll(|number, at| println!("{number} at {at}"));
+/// assert_eq!((count, results.is_finished()), (0, false));
+/// # drop(sink);
+/// ```
+#[must_use]
+pub fn outlet<T: Record + ?Sized>(capacity: usize) -> (Outlet<T>, OutletSink<T>) {
+    let shared = Arc::new(Shared {
+        arrivals: Mutex::default(),
+        arrived: AtomicBool::new(false),
+    });
+    let sink = OutletSink {
+        shared: Arc::clone(&shared),
+        capacity,
+    };
+    let outlet = Outlet {
+        shared,
+        channels: Vec::new(),
+        parallelism: 0,
+        ended: BTreeSet::new(),
+    };
+    (outlet, sink)
+}
+
+/// Why a job cannot write to an outlet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutletError {
+    /// The program has dropped the outlet.
+    #[error(
+        "the outlet was dropped while the job still writes to it: keep it to the end of the job, or \
+         cancel the job first"
+    )]
+    Dropped,
+    /// The record can never fit.
+    #[error(
+        "a record of {size} bytes does not fit an outlet whose records have {limit} bytes at most: \
+         make it with a capacity of {} bytes or more",
+        4 * (size + 32)
+    )]
+    TooLarge {
+        /// The record's encoded size in bytes.
+        size: usize,
+        /// The largest that the outlet takes.
+        limit: usize,
+    },
+}
+
+/// The reading end of one subtask's ring.
+struct Channel<V: ?Sized> {
+    ring: RecordConsumer<V>,
+    index: u32,
+    parallelism: u32,
+    /// Set when the subtask has written its last record, not when it failed.
+    ended: Arc<AtomicBool>,
+}
+
+/// Rings on their way from subtasks that have opened to the outlet.
+struct Arrivals<V: ?Sized> {
+    channels: Vec<Channel<V>>,
+    /// The outlet is gone.
+    closed: bool,
+}
+
+impl<V: ?Sized> Default for Arrivals<V> {
+    fn default() -> Self {
+        Arrivals {
+            channels: Vec::new(),
+            closed: false,
+        }
+    }
+}
+
+struct Shared<V: ?Sized> {
+    arrivals: Mutex<Arrivals<V>>,
+    /// Whether to look into `arrivals`.
+    arrived: AtomicBool,
+}
+
+impl<V: ?Sized> fmt::Debug for Shared<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("arrived", &self.arrived)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V: ?Sized> fmt::Debug for Channel<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel")
+            .field("index", &self.index)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V: ?Sized> Shared<V> {
+    fn lock(&self) -> MutexGuard<'_, Arrivals<V>> {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The program's end: gives out what the job's subtasks have written. One thread at a time.
+#[derive(Debug)]
+pub struct Outlet<T: Record + ?Sized> {
+    shared: Arc<Shared<Far<T>>>,
+    channels: Vec<Channel<Far<T>>>,
+    parallelism: u32,
+    /// The subtasks whose last record was read.
+    ended: BTreeSet<u32>,
+}
+
+impl<T: Record + ?Sized> Outlet<T> {
+    /// Gives the records that are there to `take`, with their timestamps ([`Timestamp::MIN`] if they
+    /// have none), and returns how many. Never blocks; goes once round the rings at most.
+    ///
+    /// Records of one subtask come in order. A job that is restarted writes again what it replays.
+    pub fn poll(&mut self, mut take: impl FnMut(&Far<T>, Timestamp)) -> usize {
+        self.receive();
+        let mut count = 0;
+        for channel in &mut self.channels {
+            count += channel.ring.read(|record, at| {
+                take(record, at);
+                true
+            });
+        }
+        count
+    }
+
+    /// Whether no record will come: every subtask has written its last and all were read, or the job
+    /// is gone.
+    ///
+    /// A job that failed is known by its handle; the outlet is finished once job and handle are gone.
+    pub fn is_finished(&mut self) -> bool {
+        self.receive();
+        let ended = &mut self.ended;
+        self.channels.retain_mut(|channel| {
+            // In this order: what was written before the end is seen after the end is.
+            let has_ended = channel.ended.load(Ordering::Acquire) && channel.ring.is_empty();
+            if has_ended {
+                ended.insert(channel.index);
+            }
+            !has_ended && !channel.ring.is_closed()
+        });
+        let all_ended = self.parallelism > 0 && self.ended.len() as u32 == self.parallelism;
+        all_ended || (self.channels.is_empty() && self.is_alone())
+    }
+
+    /// Whether sink and writers are gone, and none of them has left a ring behind.
+    fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.shared) == 1 && self.shared.lock().channels.is_empty()
+    }
+
+    fn receive(&mut self) {
+        if !self.shared.arrived.swap(false, Ordering::Acquire) {
+            return;
+        }
+        for channel in self.shared.lock().channels.drain(..) {
+            self.parallelism = channel.parallelism;
+            self.ended.remove(&channel.index);
+            self.channels.push(channel);
+        }
+    }
+}
+
+impl<T: Record + ?Sized> Drop for Outlet<T> {
+    fn drop(&mut self) {
+        let mut arrivals = self.shared.lock();
+        arrivals.closed = true;
+        arrivals.channels.clear();
+    }
+}
+
+/// The job's end of an outlet: takes a `T` or what the far side of an exchange reads in its place.
+#[derive(Debug)]
+pub struct OutletSink<T: Record + ?Sized> {
+    shared: Arc<Shared<Far<T>>>,
+    capacity: usize,
+}
+
+impl<V, T> Sink<V> for OutletSink<T>
+where
+    T: Record + ?Sized,
+    V: Record<Form: Form<V, Far = Far<T>>> + ?Sized,
+{
+    type Writer = OutletWriter<Far<T>>;
+
+    fn writer(&self, index: u32, parallelism: u32) -> OutletWriter<Far<T>> {
+        let (producer, consumer) = record_ring(self.capacity);
+        let ended = Arc::new(AtomicBool::new(false));
+        OutletWriter {
+            shared: Arc::clone(&self.shared),
+            scratch: Scratch::new(),
+            ring: producer,
+            ended: Arc::clone(&ended),
+            ending: false,
+            channel: Some(Channel {
+                ring: consumer,
+                index,
+                parallelism,
+                ended,
+            }),
+        }
+    }
+}
+
+/// Writes the records of one subtask to an outlet.
+#[derive(Debug)]
+pub struct OutletWriter<V: ?Sized> {
+    shared: Arc<Shared<V>>,
+    scratch: Scratch,
+    ring: RecordProducer<V>,
+    ended: Arc<AtomicBool>,
+    /// The input has ended, but a record is not written yet.
+    ending: bool,
+    /// The ring's other end, until the writer opens.
+    channel: Option<Channel<V>>,
+}
+
+impl<V: Wire + ?Sized> OutletWriter<V> {
+    /// Lets the outlet know that no record follows, once all are written.
+    fn end_if_written(&mut self) {
+        if self.ending && !self.ring.has_spilled() {
+            self.ended.store(true, Ordering::Release);
+        }
+    }
+}
+
+fn failed(error: RingError) -> OutletError {
+    match error {
+        RingError::TooLarge { size, limit } => OutletError::TooLarge { size, limit },
+        _ => OutletError::Dropped,
+    }
+}
+
+impl<V, W> SinkWriter<V> for OutletWriter<W>
+where
+    W: Wire + ?Sized,
+    V: Record<Form: Form<V, Far = W>> + ?Sized,
+{
+    fn open(&mut self, cx: &OpenContext) -> Outcome {
+        let mut arrivals = self.shared.lock();
+        if arrivals.closed {
+            return Err(OutletError::Dropped.into());
+        }
+        if let Some(mut channel) = self.channel.take() {
+            channel.ring.set_producer_waker(cx.waker.clone());
+            arrivals.channels.push(channel);
+            self.shared.arrived.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn write(&mut self, record: &V, at: Timestamp) -> Outcome {
+        let far = V::Form::far(record, &mut self.scratch);
+        Ok(self.ring.push_or_spill(far, at).map_err(failed)?)
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        !self.ring.has_spilled()
+    }
+
+    fn resume(&mut self) -> Outcome {
+        if self.ring.has_spilled() {
+            self.ring.drain_spilled().map_err(failed)?;
+            self.ring.publish();
+            self.end_if_written();
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Outcome {
+        self.ring.publish();
+        if self.ring.is_closed() && !self.ending {
+            return Err(OutletError::Dropped.into());
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Outcome {
+        self.ring.publish();
+        self.ending = true;
+        self.end_if_written();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::test_chain::open_context;
+    use crate::ring::Parker;
+
+    type Writer = OutletWriter<u64>;
+
+    fn opened(sink: &OutletSink<u64>, index: u32, parallelism: u32) -> Writer {
+        let mut writer = Sink::<u64>::writer(sink, index, parallelism);
+        let cx = open_context(index, parallelism);
+        SinkWriter::<u64>::open(&mut writer, &cx).unwrap();
+        writer
+    }
+
+    fn polled(outlet: &mut Outlet<u64>) -> Vec<u64> {
+        let mut found = Vec::new();
+        let count = outlet.poll(|number, _at| found.push(*number));
+        assert_eq!(count, found.len());
+        found
+    }
+
+    #[test]
+    fn outlet_is_finished_when_every_subtask_has_ended_and_all_is_read() {
+        let (mut outlet, sink) = outlet::<u64>(1 << 12);
+        let mut writers = [opened(&sink, 0, 2), opened(&sink, 1, 2)];
+        for (number, writer) in writers.iter_mut().enumerate() {
+            writer.write(&(number as u64), Timestamp(3)).unwrap();
+            SinkWriter::<u64>::flush(writer).unwrap();
+        }
+        let [mut first, mut second] = writers;
+        SinkWriter::<u64>::finish(&mut first).unwrap();
+        drop(first);
+        assert!(!outlet.is_finished());
+        SinkWriter::<u64>::finish(&mut second).unwrap();
+        assert!(!outlet.is_finished(), "two records are not read yet");
+        assert_eq!(polled(&mut outlet), [0, 1]);
+        assert!(outlet.is_finished(), "whether or not the writer is dropped");
+    }
+
+    #[test]
+    fn failed_attempt_does_not_finish_the_outlet_but_the_end_of_the_job_does() {
+        let (mut outlet, sink) = outlet::<u64>(1 << 12);
+        let mut writer = opened(&sink, 0, 1);
+        writer.write(&1_u64, Timestamp::MIN).unwrap();
+        SinkWriter::<u64>::flush(&mut writer).unwrap();
+        drop(writer);
+        assert_eq!(polled(&mut outlet), [1]);
+        assert!(!outlet.is_finished());
+        drop(opened(&sink, 0, 1));
+        assert!(!outlet.is_finished());
+        drop(sink);
+        assert!(outlet.is_finished());
+    }
+
+    #[test]
+    fn full_ring_makes_the_writer_unready_until_the_outlet_is_polled() {
+        let (mut outlet, sink) = outlet::<u64>(0);
+        let mut writer = opened(&sink, 0, 1);
+        let mut written = 0;
+        while SinkWriter::<u64>::ready(&writer) {
+            writer.write(&written, Timestamp::MIN).unwrap();
+            written += 1;
+        }
+        // One more, as a record's fan-out may bring before anybody asks.
+        writer.write(&written, Timestamp::MIN).unwrap();
+        SinkWriter::<u64>::flush(&mut writer).unwrap();
+        SinkWriter::<u64>::finish(&mut writer).unwrap();
+        SinkWriter::<u64>::resume(&mut writer).unwrap();
+        assert!(!SinkWriter::<u64>::ready(&writer));
+        let mut found = polled(&mut outlet);
+        SinkWriter::<u64>::resume(&mut writer).unwrap();
+        assert!(SinkWriter::<u64>::ready(&writer));
+        drop(writer);
+        found.extend(polled(&mut outlet));
+        assert_eq!(found, (0..=written).collect::<Vec<_>>());
+        assert!(outlet.is_finished());
+    }
+
+    #[test]
+    fn dropped_outlet_and_large_records_are_named_errors() {
+        let (outlet, sink) = outlet::<str>(256);
+        let mut writer = Sink::<String>::writer(&sink, 0, 1);
+        SinkWriter::<String>::open(&mut writer, &open_context(0, 1)).unwrap();
+        let long = "x".repeat(100);
+        let error = writer.write(&long, Timestamp::MIN).unwrap_err().to_string();
+        assert!(error.starts_with("a record of 100 bytes does not fit an outlet"));
+        drop(outlet);
+        let error = SinkWriter::<str>::flush(&mut writer).unwrap_err();
+        assert_eq!(error.to_string(), OutletError::Dropped.to_string());
+        let mut late = Sink::<str>::writer(&sink, 0, 1);
+        let error = SinkWriter::<str>::open(&mut late, &open_context(0, 1)).unwrap_err();
+        assert_eq!(error.to_string(), OutletError::Dropped.to_string());
+    }
+
+    #[test]
+    fn records_cross_threads_in_order_and_a_full_writer_is_woken() {
+        let count = if cfg!(miri) { 30 } else { 20_000_u64 };
+        let (mut outlet, sink) = outlet::<u64>(256);
+        let writing = std::thread::spawn(move || {
+            let mut parker = Parker::new();
+            let mut cx = open_context(0, 1);
+            cx.waker = Some(parker.waker());
+            let mut writer = Sink::<u64>::writer(&sink, 0, 1);
+            SinkWriter::<u64>::open(&mut writer, &cx).unwrap();
+            for number in 0..count {
+                writer.write(&number, Timestamp::MIN).unwrap();
+                SinkWriter::<u64>::flush(&mut writer).unwrap();
+                while !SinkWriter::<u64>::ready(&writer) {
+                    let prepared = parker.prepare();
+                    SinkWriter::<u64>::resume(&mut writer).unwrap();
+                    if SinkWriter::<u64>::ready(&writer) {
+                        prepared.cancel();
+                    } else {
+                        prepared.park(None);
+                    }
+                }
+            }
+            SinkWriter::<u64>::finish(&mut writer).unwrap();
+        });
+        let mut found = Vec::new();
+        while !outlet.is_finished() {
+            outlet.poll(|number, _at| found.push(*number));
+            std::thread::yield_now();
+        }
+        writing.join().unwrap();
+        assert_eq!(found, (0..count).collect::<Vec<_>>());
+    }
+}
