@@ -268,3 +268,173 @@ impl SplitWatermarks {
         part
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use TimeSignal::{Active, Idle};
+
+    fn mark(watermark: i64) -> TimeSignal {
+        TimeSignal::Watermark(Timestamp(watermark))
+    }
+
+    fn feed(combiner: &mut Combiner, input: usize, signal: TimeSignal) -> Vec<TimeSignal> {
+        let signals = match signal {
+            TimeSignal::Watermark(watermark) => combiner.on_watermark(input, watermark),
+            Idle => combiner.on_idle(input),
+            Active => combiner.on_active(input),
+        };
+        signals.collect()
+    }
+
+    fn trace(steps: &[(usize, TimeSignal, &[TimeSignal])]) {
+        let mut combiner = Combiner::new(2);
+        for (step, &(input, signal, expected)) in steps.iter().enumerate() {
+            let sent = feed(&mut combiner, input, signal);
+            assert_eq!(sent, expected, "step {step}: {signal:?} on {input}");
+        }
+    }
+
+    #[test]
+    fn inputs_combine_to_the_minimum_as_it_grows() {
+        trace(&[
+            (0, mark(7), &[]),
+            (1, mark(5), &[mark(5)]),
+            (1, mark(4), &[]),
+            (1, mark(9), &[mark(7)]),
+            (0, mark(8), &[mark(8)]),
+        ]);
+    }
+
+    #[test]
+    fn idle_input_is_left_out_and_counts_at_once_when_it_returns() {
+        trace(&[
+            (0, mark(7), &[]),
+            (1, Idle, &[mark(7)]),
+            (1, Idle, &[]),
+            (0, mark(10), &[mark(10)]),
+            (1, Active, &[]),
+            (0, mark(12), &[]),
+            (1, mark(11), &[mark(11)]),
+        ]);
+    }
+
+    #[test]
+    fn watermark_ends_the_idleness_of_its_input() {
+        trace(&[
+            (0, mark(7), &[]),
+            (1, Idle, &[mark(7)]),
+            (1, mark(3), &[]),
+            (0, mark(9), &[]),
+            (1, mark(8), &[mark(8)]),
+        ]);
+    }
+
+    #[test]
+    fn all_idle_is_told_once_without_a_flush_and_so_is_the_return() {
+        trace(&[
+            (0, mark(7), &[]),
+            (1, mark(5), &[mark(5)]),
+            (0, Idle, &[]),
+            (1, Idle, &[Idle]),
+            (1, Idle, &[]),
+            (0, Active, &[Active, mark(7)]),
+            (0, Active, &[]),
+            (0, Idle, &[Idle]),
+            (1, mark(9), &[Active, mark(9)]),
+        ]);
+    }
+
+    #[test]
+    fn end_of_time_comes_after_both_inputs_ended() {
+        let mut combiner = Combiner::new(2);
+        assert!(combiner.on_end(0).is_empty());
+        assert!(combiner.on_idle(0).is_empty(), "an ended input never idles");
+        let other = combiner.on_watermark(1, Timestamp(5));
+        assert_eq!(other, TimeSignals::one(mark(5)));
+        let end = combiner.on_end(1);
+        assert_eq!(end, TimeSignals::one(mark(i64::MAX)));
+        assert!(combiner.on_idle(1).is_empty());
+        assert!(!combiner.is_idle());
+    }
+
+    fn sent(signals: TimeSignals) -> Vec<TimeSignal> {
+        signals.collect()
+    }
+
+    #[test]
+    fn without_splits_nothing_is_sent() {
+        let mut splits = SplitWatermarks::new();
+        assert_eq!(sent(splits.tick()), []);
+        let split = splits.register();
+        assert_eq!(sent(splits.on_watermark(split, Timestamp(5))), [mark(5)]);
+        splits.unregister(split);
+        assert_eq!(sent(splits.tick()), [], "neither a watermark nor idle");
+        assert!(!splits.is_idle());
+    }
+
+    #[test]
+    fn new_split_below_the_result_holds_it_but_never_lowers_it() {
+        let mut splits = SplitWatermarks::new();
+        let first = splits.register();
+        assert_eq!(sent(splits.on_watermark(first, Timestamp(5))), [mark(5)]);
+        let second = splits.register();
+        assert_eq!(sent(splits.on_watermark(first, Timestamp(8))), []);
+        assert_eq!(sent(splits.on_watermark(second, Timestamp(2))), []);
+        assert_eq!(splits.watermark(), Timestamp(5));
+        assert_eq!(splits.split_watermark(second), Timestamp(2));
+        assert_eq!(sent(splits.on_watermark(second, Timestamp(6))), [mark(6)]);
+    }
+
+    #[test]
+    fn taking_the_lowest_split_away_moves_nothing_until_the_tick() {
+        let mut splits = SplitWatermarks::new();
+        let (low, high) = (splits.register(), splits.register());
+        assert_eq!(sent(splits.on_watermark(high, Timestamp(9))), []);
+        assert_eq!(sent(splits.on_watermark(low, Timestamp(4))), [mark(4)]);
+        splits.unregister(low);
+        assert_eq!(splits.watermark(), Timestamp(4));
+        assert_eq!(sent(splits.tick()), [mark(9)]);
+    }
+
+    #[test]
+    fn deferred_watermark_waits_for_the_tick() {
+        let mut splits = SplitWatermarks::new();
+        let (one, other) = (splits.register(), splits.register());
+        splits.defer_watermark(one, Timestamp(3));
+        splits.defer_watermark(other, Timestamp(6));
+        splits.defer_watermark(one, Timestamp(2));
+        assert_eq!(splits.watermark(), Timestamp::MIN);
+        assert_eq!(sent(splits.tick()), [mark(3)]);
+        splits.defer_watermark(one, Timestamp(8));
+        let at_once = splits.on_watermark(other, Timestamp(7));
+        assert_eq!(sent(at_once), [mark(7)]);
+    }
+
+    #[test]
+    fn idle_splits_are_left_out_and_all_idle_is_told_once() {
+        let mut splits = SplitWatermarks::new();
+        let (one, other) = (splits.register(), splits.register());
+        assert_eq!(sent(splits.on_watermark(one, Timestamp(3))), []);
+        assert_eq!(sent(splits.on_idle(other)), [mark(3)]);
+        assert_eq!(sent(splits.on_idle(one)), [Idle]);
+        assert_eq!(sent(splits.tick()), []);
+        assert_eq!(sent(splits.on_watermark(other, Timestamp(1))), [Active]);
+        assert_eq!(sent(splits.on_active(one)), []);
+        assert_eq!(sent(splits.on_watermark(other, Timestamp(9))), []);
+        assert_eq!(sent(splits.on_watermark(one, Timestamp(4))), [mark(4)]);
+    }
+
+    #[test]
+    fn last_active_split_that_leaves_makes_the_source_idle_at_the_tick() {
+        let mut splits = SplitWatermarks::new();
+        let (one, other) = (splits.register(), splits.register());
+        assert_eq!(sent(splits.on_idle(one)), []);
+        splits.unregister(other);
+        assert_eq!(sent(splits.tick()), [Idle]);
+        let again = splits.register();
+        assert_eq!(again, other, "the place is used again");
+        assert_eq!(splits.split_watermark(again), Timestamp::MIN);
+        assert_eq!(sent(splits.tick()), [Active]);
+    }
+}

@@ -194,3 +194,6 @@ impl Valve {
         Some(TimeSignal::Watermark(watermark))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! The timer queue: the timers of one time domain of one subtask.
+//!
+//! Rules (Flink's `InternalTimerServiceImpl`): a timer is its key, namespace and time, so registering
+//! it twice is one timer and deleting an absent one is nothing; timers come out in the order of their
+//! times, ties in any order; a timer registered while others fire, at or before the watermark, comes
+//! out in the same pass.
+//!
+//! Invariants: every timer has an entry in the run, the early heap or the wheel; the run and the heap
+//! are not after the wheel. An entry whose timer is gone is dead and is dropped when met.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
+
+use super::index::Index;
+use super::slab::{Slab, Timer, TimerChanges};
+use super::wheel::{Due, Wheel};
+use crate::record::KeyHash;
+use crate::time::Timestamp;
+
+/// Dead entries that are not worth a sweep.
+const DEAD_MIN: usize = 64;
+/// Entries looked at per deletion while more than half of all are dead: at least one in two of them
+/// goes, so deletions that go on for ever do not pile up entries.
+const SWEPT_PER_DELETION: usize = 8;
+
+/// Runs up to this long are read ahead; a longer one would leave the cache before it is used.
+const LOOK_AHEAD_MAX: usize = 256;
+
+/// Timers by identity and in the order of time.
+#[derive(Debug)]
+pub struct TimerQueue<K, N> {
+    slab: Slab<K, N>,
+    index: Index,
+    wheel: Wheel,
+    /// The next entries, latest first.
+    run: Vec<Due>,
+    /// Entries before the wheel's base: registered at or before what has fired.
+    early: BinaryHeap<Reverse<Due>>,
+}
+
+impl<K: Clone + Eq, N: Copy + Eq + Hash> Default for TimerQueue<K, N> {
+    fn default() -> Self {
+        TimerQueue::new()
+    }
+}
+
+impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
+    /// A queue without timers that does not note changes.
+    #[must_use]
+    pub fn new() -> Self {
+        TimerQueue {
+            slab: Slab::new(),
+            index: Index::new(),
+            wheel: Wheel::new(),
+            run: Vec::new(),
+            early: BinaryHeap::new(),
+        }
+    }
+
+    /// Number of timers.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Whether there is no timer.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a timer; `false` if it was there. `hash` is the key's.
+    pub fn register(&mut self, hash: KeyHash, key: K, namespace: N, at: Timestamp) -> bool {
+        let tag = tag(hash, namespace, at);
+        if self.find(tag, &key, namespace, at).is_some() {
+            return false;
+        }
+        let timer = Timer {
+            hash,
+            key,
+            namespace,
+            at,
+        };
+        let number = self.slab.insert(tag, timer);
+        self.index.insert(tag, number);
+        let at = ordered(at);
+        let due = Due { at, number, tag };
+        if at < self.wheel.base() {
+            self.early.push(Reverse(due));
+        } else {
+            self.wheel.push(due);
+        }
+        true
+    }
+
+    /// Takes a timer out; `false` if it was not there. `hash` is the key's.
+    pub fn delete(&mut self, hash: KeyHash, key: &K, namespace: N, at: Timestamp) -> bool {
+        let tag = tag(hash, namespace, at);
+        let Some(number) = self.find(tag, key, namespace, at) else {
+            return false;
+        };
+        self.index.remove(tag, number);
+        self.slab.remove(number);
+        self.sweep();
+        true
+    }
+
+    /// The time of the next timer. It may have to look through a slot of the wheel after its
+    /// earliest timer was deleted: to be asked once per batch, not once per record.
+    pub fn peek(&mut self) -> Option<Timestamp> {
+        let slab = &self.slab;
+        while self.run.pop_if(|due| !is_live(slab, *due)).is_some() {}
+        while self.early.peek().is_some_and(|e| !is_live(slab, e.0)) {
+            self.early.pop();
+        }
+        let early = self.early.peek().map(|early| early.0.at);
+        let run = self.run.last().map(|due| due.at);
+        let next = match (early, run) {
+            (Some(early), Some(run)) => Some(early.min(run)),
+            (None, None) => self.wheel.peek(|due| is_live(slab, due)),
+            (early, run) => early.or(run),
+        };
+        next.map(timestamp)
+    }
+
+    /// Takes out the next timer that is due: at or before `watermark`.
+    ///
+    /// A firing pass calls this until it gives `None`; what the callbacks register meanwhile, at or
+    /// before `watermark`, comes out in its turn.
+    pub fn pop_due(&mut self, watermark: Timestamp) -> Option<Timer<K, N>> {
+        let limit = ordered(watermark);
+        loop {
+            while self.run.is_empty() && self.early.is_empty() {
+                self.wheel.take_due(limit, &mut self.run);
+                if self.run.is_empty() {
+                    return None;
+                }
+                self.look_ahead();
+            }
+            let due = self.next_taken(limit)?;
+            if is_live(&self.slab, due) {
+                self.index.remove(due.tag, due.number);
+                return self.slab.remove(due.number);
+            }
+        }
+    }
+
+    /// Drops dead entries of a new run, and reads what popping its timers will need: independent
+    /// reads, so their cache misses overlap, which they cannot do between callbacks.
+    fn look_ahead(&mut self) {
+        if self.run.len() <= LOOK_AHEAD_MAX {
+            let (slab, index) = (&self.slab, &self.index);
+            self.run.retain(|due| {
+                index.touch(due.tag);
+                is_live(slab, *due)
+            });
+        }
+    }
+
+    /// The earlier of the run's and the heap's next, if it is not after `limit`.
+    #[inline]
+    fn next_taken(&mut self, limit: u64) -> Option<Due> {
+        let run = self.run.last().map_or(u64::MAX, |due| due.at);
+        match self.early.peek() {
+            Some(early) if early.0.at < run || self.run.is_empty() => {
+                if early.0.at > limit {
+                    return None;
+                }
+                self.early.pop().map(|early| early.0)
+            }
+            _ => self.run.pop_if(|due| due.at <= limit),
+        }
+    }
+
+    /// All timers, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Timer<K, N>> {
+        self.slab.iter()
+    }
+
+    /// All timers by key group: `group_of` gives a number below `group_count`. Two passes over the
+    /// timers, whatever the number of groups.
+    #[must_use]
+    pub fn by_key_group(
+        &self,
+        group_count: usize,
+        group_of: impl Fn(KeyHash) -> usize,
+    ) -> TimersByGroup<'_, K, N> {
+        let mut ends = vec![0; group_count];
+        for timer in self.iter() {
+            ends[group_of(timer.hash)] += 1;
+        }
+        let mut total = 0;
+        for end in &mut ends {
+            total += std::mem::replace(end, total);
+        }
+        let mut timers: Vec<_> = self.iter().collect();
+        for timer in self.iter() {
+            let end = &mut ends[group_of(timer.hash)];
+            timers[*end] = timer;
+            *end += 1;
+        }
+        TimersByGroup { timers, ends }
+    }
+
+    /// Puts timers of a checkpoint back. They do not count as changes.
+    pub fn restore(&mut self, timers: impl IntoIterator<Item = Timer<K, N>>) {
+        let notes = self.slab.take_notes();
+        for timer in timers {
+            self.register(timer.hash, timer.key, timer.namespace, timer.at);
+        }
+        self.slab.put_notes(notes);
+    }
+
+    /// Starts or stops noting changes for incremental checkpoints. What is there now counts as
+    /// frozen: a full image must be taken at the same moment.
+    pub fn note_changes(&mut self, on: bool) {
+        self.slab.set_noting(on);
+    }
+
+    /// What changed since the last freeze, and starts the next span. Without
+    /// [`note_changes`](Self::note_changes) it is nothing.
+    #[must_use = "the changes are forgotten"]
+    pub fn freeze(&mut self) -> TimerChanges<K, N> {
+        self.slab.freeze()
+    }
+
+    #[inline]
+    fn find(&self, tag: u32, key: &K, namespace: N, at: Timestamp) -> Option<u32> {
+        self.index.find(tag, |number| {
+            self.slab.get(number).is_some_and(|timer| {
+                timer.at == at && timer.namespace == namespace && timer.key == *key
+            })
+        })
+    }
+
+    /// Entries, dead ones included.
+    pub(super) fn entry_count(&self) -> usize {
+        self.wheel.len() + self.early.len() + self.run.len()
+    }
+
+    /// Keeps dead entries below the live ones, a few at a time.
+    fn sweep(&mut self) {
+        let slab = &self.slab;
+        let dead = self.entry_count() - slab.len();
+        if dead <= slab.len() + DEAD_MIN {
+            return;
+        }
+        self.wheel
+            .sweep(SWEPT_PER_DELETION, |due| is_live(slab, due));
+        if self.early.len() > 2 * slab.len() + DEAD_MIN {
+            self.early.retain(|early| is_live(slab, early.0));
+        }
+    }
+}
+
+/// Timers in the order of their key groups: see [`TimerQueue::by_key_group`].
+#[derive(Debug)]
+pub struct TimersByGroup<'a, K, N> {
+    timers: Vec<&'a Timer<K, N>>,
+    ends: Vec<usize>,
+}
+
+impl<'a, K, N> TimersByGroup<'a, K, N> {
+    /// The timers of one group.
+    ///
+    /// # Panics
+    /// If there is no such group.
+    #[must_use]
+    pub fn group(&self, group: usize) -> &[&'a Timer<K, N>] {
+        let start = group.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let range: Range<usize> = start..self.ends[group];
+        &self.timers[range]
+    }
+}
+
+#[inline]
+fn is_live<K: Clone, N: Clone>(slab: &Slab<K, N>, due: Due) -> bool {
+    slab.holds(due.number, due.tag, timestamp(due.at))
+}
+
+/// The timestamp as an unsigned number of the same order.
+#[inline]
+fn ordered(at: Timestamp) -> u64 {
+    at.0.cast_unsigned() ^ (1 << 63)
+}
+
+#[inline]
+fn timestamp(ordered: u64) -> Timestamp {
+    Timestamp((ordered ^ (1 << 63)).cast_signed())
+}
+
+/// The top half of a hash of the identity: it lives in memory only.
+#[inline]
+fn tag<N: Hash>(hash: KeyHash, namespace: N, at: Timestamp) -> u32 {
+    let mut identity = IdentityHasher(hash.then(KeyHash(at.0.cast_unsigned())));
+    namespace.hash(&mut identity);
+    (identity.finish() >> 32) as u32
+}
+
+/// Folds a namespace into the hash of the key and the time.
+struct IdentityHasher(KeyHash);
+
+impl Hasher for IdentityHasher {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0.0
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = self.0.then(KeyHash::of_bytes(bytes));
+    }
+
+    #[inline]
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
+    }
+
+    #[inline]
+    fn write_u64(&mut self, value: u64) {
+        self.0 = self.0.then(KeyHash(value));
+    }
+
+    #[inline]
+    fn write_i64(&mut self, value: i64) {
+        self.write_u64(value.cast_unsigned());
+    }
+
+    #[inline]
+    fn write_usize(&mut self, value: usize) {
+        self.write_u64(value as u64);
+    }
+}
