@@ -190,3 +190,7 @@ where
         (self.selector).with_key(record, |key| self.services.prefetch(key));
     }
 }
+
+#[cfg(test)]
+#[path = "keyed_process_test.rs"]
+mod tests;

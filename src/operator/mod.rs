@@ -11,13 +11,16 @@
 //! *Architecture invariant:* nothing here starts a thread, touches a ring or a file, or reads a clock:
 //! an operator is tested by calling it.
 
+mod co_process;
 mod context;
 mod error;
 mod fan_out;
 mod filter;
 mod flat_map;
+mod inputs;
 mod key_context;
 mod keyed_aggregate;
+mod keyed_co_process;
 mod keyed_process;
 mod map;
 mod min_max;
@@ -34,13 +37,16 @@ mod sink;
 mod source;
 mod timer_service;
 mod timestamps_and_watermarks;
+mod union;
 
+pub use co_process::{CoProcess, CoProcessFunction};
 pub use context::{OpenContext, SubtaskInfo};
 pub use error::{BoxError, OperatorError, Outcome, raise};
 pub use fan_out::FanOut;
 pub use filter::Filter;
 pub use flat_map::{FlatMap, FlatMapFunction, IterFunction};
 pub use keyed_aggregate::KeyedAggregate;
+pub use keyed_co_process::{KeyedCoProcess, KeyedCoProcessFunction};
 pub use keyed_process::{KeyedProcess, KeyedProcessFunction};
 pub use map::Map;
 pub use min_max::{MaxBy, MaxOf, MinBy, MinOf, SumOf};
@@ -54,6 +60,7 @@ pub use signal::{Barrier, Signal, SplitId};
 pub use sink::{Sink, SinkOperator, SinkWriter};
 pub use source::{Collector, Source, SourceReader, SourceStatus};
 pub use timestamps_and_watermarks::TimestampsAndWatermarks;
+pub use union::Union;
 
 pub use crate::state::{Aggregate, Count, Max, Mean, Min, Sum};
 

@@ -104,15 +104,11 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
     }
 
     fn signal(&mut self, signal: Signal) {
-        match signal {
-            Signal::Watermark(at) => self.services.watermark = at,
-            Signal::End => {
-                let ended = (self.function).on_end(&mut self.services.context(Timestamp::MIN));
-                self.services.check(ended);
-            }
-            _ => {}
+        if signal == Signal::End {
+            let ended = (self.function).on_end(&mut self.services.context(Timestamp::MIN));
+            self.services.check(ended);
         }
-        self.services.outputs.signal(signal);
+        self.services.signal(signal);
     }
 
     #[inline(always)]

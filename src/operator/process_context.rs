@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 
 use super::process_services::ProcessServices;
 use super::timer_service::TimerService;
-use super::{Operator, OutputTag, Push, SubtaskInfo};
+use super::{OutputTag, Push, SubtaskInfo};
 
 /// Which clock a timer follows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -22,7 +22,7 @@ use super::{
 };
 
 /// How many callbacks one signal or one batch's start may cause before the operator yields.
-const FIRINGS_MAX: u32 = 256;
+pub(super) const FIRINGS_MAX: u32 = 256;
 
 /// The outputs and the time of a process operator.
 pub(super) struct ProcessServices<D> {
@@ -52,6 +52,14 @@ impl<D: Operator> ProcessServices<D> {
     pub(super) fn begin(&mut self, now: Timestamp) {
         self.now = now;
         self.outputs.begin(now);
+    }
+
+    /// Forwards a signal, noting a watermark.
+    pub(super) fn signal(&mut self, signal: Signal) {
+        if let Signal::Watermark(at) = signal {
+            self.watermark = at;
+        }
+        self.outputs.signal(signal);
     }
 
     /// The context of a record with timestamp `at`, or with [`Timestamp::MIN`] of no record.
