@@ -180,3 +180,7 @@ where
         self.services.check(outcome);
     }
 }
+
+#[cfg(test)]
+#[path = "co_process_test.rs"]
+mod tests;

@@ -429,3 +429,7 @@ impl<'a, K: Key + ?Sized> ScopeMut<'a, K> {
         removed.map(|(_, value)| value)
     }
 }
+
+#[cfg(test)]
+#[path = "backend_test.rs"]
+mod tests;

@@ -4,10 +4,26 @@ use super::KeyedScope;
 use super::backend::Place;
 
 /// A handle of one value per key and the function that combines another one into it.
-#[derive(Clone, Copy, Debug)]
 pub struct ReducingState<T, F = fn(&T, &T) -> T> {
     place: Place<T>,
     function: F,
+}
+
+impl<T, F: Clone> Clone for ReducingState<T, F> {
+    fn clone(&self) -> Self {
+        ReducingState {
+            place: self.place,
+            function: self.function.clone(),
+        }
+    }
+}
+
+impl<T, F: Copy> Copy for ReducingState<T, F> {}
+
+impl<T, F> std::fmt::Debug for ReducingState<T, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ReducingState").field(&self.place).finish()
+    }
 }
 
 impl<T: 'static, F: Fn(&T, &T) -> T> ReducingState<T, F> {
