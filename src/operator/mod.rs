@@ -11,6 +11,7 @@
 //! *Architecture invariant:* nothing here starts a thread, touches a ring or a file, or reads a clock:
 //! an operator is tested by calling it.
 
+mod co_process;
 mod context;
 mod error;
 mod factory;
@@ -18,13 +19,19 @@ mod fan_out;
 mod far_form;
 mod filter;
 mod flat_map;
+mod inputs;
 mod key_context;
 mod keyed_aggregate;
+mod keyed_co_process;
+mod keyed_process;
 mod map;
 mod min_max;
 mod nothing;
 mod partitioner;
 mod port;
+mod process;
+mod process_context;
+mod process_services;
 #[cfg(test)]
 mod recorder;
 mod reduce;
@@ -32,8 +39,11 @@ mod side_output;
 mod signal;
 mod sink;
 mod source;
+mod timer_service;
 mod timestamps_and_watermarks;
+mod union;
 
+pub use co_process::{CoProcess, CoProcessFunction};
 pub use context::{OpenContext, SubtaskInfo};
 pub use error::{BoxError, OperatorError, Outcome, raise};
 pub(crate) use factory::operator_factory;
@@ -44,6 +54,8 @@ pub use filter::{Filter, FilterFactory};
 pub use flat_map::{FlatMap, FlatMapFactory, FlatMapFunction, IterFunction};
 pub use keyed_aggregate::KeyedAggregate;
 pub use map::{Map, MapFactory};
+pub use keyed_co_process::{KeyedCoProcess, KeyedCoProcessFunction};
+pub use keyed_process::{KeyedProcess, KeyedProcessFunction};
 pub use min_max::{MaxBy, MaxOf, MinBy, MinOf, SumOf};
 pub use nothing::Nothing;
 pub use partitioner::{
@@ -51,12 +63,16 @@ pub use partitioner::{
     RoundRobin, Route, RouteContext, Shuffle, Target, Turn,
 };
 pub use port::{First, MultiInput, Second, TwoInput, ports};
+pub use process::{Process, ProcessFunction};
+pub use process_context::{KeyedProcessContext, ProcessContext, TimeDomain};
+pub use process_services::KeyedOpenContext;
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};
 pub use sink::{Sink, SinkOperator, SinkWriter};
 pub use source::{Collector, Source, SourceReader, SourceStatus};
 pub use timestamps_and_watermarks::TimestampsAndWatermarks;
+pub use union::Union;
 
 pub use crate::state::{Aggregate, Count, Max, Mean, Min, Sum};
 

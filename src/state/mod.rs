@@ -1,11 +1,23 @@
 //! Keyed state and timers: what a subtask remembers between records, without files and threads.
 
 mod aggregate;
+mod aggregating;
+mod backend;
+mod list;
+mod map;
+mod reducing;
 mod table;
 mod timers;
+mod value;
 
 pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
+pub use aggregating::AggregatingState;
+pub use backend::{KeyedBackend, KeyedScope, KeyedTable, Scope, ScopeMut, StateError, StateKind};
+pub use list::ListState;
+pub use map::MapState;
+pub use reducing::ReducingState;
 pub use table::{
     Change, Cursor, EncodeChange, Extent, Iter, MemoryMode, Table, TableKey, TableOptions,
 };
 pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};
+pub use value::ValueState;

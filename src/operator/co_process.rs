@@ -1,0 +1,186 @@
+//! `process` on two connected streams without a key.
+//!
+//! Nothing orders the two inputs relative to each other. With a broadcast edge as one input this is
+//! Flink's `BroadcastProcessFunction`, the broadcast state being a field of the function.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::time::{Combiner, Timestamp};
+
+use super::inputs::Inputs;
+use super::process_services::ProcessServices;
+use super::{
+    Budget, MultiInput, OpenContext, Operator, OperatorError, Outcome, Outputs, ProcessContext,
+    Push, Signal, TwoInput,
+};
+
+/// A function of the records of two inputs.
+pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
+    /// The type of the results.
+    type Out: ?Sized + 'static;
+
+    /// Prepares the function, before the first record.
+    ///
+    /// # Errors
+    /// Here and below, what the function returns fails its subtask.
+    fn open(&mut self, cx: &OpenContext) -> Outcome {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Processes a record of the first input.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn process_first(&mut self, record: &A, cx: &mut impl ProcessContext<Self::Out>) -> Outcome;
+
+    /// Processes a record of the second input.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn process_second(&mut self, record: &B, cx: &mut impl ProcessContext<Self::Out>) -> Outcome;
+
+    /// The end of the first input; the second one may go on. Not called on failure.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn end_first(&mut self, cx: &mut impl ProcessContext<Self::Out>) -> Outcome {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// The end of the second input; the first one may go on. Not called on failure.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn end_second(&mut self, cx: &mut impl ProcessContext<Self::Out>) -> Outcome {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Releases what the function holds; called on failure and cancellation too.
+    ///
+    /// # Errors
+    /// Where releasing fails.
+    fn close(&mut self) -> Outcome {
+        Ok(())
+    }
+}
+
+/// Runs a [`CoProcessFunction`].
+pub struct CoProcess<A: ?Sized, B: ?Sized, F, D> {
+    function: F,
+    services: ProcessServices<D>,
+    inputs: Inputs<Combiner>,
+    records: PhantomData<fn(&A, &B)>,
+}
+
+impl<A: ?Sized, B: ?Sized, F, D> std::fmt::Debug for CoProcess<A, B, F, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CoProcess")
+            .field("name", &self.services.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: ?Sized, B: ?Sized, F, D: Operator> CoProcess<A, B, F, D> {
+    /// Runs `function` in front of `outputs`.
+    pub fn new(name: Arc<str>, function: F, outputs: Outputs<D>) -> Self {
+        CoProcess {
+            function,
+            services: ProcessServices::new(name, outputs),
+            inputs: Inputs::new(2, Combiner::new(2)),
+            records: PhantomData,
+        }
+    }
+}
+
+impl<A, B, F, D> Operator for CoProcess<A, B, F, D>
+where
+    A: ?Sized,
+    B: ?Sized,
+    F: CoProcessFunction<A, B>,
+    D: Push<F::Out>,
+{
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.services.open(cx)?;
+        let opened = self.function.open(cx);
+        opened.map_err(|cause| OperatorError::function(&self.services.name, cause))
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        self.services.begin(now);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        self.services.signal(signal);
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        self.services.outputs.ready()
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.services.outputs.resume(budget);
+    }
+
+    fn flush(&mut self) {
+        self.services.outputs.flush();
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.services.outputs.deadline()
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        let function = &mut self.function;
+        self.services.close(|| function.close())
+    }
+}
+
+impl<A, B, F, D> MultiInput for CoProcess<A, B, F, D>
+where
+    A: ?Sized,
+    B: ?Sized,
+    F: CoProcessFunction<A, B>,
+    D: Push<F::Out>,
+{
+    fn signal_from(&mut self, input: usize, signal: Signal) {
+        if signal == Signal::End {
+            let cx = &mut self.services.context(Timestamp::MIN);
+            let ended = match input {
+                0 => self.function.end_first(cx),
+                _ => self.function.end_second(cx),
+            };
+            self.services.check(ended);
+        }
+        let services = &mut self.services;
+        (self.inputs).on_signal(input, signal, |signal| services.signal(signal));
+    }
+}
+
+impl<A, B, F, D> TwoInput<A, B> for CoProcess<A, B, F, D>
+where
+    A: ?Sized,
+    B: ?Sized,
+    F: CoProcessFunction<A, B>,
+    D: Push<F::Out>,
+{
+    #[inline(always)]
+    fn push_first(&mut self, record: &A, at: Timestamp) {
+        let outcome = (self.function).process_first(record, &mut self.services.context(at));
+        self.services.check(outcome);
+    }
+
+    #[inline(always)]
+    fn push_second(&mut self, record: &B, at: Timestamp) {
+        let outcome = (self.function).process_second(record, &mut self.services.context(at));
+        self.services.check(outcome);
+    }
+}
+
+#[cfg(test)]
+#[path = "co_process_test.rs"]
+mod tests;

@@ -1,0 +1,138 @@
+//! The inputs of one operator: one watermark, one status, one barrier and one end out of several.
+//!
+//! How watermarks combine is the rule of a [`Combiner`] (several inputs) or a [`Valve`] (a union: one
+//! input with several channels). Both meet the end here: an input whose watermark is
+//! [`Timestamp::MAX`] is *drained* and holds nothing back, as an idle one does, but the watermark at
+//! the end of input goes on only when every input is drained. (Flink lets one idle input and one
+//! drained input make the end of time; records of the idle one would all be late.)
+//!
+//! A barrier goes on when every input that has not ended has brought it. To hold back an input that
+//! has is the business of whoever feeds it.
+
+use crate::time::{Combiner, TimeSignals, Timestamp, Valve};
+
+use super::{Barrier, Signal};
+
+/// A rule that combines the watermarks and statuses of several inputs.
+pub(super) trait Merge {
+    fn on_watermark(&mut self, input: usize, at: Timestamp) -> TimeSignals;
+    fn on_idle(&mut self, input: usize) -> TimeSignals;
+    fn on_active(&mut self, input: usize) -> TimeSignals;
+    fn is_idle(&self) -> bool;
+}
+
+macro_rules! merge {
+    ($rule:ident) => {
+        impl Merge for $rule {
+            fn on_watermark(&mut self, input: usize, at: Timestamp) -> TimeSignals {
+                $rule::on_watermark(self, input, at)
+            }
+
+            fn on_idle(&mut self, input: usize) -> TimeSignals {
+                $rule::on_idle(self, input)
+            }
+
+            fn on_active(&mut self, input: usize) -> TimeSignals {
+                $rule::on_active(self, input)
+            }
+
+            fn is_idle(&self) -> bool {
+                $rule::is_idle(self)
+            }
+        }
+    };
+}
+
+merge!(Combiner);
+merge!(Valve);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Input {
+    drained: bool,
+    ended: bool,
+    /// It has brought the barrier that is waited for.
+    aligned: bool,
+}
+
+/// Combines the signals of several inputs.
+#[derive(Debug)]
+pub(super) struct Inputs<M> {
+    merge: M,
+    inputs: Box<[Input]>,
+    barrier: Option<Barrier>,
+}
+
+impl<M: Merge> Inputs<M> {
+    /// `count` inputs whose watermarks `merge` combines.
+    pub(super) fn new(count: usize, merge: M) -> Self {
+        Inputs {
+            merge,
+            inputs: vec![Input::default(); count].into_boxed_slice(),
+            barrier: None,
+        }
+    }
+
+    /// A signal of one input: what it means for the operator goes to `send`. Splits end here.
+    pub(super) fn on_signal(&mut self, input: usize, signal: Signal, mut send: impl FnMut(Signal)) {
+        match signal {
+            Signal::Watermark(Timestamp::MAX) => self.drain(input, &mut send),
+            Signal::Barrier(barrier) => {
+                self.align(input, barrier);
+                self.forward_barrier(&mut send);
+            }
+            Signal::End => {
+                self.inputs[input].ended = true;
+                self.forward_barrier(&mut send);
+                if self.inputs.iter().all(|input| input.ended) {
+                    send(Signal::End);
+                }
+            }
+            Signal::Split(_) | Signal::SplitEnd(_) => {}
+            _ if self.inputs[input].drained => {}
+            Signal::Watermark(at) => forward(self.merge.on_watermark(input, at), &mut send),
+            Signal::Idle => forward(self.merge.on_idle(input), &mut send),
+            Signal::Active => forward(self.merge.on_active(input), &mut send),
+        }
+    }
+
+    fn drain(&mut self, input: usize, send: &mut impl FnMut(Signal)) {
+        if std::mem::replace(&mut self.inputs[input].drained, true) {
+            return;
+        }
+        if self.inputs.iter().all(|input| input.drained) {
+            if self.merge.is_idle() {
+                send(Signal::Active);
+            }
+            send(Signal::Watermark(Timestamp::MAX));
+        } else {
+            forward(self.merge.on_idle(input), send);
+        }
+    }
+
+    fn align(&mut self, input: usize, barrier: Barrier) {
+        if self
+            .barrier
+            .is_none_or(|b| b.checkpoint < barrier.checkpoint)
+        {
+            self.barrier = Some(barrier);
+            self.inputs.iter_mut().for_each(|i| i.aligned = false);
+        }
+        let current = self.barrier.map(|b| b.checkpoint);
+        self.inputs[input].aligned |= current == Some(barrier.checkpoint);
+    }
+
+    fn forward_barrier(&mut self, send: &mut impl FnMut(Signal)) {
+        if self.inputs.iter().all(|i| i.aligned || i.ended)
+            && let Some(barrier) = self.barrier.take()
+        {
+            self.inputs.iter_mut().for_each(|i| i.aligned = false);
+            send(Signal::Barrier(barrier));
+        }
+    }
+}
+
+fn forward(signals: TimeSignals, send: &mut impl FnMut(Signal)) {
+    for signal in signals {
+        send(signal.into());
+    }
+}

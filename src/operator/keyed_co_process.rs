@@ -1,0 +1,247 @@
+//! `process` on two connected keyed streams: shared keyed state, shared timers.
+//!
+//! Both inputs are keyed by the same type of key, so one subtask owns a key of both. Nothing orders
+//! the inputs relative to each other; the watermark is the lower one of the two.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::record::{Key, KeySelector};
+use crate::time::{Combiner, Timestamp};
+
+use super::inputs::Inputs;
+use super::process_services::{KeyedOpenContext, KeyedServices};
+use super::{
+    Budget, KeyedProcessContext, MultiInput, OpenContext, Operator, OperatorError, Outcome,
+    Outputs, ProcessContext, Push, Signal, TimeDomain, TwoInput,
+};
+
+/// A function of the records of two keyed inputs, with state and timers of the current key.
+pub trait KeyedCoProcessFunction<K: Key + ?Sized, A: ?Sized, B: ?Sized>: Send + 'static {
+    /// The type of the results.
+    type Out: ?Sized + 'static;
+
+    /// Prepares the function and registers its state.
+    ///
+    /// # Errors
+    /// Here and below, what the function returns fails its subtask.
+    fn open(&mut self, cx: &mut KeyedOpenContext<'_, K>) -> Outcome {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Processes a record of the first input.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn process_first(
+        &mut self,
+        record: &A,
+        cx: &mut impl KeyedProcessContext<K, Self::Out>,
+    ) -> Outcome;
+
+    /// Processes a record of the second input.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn process_second(
+        &mut self,
+        record: &B,
+        cx: &mut impl KeyedProcessContext<K, Self::Out>,
+    ) -> Outcome;
+
+    /// A timer of the current key is due: see
+    /// [`KeyedProcessFunction::on_timer`](super::KeyedProcessFunction::on_timer).
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn on_timer(
+        &mut self,
+        at: Timestamp,
+        domain: TimeDomain,
+        cx: &mut impl KeyedProcessContext<K, Self::Out>,
+    ) -> Outcome {
+        let _ = (at, domain, cx);
+        Ok(())
+    }
+
+    /// The end of the first input; the second one may go on. There is no current key.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn end_first(&mut self, cx: &mut impl ProcessContext<Self::Out>) -> Outcome {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// The end of the second input; the first one may go on. There is no current key.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn end_second(&mut self, cx: &mut impl ProcessContext<Self::Out>) -> Outcome {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Releases what the function holds; called on failure and cancellation too.
+    ///
+    /// # Errors
+    /// Where releasing fails.
+    fn close(&mut self) -> Outcome {
+        Ok(())
+    }
+}
+
+/// Runs a [`KeyedCoProcessFunction`].
+pub struct KeyedCoProcess<A: ?Sized, B: ?Sized, S1, S2, F, D>
+where
+    S1: KeySelector<A>,
+{
+    first: S1,
+    second: S2,
+    function: F,
+    services: KeyedServices<S1::Key, D>,
+    inputs: Inputs<Combiner>,
+    records: PhantomData<fn(&A, &B)>,
+}
+
+impl<A: ?Sized, B: ?Sized, S1, S2, F, D> std::fmt::Debug for KeyedCoProcess<A, B, S1, S2, F, D>
+where
+    S1: KeySelector<A>,
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyedCoProcess")
+            .field("name", &self.services.plain.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: ?Sized, B: ?Sized, S1, S2, F, D> KeyedCoProcess<A, B, S1, S2, F, D>
+where
+    S1: KeySelector<A>,
+    S2: KeySelector<B, Key = S1::Key>,
+    D: Operator,
+{
+    /// Runs `function` by the keys that the selectors `first` and `second` find, in front of `outputs`.
+    pub fn new(name: Arc<str>, first: S1, second: S2, function: F, outputs: Outputs<D>) -> Self {
+        KeyedCoProcess {
+            first,
+            second,
+            function,
+            services: KeyedServices::new(name, outputs),
+            inputs: Inputs::new(2, Combiner::new(2)),
+            records: PhantomData,
+        }
+    }
+}
+
+impl<A, B, S1, S2, F, D> Operator for KeyedCoProcess<A, B, S1, S2, F, D>
+where
+    A: ?Sized,
+    B: ?Sized,
+    S1: KeySelector<A>,
+    S2: KeySelector<B, Key = S1::Key>,
+    F: KeyedCoProcessFunction<S1::Key, A, B>,
+    D: Push<F::Out>,
+{
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        let function = &mut self.function;
+        self.services.open(cx, |cx| function.open(cx))
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        let function = &mut self.function;
+        (self.services).begin(now, |at, domain, cx| function.on_timer(at, domain, cx));
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let function = &mut self.function;
+        (self.services).signal(signal, |at, domain, cx| function.on_timer(at, domain, cx));
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        self.services.ready()
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        let function = &mut self.function;
+        (self.services).resume(budget, |at, domain, cx| function.on_timer(at, domain, cx));
+    }
+
+    fn flush(&mut self) {
+        self.services.flush();
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.services.deadline()
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        let function = &mut self.function;
+        self.services.plain.close(|| function.close())
+    }
+}
+
+impl<A, B, S1, S2, F, D> MultiInput for KeyedCoProcess<A, B, S1, S2, F, D>
+where
+    A: ?Sized,
+    B: ?Sized,
+    S1: KeySelector<A>,
+    S2: KeySelector<B, Key = S1::Key>,
+    F: KeyedCoProcessFunction<S1::Key, A, B>,
+    D: Push<F::Out>,
+{
+    fn signal_from(&mut self, input: usize, signal: Signal) {
+        let (function, services) = (&mut self.function, &mut self.services);
+        if signal == Signal::End {
+            let cx = &mut services.plain.context(Timestamp::MIN);
+            let ended = match input {
+                0 => function.end_first(cx),
+                _ => function.end_second(cx),
+            };
+            services.plain.check(ended);
+        }
+        self.inputs.on_signal(input, signal, |signal| {
+            services.signal(signal, |at, domain, cx| function.on_timer(at, domain, cx));
+        });
+    }
+}
+
+impl<A, B, S1, S2, F, D> TwoInput<A, B> for KeyedCoProcess<A, B, S1, S2, F, D>
+where
+    A: ?Sized,
+    B: ?Sized,
+    S1: KeySelector<A>,
+    S2: KeySelector<B, Key = S1::Key>,
+    F: KeyedCoProcessFunction<S1::Key, A, B>,
+    D: Push<F::Out>,
+{
+    #[inline(always)]
+    fn push_first(&mut self, record: &A, at: Timestamp) {
+        let (function, services) = (&mut self.function, &mut self.services);
+        self.first.with_key(record, |key| {
+            let outcome = function.process_first(record, &mut services.context(key, at));
+            services.plain.check(outcome);
+        });
+    }
+
+    #[inline(always)]
+    fn push_second(&mut self, record: &B, at: Timestamp) {
+        let (function, services) = (&mut self.function, &mut self.services);
+        self.second.with_key(record, |key| {
+            let outcome = function.process_second(record, &mut services.context(key, at));
+            services.plain.check(outcome);
+        });
+    }
+
+    #[inline(always)]
+    fn prefetch_first(&self, record: &A) {
+        (self.first).with_key(record, |key| self.services.prefetch(key));
+    }
+
+    #[inline(always)]
+    fn prefetch_second(&self, record: &B) {
+        (self.second).with_key(record, |key| self.services.prefetch(key));
+    }
+}

@@ -1,0 +1,196 @@
+//! `process` on a keyed stream: a function with keyed state and timers.
+
+use std::sync::Arc;
+
+use crate::record::{Key, KeySelector};
+use crate::time::Timestamp;
+
+use super::process_services::{KeyedOpenContext, KeyedServices};
+use super::{
+    Budget, KeyedProcessContext, OpenContext, Operator, OperatorError, Outcome, Outputs, Push,
+    Signal, TimeDomain,
+};
+
+/// A function of keyed records, with state and timers of the current key.
+///
+/// ```
+/// use thalweg::operator::{KeyedOpenContext, KeyedProcessContext, KeyedProcessFunction, Outcome};
+/// use thalweg::operator::{ProcessContext, TimeDomain};
+/// use thalweg::state::ValueState;
+/// use thalweg::time::Timestamp;
+///
+/// /// How many records a key had, a second after its last one.
+/// #[derive(Default)]
+/// struct Sessions { count: ValueState<u64>, ends: ValueState<i64> }
+/// impl KeyedProcessFunction<u64, u64> for Sessions {
+///     type Out = (u64, u64);
+///     fn open(&mut self, cx: &mut KeyedOpenContext<'_, u64>) -> Outcome {
+///         self.count = cx.state().value_state("count")?;
+///         self.ends = cx.state().value_state("ends")?;
+///         Ok(())
+///     }
+///     fn process(&mut self, _: &u64, cx: &mut impl KeyedProcessContext<u64, (u64, u64)>) -> Outcome {
+///         let at = cx.timestamp().ok_or("a record has no timestamp")?;
+///         self.count.update(cx, |count| *count += 1);
+///         if let Some(ends) = self.ends.value(cx) {
+///             cx.delete_event_timer(Timestamp(ends));
+///         }
+///         let ends = at.saturating_add(1_000_000_000);
+///         self.ends.set(cx, ends.0);
+///         cx.register_event_timer(ends);
+///         Ok(())
+///     }
+///     fn on_timer(
+///         &mut self,
+///         _at: Timestamp,
+///         _domain: TimeDomain,
+///         cx: &mut impl KeyedProcessContext<u64, (u64, u64)>,
+///     ) -> Outcome {
+///         let session = (*cx.key(), self.count.value(cx).unwrap_or_default());
+///         cx.emit(&session);
+///         self.count.clear(cx);
+///         self.ends.clear(cx);
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait KeyedProcessFunction<K: Key + ?Sized, V: ?Sized>: Send + 'static {
+    /// The type of the results.
+    type Out: ?Sized + 'static;
+
+    /// Prepares the function and registers its state.
+    ///
+    /// # Errors
+    /// Here and below, what the function returns fails its subtask.
+    fn open(&mut self, cx: &mut KeyedOpenContext<'_, K>) -> Outcome {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Processes one record of the current key.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn process(&mut self, record: &V, cx: &mut impl KeyedProcessContext<K, Self::Out>) -> Outcome;
+
+    /// A timer of the current key is due. What is emitted has the time of an event timer, and no
+    /// timestamp from a processing timer.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn on_timer(
+        &mut self,
+        at: Timestamp,
+        domain: TimeDomain,
+        cx: &mut impl KeyedProcessContext<K, Self::Out>,
+    ) -> Outcome {
+        let _ = (at, domain, cx);
+        Ok(())
+    }
+
+    /// Releases what the function holds; called on failure and cancellation too.
+    ///
+    /// # Errors
+    /// Where releasing fails.
+    fn close(&mut self) -> Outcome {
+        Ok(())
+    }
+}
+
+/// Runs a [`KeyedProcessFunction`].
+pub struct KeyedProcess<V: ?Sized, S: KeySelector<V>, F, D> {
+    selector: S,
+    function: F,
+    services: KeyedServices<S::Key, D>,
+}
+
+impl<V: ?Sized, S: KeySelector<V>, F, D> std::fmt::Debug for KeyedProcess<V, S, F, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyedProcess")
+            .field("name", &self.services.plain.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V: ?Sized, S: KeySelector<V>, F, D: Operator> KeyedProcess<V, S, F, D> {
+    /// Runs `function` by the key that `selector` finds, in front of `outputs`.
+    pub fn new(name: Arc<str>, selector: S, function: F, outputs: Outputs<D>) -> Self {
+        KeyedProcess {
+            selector,
+            function,
+            services: KeyedServices::new(name, outputs),
+        }
+    }
+}
+
+impl<V, S, F, D> Operator for KeyedProcess<V, S, F, D>
+where
+    V: ?Sized,
+    S: KeySelector<V>,
+    F: KeyedProcessFunction<S::Key, V>,
+    D: Push<F::Out>,
+{
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        let function = &mut self.function;
+        self.services.open(cx, |cx| function.open(cx))
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        let function = &mut self.function;
+        (self.services).begin(now, |at, domain, cx| function.on_timer(at, domain, cx));
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let function = &mut self.function;
+        (self.services).signal(signal, |at, domain, cx| function.on_timer(at, domain, cx));
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        self.services.ready()
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        let function = &mut self.function;
+        (self.services).resume(budget, |at, domain, cx| function.on_timer(at, domain, cx));
+    }
+
+    fn flush(&mut self) {
+        self.services.flush();
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.services.deadline()
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        let function = &mut self.function;
+        self.services.plain.close(|| function.close())
+    }
+}
+
+impl<V, S, F, D> Push<V> for KeyedProcess<V, S, F, D>
+where
+    V: ?Sized,
+    S: KeySelector<V>,
+    F: KeyedProcessFunction<S::Key, V>,
+    D: Push<F::Out>,
+{
+    #[inline(always)]
+    fn push(&mut self, record: &V, at: Timestamp) {
+        let (function, services) = (&mut self.function, &mut self.services);
+        self.selector.with_key(record, |key| {
+            let outcome = function.process(record, &mut services.context(key, at));
+            services.plain.check(outcome);
+        });
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, record: &V) {
+        (self.selector).with_key(record, |key| self.services.prefetch(key));
+    }
+}
+
+#[cfg(test)]
+#[path = "keyed_process_test.rs"]
+mod tests;

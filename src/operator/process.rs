@@ -1,0 +1,143 @@
+//! `process`: a function with a life cycle, side outputs and a view of time, without a key.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::time::Timestamp;
+
+use super::process_services::ProcessServices;
+use super::{
+    Budget, OpenContext, Operator, OperatorError, Outcome, Outputs, ProcessContext, Push, Signal,
+};
+
+/// A function of records of type `V` that emits any number of results.
+///
+/// ```
+/// use thalweg::operator::{Outcome, ProcessContext, ProcessFunction};
+///
+/// struct EndToEnd { records: u64 }
+/// impl ProcessFunction<str> for EndToEnd {
+///     type Out = str;
+///     fn process(&mut self, line: &str, cx: &mut impl ProcessContext<str>) -> Outcome {
+///         self.records += 1;
+///         cx.emit(line.trim());
+///         Ok(())
+///     }
+///     fn on_end(&mut self, cx: &mut impl ProcessContext<str>) -> Outcome {
+///         cx.emit(&format!("{} lines", self.records));
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait ProcessFunction<V: ?Sized>: Send + 'static {
+    /// The type of the results.
+    type Out: ?Sized + 'static;
+
+    /// Prepares the function, before the first record.
+    ///
+    /// # Errors
+    /// Here and below, what the function returns fails its subtask.
+    fn open(&mut self, cx: &OpenContext) -> Outcome {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Processes one record.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn process(&mut self, record: &V, cx: &mut impl ProcessContext<Self::Out>) -> Outcome;
+
+    /// The end of input (Flink's `finish`): the last chance to emit. Not called on failure.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn on_end(&mut self, cx: &mut impl ProcessContext<Self::Out>) -> Outcome {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Releases what the function holds; called on failure and cancellation too.
+    ///
+    /// # Errors
+    /// Where releasing fails.
+    fn close(&mut self) -> Outcome {
+        Ok(())
+    }
+}
+
+/// Runs a [`ProcessFunction`].
+pub struct Process<V: ?Sized, F, D> {
+    function: F,
+    services: ProcessServices<D>,
+    record: PhantomData<fn(&V)>,
+}
+
+impl<V: ?Sized, F, D> std::fmt::Debug for Process<V, F, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Process")
+            .field("name", &self.services.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V: ?Sized, F, D: Operator> Process<V, F, D> {
+    /// Runs `function` in front of `outputs`.
+    pub fn new(name: Arc<str>, function: F, outputs: Outputs<D>) -> Self {
+        Process {
+            function,
+            services: ProcessServices::new(name, outputs),
+            record: PhantomData,
+        }
+    }
+}
+
+impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, F, D> {
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.services.open(cx)?;
+        let opened = self.function.open(cx);
+        opened.map_err(|cause| OperatorError::function(&self.services.name, cause))
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        self.services.begin(now);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if signal == Signal::End {
+            let ended = (self.function).on_end(&mut self.services.context(Timestamp::MIN));
+            self.services.check(ended);
+        }
+        self.services.signal(signal);
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        self.services.outputs.ready()
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.services.outputs.resume(budget);
+    }
+
+    fn flush(&mut self) {
+        self.services.outputs.flush();
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.services.outputs.deadline()
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        let function = &mut self.function;
+        self.services.close(|| function.close())
+    }
+}
+
+impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Push<V> for Process<V, F, D> {
+    #[inline(always)]
+    fn push(&mut self, record: &V, at: Timestamp) {
+        let outcome = (self.function).process(record, &mut self.services.context(at));
+        self.services.check(outcome);
+    }
+}

@@ -1,0 +1,181 @@
+//! What a process function is called with: where it may emit, what time it is, whose state it sees.
+//!
+//! The contexts are traits, so that a function's calls are resolved when the chain is compiled: to
+//! emit a record is to push it into the next operator, inlined.
+
+use crate::record::{Key, KeyHash};
+use crate::state::{KeyedBackend, KeyedScope, Scope, ScopeMut};
+use crate::time::Timestamp;
+
+use super::process_services::ProcessServices;
+use super::timer_service::TimerService;
+use super::{OutputTag, Push, SubtaskInfo};
+
+/// Which clock a timer follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TimeDomain {
+    /// The watermark.
+    Event,
+    /// The machine's clock, or the manual one.
+    Processing,
+}
+
+/// What every process function may use. `O` is the type of the main output's records.
+pub trait ProcessContext<O: ?Sized> {
+    /// Emits a record with the timestamp of what is being processed.
+    fn emit(&mut self, record: &O);
+
+    /// Emits a record to a side output; drops it if nobody takes that output.
+    fn emit_to<T: ?Sized + 'static>(&mut self, tag: &OutputTag<T>, record: &T);
+
+    /// The record's timestamp, or the timer's time; `None` of a record that has none, and at the end
+    /// of input.
+    fn timestamp(&self) -> Option<Timestamp>;
+
+    /// The watermark: [`Timestamp::MIN`] before the first.
+    fn watermark(&self) -> Timestamp;
+
+    /// Processing time at the start of this batch.
+    fn processing_time(&self) -> Timestamp;
+
+    /// Which subtask this is.
+    fn subtask(&self) -> &SubtaskInfo;
+}
+
+/// What a keyed process function may use: everything is of the current key.
+pub trait KeyedProcessContext<K: Key + ?Sized, O: ?Sized>:
+    ProcessContext<O> + KeyedScope<Key = K>
+{
+    /// The current key.
+    fn key(&self) -> &K;
+
+    /// Asks for a callback when the watermark reaches `at`. A second timer of the same key and time is
+    /// the same timer. At or before the current watermark, it comes when the watermark moves next;
+    /// registered while timers fire, in the same pass.
+    fn register_event_timer(&mut self, at: Timestamp);
+
+    /// Asks for a callback at processing time `at`, or at once if that has passed.
+    fn register_processing_timer(&mut self, at: Timestamp);
+
+    /// Takes back an event timer of the current key, if there is one at `at`.
+    fn delete_event_timer(&mut self, at: Timestamp);
+
+    /// Takes back a processing timer of the current key, if there is one at `at`.
+    fn delete_processing_timer(&mut self, at: Timestamp);
+}
+
+/// The context of a function that has no key.
+pub(super) struct PlainContext<'a, D> {
+    pub(super) services: &'a mut ProcessServices<D>,
+    pub(super) timestamp: Option<Timestamp>,
+    /// The timestamp of what is emitted.
+    pub(super) output_at: Timestamp,
+}
+
+impl<O: ?Sized, D: Push<O>> ProcessContext<O> for PlainContext<'_, D> {
+    #[inline(always)]
+    fn emit(&mut self, record: &O) {
+        self.services.outputs.main.push(record, self.output_at);
+    }
+
+    #[inline]
+    fn emit_to<T: ?Sized + 'static>(&mut self, tag: &OutputTag<T>, record: &T) {
+        (self.services.outputs.sides).push(tag, record, self.output_at);
+    }
+
+    #[inline(always)]
+    fn timestamp(&self) -> Option<Timestamp> {
+        self.timestamp
+    }
+
+    #[inline(always)]
+    fn watermark(&self) -> Timestamp {
+        self.services.watermark
+    }
+
+    #[inline(always)]
+    fn processing_time(&self) -> Timestamp {
+        self.services.now
+    }
+
+    fn subtask(&self) -> &SubtaskInfo {
+        self.services.subtask()
+    }
+}
+
+/// The context of a function that has one.
+pub(super) struct KeyedContext<'a, K: Key + ?Sized, D> {
+    pub(super) plain: PlainContext<'a, D>,
+    pub(super) key: &'a K,
+    pub(super) hash: KeyHash,
+    pub(super) backend: &'a mut KeyedBackend<K>,
+    pub(super) timers: &'a mut TimerService<K>,
+}
+
+impl<K: Key + ?Sized, D> KeyedScope for KeyedContext<'_, K, D> {
+    type Key = K;
+
+    #[inline(always)]
+    fn scope(&self) -> Scope<'_, K> {
+        Scope::new(self.key, self.hash, self.backend)
+    }
+
+    #[inline(always)]
+    fn scope_mut(&mut self) -> ScopeMut<'_, K> {
+        ScopeMut::new(self.key, self.hash, self.backend)
+    }
+}
+
+impl<K: Key + ?Sized, O: ?Sized, D: Push<O>> ProcessContext<O> for KeyedContext<'_, K, D> {
+    #[inline(always)]
+    fn emit(&mut self, record: &O) {
+        self.plain.emit(record);
+    }
+
+    #[inline]
+    fn emit_to<T: ?Sized + 'static>(&mut self, tag: &OutputTag<T>, record: &T) {
+        ProcessContext::<O>::emit_to(&mut self.plain, tag, record);
+    }
+
+    #[inline(always)]
+    fn timestamp(&self) -> Option<Timestamp> {
+        self.plain.timestamp
+    }
+
+    #[inline(always)]
+    fn watermark(&self) -> Timestamp {
+        self.plain.services.watermark
+    }
+
+    #[inline(always)]
+    fn processing_time(&self) -> Timestamp {
+        self.plain.services.now
+    }
+
+    fn subtask(&self) -> &SubtaskInfo {
+        self.plain.services.subtask()
+    }
+}
+
+impl<K: Key + ?Sized, O: ?Sized, D: Push<O>> KeyedProcessContext<K, O> for KeyedContext<'_, K, D> {
+    #[inline(always)]
+    fn key(&self) -> &K {
+        self.key
+    }
+
+    fn register_event_timer(&mut self, at: Timestamp) {
+        (self.timers).register(TimeDomain::Event, self.hash, self.key, at);
+    }
+
+    fn register_processing_timer(&mut self, at: Timestamp) {
+        (self.timers).register(TimeDomain::Processing, self.hash, self.key, at);
+    }
+
+    fn delete_event_timer(&mut self, at: Timestamp) {
+        (self.timers).delete(TimeDomain::Event, self.hash, self.key, at);
+    }
+
+    fn delete_processing_timer(&mut self, at: Timestamp) {
+        (self.timers).delete(TimeDomain::Processing, self.hash, self.key, at);
+    }
+}

@@ -1,0 +1,93 @@
+//! The timers of one keyed operator: a queue per time domain.
+
+use crate::record::{Key, KeyHash};
+use crate::state::{Timer, TimerQueue};
+use crate::time::Timestamp;
+
+use super::TimeDomain;
+
+/// Event and processing timers by key.
+#[derive(Debug)]
+pub(super) struct TimerService<K: Key + ?Sized> {
+    event: TimerQueue<K::Stored, ()>,
+    processing: TimerQueue<K::Stored, ()>,
+    /// Not after the next processing timer: asked for per batch, so it is kept.
+    next: Option<Timestamp>,
+    /// `next` may be too early, because timers were deleted.
+    stale: bool,
+}
+
+impl<K: Key + ?Sized> TimerService<K> {
+    pub(super) fn new() -> Self {
+        TimerService {
+            event: TimerQueue::new(),
+            processing: TimerQueue::new(),
+            next: None,
+            stale: false,
+        }
+    }
+
+    pub(super) fn register(&mut self, domain: TimeDomain, hash: KeyHash, key: &K, at: Timestamp) {
+        match domain {
+            TimeDomain::Event => {
+                self.event.register(hash, key.to_stored(), (), at);
+            }
+            TimeDomain::Processing => {
+                self.processing.register(hash, key.to_stored(), (), at);
+                self.next = Some(self.next.map_or(at, |next| next.min(at)));
+            }
+        }
+    }
+
+    pub(super) fn delete(&mut self, domain: TimeDomain, hash: KeyHash, key: &K, at: Timestamp) {
+        let stored = key.to_stored();
+        match domain {
+            TimeDomain::Event => {
+                self.event.delete(hash, &stored, (), at);
+            }
+            TimeDomain::Processing => {
+                self.stale |= self.processing.delete(hash, &stored, (), at);
+            }
+        }
+    }
+
+    /// Takes out the next timer of `domain` that is due at `time`.
+    pub(super) fn pop_due(
+        &mut self,
+        domain: TimeDomain,
+        time: Timestamp,
+    ) -> Option<Timer<K::Stored, ()>> {
+        match domain {
+            TimeDomain::Event => self.event.pop_due(time),
+            TimeDomain::Processing => {
+                self.stale = true;
+                self.processing.pop_due(time)
+            }
+        }
+    }
+
+    /// When the next processing timer is due, at the earliest.
+    #[inline]
+    pub(super) fn next_processing(&self) -> Option<Timestamp> {
+        self.next
+    }
+
+    /// Finds the next processing timer if it is not known: to be called at the end of a batch.
+    #[inline]
+    pub(super) fn refresh(&mut self) {
+        if std::mem::take(&mut self.stale) {
+            self.next = self.processing.peek();
+        }
+    }
+
+    /// Drops the processing timers, which nothing fires after the end of input.
+    pub(super) fn end(&mut self) {
+        self.processing = TimerQueue::new();
+        self.next = None;
+    }
+
+    /// Event and processing timers there are.
+    pub(super) fn len(&self) -> usize {
+        self.event.len() + self.processing.len()
+    }
+}

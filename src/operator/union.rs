@@ -1,0 +1,104 @@
+//! `union`: records of several inputs of one type in one stream, in no order between the inputs.
+
+use std::collections::VecDeque;
+
+use crate::time::{Timestamp, Valve};
+
+use super::inputs::Inputs;
+use super::{Budget, MultiInput, Operator, Push, Signal, TwoInput, pass_on};
+
+/// Passes on the records of several inputs; an input with one channel each, as far as watermarks go.
+#[derive(Debug)]
+pub struct Union<D> {
+    inputs: Inputs<Valve>,
+    /// Signals that must wait until what went before them is worked off.
+    waiting: VecDeque<Signal>,
+    next: D,
+}
+
+impl<D> Union<D> {
+    /// A union of `input_count` inputs in front of `next`.
+    ///
+    /// # Panics
+    /// If there is no input.
+    pub fn new(input_count: usize, next: D) -> Self {
+        Union {
+            inputs: Inputs::new(input_count, Valve::new(input_count)),
+            waiting: VecDeque::new(),
+            next,
+        }
+    }
+}
+
+impl<D: Operator> Operator for Union<D> {
+    pass_on!(next: open, begin, flush, deadline, close);
+
+    fn signal(&mut self, signal: Signal) {
+        if self.ready() {
+            self.next.signal(signal);
+        } else {
+            self.waiting.push_back(signal);
+        }
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        self.waiting.is_empty() && self.next.ready()
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.next.resume(budget);
+        while self.next.ready()
+            && let Some(signal) = self.waiting.pop_front()
+        {
+            self.next.signal(signal);
+        }
+    }
+}
+
+impl<D: Operator> MultiInput for Union<D> {
+    fn signal_from(&mut self, input: usize, signal: Signal) {
+        let (next, waiting) = (&mut self.next, &mut self.waiting);
+        self.inputs.on_signal(input, signal, |signal| {
+            if waiting.is_empty() && next.ready() {
+                next.signal(signal);
+            } else {
+                waiting.push_back(signal);
+            }
+        });
+    }
+}
+
+impl<V: ?Sized, D: Push<V>> Push<V> for Union<D> {
+    #[inline(always)]
+    fn push(&mut self, record: &V, at: Timestamp) {
+        self.next.push(record, at);
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, record: &V) {
+        self.next.prefetch(record);
+    }
+}
+
+impl<V: ?Sized, D: Push<V>> TwoInput<V, V> for Union<D> {
+    #[inline(always)]
+    fn push_first(&mut self, record: &V, at: Timestamp) {
+        self.next.push(record, at);
+    }
+
+    #[inline(always)]
+    fn push_second(&mut self, record: &V, at: Timestamp) {
+        self.next.push(record, at);
+    }
+
+    #[inline(always)]
+    fn prefetch_first(&self, record: &V) {
+        self.next.prefetch(record);
+    }
+
+    #[inline(always)]
+    fn prefetch_second(&self, record: &V) {
+        self.next.prefetch(record);
+    }
+}

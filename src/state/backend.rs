@@ -1,0 +1,435 @@
+//! The keyed backend: every keyed state of one operator in one subtask, by name.
+//!
+//! A state is a [`Table`] from keys to values. User functions hold small *handles* (a number and a
+//! type) that reach a table only through a [`KeyedScope`], which knows the current key: no handle can
+//! read or change the state of another key.
+//!
+//! ```text
+//! ValueState<u64> { index: 0 } ─┐
+//!                               ▼
+//! KeyedBackend: [ "count": Table<K, u64>, "seen": Table<K, Vec<Id>>, … ]   one trait object each
+//!                               ▲
+//! KeyedScope: current key, hash ┘
+//! ```
+//! *Invariant:* all keyed data of the operator, timers aside, is behind the backend's trait objects.
+
+use std::any::{Any, type_name};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::record::{Key, KeyHash, KeyHasher, StateValue, StoredKey};
+
+use super::{
+    Aggregate, AggregatingState, ListState, MapState, ReducingState, Table, TableOptions,
+    ValueState,
+};
+
+/// What a state does with its values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StateKind {
+    /// [`ValueState`].
+    Value,
+    /// [`ListState`].
+    List,
+    /// [`MapState`].
+    Map,
+    /// [`ReducingState`].
+    Reducing,
+    /// [`AggregatingState`].
+    Aggregating,
+}
+
+impl fmt::Display for StateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StateKind::Value => "value",
+            StateKind::List => "list",
+            StateKind::Map => "map",
+            StateKind::Reducing => "reducing",
+            StateKind::Aggregating => "aggregating",
+        })
+    }
+}
+
+/// What is wrong with a registration of state.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The name is taken by a state of another type.
+    #[error(
+        "state `{name}` is registered as {registered_kind} state of `{registered}` and cannot be \
+         {requested_kind} state of `{requested}` as well"
+    )]
+    TypeConflict {
+        /// The state's name.
+        name: Arc<str>,
+        /// The kind it was registered with first.
+        registered_kind: StateKind,
+        /// The Rust type it was registered with first.
+        registered: &'static str,
+        /// The kind it was to be registered with.
+        requested_kind: StateKind,
+        /// The Rust type it was to be registered with.
+        requested: &'static str,
+    },
+}
+
+/// One state's table with its types hidden.
+pub trait KeyedTable: Any + Send {
+    /// The state's name.
+    fn name(&self) -> &Arc<str>;
+
+    /// The state's kind.
+    fn kind(&self) -> StateKind;
+
+    /// The Rust type of what is kept per key.
+    fn type_name(&self) -> &'static str;
+
+    /// How many keys have a value.
+    fn len(&self) -> usize;
+
+    /// Whether no key has a value.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that the table holds, without what keys and values own elsewhere (a list's elements).
+    fn memory_bytes(&self) -> usize;
+
+    /// Fetches the cache lines that a search for `hash` reads.
+    fn prefetch(&self, hash: KeyHash);
+}
+
+/// A table and what it was registered as.
+struct TypedTable<S, T> {
+    name: Arc<str>,
+    kind: StateKind,
+    table: Table<S, T>,
+}
+
+impl<S: StoredKey, T: Send + 'static> KeyedTable for TypedTable<S, T> {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn kind(&self) -> StateKind {
+        self.kind
+    }
+
+    fn type_name(&self) -> &'static str {
+        type_name::<T>()
+    }
+
+    fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.table.memory_bytes()
+    }
+
+    #[inline]
+    fn prefetch(&self, hash: KeyHash) {
+        self.table.prefetch(hash);
+    }
+}
+
+/// All keyed state of one operator in one subtask.
+pub struct KeyedBackend<K: Key + ?Sized> {
+    hasher: KeyHasher,
+    tables: Vec<Box<dyn KeyedTable>>,
+    key: PhantomData<fn(&K)>,
+}
+
+impl<K: Key + ?Sized> fmt::Debug for KeyedBackend<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.tables.iter().map(|t| (t.name(), t.len())))
+            .finish()
+    }
+}
+
+impl<K: Key + ?Sized> KeyedBackend<K> {
+    /// A backend without states, whose callers hash keys with `hasher`.
+    #[must_use]
+    pub fn new(hasher: KeyHasher) -> Self {
+        KeyedBackend {
+            hasher,
+            tables: Vec::new(),
+            key: PhantomData,
+        }
+    }
+
+    /// Every state, in the order of registration.
+    pub fn tables(&self) -> impl Iterator<Item = &dyn KeyedTable> {
+        self.tables.iter().map(|table| &**table)
+    }
+
+    /// Fetches the cache lines of every state of the key with this hash.
+    #[inline]
+    pub fn prefetch(&self, hash: KeyHash) {
+        for table in &self.tables {
+            table.prefetch(hash);
+        }
+    }
+
+    /// Registers value state; registering it again gives the same state.
+    ///
+    /// # Errors
+    /// [`StateError::TypeConflict`], here and below, if the name is taken by another kind or type.
+    pub fn value_state<T: StateValue>(&mut self, name: &str) -> Result<ValueState<T>, StateError> {
+        Ok(ValueState::at(self.register(name, StateKind::Value)?))
+    }
+
+    /// Registers list state.
+    ///
+    /// # Errors
+    /// As [`value_state`](Self::value_state).
+    pub fn list_state<T: StateValue>(&mut self, name: &str) -> Result<ListState<T>, StateError> {
+        Ok(ListState::at(self.register(name, StateKind::List)?))
+    }
+
+    /// Registers map state.
+    ///
+    /// # Errors
+    /// As [`value_state`](Self::value_state).
+    pub fn map_state<MK, MV>(&mut self, name: &str) -> Result<MapState<MK, MV>, StateError>
+    where
+        MK: StateValue + Ord,
+        MV: StateValue,
+    {
+        let place = self.register::<BTreeMap<MK, MV>>(name, StateKind::Map)?;
+        Ok(MapState::at(place))
+    }
+
+    /// Registers reducing state that combines values with `function`.
+    ///
+    /// # Errors
+    /// As [`value_state`](Self::value_state).
+    pub fn reducing_state<T, F>(
+        &mut self,
+        name: &str,
+        function: F,
+    ) -> Result<ReducingState<T, F>, StateError>
+    where
+        T: StateValue,
+        F: Fn(&T, &T) -> T,
+    {
+        let place = self.register(name, StateKind::Reducing)?;
+        Ok(ReducingState::at(place, function))
+    }
+
+    /// Registers aggregating state of records of type `V`.
+    ///
+    /// # Errors
+    /// As [`value_state`](Self::value_state).
+    pub fn aggregating_state<V: ?Sized, A: Aggregate<V>>(
+        &mut self,
+        name: &str,
+        aggregate: A,
+    ) -> Result<AggregatingState<V, A>, StateError> {
+        let place = self.register(name, StateKind::Aggregating)?;
+        Ok(AggregatingState::at(place, aggregate))
+    }
+
+    fn register<T: Send + 'static>(
+        &mut self,
+        name: &str,
+        kind: StateKind,
+    ) -> Result<Place<T>, StateError> {
+        let known = self.tables.iter().position(|table| **table.name() == *name);
+        if let Some(index) = known {
+            let table = &*self.tables[index];
+            let same = (table as &dyn Any).is::<TypedTable<K::Stored, T>>();
+            if !same || table.kind() != kind {
+                return Err(StateError::TypeConflict {
+                    name: name.into(),
+                    registered_kind: table.kind(),
+                    registered: table.type_name(),
+                    requested_kind: kind,
+                    requested: type_name::<T>(),
+                });
+            }
+            return Ok(Place::new(index));
+        }
+        self.tables.push(Box::new(TypedTable::<K::Stored, T> {
+            name: name.into(),
+            kind,
+            table: Table::new(TableOptions {
+                hasher: self.hasher,
+                ..TableOptions::default()
+            }),
+        }));
+        Ok(Place::new(self.tables.len() - 1))
+    }
+
+    #[inline]
+    fn table<T: 'static>(&self, place: Place<T>) -> &Table<K::Stored, T> {
+        let table = self
+            .tables
+            .get(place.index as usize)
+            .map(|t| &**t as &dyn Any);
+        match table.and_then(|t| t.downcast_ref::<TypedTable<K::Stored, T>>()) {
+            Some(typed) => &typed.table,
+            None => foreign_handle(),
+        }
+    }
+
+    #[inline]
+    fn table_mut<T: 'static>(&mut self, place: Place<T>) -> &mut Table<K::Stored, T> {
+        let table = self.tables.get_mut(place.index as usize);
+        let table = table.map(|t| &mut **t as &mut dyn Any);
+        match table.and_then(|t| t.downcast_mut::<TypedTable<K::Stored, T>>()) {
+            Some(typed) => &mut typed.table,
+            None => foreign_handle(),
+        }
+    }
+}
+
+#[cold]
+fn foreign_handle() -> ! {
+    panic!("a state handle was used that this operator's `open` did not register")
+}
+
+/// Where a state stands in its backend, and what it keeps per key.
+pub(super) struct Place<T> {
+    index: u32,
+    kept: PhantomData<fn() -> T>,
+}
+
+impl<T> Place<T> {
+    fn new(index: usize) -> Self {
+        Place {
+            index: index as u32,
+            kept: PhantomData,
+        }
+    }
+
+    /// Of a handle that is registered nowhere.
+    pub(super) const NOWHERE: Self = Place {
+        index: u32::MAX,
+        kept: PhantomData,
+    };
+}
+
+impl<T> Clone for Place<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Place<T> {}
+
+impl<T> fmt::Debug for Place<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}: {}", self.index, type_name::<T>())
+    }
+}
+
+/// A handle is a place: it is copied freely, and by default it stands nowhere.
+macro_rules! handle {
+    ($state:ident<$($kept:ident),+>) => {
+        impl<$($kept),+> Clone for $state<$($kept),+> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<$($kept),+> Copy for $state<$($kept),+> {}
+
+        impl<$($kept),+> Default for $state<$($kept),+> {
+            fn default() -> Self {
+                $state(Place::NOWHERE)
+            }
+        }
+
+        impl<$($kept),+> std::fmt::Debug for $state<$($kept),+> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_tuple(stringify!($state)).field(&self.0).finish()
+            }
+        }
+    };
+}
+pub(super) use handle;
+
+/// What has a current key: the context that a keyed user function is called with.
+pub trait KeyedScope {
+    /// The key's type.
+    type Key: Key + ?Sized;
+
+    /// The state of the current key, to be read.
+    fn scope(&self) -> Scope<'_, Self::Key>;
+
+    /// The state of the current key, to be changed.
+    fn scope_mut(&mut self) -> ScopeMut<'_, Self::Key>;
+}
+
+/// The state of one key, to be read through handles.
+#[derive(Debug)]
+pub struct Scope<'a, K: Key + ?Sized> {
+    key: &'a K,
+    hash: KeyHash,
+    backend: &'a KeyedBackend<K>,
+}
+
+impl<'a, K: Key + ?Sized> Scope<'a, K> {
+    /// The state of `key`, whose hash under the job's assignment is `hash`.
+    #[inline(always)]
+    pub fn new(key: &'a K, hash: KeyHash, backend: &'a KeyedBackend<K>) -> Self {
+        Scope { key, hash, backend }
+    }
+
+    #[inline]
+    pub(super) fn get<T: 'static>(self, place: Place<T>) -> Option<&'a T> {
+        let table = self.backend.table(place);
+        table.get(self.hash, |stored| stored.key() == self.key)
+    }
+}
+
+/// The state of one key, to be changed through handles.
+#[derive(Debug)]
+pub struct ScopeMut<'a, K: Key + ?Sized> {
+    key: &'a K,
+    hash: KeyHash,
+    backend: &'a mut KeyedBackend<K>,
+}
+
+impl<'a, K: Key + ?Sized> ScopeMut<'a, K> {
+    /// The state of `key`, whose hash under the job's assignment is `hash`.
+    #[inline(always)]
+    pub fn new(key: &'a K, hash: KeyHash, backend: &'a mut KeyedBackend<K>) -> Self {
+        ScopeMut { key, hash, backend }
+    }
+
+    #[inline]
+    pub(super) fn get_mut<T: 'static>(self, place: Place<T>) -> Option<&'a mut T> {
+        let table = self.backend.table_mut(place);
+        table.get_mut(self.hash, |stored| stored.key() == self.key)
+    }
+
+    /// What is kept for the key, and whether `first` made it just now.
+    #[inline]
+    pub(super) fn entry<T: 'static>(
+        self,
+        place: Place<T>,
+        first: impl FnOnce() -> T,
+    ) -> (&'a mut T, bool) {
+        let (key, table) = (self.key, self.backend.table_mut(place));
+        let make = || (key.to_stored(), first());
+        table.find_or_insert_with(self.hash, |stored| stored.key() == key, make)
+    }
+
+    /// Takes away what is kept for the key.
+    #[inline]
+    pub(super) fn remove<T: 'static>(self, place: Place<T>) -> Option<T> {
+        let table = self.backend.table_mut(place);
+        let removed = table.remove(self.hash, |stored| stored.key() == self.key);
+        removed.map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+#[path = "backend_test.rs"]
+mod tests;
