@@ -51,7 +51,10 @@ fn by_hand(bids: &[Bid]) -> u64 {
 
 #[inline(always)]
 fn in_euros(bid: &Bid) -> Bid {
-    Bid { price: bid.price * 908 / 1000, ..*bid }
+    Bid {
+        price: bid.price * 908 / 1000,
+        ..*bid
+    }
 }
 
 #[inline(always)]
@@ -76,7 +79,10 @@ impl Source for InMemory {
     }
 
     fn reader(&self, _index: u32, _parallelism: u32) -> InMemoryReader {
-        InMemoryReader { bids: Arc::clone(&self.0), position: 0 }
+        InMemoryReader {
+            bids: Arc::clone(&self.0),
+            position: 0,
+        }
     }
 }
 
@@ -86,7 +92,11 @@ impl SourceReader for InMemoryReader {
     fn poll<D: Push<Bid>>(&mut self, out: &mut Collector<'_, D>) -> Result<SourceStatus, BoxError> {
         self.position += out.emit_slice(&self.bids[self.position..]);
         let done = self.position == self.bids.len();
-        Ok(if done { SourceStatus::Finished } else { SourceStatus::More })
+        Ok(if done {
+            SourceStatus::Finished
+        } else {
+            SourceStatus::More
+        })
     }
 }
 
@@ -103,7 +113,10 @@ impl Sink<u64> for Total {
     type Writer = TotalWriter;
 
     fn writer(&self, _index: u32, _parallelism: u32) -> TotalWriter {
-        TotalWriter { sum: 0, total: self.clone() }
+        TotalWriter {
+            sum: 0,
+            total: self.clone(),
+        }
     }
 }
 
@@ -115,7 +128,9 @@ impl SinkWriter<u64> for TotalWriter {
     }
 
     fn close(&mut self) -> Outcome {
-        self.total.0.store(self.sum, std::sync::atomic::Ordering::Relaxed);
+        self.total
+            .0
+            .store(self.sum, std::sync::atomic::Ordering::Relaxed);
         Ok(())
     }
 }
@@ -128,7 +143,9 @@ fn fused(bids: &Arc<[Bid]>) -> (Stepper, Total) {
         .filter(|bid| bid.auction.is_multiple_of(3))
         .map(worth)
         .sink("total", total.clone());
-    let job = env.stepper("chain", ManualClock::new(Timestamp(0))).expect("deploys");
+    let job = env
+        .stepper("chain", ManualClock::new(Timestamp(0)))
+        .expect("deploys");
     (job, total)
 }
 
@@ -138,15 +155,25 @@ fn run((mut job, total): (Stepper, Total)) -> u64 {
 }
 
 fn chain(c: &mut Criterion) {
-    let count = if std::env::args().any(|a| a == "--test") { 10_000 } else { 1_000_000 };
+    let count = if std::env::args().any(|a| a == "--test") {
+        10_000
+    } else {
+        1_000_000
+    };
     let bids = bids(count);
     let expected = by_hand(&bids);
     let mut group = c.benchmark_group("map-filter-map-sum");
     group.throughput(Throughput::Elements(count));
-    group.bench_function("by-hand", |b| b.iter(|| assert_eq!(by_hand(black_box(&bids)), expected)));
+    group.bench_function("by-hand", |b| {
+        b.iter(|| assert_eq!(by_hand(black_box(&bids)), expected))
+    });
     group.bench_function("fused", |b| {
         let setup = || fused(black_box(&bids));
-        b.iter_batched(setup, |job| assert_eq!(run(job), expected), BatchSize::PerIteration);
+        b.iter_batched(
+            setup,
+            |job| assert_eq!(run(job), expected),
+            BatchSize::PerIteration,
+        );
     });
     group.finish();
 }

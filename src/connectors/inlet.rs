@@ -311,6 +311,12 @@ impl<T: Record + ?Sized> SourceReader for InletReader<T> {
         Ok(SourceStatus::More)
     }
 
+    fn has_input(&mut self) -> bool {
+        self.ring
+            .as_mut()
+            .is_some_and(|ring| !ring.is_empty() || ring.is_closed())
+    }
+
     fn close(&mut self) -> Result<(), BoxError> {
         self.ring = None;
         Ok(())

@@ -2,13 +2,15 @@
 
 use std::ops::AddAssign;
 
-use crate::operator::{MaxBy, MaxOf, MinBy, MinOf, Reduce, RollingFunction, SumOf};
+use crate::operator::{
+    KeyedProcessFunction, MaxBy, MaxOf, MinBy, MinOf, Reduce, RollingFunction, SumOf,
+};
 use crate::record::{Key, KeySelector, StateValue};
 use crate::runtime::Pipe;
 use crate::state::Aggregate;
 
-use super::factory::{AggregateFactory, ReduceFactory};
-use super::pipe::Chained;
+use super::factory::{AggregateFactory, KeyedProcessFactory, ReduceFactory};
+use super::pipe::{Chained, SideChained};
 use super::stream::Stream;
 
 /// A stream partitioned by the key that `S` finds in each record.
@@ -45,6 +47,19 @@ impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
     pub fn start_new_chain(mut self) -> Self {
         self.stream = self.stream.start_new_chain();
         self
+    }
+
+    /// A function with keyed state, timers, a life cycle and side outputs.
+    pub fn process<F>(self, function: F) -> Stream<SideChained<P, KeyedProcessFactory<S, F>>>
+    where
+        F: KeyedProcessFunction<S::Key, P::Out> + Clone,
+    {
+        let KeyedStream { stream, selector } = self;
+        stream.chain_with_sides(
+            "keyed process",
+            true,
+            KeyedProcessFactory { selector, function },
+        )
     }
 
     /// A running aggregate: after each record, the key and the result so far.

@@ -1,13 +1,18 @@
 //! The API that people write: it draws graphs and has no logic of its own.
 
+mod connected_streams;
 mod environment;
 mod factory;
 mod keyed_stream;
 mod pipe;
 mod stream;
 
+pub use connected_streams::{ConnectedKeyedStreams, ConnectedStreams, KeyedCoProcessed};
 pub use environment::Environment;
-pub use factory::{AggregateFactory, ReduceFactory, TimestampsFactory};
+pub use factory::{
+    AggregateFactory, CoProcessFactory, KeyedCoProcessFactory, KeyedProcessFactory, ProcessFactory,
+    ReduceFactory, TimestampsFactory, UnionFactory,
+};
 pub use keyed_stream::{KeyedStream, PairFn, Rolled};
 pub use pipe::{Chained, Exchanged, Forked, Side, SideChained, Sourced, TwoInputs};
 pub use stream::{SinkHandle, Stream};

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use crate::graph::{NodeId, NodeKind, Partitioning};
 use crate::operator::{
     Broadcast, Custom, FilterFactory, FlatMapFactory, FlatMapFunction, Global, IterFunction,
-    KeyGroups, MapFactory, OperatorFactory, OutputTag, Partitioner, RoundRobin, Shuffle, Sink,
+    KeyGroups, MapFactory, OperatorFactory, OutputTag, Partitioner, ProcessFunction, RoundRobin,
+    Shuffle, SideOutputFactory, Sink,
 };
 use crate::record::{BorrowedSelector, Far, Key, OwnedSelector, Record};
 use crate::runtime::Pipe;
 use crate::time::{Timestamp, WatermarkGenerator, WatermarkStrategy};
 
 use super::environment::Environment;
-use super::factory::TimestampsFactory;
+use super::factory::{ProcessFactory, TimestampsFactory};
 use super::keyed_stream::KeyedStream;
-use super::pipe::{Chained, Exchanged, Forked, Side, SinkTerminal, Slot, fork};
+use super::pipe::{Chained, Exchanged, Forked, Side, SideChained, SinkTerminal, Slot, fork};
 
 /// A stream of records of type `P::Out`.
 ///
@@ -42,10 +43,6 @@ impl<P: Pipe> Stream<P> {
         (self.env, self.node, pipe)
     }
 
-    pub(super) fn node(&self) -> NodeId {
-        self.node
-    }
-
     pub(super) fn chain<F>(self, name: &str, stateful: bool, factory: F) -> Stream<Chained<P, F>>
     where
         F: OperatorFactory<P::Out>,
@@ -61,6 +58,20 @@ impl<P: Pipe> Stream<P> {
                 factory,
             },
         )
+    }
+
+    pub(super) fn chain_with_sides<F>(
+        self,
+        name: &str,
+        stateful: bool,
+        factory: F,
+    ) -> Stream<SideChained<P, F>>
+    where
+        F: SideOutputFactory<P::Out>,
+    {
+        let (env, input, before) = self.take();
+        let node = env.add(NodeKind::Operator { stateful }, name, vec![input]);
+        Stream::new(env, node, SideChained::new(before, node, factory))
     }
 
     /// Names the last operator.
@@ -140,6 +151,14 @@ impl<P: Pipe> Stream<P> {
         F: FlatMapFunction<P::Out> + Clone + 'static,
     {
         self.chain("flat map", false, FlatMapFactory(function))
+    }
+
+    /// A function with a life cycle, side outputs and a view of time.
+    pub fn process<F>(self, function: F) -> Stream<SideChained<P, ProcessFactory<F>>>
+    where
+        F: ProcessFunction<P::Out> + Clone,
+    {
+        self.chain_with_sides("process", false, ProcessFactory(function))
     }
 
     /// `N` streams with the same records, to be used independently.

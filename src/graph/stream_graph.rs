@@ -180,6 +180,15 @@ impl StreamGraph {
         }
     }
 
+    /// Gives an exchange at `id` that has no parallelism of its own that of `model`.
+    pub fn match_parallelism(&mut self, id: NodeId, model: NodeId) {
+        let parallelism = self.parallelism(model);
+        let node = &mut self.nodes[id.index()];
+        if matches!(node.kind, NodeKind::Exchange(_)) && node.parallelism.is_none() {
+            node.parallelism = Some(parallelism);
+        }
+    }
+
     /// Puts the region that `id` is in into a slot sharing group: regions of different groups are
     /// never fused and take different slots.
     pub fn set_slot_group(&mut self, id: NodeId, group: &Arc<str>) {

@@ -53,9 +53,9 @@ pub use far_form::FarForm;
 pub use filter::{Filter, FilterFactory};
 pub use flat_map::{FlatMap, FlatMapFactory, FlatMapFunction, IterFunction};
 pub use keyed_aggregate::KeyedAggregate;
-pub use map::{Map, MapFactory};
 pub use keyed_co_process::{KeyedCoProcess, KeyedCoProcessFunction};
 pub use keyed_process::{KeyedProcess, KeyedProcessFunction};
+pub use map::{Map, MapFactory};
 pub use min_max::{MaxBy, MaxOf, MinBy, MinOf, SumOf};
 pub use nothing::Nothing;
 pub use partitioner::{

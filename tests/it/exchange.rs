@@ -13,14 +13,16 @@ fn running_sums(parallelism: u32, threaded: bool) -> Vec<(u64, u64)> {
     env.source("numbers", Sequence::new(0..10_000))
         .map(|n| (n % 7, *n))
         .key_by(|pair| pair.0.to_native())
-        .aggregate(thalweg::state::Sum::of(|pair: &thalweg::record::View<(u64, u64)>| {
-            pair.1.to_native()
-        }))
+        .aggregate(thalweg::state::Sum::of(
+            |pair: &thalweg::record::View<(u64, u64)>| pair.1.to_native(),
+        ))
         .sink("sums", sums.sink());
     if threaded {
         env.execute("running sums").expect("the job finishes");
     } else {
-        let mut stepper = env.stepper("running sums", ManualClock::new(Timestamp(0))).expect("deploys");
+        let mut stepper = env
+            .stepper("running sums", ManualClock::new(Timestamp(0)))
+            .expect("deploys");
         assert_eq!(stepper.run().expect("runs"), Step::Finished);
     }
     sums.take()
@@ -41,7 +43,10 @@ fn running_sums_end_at_the_same_totals_at_every_parallelism() {
                 let before = last.entry(key).or_default();
                 *before = (*before).max(sum);
             }
-            assert_eq!(last, expected, "parallelism {parallelism}, threaded {threaded}");
+            assert_eq!(
+                last, expected,
+                "parallelism {parallelism}, threaded {threaded}"
+            );
         }
     }
 }
@@ -55,9 +60,10 @@ fn the_odd_even_sums_come_once_per_record_in_order() {
         .sum(|n| n)
         .sink("print", sums.sink());
     env.execute("odd and even").expect("the job finishes");
-    let (odd, even): (Vec<i64>, Vec<i64>) = sums.take().into_iter().partition(|n| {
-        [1, 4, 9, 16, 25].contains(n)
-    });
+    let (odd, even): (Vec<i64>, Vec<i64>) = sums
+        .take()
+        .into_iter()
+        .partition(|n| [1, 4, 9, 16, 25].contains(n));
     assert_eq!(odd, [1, 4, 9, 16, 25]);
     assert_eq!(even, [2, 6, 12, 20, 30]);
 }

@@ -1,0 +1,132 @@
+//! Connected streams: two streams of different types read by one operator.
+
+use crate::graph::NodeKind;
+use crate::operator::{CoProcessFunction, KeyedCoProcessFunction, TwoInputFactory};
+use crate::record::KeySelector;
+use crate::runtime::Pipe;
+
+use super::factory::{CoProcessFactory, KeyedCoProcessFactory, UnionFactory};
+use super::keyed_stream::KeyedStream;
+use super::pipe::TwoInputs;
+use super::stream::Stream;
+
+/// Two streams, subtask *i* of the one beside subtask *i* of the other.
+#[derive(Debug)]
+pub struct ConnectedStreams<A: Pipe, B: Pipe> {
+    first: Stream<A>,
+    second: Stream<B>,
+}
+
+/// Two streams partitioned by the same type of key: a key's records of both meet in one subtask.
+#[derive(Debug)]
+pub struct ConnectedKeyedStreams<A: Pipe, B: Pipe, S1, S2> {
+    first: KeyedStream<A, S1>,
+    second: KeyedStream<B, S2>,
+}
+
+/// One operator behind two streams.
+fn join<A, B, F>(
+    kind: NodeKind,
+    name: &str,
+    first: Stream<A>,
+    second: Stream<B>,
+    factory: F,
+) -> Stream<TwoInputs<A, B, F>>
+where
+    A: Pipe,
+    B: Pipe,
+    F: TwoInputFactory<A::Out, B::Out>,
+{
+    let (env, first_node, first) = first.take();
+    let (_, second_node, second) = second.take();
+    // An exchange that was given no parallelism of its own takes the other side's.
+    env.drawing()
+        .graph
+        .match_parallelism(second_node, first_node);
+    let node = env.add(kind, name, vec![first_node, second_node]);
+    Stream::new(env, node, TwoInputs::new(first, second, node, factory))
+}
+
+impl<A: Pipe> Stream<A> {
+    /// This stream and another one, for an operator that reads both. To share the other one with every
+    /// subtask, [`broadcast`](Stream::broadcast) it first.
+    pub fn connect<B: Pipe>(self, second: Stream<B>) -> ConnectedStreams<A, B> {
+        ConnectedStreams {
+            first: self,
+            second,
+        }
+    }
+
+    /// The records of this stream and of another one of the same type; in no order between the two,
+    /// nothing left out, nothing doubled.
+    pub fn union<B>(self, other: Stream<B>) -> Stream<TwoInputs<A, B, UnionFactory>>
+    where
+        B: Pipe<Out = A::Out>,
+    {
+        join(NodeKind::Union, "union", self, other, UnionFactory)
+    }
+}
+
+impl<A: Pipe, B: Pipe> ConnectedStreams<A, B> {
+    /// Processes the records of both.
+    pub fn process<F>(self, function: F) -> Stream<TwoInputs<A, B, CoProcessFactory<F>>>
+    where
+        F: CoProcessFunction<A::Out, B::Out> + Clone,
+    {
+        let kind = NodeKind::Operator { stateful: true };
+        join(
+            kind,
+            "co-process",
+            self.first,
+            self.second,
+            CoProcessFactory(function),
+        )
+    }
+}
+
+impl<A: Pipe, S1: KeySelector<A::Out>> KeyedStream<A, S1> {
+    /// This stream and another one that is partitioned by the same type of key.
+    pub fn connect<B, S2>(self, second: KeyedStream<B, S2>) -> ConnectedKeyedStreams<A, B, S1, S2>
+    where
+        B: Pipe,
+        S2: KeySelector<B::Out, Key = S1::Key>,
+    {
+        ConnectedKeyedStreams {
+            first: self,
+            second,
+        }
+    }
+}
+
+/// The operator behind two keyed streams.
+pub type KeyedCoProcessed<A, B, S1, S2, F> =
+    Stream<TwoInputs<A, B, KeyedCoProcessFactory<S1, S2, F>>>;
+
+impl<A, B, S1, S2> ConnectedKeyedStreams<A, B, S1, S2>
+where
+    A: Pipe,
+    B: Pipe,
+    S1: KeySelector<A::Out>,
+    S2: KeySelector<B::Out, Key = S1::Key>,
+{
+    /// Processes the records of both, with state and timers of the current key.
+    pub fn process<F>(self, function: F) -> KeyedCoProcessed<A, B, S1, S2, F>
+    where
+        F: KeyedCoProcessFunction<S1::Key, A::Out, B::Out> + Clone,
+    {
+        let (first, second) = (self.first.selector, self.second.selector);
+        let factory = KeyedCoProcessFactory {
+            first,
+            second,
+            function,
+        };
+        let kind = NodeKind::Operator { stateful: true };
+        join(
+            kind,
+            "keyed co-process",
+            self.first.stream,
+            self.second.stream,
+            factory,
+        )
+    }
+}
