@@ -9,4 +9,5 @@ pub mod record;
 pub mod ring;
 pub mod runtime;
 pub mod state;
+pub mod testing;
 pub mod time;
