@@ -4,4 +4,5 @@ pub mod metrics;
 pub mod operator;
 pub mod record;
 pub mod ring;
+pub mod state;
 pub mod time;

@@ -1,0 +1,166 @@
+//! The table itself: what operators and state call per record.
+
+#![expect(unsafe_code, reason = "turns places just found into references")]
+
+use std::fmt;
+
+use super::change::{Changes, EncodeChange, Extent};
+use super::directory::Directory;
+use super::key::TableKey;
+use super::memory::{Arena, MemoryMode};
+use super::segment::{Entry, Segment};
+use crate::record::KeyHash;
+
+/// How a table starts.
+#[derive(Debug, Clone)]
+pub struct TableOptions<K, V> {
+    /// How many keys the table will probably hold: room for them is made, and its pages are touched,
+    /// before the first record. 0 when not known.
+    pub expected_keys: usize,
+    /// Which pages the table asks for.
+    pub memory: MemoryMode,
+    /// How to write changes down. With `None` nothing is tracked, and the table cannot be frozen.
+    pub changes: Option<EncodeChange<K, V>>,
+}
+
+impl<K, V> Default for TableOptions<K, V> {
+    fn default() -> Self {
+        TableOptions {
+            expected_keys: 0,
+            memory: MemoryMode::default(),
+            changes: None,
+        }
+    }
+}
+
+/// A hash table for the keyed state of one subtask; see the [module](self) for its layout.
+///
+/// Every method that takes a hash wants [`TableKey::key_hash`] of the key it looks for. Not doing so is a
+/// programmer's error: keys are not found then, but memory stays safe.
+pub struct Table<K, V> {
+    pub(super) directory: Directory<K, V>,
+    pub(super) changes: Changes<K, V>,
+    pub(super) len: usize,
+}
+
+impl<K, V> Table<K, V> {
+    /// An empty table.
+    #[must_use]
+    pub fn new(options: TableOptions<K, V>) -> Self {
+        let arena = Arena::new(Segment::<K, V>::block_size(Segment::<K, V>::FULL_LOG2));
+        Table {
+            directory: Directory::new(arena),
+            changes: Changes::new(options.changes),
+            len: 0,
+        }
+    }
+
+    /// How many entries there are.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes of memory that the table holds, without what its keys and values own elsewhere.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.directory.memory_bytes() + self.changes.memory_bytes()
+    }
+
+    /// Asks the processor for the cache lines that a search for `hash` will read.
+    ///
+    /// Called 16 to 64 records before the search, it hides nearly all of the memory's latency.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: KeyHash) {
+        self.directory.segment(hash).prefetch(hash);
+    }
+
+    /// The value of the key that `equal` accepts.
+    #[inline]
+    pub fn get(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<&V> {
+        let place = self.directory.segment(hash).find(hash, equal)?;
+        // SAFETY: a place that was found holds an entry, and it stays while the table is borrowed.
+        Some(unsafe { &place.entry().as_ref().value })
+    }
+
+    /// The value of the key that `equal` accepts, to be changed: counts as changed from here on.
+    #[inline]
+    pub fn get_mut(&mut self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<&mut V> {
+        let segment = self.directory.segment_mut(hash);
+        let place = segment.find(hash, equal)?;
+        // SAFETY: the place was just found in this segment; it stays while the table is borrowed.
+        Some(unsafe { &mut segment.touch(place, &mut self.changes).as_mut().value })
+    }
+
+    /// Removes the key that `equal` accepts.
+    #[inline]
+    pub fn remove(&mut self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<(K, V)> {
+        let segment = self.directory.segment_mut(hash);
+        let place = segment.find(hash, equal)?;
+        // SAFETY: the place was just found in this segment by this hash.
+        let entry = unsafe { segment.remove(hash, place, &mut self.changes) };
+        self.len -= 1;
+        Some((entry.key, entry.value))
+    }
+
+    /// Sets the current generation of changes aside, in constant time, to be drained in slices while the
+    /// table goes on changing.
+    ///
+    /// # Panics
+    /// When the table does not track changes, or the generation frozen before is not drained.
+    pub fn freeze(&mut self, extent: Extent) {
+        self.changes.freeze(extent);
+    }
+}
+
+impl<K: TableKey, V> Table<K, V> {
+    /// The value of the key that `equal` accepts, and whether it was inserted just now: then `make` gave
+    /// the key, of the same hash, and the first value. Counts as changed from here on.
+    #[inline(always)]
+    pub fn find_or_insert_with(
+        &mut self,
+        hash: KeyHash,
+        equal: impl FnMut(&K) -> bool,
+        make: impl FnOnce() -> (K, V),
+    ) -> (&mut V, bool) {
+        let segment = self.directory.segment_mut(hash);
+        let (mut entry, inserted) = match segment.find(hash, equal) {
+            // SAFETY: the place was just found in this segment.
+            Some(place) => (unsafe { segment.touch(place, &mut self.changes) }, false),
+            None => (self.insert_absent(hash, make()), true),
+        };
+        // SAFETY: the entry was just found or written; it stays while the table is borrowed.
+        (unsafe { &mut entry.as_mut().value }, inserted)
+    }
+
+    #[inline(never)]
+    fn insert_absent(
+        &mut self,
+        hash: KeyHash,
+        (key, value): (K, V),
+    ) -> std::ptr::NonNull<Entry<K, V>> {
+        while self.directory.segment(hash).is_full() {
+            self.directory.make_room(hash, &mut self.changes);
+        }
+        self.len += 1;
+        self.directory
+            .segment_mut(hash)
+            .insert(hash, Entry { key, value }, &mut self.changes)
+    }
+}
+
+impl<K, V> fmt::Debug for Table<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,374 @@
+//! The table against a plain map: contents, drops, order, and what each freeze must hand out.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use proptest::prelude::*;
+
+use super::{Change, Cursor, Extent, Table, TableKey, TableOptions};
+use crate::record::KeyHash;
+
+/// How the keys of one run spread: well, or as badly as a hash can.
+#[derive(Debug, Clone, Copy)]
+enum Spread {
+    Even,
+    /// Four hashes in all, whose groups and tags are the same.
+    FourHashes,
+    /// Everything in one segment's group range, tags all equal.
+    TopBitsOnly,
+    /// Nothing in the top bits: no split can help.
+    LowBitsOnly,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    id: u16,
+    spread: u8,
+}
+
+impl TableKey for Key {
+    fn key_hash(&self) -> KeyHash {
+        let even = KeyHash::of_u64(u64::from(self.id));
+        match self.spread {
+            0 => even,
+            1 => KeyHash(u64::from(self.id) << 62),
+            2 => KeyHash(even.0 & !0 << 48),
+            _ => KeyHash(even.0 & 0xffff_ffff),
+        }
+    }
+}
+
+/// Large, so that segments have few groups and split early; counts its copies.
+struct Value {
+    number: u32,
+    _bulk: [u64; 40],
+    _alive: Rc<()>,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Upsert { first: u16, count: u16, number: u32 },
+    Change(u16, u32),
+    Remove { first: u16, count: u16 },
+    Freeze { whole: bool },
+    DrainFrozen(usize),
+    DrainSome { budget: usize, slices: usize },
+    Retain(u32),
+    ChangeAll,
+    Clear,
+}
+
+fn encode(change: Change<'_, Key, Value>, out: &mut Vec<u8>) {
+    let (kind, key, number) = match change {
+        Change::Set(key, value) => (1, key, value.number),
+        Change::Removed(key) => (0, key, 0),
+    };
+    out.push(kind);
+    out.extend(key.id.to_le_bytes());
+    out.extend(number.to_le_bytes());
+}
+
+struct Model {
+    spread: u8,
+    table: Table<Key, Value>,
+    alive: Rc<()>,
+    map: HashMap<u16, u32>,
+    /// Keys inserted or changed since the last freeze.
+    changed: HashSet<u16>,
+    /// What the frozen generation must come to, its keys, and its bytes so far.
+    frozen: Option<(Extent, HashMap<u16, u32>, HashSet<u16>, Vec<u8>)>,
+    /// What a reader of all generations so far knows.
+    replica: HashMap<u16, u32>,
+}
+
+impl Model {
+    fn new(spread: Spread) -> Self {
+        Model {
+            spread: spread as u8,
+            table: Table::new(TableOptions {
+                changes: Some(encode),
+                ..TableOptions::default()
+            }),
+            alive: Rc::new(()),
+            map: HashMap::new(),
+            changed: HashSet::new(),
+            frozen: None,
+            replica: HashMap::new(),
+        }
+    }
+
+    fn key(&self, id: u16) -> Key {
+        Key {
+            id,
+            spread: self.spread,
+        }
+    }
+
+    fn upsert(&mut self, id: u16, number: u32) {
+        let key = self.key(id);
+        let alive = &self.alive;
+        let make = || {
+            (
+                key,
+                Value {
+                    number,
+                    _bulk: [0; 40],
+                    _alive: Rc::clone(alive),
+                },
+            )
+        };
+        let (value, inserted) = self
+            .table
+            .find_or_insert_with(key.key_hash(), |k| *k == key, make);
+        value.number = number;
+        assert_eq!(inserted, self.map.insert(id, number).is_none());
+        self.changed.insert(id);
+    }
+
+    fn remove(&mut self, id: u16) {
+        let key = self.key(id);
+        let removed = self.table.remove(key.key_hash(), |k| *k == key);
+        assert_eq!(
+            removed.map(|(k, v)| (k.id, v.number)),
+            self.map.remove(&id).map(|n| (id, n))
+        );
+        self.changed.remove(&id);
+    }
+
+    fn change(&mut self, id: u16, number: u32) {
+        let key = self.key(id);
+        let found = self.table.get_mut(key.key_hash(), |k| *k == key);
+        assert_eq!(
+            found.as_ref().map(|value| value.number),
+            self.map.get(&id).copied()
+        );
+        if let Some(value) = found {
+            value.number = number;
+            self.map.insert(id, number);
+            self.changed.insert(id);
+        }
+    }
+
+    fn freeze(&mut self, extent: Extent) {
+        if self.frozen.is_none() {
+            self.table.freeze(extent);
+            let mut owed = std::mem::take(&mut self.changed);
+            if extent == Extent::Whole {
+                owed = self.map.keys().copied().collect();
+            }
+            self.frozen = Some((extent, self.map.clone(), owed, Vec::new()));
+        }
+    }
+
+    fn drain_frozen(&mut self, budget: usize) {
+        let Some((extent, at_freeze, owed, bytes)) = &mut self.frozen else {
+            assert!(self.table.drain_frozen(budget, &mut Vec::new()));
+            return;
+        };
+        if !self.table.drain_frozen(budget, bytes) {
+            return;
+        }
+        if *extent == Extent::Whole {
+            self.replica.clear();
+        }
+        for record in bytes.chunks(7) {
+            let id = u16::from_le_bytes([record[1], record[2]]);
+            if record[0] == 0 {
+                assert!(*extent == Extent::Changes);
+                self.replica.remove(&id);
+            } else {
+                assert!(owed.remove(&id), "{id} was not owed, or came twice");
+                self.replica
+                    .insert(id, u32::from_le_bytes(record[3..7].try_into().unwrap()));
+            }
+        }
+        assert!(owed.is_empty(), "never handed out: {owed:?}");
+        assert_eq!(self.replica, *at_freeze);
+        self.frozen = None;
+    }
+
+    fn drain_some(&mut self, budget: usize, slices: usize) {
+        let mut cursor = Cursor::default();
+        for slice in 0..slices {
+            let done = self.table.drain_some(&mut cursor, budget, |key, value| {
+                assert_eq!(self.map.remove(&key.id), Some(value.number));
+                self.changed.remove(&key.id);
+            });
+            if done {
+                assert!(slice > 0 || self.map.is_empty());
+                break;
+            }
+            self.upsert(slice as u16 * 31, 7);
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Upsert {
+                first,
+                count,
+                number,
+            } => {
+                (first..first + count).for_each(|id| self.upsert(id, number + u32::from(id)));
+            }
+            Step::Change(id, number) => self.change(id, number),
+            Step::Remove { first, count } => (first..first + count).for_each(|id| self.remove(id)),
+            Step::Freeze { whole: true } => self.freeze(Extent::Whole),
+            Step::Freeze { whole: false } => self.freeze(Extent::Changes),
+            Step::DrainFrozen(budget) => self.drain_frozen(budget),
+            Step::DrainSome { budget, slices } => self.drain_some(budget, slices),
+            Step::Retain(divisor) => {
+                self.table.retain(|_, value| value.number % divisor == 0);
+                self.map.retain(|_, number| *number % divisor == 0);
+                self.changed.retain(|id| self.map.contains_key(id));
+            }
+            Step::ChangeAll => {
+                self.table.for_each_mut(|_, value| value.number += 1);
+                self.map.values_mut().for_each(|number| *number += 1);
+                self.changed = self.map.keys().copied().collect();
+            }
+            Step::Clear => {
+                self.table.clear();
+                self.map.clear();
+                self.changed.clear();
+            }
+        }
+    }
+
+    fn check(&self) {
+        assert_eq!(self.table.len(), self.map.len());
+        assert_eq!(self.table.is_empty(), self.map.is_empty());
+        assert_eq!(Rc::strong_count(&self.alive), self.map.len() + 1);
+        let listed: HashMap<u16, u32> = self.table.iter().map(|(k, v)| (k.id, v.number)).collect();
+        assert_eq!(listed, self.map);
+        for id in 0..UNIVERSE {
+            let key = self.key(id);
+            let found = self.table.get(key.key_hash(), |k| *k == key);
+            assert_eq!(found.map(|value| value.number), self.map.get(&id).copied());
+        }
+        let mut last = KeyHash(0);
+        let mut count = 0;
+        self.table.for_each_in_order(|hash, key, value| {
+            assert!(hash >= last && hash == key.key_hash());
+            assert_eq!(self.map.get(&key.id), Some(&value.number));
+            (last, count) = (hash, count + 1);
+        });
+        assert_eq!(count, self.map.len());
+    }
+}
+
+const UNIVERSE: u16 = if cfg!(miri) { 300 } else { 1200 };
+const RUN: u16 = UNIVERSE / 4;
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let id = 0..UNIVERSE - RUN;
+    let step = prop_oneof![
+        6 => (id.clone(), 1..RUN, 0..50u32)
+            .prop_map(|(first, count, number)| Step::Upsert { first, count, number }),
+        6 => (id.clone(), 0..50u32).prop_map(|(id, number)| Step::Change(id, number)),
+        3 => (id, 1..RUN).prop_map(|(first, count)| Step::Remove { first, count }),
+        4 => any::<bool>().prop_map(|whole| Step::Freeze { whole }),
+        8 => (1..400usize).prop_map(Step::DrainFrozen),
+        1 => (1..100usize, 1..12usize)
+            .prop_map(|(budget, slices)| Step::DrainSome { budget, slices }),
+        1 => (2..5u32).prop_map(Step::Retain),
+        1 => Just(Step::ChangeAll),
+        1 => Just(Step::Clear),
+    ];
+    prop::collection::vec(step, 1..if cfg!(miri) { 12 } else { 60 })
+}
+
+fn spreads() -> impl Strategy<Value = Spread> {
+    prop_oneof![
+        3 => Just(Spread::Even),
+        1 => Just(Spread::FourHashes),
+        1 => Just(Spread::TopBitsOnly),
+        1 => Just(Spread::LowBitsOnly),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 6 } else { 256 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn table_behaves_like_a_map_and_generations_are_exact(spread in spreads(), steps in steps()) {
+        let mut model = Model::new(spread);
+        for step in steps {
+            model.step(step);
+        }
+        model.check();
+        model.drain_frozen(usize::MAX);
+        model.freeze(Extent::Changes);
+        model.drain_frozen(usize::MAX);
+        model.check();
+        let alive = Rc::clone(&model.alive);
+        drop(model);
+        prop_assert_eq!(Rc::strong_count(&alive), 1);
+    }
+}
+
+#[test]
+fn empty_table_finds_nothing() {
+    let mut table: Table<u64, ()> = Table::new(TableOptions::default());
+    table.prefetch(KeyHash(u64::MAX));
+    assert!(table.get(KeyHash(0), |_| true).is_none());
+    assert!(table.get_mut(KeyHash(u64::MAX), |_| true).is_none());
+    assert!(table.remove(KeyHash(1 << 63), |_| true).is_none());
+    assert!(table.is_empty() && table.iter().next().is_none());
+    assert!(table.drain_some(&mut Cursor::default(), 1, |_, ()| ()));
+}
+
+#[test]
+fn strings_are_found_by_borrowed_keys_after_growth() {
+    let mut table: Table<Box<str>, String> = Table::new(TableOptions::default());
+    let count = if cfg!(miri) { 600 } else { 20_000 };
+    for number in 0..count {
+        let word = format!("word {number}");
+        let hash = KeyHash::of_bytes(word.as_bytes());
+        let make = || (word.as_str().into(), word.clone());
+        assert!(
+            table
+                .find_or_insert_with(hash, |key| **key == *word, make)
+                .1
+        );
+    }
+    for number in 0..count {
+        let word = format!("word {number}");
+        let hash = KeyHash::of_bytes(word.as_bytes());
+        assert_eq!(table.get(hash, |key| **key == *word), Some(&word));
+    }
+}
+
+#[test]
+fn cleared_table_keeps_its_memory_and_fills_again() {
+    let mut table: Table<u64, u64> = Table::new(TableOptions::default());
+    let count = if cfg!(miri) { 400 } else { 30_000 };
+    let mut bytes = 0;
+    for round in 0..3 {
+        for key in 0..count {
+            let value = table.find_or_insert_with(key.key_hash(), |k| *k == key, || (key, round));
+            assert_eq!(*value.0, round);
+        }
+        bytes = bytes.max(table.memory_bytes());
+        assert_eq!(table.memory_bytes(), bytes);
+        table.clear();
+        assert!(table.is_empty());
+    }
+}
+
+#[test]
+#[should_panic(expected = "not drained")]
+fn freezing_twice_without_draining_is_an_error() {
+    let encode = |_: Change<'_, u64, u64>, _: &mut Vec<u8>| ();
+    let mut table = Table::new(TableOptions {
+        changes: Some(encode),
+        ..TableOptions::default()
+    });
+    table.find_or_insert_with(KeyHash::of_u64(1), |key| *key == 1, || (1u64, 1u64));
+    table.freeze(Extent::Changes);
+    table.freeze(Extent::Changes);
+}
