@@ -23,6 +23,7 @@ mod side_output;
 mod signal;
 mod sink;
 mod source;
+mod window;
 
 pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
 pub use context::{OpenContext, SubtaskInfo};
@@ -36,6 +37,10 @@ pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};
 pub use sink::{Sink, SinkOperator, SinkWriter};
 pub use source::{Collector, Source, SourceReader, SourceStatus};
+pub use window::{
+    AggregateWindow, Elements, ElementsIter, Lateness, ProcessWindow, SlicedAssigner, Slicing,
+    Sliding, TimeWindow, Tumbling, WindowError, WindowFunction, WindowOperator,
+};
 
 use crate::time::Timestamp;
 
