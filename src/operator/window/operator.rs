@@ -257,17 +257,17 @@ where
     fn emit(&mut self, budget: &mut Budget) {
         let window = self.slicing.window(self.firing.window);
         let at = window.max_timestamp();
-        while budget.left() > 0 && self.next.ready() {
-            let Some((key, united)) = self.firing.next_result(&mut self.state, &self.slicing)
-            else {
-                return;
-            };
+        // The caller has asked whether there is room for the first.
+        while let Some((key, united)) = self.firing.next_result(&mut self.state, &self.slicing) {
             let next = &mut self.next.main;
             self.function
                 .fire(key.stored.key(), window, &united, |result| {
                     next.push(result, at)
                 });
             budget.take();
+            if budget.left() == 0 || !self.next.ready() {
+                return;
+            }
         }
     }
 }

@@ -81,11 +81,6 @@ impl Slicing {
         self.count
     }
 
-    /// How many slices lie between the starts of two windows.
-    pub(super) fn step(&self) -> i64 {
-        self.step
-    }
-
     /// The number of the last window that starts at or before `at`.
     #[inline]
     fn last_started(&self, at: Timestamp) -> i64 {
