@@ -1,3 +1,4 @@
 //! The guarantees of the kernel, one file each.
 
 mod exchange;
+mod windows;
