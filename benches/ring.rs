@@ -107,9 +107,7 @@ fn variable<const W: usize>(count: u64, every: u64) -> Duration {
 
 /// As `fixed`, with the frames of a publish claimed together.
 fn run_of<const W: usize>(count: u64, every: u64) -> Duration {
-    let options = RingOptions::new()
-        .capacity(RING_BYTES)
-        .fixed_payload(W * 8);
+    let options = RingOptions::new().capacity(RING_BYTES).fixed_payload(W * 8);
     let (mut producer, mut consumer) = ring(options);
     let produce = move || {
         let mut record = 0;
