@@ -17,9 +17,15 @@ use thalweg::time::Timestamp;
 const FRAMES: u64 = 4;
 
 fn model(body: impl Fn() + Send + Sync + 'static) {
+    let executions = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let count = std::sync::Arc::clone(&executions);
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(3);
-    builder.check(body);
+    builder.check(move || {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        body();
+    });
+    println!("{executions:?} executions");
 }
 
 /// A ring of four frames of 8 payload bytes.
