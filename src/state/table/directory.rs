@@ -24,10 +24,8 @@ use std::ops::RangeInclusive;
 use super::change::Changes;
 use super::key::TableKey;
 use super::memory::Arena;
-use super::segment::{Entry, Segment};
-use crate::record::{KeyHash, KeyHasher};
 use super::segment::{Entry, Place, Segment};
-use crate::record::KeyHash;
+use crate::record::{KeyHash, KeyHasher};
 
 const SMALLEST_LOG2: u32 = 1;
 const SLOTS_FREELY: usize = 4096;
@@ -62,9 +60,13 @@ unsafe impl<K: Send, V: Send> Send for Directory<K, V> {}
 unsafe impl<K: Sync, V: Sync> Sync for Directory<K, V> {}
 
 impl<K, V> Directory<K, V> {
-    pub(super) fn new(arena: Arena, hasher: KeyHasher) -> Self {
     /// Room for `expected` keys whose hashes are in `hashes`.
-    pub(super) fn new(arena: Arena, expected: usize, hashes: RangeInclusive<KeyHash>) -> Self {
+    pub(super) fn new(
+        arena: Arena,
+        hasher: KeyHasher,
+        expected: usize,
+        hashes: RangeInclusive<KeyHash>,
+    ) -> Self {
         let full = Segment::<K, V>::FULL_LOG2;
         let mut groups_log2 = SMALLEST_LOG2;
         while groups_log2 < full && Segment::<K, V>::comfortable(groups_log2) < expected {
@@ -246,16 +248,9 @@ impl<K: TableKey, V> Directory<K, V> {
             self.groups_log2 < GROUPS_LOG2_MAX,
             "too many keys share the top of their hashes"
         );
-        let hasher = self.hasher;
-        let mut larger = self.segment_of_size(groups_log2 + 1, depth);
-        let old = self.segment_mut(hash);
-        for index in 0..old.group_count() {
-            for slot in old.occupied(index) {
-                let changed = old.is_changed(index, slot, changes);
-                let hash = old.entry(index, slot).key.hash_under(&hasher);
-                larger.adopt(hash, old.take(index, slot), changed, changes);
         self.groups_log2 += 1;
         self.home_mask = Segment::<K, V>::home_mask(self.groups_log2);
+        let hasher = self.hasher;
         let mut position = Some(0);
         while let Some(start) = position {
             position = self.after(start);
@@ -266,7 +261,7 @@ impl<K: TableKey, V> Directory<K, V> {
             for index in 0..old.group_count() {
                 for slot in old.occupied(index) {
                     let changed = old.is_changed(index, slot, changes);
-                    let hash = old.entry(index, slot).key.key_hash();
+                    let hash = old.entry(index, slot).key.hash_under(&hasher);
                     larger.adopt(hash, old.take(index, slot), changed, changes);
                 }
             }
@@ -286,7 +281,6 @@ impl<K: TableKey, V> Directory<K, V> {
             self.double();
         }
         let hasher = self.hasher;
-        let mut upper = self.segment_of_size(self.segment(hash).groups_log2(), depth + 1);
         let mut upper = self.new_segment(depth + 1);
         let upper_bit = 1 << (63 - depth);
         let lower = self.segment_mut(hash);

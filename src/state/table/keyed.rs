@@ -43,8 +43,8 @@ impl<K, V> Default for TableOptions<K, V> {
 
 /// A hash table for the keyed state of one subtask; see the [module](self) for its layout.
 ///
-/// Every method that takes a hash wants [`TableKey::hash_under`] of the key it looks for, under the table's hasher. Not doing so is a
-/// programmer's error: keys are not found then, but memory stays safe.
+/// Every method that takes a hash wants [`TableKey::hash_under`] of the key it looks for, under the
+/// table's hasher. Not doing so is a programmer's error: keys are not found then, but memory stays safe.
 pub struct Table<K, V> {
     pub(super) directory: Directory<K, V>,
     pub(super) changes: Changes<K, V>,
@@ -58,8 +58,7 @@ impl<K, V> Table<K, V> {
         let full_size = Segment::<K, V>::block_size(Segment::<K, V>::FULL_LOG2);
         let arena = Arena::new(full_size, options.memory);
         Table {
-            directory: Directory::new(arena, options.hasher),
-            directory: Directory::new(arena, options.expected_keys, options.hashes),
+            directory: Directory::new(arena, options.hasher, options.expected_keys, options.hashes),
             changes: Changes::new(options.changes),
             len: 0,
         }
