@@ -310,3 +310,36 @@ fn worker_that_waits_for_two_rings_is_woken_by_either() {
         worker.join().unwrap();
     });
 }
+
+#[test]
+fn both_sides_park_and_neither_sleeps_for_ever() {
+    model(|| {
+        let (parker, reader_parker) = (Parker::new(), Parker::new());
+        let options = fixed()
+            .wake_producer(Some(parker.waker()))
+            .wake_consumer(Some(reader_parker.waker()));
+        let (producer, consumer) = ring(options);
+        let reader = spawn_consumer(reader_parker, consumer, FRAMES + 1);
+        let writer = spawn_producer(parker, producer);
+        assert!(writer.join().unwrap());
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn stream_of_batches_released_one_by_one_arrives_in_order() {
+    model(|| {
+        let (mut producer, consumer) = ring(fixed());
+        let reader = thread::spawn(move || read_all(consumer, 6, 1));
+        for number in 0..6 {
+            while push(&mut producer, number).is_err() {
+                producer.publish();
+                thread::yield_now();
+            }
+            if number % 2 == 1 {
+                producer.publish();
+            }
+        }
+        reader.join().unwrap();
+    });
+}

@@ -292,7 +292,7 @@ impl Drop for Producer {
 }
 
 /// Payloads up to this size are written by [`write_in_order`]: beyond it `memcpy` is as good.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(target_arch = "x86_64")]
 const IN_ORDER_MAX: usize = 256;
 
 /// Writes header and payload.
@@ -302,7 +302,7 @@ const IN_ORDER_MAX: usize = 256;
 /// caller's own.
 #[inline(always)]
 unsafe fn write_frame(start: *mut u8, header: FrameHeader, payload: &[u8]) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    #[cfg(target_arch = "x86_64")]
     if payload.len() <= IN_ORDER_MAX && payload.len().is_multiple_of(16) {
         // SAFETY: the caller vouches for place and alignment.
         unsafe { write_in_order(start, header, payload) };
@@ -328,7 +328,7 @@ unsafe fn write_frame(start: *mut u8, header: FrameHeader, payload: &[u8]) {
 ///
 /// # Safety
 /// As for [`write_frame`]; and the payload's length must be a multiple of 16.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn write_in_order(start: *mut u8, header: FrameHeader, payload: &[u8]) {
     use std::arch::x86_64::{__m128i, _mm_loadu_si128};

@@ -46,7 +46,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => Just(Step::Publish),
         4 => (0..8_usize).prop_map(Step::Read),
     ];
-    proptest::collection::vec(step, 1..if cfg!(miri) { 40 } else { 400 })
+    proptest::collection::vec(step, 1..if cfg!(miri) { 20 } else { 400 })
 }
 
 /// The ring beside two queues: what was committed, and what was published of it.
@@ -143,7 +143,7 @@ fn follow(options: RingOptions, steps: &[Step]) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 400 },
+        cases: if cfg!(miri) { 3 } else { 400 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -486,7 +486,7 @@ fn stress(options: RingOptions, count: i64) {
 
 #[test]
 fn two_threads_hand_over_every_frame_in_order() {
-    let count = if cfg!(miri) { 60 } else { 20_000 };
+    let count = if cfg!(miri) { 30 } else { 20_000 };
     stress(RingOptions::new().capacity(frame_size(48) * 5), count);
     stress(RingOptions::new().capacity(1).fixed_payload(48), count);
 }
