@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "turns places just found into references")]
 
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::ptr::NonNull;
 
 use super::change::{Changes, EncodeChange, Extent};
 use super::directory::Directory;
@@ -17,6 +19,8 @@ pub struct TableOptions<K, V> {
     /// How many keys the table will probably hold: room for them is made, and its pages are touched,
     /// before the first record. 0 when not known.
     pub expected_keys: usize,
+    /// The hashes that those keys will have: the key groups of this subtask.
+    pub hashes: RangeInclusive<KeyHash>,
     /// Which pages the table asks for.
     pub memory: MemoryMode,
     /// How to write changes down. With `None` nothing is tracked, and the table cannot be frozen.
@@ -27,6 +31,7 @@ impl<K, V> Default for TableOptions<K, V> {
     fn default() -> Self {
         TableOptions {
             expected_keys: 0,
+            hashes: KeyHash(0)..=KeyHash(u64::MAX),
             memory: MemoryMode::default(),
             changes: None,
         }
@@ -47,9 +52,10 @@ impl<K, V> Table<K, V> {
     /// An empty table.
     #[must_use]
     pub fn new(options: TableOptions<K, V>) -> Self {
-        let arena = Arena::new(Segment::<K, V>::block_size(Segment::<K, V>::FULL_LOG2));
+        let full_size = Segment::<K, V>::block_size(Segment::<K, V>::FULL_LOG2);
+        let arena = Arena::new(full_size, options.memory);
         Table {
-            directory: Directory::new(arena),
+            directory: Directory::new(arena, options.expected_keys, options.hashes),
             changes: Changes::new(options.changes),
             len: 0,
         }
@@ -80,13 +86,13 @@ impl<K, V> Table<K, V> {
     /// Called 16 to 64 records before the search, it hides nearly all of the memory's latency.
     #[inline(always)]
     pub fn prefetch(&self, hash: KeyHash) {
-        self.directory.segment(hash).prefetch(hash);
+        self.directory.prefetch(hash);
     }
 
     /// The value of the key that `equal` accepts.
     #[inline]
     pub fn get(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<&V> {
-        let place = self.directory.segment(hash).find(hash, equal)?;
+        let place = self.directory.find(hash, equal)?;
         // SAFETY: a place that was found holds an entry, and it stays while the table is borrowed.
         Some(unsafe { &place.entry().as_ref().value })
     }
@@ -94,17 +100,17 @@ impl<K, V> Table<K, V> {
     /// The value of the key that `equal` accepts, to be changed: counts as changed from here on.
     #[inline]
     pub fn get_mut(&mut self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<&mut V> {
+        let place = self.directory.find(hash, equal)?;
         let segment = self.directory.segment_mut(hash);
-        let place = segment.find(hash, equal)?;
         // SAFETY: the place was just found in this segment; it stays while the table is borrowed.
-        Some(unsafe { &mut segment.touch(place, &mut self.changes).as_mut().value })
+        Some(unsafe { segment.touch(place, &mut self.changes).as_mut() })
     }
 
     /// Removes the key that `equal` accepts.
     #[inline]
     pub fn remove(&mut self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<(K, V)> {
+        let place = self.directory.find(hash, equal)?;
         let segment = self.directory.segment_mut(hash);
-        let place = segment.find(hash, equal)?;
         // SAFETY: the place was just found in this segment by this hash.
         let entry = unsafe { segment.remove(hash, place, &mut self.changes) };
         self.len -= 1;
@@ -131,22 +137,20 @@ impl<K: TableKey, V> Table<K, V> {
         equal: impl FnMut(&K) -> bool,
         make: impl FnOnce() -> (K, V),
     ) -> (&mut V, bool) {
-        let segment = self.directory.segment_mut(hash);
-        let (mut entry, inserted) = match segment.find(hash, equal) {
-            // SAFETY: the place was just found in this segment.
-            Some(place) => (unsafe { segment.touch(place, &mut self.changes) }, false),
+        let (mut value, inserted) = match self.directory.find(hash, equal) {
+            Some(place) => {
+                let segment = self.directory.segment_mut(hash);
+                // SAFETY: the place was just found in this segment.
+                (unsafe { segment.touch(place, &mut self.changes) }, false)
+            }
             None => (self.insert_absent(hash, make()), true),
         };
         // SAFETY: the entry was just found or written; it stays while the table is borrowed.
-        (unsafe { &mut entry.as_mut().value }, inserted)
+        (unsafe { value.as_mut() }, inserted)
     }
 
     #[inline(never)]
-    fn insert_absent(
-        &mut self,
-        hash: KeyHash,
-        (key, value): (K, V),
-    ) -> std::ptr::NonNull<Entry<K, V>> {
+    fn insert_absent(&mut self, hash: KeyHash, (key, value): (K, V)) -> NonNull<V> {
         while self.directory.segment(hash).is_full() {
             self.directory.make_room(hash, &mut self.changes);
         }
