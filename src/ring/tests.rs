@@ -437,15 +437,10 @@ fn pad_frame_from_outside_panics() {
 /// Sends `count` frames of changing length through a small ring, both sides parking.
 fn stress(options: RingOptions, count: i64) {
     let length = |time: i64| (time * 7 % 49) as usize;
-    let (parker, waker) = {
-        let parker = Parker::new();
-        let waker = parker.waker();
-        (parker, waker)
-    };
-    let reader_parker = Parker::new();
+    let (parker, reader_parker) = (Parker::new(), Parker::new());
     let options = options
         .wake_consumer(Some(reader_parker.waker()))
-        .wake_producer(Some(waker));
+        .wake_producer(Some(parker.waker()));
     let (mut producer, mut consumer) = ring(options);
     let reader = thread::spawn(move || {
         let mut idle = Idle::new(WaitStrategy::default(), reader_parker);
