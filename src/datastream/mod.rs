@@ -6,13 +6,15 @@ mod factory;
 mod keyed_stream;
 mod pipe;
 mod stream;
+mod windowed_stream;
 
 pub use connected_streams::{ConnectedKeyedStreams, ConnectedStreams, KeyedCoProcessed};
 pub use environment::Environment;
 pub use factory::{
     AggregateFactory, CoProcessFactory, KeyedCoProcessFactory, KeyedProcessFactory, ProcessFactory,
-    ReduceFactory, TimestampsFactory, UnionFactory,
+    ReduceFactory, TimestampsFactory, UnionFactory, WindowFactory,
 };
 pub use keyed_stream::{KeyedStream, PairFn, Rolled};
 pub use pipe::{Chained, Exchanged, Forked, Side, SideChained, Sourced, TwoInputs};
 pub use stream::{SinkHandle, Stream};
+pub use windowed_stream::{WindowResult, WindowResultFn, Windowed, WindowedStream};

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::graph::{NodeId, NodeKind, Partitioning};
+use crate::graph::{GraphError, NodeId, NodeKind, Partitioning};
 use crate::operator::{
     Broadcast, Custom, FilterFactory, FlatMapFactory, FlatMapFunction, Global, IterFunction,
     KeyGroups, MapFactory, OperatorFactory, OutputTag, Partitioner, ProcessFunction, RoundRobin,
@@ -72,6 +72,11 @@ impl<P: Pipe> Stream<P> {
         let (env, input, before) = self.take();
         let node = env.add(NodeKind::Operator { stateful }, name, vec![input]);
         Stream::new(env, node, SideChained::new(before, node, factory))
+    }
+
+    /// Notes an error of a builder call; the job will not run.
+    pub(super) fn reject(&self, error: GraphError) {
+        self.env.drawing().graph.reject(error);
     }
 
     /// Names the last operator.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::operator::WindowError;
 use crate::record::ParallelismError;
 
 /// Why a graph cannot run.
@@ -45,6 +46,9 @@ pub enum GraphError {
     /// More subtasks than key groups, or no legal number of key groups.
     #[error(transparent)]
     Parallelism(#[from] ParallelismError),
+    /// Windows that cannot be.
+    #[error(transparent)]
+    Window(#[from] WindowError),
     /// Two operators with one uid.
     #[error("uid `{uid}` is given to both `{first}` and `{second}`: a uid names one operator")]
     DuplicateUid {

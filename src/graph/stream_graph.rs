@@ -100,6 +100,8 @@ const DEFAULT_SLOT_GROUP: &str = "default";
 pub struct StreamGraph {
     nodes: Vec<Node>,
     default_parallelism: u32,
+    /// The first error of a builder call.
+    rejected: Option<GraphError>,
 }
 
 impl StreamGraph {
@@ -109,12 +111,18 @@ impl StreamGraph {
         StreamGraph {
             nodes: Vec::new(),
             default_parallelism,
+            rejected: None,
         }
     }
 
     /// Changes the parallelism of sources and exchanges that were not given one.
     pub fn set_default_parallelism(&mut self, parallelism: u32) {
         self.default_parallelism = parallelism;
+    }
+
+    /// Notes that the graph cannot run; only the first reason is kept.
+    pub fn reject(&mut self, error: GraphError) {
+        self.rejected.get_or_insert(error);
     }
 
     /// Adds a node.
@@ -235,6 +243,9 @@ impl StreamGraph {
     /// # Errors
     /// The first [`GraphError`] found.
     pub fn check(&self, checkpoints: bool) -> Result<(), GraphError> {
+        if let Some(error) = &self.rejected {
+            return Err(error.clone());
+        }
         let operators =
             |node: &&Node| matches!(node.kind, NodeKind::Operator { .. } | NodeKind::Sink);
         if self.nodes.iter().filter(operators).next().is_none() {

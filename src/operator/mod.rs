@@ -42,6 +42,7 @@ mod source;
 mod timer_service;
 mod timestamps_and_watermarks;
 mod union;
+mod window;
 
 pub use co_process::{CoProcess, CoProcessFunction};
 pub use context::{OpenContext, SubtaskInfo};
@@ -75,6 +76,11 @@ pub use timestamps_and_watermarks::TimestampsAndWatermarks;
 pub use union::Union;
 
 pub use crate::state::{Aggregate, Count, Max, Mean, Min, Sum};
+pub use window::{
+    AggregateWindow, Elements, ElementsIter, Lateness, ProcessWindow, ReduceWindow, Reduced,
+    SlicedAssigner, Slicing, Sliding, TimeWindow, Tumbling, WindowError, WindowFunction,
+    WindowOperator,
+};
 
 use crate::time::Timestamp;
 

@@ -12,6 +12,7 @@ use super::config::Config;
 use super::deployment::WorkerParts;
 use super::error::JobError;
 use super::mailbox::{Letter, Post, mailbox};
+use super::report::{SubtaskReport, reports};
 use super::worker::{Event, Worker};
 
 /// Where a job is in its life (Flink's `JobStatus`).
@@ -137,6 +138,12 @@ impl JobHandle {
     #[must_use]
     pub fn metrics(&self) -> Vec<MetricSample> {
         self.shared.metrics.samples()
+    }
+
+    /// How every subtask is doing: records, busy, back-pressured and idle shares, watermark, ring fill.
+    #[must_use]
+    pub fn reports(&self) -> Vec<SubtaskReport> {
+        reports(&self.metrics())
     }
 
     /// The sum of every metric called `name` (`source_records`, `records_out`, `late_records` …).

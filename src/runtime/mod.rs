@@ -12,6 +12,7 @@ mod head;
 mod input_gate;
 mod job;
 mod mailbox;
+mod report;
 mod result_partition;
 mod source_head;
 mod stepper;
@@ -23,6 +24,7 @@ pub use config::Config;
 pub use deployment::{Deployment, Pipe, Terminal};
 pub use error::JobError;
 pub use job::{JobHandle, JobResult, JobStatus};
+pub use report::SubtaskReport;
 pub use stepper::{Step, Stepper};
 
 pub(crate) use affinity::core_count;

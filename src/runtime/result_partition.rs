@@ -17,6 +17,9 @@ use crate::time::Timestamp;
 /// A channel publishes when this many bytes have gathered, even inside a batch.
 const PUBLISH_BYTES: usize = 8 * 1024;
 
+/// The rings' fill is looked at in every so many flushes: it reads what the consumers write.
+const FILL_INTERVAL: u32 = 64;
+
 /// One ring to one subtask, and what did not fit.
 #[derive(Debug)]
 struct Channel {
@@ -124,6 +127,7 @@ pub(crate) struct ResultPartition<T: ?Sized, R> {
     /// How many channels have an overflow.
     full: usize,
     sent: u64,
+    flushes: u32,
     metrics: PartitionMetrics,
     record: std::marker::PhantomData<fn(&T)>,
 }
@@ -148,6 +152,7 @@ impl<T: ?Sized, R> ResultPartition<T, R> {
             scratch: Scratch::new(),
             full: 0,
             sent: 0,
+            flushes: 0,
             metrics: PartitionMetrics::default(),
             record: std::marker::PhantomData,
         }
@@ -169,6 +174,10 @@ impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
             times_full: metrics.counter("output_full_times"),
             ring_bytes: metrics.gauge("output_ring_bytes"),
         };
+        let capacity: usize = self.channels.iter().map(|c| c.producer.capacity()).sum();
+        metrics
+            .gauge("output_ring_capacity_bytes")
+            .set(capacity as i64);
         Ok(())
     }
 
@@ -208,10 +217,12 @@ impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
         if self.full > 0 {
             self.metrics.times_full.add(1);
         }
-        let used = |channel: &Channel| channel.producer.capacity() - channel.producer.free();
-        self.metrics
-            .ring_bytes
-            .set(self.channels.iter().map(used).sum::<usize>() as i64);
+        self.flushes = self.flushes.wrapping_add(1);
+        if self.flushes.is_multiple_of(FILL_INTERVAL) {
+            let used = |channel: &Channel| channel.producer.capacity() - channel.producer.free();
+            let used: usize = self.channels.iter().map(used).sum();
+            self.metrics.ring_bytes.set(used as i64);
+        }
     }
 
     fn deadline(&self) -> Option<Timestamp> {

@@ -2,3 +2,4 @@
 
 mod exchange;
 mod operator_contracts;
+mod windows;

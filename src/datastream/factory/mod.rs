@@ -2,8 +2,10 @@
 
 mod keyed;
 mod process;
+mod window;
 
 pub use keyed::{AggregateFactory, ReduceFactory, TimestampsFactory};
 pub use process::{
     CoProcessFactory, KeyedCoProcessFactory, KeyedProcessFactory, ProcessFactory, UnionFactory,
 };
+pub use window::WindowFactory;

@@ -1,0 +1,37 @@
+//! The command line: `thalweg [delays] [OPTIONS]`.
+
+use clap::{Parser, Subcommand};
+
+use crate::delays::DelaysOptions;
+
+/// The demo jobs of the Thalweg dataflow kernel.
+///
+/// Without a command, runs `delays`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "thalweg",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_long_help = crate::delays::HELP,
+)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    delays: DelaysOptions,
+}
+
+/// What to run.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Departure delays by hour, carrier and airport, from a month of real flights.
+    #[command(after_long_help = crate::delays::HELP)]
+    Delays(DelaysOptions),
+}
+
+impl CommandLine {
+    /// The command to run: `delays` if none was named.
+    pub(crate) fn command(self) -> Command {
+        self.command.unwrap_or(Command::Delays(self.delays))
+    }
+}

@@ -1,0 +1,15 @@
+//! `thalweg delays`: how punctual flights were, hour by hour, from real data with real disorder.
+
+mod airline_names;
+mod flight;
+mod hourly_delays;
+mod hourly_watermarks;
+mod job;
+mod options;
+mod ordered_results;
+mod progress;
+mod summary;
+mod worst_hours;
+
+pub(crate) use job::run;
+pub(crate) use options::{DelaysOptions, HELP};

@@ -1,0 +1,184 @@
+//! The sink of results: puts them in order, measures their latency, prints them.
+//!
+//! Results come from several subtasks in no order. They are kept until the watermark has passed their
+//! window, and leave sorted: the same text on every run, at every parallelism, while the job runs.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use hdrhistogram::Histogram;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use thalweg::operator::{Outcome, Sink, SinkWriter};
+use thalweg::record::View;
+use thalweg::time::{Clock, Timestamp};
+
+use super::hourly_delays::{COLUMNS, HourlyDelays};
+use super::hourly_watermarks::Closings;
+use super::worst_hours::WorstHours;
+
+/// What is written to standard output for every result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lines {
+    /// Nothing.
+    None,
+    /// A JSON object a line.
+    Json,
+    /// A row, after a header.
+    Csv,
+}
+
+/// What is known of all results once the job has ended.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    pub(crate) results: u64,
+    pub(crate) worst: WorstHours,
+    /// In nanoseconds, of the results whose window was closed by a record.
+    pub(crate) latency: Histogram<u64>,
+}
+
+impl Findings {
+    fn new() -> Self {
+        Findings {
+            results: 0,
+            worst: WorstHours::default(),
+            latency: Histogram::new(3).expect("three digits are allowed"),
+        }
+    }
+}
+
+/// Clones share their findings.
+#[derive(Clone, Debug)]
+pub(crate) struct OrderedResults {
+    lines: Lines,
+    closings: Closings,
+    findings: Arc<Mutex<Findings>>,
+}
+
+impl OrderedResults {
+    /// A sink that prints `lines` and measures from the moments in `closings`.
+    pub(crate) fn new(lines: Lines, closings: &Closings) -> Self {
+        OrderedResults {
+            lines,
+            closings: closings.clone(),
+            findings: Arc::new(Mutex::new(Findings::new())),
+        }
+    }
+
+    /// What was found so far.
+    pub(crate) fn findings(&self) -> MutexGuard<'_, Findings> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink<View<HourlyDelays>> for OrderedResults {
+    type Writer = OrderedWriter;
+
+    fn writer(&self, _index: u32, _parallelism: u32) -> OrderedWriter {
+        let mut text = String::new();
+        if self.lines == Lines::Csv {
+            push_row(&mut text, &COLUMNS);
+        }
+        OrderedWriter {
+            sink: self.clone(),
+            clock: Clock::System,
+            pending: Vec::new(),
+            text,
+        }
+    }
+}
+
+/// The one subtask's end of [`OrderedResults`].
+#[derive(Debug)]
+pub(crate) struct OrderedWriter {
+    sink: OrderedResults,
+    clock: Clock,
+    /// Results whose window the watermark has not passed.
+    pending: Vec<HourlyDelays>,
+    /// Lines that are not printed yet.
+    text: String,
+}
+
+impl OrderedWriter {
+    fn release(&mut self, watermark: Timestamp) {
+        let is_over = |result: &mut HourlyDelays| result.window().max_timestamp() <= watermark;
+        let mut ready: Vec<_> = self.pending.extract_if(.., is_over).collect();
+        if ready.is_empty() {
+            return;
+        }
+        ready.sort_unstable_by_key(HourlyDelays::place);
+        let now = self.clock.monotonic_nanos();
+        let mut findings = self.sink.findings();
+        for result in &ready {
+            findings.results += 1;
+            findings.worst.add(result);
+            if let Some(moment) = self.sink.closings.moment(result.window()) {
+                findings.latency.saturating_record(now.saturating_sub(moment));
+            }
+        }
+        drop(findings);
+        for result in &ready {
+            match self.sink.lines {
+                Lines::None => {}
+                Lines::Json => {
+                    // Writing into memory never fails.
+                    let _ = writeln!(self.text, "{result}");
+                }
+                Lines::Csv => push_row(&mut self.text, &result.fields()),
+            }
+        }
+    }
+}
+
+impl SinkWriter<View<HourlyDelays>> for OrderedWriter {
+    fn write(&mut self, result: &View<HourlyDelays>, _at: Timestamp) -> Outcome {
+        self.pending.push(result.to_owned());
+        Ok(())
+    }
+
+    fn watermark(&mut self, at: Timestamp) -> Outcome {
+        self.release(at);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Outcome {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        let printed = out.write_all(self.text.as_bytes()).and_then(|()| out.flush());
+        self.text.clear();
+        Ok(printed?)
+    }
+
+    fn finish(&mut self) -> Outcome {
+        self.release(Timestamp::MAX);
+        self.flush()
+    }
+}
+
+/// Appends a CSV row, quoted where it must be.
+fn push_row(text: &mut String, fields: &[impl AsRef<str>]) {
+    for (index, field) in fields.iter().enumerate() {
+        let field = field.as_ref();
+        let comma = if index > 0 { "," } else { "" };
+        if field.contains([',', '"', '\n', '\r']) {
+            let quoted = field.replace('"', "\"\"");
+            text.extend([comma, "\"", &quoted, "\""]);
+        } else {
+            text.extend([comma, field]);
+        }
+    }
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::push_row;
+
+    #[test]
+    fn fields_with_commas_and_quotes_are_quoted() {
+        let mut text = String::new();
+        push_row(&mut text, &["UA", "", "Air \"X\", Inc."]);
+        assert_eq!(text, "UA,,\"Air \"\"X\"\", Inc.\"\n");
+    }
+}

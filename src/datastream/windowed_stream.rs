@@ -1,0 +1,164 @@
+//! Windowed streams: keyed streams cut into windows of event time.
+
+use std::time::Duration;
+
+use crate::operator::{
+    AggregateWindow, Elements, Lateness, OutputTag, ProcessWindow, ReduceWindow, SlicedAssigner,
+    TimeWindow, WindowFunction,
+};
+use crate::record::{Key, KeySelector, StateValue};
+use crate::runtime::Pipe;
+use crate::state::Aggregate;
+
+use super::factory::WindowFactory;
+use super::keyed_stream::KeyedStream;
+use super::pipe::SideChained;
+use super::stream::Stream;
+
+/// A keyed stream whose records are assigned to windows by `A`.
+///
+/// A window fires when the watermark reaches its end, once for each key that has records in it, and once
+/// more for every record that comes later but within the allowed lateness. Records that come later than
+/// that go to the side output of [`late_to`](WindowedStream::late_to), or are counted and dropped.
+#[derive(Debug)]
+pub struct WindowedStream<P: Pipe, S, A> {
+    keyed: KeyedStream<P, S>,
+    assigner: A,
+    lateness: Lateness,
+    late: Option<OutputTag<P::Out>>,
+}
+
+/// What [`WindowedStream::aggregate`] emits: a result with its key and its window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WindowResult<K, T> {
+    /// The key.
+    pub key: K,
+    /// The window.
+    pub window: TimeWindow,
+    /// The aggregate of the key's records in the window.
+    pub value: T,
+}
+
+/// A function from a key, a window and a result to the three of them, the key in its owned form.
+pub type WindowResultFn<K, T> = fn(&K, TimeWindow, T) -> WindowResult<<K as Key>::Stored, T>;
+
+/// The operator behind a windowed stream.
+pub type Windowed<P, S, A, F> = Stream<SideChained<P, WindowFactory<<P as Pipe>::Out, S, A, F>>>;
+
+impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
+    /// Cuts the stream into windows of event time. Records need timestamps: see
+    /// [`Stream::timestamps`].
+    pub fn window<A: SlicedAssigner>(self, assigner: A) -> WindowedStream<P, S, A> {
+        if let Err(error) = assigner.slicing() {
+            self.stream.reject(error.into());
+        }
+        WindowedStream {
+            keyed: self,
+            assigner,
+            lateness: Lateness::default(),
+            late: None,
+        }
+    }
+}
+
+impl<P, S, A> WindowedStream<P, S, A>
+where
+    P: Pipe,
+    S: KeySelector<P::Out>,
+    A: SlicedAssigner,
+{
+    /// Keeps windows for some time after the watermark has passed them. Default: not at all.
+    #[must_use]
+    pub fn allowed_lateness(self, lateness: Duration) -> Self {
+        WindowedStream {
+            lateness: Lateness::of(lateness),
+            ..self
+        }
+    }
+
+    /// Sends records that are too late to the side output `tag` of the stream of results.
+    #[must_use]
+    pub fn late_to(self, tag: &OutputTag<P::Out>) -> Self {
+        WindowedStream {
+            late: Some(tag.clone()),
+            ..self
+        }
+    }
+
+    fn apply<F>(self, name: &str, function: F) -> Windowed<P, S, A, F>
+    where
+        F: WindowFunction<P::Out, S::Key> + Clone,
+    {
+        let WindowedStream {
+            keyed,
+            assigner,
+            lateness,
+            late,
+        } = self;
+        let factory = WindowFactory {
+            assigner,
+            selector: keyed.selector,
+            function,
+            lateness,
+            late,
+        };
+        keyed.stream.chain_with_sides(name, true, factory)
+    }
+
+    /// Aggregates the records of each key and window.
+    pub fn aggregate<G>(
+        self,
+        aggregate: G,
+    ) -> Windowed<P, S, A, AggregateWindow<G, WindowResultFn<S::Key, G::Out>>>
+    where
+        G: Aggregate<P::Out>,
+    {
+        self.aggregate_with(aggregate, |key: &S::Key, window, value| WindowResult {
+            key: key.to_stored(),
+            window,
+            value,
+        })
+    }
+
+    /// Aggregates the records of each key and window; emits `result(key, window, aggregated)`.
+    pub fn aggregate_with<G, R, O>(
+        self,
+        aggregate: G,
+        result: R,
+    ) -> Windowed<P, S, A, AggregateWindow<G, R>>
+    where
+        G: Aggregate<P::Out>,
+        R: FnMut(&S::Key, TimeWindow, G::Out) -> O + Clone + Send + 'static,
+        O: 'static,
+    {
+        self.apply("window", AggregateWindow::new(aggregate, result))
+    }
+
+    /// Reduces the records of each key and window two by two, with an associative function.
+    pub fn reduce<F>(self, function: F) -> Windowed<P, S, A, ReduceWindow<F>>
+    where
+        P::Out: StateValue,
+        F: Fn(&P::Out, &P::Out) -> P::Out + Clone + Send + 'static,
+    {
+        self.apply("window", ReduceWindow(function))
+    }
+
+    /// Hands all records of a key and window to `function(key, window, records, emit)`.
+    ///
+    /// Keeps a copy of every record until its last window is over: prefer
+    /// [`aggregate`](WindowedStream::aggregate) where it will do.
+    pub fn process<O, F>(
+        self,
+        function: F,
+    ) -> Windowed<P, S, A, ProcessWindow<P::Out, O, fn(&P::Out) -> P::Out, F>>
+    where
+        P::Out: StateValue,
+        O: 'static,
+        F: FnMut(&S::Key, TimeWindow, &Elements<P::Out>, &mut dyn FnMut(&O))
+            + Clone
+            + Send
+            + 'static,
+    {
+        self.apply("window", ProcessWindow::new(function))
+    }
+}

@@ -1,0 +1,165 @@
+//! Window assigners whose windows are made of slices: tumbling and sliding.
+//!
+//! Both assign by Flink's rule: a window starts at `offset + n · slide` for every whole `n`, and a record
+//! is in each window that holds its timestamp, floored so that times before the epoch are in the window
+//! that holds them. A slide longer than the size leaves gaps, and records in a gap are in no window.
+//!
+//! An assigner is a description; [`SlicedAssigner::slicing`] checks it and gives the arithmetic.
+
+use std::time::Duration;
+
+use crate::time::nanos;
+
+use super::slicing::Slicing;
+
+/// The longest size, slide and offset: 2^60 ns, some 36 years. Sums of a few never overflow.
+pub(super) const LENGTH_MAX: i64 = 1 << 60;
+
+/// Why an assigner's windows cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WindowError {
+    /// The size is zero.
+    #[error("a window's size must be above zero")]
+    ZeroSize,
+    /// The slide is zero.
+    #[error("a window's slide must be above zero")]
+    ZeroSlide,
+    /// The offset reaches from one window start to the next or further.
+    #[error("a window offset of {offset} ns is not smaller than the slide of {slide} ns")]
+    OffsetTooLarge {
+        /// The offset in nanoseconds.
+        offset: i64,
+        /// The distance of window starts in nanoseconds: the size of a tumbling window.
+        slide: i64,
+    },
+    /// A duration is longer than 2^60 nanoseconds.
+    #[error("a window's size and slide must not be over 36 years")]
+    TooLong,
+}
+
+/// Assigns records to windows of event time that are made of slices.
+pub trait SlicedAssigner: Clone + Send + Sync + 'static {
+    /// The windows and slices.
+    ///
+    /// # Errors
+    /// A [`WindowError`] if there are no such windows.
+    fn slicing(&self) -> Result<Slicing, WindowError>;
+}
+
+/// Windows of one size, end to end: every record is in exactly one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tumbling(Sliding);
+
+impl Tumbling {
+    /// Windows that are `size` long.
+    #[must_use]
+    pub const fn of(size: Duration) -> Self {
+        Tumbling(Sliding::of(size, size))
+    }
+
+    /// Moves all windows to a later start by `offset`, which must be smaller than the size.
+    #[must_use]
+    pub const fn offset(self, offset: Duration) -> Self {
+        Tumbling(self.0.offset(offset))
+    }
+
+    /// Moves all windows to an earlier start by `offset`: Flink's negative offset.
+    #[must_use]
+    pub const fn offset_back(self, offset: Duration) -> Self {
+        Tumbling(self.0.offset_back(offset))
+    }
+}
+
+impl SlicedAssigner for Tumbling {
+    fn slicing(&self) -> Result<Slicing, WindowError> {
+        self.0.slicing()
+    }
+}
+
+/// Windows of one size that start at regular distances: they overlap where the slide is shorter than the
+/// size, and leave gaps where it is longer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sliding {
+    size: i64,
+    slide: i64,
+    offset: i64,
+}
+
+impl Sliding {
+    /// Windows that are `size` long and start every `slide`.
+    #[must_use]
+    pub const fn of(size: Duration, slide: Duration) -> Self {
+        Sliding {
+            size: nanos(size),
+            slide: nanos(slide),
+            offset: 0,
+        }
+    }
+
+    /// Moves all windows to a later start by `offset`, which must be smaller than the slide.
+    #[must_use]
+    pub const fn offset(self, offset: Duration) -> Self {
+        Sliding {
+            offset: nanos(offset),
+            ..self
+        }
+    }
+
+    /// Moves all windows to an earlier start by `offset`: Flink's negative offset.
+    #[must_use]
+    pub const fn offset_back(self, offset: Duration) -> Self {
+        Sliding {
+            offset: -nanos(offset),
+            ..self
+        }
+    }
+}
+
+impl SlicedAssigner for Sliding {
+    fn slicing(&self) -> Result<Slicing, WindowError> {
+        let Sliding {
+            size,
+            slide,
+            offset,
+        } = *self;
+        match (size, slide) {
+            (0, _) => Err(WindowError::ZeroSize),
+            (_, 0) => Err(WindowError::ZeroSlide),
+            _ if size > LENGTH_MAX || slide > LENGTH_MAX => Err(WindowError::TooLong),
+            _ if offset <= -slide || offset >= slide => {
+                Err(WindowError::OffsetTooLarge { offset, slide })
+            }
+            _ => Ok(Slicing::new(size, slide, offset)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::nanoseconds;
+
+    #[test]
+    fn windows_that_cannot_be_are_errors() {
+        let large = |offset, slide| Err(WindowError::OffsetTooLarge { offset, slide });
+        let error = |assigner: Sliding| assigner.slicing().map(|_| ());
+        let sliding = |size, slide| Sliding::of(nanoseconds(size), nanoseconds(slide));
+        assert_eq!(error(sliding(0, 1)), Err(WindowError::ZeroSize));
+        assert_eq!(error(sliding(1, 0)), Err(WindowError::ZeroSlide));
+        assert_eq!(error(sliding(u64::MAX, 1)), Err(WindowError::TooLong));
+        assert_eq!(error(sliding(1, u64::MAX)), Err(WindowError::TooLong));
+        assert_eq!(error(sliding(9, 3).offset(nanoseconds(3))), large(3, 3));
+        assert_eq!(
+            error(sliding(9, 3).offset_back(nanoseconds(3))),
+            large(-3, 3)
+        );
+        assert_eq!(error(sliding(9, 3).offset_back(nanoseconds(2))), Ok(()));
+        let tumbling = Tumbling::of(nanoseconds(5));
+        assert!(tumbling.offset(nanoseconds(4)).slicing().is_ok());
+        assert_eq!(
+            tumbling.offset(nanoseconds(5)).slicing().map(|_| ()),
+            large(5, 5)
+        );
+    }
+}

@@ -1,0 +1,24 @@
+//! Windows of event time: assigners, window functions, and the operator for windows made of slices.
+
+mod assigner;
+mod elements;
+mod firing;
+mod function;
+mod lateness;
+mod operator;
+mod reduced;
+mod slice_table;
+mod slicing;
+mod state;
+#[cfg(test)]
+mod tests;
+mod time_window;
+
+pub use assigner::{SlicedAssigner, Sliding, Tumbling, WindowError};
+pub use elements::{Elements, ElementsIter};
+pub use function::{AggregateWindow, ProcessWindow, WindowFunction};
+pub use lateness::Lateness;
+pub use operator::WindowOperator;
+pub use reduced::{ReduceWindow, Reduced};
+pub use slicing::Slicing;
+pub use time_window::TimeWindow;

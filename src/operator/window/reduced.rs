@@ -1,0 +1,86 @@
+//! Reducing windows: the records of a key and window, combined two by two into one.
+
+use crate::record::{FormError, Scratch, StateValue};
+
+use super::function::WindowFunction;
+use super::time_window::TimeWindow;
+
+/// What has been reduced so far: nothing, or a record.
+///
+/// Encoded: no byte, or a byte 1 and the record's bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reduced<V>(Option<V>);
+
+impl<V: StateValue> StateValue for Reduced<V> {
+    fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
+        if let Some(record) = &self.0 {
+            bytes.push(1);
+            record.encode(scratch, bytes);
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, FormError> {
+        match bytes {
+            [] => Ok(Reduced(None)),
+            [1, record @ ..] => V::decode(record).map(|record| Reduced(Some(record))),
+            _ => Err(FormError {
+                type_name: std::any::type_name::<Self>(),
+                length: bytes.len(),
+                reason: "does not begin with 1".to_owned(),
+            }),
+        }
+    }
+}
+
+/// Fires the reduction of each key's records: Flink's `reduce` on a windowed stream.
+///
+/// The function must be associative: it is applied to records in order of arrival within a slice, and to
+/// the reductions of the slices in order of time.
+#[derive(Clone, Debug)]
+pub struct ReduceWindow<F>(pub F);
+
+impl<V, K, F> WindowFunction<V, K> for ReduceWindow<F>
+where
+    V: StateValue,
+    K: ?Sized,
+    F: Fn(&V, &V) -> V + Send + 'static,
+{
+    type Accumulator = Reduced<V>;
+    type Out = V;
+    const MERGES_AHEAD: bool = true;
+
+    #[inline(always)]
+    fn create(&self) -> Reduced<V> {
+        Reduced(None)
+    }
+
+    #[inline(always)]
+    fn add(&mut self, reduced: &mut Reduced<V>, record: &V) {
+        reduced.0 = Some(match &reduced.0 {
+            Some(before) => (self.0)(before, record),
+            None => record.clone(),
+        });
+    }
+
+    fn merge(&self, reduced: &mut Reduced<V>, later: &Reduced<V>) {
+        if let Some(record) = &later.0 {
+            reduced.0 = Some(match &reduced.0 {
+                Some(before) => (self.0)(before, record),
+                None => record.clone(),
+            });
+        }
+    }
+
+    #[inline(always)]
+    fn fire(
+        &mut self,
+        _key: &K,
+        _window: TimeWindow,
+        reduced: &Reduced<V>,
+        mut emit: impl FnMut(&V),
+    ) {
+        if let Some(record) = &reduced.0 {
+            emit(record);
+        }
+    }
+}

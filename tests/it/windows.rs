@@ -1,0 +1,55 @@
+//! Windows of event time fire what belongs to them, whatever the parallelism.
+
+use std::collections::BTreeMap;
+
+use thalweg::connectors::{Collected, Collection};
+use thalweg::datastream::Environment;
+use thalweg::operator::{OutputTag, Tumbling};
+use thalweg::state::Count;
+use thalweg::time::{BoundedOutOfOrderness, Timestamp, secs};
+
+#[test]
+fn tumbling_counts_are_the_group_by_and_late_records_go_to_the_side_output() {
+    // Keys 0 to 4, a record each 100 ms, every tenth one 5 s late.
+    let at = |i: i64| Timestamp::from_millis(i * 100 - if i % 10 == 9 { 5_000 } else { 0 });
+    let records: Vec<(u64, i64)> = (0..2_000).map(|i| (i as u64 % 5, at(i).0)).collect();
+    let run = |parallelism: u32, bound: u64| {
+        let env = Environment::new().parallelism(parallelism);
+        let (counts, lates) = (Collected::new(), Collected::new());
+        let late = OutputTag::new("late");
+        let results = env
+            .source("records", Collection::of(records.clone()))
+            .timestamps(BoundedOutOfOrderness::of(secs(bound)), |r| Timestamp(r.1))
+            .key_by(|r| r.0.to_native())
+            .window(Tumbling::of(secs(2)))
+            .late_to(&late)
+            .aggregate_with(Count, |key, window, count| (*key, window.start.0, count));
+        results.side_output(&late).sink(
+            "late",
+            lates.sink_with(|r: &thalweg::record::View<(u64, i64)>, _| r.1.to_native()),
+        );
+        results.sink("counts", counts.sink());
+        env.execute("windows").expect("the job finishes");
+        let mut counts = counts.take();
+        counts.sort_unstable();
+        (counts, lates.take().len())
+    };
+    let mut expected: BTreeMap<(u64, i64), u64> = BTreeMap::new();
+    for (key, at) in &records {
+        *expected
+            .entry((*key, at.div_euclid(2_000_000_000) * 2_000_000_000))
+            .or_default() += 1;
+    }
+    let expected: Vec<_> = expected.into_iter().map(|((k, w), n)| (k, w, n)).collect();
+    for parallelism in [1, 2, 3, 8] {
+        let (counts, late) = run(parallelism, 10);
+        assert_eq!(
+            (counts, late),
+            (expected.clone(), 0),
+            "parallelism {parallelism}"
+        );
+        let (counts, late) = run(parallelism, 0);
+        let counted: u64 = counts.iter().map(|c| c.2).sum();
+        assert_eq!(counted + late as u64, 2_000);
+    }
+}
