@@ -1,5 +1,8 @@
 //! The guarantees of the kernel, one file each.
 
 mod exchange;
+mod observer;
 mod operator_contracts;
+mod results;
+mod schedule;
 mod windows;

@@ -38,7 +38,9 @@ struct Job {
 pub(crate) fn run(options: &DelaysOptions) -> Result<(), Failure> {
     let job = draw(options)?;
     if let Some(format) = options.plan() {
-        io::stdout().lock().write_all(job.plan(format)?.as_bytes())?;
+        io::stdout()
+            .lock()
+            .write_all(job.plan(format)?.as_bytes())?;
         return Ok(());
     }
     let is_table = options.format == Format::Table;
@@ -47,11 +49,18 @@ pub(crate) fn run(options: &DelaysOptions) -> Result<(), Failure> {
     // A bar must not mix with results on the same terminal.
     let shows_progress = io::stderr().is_terminal() && (is_table || !io::stdout().is_terminal());
     let handle = job.env.spawn(NAME)?;
-    let ended = if shows_progress { progress::watch(handle) } else { handle.wait() };
+    let ended = if shows_progress {
+        progress::watch(handle)
+    } else {
+        handle.wait()
+    };
     let ended = ended?;
     let summary = Summary::new(options, &ended, &job.results.findings(), job.late.count());
     if is_table {
-        tell(true, &format!("{}\n", job.results.findings().worst.tables()))?;
+        tell(
+            true,
+            &format!("{}\n", job.results.findings().worst.tables()),
+        )?;
     }
     tell(is_table, &summary.to_string())
 }
@@ -112,7 +121,9 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
             key: Code::of_bytes(*key),
         })
         .name("by carrier");
-    by_carrier.side_output(&late_flights).sink("late flights", late.clone());
+    by_carrier
+        .side_output(&late_flights)
+        .sink("late flights", late.clone());
     let by_origin = by_origin
         .key_by(|flight| flight.origin.bytes())
         .window(Tumbling::of(hours(1)))
@@ -124,7 +135,10 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
         })
         .name("by origin");
     let names = env
-        .source("airlines", CsvSource::file(airlines).records(Airline::parse))
+        .source(
+            "airlines",
+            CsvSource::file(airlines).records(Airline::parse),
+        )
         .broadcast();
     let named = by_carrier
         .union(by_origin)
@@ -171,7 +185,10 @@ fn write_parts(results: Stream<impl Pipe<Out = HourlyDelays>>, directory: &Path,
             results.sink("part files", parts);
         }
         Format::Table | Format::Json => {
-            results.sink("part files", LineFile::directory(directory).extension("jsonl"));
+            results.sink(
+                "part files",
+                LineFile::directory(directory).extension("jsonl"),
+            );
         }
     }
 }

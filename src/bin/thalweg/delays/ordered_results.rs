@@ -112,7 +112,9 @@ impl OrderedWriter {
             findings.results += 1;
             findings.worst.add(result);
             if let Some(moment) = self.sink.closings.moment(result.window()) {
-                findings.latency.saturating_record(now.saturating_sub(moment));
+                findings
+                    .latency
+                    .saturating_record(now.saturating_sub(moment));
             }
         }
         drop(findings);
@@ -145,7 +147,9 @@ impl SinkWriter<View<HourlyDelays>> for OrderedWriter {
             return Ok(());
         }
         let mut out = io::stdout().lock();
-        let printed = out.write_all(self.text.as_bytes()).and_then(|()| out.flush());
+        let printed = out
+            .write_all(self.text.as_bytes())
+            .and_then(|()| out.flush());
         self.text.clear();
         Ok(printed?)
     }

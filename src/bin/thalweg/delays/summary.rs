@@ -11,7 +11,8 @@ use super::options::DelaysOptions;
 use super::ordered_results::Findings;
 
 /// The percentiles that are shown.
-const PERCENTILES: [(&str, f64); 4] = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9)];
+const PERCENTILES: [(&str, f64); 4] =
+    [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9)];
 
 /// What is told of a run at its end.
 #[derive(Debug)]
@@ -31,10 +32,18 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// The summary of a job that has ended.
-    pub(crate) fn new(options: &DelaysOptions, ended: &JobResult, findings: &Findings, late: u64) -> Self {
+    pub(crate) fn new(
+        options: &DelaysOptions,
+        ended: &JobResult,
+        findings: &Findings,
+        late: u64,
+    ) -> Self {
         let latency = &findings.latency;
         let percentile = |&(name, percentile): &(&'static str, f64)| {
-            (name, Duration::from_nanos(latency.value_at_percentile(percentile)))
+            (
+                name,
+                Duration::from_nanos(latency.value_at_percentile(percentile)),
+            )
         };
         let mut latencies: Vec<_> = PERCENTILES.iter().map(percentile).collect();
         latencies.push(("max", Duration::from_nanos(latency.max())));
@@ -56,8 +65,17 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.duration.as_secs_f64();
-        let rate = if seconds > 0.0 { self.flights as f64 / seconds } else { 0.0 };
-        writeln!(f, "records   {} in {}", grouped(self.flights), shown(self.duration))?;
+        let rate = if seconds > 0.0 {
+            self.flights as f64 / seconds
+        } else {
+            0.0
+        };
+        writeln!(
+            f,
+            "records   {} in {}",
+            grouped(self.flights),
+            shown(self.duration)
+        )?;
         writeln!(f, "rate      {} records/s", grouped(rate as u64))
     }
 }

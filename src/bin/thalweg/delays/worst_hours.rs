@@ -59,7 +59,15 @@ impl WorstHours {
 fn table(hours: &[HourlyDelays]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["hour", "", "", "flights", "cancelled", "mean delay", "max delay"]);
+    table.set_header([
+        "hour",
+        "",
+        "",
+        "flights",
+        "cancelled",
+        "mean delay",
+        "max delay",
+    ]);
     for hour in hours {
         let departures = &hour.departures;
         let start = Timestamp::from_nanosecond(i128::from(hour.window().start.as_nanos()));
@@ -67,8 +75,12 @@ fn table(hours: &[HourlyDelays]) -> Table {
             |_| hour.window().start.to_string(),
             |start| start.strftime("%a %F %H:%M").to_string(),
         );
-        let mean = departures.mean_delay_minutes().map(|mean| format!("{mean:.1} min"));
-        let max = departures.max_delay_minutes().map(|max| format!("{max} min"));
+        let mean = departures
+            .mean_delay_minutes()
+            .map(|mean| format!("{mean:.1} min"));
+        let max = departures
+            .max_delay_minutes()
+            .map(|max| format!("{max} min"));
         table.add_row([
             start,
             hour.key().to_string(),
