@@ -46,9 +46,13 @@ impl Worker {
                 report(&self.events, subtask, error);
             }
         }
-        while self.subtasks.iter().any(Subtask::is_running) {
+        loop {
             while let Some(letter) = self.mailbox.take() {
                 self.read(letter);
+            }
+            // Asked behind the letters: one that cancels the last subtask leaves nobody to be woken for.
+            if !self.subtasks.iter().any(Subtask::is_running) {
+                break;
             }
             if self.round(config) {
                 idle.reset();
