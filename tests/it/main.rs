@@ -1,6 +1,7 @@
 //! The guarantees of the kernel, one file each.
 
 mod exchange;
+mod life;
 mod observer;
 mod operator_contracts;
 mod results;

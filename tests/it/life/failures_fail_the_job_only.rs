@@ -1,0 +1,330 @@
+//! An error or a panic, wherever it happens, fails the job with its place and its cause, closes what
+//! was opened, and leaves the process alone.
+
+use thalweg::connectors::{Collected, Collection, Discard, Sequence};
+use thalweg::datastream::Environment;
+use thalweg::operator::{
+    KeyedProcessContext, KeyedProcessFunction, OperatorError, Outcome, OutputTag, ProcessContext,
+    ProcessFunction, TimeDomain,
+};
+use thalweg::runtime::{JobError, JobStatus, Step};
+use thalweg::time::{ManualClock, Monotonous, Timestamp};
+
+use super::probe::{Moment, Probe, ProbedSource, Trouble};
+
+/// Runs a job that must fail, on threads and in steps, at parallelism 1 and 2. Each error's vertex and
+/// cause.
+fn failures(build: impl Fn(&Environment)) -> Vec<(String, OperatorError)> {
+    let mut failures = Vec::new();
+    for parallelism in [1, 2] {
+        for threaded in [true, false] {
+            let env = Environment::new().parallelism(parallelism);
+            build(&env);
+            let error = if threaded {
+                env.execute("failing").expect_err("the job fails")
+            } else {
+                let job = env.stepper("failing", ManualClock::new(Timestamp(0)));
+                job.expect("deploys").run().expect_err("the job fails")
+            };
+            let shown = error.to_string();
+            let JobError::Failed {
+                job, vertex, cause, ..
+            } = error
+            else {
+                panic!("not a failure of a subtask: {shown}");
+            };
+            assert_eq!(&*job, "failing");
+            assert!(
+                shown.contains(&*vertex) && shown.contains("failing"),
+                "{shown}"
+            );
+            failures.push((vertex.to_string(), cause));
+        }
+    }
+    another_job_runs();
+    failures
+}
+
+/// The process survives: it can run a job.
+fn another_job_runs() {
+    let env = Environment::new().parallelism(2);
+    let numbers = Collected::new();
+    env.source("numbers", Sequence::new(0..10))
+        .rebalance()
+        .sink("numbers", numbers.sink());
+    env.execute("after").expect("the next job runs");
+    assert_eq!(numbers.take().len(), 10);
+}
+
+/// All failures are panics, with this message, in a vertex that holds this operator.
+fn panics(operator: &str, message: &str, build: impl Fn(&Environment)) {
+    for (vertex, cause) in failures(build) {
+        assert!(vertex.contains(operator), "`{vertex}` has no `{operator}`");
+        match cause {
+            OperatorError::Panic(found) => assert_eq!(found, message),
+            other => panic!("{operator}: not a panic: {other}"),
+        }
+    }
+}
+
+/// All failures are errors of this operator, with this message.
+fn errors(operator: &str, message: &str, build: impl Fn(&Environment)) {
+    for (vertex, cause) in failures(build) {
+        assert!(vertex.contains(operator), "`{vertex}` has no `{operator}`");
+        match cause {
+            OperatorError::Function {
+                operator: found,
+                cause,
+            } => {
+                assert_eq!(&*found, operator);
+                assert_eq!(cause.to_string(), message);
+            }
+            other => panic!("{operator}: not an error of a function: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_a_closure_fails_the_job() {
+    panics("broken map", "seven", |env| {
+        env.source("numbers", Sequence::new(0..100))
+            .rebalance()
+            .map(|n| if *n == 7 { panic!("seven") } else { *n })
+            .name("broken map")
+            .sink("sink", Discard::new());
+    });
+    panics("broken filter", "number 7", |env| {
+        env.source("numbers", Sequence::new(0..100))
+            .filter(|n| if *n == 7 { panic!("number {n}") } else { true })
+            .name("broken filter")
+            .rebalance()
+            .sink("sink", Discard::new());
+    });
+    panics("broken flat map", "seven", |env| {
+        env.source("numbers", Sequence::new(0..100))
+            .flat_map(|n| if *n == 7 { panic!("seven") } else { [*n] })
+            .name("broken flat map")
+            .sink("sink", Discard::new());
+    });
+}
+
+#[test]
+fn a_panic_in_a_keyed_closure_fails_the_job() {
+    panics("broken sum", "seven", |env| {
+        env.source("numbers", Sequence::new(0..100))
+            .key_by(|n| n % 3)
+            .reduce(|_, n| if *n == 70 { panic!("seven") } else { *n })
+            .name("broken sum")
+            .sink("sink", Discard::new());
+    });
+    // Where parallelism allows it, the selector runs in front of the exchange.
+    for (_, cause) in failures(|env| {
+        env.source("numbers", Sequence::new(0..100))
+            .key_by(|n| if *n == 7 { panic!("seven") } else { *n })
+            .sum(|n| n)
+            .sink("sink", Discard::new());
+    }) {
+        assert!(matches!(cause, OperatorError::Panic(message) if message == "seven"));
+    }
+}
+
+#[test]
+fn trouble_in_a_process_function_fails_the_job_and_closes_it() {
+    for moment in [Moment::Open, Moment::Record, Moment::End, Moment::Close] {
+        let build = |probe: Probe| {
+            move |env: &Environment| {
+                env.source("numbers", Sequence::new(0..100))
+                    .rebalance()
+                    .process(probe.clone())
+                    .name("probed")
+                    .sink("sink", Discard::new());
+            }
+        };
+        let probe = Probe::failing(moment, Trouble::Error);
+        errors("probed", "probed", build(probe.clone()));
+        // Twice one subtask and twice two of them, each closed once.
+        assert_eq!(probe.count(Moment::Close), 6, "{moment:?}");
+        let probe = Probe::failing(moment, Trouble::Panic);
+        panics("probed", "probed", build(probe.clone()));
+        assert_eq!(probe.count(Moment::Close), 6, "{moment:?}");
+    }
+}
+
+#[test]
+fn trouble_in_a_source_fails_the_job_and_closes_it() {
+    for moment in [Moment::Open, Moment::Record, Moment::End, Moment::Close] {
+        let build = |probe: Probe| {
+            move |env: &Environment| {
+                let source = ProbedSource {
+                    probe: probe.clone(),
+                    endless: false,
+                };
+                env.source("probed source", source)
+                    .rebalance()
+                    .sink("sink", Discard::new());
+            }
+        };
+        let probe = Probe::failing(moment, Trouble::Error);
+        errors("probed source", "probed", build(probe.clone()));
+        assert_eq!(probe.count(Moment::Close), 6, "{moment:?}");
+        let probe = Probe::failing(moment, Trouble::Panic);
+        panics("probed source", "probed", build(probe.clone()));
+        assert_eq!(probe.count(Moment::Close), 6, "{moment:?}");
+    }
+}
+
+#[test]
+fn trouble_in_a_sink_fails_the_job_and_closes_it() {
+    for moment in [Moment::Open, Moment::Record, Moment::End, Moment::Close] {
+        let build = |probe: Probe| {
+            move |env: &Environment| {
+                env.source("numbers", Sequence::new(0..100))
+                    .rebalance()
+                    .sink("probed sink", probe.clone());
+            }
+        };
+        let probe = Probe::failing(moment, Trouble::Error);
+        errors("probed sink", "probed", build(probe.clone()));
+        assert_eq!(probe.count(Moment::Close), 6, "{moment:?}");
+        let probe = Probe::failing(moment, Trouble::Panic);
+        panics("probed sink", "probed", build(probe.clone()));
+        assert_eq!(probe.count(Moment::Close), 6, "{moment:?}");
+    }
+}
+
+#[test]
+fn a_source_that_cannot_start_fails_the_job_before_it_runs() {
+    let probe = Probe::failing(Moment::Start, Trouble::Error);
+    let env = Environment::new();
+    let source = ProbedSource {
+        probe: probe.clone(),
+        endless: false,
+    };
+    env.source("probed source", source)
+        .sink("sink", Discard::new());
+    let error = env
+        .execute("failing")
+        .expect_err("the source does not start");
+    assert_eq!(error.to_string(), "source `probed source`: probed");
+    assert_eq!(probe.count(Moment::Open), 0);
+}
+
+/// Fails by a timer.
+#[derive(Clone)]
+struct Bomb;
+
+impl KeyedProcessFunction<u64, u64> for Bomb {
+    type Out = u64;
+
+    fn process(&mut self, _: &u64, cx: &mut impl KeyedProcessContext<u64, u64>) -> Outcome {
+        cx.register_event_timer(Timestamp(5));
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        _: Timestamp,
+        _: TimeDomain,
+        _: &mut impl KeyedProcessContext<u64, u64>,
+    ) -> Outcome {
+        Err("the bomb went off".into())
+    }
+}
+
+#[test]
+fn an_error_in_a_timer_fails_the_job() {
+    errors("bomb", "the bomb went off", |env| {
+        env.source("numbers", Collection::of([1_u64]))
+            .timestamps(Monotonous, |n| Timestamp(*n as i64))
+            .key_by(|n| *n)
+            .process(Bomb)
+            .name("bomb")
+            .sink("sink", Discard::new());
+    });
+}
+
+#[test]
+fn a_record_that_fits_no_ring_is_named_with_its_size() {
+    let env = Environment::new().parallelism(2).ring_capacity(4096);
+    env.source("text", Collection::of(["x".repeat(10_000)]))
+        .rebalance()
+        .sink("sink", Discard::new());
+    let error = env.execute("large").expect_err("the record is too large");
+    let shown = error.to_string();
+    assert!(shown.contains("a record of 10000 bytes"), "{shown}");
+    assert!(shown.contains("raise `ring_capacity`"), "{shown}");
+    another_job_runs();
+}
+
+#[test]
+fn a_partitioner_that_names_no_channel_fails_the_job() {
+    let env = Environment::new().parallelism(2);
+    env.source("numbers", Sequence::new(0..10))
+        .partition_custom(|n, _| *n as usize)
+        .sink("sink", Discard::new());
+    let error = env.execute("custom").expect_err("there is no such channel");
+    let shown = error.to_string();
+    assert!(shown.contains("of 2"), "{shown}");
+    assert!(shown.contains("the partitioner chose channel"), "{shown}");
+}
+
+/// Emits to a side output of numbers.
+#[derive(Clone)]
+struct ToTheSide(OutputTag<u64>);
+
+impl ProcessFunction<u64> for ToTheSide {
+    type Out = u64;
+
+    fn process(&mut self, n: &u64, cx: &mut impl ProcessContext<u64>) -> Outcome {
+        cx.emit_to(&self.0, n);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_side_output_taken_with_another_type_is_named() {
+    let env = Environment::new();
+    let processed = env
+        .source("numbers", Sequence::new(0..10))
+        .process(ToTheSide(OutputTag::new("mixed up")));
+    processed
+        .side_output(&OutputTag::<str>::new("mixed up"))
+        .sink("text", Discard::new());
+    let error = env.execute("sides").expect_err("the types differ");
+    assert!(error.to_string().contains("`mixed up`"), "{error}");
+}
+
+#[test]
+fn a_failed_job_says_so_and_keeps_the_first_cause() {
+    let env = Environment::new().parallelism(2);
+    env.source("numbers", Sequence::new(0..1_000_000))
+        .map(|n| if *n == 3 { panic!("three") } else { *n })
+        .rebalance()
+        .sink("sink", Discard::new());
+    let job = env.spawn("failing").expect("starts");
+    while !job.status().is_terminal() {
+        std::thread::yield_now();
+    }
+    assert_eq!(job.status(), JobStatus::Failed);
+    let error = job.wait().expect_err("failed");
+    assert!(
+        error.to_string().ends_with("subtask panicked: three"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_failed_stepper_has_closed_every_subtask() {
+    let env = Environment::new().parallelism(2);
+    let probe = Probe::default();
+    env.source("numbers", Sequence::new(0..1_000))
+        .process(probe.clone())
+        .rebalance()
+        .map(|n| if *n == 900 { panic!("late") } else { *n })
+        .sink("sink", Discard::new());
+    let clock = ManualClock::new(Timestamp(0));
+    let mut job = env.stepper("failing", clock).expect("deploys").batch(100);
+    assert!(job.run().is_err());
+    assert_eq!(probe.count(Moment::Close), 2);
+    assert_eq!(job.step().expect("nothing is left to do"), Step::Finished);
+}
