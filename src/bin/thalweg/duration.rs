@@ -10,9 +10,12 @@ use jiff::{Span, SpanRelativeTo};
 /// A sentence that says what is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let example = "write it as 90s, 30m, 48h or 14d";
-    let span: Span = text.parse().map_err(|_| format!("not a duration: {example}"))?;
+    let span: Span = text
+        .parse()
+        .map_err(|_| format!("not a duration: {example}"))?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours());
-    let duration = duration.map_err(|_| format!("months and years have no fixed length: {example}"))?;
+    let duration =
+        duration.map_err(|_| format!("months and years have no fixed length: {example}"))?;
     Duration::try_from(duration).map_err(|_| "a duration cannot be negative".to_owned())
 }
 
@@ -58,7 +61,12 @@ mod tests {
 
     #[test]
     fn durations_are_shown_in_three_digits() {
-        let cases = [(950, "950 ns"), (1_234, "1.23 µs"), (12_345_678, "12.3 ms"), (2_500_000_000, "2.50 s")];
+        let cases = [
+            (950, "950 ns"),
+            (1_234, "1.23 µs"),
+            (12_345_678, "12.3 ms"),
+            (2_500_000_000, "2.50 s"),
+        ];
         for (nanos, text) in cases {
             assert_eq!(shown(Duration::from_nanos(nanos)), text);
         }

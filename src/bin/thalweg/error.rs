@@ -47,7 +47,11 @@ impl From<io::Error> for Failure {
 
 impl From<JobError> for Failure {
     fn from(error: JobError) -> Self {
-        let JobError::Failed { cause: OperatorError::Function { cause, .. }, .. } = &error else {
+        let JobError::Failed {
+            cause: OperatorError::Function { cause, .. },
+            ..
+        } = &error
+        else {
             return Failure::new(error);
         };
         if let Some(error) = cause.downcast_ref::<io::Error>() {

@@ -12,9 +12,7 @@ const NANOS_PER_MINUTE: i64 = 60 * 1_000_000_000;
 const NO_DELAY: i32 = i32::MIN;
 
 /// The code of a carrier or an airport: one to four letters or digits, then zeros.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, bytemuck::Pod, bytemuck::Zeroable,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(transparent)]
 pub(crate) struct Code([u8; 4]);
 
@@ -31,7 +29,8 @@ impl Code {
     fn read(row: &CsvRow<'_>, column: &str) -> Result<Code, CsvError> {
         let text = row.text(column)?;
         Code::new(text).ok_or_else(|| {
-            let why = format!("column `{column}`: `{text}` is not a code of 1 to 4 letters or digits");
+            let why =
+                format!("column `{column}`: `{text}` is not a code of 1 to 4 letters or digits");
             row.refuse(why)
         })
     }
@@ -150,7 +149,10 @@ mod tests {
     #[test]
     fn codes_are_one_to_four_letters_or_digits() {
         for text in ["9E", "UA", "JFK", "KJFK", "X"] {
-            assert_eq!(Code::new(text).map(|code| code.to_string()).as_deref(), Some(text));
+            assert_eq!(
+                Code::new(text).map(|code| code.to_string()).as_deref(),
+                Some(text)
+            );
         }
         for text in ["", "LONGER", "A B", "é", "a\"b"] {
             assert_eq!(Code::new(text), None, "{text}");

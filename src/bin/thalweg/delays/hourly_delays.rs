@@ -12,8 +12,21 @@ use thalweg::time::Timestamp;
 use super::flight::{Code, Flight};
 
 /// What the flights of a result have in common.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[derive(NoUninit, CheckedBitPattern, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    NoUninit,
+    CheckedBitPattern,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
 #[repr(u32)]
 pub(crate) enum By {
     Carrier,
@@ -31,8 +44,18 @@ impl By {
 }
 
 /// What is known of the departures of a key and an hour.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Debug,
+    bytemuck::Pod,
+    bytemuck::Zeroable,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
 #[repr(C)]
 pub(crate) struct Departures {
     /// The sum of all delays, early departures counting as negative ones.
@@ -190,7 +213,8 @@ impl HourlyDelays {
     /// The values of [`COLUMNS`], a missing one being empty.
     pub(crate) fn fields(&self) -> [String; 9] {
         let departures = &self.departures;
-        let shown = |value: Option<&dyn fmt::Display>| value.map_or_else(String::new, ToString::to_string);
+        let shown =
+            |value: Option<&dyn fmt::Display>| value.map_or_else(String::new, ToString::to_string);
         let mean = departures.mean_delay_minutes();
         let max = departures.max_delay_minutes();
         [

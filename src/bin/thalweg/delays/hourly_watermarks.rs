@@ -49,7 +49,11 @@ pub(crate) struct HourlyWatermarks {
 impl HourlyWatermarks {
     /// Watermarks behind the greatest schedule by `bound`, noted in `closings`; of a source that keeps
     /// to a rate, if it does.
-    pub(crate) fn new(bound: Duration, records_per_second: Option<u64>, closings: &Closings) -> Self {
+    pub(crate) fn new(
+        bound: Duration,
+        records_per_second: Option<u64>,
+        closings: &Closings,
+    ) -> Self {
         HourlyWatermarks {
             bound: nanos(bound),
             records_per_second,
@@ -98,7 +102,9 @@ impl HourlyGenerator {
         let moment = match self.strategy.records_per_second {
             Some(rate) => {
                 let due = u128::from(self.records) * 1_000_000_000 / u128::from(rate);
-                let due = self.first_moment.saturating_add(u64::try_from(due).unwrap_or(u64::MAX));
+                let due = self
+                    .first_moment
+                    .saturating_add(u64::try_from(due).unwrap_or(u64::MAX));
                 due.min(now)
             }
             None => now,

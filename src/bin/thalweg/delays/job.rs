@@ -24,6 +24,9 @@ use super::summary::Summary;
 /// The job's name.
 const NAME: &str = "delays";
 
+/// The name of the source of flights.
+pub(crate) const FLIGHTS: &str = "flights";
+
 /// A job that was drawn, and where its findings will be.
 struct Job {
     env: Environment,
@@ -38,7 +41,9 @@ struct Job {
 pub(crate) fn run(options: &DelaysOptions) -> Result<(), Failure> {
     let job = draw(options)?;
     if let Some(format) = options.plan() {
-        io::stdout().lock().write_all(job.plan(format)?.as_bytes())?;
+        io::stdout()
+            .lock()
+            .write_all(job.plan(format)?.as_bytes())?;
         return Ok(());
     }
     let is_table = options.format == Format::Table;
@@ -47,11 +52,18 @@ pub(crate) fn run(options: &DelaysOptions) -> Result<(), Failure> {
     // A bar must not mix with results on the same terminal.
     let shows_progress = io::stderr().is_terminal() && (is_table || !io::stdout().is_terminal());
     let handle = job.env.spawn(NAME)?;
-    let ended = if shows_progress { progress::watch(handle) } else { handle.wait() };
+    let ended = if shows_progress {
+        progress::watch(handle)
+    } else {
+        handle.wait()
+    };
     let ended = ended?;
     let summary = Summary::new(options, &ended, &job.results.findings(), job.late.count());
     if is_table {
-        tell(true, &format!("{}\n", job.results.findings().worst.tables()))?;
+        tell(
+            true,
+            &format!("{}\n", job.results.findings().worst.tables()),
+        )?;
     }
     tell(is_table, &summary.to_string())
 }
@@ -97,7 +109,7 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
     }
     let watermarks = HourlyWatermarks::new(options.out_of_orderness, options.rate, &closings);
     let [by_carrier, by_origin] = env
-        .source("flights", flights)
+        .source(FLIGHTS, flights)
         .timestamps(watermarks, |flight| flight.scheduled)
         .fork();
     let late_flights = OutputTag::new("late flights");
@@ -112,7 +124,10 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
             key: Code::of_bytes(*key),
         })
         .name("by carrier");
-    by_carrier.side_output(&late_flights).sink("late flights", late.clone());
+    // The same flights are late by airport: there they are dropped.
+    by_carrier
+        .side_output(&late_flights)
+        .sink("late flights", late.clone());
     let by_origin = by_origin
         .key_by(|flight| flight.origin.bytes())
         .window(Tumbling::of(hours(1)))
@@ -124,7 +139,10 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
         })
         .name("by origin");
     let names = env
-        .source("airlines", CsvSource::file(airlines).records(Airline::parse))
+        .source(
+            "airlines",
+            CsvSource::file(airlines).records(Airline::parse),
+        )
         .broadcast();
     let named = by_carrier
         .union(by_origin)
@@ -171,7 +189,10 @@ fn write_parts(results: Stream<impl Pipe<Out = HourlyDelays>>, directory: &Path,
             results.sink("part files", parts);
         }
         Format::Table | Format::Json => {
-            results.sink("part files", LineFile::directory(directory).extension("jsonl"));
+            results.sink(
+                "part files",
+                LineFile::directory(directory).extension("jsonl"),
+            );
         }
     }
 }

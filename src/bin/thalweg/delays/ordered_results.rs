@@ -16,6 +16,9 @@ use super::hourly_delays::{COLUMNS, HourlyDelays};
 use super::hourly_watermarks::Closings;
 use super::worst_hours::WorstHours;
 
+/// The longest latency that is told apart, in nanoseconds: an hour.
+const LATENCY_MAX: u64 = 3_600_000_000_000;
+
 /// What is written to standard output for every result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Lines {
@@ -41,7 +44,7 @@ impl Findings {
         Findings {
             results: 0,
             worst: WorstHours::default(),
-            latency: Histogram::new(3).expect("three digits are allowed"),
+            latency: Histogram::new_with_max(LATENCY_MAX, 3).expect("the bounds are constants"),
         }
     }
 }
@@ -112,7 +115,9 @@ impl OrderedWriter {
             findings.results += 1;
             findings.worst.add(result);
             if let Some(moment) = self.sink.closings.moment(result.window()) {
-                findings.latency.saturating_record(now.saturating_sub(moment));
+                findings
+                    .latency
+                    .saturating_record(now.saturating_sub(moment));
             }
         }
         drop(findings);
@@ -145,7 +150,9 @@ impl SinkWriter<View<HourlyDelays>> for OrderedWriter {
             return Ok(());
         }
         let mut out = io::stdout().lock();
-        let printed = out.write_all(self.text.as_bytes()).and_then(|()| out.flush());
+        let printed = out
+            .write_all(self.text.as_bytes())
+            .and_then(|()| out.flush());
         self.text.clear();
         Ok(printed?)
     }

@@ -1,7 +1,6 @@
 //! The hours with the longest mean delays, as a table for people.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use jiff::Timestamp;
 
 use super::hourly_delays::{By, HourlyDelays};
@@ -11,6 +10,10 @@ const HOURS_MAX: usize = 8;
 
 /// Hours with fewer departures say little and are left out.
 const DEPARTED_MIN: u32 = 5;
+
+/// A line under the header and no other.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// The worst hours so far, by carrier and by airport.
 #[derive(Debug, Default)]
@@ -58,8 +61,16 @@ impl WorstHours {
 
 fn table(hours: &[HourlyDelays]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["hour", "", "", "flights", "cancelled", "mean delay", "max delay"]);
+    table.load_style(STYLE);
+    table.set_header([
+        "hour",
+        "",
+        "",
+        "flights",
+        "cancelled",
+        "mean delay",
+        "max delay",
+    ]);
     for hour in hours {
         let departures = &hour.departures;
         let start = Timestamp::from_nanosecond(i128::from(hour.window().start.as_nanos()));
@@ -67,8 +78,12 @@ fn table(hours: &[HourlyDelays]) -> Table {
             |_| hour.window().start.to_string(),
             |start| start.strftime("%a %F %H:%M").to_string(),
         );
-        let mean = departures.mean_delay_minutes().map(|mean| format!("{mean:.1} min"));
-        let max = departures.max_delay_minutes().map(|max| format!("{max} min"));
+        let mean = departures
+            .mean_delay_minutes()
+            .map(|mean| format!("{mean:.1} min"));
+        let max = departures
+            .max_delay_minutes()
+            .map(|max| format!("{max} min"));
         table.add_row([
             start,
             hour.key().to_string(),
