@@ -51,6 +51,7 @@ pub mod record;
 pub mod ring;
 pub mod runtime;
 pub mod state;
+pub mod testing;
 pub mod time;
 
 /// The README's examples, compiled and run as tests.

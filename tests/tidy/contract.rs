@@ -18,7 +18,7 @@ const NO_CONTRACT: &[&str] = &[
 ];
 
 /// Operators that no contract names.
-pub fn contracts(tree: &Tree) -> Offences {
+pub(crate) fn contracts(tree: &Tree) -> Offences {
     let contracts: String = tree
         .rust("tests/it/operator_contracts")
         .map(|(_, text)| code_only(text))

@@ -34,7 +34,7 @@ fn floor_of(name: &str) -> Option<usize> {
 }
 
 /// Upward names, names through the root, and folders on no floor.
-pub fn floors(tree: &Tree) -> Offences {
+pub(crate) fn floors(tree: &Tree) -> Offences {
     let mut offences = Vec::new();
     let library = tree
         .rust("src/")

@@ -2,7 +2,7 @@
 
 /// The source with comments and the contents of strings and characters blanked out: every other
 /// character, and every line, stays in its place.
-pub fn code_only(text: &str) -> String {
+pub(crate) fn code_only(text: &str) -> String {
     let mut chars: Vec<char> = text.chars().collect();
     let mut at = 0;
     while at < chars.len() {
@@ -82,7 +82,7 @@ fn end_of_char(chars: &[char], at: usize) -> usize {
 }
 
 /// Every word of the code and the line it is on, from 1.
-pub fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(code.lines()).flat_map(|(number, line)| {
         line.split(|c: char| !c.is_alphanumeric() && c != '_')
             .filter(|word| !word.is_empty())
@@ -92,14 +92,14 @@ pub fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// A function's name, its first line, and how many lines it has.
 #[derive(Debug)]
-pub struct Function {
-    pub name: String,
-    pub line: usize,
-    pub lines: usize,
+pub(crate) struct Function {
+    pub(crate) name: String,
+    pub(crate) line: usize,
+    pub(crate) lines: usize,
 }
 
 /// Every function with a body.
-pub fn functions(code: &str) -> Vec<Function> {
+pub(crate) fn functions(code: &str) -> Vec<Function> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("fn ") {
         let before = code[..at].chars().next_back();

@@ -27,7 +27,7 @@ fn roots(tree: &Tree) -> Vec<String> {
 }
 
 /// Files that nothing names. Sources of compile-time failures are named by a pattern, not by `mod`.
-pub fn reached(tree: &Tree) -> Offences {
+pub(crate) fn reached(tree: &Tree) -> Offences {
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut open = roots(tree);
     while let Some(path) = open.pop() {

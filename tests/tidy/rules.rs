@@ -1,14 +1,14 @@
 //! The rules. Each gives the offences it finds, as lines to read.
 
 /// One line per offence: where, and what.
-pub type Offences = Vec<String>;
+pub(crate) type Offences = Vec<String>;
 
 /// The rules by what they look after.
-pub mod check {
-    pub use super::contract::contracts;
-    pub use super::floor::floors;
-    pub use super::reach::reached;
-    pub use super::shape::{leftovers, lengths, machine_paths, names, unsafe_code};
+pub(crate) mod check {
+    pub(crate) use super::contract::contracts;
+    pub(crate) use super::floor::floors;
+    pub(crate) use super::reach::reached;
+    pub(crate) use super::shape::{leftovers, lengths, machine_paths, names, unsafe_code};
 }
 
 #[path = "contract.rs"]

@@ -35,7 +35,7 @@ const BANNED_NAMES: &[&str] = &[
 ];
 
 /// Files over 500 lines and functions over 70.
-pub fn lengths(tree: &Tree) -> Offences {
+pub(crate) fn lengths(tree: &Tree) -> Offences {
     let mut offences = Vec::new();
     for (path, text) in tree.rust("") {
         let lines = text.lines().count();
@@ -56,7 +56,7 @@ pub fn lengths(tree: &Tree) -> Offences {
 }
 
 /// `unsafe` outside the list, or inside it without its reason.
-pub fn unsafe_code(tree: &Tree) -> Offences {
+pub(crate) fn unsafe_code(tree: &Tree) -> Offences {
     let mut offences = Vec::new();
     for (path, text) in tree.rust("") {
         let code = code_only(text);
@@ -78,7 +78,7 @@ pub fn unsafe_code(tree: &Tree) -> Offences {
 }
 
 /// Notes to oneself, placeholders, and code that was commented out.
-pub fn leftovers(tree: &Tree) -> Offences {
+pub(crate) fn leftovers(tree: &Tree) -> Offences {
     let notes = [
         concat!("TO", "DO"),
         concat!("FIX", "ME"),
@@ -114,7 +114,7 @@ fn is_commented_out(line: &str, code: &str) -> bool {
 }
 
 /// Banned names of files and folders.
-pub fn names(tree: &Tree) -> Offences {
+pub(crate) fn names(tree: &Tree) -> Offences {
     let banned = |path: &str| {
         let parts = path.trim_end_matches(".rs").split('/');
         parts.into_iter().any(|part| BANNED_NAMES.contains(&part))
@@ -126,7 +126,7 @@ pub fn names(tree: &Tree) -> Offences {
 }
 
 /// Paths of the machine on which the text was written.
-pub fn machine_paths(tree: &Tree) -> Offences {
+pub(crate) fn machine_paths(tree: &Tree) -> Offences {
     let places = [
         concat!("/wo", "rk/"),
         concat!("/ro", "ot/"),

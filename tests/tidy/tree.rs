@@ -6,13 +6,13 @@ use std::path::Path;
 
 /// Files by path, with slashes, relative to the root.
 #[derive(Debug)]
-pub struct Tree {
+pub(crate) struct Tree {
     files: BTreeMap<String, String>,
 }
 
 impl Tree {
     /// What is in this repository, as far as rules are concerned.
-    pub fn of_this_repository() -> Self {
+    pub(crate) fn of_this_repository() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut files = BTreeMap::new();
         for top in ["src", "tests", "benches", "examples", "docs", ".ci"] {
@@ -30,7 +30,7 @@ impl Tree {
     }
 
     /// A made-up tree.
-    pub fn of(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
         let owned = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
         Tree {
             files: files.iter().map(owned).collect(),
@@ -38,18 +38,18 @@ impl Tree {
     }
 
     /// Every file.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files.iter().map(|(path, text)| (&**path, &**text))
     }
 
     /// Every Rust file below `folder`.
-    pub fn rust<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pub(crate) fn rust<'a>(&'a self, folder: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.all()
             .filter(move |(path, _)| path.starts_with(folder) && path.ends_with(".rs"))
     }
 
     /// One file.
-    pub fn file(&self, path: &str) -> Option<&str> {
+    pub(crate) fn file(&self, path: &str) -> Option<&str> {
         self.files.get(path).map(String::as_str)
     }
 }
