@@ -1,4 +1,6 @@
 //! The guarantees of the kernel, one file each.
 
+#[cfg(feature = "cli")]
+mod delays;
 mod exchange;
 mod windows;
