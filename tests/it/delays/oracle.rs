@@ -147,14 +147,18 @@ pub(super) fn answers(flights: &Path, airlines: &Path, bound: i64) -> Answers {
     }
 }
 
-/// A moment as `2013-01-01T10:00:00Z`.
+/// A moment as `2013-01-01T10:00:00Z`, by Hinnant's `civil_from_days`.
 fn shown(seconds: i64) -> String {
-    let day = seconds.div_euclid(24 * SECS_PER_HOUR);
+    let since_march_0 = seconds.div_euclid(24 * SECS_PER_HOUR) + 719_468;
     let hour = seconds.rem_euclid(24 * SECS_PER_HOUR) / SECS_PER_HOUR;
-    let dates = (2012..2015).flat_map(|year| (1..=12).map(move |month| (year, month)));
-    let mut dates = dates.flat_map(|(year, month)| (1..=31).map(move |d| (year, month, d)));
-    let (year, month, date) = dates
-        .find(|&(year, month, date)| days(year, month, date) == day)
-        .expect("the data is of 2013");
+    let (era, day) = (since_march_0 / 146_097, since_march_0 % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = match month {
+        0..10 => (era * 400 + year, month + 3),
+        _ => (era * 400 + year + 1, month - 9),
+    };
     format!("{year}-{month:02}-{date:02}T{hour:02}:00:00Z")
 }
