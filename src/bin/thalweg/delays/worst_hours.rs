@@ -43,29 +43,26 @@ impl WorstHours {
 
     /// Both tables, with a headline each; nothing of what had no hour worth showing.
     pub(crate) fn tables(&self) -> String {
-        let by = [
-            ("carrier", &self.carriers),
-            ("origin airport", &self.origins),
-        ];
+        let by = [("carrier", &self.carriers), ("airport", &self.origins)];
         let shown = by.iter().filter(|(_, hours)| !hours.is_empty());
         let shown = shown.map(|(what, hours)| {
             format!(
                 "The {} worst hours by {what} (at least {DEPARTED_MIN} departures; UTC)\n{}\n",
                 hours.len(),
-                table(hours),
+                table(what, hours).trim_fmt(),
             )
         });
         shown.collect::<Vec<_>>().join("\n")
     }
 }
 
-fn table(hours: &[HourlyDelays]) -> Table {
+fn table(what: &str, hours: &[HourlyDelays]) -> Table {
     let mut table = Table::new();
     table.load_style(STYLE);
     table.set_header([
         "hour",
-        "",
-        "",
+        what,
+        "name",
         "flights",
         "cancelled",
         "mean delay",
@@ -87,7 +84,7 @@ fn table(hours: &[HourlyDelays]) -> Table {
         table.add_row([
             start,
             hour.key().to_string(),
-            hour.name.clone().unwrap_or_default(),
+            hour.name.clone().unwrap_or_else(|| "–".to_owned()),
             departures.flights.to_string(),
             departures.cancelled.to_string(),
             mean.unwrap_or_default(),
