@@ -5,6 +5,9 @@
 //! pairs' ratios, since on a shared machine the speed drifts from second to second; criterion then
 //! keeps each figure over time. Ours carries a 16-byte header with kind and timestamp in the frame,
 //! `rtrb` carries bare words: equal payloads are not equal bytes.
+//!
+//! `RING_CASE=48 cargo bench --bench ring` prints the table's lines whose name has `48` in it and
+//! leaves criterion out.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use std::hint::{black_box, spin_loop};

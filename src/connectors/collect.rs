@@ -8,9 +8,9 @@ use crate::time::Timestamp;
 
 /// The records that a sink has collected; clones are the same collection.
 ///
-/// Unbounded: what is not taken stays in memory. Records of one subtask stand in order and are added
-/// a batch at a time; the subtasks' batches are mixed as they come. A job that is restarted collects
-/// again what it replays (at least once).
+/// Unbounded: what is not taken stays in memory. Records of one subtask stand in order and are
+/// added a batch at a time; the subtasks' batches are mixed as they come. A job that is restarted
+/// collects again what it replays (at least once).
 ///
 /// ```
 /// use thalweg::connectors::Collected;

@@ -7,7 +7,7 @@ use crate::operator::{BoxError, Collector, Push, Source, SourceReader, SourceSta
 /// Emits the records of a vector, in order, by reference: none is cloned. Parallelism 1, bounded.
 ///
 /// Flink's `fromCollection` (`fromData`). The records are shared by the attempts of a job, so every
-/// attempt reads them from the start; recovery is exactly-once, the position being an index.
+/// attempt reads them from the start. The position, from which they can be replayed, is an index.
 ///
 /// ```
 /// use thalweg::connectors::Collection;

@@ -4,12 +4,13 @@ use crate::operator::{BoxError, Collector, Push, Source, SourceReader, SourceSta
 
 use super::pacer::Pacer;
 
-/// Emits `function(0)`, `function(1)`, …: for ever or up to a count, as fast as it can or at a rate.
-/// Flink's `DataGeneratorSource`.
+/// Emits `function(0)`, `function(1)`, …: for ever or up to a count, as fast as it can or at a
+/// rate. Flink's `DataGeneratorSource`.
 ///
-/// Of `p` subtasks subtask `i` emits the records `i`, `i + p`, `i + 2p` …, so that all of them advance
-/// together. Count and rate are those of all subtasks together. Recovery is exactly-once if the
-/// function gives the same record for the same index, the position being the next index.
+/// Of `p` subtasks subtask `i` emits the records `i`, `i + p`, `i + 2p` …, so that all of them
+/// advance together. Count and rate are those of all subtasks together. The position, from
+/// which it can be replayed if the function gives the same record for the same index, is the next
+/// index.
 ///
 /// ```
 /// use thalweg::connectors::Generator;

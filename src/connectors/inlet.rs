@@ -10,11 +10,11 @@ use crate::time::Timestamp;
 
 use super::record_ring::{RecordConsumer, RecordProducer, record_ring};
 
-/// Makes an inlet of about `capacity` bytes, of which every record takes its encoded size, rounded up
-/// to 16, and 16 for a header. A record may take a quarter of it.
+/// Makes an inlet of about `capacity` bytes, of which every record takes its encoded size, rounded
+/// up to 16, and 16 for a header. A record may take a quarter of it.
 ///
-/// The job reads what the far side of an exchange reads: `&Tick` for a `Tick` of plain data, `&str` for
-/// a `String`, a `View` for an archived type.
+/// The job reads what the far side of an exchange reads: `&Tick` for a `Tick` of plain data, `&str`
+/// for a `String`, a `View` for an archived type.
 ///
 /// ```
 /// use thalweg::connectors::inlet;
@@ -90,8 +90,9 @@ type SharedWaker = Arc<OnceLock<Option<Waker>>>;
 
 /// Wakes the reader's worker from the moment the reader has opened.
 ///
-/// Both sides write first and look second with a fence between, as in [`Parker`](crate::ring::Parker):
-/// either the reader's first look at the ring sees what was pushed, or the pusher sees its waker.
+/// Both sides write first and look second with a fence between, as in
+/// [`Parker`](crate::ring::Parker): either the reader's first look at the ring sees what was
+/// pushed, or the pusher sees its waker.
 #[derive(Debug)]
 struct Bell {
     waker: SharedWaker,
@@ -128,7 +129,8 @@ impl<T: Record + ?Sized> Inlet<T> {
     /// Hands a record without a timestamp to the job: it is visible at once. Never blocks.
     ///
     /// # Errors
-    /// [`InletError`]; the record was not taken. A job that has ended is noticed when the inlet is full.
+    /// [`InletError`]; the record was not taken. A job that has ended is noticed when the inlet is
+    /// full.
     #[inline]
     pub fn push(&mut self, record: &T) -> Result<(), InletError> {
         self.push_at(record, Timestamp::MIN)
@@ -223,7 +225,7 @@ type SharedConsumer<T> = Arc<Mutex<Option<RecordConsumer<Far<T>>>>>;
 
 /// The job's end of an inlet: a source of parallelism 1 that ends when the [`Inlet`] is dropped.
 ///
-/// It can be started once: what was read cannot be read again (recovery: none).
+/// It can be started once: what was read cannot be read again.
 #[derive(Debug)]
 pub struct InletSource<T: Record + ?Sized> {
     ring: SharedConsumer<T>,

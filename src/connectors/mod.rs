@@ -2,23 +2,27 @@
 //!
 //! Each is a plain description that opens nothing; a subtask opens its own reader or writer.
 //!
-//! | source | reads | parallel | after a failure |
+//! | source | reads | parallel | position, from which it can be replayed |
 //! |---|---|---|---|
-//! | [`Collection`] | a vector | no | position: exactly once |
-//! | [`Sequence`] | consecutive numbers | yes, contiguous shares | position: exactly once |
-//! | [`Generator`] | a function of the index, at a rate | yes, striding | position: exactly once |
-//! | `CsvSource` (feature `csv`) | rows of files, directories, watched paths | by file | position: exactly once |
-//! | [`LineSource`] | lines of the same | by file | position: exactly once |
+//! | [`Collection`] | a vector | no | an index |
+//! | [`Sequence`] | consecutive numbers | yes, contiguous shares | the next number |
+//! | [`Generator`] | a function of the index, at a rate | yes, striding | the next index |
+//! | `CsvSource` | rows of files, directories, watched paths | by file | a byte offset per file |
+//! | [`LineSource`] | lines of the same | by file | a byte offset per file |
 //! | [`inlet`] | what a thread of the program pushes | no | none: it cannot be restarted |
+//!
+//! Without a checkpoint a restarted job reads from the start.
 //!
 //! | sink | writes | after a failure |
 //! |---|---|---|
-//! | [`LineFile`], `CsvSink` (feature `csv`) | part files of a directory | whole parts only, again |
+//! | [`LineFile`], `CsvSink` | part files, hidden until whole | written again |
 //! | [`outlet`] | to a thread of the program, which polls | at least once |
 //! | [`Print`] | lines to standard output or error | at least once |
 //! | [`Collected`] | into memory, for tests | at least once |
 //! | [`Discard`] | nothing, counts | at least once |
 //! | [`ForEach`] | what a closure does | at least once |
+//!
+//! CSV and `.gz` files need the feature `csv`.
 //!
 //! *Architecture invariant:* no connector knows what a job is, or which thread runs it.
 

@@ -12,8 +12,8 @@ use crate::time::Timestamp;
 
 use super::record_ring::{RecordConsumer, RecordProducer, record_ring};
 
-/// Makes an outlet with a ring of about `capacity` bytes per subtask, of which every record takes its
-/// encoded size, rounded up to 16, and 16 for a header. A record may take a quarter of it.
+/// Makes an outlet with a ring of about `capacity` bytes per subtask, of which every record takes
+/// its encoded size, rounded up to 16, and 16 for a header. A record may take a quarter of it.
 ///
 /// A job whose outlet is not polled fills the rings and then waits: back-pressure.
 ///
@@ -50,8 +50,8 @@ pub fn outlet<T: Record + ?Sized>(capacity: usize) -> (Outlet<T>, OutletSink<T>)
 pub enum OutletError {
     /// The program has dropped the outlet.
     #[error(
-        "the outlet was dropped while the job still writes to it: keep it to the end of the job, or \
-         cancel the job first"
+        "the outlet was dropped while the job still writes to it: keep it to the end of the job, \
+         or cancel the job first"
     )]
     Dropped,
     /// The record can never fit.
@@ -133,8 +133,8 @@ pub struct Outlet<T: Record + ?Sized> {
 }
 
 impl<T: Record + ?Sized> Outlet<T> {
-    /// Gives the records that are there to `take`, with their timestamps ([`Timestamp::MIN`] if they
-    /// have none), and returns how many. Never blocks; goes once round the rings at most.
+    /// Gives the records that are there to `take`, with their timestamps ([`Timestamp::MIN`] if
+    /// they have none), and returns how many. Never blocks; goes once round the rings at most.
     ///
     /// Records of one subtask come in order. A job that is restarted writes again what it replays.
     pub fn poll(&mut self, mut take: impl FnMut(&Far<T>, Timestamp)) -> usize {
@@ -149,10 +149,11 @@ impl<T: Record + ?Sized> Outlet<T> {
         count
     }
 
-    /// Whether no record will come: every subtask has written its last and all were read, or the job
-    /// is gone.
+    /// Whether no record will come: every subtask has written its last and all were read, or the
+    /// job is gone.
     ///
-    /// A job that failed is known by its handle; the outlet is finished once job and handle are gone.
+    /// A job that failed is known by its handle; the outlet is finished once job and handle are
+    /// gone.
     pub fn is_finished(&mut self) -> bool {
         self.receive();
         let ended = &mut self.ended;
@@ -361,6 +362,20 @@ mod tests {
         drop(opened(&sink, 0, 1));
         assert!(!outlet.is_finished());
         drop(sink);
+        assert!(outlet.is_finished());
+    }
+
+    #[test]
+    fn subtask_that_is_restarted_after_its_end_has_not_ended() {
+        let (mut outlet, sink) = outlet::<u64>(1 << 12);
+        let mut writers = [opened(&sink, 0, 2), opened(&sink, 1, 2)];
+        SinkWriter::<u64>::finish(&mut writers[0]).unwrap();
+        assert!(!outlet.is_finished());
+        drop(writers);
+        let mut writers = [opened(&sink, 0, 2), opened(&sink, 1, 2)];
+        SinkWriter::<u64>::finish(&mut writers[1]).unwrap();
+        assert!(!outlet.is_finished());
+        SinkWriter::<u64>::finish(&mut writers[0]).unwrap();
         assert!(outlet.is_finished());
     }
 

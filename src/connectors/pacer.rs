@@ -9,8 +9,8 @@ const NANOS_PER_SEC: u128 = 1_000_000_000;
 /// An open-loop schedule: record `i` is due `i / rate` seconds after the first.
 ///
 /// Open loop means that a record does not wait for the one before it: what falls behind because the
-/// job is slow is emitted as soon as there is room, and the schedule does not move. So a latency that
-/// is measured from the due time includes the waiting (no coordinated omission).
+/// job is slow is emitted as soon as there is room, and the schedule does not move. So a latency
+/// that is measured from the due time includes the waiting (no coordinated omission).
 ///
 /// The schedule starts at the first look at it, in processing time.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,8 @@ impl Pacer {
         u64::try_from(whole).map_or(u64::MAX, |whole| whole.saturating_add(1))
     }
 
-    /// When the record with index `next` is due: the earliest time at which [`Pacer::due`] counts it.
+    /// When the record with index `next` is due: the earliest time at which [`Pacer::due`] counts
+    /// it.
     #[must_use]
     pub fn deadline(&self, next: u64) -> Timestamp {
         let start = self.start.unwrap_or(Timestamp::MIN);

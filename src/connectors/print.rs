@@ -57,7 +57,7 @@ fn write_whole(writer: &mut (impl Write + ?Sized), text: &[u8]) -> std::io::Resu
 ///
 /// let plain = Print::stdout(); // records that are `Display`
 /// let debug = Print::stderr().debug(); // records that are `Debug`
-/// let chosen = Print::stdout().with(|pair: &(u64, f64), f| write!(f, "{}: {:.2}", pair.0, pair.1));
+/// let chosen = Print::stdout().with(|sum: &(u64, f64), f| write!(f, "{}: {:.2}", sum.0, sum.1));
 /// ```
 #[derive(Clone)]
 #[must_use]

@@ -1,7 +1,7 @@
 //! A ring of records of one type, between a job and the program around it.
 //!
-//! The only file of this floor that reads bytes in place: what goes in is a `V`'s bytes, so what comes
-//! out is a `V`.
+//! The only file of this floor that reads bytes in place: what goes in is a `V`'s bytes, so what
+//! comes out is a `V`.
 #![expect(unsafe_code, reason = "reads records in place from their own bytes")]
 
 use std::collections::VecDeque;
@@ -132,15 +132,16 @@ impl<V: Wire + ?Sized> RecordProducer<V> {
 }
 
 impl<V: Wire + ?Sized> RecordConsumer<V> {
-    /// Gives the records that are published and contiguous to `take`, until it says `false`; returns
-    /// how many. None only if there are none.
+    /// Gives the records that are published and contiguous to `take`, until it says `false`;
+    /// returns how many. None only if there are none.
     #[inline]
     pub(super) fn read(&mut self, mut take: impl FnMut(&V, Timestamp) -> bool) -> usize {
         let mut count = 0;
         let mut batch = self.consumer.read();
         for frame in batch.frames() {
-            // SAFETY: every frame of this ring was written by `RecordProducer<V>`, made together with
-            // this end in `record_ring`, from `V::as_bytes`; a ring aligns payloads to 16 bytes.
+            // SAFETY: every frame of this ring was written by `RecordProducer<V>`, made together
+            // with this end in `record_ring`, from `V::as_bytes`; a ring aligns payloads to 16
+            // bytes.
             let record = unsafe { in_place::<V>(frame.payload) };
             count += 1;
             if !take(record, frame.header.time) {

@@ -6,10 +6,11 @@ use crate::operator::{BoxError, Collector, Push, Source, SourceReader, SourceSta
 
 /// Emits the numbers of a range, in order, bounded. Flink's `fromSequence`.
 ///
-/// Of `p` subtasks each emits one contiguous share, as in Flink: subtask `i` of a range of `n` numbers
-/// those from place `⌊n·i/p⌋` to before `⌊n·(i+1)/p⌋`. Shares differ by one number at most. Where
-/// numbers should rather advance together in all subtasks, as timestamps must, take a
-/// [`Generator`](super::Generator). Recovery is exactly-once, the position being the next number.
+/// Of `p` subtasks each emits one contiguous share, as in Flink: subtask `i` of a range of `n`
+/// numbers those from place `⌊n·i/p⌋` to before `⌊n·(i+1)/p⌋`. Shares differ by one number at most.
+/// Where numbers should rather advance together in all subtasks, as timestamps must, take a
+/// [`Generator`](super::Generator). The position, from which it can be replayed, is the
+/// next number.
 #[derive(Clone, Debug)]
 pub struct Sequence {
     range: Range<u64>,

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::metrics::MetricGroup;
 use crate::operator::{
-    BoxError, Budget, Collector, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push,
-    Signal, SourceReader, SourceStatus, SubtaskInfo,
+    BoxError, Budget, Collector, OpenContext, Operator, OperatorError, Outputs, Push, Signal,
+    SourceReader, SourceStatus, SubtaskInfo,
 };
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
 use crate::ring::Waker;
@@ -88,7 +88,11 @@ impl<V: ?Sized + 'static, T: Clone + Send + 'static> Chain<V, T> {
     }
 
     /// Takes a side output; what it is given can be read from the list returned.
-    pub(super) fn take_side<S: Clone + Send + 'static>(&mut self, tag: &OutputTag<S>) -> Log<S> {
+    #[cfg(feature = "csv")]
+    pub(super) fn take_side<S: Clone + Send + 'static>(
+        &mut self,
+        tag: &crate::operator::OutputTag<S>,
+    ) -> Log<S> {
         let log = Log::default();
         let tail = Tail {
             convert: S::clone,

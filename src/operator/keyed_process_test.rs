@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use proptest::prelude::*;
 
 use super::*;
+use crate::operator::OutputTag;
 use crate::operator::process_services::FIRINGS_MAX;
 use crate::operator::recorder::{Event, Recorder, open_context, watermark};
-use crate::operator::{OutputTag, ProcessContext};
 use crate::record::OwnedSelector;
 use crate::state::{ListState, ValueState};
 
@@ -93,8 +93,10 @@ impl KeyedProcessFunction<u64, Keyed> for Scripted {
     }
 }
 
+type ByFirst = OwnedSelector<fn(&Keyed) -> u64>;
+
 struct Chain {
-    operator: KeyedProcess<Keyed, OwnedSelector<fn(&Keyed) -> u64>, Scripted, Recorder<String>>,
+    operator: KeyedProcess<Keyed, ByFirst, Scripted, Recorder<String>>,
     log: Recorder<String>,
     side: Recorder<String>,
 }

@@ -267,6 +267,17 @@ mod tests {
     }
 
     #[test]
+    fn as_many_small_keys_as_subtasks_have_a_subtask_each() {
+        let groups = MaxParallelism::new(128).expect("legal");
+        for parallelism in [2, 3, 4, 8] {
+            let owner = |key| groups.subtask(groups.key_group(KeyHash::of_u64(key)), parallelism);
+            let mut owners: Vec<u32> = (0..u64::from(parallelism)).map(owner).collect();
+            owners.sort_unstable();
+            assert_eq!(owners, (0..parallelism).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn the_default_max_parallelism_is_flinks() {
         let default = |p| MaxParallelism::default_for(p).get();
         assert_eq!(

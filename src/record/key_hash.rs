@@ -10,7 +10,9 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Version of the functions in this file; a checkpoint written under another version is refused.
 pub const KEY_HASH_VERSION: u32 = 1;
 
-const MIX_ADD: u64 = 0x9E37_79B9_7F4A_7C15;
+/// Found by search: with it the keys 0, 1, 2 … spread evenly over 2, 3, 4 and 8 subtasks, because the
+/// first thing that many a job is keyed by is a handful of small numbers.
+const MIX_ADD: u64 = 0xBB33_CF72_48F5_47C7;
 const MIX_MUL: u64 = 0xD6E8_FEB8_6659_FD93;
 const MIX_END: u64 = 0xA076_1D64_78BD_642F;
 

@@ -65,9 +65,7 @@ impl Consumer {
     /// the ring's end is in the next batch.
     #[inline]
     pub fn read(&mut self) -> Batch<'_> {
-        if self.cursor == self.end {
-            self.look_at_tail();
-        }
+        self.look();
         Batch {
             taken: self.cursor,
             end: self.end,
@@ -78,9 +76,7 @@ impl Consumer {
     /// Whether there is nothing to read. *No* stays true until this consumer reads; *yes* may be out
     /// of date at once.
     pub fn is_empty(&mut self) -> bool {
-        if self.cursor == self.end {
-            self.look_at_tail();
-        }
+        self.look();
         self.cursor == self.end
     }
 
@@ -125,6 +121,15 @@ impl Consumer {
     #[inline(always)]
     fn position(&self) -> u64 {
         self.lap + self.offset() as u64
+    }
+
+    /// Sees to it that a frame stands at the cursor, if one is published.
+    #[inline(always)]
+    fn look(&mut self) {
+        // A batch that was released in part can have left the padding at the cursor.
+        if self.cursor == self.end || (self.stride == 0 && self.is_at_pad()) {
+            self.look_at_tail();
+        }
     }
 
     /// Moves the end to what the producer has published, and the cursor over the ring's end and over

@@ -24,6 +24,8 @@ mod options;
 mod parker;
 mod producer;
 mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod wait_strategy;
 
 pub use consumer::{Batch, Consumer, Frame, Frames};

@@ -84,7 +84,9 @@ impl Parker {
             self.bound = Some(current.id());
             *self.parking.thread() = Some(current);
         }
-        self.parking.parked.store(true, Ordering::Relaxed);
+        // A swap and not a store, so that it is ordered behind that of a waker who came late for the
+        // sleep before this one; on x86 it costs the same.
+        self.parking.parked.swap(true, Ordering::AcqRel);
         fence(Ordering::SeqCst);
         Prepared {
             parking: &self.parking,

@@ -291,6 +291,10 @@ impl Drop for Producer {
     }
 }
 
+/// Payloads up to this size are written by [`write_in_order`]: beyond it `memcpy` is as good.
+#[cfg(target_arch = "x86_64")]
+const IN_ORDER_MAX: usize = 256;
+
 /// Writes header and payload.
 ///
 /// # Safety
@@ -298,6 +302,12 @@ impl Drop for Producer {
 /// caller's own.
 #[inline(always)]
 unsafe fn write_frame(start: *mut u8, header: FrameHeader, payload: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if payload.len() <= IN_ORDER_MAX && payload.len().is_multiple_of(16) {
+        // SAFETY: the caller vouches for place and alignment.
+        unsafe { write_in_order(start, header, payload) };
+        return;
+    }
     // SAFETY: the caller vouches for place and alignment; a slice that was borrowed from elsewhere
     // cannot overlap bytes that are the caller's own.
     unsafe {
@@ -305,6 +315,32 @@ unsafe fn write_frame(start: *mut u8, header: FrameHeader, payload: &[u8]) {
         start
             .add(HEADER_SIZE)
             .copy_from_nonoverlapping(payload.as_ptr(), payload.len());
+    }
+}
+
+/// Writes a frame without padding from its first byte to its last, 16 bytes at a time.
+///
+/// Left alone, the compiler writes the end before the beginning and the header in two parts. That
+/// is the same work, but the lines written are ones that the other core has just read, and gaining
+/// such a line back takes twice as long (measured on Zen 4 with 64-byte frames) unless its stores
+/// come in ascending order and cover all of it. Hence the volatile stores: they are not reordered.
+/// Fetching lines for writing ahead of time (`prefetchw`) was tried beside this and gained nothing.
+///
+/// # Safety
+/// As for [`write_frame`]; and the payload's length must be a multiple of 16.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn write_in_order(start: *mut u8, header: FrameHeader, payload: &[u8]) {
+    use std::arch::x86_64::{__m128i, _mm_loadu_si128};
+    let mut place = start.cast::<__m128i>();
+    // SAFETY: the header is 16 initialised bytes, and so is every chunk; `start` is aligned to 16
+    // and the bytes behind it are the caller's own, as many as header and payload have.
+    unsafe {
+        place.write_volatile(_mm_loadu_si128((&raw const header).cast()));
+        for chunk in payload.chunks_exact(16) {
+            place = place.add(1);
+            place.write_volatile(_mm_loadu_si128(chunk.as_ptr().cast()));
+        }
     }
 }
 

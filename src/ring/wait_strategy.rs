@@ -156,7 +156,7 @@ mod tests {
         };
         let mut idle = Idle::new(strategy, Parker::new());
         let timeout = Some(Duration::from_micros(1));
-        let mut step = |idle: &mut Idle| idle.wait(|| false, timeout);
+        let step = |idle: &mut Idle| idle.wait(|| false, timeout);
         for _ in 0..2 {
             assert_eq!(step(&mut idle), Rest::Spun);
             assert_eq!(step(&mut idle), Rest::Spun);

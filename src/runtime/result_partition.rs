@@ -217,10 +217,12 @@ impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
         if self.full > 0 {
             self.metrics.times_full.add(1);
         }
-        let used = |channel: &Channel| channel.producer.capacity() - channel.producer.free();
-        self.metrics
-            .ring_bytes
-            .set(self.channels.iter().map(used).sum::<usize>() as i64);
+        self.flushes = self.flushes.wrapping_add(1);
+        if self.flushes.is_multiple_of(FILL_INTERVAL) {
+            let used = |channel: &Channel| channel.producer.capacity() - channel.producer.free();
+            let used: usize = self.channels.iter().map(used).sum();
+            self.metrics.ring_bytes.set(used as i64);
+        }
     }
 
     fn deadline(&self) -> Option<Timestamp> {

@@ -13,7 +13,12 @@
 //! ```
 //! *Invariant:* all keyed data of the operator, timers aside, is behind the backend's trait objects.
 
-use std::any::{Any, type_name};
+#![expect(
+    unsafe_code,
+    reason = "finds the typed table behind a handle without a call through a pointer"
+)]
+
+use std::any::{TypeId, type_name};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -77,7 +82,7 @@ pub enum StateError {
 }
 
 /// One state's table with its types hidden.
-pub trait KeyedTable: Any + Send {
+pub trait KeyedTable: Send {
     /// The state's name.
     fn name(&self) -> &Arc<str>;
 
@@ -136,17 +141,52 @@ impl<S: StoredKey, T: Send + 'static> KeyedTable for TypedTable<S, T> {
     }
 }
 
+/// A table, and its type beside it, so that a handle is checked without a call through a pointer.
+struct Erased {
+    /// Of the [`TypedTable`] in `table`, which is never replaced.
+    type_id: TypeId,
+    table: Box<dyn KeyedTable>,
+}
+
+impl Erased {
+    fn new<S: StoredKey, T: Send + 'static>(table: TypedTable<S, T>) -> Self {
+        Erased {
+            type_id: TypeId::of::<TypedTable<S, T>>(),
+            table: Box::new(table),
+        }
+    }
+
+    #[inline(always)]
+    fn is<S: StoredKey, T: 'static>(&self) -> bool {
+        self.type_id == TypeId::of::<TypedTable<S, T>>()
+    }
+
+    #[inline(always)]
+    fn typed<S: StoredKey, T: 'static>(&self) -> Option<&TypedTable<S, T>> {
+        let table = &raw const *self.table;
+        // SAFETY: `new` noted the type of what the box points to, and it is the one asked for.
+        (self.is::<S, T>()).then(|| unsafe { &*table.cast::<TypedTable<S, T>>() })
+    }
+
+    #[inline(always)]
+    fn typed_mut<S: StoredKey, T: 'static>(&mut self) -> Option<&mut TypedTable<S, T>> {
+        let table = &raw mut *self.table;
+        // SAFETY: as in `typed`; the box is borrowed exclusively.
+        (self.is::<S, T>()).then(|| unsafe { &mut *table.cast::<TypedTable<S, T>>() })
+    }
+}
+
 /// All keyed state of one operator in one subtask.
 pub struct KeyedBackend<K: Key + ?Sized> {
     hasher: KeyHasher,
-    tables: Vec<Box<dyn KeyedTable>>,
+    tables: Vec<Erased>,
     key: PhantomData<fn(&K)>,
 }
 
 impl<K: Key + ?Sized> fmt::Debug for KeyedBackend<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
-            .entries(self.tables.iter().map(|t| (t.name(), t.len())))
+            .entries(self.tables().map(|t| (t.name(), t.len())))
             .finish()
     }
 }
@@ -164,14 +204,14 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
 
     /// Every state, in the order of registration.
     pub fn tables(&self) -> impl Iterator<Item = &dyn KeyedTable> {
-        self.tables.iter().map(|table| &**table)
+        self.tables.iter().map(|erased| &*erased.table)
     }
 
     /// Fetches the cache lines of every state of the key with this hash.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
-        for table in &self.tables {
-            table.prefetch(hash);
+        for erased in &self.tables {
+            erased.table.prefetch(hash);
         }
     }
 
@@ -239,11 +279,11 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
         name: &str,
         kind: StateKind,
     ) -> Result<Place<T>, StateError> {
-        let known = self.tables.iter().position(|table| **table.name() == *name);
+        let known = self.tables().position(|table| **table.name() == *name);
         if let Some(index) = known {
-            let table = &*self.tables[index];
-            let same = (table as &dyn Any).is::<TypedTable<K::Stored, T>>();
-            if !same || table.kind() != kind {
+            let erased = &self.tables[index];
+            let table = &*erased.table;
+            if !erased.is::<K::Stored, T>() || table.kind() != kind {
                 return Err(StateError::TypeConflict {
                     name: name.into(),
                     registered_kind: table.kind(),
@@ -254,7 +294,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
             }
             return Ok(Place::new(index));
         }
-        self.tables.push(Box::new(TypedTable::<K::Stored, T> {
+        self.tables.push(Erased::new(TypedTable::<K::Stored, T> {
             name: name.into(),
             kind,
             table: Table::new(TableOptions {
@@ -267,11 +307,8 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
 
     #[inline]
     fn table<T: 'static>(&self, place: Place<T>) -> &Table<K::Stored, T> {
-        let table = self
-            .tables
-            .get(place.index as usize)
-            .map(|t| &**t as &dyn Any);
-        match table.and_then(|t| t.downcast_ref::<TypedTable<K::Stored, T>>()) {
+        let erased = self.tables.get(place.index as usize);
+        match erased.and_then(Erased::typed::<K::Stored, T>) {
             Some(typed) => &typed.table,
             None => foreign_handle(),
         }
@@ -279,9 +316,8 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
 
     #[inline]
     fn table_mut<T: 'static>(&mut self, place: Place<T>) -> &mut Table<K::Stored, T> {
-        let table = self.tables.get_mut(place.index as usize);
-        let table = table.map(|t| &mut **t as &mut dyn Any);
-        match table.and_then(|t| t.downcast_mut::<TypedTable<K::Stored, T>>()) {
+        let erased = self.tables.get_mut(place.index as usize);
+        match erased.and_then(Erased::typed_mut::<K::Stored, T>) {
             Some(typed) => &mut typed.table,
             None => foreign_handle(),
         }

@@ -3,4 +3,5 @@
 #[cfg(feature = "cli")]
 mod delays;
 mod exchange;
+mod operator_contracts;
 mod windows;

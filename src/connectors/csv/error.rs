@@ -71,7 +71,8 @@ pub enum CsvError {
         /// What the function said.
         reason: String,
     },
-    /// The parse function asks for a column that the file has not: never skipped, as every row would be.
+    /// The parse function asks for a column that the file has not: never skipped, as every row
+    /// would be.
     #[error("{} has no column {column}; it has {available}", file.display())]
     NoSuchColumn {
         /// The file.

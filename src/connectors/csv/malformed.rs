@@ -7,10 +7,12 @@ use crate::time::Timestamp;
 use super::error::CsvError;
 use super::row::CsvRow;
 
-/// What a [`CsvSource`](super::CsvSource) does with a row that it cannot make a record of: a value that
-/// does not parse, a wrong number of fields, text that is not UTF-8, a row that the function refuses.
+/// What a [`CsvSource`](super::CsvSource) does with a row that it cannot make a record of: a value
+/// that does not parse, a wrong number of fields, text that is not UTF-8, a row that the function
+/// refuses.
 ///
-/// A file that cannot be read, or that has not the columns that are asked for, fails the subtask always.
+/// A file that cannot be read, or that has not the columns that are asked for, fails the subtask
+/// always.
 #[derive(Clone, Debug, Default)]
 pub enum Malformed {
     /// The subtask fails with the [`CsvError`](super::CsvError).

@@ -59,7 +59,7 @@ impl Columns {
 }
 
 /// Names a column: `"name"`, or its index from 0.
-pub trait Column: Copy + fmt::Display {
+pub trait Column: Copy {
     /// The column's index in `row`, if there is such a column.
     fn index(self, row: &CsvRow<'_>) -> Option<usize>;
 
@@ -132,8 +132,8 @@ impl<'a> CsvRow<'a> {
             .map_err(|reason| self.bad_value::<T>(index, text, &reason))
     }
 
-    /// The field's value, or `None` if it is one of the source's nulls: empty or `NA`, unless it was
-    /// told [others](super::CsvSource::nulls).
+    /// The field's value, or `None` if it is one of the source's nulls: empty or `NA`, unless it
+    /// was told [others](super::CsvSource::nulls).
     ///
     /// # Errors
     /// [`CsvError`], if there is no such column or its field does not parse.

@@ -31,13 +31,14 @@ struct Options {
 ///
 /// The first row is the header, unless told otherwise. Files whose names end in `.gz` are
 /// decompressed. A directory's files are read one by one, oldest first, each as a split with a
-/// watermark of its own; several readers share them. Names that begin with `.` or `_` are hidden, and
-/// directories below are not entered.
+/// watermark of its own; several readers share them. Names that begin with `.` or `_` are hidden,
+/// and directories below are not entered.
 ///
-/// A [watched](CsvSource::watch) path is listed every interval. **A file that has changed since (its
-/// size or modification time) is read again in full**, as by Flink's `PROCESS_CONTINUOUSLY`; so files
-/// should be written elsewhere and moved in. Flink never reads a new file whose modification time is
-/// not newer than the newest it has seen; here it is read. A file that was removed is forgotten.
+/// A [watched](CsvSource::watch) path is listed every interval. **A file that has changed since
+/// (its size or modification time) is read again in full**, as by Flink's `PROCESS_CONTINUOUSLY`;
+/// so files should be written elsewhere and moved in. Flink never reads a new file whose
+/// modification time is not newer than the newest it has seen; here it is read. A file that was
+/// removed is forgotten.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -87,8 +88,8 @@ impl CsvSource {
         }
     }
 
-    /// Emits what `function` makes of every row. A function that does the same for the same row makes
-    /// recovery exactly-once, the position being a byte offset per file.
+    /// Emits what `function` makes of every row. If it does the same for the same row, the rows can
+    /// be replayed from the position, a byte offset per file.
     pub fn records<T, F>(self, function: F) -> CsvSource<F>
     where
         F: Fn(&CsvRow<'_>) -> Result<T, CsvError> + Clone + Send + Sync + 'static,

@@ -5,8 +5,8 @@
 //! wait, and in a watched directory those that were given out.
 //!
 //! Where Flink's directory monitor remembers the newest modification time and ignores what is not
-//! newer (so that a file moved in with an old time is never read), this one remembers each file's size
-//! and modification time. What both do: a file that has changed is read again *in full*.
+//! newer (so that a file moved in with an old time is never read), this one remembers each file's
+//! size and modification time. What both do: a file that has changed is read again *in full*.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, Metadata};

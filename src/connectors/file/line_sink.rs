@@ -17,16 +17,17 @@ const TEXT_SIZE_MAX: usize = 128 * 1024;
 
 /// Writes every record as a line into a file `part-<subtask>-<n>` of a directory.
 ///
-/// The directory is created if it is not there. While it is written a part has a name that begins with
-/// a dot; it gets its own at the end of input, and no file is ever overwritten. A job that fails leaves
-/// its parts hidden, so what is visible is whole: a restarted job writes new parts. A subtask without
-/// records writes no part.
+/// The directory is created if it is not there. While it is written a part has a name that begins
+/// with a dot; it gets its own at the end of input, and no file is ever overwritten. A job that
+/// fails leaves its parts hidden, so what is visible is whole: a restarted job writes new parts. A
+/// subtask without records writes no part.
 ///
 /// ```
 /// use thalweg::connectors::LineFile;
 ///
 /// let lines = LineFile::directory("out").extension("txt"); // records that are `Display`
-/// let chosen = LineFile::directory("out").with(|pair: &(u64, f64), f| write!(f, "{}\t{}", pair.0, pair.1));
+/// let sums = LineFile::directory("out");
+/// let sums = sums.with(|sum: &(u64, f64), f| write!(f, "{}\t{:.2}", sum.0, sum.1));
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

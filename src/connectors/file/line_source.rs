@@ -14,7 +14,7 @@ use super::reader::{Decoded, Decoder, FileReader, Input};
 /// Emits the lines of text files as `str`, without the line's end (`\n` or `\r\n`).
 ///
 /// Files whose names end in `.gz` are decompressed. Which files are read, and how often, is as for
-/// [`CsvSource`](crate::connectors::CsvSource). A line that is not UTF-8 fails the subtask.
+/// `CsvSource`. A line that is not UTF-8 fails the subtask.
 #[derive(Debug)]
 #[must_use]
 pub struct LineSource {

@@ -1,8 +1,8 @@
 //! The files that a sink's subtasks write into one directory.
 //!
-//! A part is written as `.part-<subtask>-<n>.inprogress`, which readers of the directory overlook, and
-//! gets its name `part-<subtask>-<n>` when it is whole. `n` is the first number that is free, so no
-//! file is ever overwritten; parts that a failed attempt left unfinished stay hidden.
+//! A part is written as `.part-<subtask>-<n>.inprogress`, which readers of the directory overlook,
+//! and gets its name `part-<subtask>-<n>` when it is whole. `n` is the first number that is free,
+//! so no file is ever overwritten; parts that a failed attempt left unfinished stay hidden.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -41,7 +41,8 @@ impl PartFiles {
             let name = format!("part-{}-{number}{}", self.subtask, self.extension);
             let unfinished = self.directory.join(format!(".{name}.inprogress"));
             let finished = self.directory.join(name);
-            // Who holds the hidden name holds the number: only then is the look at the other of use.
+            // Who holds the hidden name holds the number: only then is the look at the other of
+            // use.
             let file = match File::create_new(&unfinished) {
                 Err(cause) if cause.kind() == ErrorKind::AlreadyExists => continue,
                 file => file.map_err(|cause| FileError::io(&unfinished, "create it", cause))?,

@@ -1,7 +1,8 @@
 //! Reads files one after the other, each as a split of its own.
 //!
-//! What is in a file is a [`Decoder`]'s business; this is the rest: taking files from the enumerator,
-//! opening them, announcing splits, keeping to a rate and the position that a checkpoint needs.
+//! What is in a file is a [`Decoder`]'s business; this is the rest: taking files from the
+//! enumerator, opening them, announcing splits, keeping to a rate and the position that a
+//! checkpoint needs.
 //!
 //! Reading a local file is a system call that may wait for the disk. It is made once per
 //! [`Input::BUFFER_SIZE`] bytes, not once per record.
@@ -19,8 +20,8 @@ use super::FileError;
 use super::files::{Assignment, FileSplit, Files};
 use crate::connectors::pacer::Pacer;
 
-/// Steps (a record read or refused, a file opened or ended) of a poll at most: a file full of refused
-/// records must not keep the worker.
+/// Steps (a record read or refused, a file opened or ended) of a poll at most: a file full of
+/// refused records must not keep the worker.
 const STEPS_MAX: u32 = 4096;
 
 /// A file's bytes, decompressed if its name ends in `.gz`.
@@ -65,7 +66,8 @@ impl Input {
         &self.path
     }
 
-    /// Whether a row or line that ends at `offset` stands at the end of the file without a line's end.
+    /// Whether a row or line that ends at `offset` stands at the end of the file without a line's
+    /// end.
     #[cfg(feature = "csv")]
     #[inline]
     pub(crate) fn is_unended_at(&self, offset: u64) -> bool {

@@ -141,7 +141,10 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
                 state.detach(first);
                 (first.table, rest)
             }
-            _ => (state.pool.take(), &pieces[..]),
+            _ => {
+                let keys = pieces.iter().map(|piece| piece.keys).max();
+                (state.pool.take(keys.unwrap_or(0)), &pieces[..])
+            }
         };
         for piece in rest {
             self.merges.push_back(Merge {

@@ -1,7 +1,7 @@
 //! Slice tables: one keyed table per slice, from a pool.
 
 use crate::record::{Key, KeyHash, StoredKey};
-use crate::state::{Cursor, Table, TableKey, TableOptions};
+use crate::state::{Cursor, MemoryMode, Table, TableKey, TableOptions};
 
 /// A key as slice tables store it: with its hash, so that merging tables hashes nothing, and so that the
 /// order of entries is that of key groups under every key-group assignment.
@@ -46,6 +46,22 @@ pub(super) struct TablePool<K: Key + ?Sized, A> {
 /// A table has no cursor for reading, so going on costs passing over what was read: large steps.
 const MERGE_STEP: usize = 1 << 15;
 
+/// Tables with fewer keys than this ask for no huge pages: there may be thousands of them.
+const SMALL_KEYS: usize = 1 << 16;
+
+fn new_table<K: Key + ?Sized, A>(expected_keys: usize) -> SliceTable<K, A> {
+    let memory = if expected_keys < SMALL_KEYS {
+        MemoryMode::SmallPages
+    } else {
+        MemoryMode::HugePages
+    };
+    Table::new(TableOptions {
+        expected_keys,
+        memory,
+        ..TableOptions::default()
+    })
+}
+
 impl<K: Key + ?Sized, A> TablePool<K, A> {
     pub(super) fn new() -> Self {
         TablePool {
@@ -54,10 +70,10 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         }
     }
 
-    /// An empty table.
-    pub(super) fn take(&mut self) -> TableId {
+    /// An empty table; a new one has room for so many keys.
+    pub(super) fn take(&mut self, expected_keys: usize) -> TableId {
         self.free.pop().unwrap_or_else(|| {
-            self.tables.push(Table::new(TableOptions::default()));
+            self.tables.push(new_table(expected_keys));
             TableId(self.tables.len() as u32 - 1)
         })
     }
@@ -67,7 +83,7 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         debug_assert!(self.get(id).is_empty() && !self.free.contains(&id));
         // No more spare tables than used ones: after a peak the memory goes back.
         if self.free.len() > self.tables.len() / 2 {
-            *self.get_mut(id) = Table::new(TableOptions::default());
+            *self.get_mut(id) = new_table(0);
         }
         self.free.push(id);
     }

@@ -82,6 +82,8 @@ pub(super) struct Piece {
     level: u32,
     number: i64,
     pub(super) table: TableId,
+    /// How many keys it has at least, once it is built.
+    pub(super) keys: usize,
 }
 
 impl Piece {
@@ -120,7 +122,9 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         if let Some(id) = self.slices.get(number) {
             return (id, true);
         }
-        let id = self.pool.take();
+        let before = self.slices.0.back().copied();
+        let expected_keys = before.map_or(0, |(_, id)| self.pool.get(id).len());
+        let id = self.pool.take(expected_keys);
         self.slices.insert(number, id);
         (id, false)
     }
@@ -175,17 +179,22 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         if !ahead || present.len() <= DIRECT_MAX {
             let slices = self.slices.0.range(present);
             return slices
-                .map(|&(number, table)| Piece {
-                    level: 0,
-                    number,
-                    table,
-                })
+                .map(|&(number, table)| self.piece(0, number, table))
                 .collect();
         }
         let nodes = nodes_of(range);
         nodes
             .filter_map(|(level, number)| self.build(level, number, merges))
             .collect()
+    }
+
+    fn piece(&self, level: u32, number: i64, table: TableId) -> Piece {
+        Piece {
+            level,
+            number,
+            table,
+            keys: self.pool.get(table).len(),
+        }
     }
 
     /// The table for a node: an existing one, one to be built by `merges`, or that of the only child with
@@ -196,11 +205,7 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         }
         let table = self.list(level).get(number);
         if level == 0 || table.is_some() {
-            return table.map(|table| Piece {
-                level,
-                number,
-                table,
-            });
+            return table.map(|table| self.piece(level, number, table));
         }
         let range = number << level..(number + 1) << level;
         if self.slices.indices(range).is_empty() {
@@ -211,15 +216,17 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         let (Some(earlier), Some(later)) = (earlier, later) else {
             return earlier.or(later);
         };
-        let into = self.pool.take();
-        self.list(level).insert(number, into);
+        let keys = earlier.keys.max(later.keys);
+        let table = self.pool.take(keys);
+        self.list(level).insert(number, table);
         for Piece { table: from, .. } in [earlier, later] {
-            merges.push_back(Merge { from, into });
+            merges.push_back(Merge { from, into: table });
         }
         Some(Piece {
             level,
             number,
-            table: into,
+            table,
+            keys,
         })
     }
 

@@ -19,23 +19,33 @@
     reason = "owns the segments' blocks and their aliased handles"
 )]
 
+use std::ops::RangeInclusive;
+
 use super::change::Changes;
 use super::key::TableKey;
 use super::memory::Arena;
-use super::segment::{Entry, Segment};
+use super::segment::{Entry, Place, Segment};
 use crate::record::{KeyHash, KeyHasher};
 
 const SMALLEST_LOG2: u32 = 1;
 const SLOTS_FREELY: usize = 4096;
 const SLOTS_PER_SEGMENT_MAX: usize = 64;
-/// The group of an entry is chosen by the 32 bits below these.
+/// Below these bits come those that choose the group and the tag.
 const DEPTH_MAX: u32 = 32;
+const GROUPS_LOG2_MAX: u32 = 24;
+/// A smaller share of the hash space than this does not make the first directory any larger.
+const SHARE_MIN: f64 = 1.0 / 4096.0;
+/// Less memory than this many segments lies in the nearest caches anyway.
+const PREFETCH_SEGMENTS_MIN: usize = 3;
 
 /// All segments of a table.
 pub(super) struct Directory<K, V> {
     /// At least two, so that the shift below is less than the width of a hash.
     slots: Vec<Segment<K, V>>,
     shift: u32,
+    /// Takes a hash to its group in any of the segments.
+    home_mask: u64,
+    groups_log2: u32,
     segments: usize,
     arena: Arena,
     /// Hashes the keys of entries that move.
@@ -50,20 +60,59 @@ unsafe impl<K: Send, V: Send> Send for Directory<K, V> {}
 unsafe impl<K: Sync, V: Sync> Sync for Directory<K, V> {}
 
 impl<K, V> Directory<K, V> {
-    pub(super) fn new(arena: Arena, hasher: KeyHasher) -> Self {
+    /// Room for `expected` keys whose hashes are in `hashes`.
+    pub(super) fn new(
+        arena: Arena,
+        hasher: KeyHasher,
+        expected: usize,
+        hashes: RangeInclusive<KeyHash>,
+    ) -> Self {
+        let full = Segment::<K, V>::FULL_LOG2;
+        let mut groups_log2 = SMALLEST_LOG2;
+        while groups_log2 < full && Segment::<K, V>::comfortable(groups_log2) < expected {
+            groups_log2 += 1;
+        }
+        let (first, last) = (hashes.start().0, hashes.end().0);
+        // How many segments the whole hash space would need if it were as full as this part of it.
+        let share = (last.saturating_sub(first) as f64 / u64::MAX as f64).max(SHARE_MIN);
+        let segments = expected as f64 / Segment::<K, V>::comfortable(full) as f64 / share;
+        let depth = if groups_log2 < full {
+            0
+        } else {
+            segments.log2().ceil().max(0.0) as u32
+        };
         let mut directory = Directory {
             slots: Vec::new(),
-            shift: 63,
+            shift: 64 - depth.max(1),
+            home_mask: Segment::<K, V>::home_mask(groups_log2),
+            groups_log2,
             segments: 0,
             arena,
             hasher,
             shape: 0,
         };
-        let segment = directory.segment_of_size(SMALLEST_LOG2, 0);
-        // SAFETY: both handles belong to this directory.
-        directory.slots.push(unsafe { segment.alias() });
-        directory.slots.push(segment);
+        if depth > 0 {
+            directory.arena.reserve((segments * share) as usize + 1);
+        }
+        directory.cover(0, 0, depth, (first, last));
         directory
+    }
+
+    /// Appends the segments for the range of `depth` top bits at `position`: as deep as `depth_max` where
+    /// it meets `hashes`, one for all of it where not.
+    fn cover(&mut self, position: u64, depth: u32, depth_max: u32, hashes: (u64, u64)) {
+        let last = position | u64::MAX.checked_shr(depth).unwrap_or(0);
+        let wanted = position <= hashes.1 && hashes.0 <= last;
+        if depth < depth_max && wanted {
+            self.cover(position, depth + 1, depth_max, hashes);
+            self.cover(position | 1 << (63 - depth), depth + 1, depth_max, hashes);
+            return;
+        }
+        let segment = self.new_segment(depth);
+        for _ in 0..1usize << (64 - self.shift - depth) {
+            // SAFETY: all handles in the slots belong to this directory.
+            self.slots.push(unsafe { segment.alias() });
+        }
     }
 
     #[inline(always)]
@@ -86,6 +135,20 @@ impl<K, V> Directory<K, V> {
         unsafe { self.slots.get_unchecked_mut(slot) }
     }
 
+    /// Finds the entry with this hash that `equal` accepts.
+    #[inline(always)]
+    pub(super) fn find(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<Place<K, V>> {
+        self.segment(hash).find(hash, self.home_mask, equal)
+    }
+
+    /// Asks for the cache lines that `find` reads first.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, hash: KeyHash) {
+        if self.segments >= PREFETCH_SEGMENTS_MIN {
+            self.segment(hash).prefetch(hash, self.home_mask);
+        }
+    }
+
     pub(super) fn shape(&self) -> u64 {
         self.shape
     }
@@ -101,15 +164,17 @@ impl<K, V> Directory<K, V> {
         self.arena.memory_bytes() + self.slots.capacity() * size_of::<Segment<K, V>>()
     }
 
-    fn segment_of_size(&mut self, groups_log2: u32, depth: u32) -> Segment<K, V> {
-        let block = if groups_log2 == Segment::<K, V>::FULL_LOG2 {
+    /// An empty segment of the size that all have.
+    fn new_segment(&mut self, depth: u32) -> Segment<K, V> {
+        let block = if self.groups_log2 == Segment::<K, V>::FULL_LOG2 {
             self.arena.full()
         } else {
-            self.arena.small(Segment::<K, V>::block_size(groups_log2))
+            self.arena
+                .single(Segment::<K, V>::block_size(self.groups_log2))
         };
         self.segments += 1;
         // SAFETY: the block is fresh, zeroed, and of the size for this number of groups.
-        unsafe { Segment::new(block, groups_log2, depth) }
+        unsafe { Segment::new(block, self.groups_log2, depth, self.segments) }
     }
 
     /// Gives the block of a segment back.
@@ -117,14 +182,15 @@ impl<K, V> Directory<K, V> {
     /// # Safety
     /// No handle of the segment is used any more.
     unsafe fn release(&mut self, segment: &Segment<K, V>) {
-        let size = Segment::<K, V>::block_size(segment.groups_log2());
+        let groups_log2 = segment.groups_log2();
         self.segments -= 1;
         // SAFETY: the block came from the arena as the same kind; the caller promises the rest.
         unsafe {
-            if segment.groups_log2() == Segment::<K, V>::FULL_LOG2 {
+            if groups_log2 == Segment::<K, V>::FULL_LOG2 {
                 self.arena.release_full(segment.block());
             } else {
-                self.arena.release_small(segment.block(), size);
+                let size = Segment::<K, V>::block_size(groups_log2);
+                self.arena.release_single(segment.block(), size);
             }
         }
     }
@@ -155,7 +221,7 @@ impl<K, V> Directory<K, V> {
         let segment = self.segment(hash);
         let fine = segment.depth() < 64 - self.shift;
         let slots_max = SLOTS_FREELY.max(self.segments * SLOTS_PER_SEGMENT_MAX);
-        segment.groups_log2() >= Segment::<K, V>::FULL_LOG2
+        self.groups_log2 >= Segment::<K, V>::FULL_LOG2
             && segment.depth() < DEPTH_MAX
             && (fine || 2 * self.slots.len() <= slots_max)
     }
@@ -166,38 +232,45 @@ impl<K: TableKey, V> Directory<K, V> {
     #[cold]
     #[inline(never)]
     pub(super) fn make_room(&mut self, hash: KeyHash, changes: &mut Changes<K, V>) {
-        hand_out_segment(self.segment_mut(hash), changes);
-        changes.restart_segment();
         self.shape += 1;
+        changes.restart_segment();
         if self.may_split(hash) {
-            self.split(hash, changes)
+            hand_out_segment(self.segment_mut(hash), changes);
+            self.split(hash, changes);
         } else {
-            self.enlarge(hash, changes)
+            self.enlarge(changes);
         }
     }
 
-    /// Moves the entries of a segment into one with twice as many groups.
-    fn enlarge(&mut self, hash: KeyHash, changes: &Changes<K, V>) {
-        let (groups_log2, depth) = (self.segment(hash).groups_log2(), self.segment(hash).depth());
+    /// Gives every segment twice as many groups: usually there is only one.
+    fn enlarge(&mut self, changes: &mut Changes<K, V>) {
         assert!(
-            groups_log2 < 24,
-            "a hundred million keys share the top of their hashes"
+            self.groups_log2 < GROUPS_LOG2_MAX,
+            "too many keys share the top of their hashes"
         );
+        self.groups_log2 += 1;
+        self.home_mask = Segment::<K, V>::home_mask(self.groups_log2);
         let hasher = self.hasher;
-        let mut larger = self.segment_of_size(groups_log2 + 1, depth);
-        let old = self.segment_mut(hash);
-        for index in 0..old.group_count() {
-            for slot in old.occupied(index) {
-                let changed = old.is_changed(index, slot, changes);
-                let hash = old.entry(index, slot).key.hash_under(&hasher);
-                larger.adopt(hash, old.take(index, slot), changed, changes);
+        let mut position = Some(0);
+        while let Some(start) = position {
+            position = self.after(start);
+            let hash = KeyHash(start);
+            hand_out_segment(self.segment_mut(hash), changes);
+            let mut larger = self.new_segment(self.segment(hash).depth());
+            let old = self.segment_mut(hash);
+            for index in 0..old.group_count() {
+                for slot in old.occupied(index) {
+                    let changed = old.is_changed(index, slot, changes);
+                    let hash = old.entry(index, slot).key.hash_under(&hasher);
+                    larger.adopt(hash, old.take(index, slot), changed, changes);
+                }
             }
-        }
-        // SAFETY: the old segment is empty, and all its handles are overwritten here before it is freed.
-        unsafe {
-            let old = old.alias();
-            self.install(hash, &larger);
-            self.release(&old);
+            // SAFETY: the old segment is empty, and its handles are overwritten before it is freed.
+            unsafe {
+                let old = old.alias();
+                self.install(hash, &larger);
+                self.release(&old);
+            }
         }
     }
 
@@ -208,7 +281,7 @@ impl<K: TableKey, V> Directory<K, V> {
             self.double();
         }
         let hasher = self.hasher;
-        let mut upper = self.segment_of_size(self.segment(hash).groups_log2(), depth + 1);
+        let mut upper = self.new_segment(depth + 1);
         let upper_bit = 1 << (63 - depth);
         let lower = self.segment_mut(hash);
         let mut strayed: Vec<(KeyHash, bool, Entry<K, V>)> = Vec::new();

@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "turns places just found into references")]
 
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::ptr::NonNull;
 
 use super::change::{Changes, EncodeChange, Extent};
 use super::directory::Directory;
@@ -19,6 +21,8 @@ pub struct TableOptions<K, V> {
     pub expected_keys: usize,
     /// How the hashes that callers pass are made.
     pub hasher: KeyHasher,
+    /// The hashes that those keys will have: the key groups of this subtask.
+    pub hashes: RangeInclusive<KeyHash>,
     /// Which pages the table asks for.
     pub memory: MemoryMode,
     /// How to write changes down. With `None` nothing is tracked, and the table cannot be frozen.
@@ -30,6 +34,7 @@ impl<K, V> Default for TableOptions<K, V> {
         TableOptions {
             expected_keys: 0,
             hasher: KeyHasher::default(),
+            hashes: KeyHash(0)..=KeyHash(u64::MAX),
             memory: MemoryMode::default(),
             changes: None,
         }
@@ -38,8 +43,8 @@ impl<K, V> Default for TableOptions<K, V> {
 
 /// A hash table for the keyed state of one subtask; see the [module](self) for its layout.
 ///
-/// Every method that takes a hash wants [`TableKey::hash_under`] of the key it looks for, under the table's hasher. Not doing so is a
-/// programmer's error: keys are not found then, but memory stays safe.
+/// Every method that takes a hash wants [`TableKey::hash_under`] of the key it looks for, under the
+/// table's hasher. Not doing so is a programmer's error: keys are not found then, but memory stays safe.
 pub struct Table<K, V> {
     pub(super) directory: Directory<K, V>,
     pub(super) changes: Changes<K, V>,
@@ -50,9 +55,10 @@ impl<K, V> Table<K, V> {
     /// An empty table.
     #[must_use]
     pub fn new(options: TableOptions<K, V>) -> Self {
-        let arena = Arena::new(Segment::<K, V>::block_size(Segment::<K, V>::FULL_LOG2));
+        let full_size = Segment::<K, V>::block_size(Segment::<K, V>::FULL_LOG2);
+        let arena = Arena::new(full_size, options.memory);
         Table {
-            directory: Directory::new(arena, options.hasher),
+            directory: Directory::new(arena, options.hasher, options.expected_keys, options.hashes),
             changes: Changes::new(options.changes),
             len: 0,
         }
@@ -83,13 +89,13 @@ impl<K, V> Table<K, V> {
     /// Called 16 to 64 records before the search, it hides nearly all of the memory's latency.
     #[inline(always)]
     pub fn prefetch(&self, hash: KeyHash) {
-        self.directory.segment(hash).prefetch(hash);
+        self.directory.prefetch(hash);
     }
 
     /// The value of the key that `equal` accepts.
     #[inline]
     pub fn get(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<&V> {
-        let place = self.directory.segment(hash).find(hash, equal)?;
+        let place = self.directory.find(hash, equal)?;
         // SAFETY: a place that was found holds an entry, and it stays while the table is borrowed.
         Some(unsafe { &place.entry().as_ref().value })
     }
@@ -97,17 +103,17 @@ impl<K, V> Table<K, V> {
     /// The value of the key that `equal` accepts, to be changed: counts as changed from here on.
     #[inline]
     pub fn get_mut(&mut self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<&mut V> {
+        let place = self.directory.find(hash, equal)?;
         let segment = self.directory.segment_mut(hash);
-        let place = segment.find(hash, equal)?;
         // SAFETY: the place was just found in this segment; it stays while the table is borrowed.
-        Some(unsafe { &mut segment.touch(place, &mut self.changes).as_mut().value })
+        Some(unsafe { segment.touch(place, &mut self.changes).as_mut() })
     }
 
     /// Removes the key that `equal` accepts.
     #[inline]
     pub fn remove(&mut self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<(K, V)> {
+        let place = self.directory.find(hash, equal)?;
         let segment = self.directory.segment_mut(hash);
-        let place = segment.find(hash, equal)?;
         // SAFETY: the place was just found in this segment by this hash.
         let entry = unsafe { segment.remove(hash, place, &mut self.changes) };
         self.len -= 1;
@@ -134,22 +140,20 @@ impl<K: TableKey, V> Table<K, V> {
         equal: impl FnMut(&K) -> bool,
         make: impl FnOnce() -> (K, V),
     ) -> (&mut V, bool) {
-        let segment = self.directory.segment_mut(hash);
-        let (mut entry, inserted) = match segment.find(hash, equal) {
-            // SAFETY: the place was just found in this segment.
-            Some(place) => (unsafe { segment.touch(place, &mut self.changes) }, false),
+        let (mut value, inserted) = match self.directory.find(hash, equal) {
+            Some(place) => {
+                let segment = self.directory.segment_mut(hash);
+                // SAFETY: the place was just found in this segment.
+                (unsafe { segment.touch(place, &mut self.changes) }, false)
+            }
             None => (self.insert_absent(hash, make()), true),
         };
         // SAFETY: the entry was just found or written; it stays while the table is borrowed.
-        (unsafe { &mut entry.as_mut().value }, inserted)
+        (unsafe { value.as_mut() }, inserted)
     }
 
     #[inline(never)]
-    fn insert_absent(
-        &mut self,
-        hash: KeyHash,
-        (key, value): (K, V),
-    ) -> std::ptr::NonNull<Entry<K, V>> {
+    fn insert_absent(&mut self, hash: KeyHash, (key, value): (K, V)) -> NonNull<V> {
         while self.directory.segment(hash).is_full() {
             self.directory.make_room(hash, &mut self.changes);
         }

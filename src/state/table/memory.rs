@@ -1,10 +1,18 @@
 //! Where the blocks of segments come from.
+//!
+//! A table begins with blocks from the allocator. Once it has outgrown a few of them it carves blocks out
+//! of *chunks* of 2 MB, each one huge page where the system gives them. A huge page that is touched for
+//! the first time costs milliseconds (the system clears it, a hypervisor may have to find it), so chunks
+//! are prepared ahead by a helper thread ([`super::chunk_pool`]); a table that needs one before it is
+//! ready takes an unprepared one with small pages, which cost a microsecond each as they are reached.
 
 #![expect(unsafe_code, reason = "allocates and frees raw memory")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
+use super::chunk_pool;
+use super::page::{CHUNK_SIZE, Pages};
 use super::segment::BLOCK_ALIGN;
 
 /// Which pages a table asks for.
@@ -13,20 +21,29 @@ pub enum MemoryMode {
     /// Huge pages, once the table is large enough to use them.
     #[default]
     HugePages,
-    /// The allocator's.
+    /// Whatever the allocator has.
     SmallPages,
 }
 
-const BLOCKS_PER_CHUNK_MAX: usize = 64;
+/// A chunk of the allocator's holds so many bytes at least before chunks of pages follow.
+const HEAP_CHUNK_MAX: usize = 512 << 10;
+
+enum Chunk {
+    Heap(NonNull<u8>, Layout),
+    Pages(Pages),
+}
 
 /// The memory of one table.
 pub(super) struct Arena {
     full_size: usize,
-    chunks: Vec<(NonNull<u8>, Layout)>,
-    next: Option<NonNull<u8>>,
+    mode: MemoryMode,
+    chunks: Vec<Chunk>,
+    next: NonNull<u8>,
+    /// How many blocks there are at `next`.
     left: usize,
+    /// Blocks given back, zeroed.
     free: Vec<NonNull<u8>>,
-    small_bytes: usize,
+    bytes: usize,
 }
 
 fn layout(size: usize) -> Layout {
@@ -40,27 +57,44 @@ fn allocate(layout: Layout) -> NonNull<u8> {
 }
 
 impl Arena {
-    pub(super) fn new(full_size: usize) -> Self {
+    pub(super) fn new(full_size: usize, mode: MemoryMode) -> Self {
+        let (next, free) = (NonNull::dangling(), Vec::new());
         Arena {
             full_size,
+            mode,
             chunks: Vec::new(),
-            next: None,
+            next,
             left: 0,
-            free: Vec::new(),
-            small_bytes: 0,
+            free,
+            bytes: 0,
         }
     }
 
-    /// A zeroed block of its own size class: freed by [`Arena::release_small`].
-    pub(super) fn small(&mut self, size: usize) -> NonNull<u8> {
-        self.small_bytes += size;
+    /// Makes so many blocks of full size ready at once, their pages touched. Takes its time.
+    pub(super) fn reserve(&mut self, blocks: usize) {
+        let pages = match self.mode {
+            MemoryMode::HugePages => Pages::map(self.full_size * blocks),
+            MemoryMode::SmallPages => None,
+        };
+        match pages {
+            Some(mut pages) => {
+                pages.prepare();
+                self.add_pages(pages);
+            }
+            None => self.add_heap(blocks),
+        }
+    }
+
+    /// A zeroed block of its own: goes back by [`Arena::release_single`].
+    pub(super) fn single(&mut self, size: usize) -> NonNull<u8> {
+        self.bytes += size;
         allocate(layout(size))
     }
 
     /// # Safety
-    /// The block came from `small` with this size, and nothing uses it any more.
-    pub(super) unsafe fn release_small(&mut self, block: NonNull<u8>, size: usize) {
-        self.small_bytes -= size;
+    /// The block came from `single` with this size, and nothing uses it any more.
+    pub(super) unsafe fn release_single(&mut self, block: NonNull<u8>, size: usize) {
+        self.bytes -= size;
         // SAFETY: as the caller promises.
         unsafe { dealloc(block.as_ptr(), layout(size)) }
     }
@@ -71,17 +105,12 @@ impl Arena {
             return block;
         }
         if self.left == 0 {
-            let blocks = (1 << (2 * self.chunks.len()).min(32)).min(BLOCKS_PER_CHUNK_MAX);
-            let layout = layout(self.full_size * blocks);
-            let chunk = allocate(layout);
-            self.chunks.push((chunk, layout));
-            self.next = Some(chunk);
-            self.left = blocks;
+            self.add_chunk();
         }
-        let block = self.next.expect("a chunk with room");
+        let block = self.next;
         self.left -= 1;
         // SAFETY: the chunk has room for the block given out and those left.
-        self.next = Some(unsafe { block.add(self.full_size) });
+        self.next = unsafe { block.add(self.full_size) };
         block
     }
 
@@ -94,20 +123,48 @@ impl Arena {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.small_bytes
-            + self
-                .chunks
-                .iter()
-                .map(|(_, layout)| layout.size())
-                .sum::<usize>()
+        self.bytes
+    }
+
+    fn add_chunk(&mut self) {
+        let blocks = 1 << (2 * self.chunks.len()).min(16);
+        if blocks * self.full_size <= HEAP_CHUNK_MAX || blocks == 1 {
+            return self.add_heap(blocks);
+        }
+        if self.mode == MemoryMode::HugePages && self.full_size <= CHUNK_SIZE / 2 {
+            // A quarter of what the table has is kept ready: it grows by a factor in a burst.
+            let ahead = 1 + self.bytes / CHUNK_SIZE / 4;
+            let prepared = chunk_pool::take(ahead);
+            if let Some(pages) = prepared.or_else(|| Pages::map(CHUNK_SIZE)) {
+                return self.add_pages(pages);
+            }
+        }
+        self.add_heap((CHUNK_SIZE / self.full_size).max(1));
+    }
+
+    fn add_heap(&mut self, blocks: usize) {
+        let layout = layout(self.full_size * blocks);
+        let start = allocate(layout);
+        self.chunks.push(Chunk::Heap(start, layout));
+        (self.next, self.left) = (start, blocks);
+        self.bytes += layout.size();
+    }
+
+    fn add_pages(&mut self, pages: Pages) {
+        (self.next, self.left) = (pages.start(), pages.size() / self.full_size);
+        self.bytes += pages.size();
+        self.chunks.push(Chunk::Pages(pages));
     }
 }
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        for &(chunk, layout) in &self.chunks {
-            // SAFETY: allocated in `full` with this layout; the table's segments are gone.
-            unsafe { dealloc(chunk.as_ptr(), layout) }
+        for chunk in self.chunks.drain(..) {
+            match chunk {
+                // SAFETY: allocated in `add_heap` with this layout; the table's segments are gone.
+                Chunk::Heap(start, layout) => unsafe { dealloc(start.as_ptr(), layout) },
+                Chunk::Pages(pages) => chunk_pool::give_back(pages),
+            }
         }
     }
 }

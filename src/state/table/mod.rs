@@ -1,6 +1,7 @@
 //! The keyed state table: extendible hashing over cache-line groups, with change tracking.
 
 mod change;
+mod chunk_pool;
 mod directory;
 mod drain;
 mod group;
@@ -10,6 +11,7 @@ mod keyed;
 mod memory;
 #[cfg(test)]
 mod model_test;
+mod page;
 mod segment;
 
 pub use change::{Change, EncodeChange, Extent};

@@ -4,15 +4,16 @@
 //! block    128 bytes header │ group 0 │ group 1 │ … │ group 2^n − 1
 //! group    8 tags │ 8 marks │ pad │ 7 × (key, value) │ pad to a multiple of 64
 //!
-//! hash     63 ……………… 32 │ 31 ………… 7 │ 6 … 0
-//!          directory       group         tag
+//! hash     63 … → │ ← … 7 │ 6 … 0
+//!        directory   group    tag
 //! ```
 //!
-//! An entry lives in its home group or, if that was full, in the next one with room (round the end), and
-//! every group that it passed counts it: a search ends at the first group that nobody passed. A removal
-//! takes its passage back, so there are no tombstones. The handle of a segment is one tagged word, a
-//! pointer to group 0 whose low six bits hold the shift that takes a hash to its group: from the hash to
-//! the group's address it is one load (of the handle) and five instructions.
+//! An entry lives in its home group or, if that was full, in the first one with room in the order home ^ 1,
+//! home ^ 2, … (so the next try is the other half of the same pair of lines), and every group that it
+//! passed counts it: a search ends at the first group that nobody passed. A removal
+//! takes its passage back, so there are no tombstones. All segments of a
+//! table have the same number of groups, so the way from the hash to the group needs nothing from the
+//! segment but its address.
 //!
 //! Invariant: tags, not handles, own entries. Several equal handles may exist (the directory holds a
 //! segment once per directory slot); whoever holds them reaches the block only through one at a time.
@@ -22,7 +23,7 @@
     reason = "entries live in uninitialised memory, found by tags"
 )]
 
-use std::{marker::PhantomData, num::NonZero, ptr::NonNull};
+use std::{marker::PhantomData, ptr::NonNull};
 
 use super::change::Changes;
 use super::group::{SLOTS, Slots, Tag, Tags};
@@ -33,8 +34,10 @@ pub(super) const BLOCK_ALIGN: usize = 128;
 const HEADER_SIZE: usize = 128;
 const SEGMENT_SIZE: usize = 32 << 10;
 const LINE: usize = 64;
-const SHIFT_MASK: usize = 63;
+const TAG_BITS: u32 = 7;
 const SUMMARY_LOG2: u32 = 8;
+const SLOTS_PER_LINE_MIN: usize = 9;
+const STAGGERS: usize = 8;
 const SUMMARY_WORDS: usize = (1 << SUMMARY_LOG2) / 64;
 
 /// A key and its value, side by side.
@@ -47,6 +50,9 @@ pub(super) struct Entry<K, V> {
 #[repr(C)]
 struct Header {
     len: u32,
+    /// At this length the segment is full.
+    limit: u32,
+    groups_log2: u32,
     /// How many top bits of the hash all keys of the segment share.
     depth: u32,
     /// Per generation (by parity of its stamp): which groups may hold marks.
@@ -57,7 +63,7 @@ const _: () = assert!(size_of::<Header>() <= HEADER_SIZE);
 
 /// A handle of a segment; see the module's invariant.
 pub(super) struct Segment<K, V> {
-    tagged: NonNull<u8>,
+    first: NonNull<u8>,
     entries: PhantomData<(K, V)>,
 }
 
@@ -73,10 +79,26 @@ impl<K, V> Place<K, V> {
     pub(super) fn entry(&self) -> NonNull<Entry<K, V>> {
         self.group.entry(self.slot)
     }
+
+    #[inline(always)]
+    fn value(&self) -> NonNull<V> {
+        let entry = self.entry().as_ptr();
+        // SAFETY: a field of an entry in bounds; nothing is read.
+        unsafe { NonNull::new_unchecked(&raw mut (*entry).value) }
+    }
 }
 
 /// A pointer to a group of some segment: made for indices in range only.
 struct Group<K, V>(NonNull<u8>, PhantomData<(K, V)>);
+
+impl<K, V> Clone for Place<K, V> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Place<K, V> {}
 
 impl<K, V> Clone for Group<K, V> {
     #[inline(always)]
@@ -89,12 +111,27 @@ impl<K, V> Copy for Group<K, V> {}
 
 impl<K, V> Group<K, V> {
     const ENTRIES: usize = (2 * size_of::<u64>()).next_multiple_of(align_of::<Entry<K, V>>());
+    /// As many as fit into one line if that is at least three, so that a hit costs one line; else all
+    /// that the tags can tell apart, so that it costs the line of the tags and the line of the entry.
+    const SLOTS: usize = {
+        let size = size_of::<Entry<K, V>>();
+        let fit = if size == 0 {
+            SLOTS
+        } else {
+            LINE.saturating_sub(Self::ENTRIES) / size
+        };
+        if fit < SLOTS_PER_LINE_MIN || fit > SLOTS {
+            SLOTS
+        } else {
+            fit
+        }
+    };
     const SIZE: usize = {
         assert!(
             align_of::<Entry<K, V>>() <= LINE,
             "entries aligned beyond a cache line"
         );
-        (Self::ENTRIES + SLOTS * size_of::<Entry<K, V>>()).next_multiple_of(LINE)
+        (Self::ENTRIES + Self::SLOTS * size_of::<Entry<K, V>>()).next_multiple_of(LINE)
     };
 
     #[inline(always)]
@@ -123,7 +160,7 @@ impl<K, V> Group<K, V> {
 
     #[inline(always)]
     fn entry(self, slot: usize) -> NonNull<Entry<K, V>> {
-        debug_assert!(slot < SLOTS);
+        debug_assert!(slot < Self::SLOTS);
         // SAFETY: `slot` comes from `Slots`, so it is below `SLOTS`, and the offset stays in the group.
         unsafe { self.0.add(Self::ENTRIES).cast::<Entry<K, V>>().add(slot) }
     }
@@ -147,15 +184,33 @@ impl<K, V> Segment<K, V> {
     /// `block` is aligned to [`BLOCK_ALIGN`], has `block_size(groups_log2)` zeroed bytes (only the header
     /// and the first two words of each group need to be zero) and is nobody else's. `groups_log2` is in
     /// `1..=24`.
-    pub(super) unsafe fn new(block: NonNull<u8>, groups_log2: u32, depth: u32) -> Self {
-        // SAFETY: the block is larger than its header; the tag stays below the block's alignment.
-        let tagged = unsafe { block.add(HEADER_SIZE + 64 - groups_log2 as usize) };
+    pub(super) unsafe fn new(
+        block: NonNull<u8>,
+        groups_log2: u32,
+        depth: u32,
+        stagger: usize,
+    ) -> Self {
+        // SAFETY: the block is larger than its header.
+        let first = unsafe { block.add(HEADER_SIZE) };
         let mut segment = Segment {
-            tagged,
+            first,
             entries: PhantomData,
         };
-        segment.set_depth(depth);
+        let slots = Group::<K, V>::SLOTS << groups_log2;
+        *segment.write_header() = Header {
+            len: 0,
+            limit: Self::limit(slots, stagger) as u32,
+            groups_log2,
+            depth,
+            summary: [[0; SUMMARY_WORDS]; 2],
+        };
         segment
+    }
+
+    /// Between three quarters and seven eighths, by `stagger`: segments that filled up all at once would
+    /// also all split at once, faster than memory can be prepared.
+    fn limit(slots: usize, stagger: usize) -> usize {
+        (slots - slots / 8 - slots / 8 * (stagger % STAGGERS) / STAGGERS).max(1)
     }
 
     /// A second handle of the same segment.
@@ -164,7 +219,7 @@ impl<K, V> Segment<K, V> {
     /// Both handles must belong to one owner, which uses at most one at a time for a change.
     pub(super) unsafe fn alias(&self) -> Self {
         Segment {
-            tagged: self.tagged,
+            first: self.first,
             entries: PhantomData,
         }
     }
@@ -175,35 +230,42 @@ impl<K, V> Segment<K, V> {
     }
 
     #[inline(always)]
-    fn shift(&self) -> u32 {
-        (self.tagged.addr().get() & SHIFT_MASK) as u32
-    }
-
-    #[inline(always)]
-    fn first_group(&self) -> NonNull<u8> {
-        // SAFETY: a block is aligned to 128 and its header is that long, so the untagged address is not 0.
-        self.tagged
-            .map_addr(|tagged| unsafe { NonZero::new_unchecked(tagged.get() & !SHIFT_MASK) })
-    }
-
-    #[inline(always)]
     fn group(&self, index: usize) -> Group<K, V> {
         debug_assert!(index < self.group_count());
         // SAFETY: callers keep `index` below `group_count`, so the offset stays in the block.
         Group(
-            unsafe { self.first_group().add(index * Group::<K, V>::SIZE) },
+            unsafe { self.first.add(index * Group::<K, V>::SIZE) },
             PhantomData,
         )
     }
 
-    #[inline(always)]
+    /// The mask that takes a hash to the home of its entry, for all segments with that many groups.
+    pub(super) const fn home_mask(groups_log2: u32) -> u64 {
+        ((1 << groups_log2) - 1) << TAG_BITS
+    }
+
     fn home(&self, hash: KeyHash) -> usize {
-        (hash.0 << 32 >> self.shift()) as usize
+        ((hash.0 & Self::home_mask(self.groups_log2())) >> TAG_BITS) as usize
+    }
+
+    /// The home group, by a mask that the caller has at hand: the header is another cache line.
+    #[inline(always)]
+    fn home_group(&self, hash: KeyHash, home_mask: u64) -> Group<K, V> {
+        let index = (hash.0 & home_mask) as usize >> TAG_BITS;
+        // The masked hash itself is the offset of a group of this very common size.
+        let offset = if Group::<K, V>::SIZE == 1 << TAG_BITS {
+            (hash.0 & home_mask) as usize
+        } else {
+            index * Group::<K, V>::SIZE
+        };
+        debug_assert!(index < self.group_count());
+        // SAFETY: the mask keeps the index below `group_count`, so the offset stays in the block.
+        Group(unsafe { self.first.add(offset) }, PhantomData)
     }
 
     fn header(&self) -> NonNull<Header> {
         // SAFETY: the header lies in front of the first group.
-        unsafe { self.first_group().sub(HEADER_SIZE).cast() }
+        unsafe { self.first.sub(HEADER_SIZE).cast() }
     }
 
     fn read_header(&self) -> &Header {
@@ -216,25 +278,28 @@ impl<K, V> Segment<K, V> {
         unsafe { self.header().as_mut() }
     }
 
-    #[inline(always)]
     pub(super) fn group_count(&self) -> usize {
         1 << self.groups_log2()
     }
 
-    #[inline(always)]
     pub(super) fn groups_log2(&self) -> u32 {
-        64 - self.shift()
+        self.read_header().groups_log2
     }
 
     pub(super) fn len(&self) -> usize {
         self.read_header().len as usize
     }
 
-    /// Whether the next insertion should find more room first: at seven eighths.
+    /// Whether the next insertion should find more room first.
     #[inline(always)]
     pub(super) fn is_full(&self) -> bool {
-        let slots = self.group_count() * SLOTS;
-        self.len() >= slots - slots / 8
+        let header = self.read_header();
+        header.len >= header.limit
+    }
+
+    /// How many entries an even fill of `2^groups_log2` groups may count on.
+    pub(super) const fn comfortable(groups_log2: u32) -> usize {
+        (Group::<K, V>::SLOTS << groups_log2) / 10 * 7
     }
 
     pub(super) fn depth(&self) -> u32 {
@@ -247,8 +312,8 @@ impl<K, V> Segment<K, V> {
 
     /// Asks for the cache lines that a search for `hash` reads first.
     #[inline(always)]
-    pub(super) fn prefetch(&self, hash: KeyHash) {
-        let group = self.group(self.home(hash)).0;
+    pub(super) fn prefetch(&self, hash: KeyHash, home_mask: u64) {
+        let group = self.home_group(hash, home_mask).0;
         prefetch_line(group);
         if Group::<K, V>::SIZE > LINE {
             // SAFETY: the group is longer than a line.
@@ -257,19 +322,43 @@ impl<K, V> Segment<K, V> {
     }
 
     /// Finds the entry with this hash that `equal` accepts.
+    ///
+    /// Only the usual case is inlined: the first candidate in the home group, or none there and nobody
+    /// passed. That keeps the caller's loop short enough to overlap the cache misses of many records.
     #[inline(always)]
     pub(super) fn find(
         &self,
         hash: KeyHash,
+        home_mask: u64,
         mut equal: impl FnMut(&K) -> bool,
     ) -> Option<Place<K, V>> {
-        let tag = Tag::of(hash);
+        debug_assert!(home_mask == Self::home_mask(self.groups_log2()));
+        let group = self.home_group(hash, home_mask);
+        let tags = group.tags();
+        if let Some(slot) = tags.matching(Tag::of(hash)).first() {
+            let place = Place { group, slot };
+            // SAFETY: `matching` yields occupied slots only, and those hold an entry.
+            if equal(unsafe { &place.entry().as_ref().key }) {
+                return Some(place);
+            }
+        } else if !tags.overflows() {
+            return None;
+        }
+        self.find_further(hash, equal)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_further(
+        &self,
+        hash: KeyHash,
+        mut equal: impl FnMut(&K) -> bool,
+    ) -> Option<Place<K, V>> {
         let home = self.home(hash);
-        let mut index = home;
-        loop {
-            let group = self.group(index);
+        for step in 0..self.group_count() {
+            let group = self.group(home ^ step);
             let tags = group.tags();
-            for slot in tags.matching(tag) {
+            for slot in tags.matching(Tag::of(hash)) {
                 let place = Place { group, slot };
                 // SAFETY: `matching` yields occupied slots only, and those hold an entry.
                 if equal(unsafe { &place.entry().as_ref().key }) {
@@ -279,11 +368,8 @@ impl<K, V> Segment<K, V> {
             if !tags.overflows() {
                 return None;
             }
-            index = (index + 1) & (self.group_count() - 1);
-            if index == home {
-                return None;
-            }
         }
+        None
     }
 
     /// Marks the entry at `place` as changed and gives it out.
@@ -295,10 +381,10 @@ impl<K, V> Segment<K, V> {
         &mut self,
         place: Place<K, V>,
         changes: &mut Changes<K, V>,
-    ) -> NonNull<Entry<K, V>> {
+    ) -> NonNull<V> {
         let marks = self.current_marks(place.group, changes);
         place.group.set_marks(marks | 1 << place.slot);
-        place.entry()
+        place.value()
     }
 
     /// The marks of a group under the current stamp, after handing out what is frozen.
@@ -323,7 +409,7 @@ impl<K, V> Segment<K, V> {
     }
 
     fn index_of(&self, group: Group<K, V>) -> usize {
-        (group.0.addr().get() - self.first_group().addr().get()) / Group::<K, V>::SIZE
+        (group.0.addr().get() - self.first.addr().get()) / Group::<K, V>::SIZE
     }
 
     fn summary_bit(&self, index: usize) -> usize {
@@ -397,7 +483,10 @@ impl<K, V> Segment<K, V> {
             slot,
         };
         // SAFETY: an occupied slot of a group in range is a place; borrowed exclusively, like the handle.
-        unsafe { self.touch(place, changes).as_mut() }
+        unsafe {
+            self.touch(place, changes);
+            place.entry().as_mut()
+        }
     }
 
     /// Whether the entry of this slot was changed in the current generation.
@@ -412,7 +501,7 @@ impl<K, V> Segment<K, V> {
         hash: KeyHash,
         entry: Entry<K, V>,
         changes: &mut Changes<K, V>,
-    ) -> NonNull<Entry<K, V>> {
+    ) -> NonNull<V> {
         let place = self.free_place(hash);
         let marks = self.current_marks(place.group, changes);
         self.fill(&place, hash, entry, marks | 1 << place.slot)
@@ -442,17 +531,17 @@ impl<K, V> Segment<K, V> {
 
     /// A free slot for `hash`, its passage counted. There must be one.
     fn free_place(&mut self, hash: KeyHash) -> Place<K, V> {
-        assert!(self.len() < self.group_count() * SLOTS);
-        let mut index = self.home(hash);
-        loop {
-            let group = self.group(index);
+        assert!(self.len() < self.group_count() * Group::<K, V>::SLOTS);
+        let home = self.home(hash);
+        for step in 0..self.group_count() {
+            let group = self.group(home ^ step);
             let tags = group.tags();
-            if let Some(slot) = tags.free().first() {
+            if let Some(slot) = tags.free(Group::<K, V>::SLOTS).first() {
                 return Place { group, slot };
             }
             group.set_tags(tags.overflow_more());
-            index = (index + 1) & (self.group_count() - 1);
         }
+        unreachable!("a segment with a free slot has a group with a free slot")
     }
 
     fn fill(
@@ -461,14 +550,14 @@ impl<K, V> Segment<K, V> {
         hash: KeyHash,
         entry: Entry<K, V>,
         marks: u64,
-    ) -> NonNull<Entry<K, V>> {
+    ) -> NonNull<V> {
         let group = place.group;
         // SAFETY: the slot is free, so it holds no entry, and the handle is held exclusively.
         unsafe { place.entry().write(entry) };
         group.set_tags(group.tags().with(place.slot, Tag::of(hash)));
         group.set_marks(marks);
         self.write_header().len += 1;
-        place.entry()
+        place.value()
     }
 
     /// Removes the entry at `place` and takes its passage back.
@@ -483,11 +572,10 @@ impl<K, V> Segment<K, V> {
     ) -> Entry<K, V> {
         self.current_marks(place.group, changes);
         let found = self.index_of(place.group);
-        let mut index = self.home(hash);
-        while index != found {
-            let group = self.group(index);
+        let home = self.home(hash);
+        for step in 0..home ^ found {
+            let group = self.group(home ^ step);
             group.set_tags(group.tags().overflow_less());
-            index = (index + 1) & (self.group_count() - 1);
         }
         let entry = self.take(found, place.slot);
         changes.log_removal(&entry.key);

@@ -1,0 +1,286 @@
+//! Windows against loops that keep slices in hash maps by hand; both must give the same results.
+//!
+//! Count and sum per key, 1,024 keys, timestamps out of order within a bound, a watermark every 256
+//! records. By hand there are two ways to get a sliding window from its slices: merging all of them
+//! (`merged`), and a running total from which the slice that leaves is subtracted (`subtracted`), which
+//! works for sums but for no maximum. Merging 3,600 slices per window is left out: it takes minutes.
+
+use std::collections::VecDeque;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use hashbrown::HashMap;
+use thalweg::metrics::MetricGroup;
+use thalweg::operator::{
+    AggregateWindow, Budget, Count, OpenContext, Operator, OperatorError, Outputs, Push, Signal,
+    Sliding, SubtaskInfo, Sum, TimeWindow, WindowOperator,
+};
+use thalweg::record::{KeyGroupAssignment, KeyHasher, MaxParallelism, OwnedSelector};
+use thalweg::time::{Clock, Timestamp, nanoseconds};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const KEYS: u64 = 1024;
+const BATCH: usize = 256;
+const LOOKAHEAD: usize = 16;
+
+#[derive(Clone, Copy)]
+struct Record {
+    key: u64,
+    value: u64,
+    at: i64,
+}
+
+struct Case {
+    name: &'static str,
+    /// Records per slide, one nanosecond each.
+    slide: i64,
+    overlap: i64,
+    records: usize,
+}
+
+/// In order but for a sixteenth of the slide, at most 64 records.
+fn records(case: &Case) -> Vec<Record> {
+    let disorder = (case.slide / 16).min(64) as u64;
+    let mut seed = 0x9E37_79B9_7F4A_7C15u64;
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed
+    };
+    let record = |i: usize| Record {
+        key: random() % KEYS,
+        value: random() % 100,
+        at: i as i64 + (random() % disorder) as i64,
+    };
+    (0..case.records).map(record).collect()
+}
+
+/// Independent of the order of results.
+#[inline(always)]
+fn digest(key: u64, end: i64, count: u64, sum: u64) -> u64 {
+    (key ^ (end as u64) << 20)
+        .wrapping_mul(0xD6E8_FEB8_6659_FD93)
+        .wrapping_add(count << 32)
+        .wrapping_add(sum)
+}
+
+struct Digest {
+    total: u64,
+    written: Arc<AtomicU64>,
+}
+
+impl Operator for Digest {
+    fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
+        Ok(())
+    }
+    fn begin(&mut self, _now: Timestamp) {}
+    fn signal(&mut self, signal: Signal) {
+        if signal == Signal::End {
+            self.written.store(self.total, Relaxed);
+        }
+    }
+    fn ready(&self) -> bool {
+        true
+    }
+    fn resume(&mut self, _budget: &mut Budget) {}
+    fn flush(&mut self) {}
+    fn deadline(&self) -> Option<Timestamp> {
+        None
+    }
+    fn close(&mut self) -> Result<(), OperatorError> {
+        Ok(())
+    }
+}
+
+type WindowResult = (u64, i64, u64, u64);
+
+impl Push<WindowResult> for Digest {
+    #[inline(always)]
+    fn push(&mut self, &(key, end, count, sum): &WindowResult, _at: Timestamp) {
+        self.total = self.total.wrapping_add(digest(key, end, count, sum));
+    }
+}
+
+fn open_context() -> OpenContext {
+    let max_parallelism = MaxParallelism::default_for(1);
+    OpenContext {
+        subtask: SubtaskInfo {
+            job: "bench".into(),
+            vertex: "window".into(),
+            index: 0,
+            parallelism: 1,
+            attempt: 0,
+        },
+        metrics: MetricGroup::new(),
+        hasher: KeyHasher::new(KeyGroupAssignment::Hash, max_parallelism),
+        key_groups: max_parallelism.range(0, 1),
+        waker: None,
+        clock: Clock::System,
+    }
+}
+
+fn wait(operator: &mut impl Operator) {
+    while !operator.ready() {
+        operator.resume(&mut Budget::new(1024));
+    }
+}
+
+fn thalweg(case: &Case, records: &[Record]) -> u64 {
+    let written = Arc::new(AtomicU64::new(0));
+    let sink = Digest {
+        total: 0,
+        written: Arc::clone(&written),
+    };
+    let result =
+        |&key: &u64, window: TimeWindow, (count, sum): (u64, u64)| (key, window.end.0, count, sum);
+    let aggregate = (Count, Sum::of(|r: &Record| r.value));
+    let slide = nanoseconds(case.slide as u64);
+    let mut operator = WindowOperator::new(
+        "window".into(),
+        &Sliding::of(slide * case.overlap as u32, slide),
+        OwnedSelector(|r: &Record| r.key),
+        AggregateWindow::new(aggregate, result),
+        Outputs::new(sink),
+    )
+    .unwrap();
+    operator.open(&open_context()).unwrap();
+    let mut latest = i64::MIN;
+    for (batch, chunk) in records.chunks(BATCH).enumerate() {
+        for (i, record) in chunk.iter().enumerate() {
+            if let Some(ahead) = records.get(batch * BATCH + i + LOOKAHEAD) {
+                operator.prefetch(ahead);
+            }
+            wait(&mut operator);
+            operator.push(record, Timestamp(record.at));
+            latest = latest.max(record.at);
+        }
+        wait(&mut operator);
+        operator.signal(Signal::Watermark(Timestamp(latest - 65)));
+        operator.flush();
+    }
+    for signal in [Signal::Watermark(Timestamp::MAX), Signal::End] {
+        wait(&mut operator);
+        operator.signal(signal);
+    }
+    written.load(Relaxed)
+}
+
+type Map = HashMap<u64, (u64, u64), foldhash::fast::RandomState>;
+
+fn add(map: &mut Map, key: u64, (count, sum): (u64, u64)) {
+    let entry = map.entry(key).or_insert((0, 0));
+    *entry = (entry.0 + count, entry.1 + sum);
+}
+
+/// Slices in a ring from slice 0 of the stream on; windows end at every multiple of the slide.
+fn by_hand(case: &Case, records: &[Record], subtract: bool) -> u64 {
+    let mut slices: VecDeque<Map> = VecDeque::new();
+    let mut spare: Vec<Map> = Vec::new();
+    let (mut front, mut next_end, mut total) = (0i64, case.slide, 0u64);
+    let mut running = Map::default();
+    let mut latest = i64::MIN;
+    let mut advance =
+        |slices: &mut VecDeque<Map>, spare: &mut Vec<Map>, front: &mut i64, watermark: i64| {
+            while next_end - 1 <= watermark && !slices.is_empty() {
+                let last = next_end / case.slide - 1;
+                let first = (last + 1 - case.overlap).max(*front);
+                if !subtract {
+                    running.clear();
+                }
+                let from = if subtract { last.max(first) } else { first };
+                for slice in from..=last {
+                    if let Some(map) = slices.get((slice - *front) as usize) {
+                        map.iter()
+                            .for_each(|(&key, &value)| add(&mut running, key, value));
+                    }
+                }
+                for (&key, &(count, sum)) in running.iter().filter(|entry| entry.1.0 > 0) {
+                    total = total.wrapping_add(digest(key, next_end, count, sum));
+                }
+                if last + 1 - case.overlap >= *front {
+                    let mut over = slices.pop_front().unwrap();
+                    if subtract {
+                        for (key, &(count, sum)) in &over {
+                            let entry = running.get_mut(key).unwrap();
+                            *entry = (entry.0 - count, entry.1 - sum);
+                        }
+                    }
+                    over.clear();
+                    spare.push(over);
+                    *front += 1;
+                }
+                next_end += case.slide;
+            }
+        };
+    for batch in records.chunks(BATCH) {
+        for record in batch {
+            let slice = (record.at / case.slide - front) as usize;
+            while slices.len() <= slice {
+                slices.push_back(spare.pop().unwrap_or_default());
+            }
+            add(&mut slices[slice], record.key, (1, record.value));
+            latest = latest.max(record.at);
+        }
+        advance(&mut slices, &mut spare, &mut front, latest - 65);
+    }
+    advance(&mut slices, &mut spare, &mut front, i64::MAX);
+    black_box(total)
+}
+
+fn main() {
+    let quick = std::env::args().any(|argument| argument == "--test");
+    let mut criterion = Criterion::default().sample_size(10).configure_from_args();
+    let cases = [
+        Case {
+            name: "tumbling",
+            slide: 100_000,
+            overlap: 1,
+            records: 2_000_000,
+        },
+        Case {
+            name: "overlap 5",
+            slide: 20_000,
+            overlap: 5,
+            records: 2_000_000,
+        },
+        Case {
+            name: "overlap 60",
+            slide: 10_000,
+            overlap: 60,
+            records: 2_000_000,
+        },
+        Case {
+            name: "overlap 3600",
+            slide: 1_000,
+            overlap: 3600,
+            records: 4_000_000,
+        },
+    ];
+    for mut case in cases {
+        if quick {
+            (case.slide, case.records) = (case.slide / 20, case.records / 40);
+        }
+        let records = records(&case);
+        let subtracted = by_hand(&case, &records, true);
+        assert_eq!(thalweg(&case, &records), subtracted, "{}", case.name);
+        let mut group = criterion.benchmark_group(format!("window/{}", case.name));
+        group.throughput(Throughput::Elements(case.records as u64));
+        group.bench_function("thalweg", |b| b.iter(|| thalweg(&case, &records)));
+        for (name, subtract) in [("merged", false), ("subtracted", true)] {
+            if !subtract && (case.overlap > 100 || quick && case.overlap > 5) {
+                continue;
+            }
+            assert_eq!(by_hand(&case, &records, subtract), subtracted, "{name}");
+            group.bench_function(BenchmarkId::new("by hand", name), |b| {
+                b.iter(|| by_hand(&case, &records, subtract));
+            });
+        }
+        group.finish();
+    }
+    criterion.final_summary();
+}

@@ -1,0 +1,25 @@
+//! The names that most jobs use.
+
+pub use crate::connectors::{
+    Collected, Collection, Discard, ForEach, Generator, LineFile, LineSource, Print, Sequence,
+    inlet, outlet,
+};
+#[cfg(feature = "csv")]
+pub use crate::connectors::{CsvSink, CsvSource, Malformed};
+pub use crate::datastream::{Environment, KeyedStream, Stream, WindowResult};
+pub use crate::graph::PlanFormat;
+pub use crate::operator::{
+    CoProcessFunction, KeyedCoProcessFunction, KeyedOpenContext, KeyedProcessContext,
+    KeyedProcessFunction, Outcome, OutputTag, ProcessContext, ProcessFunction, Sliding, TimeDomain,
+    TimeWindow, Tumbling,
+};
+pub use crate::record::{Archived, Pod, Record, View};
+pub use crate::ring::WaitStrategy;
+pub use crate::runtime::{JobError, JobHandle, JobResult, Pipe};
+pub use crate::state::{
+    AggregatingState, Count, ListState, MapState, Max, Mean, Min, ReducingState, Sum, ValueState,
+};
+pub use crate::time::{
+    BoundedOutOfOrderness, ManualClock, Monotonous, NoWatermarks, Timestamp, WatermarkStrategy,
+    hours, millis, mins, nanoseconds, secs,
+};

@@ -1,0 +1,92 @@
+//! Chunks of huge pages made ready ahead of need by one helper thread of the process.
+//!
+//! A worker that takes a chunk says how many should be ready for the next time, and wakes the helper. It
+//! never waits: when the pool is locked or empty it goes without. Chunks of tables that are gone are
+//! unmapped by the helper too, since unmapping is as slow as mapping.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::Thread;
+
+use super::page::{CHUNK_SIZE, Pages};
+
+#[derive(Default)]
+struct Stock {
+    ready: Vec<Pages>,
+    returned: Vec<Pages>,
+    wanted: usize,
+}
+
+struct ChunkPool {
+    stock: Mutex<Stock>,
+    /// `None` where no thread could be started: then nothing is ever ready.
+    helper: OnceLock<Option<Thread>>,
+}
+
+static POOL: ChunkPool = ChunkPool {
+    stock: Mutex::new(Stock {
+        ready: Vec::new(),
+        returned: Vec::new(),
+        wanted: 0,
+    }),
+    helper: OnceLock::new(),
+};
+
+/// A prepared chunk if one is at hand, and the wish for `ahead` more.
+pub(super) fn take(ahead: usize) -> Option<Pages> {
+    let taken = POOL.stock.try_lock().ok().and_then(|mut stock| {
+        stock.wanted = ahead;
+        stock.ready.pop()
+    });
+    wake();
+    taken
+}
+
+/// Pages that nobody uses any more.
+pub(super) fn give_back(pages: Pages) {
+    if let Ok(mut stock) = POOL.stock.try_lock() {
+        stock.returned.push(pages);
+        drop(stock);
+        wake();
+    }
+}
+
+fn wake() {
+    let helper = POOL.helper.get_or_init(|| {
+        let builder = std::thread::Builder::new().name("thalweg-chunks".to_owned());
+        builder
+            .spawn(prepare_for_ever)
+            .ok()
+            .map(|handle| handle.thread().clone())
+    });
+    if let Some(helper) = helper {
+        helper.unpark();
+    }
+}
+
+fn prepare_for_ever() {
+    loop {
+        let (short, returned) = {
+            let mut stock = POOL.stock.lock().unwrap_or_else(PoisonError::into_inner);
+            (
+                stock.ready.len() < stock.wanted,
+                std::mem::take(&mut stock.returned),
+            )
+        };
+        let idle = !short && returned.is_empty();
+        drop(returned);
+        if idle {
+            std::thread::park();
+        } else if short {
+            let Some(mut pages) = Pages::map(CHUNK_SIZE) else {
+                std::thread::park();
+                continue;
+            };
+            pages.prepare();
+            POOL.stock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .ready
+                .push(pages);
+        }
+    }
+}

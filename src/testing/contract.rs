@@ -1,0 +1,185 @@
+//! The contract of an operator with one input.
+
+use std::borrow::Borrow;
+use std::fmt::Debug;
+
+use crate::metrics::MetricGroup;
+use crate::operator::{OpenContext, Push, Signal, SplitId, SubtaskInfo};
+use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
+use crate::time::{Clock, ManualClock, Timestamp};
+
+use super::drive::{Rules, Step, Subject, check, subject_of};
+use super::tail::{Output, Tail};
+use super::violation::{Phase, Violation};
+
+/// A script of records of type `V` and signals, and the ways to drive an operator through it.
+///
+/// Every script ends as the runtime ends an input: with the last watermark and the end of input.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Contract<V: ToOwned + ?Sized> {
+    script: Vec<Step<Element<V::Owned>>>,
+    rules: Rules,
+}
+
+#[derive(Clone, Debug)]
+enum Element<T> {
+    Record(T, Timestamp),
+    Signal(Signal),
+}
+
+impl<V: ToOwned + ?Sized> Contract<V> {
+    /// An empty script.
+    pub fn new() -> Self {
+        Contract {
+            script: Vec::new(),
+            rules: Rules {
+                fan_out: 8,
+                watermarks_by_batch: false,
+            },
+        }
+    }
+
+    /// A record with its timestamp; [`Timestamp::MIN`] for none.
+    pub fn record(mut self, record: impl Into<V::Owned>, at: Timestamp) -> Self {
+        let record = Element::Record(record.into(), at);
+        self.script.push(Step::Element(record));
+        self
+    }
+
+    /// Records with their timestamps.
+    pub fn records(mut self, records: impl IntoIterator<Item = (V::Owned, Timestamp)>) -> Self {
+        let step = |(record, at)| Step::Element(Element::Record(record, at));
+        self.script.extend(records.into_iter().map(step));
+        self
+    }
+
+    /// A signal.
+    pub fn signal(mut self, signal: Signal) -> Self {
+        self.script.push(Step::Element(Element::Signal(signal)));
+        self
+    }
+
+    /// A watermark.
+    pub fn watermark(self, at: Timestamp) -> Self {
+        self.signal(Signal::Watermark(at))
+    }
+
+    /// The input becomes idle.
+    pub fn idle(self) -> Self {
+        self.signal(Signal::Idle)
+    }
+
+    /// The input becomes active again.
+    pub fn active(self) -> Self {
+        self.signal(Signal::Active)
+    }
+
+    /// The records that follow belong to this split.
+    pub fn split(self, split: SplitId) -> Self {
+        self.signal(Signal::Split(split))
+    }
+
+    /// A batch ends, and the next one begins at this processing time.
+    pub fn time(mut self, now: Timestamp) -> Self {
+        self.script.push(Step::Time(now));
+        self
+    }
+
+    /// How many records and signals one firing or signal may cause. Default: 8.
+    pub fn fan_out(mut self, records: u32) -> Self {
+        self.rules.fan_out = records;
+        self
+    }
+
+    /// Says that watermarks depend on where batches end, as those of a generator do: they are not
+    /// compared between the ways of driving.
+    pub fn watermarks_by_batch(mut self) -> Self {
+        self.rules.watermarks_by_batch = true;
+        self
+    }
+
+    /// Drives the operators that `build` makes in front of an output, one for each way of driving.
+    /// Gives what left the operator, driven record by record.
+    ///
+    /// # Errors
+    /// The first [`Violation`].
+    pub fn check<O, P>(&self, build: impl Fn(Tail<O>) -> P) -> Result<Vec<Output<O>>, Violation>
+    where
+        O: Clone + PartialEq + Debug + Send,
+        P: Push<V>,
+    {
+        let mut script: Vec<Step<&Element<V::Owned>>> = Vec::new();
+        let end = [Signal::Watermark(Timestamp::MAX), Signal::End].map(Element::Signal);
+        script.extend(self.script.iter().map(|step| match step {
+            Step::Element(element) => Step::Element(element),
+            Step::Time(now) => Step::Time(*now),
+        }));
+        script.extend(end.iter().map(Step::Element));
+        check(&script, self.rules, |tail| OneInput {
+            operator: build(tail),
+            record: std::marker::PhantomData::<fn(&V)>,
+        })
+    }
+}
+
+impl<V: ToOwned + ?Sized> Default for Contract<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// An operator with one input.
+struct OneInput<P, V: ?Sized> {
+    operator: P,
+    record: std::marker::PhantomData<fn(&V)>,
+}
+
+impl<T, P, V> Subject<&Element<T>> for OneInput<P, V>
+where
+    T: Borrow<V>,
+    P: Push<V>,
+    V: ?Sized,
+{
+    subject_of!(operator);
+
+    fn prefetch(&self, element: &&Element<T>) {
+        if let Element::Record(record, _) = element {
+            self.operator.prefetch(record.borrow());
+        }
+    }
+
+    fn phase(&self, element: &&Element<T>) -> Phase {
+        match element {
+            Element::Record(..) => Phase::Push,
+            Element::Signal(_) => Phase::Signal,
+        }
+    }
+
+    fn feed(&mut self, element: &&Element<T>) {
+        match element {
+            Element::Record(record, at) => self.operator.push(record.borrow(), *at),
+            Element::Signal(signal) => self.operator.signal(*signal),
+        }
+    }
+}
+
+/// What an operator learns when it opens: the only subtask of a job called `contract`.
+#[must_use]
+pub fn open_context() -> OpenContext {
+    let groups = MaxParallelism::default_for(1);
+    OpenContext {
+        subtask: SubtaskInfo {
+            job: "contract".into(),
+            vertex: "contract".into(),
+            index: 0,
+            parallelism: 1,
+            attempt: 0,
+        },
+        metrics: MetricGroup::new(),
+        hasher: KeyHasher::new(KeyGroupAssignment::Hash, groups),
+        key_groups: groups.range(0, 1),
+        waker: None,
+        clock: Clock::Manual(ManualClock::new(Timestamp(0))),
+    }
+}

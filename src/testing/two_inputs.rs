@@ -1,0 +1,150 @@
+//! The contract of an operator with two inputs.
+
+use std::borrow::Borrow;
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+use crate::operator::{Signal, TwoInput};
+use crate::time::Timestamp;
+
+use super::drive::{Rules, Step, Subject, check, subject_of};
+use super::tail::{Output, Tail};
+use super::violation::{Phase, Violation};
+
+/// A script of records of types `A` and `B` and signals of either input.
+///
+/// Every script ends with the last watermark and the end of the first input, then of the second.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct TwoInputContract<A: ToOwned + ?Sized, B: ToOwned + ?Sized> {
+    script: Vec<Step<Element<A::Owned, B::Owned>>>,
+    rules: Rules,
+}
+
+#[derive(Clone, Debug)]
+enum Element<A, B> {
+    First(A, Timestamp),
+    Second(B, Timestamp),
+    Signal(usize, Signal),
+}
+
+impl<A: ToOwned + ?Sized, B: ToOwned + ?Sized> TwoInputContract<A, B> {
+    /// An empty script.
+    pub fn new() -> Self {
+        TwoInputContract {
+            script: Vec::new(),
+            rules: Rules {
+                fan_out: 8,
+                watermarks_by_batch: false,
+            },
+        }
+    }
+
+    fn element(mut self, element: Element<A::Owned, B::Owned>) -> Self {
+        self.script.push(Step::Element(element));
+        self
+    }
+
+    /// A record of the first input.
+    pub fn first(self, record: impl Into<A::Owned>, at: Timestamp) -> Self {
+        self.element(Element::First(record.into(), at))
+    }
+
+    /// A record of the second input.
+    pub fn second(self, record: impl Into<B::Owned>, at: Timestamp) -> Self {
+        self.element(Element::Second(record.into(), at))
+    }
+
+    /// A signal of input 0 or 1.
+    pub fn signal(self, input: usize, signal: Signal) -> Self {
+        self.element(Element::Signal(input, signal))
+    }
+
+    /// A watermark of input 0 or 1.
+    pub fn watermark(self, input: usize, at: Timestamp) -> Self {
+        self.signal(input, Signal::Watermark(at))
+    }
+
+    /// A batch ends, and the next one begins at this processing time.
+    pub fn time(mut self, now: Timestamp) -> Self {
+        self.script.push(Step::Time(now));
+        self
+    }
+
+    /// How many records and signals one firing or signal may cause. Default: 8.
+    pub fn fan_out(mut self, records: u32) -> Self {
+        self.rules.fan_out = records;
+        self
+    }
+
+    /// Drives the operators that `build` makes in front of an output, one for each way of driving.
+    /// Gives what left the operator, driven record by record.
+    ///
+    /// # Errors
+    /// The first [`Violation`].
+    pub fn check<O, T>(&self, build: impl Fn(Tail<O>) -> T) -> Result<Vec<Output<O>>, Violation>
+    where
+        O: Clone + PartialEq + Debug + Send,
+        T: TwoInput<A, B>,
+    {
+        let last = Signal::Watermark(Timestamp::MAX);
+        let end = [(0, last), (0, Signal::End), (1, last), (1, Signal::End)]
+            .map(|(input, signal)| Element::Signal(input, signal));
+        let mut script: Vec<Step<&Element<A::Owned, B::Owned>>> = Vec::new();
+        script.extend(self.script.iter().map(|step| match step {
+            Step::Element(element) => Step::Element(element),
+            Step::Time(now) => Step::Time(*now),
+        }));
+        script.extend(end.iter().map(Step::Element));
+        check(&script, self.rules, |tail| BothInputs {
+            operator: build(tail),
+            records: PhantomData::<fn(&A, &B)>,
+        })
+    }
+}
+
+impl<A: ToOwned + ?Sized, B: ToOwned + ?Sized> Default for TwoInputContract<A, B> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// An operator with two inputs.
+struct BothInputs<T, A: ?Sized, B: ?Sized> {
+    operator: T,
+    records: PhantomData<fn(&A, &B)>,
+}
+
+impl<T, A, B, C, D> Subject<&Element<C, D>> for BothInputs<T, A, B>
+where
+    T: TwoInput<A, B>,
+    A: ?Sized,
+    B: ?Sized,
+    C: Borrow<A>,
+    D: Borrow<B>,
+{
+    subject_of!(operator);
+
+    fn prefetch(&self, element: &&Element<C, D>) {
+        match element {
+            Element::First(record, _) => self.operator.prefetch_first(record.borrow()),
+            Element::Second(record, _) => self.operator.prefetch_second(record.borrow()),
+            Element::Signal(..) => {}
+        }
+    }
+
+    fn phase(&self, element: &&Element<C, D>) -> Phase {
+        match element {
+            Element::First(..) | Element::Second(..) => Phase::Push,
+            Element::Signal(..) => Phase::Signal,
+        }
+    }
+
+    fn feed(&mut self, element: &&Element<C, D>) {
+        match element {
+            Element::First(record, at) => self.operator.push_first(record.borrow(), *at),
+            Element::Second(record, at) => self.operator.push_second(record.borrow(), *at),
+            Element::Signal(input, signal) => self.operator.signal_from(*input, *signal),
+        }
+    }
+}
