@@ -11,10 +11,10 @@ use super::hourly_delays::{By, HourlyDelays, KeyedDelays};
 
 /// Joins results (first input) with all airlines (second input, broadcast).
 ///
-/// Nothing orders the two inputs, so a result that came before its name would have none in some runs.
-/// Therefore none is emitted before the second input is at its end. Watermarks wait too: an operator's
-/// is the minimum of its inputs', and the airlines' only one is that at their end. What was held back
-/// leaves ahead of the first watermark, so that no result is behind it.
+/// Nothing orders the two inputs, so a result that came before its name would have none in some
+/// runs. Therefore none is emitted before the second input is at its end. Watermarks wait too: an
+/// operator's is the minimum of its inputs', and the airlines' only one is that at their end. What
+/// was held back leaves ahead of the first watermark, so that no result is behind it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AirlineNames {
     names: HashMap<[u8; 4], String>,

@@ -1,7 +1,8 @@
 //! The sink of results: puts them in order, measures their latency, prints them.
 //!
-//! Results come from several subtasks in no order. They are kept until the watermark has passed their
-//! window, and leave sorted: the same text on every run, at every parallelism, while the job runs.
+//! Results come from several subtasks in no order. They are kept until the watermark has passed
+//! their window, and leave sorted, while the job runs: the same text on every run, at every
+//! parallelism.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};

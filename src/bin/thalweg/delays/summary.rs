@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use thalweg::metrics::MetricSample;
 use thalweg::runtime::JobResult;
 
 use crate::duration::shown;
@@ -49,7 +50,7 @@ impl Summary {
             is_paced: options.rate.is_some(),
             out_of_orderness: options.out_of_orderness,
             duration: ended.duration,
-            flights: flights(ended),
+            flights: flights_read(&ended.metrics),
             late,
             malformed: ended.total("malformed_rows"),
             results: findings.results,
@@ -59,12 +60,12 @@ impl Summary {
     }
 }
 
-/// How many flights were read.
-fn flights(ended: &JobResult) -> u64 {
-    let of_flights = |name: &&str, operator: &str| *name == "source_records" && operator == FLIGHTS;
-    let samples = ended.metrics.iter();
-    let samples = samples.filter(|sample| of_flights(&sample.name, &sample.operator));
-    samples
+/// How many flights were read, by a job's metrics.
+pub(crate) fn flights_read(metrics: &[MetricSample]) -> u64 {
+    let of_flights = metrics
+        .iter()
+        .filter(|sample| sample.name == "source_records" && *sample.operator == *FLIGHTS);
+    of_flights
         .map(|sample| sample.value.max(0).unsigned_abs())
         .sum()
 }
@@ -87,7 +88,7 @@ impl fmt::Display for Summary {
         let bound = jiff::SignedDuration::try_from(self.out_of_orderness).unwrap_or_default();
         writeln!(
             f,
-            "late      {} flights ({share:.2} %) came after their hour was over, out of order by more than {bound:#}",
+            "late      {} flights ({share:.2} %) came when their hour was over (out-of-orderness {bound:#})",
             grouped(self.late),
         )?;
         writeln!(
@@ -107,14 +108,15 @@ impl fmt::Display for Summary {
         writeln!(f, "latency   {}", latencies.join("  "))?;
         writeln!(
             f,
-            "          from the {from} of the flight that closed a window to the result's leaving, in order ({} results)",
+            "          of {} results: from the {from} of the flight that closed the hour\n          \
+             to the result's leaving the job, in order",
             grouped(self.measured),
         )
     }
 }
 
 /// A number with commas between thousands.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let mut text = String::new();
     let digits = number.to_string();
     for (index, digit) in digits.chars().enumerate() {
