@@ -3,5 +3,8 @@
 #[cfg(feature = "cli")]
 mod delays;
 mod exchange;
+mod observer;
 mod operator_contracts;
+mod results;
+mod schedule;
 mod windows;

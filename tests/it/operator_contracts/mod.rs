@@ -5,6 +5,7 @@ mod one_input;
 mod timers;
 mod two_inputs;
 mod violations;
+mod windows;
 
 use thalweg::testing::Output;
 use thalweg::time::Timestamp;

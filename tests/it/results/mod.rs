@@ -1,0 +1,14 @@
+//! Results: the same as a naive oracle's, at every parallelism, on threads and in steps.
+
+mod archived_records_cross_exchanges;
+mod broadcast_reaches_every_subtask;
+mod chains_match_the_oracle;
+mod connected_keys_meet;
+mod forks_and_unions_keep_every_record;
+mod full_rings_lose_nothing;
+mod keyed_results_match_the_oracle;
+mod partitioners_place_records;
+mod side_outputs_get_their_records;
+mod timers_fire_in_time;
+mod watermarks_reach_every_subtask;
+mod windows_match_the_oracle;
