@@ -8,7 +8,8 @@ use crate::operator::{BoxError, Source};
 use crate::record::{KeyGroupAssignment, MaxParallelism};
 use crate::ring::WaitStrategy;
 use crate::runtime::{
-    Config, Deployment, JobError, JobHandle, JobResult, Stepper, Terminal, core_count, start,
+    BatchSize, Config, Deployment, JobError, JobHandle, JobResult, Stepper, Terminal, core_count,
+    start,
 };
 use crate::time::{Clock, ManualClock};
 
@@ -114,10 +115,10 @@ impl Environment {
         self.configured(|config| config.ring_capacity = bytes)
     }
 
-    /// How many records a subtask may take in one turn. Default: 1,024.
+    /// How many records a subtask takes in one turn. Default: as many as take about 50 µs.
     #[must_use]
-    pub fn batch(self, records: u32) -> Self {
-        self.configured(|config| config.batch = records.max(1))
+    pub fn batch(self, size: BatchSize) -> Self {
+        self.configured(|config| config.batch = size)
     }
 
     /// Adds a source called `name`.
@@ -178,12 +179,7 @@ impl Environment {
         let (name, metrics) = (Arc::from(name), MetricGroup::new());
         let graph = drawing.execution_graph()?;
         let parts = drawing.deploy(&graph, &name, &metrics)?.finish();
-        Ok(Stepper::new(
-            parts,
-            drawing.config.clock.clone(),
-            drawing.config.batch,
-            metrics,
-        ))
+        Ok(Stepper::new(parts, drawing.config.clock.clone(), metrics))
     }
 }
 

@@ -41,6 +41,17 @@ pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
     /// Fails the subtask.
     fn process_second(&mut self, record: &B, cx: &mut impl ProcessContext<Self::Out>) -> Outcome;
 
+    /// The watermark of both inputs is about to move to `at`: the last chance to emit, ahead of it,
+    /// records that were held back. What is emitted later may be late downstream; that goes for the
+    /// end of an input too, whose last watermark comes before its end (as in Flink).
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn on_watermark(&mut self, at: Timestamp, cx: &mut impl ProcessContext<Self::Out>) -> Outcome {
+        let _ = (at, cx);
+        Ok(())
+    }
+
     /// The end of the first input; the second one may go on. Not called on failure.
     ///
     /// # Errors
@@ -156,8 +167,14 @@ where
             };
             self.services.check(ended);
         }
-        let services = &mut self.services;
-        (self.inputs).on_signal(input, signal, |signal| services.signal(signal));
+        let (function, services) = (&mut self.function, &mut self.services);
+        (self.inputs).on_signal(input, signal, |signal| {
+            if let Signal::Watermark(at) = signal {
+                let done = function.on_watermark(at, &mut services.context(Timestamp::MIN));
+                services.check(done);
+            }
+            services.signal(signal);
+        });
     }
 }
 

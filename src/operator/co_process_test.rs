@@ -106,6 +106,38 @@ fn watermark_of_two_inputs_is_the_lower_one() {
     assert_eq!(log.take(), [line("1 wm0.000000007s", 8), line("two", 9)]);
 }
 
+/// Holds the first input's records back until the watermark moves.
+struct Hold(Vec<u64>);
+
+impl CoProcessFunction<u64, str> for Hold {
+    type Out = u64;
+
+    fn process_first(&mut self, record: &u64, _cx: &mut impl ProcessContext<u64>) -> Outcome {
+        self.0.push(*record);
+        Ok(())
+    }
+
+    fn process_second(&mut self, _record: &str, _cx: &mut impl ProcessContext<u64>) -> Outcome {
+        Ok(())
+    }
+
+    fn on_watermark(&mut self, _at: Timestamp, cx: &mut impl ProcessContext<u64>) -> Outcome {
+        self.0.drain(..).for_each(|record| cx.emit(&record));
+        Ok(())
+    }
+}
+
+#[test]
+fn records_held_back_leave_before_the_watermark_of_both_inputs() {
+    let log = Recorder::new();
+    let outputs = Outputs::new(log.clone());
+    let mut operator = CoProcess::new("hold".into(), Hold(Vec::new()), outputs);
+    operator.open(&open_context()).unwrap();
+    operator.push_first(&1, Timestamp(3));
+    let caused = feed(&mut operator, &log, &[(0, at(4)), (1, at(i64::MAX))]);
+    assert_eq!(caused, [vec![], vec![Event::Record(1, NONE), watermark(4)]]);
+}
+
 #[test]
 fn idle_input_holds_nothing_back() {
     let (mut operator, log) = tell();

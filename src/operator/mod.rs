@@ -27,6 +27,7 @@ mod keyed_process;
 mod map;
 mod min_max;
 mod nothing;
+mod on_stack;
 mod partitioner;
 mod port;
 mod process;

@@ -6,6 +6,7 @@
 
 use crate::time::Timestamp;
 
+use super::on_stack::on_stack;
 use super::{BoxError, Budget, OpenContext, Operator, OutputTag, Outputs, Push, Signal, SplitId};
 
 /// What a poll of a source found.
@@ -161,7 +162,7 @@ impl<'a, D> Collector<'a, D> {
         let wanted = records.len().min(self.budget.left() as usize);
         // Side outputs are boxed: without them, nothing in the loop is opaque to the compiler.
         let done = if self.next.sides.is_empty() {
-            push_run(&mut self.next.main, records, wanted)
+            on_stack(&mut self.next.main, |next| push_run(next, records, wanted))
         } else {
             push_run(self.next, records, wanted)
         };

@@ -4,6 +4,8 @@ use crate::record::KeyGroupAssignment;
 use crate::ring::WaitStrategy;
 use crate::time::Clock;
 
+use super::batch::BatchSize;
+
 /// Settings of a job's runtime; every one has a default that suits an embedded service.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -17,7 +19,7 @@ pub struct Config {
     /// Size of each ring in bytes; a record may take a quarter of it.
     pub ring_capacity: usize,
     /// How many records a subtask may take in one turn.
-    pub batch: u32,
+    pub batch: BatchSize,
     /// How keys find their key group.
     pub key_groups: KeyGroupAssignment,
     /// Number of key groups; `None`: Flink's default for the job's largest parallelism.
@@ -33,7 +35,7 @@ impl Default for Config {
             pin: true,
             wait: WaitStrategy::default(),
             ring_capacity: 128 * 1024,
-            batch: 1024,
+            batch: BatchSize::Adaptive,
             key_groups: KeyGroupAssignment::Hash,
             max_parallelism: None,
             clock: Clock::System,

@@ -281,7 +281,10 @@ impl<'a> Deployment<'a> {
         let heads = std::mem::take(&mut self.heads);
         let subtask = |(place, heads): (usize, Vec<Box<dyn Head>>)| {
             let placed = &self.graph.subtasks()[place];
-            (placed.worker, Subtask::new(self.open_context(place), heads))
+            (
+                placed.worker,
+                Subtask::new(self.open_context(place), heads, self.config.batch),
+            )
         };
         let subtasks: Vec<(u32, Subtask)> = heads.into_iter().enumerate().map(subtask).collect();
         let workers = std::mem::take(&mut self.parkers)

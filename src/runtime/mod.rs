@@ -5,6 +5,7 @@
 //! the job master, an unpinned thread, minds the workers. Nothing on a worker blocks.
 
 mod affinity;
+mod batch;
 mod config;
 mod deployment;
 mod error;
@@ -20,6 +21,7 @@ mod subtask;
 mod wiring;
 mod worker;
 
+pub use batch::BatchSize;
 pub use config::Config;
 pub use deployment::{Deployment, Pipe, Terminal};
 pub use error::JobError;

@@ -7,6 +7,7 @@
 use crate::metrics::{MetricGroup, MetricSample};
 use crate::time::Clock;
 
+use super::batch::BatchSize;
 use super::deployment::WorkerParts;
 use super::error::JobError;
 use super::head::Progress;
@@ -27,7 +28,6 @@ pub enum Step {
 pub struct Stepper {
     subtasks: Vec<Subtask>,
     clock: Clock,
-    batch: u32,
     random: u64,
     opened: bool,
     metrics: MetricGroup,
@@ -42,17 +42,11 @@ impl std::fmt::Debug for Stepper {
 }
 
 impl Stepper {
-    pub(crate) fn new(
-        parts: Vec<WorkerParts>,
-        clock: Clock,
-        batch: u32,
-        metrics: MetricGroup,
-    ) -> Self {
+    pub(crate) fn new(parts: Vec<WorkerParts>, clock: Clock, metrics: MetricGroup) -> Self {
         let subtasks = parts.into_iter().flat_map(|part| part.subtasks).collect();
         Stepper {
             subtasks,
             clock,
-            batch,
             random: 0,
             opened: false,
             metrics,
@@ -69,7 +63,10 @@ impl Stepper {
     /// Takes at most `records` records in one turn of a subtask.
     #[must_use]
     pub fn batch(mut self, records: u32) -> Self {
-        self.batch = records.max(1);
+        let batch = BatchSize::Fixed(records);
+        self.subtasks
+            .iter_mut()
+            .for_each(|subtask| subtask.set_batch(batch));
         self
     }
 
@@ -96,7 +93,7 @@ impl Stepper {
             if !self.subtasks[place].is_running() {
                 continue;
             }
-            match self.subtasks[place].poll(now, self.batch) {
+            match self.subtasks[place].poll(now) {
                 Ok(progress) => worked |= progress == Progress::Worked,
                 Err(error) => return Err(self.fail(place, error)),
             }

@@ -6,6 +6,7 @@ use crate::metrics::Counter;
 use crate::operator::{Budget, OpenContext, OperatorError, SubtaskInfo, earlier};
 use crate::time::Timestamp;
 
+use super::batch::{Batch, BatchSize};
 use super::head::{Head, Progress, Turn};
 
 /// Where a subtask is in its life (Flink's task states, those that a worker sees).
@@ -37,18 +38,20 @@ pub(crate) struct Subtask {
     heads: Vec<Box<dyn Head>>,
     lifecycle: Lifecycle,
     times: Times,
+    batch: Batch,
     /// When the last turn ended, by the worker's monotonic clock.
     turned_at: u64,
 }
 
 impl Subtask {
-    pub(crate) fn new(cx: OpenContext, heads: Vec<Box<dyn Head>>) -> Self {
+    pub(crate) fn new(cx: OpenContext, heads: Vec<Box<dyn Head>>, batch: BatchSize) -> Self {
         let lifecycle = Lifecycle::Deploying;
         Subtask {
             cx,
             heads,
             lifecycle,
             times: Times::default(),
+            batch: Batch::new(batch),
             turned_at: 0,
         }
     }
@@ -88,22 +91,24 @@ impl Subtask {
     ///
     /// # Errors
     /// What failed; the subtask was closed.
-    pub(crate) fn poll(&mut self, now: Timestamp, batch: u32) -> Result<Progress, OperatorError> {
+    pub(crate) fn poll(&mut self, now: Timestamp) -> Result<Progress, OperatorError> {
         let started_at = self.cx.clock.monotonic_nanos();
-        let heads = &mut self.heads;
+        let (heads, records) = (&mut self.heads, self.batch.records());
+        let mut used_up = false;
         let polled = guarded(|| {
             let mut progress = Progress::Idle;
             for head in heads.iter_mut().filter(|head| !head.is_done()) {
                 let mut turn = Turn {
                     now,
-                    budget: Budget::new(batch),
+                    budget: Budget::new(records),
                 };
                 progress = progress.max(head.poll(&mut turn)?);
+                used_up |= turn.budget.left() == 0;
             }
             Ok(progress)
         });
         match &polled {
-            Ok(progress) => self.account(*progress, started_at),
+            Ok(progress) => self.account(*progress, started_at, used_up),
             Err(_) => self.end(Lifecycle::Failed),
         }
         if polled.is_ok() && self.heads.iter().all(|head| head.is_done()) {
@@ -113,7 +118,7 @@ impl Subtask {
     }
 
     /// Books the time since the last turn: a turn that worked was busy, and idle before it.
-    fn account(&mut self, progress: Progress, started_at: u64) {
+    fn account(&mut self, progress: Progress, started_at: u64, used_up: bool) {
         let now = self.cx.clock.monotonic_nanos();
         let (before, during) = (started_at - self.turned_at, now - started_at);
         match progress {
@@ -125,6 +130,14 @@ impl Subtask {
             Progress::Idle => self.times.idle.add(before + during),
         }
         self.turned_at = now;
+        if used_up {
+            self.batch.fit(during);
+        }
+    }
+
+    /// How many records a turn may take.
+    pub(crate) fn set_batch(&mut self, size: BatchSize) {
+        self.batch = Batch::new(size);
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

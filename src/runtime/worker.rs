@@ -79,7 +79,7 @@ impl Worker {
             .iter_mut()
             .filter(|subtask| subtask.is_running())
         {
-            match subtask.poll(now, config.batch) {
+            match subtask.poll(now) {
                 Ok(progress) => worked |= progress == Progress::Worked || !subtask.is_running(),
                 Err(error) => {
                     report(&self.events, subtask, error);

@@ -1,5 +1,7 @@
 //! The guarantees of the kernel, one file each.
 
+#[cfg(feature = "cli")]
+mod delays;
 mod exchange;
 mod life;
 mod observer;

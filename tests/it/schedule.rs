@@ -1,7 +1,7 @@
 //! The ways in which a job may run: none of them may show in its results.
 
 use thalweg::datastream::Environment;
-use thalweg::runtime::Step;
+use thalweg::runtime::{BatchSize, Step};
 use thalweg::time::{ManualClock, Timestamp};
 
 /// How a job is run.
@@ -68,7 +68,7 @@ impl Schedule {
     pub(crate) fn environment(&self) -> Environment {
         Environment::new()
             .parallelism(self.parallelism)
-            .batch(self.batch)
+            .batch(BatchSize::Fixed(self.batch))
             .ring_capacity(self.ring_capacity)
     }
 

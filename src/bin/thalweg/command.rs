@@ -11,6 +11,7 @@ use crate::delays::DelaysOptions;
 #[command(
     name = "thalweg",
     version,
+    max_term_width = 100,
     args_conflicts_with_subcommands = true,
     after_long_help = crate::delays::HELP,
 )]

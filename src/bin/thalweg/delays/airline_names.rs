@@ -4,15 +4,17 @@ use std::collections::HashMap;
 
 use thalweg::operator::{CoProcessFunction, Outcome, ProcessContext};
 use thalweg::record::View;
+use thalweg::time::Timestamp;
 
 use super::flight::Airline;
 use super::hourly_delays::{By, HourlyDelays, KeyedDelays};
 
 /// Joins results (first input) with all airlines (second input, broadcast).
 ///
-/// Nothing orders the two inputs, so a result that came before its name would have none in some runs.
-/// Therefore none is emitted before the second input has ended. Watermarks wait too: an operator's is
-/// the minimum of its inputs', and the airlines have none before their end.
+/// Nothing orders the two inputs, so a result that came before its name would have none in some
+/// runs. Therefore none is emitted before the second input is at its end. Watermarks wait too: an
+/// operator's is the minimum of its inputs', and the airlines' only one is that at their end. What
+/// was held back leaves ahead of the first watermark, so that no result is behind it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AirlineNames {
     names: HashMap<[u8; 4], String>,
@@ -28,6 +30,15 @@ impl AirlineNames {
             By::Origin => None,
         };
         HourlyDelays::named(delays, name)
+    }
+
+    /// All names are known: emits what was held back.
+    fn release(&mut self, cx: &mut impl ProcessContext<HourlyDelays>) -> Outcome {
+        self.is_complete = true;
+        for delays in std::mem::take(&mut self.held) {
+            cx.emit(&self.named(&delays));
+        }
+        Ok(())
     }
 }
 
@@ -57,11 +68,15 @@ impl CoProcessFunction<KeyedDelays, View<Airline>> for AirlineNames {
         Ok(())
     }
 
+    fn on_watermark(
+        &mut self,
+        _at: Timestamp,
+        cx: &mut impl ProcessContext<HourlyDelays>,
+    ) -> Outcome {
+        self.release(cx)
+    }
+
     fn end_second(&mut self, cx: &mut impl ProcessContext<HourlyDelays>) -> Outcome {
-        self.is_complete = true;
-        for delays in std::mem::take(&mut self.held) {
-            cx.emit(&self.named(&delays));
-        }
-        Ok(())
+        self.release(cx)
     }
 }

@@ -147,6 +147,20 @@ impl Record for KeyedDelays {
     type Form = Pod;
 }
 
+impl KeyedDelays {
+    /// What makes a result of a key's bytes, its window and the departures in it.
+    pub(crate) fn of(
+        by: By,
+    ) -> impl Fn(&[u8; 4], TimeWindow, Departures) -> KeyedDelays + Clone + Send + 'static {
+        move |key, window, departures| KeyedDelays {
+            window,
+            departures,
+            by,
+            key: Code::of_bytes(*key),
+        }
+    }
+}
+
 /// A result as it leaves the job.
 #[derive(Clone, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(crate) struct HourlyDelays {
@@ -260,7 +274,7 @@ impl fmt::Display for HourlyDelays {
 }
 
 /// Shows a timestamp as `2013-01-01T10:00:00Z`.
-struct Utc(Timestamp);
+pub(crate) struct Utc(pub(crate) Timestamp);
 
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

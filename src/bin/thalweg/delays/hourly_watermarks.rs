@@ -1,9 +1,9 @@
 //! Watermarks that move by whole hours, and the moments at which they did.
 //!
-//! A watermark matters to hourly windows only where an hour ends, so this strategy gives one there and
-//! nowhere else: the end of the last hour that lies whole before `greatest − bound`. It goes out right
-//! behind the record that brought it about and not at the end of a batch. So which flights are late
-//! follows from the order of the rows alone: not from timing, batches or the parallelism.
+//! A watermark matters to hourly windows only where an hour ends, so this strategy gives one there
+//! and nowhere else: the end of the last hour that lies whole before `greatest − bound`. It goes out
+//! right behind the record that brought it about and not at the end of a batch. So which flights are
+//! late follows from the order of the rows alone: not from timing, batches or the parallelism.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +18,8 @@ use super::flight::Flight;
 
 /// When windows were closed: written once an hour of event time, by the source's subtask.
 ///
-/// A window is closed by the first record whose watermark passes its end. Under a rate the moment is
-/// when that record was *due*, so that a source that falls behind does not flatter the latency.
+/// A window is closed by the first record whose watermark passes its end. Under a rate the moment
+/// is when that record was *due*, so that a source that falls behind does not flatter the latency.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Closings(Arc<Mutex<BTreeMap<Timestamp, u64>>>);
 
@@ -29,8 +29,14 @@ impl Closings {
         moments.insert(watermark, moment);
     }
 
-    /// The moment, by the monotonic clock in nanoseconds, at which a record closed `window`; `None` if
-    /// only the end of the input did.
+    /// The greatest watermark so far, if there is one.
+    pub(crate) fn watermark(&self) -> Option<Timestamp> {
+        let moments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        moments.keys().next_back().copied()
+    }
+
+    /// The moment, by the monotonic clock in nanoseconds, at which a record closed `window`; `None`
+    /// if only the end of the input did.
     pub(crate) fn moment(&self, window: TimeWindow) -> Option<u64> {
         let moments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, moment) = moments.range(window.max_timestamp()..).next()?;
@@ -47,8 +53,8 @@ pub(crate) struct HourlyWatermarks {
 }
 
 impl HourlyWatermarks {
-    /// Watermarks behind the greatest schedule by `bound`, noted in `closings`; of a source that keeps
-    /// to a rate, if it does.
+    /// Watermarks behind the greatest schedule by `bound`, noted in `closings`; of a source that
+    /// keeps to a rate, if it does.
     pub(crate) fn new(
         bound: Duration,
         records_per_second: Option<u64>,

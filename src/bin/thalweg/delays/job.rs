@@ -13,7 +13,7 @@ use thalweg::time::hours;
 use crate::error::Failure;
 
 use super::airline_names::AirlineNames;
-use super::flight::{Airline, Code, Flight};
+use super::flight::{Airline, Flight};
 use super::hourly_delays::{By, COLUMNS, CountDepartures, HourlyDelays, KeyedDelays};
 use super::hourly_watermarks::{Closings, HourlyWatermarks};
 use super::options::{DelaysOptions, Format};
@@ -24,11 +24,15 @@ use super::summary::Summary;
 /// The job's name.
 const NAME: &str = "delays";
 
+/// The name of the source of flights.
+pub(crate) const FLIGHTS: &str = "flights";
+
 /// A job that was drawn, and where its findings will be.
 struct Job {
     env: Environment,
     results: OrderedResults,
     late: Discard,
+    closings: Closings,
 }
 
 /// Runs the job as `options` say, or prints its plan.
@@ -50,7 +54,7 @@ pub(crate) fn run(options: &DelaysOptions) -> Result<(), Failure> {
     let shows_progress = io::stderr().is_terminal() && (is_table || !io::stdout().is_terminal());
     let handle = job.env.spawn(NAME)?;
     let ended = if shows_progress {
-        progress::watch(handle)
+        progress::watch(handle, &job.closings)
     } else {
         handle.wait()
     };
@@ -106,33 +110,24 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
     }
     let watermarks = HourlyWatermarks::new(options.out_of_orderness, options.rate, &closings);
     let [by_carrier, by_origin] = env
-        .source("flights", flights)
+        .source(FLIGHTS, flights)
         .timestamps(watermarks, |flight| flight.scheduled)
         .fork();
-    let late_flights = OutputTag::new("late flights");
+    let late_flights = OutputTag::new("late");
     let by_carrier = by_carrier
         .key_by(|flight| flight.carrier.bytes())
         .window(Tumbling::of(hours(1)))
         .late_to(&late_flights)
-        .aggregate_with(CountDepartures, |key, window, departures| KeyedDelays {
-            window,
-            departures,
-            by: By::Carrier,
-            key: Code::of_bytes(*key),
-        })
+        .aggregate_with(CountDepartures, KeyedDelays::of(By::Carrier))
         .name("by carrier");
+    // The same flights are late by airport: there they are dropped.
     by_carrier
         .side_output(&late_flights)
         .sink("late flights", late.clone());
     let by_origin = by_origin
         .key_by(|flight| flight.origin.bytes())
         .window(Tumbling::of(hours(1)))
-        .aggregate_with(CountDepartures, |key, window, departures| KeyedDelays {
-            window,
-            departures,
-            by: By::Origin,
-            key: Code::of_bytes(*key),
-        })
+        .aggregate_with(CountDepartures, KeyedDelays::of(By::Origin))
         .name("by origin");
     let names = env
         .source(
@@ -153,7 +148,12 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
         }
         None => end(named, &results),
     }
-    Ok(Job { env, results, late })
+    Ok(Job {
+        env,
+        results,
+        late,
+        closings,
+    })
 }
 
 /// What standard output carries of every result.

@@ -15,26 +15,34 @@ const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/thalweg/data");
 
 /// What stands below the options in `--help`.
 pub(crate) const HELP: &str = "\
-The job: event time is the scheduled departure in UTC. Flights are counted in windows of one hour, by \
-carrier and by origin airport: all of them, the cancelled ones, and the mean and maximum delay of those \
-that left (in minutes; early departures count as negative). A flight that comes after the watermark has \
-passed its hour goes to a side output and is counted as late. Airline names come from a second file by \
-broadcast, and no result leaves before they are known. Results are in order and the same on every run, \
-at every parallelism.
+The job:
+  Event time is the scheduled departure, in UTC. Flights are counted in windows of one hour, by
+  carrier and by origin airport: all of them, the cancelled ones, and the mean and maximum delay of
+  those that left (in minutes; an early departure is a negative delay). A flight that comes after
+  the watermark has passed its hour goes to a side output and is counted as late. Airline names
+  come from a second file, by broadcast; no result leaves before they are known. Results are in
+  order, and the same on every run and at every parallelism.
 
-Latency: from reading the flight that closed a window (or from when it was due, under --rate) to the \
-window's result leaving the job in order. Windows that only the end of the input closed are not counted.
+Latency:
+  From the reading of the flight that closed a window (under --rate: from when it was due) to the
+  moment when the window's result leaves the job, in order. Windows that were closed by the end of
+  the input are not in it.
 
 Examples:
-  thalweg                                     the month that lives in the project, on one core
-  thalweg --parallelism 2 --format json       every result, one object a line
-  thalweg --out-of-orderness 48h              nothing is late: exactly the group-by of the file
-  thalweg --rate 2000                         in slow motion, to see latency instead of throughput
+  thalweg
+      the month that lives in the project, with one subtask of each region
+  thalweg --parallelism 2 --format json
+      every result, one object a line
+  thalweg --out-of-orderness 48h
+      nothing is late: exactly the group-by of the file
+  thalweg --rate 2000
+      in slow motion, for latency instead of throughput
   thalweg --input flights.csv.gz --out-of-orderness 366d
-                                              a whole year, whose months may stand in any order
-  thalweg --plan dot | dot -Tsvg > plan.svg   draw what would run
+      a whole year, whose months may stand in any order
+  thalweg --plan dot | dot -Tsvg > plan.svg
+      a picture of what would run
 
-Exit codes: 0 done, 1 the job failed, 2 wrong usage.";
+Exit codes: 0 done, 1 the job failed, 2 wrong usage";
 
 /// What `thalweg delays` may be told.
 #[derive(Debug, Args)]
@@ -55,14 +63,15 @@ pub(crate) struct DelaysOptions {
 
     /// How far a flight may stand behind later scheduled ones before it is late: 90s, 30m, 48h, 14d
     ///
-    /// The rows of a day are in the order of *actual* departures, so a flight that left after midnight
-    /// instead of before stands some 18 hours before its schedule, and all others seem late by that.
-    /// The default makes a few percent of the flights late; 24h none.
+    /// The rows of a day are in the order of *actual* departures, so a flight that left after
+    /// midnight instead of before stands some 18 hours ahead of its schedule, and all others seem
+    /// late by that. With the default a few percent of the flights are late, with 24h none.
     #[arg(long, value_name = "DURATION", default_value = "16h", value_parser = duration::parse)]
     pub(crate) out_of_orderness: Duration,
 
     /// Read at this rate instead of as fast as possible
-    #[arg(long, value_name = "RECORDS_PER_SECOND", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "RECORDS_PER_SECOND",
+          value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rate: Option<u64>,
 
     /// Write every result into part files of this directory, which is made if need be
@@ -84,7 +93,7 @@ pub(crate) struct DelaysOptions {
     plan: Option<PlanArgument>,
 
     /// What becomes of rows that are no flights
-    #[arg(long, value_enum, default_value_t = MalformedArgument::Fail)]
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = MalformedArgument::Fail)]
     malformed: MalformedArgument,
 }
 

@@ -1,7 +1,8 @@
 //! The sink of results: puts them in order, measures their latency, prints them.
 //!
-//! Results come from several subtasks in no order. They are kept until the watermark has passed their
-//! window, and leave sorted: the same text on every run, at every parallelism, while the job runs.
+//! Results come from several subtasks in no order. They are kept until the watermark has passed
+//! their window, and leave sorted, while the job runs: the same text on every run, at every
+//! parallelism.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -15,6 +16,9 @@ use thalweg::time::{Clock, Timestamp};
 use super::hourly_delays::{COLUMNS, HourlyDelays};
 use super::hourly_watermarks::Closings;
 use super::worst_hours::WorstHours;
+
+/// The longest latency that is told apart, in nanoseconds: an hour.
+const LATENCY_MAX: u64 = 3_600_000_000_000;
 
 /// What is written to standard output for every result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +45,7 @@ impl Findings {
         Findings {
             results: 0,
             worst: WorstHours::default(),
-            latency: Histogram::new(3).expect("three digits are allowed"),
+            latency: Histogram::new_with_max(LATENCY_MAX, 3).expect("the bounds are constants"),
         }
     }
 }

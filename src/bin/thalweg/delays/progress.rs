@@ -1,24 +1,47 @@
 //! Progress on a terminal, while the job runs.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use thalweg::runtime::{JobError, JobHandle, JobResult};
 
-/// Time between two looks at the job.
-const INTERVAL: Duration = Duration::from_millis(50);
+use super::hourly_delays::Utc;
+use super::hourly_watermarks::Closings;
+use super::summary::{flights_read, grouped};
 
-/// Waits for the job's end and shows on standard error how many records it has read.
+/// Time between two looks at the job.
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// Jobs that are over by then show no progress.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Waits for the job's end and shows on standard error how far it has come.
 ///
 /// # Errors
 /// The job's.
-pub(crate) fn watch(job: JobHandle) -> Result<JobResult, JobError> {
-    let template = "{spinner} {human_pos} records read, {per_sec}  [{elapsed}]";
-    let style = ProgressStyle::with_template(template).expect("the template is a constant");
+pub(crate) fn watch(job: JobHandle, closings: &Closings) -> Result<JobResult, JobError> {
+    let started = Instant::now();
+    let style = ProgressStyle::with_template("{spinner} {msg}").expect("a constant");
     let bar = ProgressBar::new_spinner().with_style(style);
     while !job.status().is_terminal() {
-        bar.set_position(job.total("source_records").max(0).cast_unsigned());
-        std::thread::sleep(INTERVAL);
+        sleep(INTERVAL);
+        let elapsed = started.elapsed();
+        if elapsed < PATIENCE {
+            continue;
+        }
+        let flights = flights_read(&job.metrics());
+        let per_second = flights as f64 / elapsed.as_secs_f64();
+        let mut line = format!(
+            "{} flights read, {} records/s",
+            grouped(flights),
+            grouped(per_second as u64)
+        );
+        if let Some(watermark) = closings.watermark() {
+            line += &format!(", watermark {}", Utc(watermark.saturating_add(1)));
+        }
+        bar.set_message(line);
+        bar.tick();
     }
     bar.finish_and_clear();
     job.wait()

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use thalweg::metrics::MetricSample;
 use thalweg::runtime::JobResult;
 
 use crate::duration::shown;
 
+use super::job::FLIGHTS;
 use super::options::DelaysOptions;
 use super::ordered_results::Findings;
 
@@ -18,16 +20,17 @@ const PERCENTILES: [(&str, f64); 4] =
 #[derive(Debug)]
 pub(crate) struct Summary {
     parallelism: u32,
-    rate: Option<u64>,
-    bound: Duration,
+    is_paced: bool,
+    out_of_orderness: Duration,
+    /// From the start of the workers to the end of the last one.
     duration: Duration,
     flights: u64,
     late: u64,
     malformed: u64,
     results: u64,
-    /// Name and value.
-    latencies: Vec<(&'static str, Duration)>,
+    /// Results whose latency was measured.
     measured: u64,
+    latencies: Vec<(&'static str, Duration)>,
 }
 
 impl Summary {
@@ -39,51 +42,106 @@ impl Summary {
         late: u64,
     ) -> Self {
         let latency = &findings.latency;
-        let percentile = |&(name, percentile): &(&'static str, f64)| {
-            (
-                name,
-                Duration::from_nanos(latency.value_at_percentile(percentile)),
-            )
-        };
-        let mut latencies: Vec<_> = PERCENTILES.iter().map(percentile).collect();
+        let at = |percentile| Duration::from_nanos(latency.value_at_percentile(percentile));
+        let mut latencies: Vec<_> = PERCENTILES.map(|(name, rank)| (name, at(rank))).to_vec();
         latencies.push(("max", Duration::from_nanos(latency.max())));
         Summary {
             parallelism: options.parallelism,
-            rate: options.rate,
-            bound: options.out_of_orderness,
+            is_paced: options.rate.is_some(),
+            out_of_orderness: options.out_of_orderness,
             duration: ended.duration,
-            flights: ended.records(),
+            flights: flights_read(&ended.metrics),
             late,
             malformed: ended.total("malformed_rows"),
             results: findings.results,
-            latencies,
             measured: latency.len(),
+            latencies,
         }
     }
 }
 
+/// How many flights were read, by a job's metrics.
+pub(crate) fn flights_read(metrics: &[MetricSample]) -> u64 {
+    let of_flights = metrics
+        .iter()
+        .filter(|sample| sample.name == "source_records" && *sample.operator == *FLIGHTS);
+    of_flights
+        .map(|sample| sample.value.max(0).unsigned_abs())
+        .sum()
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.duration.as_secs_f64();
-        let rate = if seconds > 0.0 {
-            self.flights as f64 / seconds
-        } else {
-            0.0
-        };
+        let per_second = self.flights as f64 / self.duration.as_secs_f64().max(1e-9);
         writeln!(
             f,
-            "records   {} in {}",
+            "records   {} flights in {}: {} records/s at parallelism {}",
             grouped(self.flights),
-            shown(self.duration)
+            shown(self.duration),
+            grouped(per_second as u64),
+            self.parallelism,
         )?;
-        writeln!(f, "rate      {} records/s", grouped(rate as u64))
+        if self.malformed > 0 {
+            writeln!(f, "malformed {} rows left out", grouped(self.malformed))?;
+        }
+        let share = 100.0 * self.late as f64 / (self.flights as f64).max(1.0);
+        let bound = jiff::SignedDuration::try_from(self.out_of_orderness).unwrap_or_default();
+        writeln!(
+            f,
+            "late      {} flights ({share:.2} %) came when their hour was over (out-of-orderness {bound:#})",
+            grouped(self.late),
+        )?;
+        writeln!(
+            f,
+            "results   {} hours of a carrier or an airport",
+            grouped(self.results)
+        )?;
+        if self.measured == 0 {
+            return writeln!(
+                f,
+                "latency   no window was closed before the end of the input"
+            );
+        }
+        let shown = |(name, latency): &(&str, Duration)| format!("{name} {}", shown(*latency));
+        let latencies: Vec<_> = self.latencies.iter().map(shown).collect();
+        let from = if self.is_paced { "due time" } else { "reading" };
+        writeln!(f, "latency   {}", latencies.join("  "))?;
+        writeln!(
+            f,
+            "          of {} results: from the {from} of the flight that closed the hour\n          \
+             to the result's leaving the job, in order",
+            grouped(self.measured),
+        )
     }
 }
 
 /// A number with commas between thousands.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
+    let mut text = String::new();
     let digits = number.to_string();
-    let groups = digits.as_bytes().rchunks(3).rev();
-    let groups = groups.map(|group| String::from_utf8_lossy(group).into_owned());
-    groups.collect::<Vec<_>>().join(",")
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let cases = [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (12_345_678, "12,345,678"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(grouped(number), text);
+        }
+    }
 }

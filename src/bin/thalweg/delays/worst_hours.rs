@@ -1,7 +1,6 @@
 //! The hours with the longest mean delays, as a table for people.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use jiff::Timestamp;
 
 use super::hourly_delays::{By, HourlyDelays};
@@ -11,6 +10,10 @@ const HOURS_MAX: usize = 8;
 
 /// Hours with fewer departures say little and are left out.
 const DEPARTED_MIN: u32 = 5;
+
+/// A line under the header and no other.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// The worst hours so far, by carrier and by airport.
 #[derive(Debug, Default)]
@@ -40,59 +43,51 @@ impl WorstHours {
 
     /// Both tables, with a headline each; nothing of what had no hour worth showing.
     pub(crate) fn tables(&self) -> String {
-        let by = [
-            ("carrier", &self.carriers),
-            ("origin airport", &self.origins),
-        ];
+        let by = [("carrier", &self.carriers), ("airport", &self.origins)];
         let shown = by.iter().filter(|(_, hours)| !hours.is_empty());
         let shown = shown.map(|(what, hours)| {
             format!(
                 "The {} worst hours by {what} (at least {DEPARTED_MIN} departures; UTC)\n{}\n",
                 hours.len(),
-                table(hours),
+                table(what, hours).trim_fmt(),
             )
         });
         shown.collect::<Vec<_>>().join("\n")
     }
 }
 
-fn table(hours: &[HourlyDelays]) -> Table {
+fn table(what: &str, hours: &[HourlyDelays]) -> Table {
+    let is_named = hours.iter().any(|hour| hour.name.is_some());
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header([
-        "hour",
-        "",
-        "",
-        "flights",
-        "cancelled",
-        "mean delay",
-        "max delay",
-    ]);
+    table.load_style(STYLE);
+    let mut header = vec!["hour", what];
+    header.extend(is_named.then_some("name"));
+    header.extend(["flights", "cancelled", "mean delay", "max delay"]);
+    table.set_header(header);
     for hour in hours {
         let departures = &hour.departures;
-        let start = Timestamp::from_nanosecond(i128::from(hour.window().start.as_nanos()));
-        let start = start.map_or_else(
-            |_| hour.window().start.to_string(),
-            |start| start.strftime("%a %F %H:%M").to_string(),
-        );
-        let mean = departures
-            .mean_delay_minutes()
-            .map(|mean| format!("{mean:.1} min"));
-        let max = departures
-            .max_delay_minutes()
-            .map(|max| format!("{max} min"));
-        table.add_row([
-            start,
-            hour.key().to_string(),
-            hour.name.clone().unwrap_or_default(),
-            departures.flights.to_string(),
-            departures.cancelled.to_string(),
-            mean.unwrap_or_default(),
-            max.unwrap_or_default(),
-        ]);
+        let mean = departures.mean_delay_minutes();
+        let max = departures.max_delay_minutes();
+        let mut row = vec![start(hour), hour.key().to_string()];
+        row.extend(is_named.then(|| hour.name.clone().unwrap_or_default()));
+        row.push(departures.flights.to_string());
+        row.push(departures.cancelled.to_string());
+        row.push(mean.map_or_else(String::new, |mean| format!("{mean:.1} min")));
+        row.push(max.map_or_else(String::new, |max| format!("{max} min")));
+        table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(3) {
+    for column in table.column_iter_mut().skip(2 + usize::from(is_named)) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+/// When the hour begins, for people.
+fn start(hour: &HourlyDelays) -> String {
+    let start = hour.window().start;
+    let time = Timestamp::from_nanosecond(i128::from(start.as_nanos()));
+    time.map_or_else(
+        |_| start.to_string(),
+        |time| time.strftime("%a %F %H:%M").to_string(),
+    )
 }
