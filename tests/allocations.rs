@@ -1,0 +1,162 @@
+//! In steady state no record allocates: a run of twice as many records allocates as often as a run.
+#![expect(
+    unsafe_code,
+    reason = "an allocator that counts hands everything to the system's"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use thalweg::connectors::{Collection, Discard, Generator, Sequence};
+use thalweg::datastream::Environment;
+use thalweg::operator::{Sliding, Tumbling};
+use thalweg::record::{Archived, Record, View};
+use thalweg::state::{Count, Sum};
+use thalweg::time::{Monotonous, Timestamp, nanoseconds, secs};
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// Counts every allocation and growth.
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator with what the caller vouched for; a counter is
+// all that is added.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Records of the shorter run.
+const COUNT: u64 = 40_000;
+/// What may differ between two runs: overflows that grow, a wait that was longer. One allocation in
+/// four hundred records would already be over it.
+const NOISE: u64 = 100;
+
+/// How many allocations a job makes, once it is drawn.
+fn allocations(draw: impl FnOnce(&Environment), parallelism: u32) -> u64 {
+    let env = Environment::new().parallelism(parallelism);
+    draw(&env);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    env.execute("allocations").expect("the job runs");
+    ALLOCATIONS.load(Ordering::Relaxed) - before
+}
+
+/// The fewest allocations of some runs, with records and with twice as many: what the records must
+/// allocate, not what a run may.
+fn fewest(parallelism: u32, draw: impl Fn(&Environment, u64)) -> (u64, u64) {
+    let least = |count| {
+        let run = |_| allocations(|env| draw(env, count), parallelism);
+        (0..3).map(run).min().expect("three runs")
+    };
+    (least(COUNT), least(2 * COUNT))
+}
+
+fn per_records(name: &str, parallelism: u32, draw: impl Fn(&Environment, u64)) {
+    let (once, twice) = fewest(parallelism, draw);
+    println!("{name}, parallelism {parallelism}: {once} and {twice} allocations");
+    assert!(
+        twice <= once + NOISE,
+        "{name}, parallelism {parallelism}: {once} allocations for {COUNT} records, {twice} for twice as many"
+    );
+}
+
+#[derive(Clone, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct Order {
+    customer: String,
+    lines: Vec<u32>,
+}
+
+impl Record for Order {
+    type Form = Archived;
+}
+
+fn keyed_sum(env: &Environment, count: u64) {
+    env.source("numbers", Sequence::new(0..count))
+        .map(|n| [n % 100, *n])
+        .key_by(|pair| pair[0])
+        .sum(|pair| &mut pair[1])
+        .filter(|pair| pair[1] != 1)
+        .sink("sums", Discard::new());
+}
+
+fn archived(env: &Environment, count: u64) {
+    let order = |n: u64| Order {
+        customer: format!("customer {}", n % 50),
+        lines: vec![n as u32; 3],
+    };
+    env.source("orders", Collection::of((0..count).map(order)))
+        .rebalance()
+        .key_by_ref(|order: &View<Order>| order.customer.as_str())
+        .aggregate_with(
+            Sum::of(|order: &View<Order>| order.lines.len() as u64),
+            |_: &str, lines| lines,
+        )
+        .sink("totals", Discard::new());
+}
+
+fn text(env: &Environment, count: u64) {
+    let word = |n: u64| format!("word {}", n % 70);
+    env.source("words", Collection::of((0..count).map(word)))
+        .key_by_ref(|word| word)
+        .aggregate_with(Count, |_: &str, count| count)
+        .sink("counts", Discard::new());
+}
+
+/// Windows of a second: as many of them, however many records there are.
+fn windows(env: &Environment, count: u64, sliding: bool) {
+    let step = 20_000_000_000 / count;
+    let keyed = env
+        .source("numbers", Generator::new(|n| n).count(count))
+        .timestamps(Monotonous, move |n| Timestamp((n * step) as i64))
+        .key_by(|n| n % 100);
+    if sliding {
+        keyed
+            .window(Sliding::of(secs(4), secs(1)))
+            .aggregate_with(Count, |_, _, count| count)
+            .sink("windows", Discard::new());
+    } else {
+        keyed
+            .window(Tumbling::of(nanoseconds(1_000_000_000)))
+            .aggregate_with(Count, |_, _, count| count)
+            .sink("windows", Discard::new());
+    }
+}
+
+/// One test for all: allocations are counted for the whole process.
+#[test]
+fn no_record_allocates_in_steady_state() {
+    for parallelism in [1, 2] {
+        per_records("keyed sums", parallelism, keyed_sum);
+        per_records("archived records", parallelism, archived);
+        per_records("text", parallelism, text);
+        per_records("tumbling windows", parallelism, |env, count| {
+            windows(env, count, false);
+        });
+        per_records("sliding windows", parallelism, |env, count| {
+            windows(env, count, true);
+        });
+    }
+    let (once, twice) = fewest(1, |env, count| {
+        env.source("numbers", Sequence::new(0..count))
+            .map(|n| n.to_string())
+            .sink("text", Discard::new());
+    });
+    assert!(twice >= once + COUNT, "the counter counts");
+}

@@ -1,0 +1,7 @@
+//! What must not compile does not, and says why in the kernel's words.
+
+#[test]
+fn wrong_jobs_are_refused_by_the_compiler() {
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("tests/ui/*.rs");
+}
