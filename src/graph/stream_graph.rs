@@ -247,8 +247,8 @@ impl StreamGraph {
             return Err(error.clone());
         }
         let operators =
-            |node: &&Node| matches!(node.kind, NodeKind::Operator { .. } | NodeKind::Sink);
-        if self.nodes.iter().filter(operators).next().is_none() {
+            |node: &Node| matches!(node.kind, NodeKind::Operator { .. } | NodeKind::Sink);
+        if !self.nodes.iter().any(operators) {
             return Err(GraphError::Empty);
         }
         self.nodes

@@ -90,3 +90,14 @@ fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
 pub fn raise(error: OperatorError) -> ! {
     std::panic::resume_unwind(Box::new(error))
 }
+
+/// The first error of several outcomes, all of which are waited for.
+pub(crate) fn first_error(
+    outcomes: impl Iterator<Item = Result<(), OperatorError>>,
+) -> Result<(), OperatorError> {
+    let mut first = Ok(());
+    for outcome in outcomes {
+        first = first.and(outcome);
+    }
+    first
+}

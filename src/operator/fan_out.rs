@@ -2,7 +2,7 @@
 
 use crate::time::Timestamp;
 
-use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, earlier};
+use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, earlier, first_error};
 
 /// Hands every record to each of several boxed chains, in order.
 pub struct FanOut<V: ?Sized> {
@@ -67,10 +67,7 @@ impl<V: ?Sized> Operator for FanOut<V> {
 
     fn close(&mut self) -> Result<(), OperatorError> {
         // Every branch is closed, whatever another one returns.
-        self.branches
-            .iter_mut()
-            .rev()
-            .fold(Ok(()), |first, branch| first.and(branch.close()))
+        first_error(self.branches.iter_mut().rev().map(|branch| branch.close()))
     }
 }
 

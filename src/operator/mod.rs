@@ -47,6 +47,7 @@ mod window;
 
 pub use co_process::{CoProcess, CoProcessFunction};
 pub use context::{OpenContext, SubtaskInfo};
+pub(crate) use error::first_error;
 pub use error::{BoxError, OperatorError, Outcome, raise};
 pub(crate) use factory::operator_factory;
 pub use factory::{OperatorFactory, SideOutputFactory, Site, TwoInputFactory};

@@ -102,7 +102,6 @@ macro_rules! integer_key {
             }
 
             fn java_hash(&self) -> i32 {
-                #[expect(clippy::redundant_closure_call, reason = "the macro's way to name `self`")]
                 ($java)(*self)
             }
         }

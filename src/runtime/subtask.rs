@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::metrics::Counter;
-use crate::operator::{Budget, OpenContext, OperatorError, SubtaskInfo, earlier};
+use crate::operator::{Budget, OpenContext, OperatorError, SubtaskInfo, earlier, first_error};
 use crate::time::Timestamp;
 
 use super::batch::{Batch, BatchSize};
@@ -153,11 +153,7 @@ impl Subtask {
     /// Closes every head, whatever another one returns; then lets go of rings, state and functions.
     fn close_heads(&mut self) -> Result<(), OperatorError> {
         let close = |head: &mut Box<dyn Head>| guarded(|| head.close());
-        let closed = self
-            .heads
-            .iter_mut()
-            .rev()
-            .fold(Ok(()), |first, head| first.and(close(head)));
+        let closed = first_error(self.heads.iter_mut().rev().map(close));
         self.heads.clear();
         closed
     }
