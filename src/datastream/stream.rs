@@ -229,16 +229,17 @@ impl<P: Pipe> Stream<P> {
 }
 
 /// Exchanges: behind each of them records are in their far form.
-impl<P: Pipe> Stream<P>
-where
-    P::Out: Record,
-{
+///
+/// The bounds stand at the methods and not at the `impl`: so the compiler says that the record has no
+/// form, rather than that there is no such method.
+impl<P: Pipe> Stream<P> {
     pub(super) fn exchange<R>(
         self,
         partitioning: Partitioning,
         partitioner: R,
     ) -> Stream<Exchanged<P, R>>
     where
+        P::Out: Record,
         R: Partitioner<Far<P::Out>>,
     {
         let (env, input, before) = self.take();
@@ -262,6 +263,7 @@ where
         selector: F,
     ) -> KeyedStream<Exchanged<P, KeyGroups<OwnedSelector<F>>>, OwnedSelector<F>>
     where
+        P::Out: Record,
         K: Key,
         F: Fn(&Far<P::Out>) -> K + Clone + Send + 'static,
     {
@@ -279,6 +281,7 @@ where
         selector: F,
     ) -> KeyedStream<Exchanged<P, KeyGroups<BorrowedSelector<F>>>, BorrowedSelector<F>>
     where
+        P::Out: Record,
         K: Key + ?Sized,
         F: for<'a> Fn(&'a Far<P::Out>) -> &'a K + Clone + Send + 'static,
     {
@@ -292,44 +295,63 @@ where
 
     /// To all subtasks in turns, starting anywhere.
     #[must_use]
-    pub fn rebalance(self) -> Stream<Exchanged<P, RoundRobin>> {
+    pub fn rebalance(self) -> Stream<Exchanged<P, RoundRobin>>
+    where
+        P::Out: Record,
+    {
         self.exchange(Partitioning::Rebalance, RoundRobin { spread: true })
     }
 
     /// In turns to a share of the subtasks: each sender has few receivers, each receiver few senders.
     #[must_use]
-    pub fn rescale(self) -> Stream<Exchanged<P, RoundRobin>> {
+    pub fn rescale(self) -> Stream<Exchanged<P, RoundRobin>>
+    where
+        P::Out: Record,
+    {
         self.exchange(Partitioning::Rescale, RoundRobin { spread: false })
     }
 
     /// Subtask *i* to subtask *i*: an exchange that vanishes unless a new chain or another slot sharing
     /// group begins there.
     #[must_use]
-    pub fn forward(self) -> Stream<Exchanged<P, RoundRobin>> {
+    pub fn forward(self) -> Stream<Exchanged<P, RoundRobin>>
+    where
+        P::Out: Record,
+    {
         self.exchange(Partitioning::Forward, RoundRobin { spread: false })
     }
 
     /// To random subtasks.
     #[must_use]
-    pub fn shuffle(self) -> Stream<Exchanged<P, Shuffle>> {
+    pub fn shuffle(self) -> Stream<Exchanged<P, Shuffle>>
+    where
+        P::Out: Record,
+    {
         self.exchange(Partitioning::Shuffle, Shuffle)
     }
 
     /// Every record to every subtask.
     #[must_use]
-    pub fn broadcast(self) -> Stream<Exchanged<P, Broadcast>> {
+    pub fn broadcast(self) -> Stream<Exchanged<P, Broadcast>>
+    where
+        P::Out: Record,
+    {
         self.exchange(Partitioning::Broadcast, Broadcast)
     }
 
     /// Every record to the first subtask.
     #[must_use]
-    pub fn global(self) -> Stream<Exchanged<P, Global>> {
+    pub fn global(self) -> Stream<Exchanged<P, Global>>
+    where
+        P::Out: Record,
+    {
         self.exchange(Partitioning::Global, Global)
     }
 
     /// To the subtask that `choose(record, subtasks)` names; one that does not exist fails the job.
     pub fn partition_custom<F>(self, choose: F) -> Stream<Exchanged<P, Custom<F>>>
     where
+        P::Out: Record,
         F: Fn(&Far<P::Out>, usize) -> usize + Clone + Send + 'static,
     {
         self.exchange(Partitioning::Custom, Custom(choose))
