@@ -1,6 +1,6 @@
 //! Nor can it be partitioned by a key.
 
-use thalweg::connectors::{Collection, Discard};
+use thalweg::connectors::Collection;
 use thalweg::datastream::Environment;
 
 #[derive(Clone)]
@@ -9,9 +9,7 @@ struct Reading {
 }
 
 fn main() {
-    Environment::new()
-        .source("readings", Collection::of([Reading { sensor: 1 }]))
-        .key_by(|reading| reading.sensor)
-        .reduce(|first, _| first.clone())
-        .sink("sink", Discard::new());
+    let readings =
+        Environment::new().source("readings", Collection::of([Reading { sensor: 1 }]));
+    let _ = readings.key_by_ref(|reading| &reading.sensor);
 }
