@@ -84,7 +84,10 @@ impl<K, V> Directory<K, V> {
             shape: 0,
         };
         if depth > 0 {
-            directory.arena.reserve((segments * share) as usize + 1);
+            // Every segment at that depth that meets the range, which may cut two of them.
+            directory
+                .arena
+                .reserve((share * (1u64 << depth) as f64) as usize + 2);
         }
         directory.cover(0, 0, depth, (first, last));
         directory
@@ -138,6 +141,14 @@ impl<K, V> Directory<K, V> {
     pub(super) fn prefetch(&self, hash: KeyHash) {
         if self.segments >= PREFETCH_SEGMENTS_MIN {
             self.segment(hash).prefetch(hash, self.home_mask);
+        }
+    }
+
+    /// Asks for the cache line that `find` reads after the first one.
+    #[inline(always)]
+    pub(super) fn prefetch_entry(&self, hash: KeyHash) {
+        if self.segments >= PREFETCH_SEGMENTS_MIN {
+            self.segment(hash).prefetch_entry(hash, self.home_mask);
         }
     }
 

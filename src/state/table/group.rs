@@ -78,10 +78,9 @@ impl Tags {
         Slots::of_bytes(self.0)
     }
 
-    /// The free ones among the first `slots` slots.
     #[inline(always)]
-    pub(super) const fn free(self, slots: usize) -> Slots {
-        Slots(Slots::of_bytes(!self.0).0 & ((1 << slots) - 1))
+    pub(super) const fn free(self) -> Slots {
+        Slots::of_bytes(!self.0)
     }
 
     /// Whether a search for a key of this group, or of one before it, may have to go on.
@@ -203,6 +202,6 @@ mod tests {
     #[test]
     fn marks_become_slots() {
         assert_eq!(Slots::of_marks(0b100_1001).collect::<Vec<_>>(), [0, 3, 6]);
-        assert_eq!(Tags(0).free(SLOTS).count(), SLOTS);
+        assert_eq!(Tags(0).free().count(), SLOTS);
     }
 }

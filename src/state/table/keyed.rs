@@ -89,6 +89,13 @@ impl<K, V> Table<K, V> {
         self.directory.prefetch(hash);
     }
 
+    /// The second stage of a prefetch, some records after [`Table::prefetch`] and as many before the search:
+    /// looks at the line that has arrived and asks for the one that the search will read after it.
+    #[inline(always)]
+    pub fn prefetch_entry(&self, hash: KeyHash) {
+        self.directory.prefetch_entry(hash);
+    }
+
     /// The value of the key that `equal` accepts.
     #[inline]
     pub fn get(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<&V> {

@@ -32,11 +32,10 @@ use crate::record::KeyHash;
 /// Alignment of blocks: a group of 128 bytes then never straddles a pair of cache lines.
 pub(super) const BLOCK_ALIGN: usize = 128;
 const HEADER_SIZE: usize = 128;
-const SEGMENT_SIZE: usize = 32 << 10;
+const SEGMENT_SIZE: usize = 64 << 10;
 const LINE: usize = 64;
 const TAG_BITS: u32 = 7;
 const SUMMARY_LOG2: u32 = 8;
-const SLOTS_PER_LINE_MIN: usize = 9;
 const STAGGERS: usize = 8;
 const SUMMARY_WORDS: usize = (1 << SUMMARY_LOG2) / 64;
 
@@ -111,27 +110,12 @@ impl<K, V> Copy for Group<K, V> {}
 
 impl<K, V> Group<K, V> {
     const ENTRIES: usize = (2 * size_of::<u64>()).next_multiple_of(align_of::<Entry<K, V>>());
-    /// As many as fit into one line if that is at least three, so that a hit costs one line; else all
-    /// that the tags can tell apart, so that it costs the line of the tags and the line of the entry.
-    const SLOTS: usize = {
-        let size = size_of::<Entry<K, V>>();
-        let fit = if size == 0 {
-            SLOTS
-        } else {
-            LINE.saturating_sub(Self::ENTRIES) / size
-        };
-        if fit < SLOTS_PER_LINE_MIN || fit > SLOTS {
-            SLOTS
-        } else {
-            fit
-        }
-    };
     const SIZE: usize = {
         assert!(
             align_of::<Entry<K, V>>() <= LINE,
             "entries aligned beyond a cache line"
         );
-        (Self::ENTRIES + Self::SLOTS * size_of::<Entry<K, V>>()).next_multiple_of(LINE)
+        (Self::ENTRIES + SLOTS * size_of::<Entry<K, V>>()).next_multiple_of(LINE)
     };
 
     #[inline(always)]
@@ -160,14 +144,14 @@ impl<K, V> Group<K, V> {
 
     #[inline(always)]
     fn entry(self, slot: usize) -> NonNull<Entry<K, V>> {
-        debug_assert!(slot < Self::SLOTS);
+        debug_assert!(slot < SLOTS);
         // SAFETY: `slot` comes from `Slots`, so it is below `SLOTS`, and the offset stays in the group.
         unsafe { self.0.add(Self::ENTRIES).cast::<Entry<K, V>>().add(slot) }
     }
 }
 
 impl<K, V> Segment<K, V> {
-    /// Groups of a segment of full size, as a power of two: about 32 KB, but enough for an even fill.
+    /// Groups of a segment of full size, as a power of two: about 64 KB, but enough for an even fill.
     pub(super) const FULL_LOG2: u32 = {
         let groups = SEGMENT_SIZE / Group::<K, V>::SIZE;
         if groups <= 16 { 4 } else { groups.ilog2() }
@@ -196,7 +180,7 @@ impl<K, V> Segment<K, V> {
             first,
             entries: PhantomData,
         };
-        let slots = Group::<K, V>::SLOTS << groups_log2;
+        let slots = SLOTS << groups_log2;
         *segment.write_header() = Header {
             len: 0,
             limit: Self::limit(slots, stagger) as u32,
@@ -207,10 +191,11 @@ impl<K, V> Segment<K, V> {
         segment
     }
 
-    /// Between three quarters and seven eighths, by `stagger`: segments that filled up all at once would
-    /// also all split at once, faster than memory can be prepared.
+    /// Between 0.69 and 0.81 of the slots, by `stagger`: segments that filled up all at once would also all
+    /// split at once, faster than memory can be prepared. Fuller ones would cost more in searches that
+    /// have to go on (each an unpredicted branch) than they save in memory.
     fn limit(slots: usize, stagger: usize) -> usize {
-        (slots - slots / 8 - slots / 8 * (stagger % STAGGERS) / STAGGERS).max(1)
+        slots - slots * 3 / 16 - slots / 8 * (stagger % STAGGERS) / STAGGERS
     }
 
     /// A second handle of the same segment.
@@ -299,7 +284,7 @@ impl<K, V> Segment<K, V> {
 
     /// How many entries an even fill of `2^groups_log2` groups may count on.
     pub(super) const fn comfortable(groups_log2: u32) -> usize {
-        (Group::<K, V>::SLOTS << groups_log2) / 10 * 7
+        (SLOTS << groups_log2) / 20 * 13
     }
 
     pub(super) fn depth(&self) -> u32 {
@@ -310,14 +295,23 @@ impl<K, V> Segment<K, V> {
         self.write_header().depth = depth;
     }
 
-    /// Asks for the cache lines that a search for `hash` reads first.
+    /// Asks for the cache line that a search for `hash` reads first.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: KeyHash, home_mask: u64) {
-        let group = self.home_group(hash, home_mask).0;
-        prefetch_line(group);
-        if Group::<K, V>::SIZE > LINE {
-            // SAFETY: the group is longer than a line.
-            prefetch_line(unsafe { group.add(LINE) });
+        prefetch_line(self.home_group(hash, home_mask).0);
+    }
+
+    /// Asks for the line that a search will go on to, once the first one is here: that of the first
+    /// candidate, or of the group after a full one. Without branches, as both are common.
+    #[inline(always)]
+    pub(super) fn prefetch_entry(&self, hash: KeyHash, home_mask: u64) {
+        let group = self.home_group(hash, home_mask);
+        match group.tags().matching(Tag::of(hash)).first() {
+            Some(slot) => prefetch_line(group.entry(slot).cast()),
+            None => prefetch_line(
+                self.home_group(KeyHash(hash.0 ^ 1 << TAG_BITS), home_mask)
+                    .0,
+            ),
         }
     }
 
@@ -344,7 +338,7 @@ impl<K, V> Segment<K, V> {
         } else if !tags.overflows() {
             return None;
         }
-        self.find_further(hash, equal)
+        self.find_further(hash, home_mask, equal)
     }
 
     #[cold]
@@ -352,11 +346,11 @@ impl<K, V> Segment<K, V> {
     fn find_further(
         &self,
         hash: KeyHash,
+        home_mask: u64,
         mut equal: impl FnMut(&K) -> bool,
     ) -> Option<Place<K, V>> {
-        let home = self.home(hash);
-        for step in 0..self.group_count() {
-            let group = self.group(home ^ step);
+        for step in 0..=home_mask >> TAG_BITS {
+            let group = self.home_group(KeyHash(hash.0 ^ step << TAG_BITS), home_mask);
             let tags = group.tags();
             for slot in tags.matching(Tag::of(hash)) {
                 let place = Place { group, slot };
@@ -383,7 +377,10 @@ impl<K, V> Segment<K, V> {
         changes: &mut Changes<K, V>,
     ) -> NonNull<V> {
         let marks = self.current_marks(place.group, changes);
-        place.group.set_marks(marks | 1 << place.slot);
+        // A store of what is there already would make one more cache line dirty, to be written back.
+        if marks >> place.slot & 1 == 0 {
+            place.group.set_marks(marks | 1 << place.slot);
+        }
         place.value()
     }
 
@@ -531,12 +528,12 @@ impl<K, V> Segment<K, V> {
 
     /// A free slot for `hash`, its passage counted. There must be one.
     fn free_place(&mut self, hash: KeyHash) -> Place<K, V> {
-        assert!(self.len() < self.group_count() * Group::<K, V>::SLOTS);
+        assert!(self.len() < self.group_count() * SLOTS);
         let home = self.home(hash);
         for step in 0..self.group_count() {
             let group = self.group(home ^ step);
             let tags = group.tags();
-            if let Some(slot) = tags.free(Group::<K, V>::SLOTS).first() {
+            if let Some(slot) = tags.free().first() {
                 return Place { group, slot };
             }
             group.set_tags(tags.overflow_more());
