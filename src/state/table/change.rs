@@ -106,7 +106,7 @@ impl<K, V> Changes<K, V> {
     /// Which of the two summaries of a segment speaks of the current generation.
     #[inline(always)]
     pub(super) fn parity(&self) -> usize {
-        (self.stamp / STAMP_STEP & 1) as usize
+        (self.stamp / STAMP_STEP % 2) as usize
     }
 
     /// Which one speaks of the frozen generation.

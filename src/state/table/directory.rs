@@ -8,11 +8,15 @@
 //! ranges, and wastes nothing but directory words.
 //!
 //! A hash that does not spread its top bits would make the directory explode. So it never grows beyond a
-//! multiple of the number of segments; then the full segment itself doubles, which costs a pause, but only
-//! with such a hash.
+//! multiple of the number of segments; then all segments double, which costs a pause, but only with such a
+//! hash.
+//!
+//! All segments have the same number of groups, so that a search needs nothing from the segment but its
+//! address. Segments never merge: a table that has shrunk keeps its memory.
 //!
 //! Invariant: the handles in the directory cover every hash, equal ones stand side by side in an aligned
-//! run of `2^(bits − depth)`, and the directory hands out at most one of them for changes at a time.
+//! run of `2^(bits − depth)`, the mask is that of every segment's number of groups, and the directory hands
+//! out at most one handle for changes at a time.
 
 #![expect(
     unsafe_code,
@@ -23,8 +27,9 @@ use std::ops::RangeInclusive;
 
 use super::change::Changes;
 use super::key::TableKey;
+use super::layout::{Entry, Place};
 use super::memory::Arena;
-use super::segment::{Entry, Place, Segment};
+use super::segment::Segment;
 use crate::record::KeyHash;
 
 const SMALLEST_LOG2: u32 = 1;
@@ -133,14 +138,16 @@ impl<K, V> Directory<K, V> {
     /// Finds the entry with this hash that `equal` accepts.
     #[inline(always)]
     pub(super) fn find(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<Place<K, V>> {
-        self.segment(hash).find(hash, self.home_mask, equal)
+        // SAFETY: the mask is that of all segments.
+        unsafe { self.segment(hash).find(hash, self.home_mask, equal) }
     }
 
     /// Asks for the cache lines that `find` reads first.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: KeyHash) {
         if self.segments >= PREFETCH_SEGMENTS_MIN {
-            self.segment(hash).prefetch(hash, self.home_mask);
+            // SAFETY: the mask is that of all segments.
+            unsafe { self.segment(hash).prefetch(hash, self.home_mask) };
         }
     }
 
@@ -148,7 +155,8 @@ impl<K, V> Directory<K, V> {
     #[inline(always)]
     pub(super) fn prefetch_entry(&self, hash: KeyHash) {
         if self.segments >= PREFETCH_SEGMENTS_MIN {
-            self.segment(hash).prefetch_entry(hash, self.home_mask);
+            // SAFETY: the mask is that of all segments.
+            unsafe { self.segment(hash).prefetch_entry(hash, self.home_mask) };
         }
     }
 

@@ -9,9 +9,16 @@ use std::ptr::NonNull;
 use super::change::{Changes, EncodeChange, Extent};
 use super::directory::Directory;
 use super::key::TableKey;
+use super::layout::Entry;
 use super::memory::{Arena, MemoryMode};
-use super::segment::{Entry, Segment};
+use super::segment::Segment;
 use crate::record::KeyHash;
+
+/// How many records ahead [`Table::prefetch`] pays most; half or twice as many is nearly as good.
+pub const PREFETCH_DISTANCE: usize = 48;
+
+/// How many records ahead [`Table::prefetch_entry`] pays most.
+pub const PREFETCH_ENTRY_DISTANCE: usize = 12;
 
 /// How a table starts.
 #[derive(Debug, Clone)]
@@ -38,7 +45,7 @@ impl<K, V> Default for TableOptions<K, V> {
     }
 }
 
-/// A hash table for the keyed state of one subtask; see the [module](self) for its layout.
+/// A hash table for the keyed state of one subtask.
 ///
 /// Every method that takes a hash wants [`TableKey::key_hash`] of the key it looks for. Not doing so is a
 /// programmer's error: keys are not found then, but memory stays safe.
@@ -49,7 +56,7 @@ pub struct Table<K, V> {
 }
 
 impl<K, V> Table<K, V> {
-    /// An empty table.
+    /// An empty table. With many expected keys this takes its time: it touches all of their pages.
     #[must_use]
     pub fn new(options: TableOptions<K, V>) -> Self {
         let full_size = Segment::<K, V>::block_size(Segment::<K, V>::FULL_LOG2);
@@ -81,9 +88,9 @@ impl<K, V> Table<K, V> {
         self.directory.memory_bytes() + self.changes.memory_bytes()
     }
 
-    /// Asks the processor for the cache lines that a search for `hash` will read.
+    /// Asks the processor for the cache line that a search for `hash` reads first.
     ///
-    /// Called 16 to 64 records before the search, it hides nearly all of the memory's latency.
+    /// Does nothing while the table is small enough to lie in the nearest caches.
     #[inline(always)]
     pub fn prefetch(&self, hash: KeyHash) {
         self.directory.prefetch(hash);

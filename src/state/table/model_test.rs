@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 
-use super::{Change, Cursor, Extent, Table, TableKey, TableOptions};
+use super::{Change, Cursor, Extent, MemoryMode, Table, TableKey, TableOptions};
 use crate::record::KeyHash;
 
 /// How the keys of one run spread: well, or as badly as a hash can.
@@ -68,6 +68,9 @@ fn encode(change: Change<'_, Key, Value>, out: &mut Vec<u8>) {
     out.extend(number.to_le_bytes());
 }
 
+/// What a frozen generation must come to, the keys it owes, and its bytes so far.
+type Frozen = (Extent, HashMap<u16, u32>, HashSet<u16>, Vec<u8>);
+
 struct Model {
     spread: u8,
     table: Table<Key, Value>,
@@ -75,8 +78,7 @@ struct Model {
     map: HashMap<u16, u32>,
     /// Keys inserted or changed since the last freeze.
     changed: HashSet<u16>,
-    /// What the frozen generation must come to, its keys, and its bytes so far.
-    frozen: Option<(Extent, HashMap<u16, u32>, HashSet<u16>, Vec<u8>)>,
+    frozen: Option<Frozen>,
     /// What a reader of all generations so far knows.
     replica: HashMap<u16, u32>,
 }
@@ -357,6 +359,78 @@ fn cleared_table_keeps_its_memory_and_fills_again() {
         assert_eq!(table.memory_bytes(), bytes);
         table.clear();
         assert!(table.is_empty());
+    }
+}
+
+fn fill(table: &mut Table<u64, u64>, count: u64) {
+    for key in 0..count {
+        assert!(
+            table
+                .find_or_insert_with(key.key_hash(), |k| *k == key, || (key, key + 1))
+                .1
+        );
+    }
+    for key in 0..count {
+        table.prefetch(key.key_hash());
+        table.prefetch_entry(key.key_hash());
+        assert_eq!(table.get(key.key_hash(), |k| *k == key), Some(&(key + 1)));
+    }
+    assert_eq!(table.len() as u64, count);
+}
+
+#[test]
+fn large_table_finds_everything_on_all_kinds_of_pages() {
+    let count = if cfg!(miri) { 500 } else { 300_000 };
+    for memory in [MemoryMode::HugePages, MemoryMode::SmallPages] {
+        fill(
+            &mut Table::new(TableOptions {
+                memory,
+                ..TableOptions::default()
+            }),
+            count,
+        );
+    }
+}
+
+#[test]
+fn expected_keys_fit_without_growth() {
+    let count = if cfg!(miri) { 500 } else { 200_000 };
+    for memory in [MemoryMode::HugePages, MemoryMode::SmallPages] {
+        let options = TableOptions {
+            memory,
+            expected_keys: count,
+            ..TableOptions::default()
+        };
+        let mut table = Table::new(options);
+        let bytes = table.memory_bytes();
+        fill(&mut table, count as u64);
+        assert_eq!(table.memory_bytes(), bytes);
+    }
+}
+
+#[test]
+fn share_of_the_hashes_takes_its_share_of_memory() {
+    let count = if cfg!(miri) { 300 } else { 100_000u64 };
+    let hashes = KeyHash(5 << 60)..=KeyHash((6 << 60) - 1);
+    let keys = |wanted: u64| {
+        let hashes = hashes.clone();
+        (0..)
+            .filter(move |key: &u64| hashes.contains(&key.key_hash()))
+            .take(wanted as usize)
+    };
+    let options = TableOptions {
+        expected_keys: count as usize,
+        hashes: hashes.clone(),
+        ..TableOptions::default()
+    };
+    let (mut sized, mut grown) = (Table::new(options), Table::new(TableOptions::default()));
+    for table in [&mut sized, &mut grown] {
+        for key in keys(count) {
+            table.find_or_insert_with(key.key_hash(), |k| *k == key, || (key, ()));
+        }
+        assert!(keys(count).all(|key| table.get(key.key_hash(), |k| *k == key).is_some()));
+        let bytes = table.memory_bytes() / count as usize;
+        assert!(cfg!(miri) || bytes < 64, "{bytes} bytes for each key");
     }
 }
 
