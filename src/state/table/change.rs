@@ -149,13 +149,6 @@ impl<K, V> Changes<K, V> {
         }
     }
 
-    /// The shape of a segment changed: the drain starts over in the segment where it stands.
-    pub(super) fn restart_segment(&mut self) {
-        if let Some(frozen) = &mut self.frozen {
-            frozen.group = 0;
-        }
-    }
-
     pub(super) fn memory_bytes(&self) -> usize {
         self.ready.capacity() + self.removed.capacity()
     }

@@ -240,11 +240,13 @@ impl<K, V> Directory<K, V> {
 
 impl<K: TableKey, V> Directory<K, V> {
     /// Makes room in the segment of `hash`: bounded work, of one segment's entries.
+    ///
+    /// What the frozen generation owes of a segment is handed out before its entries move, so that a drain
+    /// that stands in its midst may go on where it is.
     #[cold]
     #[inline(never)]
     pub(super) fn make_room(&mut self, hash: KeyHash, changes: &mut Changes<K, V>) {
         self.shape += 1;
-        changes.restart_segment();
         if self.may_split(hash) {
             hand_out_segment(self.segment_mut(hash), changes);
             self.split(hash, changes);
