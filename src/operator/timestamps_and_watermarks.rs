@@ -17,11 +17,13 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::time::{
-    BatchEnd, SplitSlot, SplitWatermarks, TimeSignal, TimeSignals, Timestamp, WatermarkAssigner,
-    WatermarkGenerator, WatermarkStrategy, nanos,
+    AlignmentGroup, AlignmentMember, BatchEnd, SplitSlot, SplitWatermarks, TimeSignal, TimeSignals,
+    Timestamp, WatermarkAssigner, WatermarkGenerator, WatermarkStrategy, nanos,
 };
 
-use super::{Operator, Push, Signal, SplitId, earlier, pass_on};
+use super::{
+    Budget, OpenContext, Operator, OperatorError, Push, Signal, SplitId, earlier, pass_on,
+};
 
 /// The generator of one split.
 struct Lane<G> {
@@ -55,6 +57,10 @@ pub struct TimestampsAndWatermarks<V: ?Sized, F, W: WatermarkStrategy, D> {
     /// Whether the last batch ended without room downstream: time that no idleness counts.
     blocked: bool,
     back_pressured: Duration,
+    /// The readers that this one keeps together with, if any.
+    member: Option<AlignmentMember>,
+    /// Whether this reader is ahead of them and waits.
+    held: bool,
     /// The watermark at the end of input has been sent: nothing follows.
     at_end: bool,
     next: D,
@@ -87,6 +93,8 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
             now: Timestamp::MIN,
             blocked: false,
             back_pressured: Duration::ZERO,
+            member: None,
+            held: false,
             at_end: false,
             next,
             record: PhantomData,
@@ -116,6 +124,15 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
         }
     }
 
+    /// Reports to the alignment group and asks it whether to wait.
+    fn keep_together(&mut self) {
+        let Some(member) = &self.member else { return };
+        let watermark = self.splits.watermark();
+        let silent = self.at_end || self.splits.is_idle();
+        member.report(if silent { Timestamp::MAX } else { watermark });
+        self.held = !silent && member.holds(watermark);
+    }
+
     /// Forgets a finished split: it holds no watermark back.
     fn end_split(&mut self, split: SplitId) {
         let ended = if self.current.split == Some(split) {
@@ -138,6 +155,7 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
                 self.next.signal(Signal::Active);
             }
             self.next.signal(Signal::Watermark(Timestamp::MAX));
+            self.keep_together();
         }
     }
 
@@ -182,6 +200,9 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
     }
 }
 
+/// How long a reader that is held back waits before it looks at its group again.
+const HELD_INTERVAL: Duration = Duration::from_millis(5);
+
 fn apply(splits: &mut SplitWatermarks, slot: SplitSlot, signal: TimeSignal) -> TimeSignals {
     match signal {
         TimeSignal::Watermark(at) => splits.on_watermark(slot, at),
@@ -204,7 +225,22 @@ where
     W::Generator: WatermarkGenerator<V> + Send,
     D: Operator,
 {
-    pass_on!(next: open, ready, resume, close);
+    pass_on!(next: close);
+
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.member = self.strategy.alignment().map(AlignmentGroup::join);
+        self.next.open(cx)
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        !self.held && self.next.ready()
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.next.resume(budget);
+        self.keep_together();
+    }
 
     fn begin(&mut self, now: Timestamp) {
         if self.blocked {
@@ -230,12 +266,16 @@ where
         self.blocked = !self.next.ready();
         if !self.blocked && !self.at_end {
             self.end_batch();
+            self.keep_together();
         }
         self.next.flush();
     }
 
     fn deadline(&self) -> Option<Timestamp> {
         let next = self.next.deadline();
+        if self.held {
+            return earlier(next, Some(self.now.saturating_add(nanos(HELD_INTERVAL))));
+        }
         if self.at_end || self.blocked {
             return next;
         }

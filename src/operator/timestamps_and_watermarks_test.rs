@@ -178,3 +178,24 @@ fn upstream_time_is_swallowed_but_for_the_end() {
     );
     assert_eq!(at.0.deadline(), None);
 }
+
+#[test]
+fn a_reader_that_is_ahead_of_its_group_waits_for_the_slowest_one() {
+    let group = AlignmentGroup::within(nanoseconds(10));
+    let mut fast = assign(Monotonous.with_alignment(&group));
+    let mut slow = assign(Monotonous.with_alignment(&group));
+    batch(&mut fast, 0, &[100]);
+    assert!(fast.0.ready(), "nobody else has reported");
+    batch(&mut slow, 0, &[50]);
+    fast.0.resume(&mut Budget::new(1));
+    assert!(!fast.0.ready() && slow.0.ready());
+    assert!(fast.0.deadline().is_some(), "it looks again by itself");
+    batch(&mut slow, 1, &[90]);
+    fast.0.resume(&mut Budget::new(1));
+    assert!(fast.0.ready(), "the drift is allowed");
+    batch(&mut fast, 2, &[200]);
+    assert!(!fast.0.ready());
+    slow.0.signal(Signal::Watermark(Timestamp::MAX));
+    fast.0.resume(&mut Budget::new(1));
+    assert!(fast.0.ready(), "the end of the slowest holds nobody back");
+}

@@ -4,6 +4,7 @@
 //! source's splits, a [`Valve`] those of an input's channels, a [`Combiner`] those of an operator's
 //! inputs. Each takes one event and gives at most two [`TimeSignal`]s to send.
 
+mod alignment;
 mod assigner;
 mod clock;
 mod combine;
@@ -13,6 +14,7 @@ mod timestamp;
 mod valve;
 mod watermark;
 
+pub use alignment::{AlignmentGroup, AlignmentMember};
 pub use assigner::{BatchEnd, WatermarkAssigner};
 pub use clock::{Clock, ManualClock};
 pub use combine::{Combiner, SplitSlot, SplitWatermarks};
@@ -22,5 +24,5 @@ pub use timestamp::{Timestamp, hours, millis, mins, nanos, nanoseconds, secs, wi
 pub use valve::Valve;
 pub use watermark::{
     BoundedGenerator, BoundedOutOfOrderness, Monotonous, NoWatermarks, Periodic, ProcessingTimeLag,
-    Punctuated, WatermarkGenerator, WatermarkStrategy, WithIdleness,
+    Punctuated, WatermarkGenerator, WatermarkStrategy, WithAlignment, WithIdleness,
 };

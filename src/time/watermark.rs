@@ -8,7 +8,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Timestamp, nanos};
+use super::{AlignmentGroup, Timestamp, nanos};
 
 /// Makes watermarks from the records of one subtask or one split.
 ///
@@ -49,6 +49,19 @@ pub trait WatermarkStrategy: Clone + Send {
         None
     }
 
+    /// The group that the readers keep together with; none, by default.
+    fn alignment(&self) -> Option<&AlignmentGroup> {
+        None
+    }
+
+    /// The same strategy for readers that keep together with those of `group`.
+    fn with_alignment(self, group: &AlignmentGroup) -> WithAlignment<Self> {
+        WithAlignment {
+            strategy: self,
+            group: group.clone(),
+        }
+    }
+
     /// The same strategy, idle after more than `timeout` without a record.
     ///
     /// # Panics
@@ -82,6 +95,37 @@ impl<S: WatermarkStrategy> WatermarkStrategy for WithIdleness<S> {
 
     fn interval(&self) -> Option<Duration> {
         self.strategy.interval()
+    }
+
+    fn alignment(&self) -> Option<&AlignmentGroup> {
+        self.strategy.alignment()
+    }
+}
+
+/// A strategy with an alignment group: see [`WatermarkStrategy::with_alignment`].
+#[derive(Clone, Debug)]
+pub struct WithAlignment<S> {
+    strategy: S,
+    group: AlignmentGroup,
+}
+
+impl<S: WatermarkStrategy> WatermarkStrategy for WithAlignment<S> {
+    type Generator = S::Generator;
+
+    fn generator(&self) -> S::Generator {
+        self.strategy.generator()
+    }
+
+    fn idle_timeout(&self) -> Option<Duration> {
+        self.strategy.idle_timeout()
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        self.strategy.interval()
+    }
+
+    fn alignment(&self) -> Option<&AlignmentGroup> {
+        Some(&self.group)
     }
 }
 
