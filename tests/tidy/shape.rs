@@ -72,7 +72,7 @@ pub(crate) fn unsafe_code(tree: &Tree) -> Offences {
             continue;
         }
         let flat: String = text.split_whitespace().collect();
-        if !flat.contains("[expect(unsafe_code,reason=") {
+        if !flat.contains("expect(unsafe_code,reason=") {
             offences.push(format!(
                 "{path}: unsafe without `#![expect(unsafe_code, reason = …)]`"
             ));
