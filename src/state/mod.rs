@@ -1,4 +1,7 @@
 //! Keyed state and timers: what a subtask remembers between records, without files and threads.
+//!
+//! [`Table`] is what all keyed state rests on: a hash table made for batches, growth without a pause, and
+//! checkpoints that cost what changed.
 
 mod aggregate;
 mod aggregating;
@@ -17,7 +20,8 @@ pub use list::ListState;
 pub use map::MapState;
 pub use reducing::ReducingState;
 pub use table::{
-    Change, Cursor, EncodeChange, Extent, Iter, MemoryMode, Table, TableKey, TableOptions,
+    Change, Cursor, EncodeChange, Extent, Iter, MemoryMode, PREFETCH_DISTANCE,
+    PREFETCH_ENTRY_DISTANCE, Table, TableKey, TableOptions,
 };
 pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};
 pub use value::ValueState;

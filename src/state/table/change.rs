@@ -106,7 +106,7 @@ impl<K, V> Changes<K, V> {
     /// Which of the two summaries of a segment speaks of the current generation.
     #[inline(always)]
     pub(super) fn parity(&self) -> usize {
-        (self.stamp / STAMP_STEP & 1) as usize
+        (self.stamp / STAMP_STEP % 2) as usize
     }
 
     /// Which one speaks of the frozen generation.
@@ -146,13 +146,6 @@ impl<K, V> Changes<K, V> {
     pub(super) fn log_removal(&mut self, key: &K) {
         if let Some(encode) = self.encode {
             encode(Change::Removed(key), &mut self.removed);
-        }
-    }
-
-    /// The shape of a segment changed: the drain starts over in the segment where it stands.
-    pub(super) fn restart_segment(&mut self) {
-        if let Some(frozen) = &mut self.frozen {
-            frozen.group = 0;
         }
     }
 

@@ -7,7 +7,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 
-use super::page::{CHUNK_SIZE, Pages};
+use super::page::{CHUNK_SIZE, Pages, unpin};
 
 #[derive(Default)]
 struct Stock {
@@ -64,6 +64,7 @@ fn wake() {
 }
 
 fn prepare_for_ever() {
+    unpin();
     loop {
         let (short, returned) = {
             let mut stock = POOL.stock.lock().unwrap_or_else(PoisonError::into_inner);

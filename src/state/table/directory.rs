@@ -8,11 +8,15 @@
 //! ranges, and wastes nothing but directory words.
 //!
 //! A hash that does not spread its top bits would make the directory explode. So it never grows beyond a
-//! multiple of the number of segments; then the full segment itself doubles, which costs a pause, but only
-//! with such a hash.
+//! multiple of the number of segments; then all segments double, which costs a pause, but only with such a
+//! hash.
+//!
+//! All segments have the same number of groups, so that a search needs nothing from the segment but its
+//! address. Segments never merge: a table that has shrunk keeps its memory.
 //!
 //! Invariant: the handles in the directory cover every hash, equal ones stand side by side in an aligned
-//! run of `2^(bits − depth)`, and the directory hands out at most one of them for changes at a time.
+//! run of `2^(bits − depth)`, the mask is that of every segment's number of groups, and the directory hands
+//! out at most one handle for changes at a time.
 
 #![expect(
     unsafe_code,
@@ -23,8 +27,9 @@ use std::ops::RangeInclusive;
 
 use super::change::Changes;
 use super::key::TableKey;
+use super::layout::{Entry, Place};
 use super::memory::Arena;
-use super::segment::{Entry, Place, Segment};
+use super::segment::Segment;
 use crate::record::{KeyHash, KeyHasher};
 
 const SMALLEST_LOG2: u32 = 1;
@@ -92,7 +97,10 @@ impl<K, V> Directory<K, V> {
             shape: 0,
         };
         if depth > 0 {
-            directory.arena.reserve((segments * share) as usize + 1);
+            // Every segment at that depth that meets the range, which may cut two of them.
+            directory
+                .arena
+                .reserve((share * (1u64 << depth) as f64) as usize + 2);
         }
         directory.cover(0, 0, depth, (first, last));
         directory
@@ -138,14 +146,25 @@ impl<K, V> Directory<K, V> {
     /// Finds the entry with this hash that `equal` accepts.
     #[inline(always)]
     pub(super) fn find(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<Place<K, V>> {
-        self.segment(hash).find(hash, self.home_mask, equal)
+        // SAFETY: the mask is that of all segments.
+        unsafe { self.segment(hash).find(hash, self.home_mask, equal) }
     }
 
     /// Asks for the cache lines that `find` reads first.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: KeyHash) {
         if self.segments >= PREFETCH_SEGMENTS_MIN {
-            self.segment(hash).prefetch(hash, self.home_mask);
+            // SAFETY: the mask is that of all segments.
+            unsafe { self.segment(hash).prefetch(hash, self.home_mask) };
+        }
+    }
+
+    /// Asks for the cache line that `find` reads after the first one.
+    #[inline(always)]
+    pub(super) fn prefetch_entry(&self, hash: KeyHash) {
+        if self.segments >= PREFETCH_SEGMENTS_MIN {
+            // SAFETY: the mask is that of all segments.
+            unsafe { self.segment(hash).prefetch_entry(hash, self.home_mask) };
         }
     }
 
@@ -229,11 +248,13 @@ impl<K, V> Directory<K, V> {
 
 impl<K: TableKey, V> Directory<K, V> {
     /// Makes room in the segment of `hash`: bounded work, of one segment's entries.
+    ///
+    /// What the frozen generation owes of a segment is handed out before its entries move, so that a drain
+    /// that stands in its midst may go on where it is.
     #[cold]
     #[inline(never)]
     pub(super) fn make_room(&mut self, hash: KeyHash, changes: &mut Changes<K, V>) {
         self.shape += 1;
-        changes.restart_segment();
         if self.may_split(hash) {
             hand_out_segment(self.segment_mut(hash), changes);
             self.split(hash, changes);

@@ -22,10 +22,10 @@
 use crate::record::KeyHash;
 
 /// Slots of a group: with the overflow count their tags fill one word.
-pub(super) const SLOTS: usize = 7;
+pub(super) const SLOTS_MAX: usize = 7;
 
 const TOP_BITS: u64 = 0x0080_8080_8080_8080;
-const EVERY_SLOT: u32 = (1 << SLOTS) - 1;
+const EVERY_SLOT: u32 = (1 << SLOTS_MAX) - 1;
 #[cfg(not(all(target_arch = "x86_64", not(miri))))]
 const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
 const OVERFLOW_ONE: u64 = 1 << 56;
@@ -78,7 +78,7 @@ impl Tags {
         Slots::of_bytes(self.0)
     }
 
-    /// The free ones among the first `slots` slots.
+    /// The free ones of a group with so many slots.
     #[inline(always)]
     pub(super) const fn free(self, slots: usize) -> Slots {
         Slots(Slots::of_bytes(!self.0).0 & ((1 << slots) - 1))
@@ -172,8 +172,8 @@ mod tests {
         for low in 0..128u64 {
             let tag = Tag::of(KeyHash(low));
             for other in 0..128u64 {
-                for place in 0..SLOTS {
-                    let next = (place + 1) % SLOTS;
+                for place in 0..SLOTS_MAX {
+                    let next = (place + 1) % SLOTS_MAX;
                     let tags = Tags(0x7f << 56)
                         .with(place, tag)
                         .with(next, Tag::of(KeyHash(other)));
@@ -203,6 +203,6 @@ mod tests {
     #[test]
     fn marks_become_slots() {
         assert_eq!(Slots::of_marks(0b100_1001).collect::<Vec<_>>(), [0, 3, 6]);
-        assert_eq!(Tags(0).free(SLOTS).count(), SLOTS);
+        assert_eq!(Tags(0).free(SLOTS_MAX).count(), SLOTS_MAX);
     }
 }

@@ -9,9 +9,16 @@ use std::ptr::NonNull;
 use super::change::{Changes, EncodeChange, Extent};
 use super::directory::Directory;
 use super::key::TableKey;
+use super::layout::Entry;
 use super::memory::{Arena, MemoryMode};
-use super::segment::{Entry, Segment};
+use super::segment::Segment;
 use crate::record::{KeyHash, KeyHasher};
+
+/// How many records ahead [`Table::prefetch`] pays most; half or twice as many is nearly as good.
+pub const PREFETCH_DISTANCE: usize = 48;
+
+/// How many records ahead [`Table::prefetch_entry`] pays most.
+pub const PREFETCH_ENTRY_DISTANCE: usize = 12;
 
 /// How a table starts.
 #[derive(Debug, Clone)]
@@ -41,7 +48,7 @@ impl<K, V> Default for TableOptions<K, V> {
     }
 }
 
-/// A hash table for the keyed state of one subtask; see the [module](self) for its layout.
+/// A hash table for the keyed state of one subtask.
 ///
 /// Every method that takes a hash wants [`TableKey::hash_under`] of the key it looks for, under the
 /// table's hasher. Not doing so is a programmer's error: keys are not found then, but memory stays safe.
@@ -52,7 +59,7 @@ pub struct Table<K, V> {
 }
 
 impl<K, V> Table<K, V> {
-    /// An empty table.
+    /// An empty table. With many expected keys this takes its time: it touches all of their pages.
     #[must_use]
     pub fn new(options: TableOptions<K, V>) -> Self {
         let full_size = Segment::<K, V>::block_size(Segment::<K, V>::FULL_LOG2);
@@ -84,12 +91,19 @@ impl<K, V> Table<K, V> {
         self.directory.memory_bytes() + self.changes.memory_bytes()
     }
 
-    /// Asks the processor for the cache lines that a search for `hash` will read.
+    /// Asks the processor for the cache line that a search for `hash` reads first.
     ///
-    /// Called 16 to 64 records before the search, it hides nearly all of the memory's latency.
+    /// Does nothing while the table is small enough to lie in the nearest caches.
     #[inline(always)]
     pub fn prefetch(&self, hash: KeyHash) {
         self.directory.prefetch(hash);
+    }
+
+    /// The second stage of a prefetch, some records after [`Table::prefetch`] and as many before the search:
+    /// looks at the line that has arrived and asks for the one that the search will read after it.
+    #[inline(always)]
+    pub fn prefetch_entry(&self, hash: KeyHash) {
+        self.directory.prefetch_entry(hash);
     }
 
     /// The value of the key that `equal` accepts.

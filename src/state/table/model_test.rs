@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 
-use super::{Change, Cursor, Extent, Table, TableKey, TableOptions};
+use super::{Change, Cursor, Extent, MemoryMode, Table, TableKey, TableOptions};
 use crate::record::KeyHash;
 
 /// How the keys of one run spread: well, or as badly as a hash can.
@@ -68,6 +68,9 @@ fn encode(change: Change<'_, Key, Value>, out: &mut Vec<u8>) {
     out.extend(number.to_le_bytes());
 }
 
+/// What a frozen generation must come to, the keys it owes, and its bytes so far.
+type Frozen = (Extent, HashMap<u16, u32>, HashSet<u16>, Vec<u8>);
+
 struct Model {
     spread: u8,
     table: Table<Key, Value>,
@@ -75,8 +78,7 @@ struct Model {
     map: HashMap<u16, u32>,
     /// Keys inserted or changed since the last freeze.
     changed: HashSet<u16>,
-    /// What the frozen generation must come to, its keys, and its bytes so far.
-    frozen: Option<(Extent, HashMap<u16, u32>, HashSet<u16>, Vec<u8>)>,
+    frozen: Option<Frozen>,
     /// What a reader of all generations so far knows.
     replica: HashMap<u16, u32>,
 }
@@ -189,16 +191,22 @@ impl Model {
 
     fn drain_some(&mut self, budget: usize, slices: usize) {
         let mut cursor = Cursor::default();
-        for slice in 0..slices {
+        let mut owed: HashSet<u16> = self.map.keys().copied().collect();
+        for slice in 0.. {
             let done = self.table.drain_some(&mut cursor, budget, |key, value| {
                 assert_eq!(self.map.remove(&key.id), Some(value.number));
                 self.changed.remove(&key.id);
+                owed.remove(&key.id);
             });
             if done {
-                assert!(slice > 0 || self.map.is_empty());
+                assert!(owed.is_empty(), "left behind: {owed:?}");
                 break;
             }
-            self.upsert(slice as u16 * 31, 7);
+            // New keys make segments split or grow under the cursor.
+            if slice < slices {
+                let first = UNIVERSE + (slice as u16 * 97) % (UNIVERSE - RUN);
+                (first..first + RUN / 2).for_each(|id| self.upsert(id, 7));
+            }
         }
     }
 
@@ -241,7 +249,7 @@ impl Model {
         assert_eq!(Rc::strong_count(&self.alive), self.map.len() + 1);
         let listed: HashMap<u16, u32> = self.table.iter().map(|(k, v)| (k.id, v.number)).collect();
         assert_eq!(listed, self.map);
-        for id in 0..UNIVERSE {
+        for id in 0..2 * UNIVERSE {
             let key = self.key(id);
             let found = self.table.get(key.key_hash(), |k| *k == key);
             assert_eq!(found.map(|value| value.number), self.map.get(&id).copied());
@@ -269,7 +277,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (id, 1..RUN).prop_map(|(first, count)| Step::Remove { first, count }),
         4 => any::<bool>().prop_map(|whole| Step::Freeze { whole }),
         8 => (1..400usize).prop_map(Step::DrainFrozen),
-        1 => (1..100usize, 1..12usize)
+        2 => (1..100usize, 1..12usize)
             .prop_map(|(budget, slices)| Step::DrainSome { budget, slices }),
         1 => (2..5u32).prop_map(Step::Retain),
         1 => Just(Step::ChangeAll),
@@ -357,6 +365,78 @@ fn cleared_table_keeps_its_memory_and_fills_again() {
         assert_eq!(table.memory_bytes(), bytes);
         table.clear();
         assert!(table.is_empty());
+    }
+}
+
+fn fill(table: &mut Table<u64, u64>, count: u64) {
+    for key in 0..count {
+        assert!(
+            table
+                .find_or_insert_with(key.key_hash(), |k| *k == key, || (key, key + 1))
+                .1
+        );
+    }
+    for key in 0..count {
+        table.prefetch(key.key_hash());
+        table.prefetch_entry(key.key_hash());
+        assert_eq!(table.get(key.key_hash(), |k| *k == key), Some(&(key + 1)));
+    }
+    assert_eq!(table.len() as u64, count);
+}
+
+#[test]
+fn large_table_finds_everything_on_all_kinds_of_pages() {
+    let count = if cfg!(miri) { 500 } else { 300_000 };
+    for memory in [MemoryMode::HugePages, MemoryMode::SmallPages] {
+        fill(
+            &mut Table::new(TableOptions {
+                memory,
+                ..TableOptions::default()
+            }),
+            count,
+        );
+    }
+}
+
+#[test]
+fn expected_keys_fit_without_growth() {
+    let count = if cfg!(miri) { 500 } else { 200_000 };
+    for memory in [MemoryMode::HugePages, MemoryMode::SmallPages] {
+        let options = TableOptions {
+            memory,
+            expected_keys: count,
+            ..TableOptions::default()
+        };
+        let mut table = Table::new(options);
+        let bytes = table.memory_bytes();
+        fill(&mut table, count as u64);
+        assert_eq!(table.memory_bytes(), bytes);
+    }
+}
+
+#[test]
+fn share_of_the_hashes_takes_its_share_of_memory() {
+    let count = if cfg!(miri) { 300 } else { 100_000u64 };
+    let hashes = KeyHash(5 << 60)..=KeyHash((6 << 60) - 1);
+    let keys = |wanted: u64| {
+        let hashes = hashes.clone();
+        (0..)
+            .filter(move |key: &u64| hashes.contains(&key.key_hash()))
+            .take(wanted as usize)
+    };
+    let options = TableOptions {
+        expected_keys: count as usize,
+        hashes: hashes.clone(),
+        ..TableOptions::default()
+    };
+    let (mut sized, mut grown) = (Table::new(options), Table::new(TableOptions::default()));
+    for table in [&mut sized, &mut grown] {
+        for key in keys(count) {
+            table.find_or_insert_with(key.key_hash(), |k| *k == key, || (key, ()));
+        }
+        assert!(keys(count).all(|key| table.get(key.key_hash(), |k| *k == key).is_some()));
+        let bytes = table.memory_bytes() / count as usize;
+        assert!(cfg!(miri) || bytes < 64, "{bytes} bytes for each key");
     }
 }
 

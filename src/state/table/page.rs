@@ -95,3 +95,17 @@ impl Pages {
 
     pub(super) fn prepare(&mut self) {}
 }
+
+/// Lets the calling thread run wherever the process's first thread may: a helper that a pinned worker
+/// happened to start must not stay on the worker's core.
+pub(super) fn unpin() {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    // SAFETY: both calls read or write this local set only, and its size is given.
+    unsafe {
+        let mut cores: libc::cpu_set_t = std::mem::zeroed();
+        let process = libc::getpid();
+        if libc::sched_getaffinity(process, size_of_val(&cores), &raw mut cores) == 0 {
+            libc::sched_setaffinity(0, size_of_val(&cores), &raw const cores);
+        }
+    }
+}

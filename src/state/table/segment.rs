@@ -2,7 +2,6 @@
 //!
 //! ```text
 //! block    128 bytes header │ group 0 │ group 1 │ … │ group 2^n − 1
-//! group    8 tags │ 8 marks │ pad │ 7 × (key, value) │ pad to a multiple of 64
 //!
 //! hash     63 … → │ ← … 7 │ 6 … 0
 //!        directory   group    tag
@@ -26,30 +25,23 @@
 use std::{marker::PhantomData, ptr::NonNull};
 
 use super::change::Changes;
-use super::group::{SLOTS, Slots, Tag, Tags};
+use super::group::Tag;
+use super::layout::{Group, Place, prefetch_line};
 use crate::record::KeyHash;
 
 /// Alignment of blocks: a group of 128 bytes then never straddles a pair of cache lines.
 pub(super) const BLOCK_ALIGN: usize = 128;
 const HEADER_SIZE: usize = 128;
-const SEGMENT_SIZE: usize = 32 << 10;
-const LINE: usize = 64;
+const SEGMENT_SIZE: usize = 64 << 10;
 const TAG_BITS: u32 = 7;
 const SUMMARY_LOG2: u32 = 8;
-const SLOTS_PER_LINE_MIN: usize = 9;
 const STAGGERS: usize = 8;
 const SUMMARY_WORDS: usize = (1 << SUMMARY_LOG2) / 64;
 
-/// A key and its value, side by side.
-pub(super) struct Entry<K, V> {
-    pub(super) key: K,
-    pub(super) value: V,
-}
-
 /// What a segment knows of itself, in front of its groups. All zeros is a valid start.
 #[repr(C)]
-struct Header {
-    len: u32,
+pub(super) struct Header {
+    pub(super) len: u32,
     /// At this length the segment is full.
     limit: u32,
     groups_log2: u32,
@@ -67,107 +59,8 @@ pub(super) struct Segment<K, V> {
     entries: PhantomData<(K, V)>,
 }
 
-/// Where an entry lives: good until the table changes.
-pub(super) struct Place<K, V> {
-    group: Group<K, V>,
-    slot: usize,
-}
-
-impl<K, V> Place<K, V> {
-    /// The entry at this place, which must still hold one.
-    #[inline(always)]
-    pub(super) fn entry(&self) -> NonNull<Entry<K, V>> {
-        self.group.entry(self.slot)
-    }
-
-    #[inline(always)]
-    fn value(&self) -> NonNull<V> {
-        let entry = self.entry().as_ptr();
-        // SAFETY: a field of an entry in bounds; nothing is read.
-        unsafe { NonNull::new_unchecked(&raw mut (*entry).value) }
-    }
-}
-
-/// A pointer to a group of some segment: made for indices in range only.
-struct Group<K, V>(NonNull<u8>, PhantomData<(K, V)>);
-
-impl<K, V> Clone for Place<K, V> {
-    #[inline(always)]
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<K, V> Copy for Place<K, V> {}
-
-impl<K, V> Clone for Group<K, V> {
-    #[inline(always)]
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<K, V> Copy for Group<K, V> {}
-
-impl<K, V> Group<K, V> {
-    const ENTRIES: usize = (2 * size_of::<u64>()).next_multiple_of(align_of::<Entry<K, V>>());
-    /// As many as fit into one line if that is at least three, so that a hit costs one line; else all
-    /// that the tags can tell apart, so that it costs the line of the tags and the line of the entry.
-    const SLOTS: usize = {
-        let size = size_of::<Entry<K, V>>();
-        let fit = if size == 0 {
-            SLOTS
-        } else {
-            LINE.saturating_sub(Self::ENTRIES) / size
-        };
-        if fit < SLOTS_PER_LINE_MIN || fit > SLOTS {
-            SLOTS
-        } else {
-            fit
-        }
-    };
-    const SIZE: usize = {
-        assert!(
-            align_of::<Entry<K, V>>() <= LINE,
-            "entries aligned beyond a cache line"
-        );
-        (Self::ENTRIES + Self::SLOTS * size_of::<Entry<K, V>>()).next_multiple_of(LINE)
-    };
-
-    #[inline(always)]
-    fn tags(self) -> Tags {
-        // SAFETY: a group begins with an aligned tag word, initialised since its block was zeroed.
-        Tags(unsafe { self.0.cast::<u64>().read() })
-    }
-
-    #[inline(always)]
-    fn set_tags(self, tags: Tags) {
-        // SAFETY: as in `tags`; the caller holds the segment's handle exclusively.
-        unsafe { self.0.cast::<u64>().write(tags.0) }
-    }
-
-    #[inline(always)]
-    fn marks(self) -> u64 {
-        // SAFETY: the second word of a group, initialised since its block was zeroed.
-        unsafe { self.0.cast::<u64>().add(1).read() }
-    }
-
-    #[inline(always)]
-    fn set_marks(self, marks: u64) {
-        // SAFETY: as in `marks`; the caller holds the segment's handle exclusively.
-        unsafe { self.0.cast::<u64>().add(1).write(marks) }
-    }
-
-    #[inline(always)]
-    fn entry(self, slot: usize) -> NonNull<Entry<K, V>> {
-        debug_assert!(slot < Self::SLOTS);
-        // SAFETY: `slot` comes from `Slots`, so it is below `SLOTS`, and the offset stays in the group.
-        unsafe { self.0.add(Self::ENTRIES).cast::<Entry<K, V>>().add(slot) }
-    }
-}
-
 impl<K, V> Segment<K, V> {
-    /// Groups of a segment of full size, as a power of two: about 32 KB, but enough for an even fill.
+    /// Groups of a segment of full size, as a power of two: about 64 KB, but enough for an even fill.
     pub(super) const FULL_LOG2: u32 = {
         let groups = SEGMENT_SIZE / Group::<K, V>::SIZE;
         if groups <= 16 { 4 } else { groups.ilog2() }
@@ -207,10 +100,11 @@ impl<K, V> Segment<K, V> {
         segment
     }
 
-    /// Between three quarters and seven eighths, by `stagger`: segments that filled up all at once would
-    /// also all split at once, faster than memory can be prepared.
+    /// Between 0.69 and 0.81 of the slots, by `stagger`: segments that filled up all at once would also all
+    /// split at once, faster than memory can be prepared. Fuller ones would cost more in searches that
+    /// have to go on (each an unpredicted branch) than they save in memory.
     fn limit(slots: usize, stagger: usize) -> usize {
-        (slots - slots / 8 - slots / 8 * (stagger % STAGGERS) / STAGGERS).max(1)
+        slots - slots * 3 / 16 - slots / 8 * (stagger % STAGGERS) / STAGGERS
     }
 
     /// A second handle of the same segment.
@@ -229,14 +123,10 @@ impl<K, V> Segment<K, V> {
         self.header().cast()
     }
 
-    #[inline(always)]
-    fn group(&self, index: usize) -> Group<K, V> {
-        debug_assert!(index < self.group_count());
-        // SAFETY: callers keep `index` below `group_count`, so the offset stays in the block.
-        Group(
-            unsafe { self.first.add(index * Group::<K, V>::SIZE) },
-            PhantomData,
-        )
+    pub(super) fn group(&self, index: usize) -> Group<K, V> {
+        assert!(index < self.group_count());
+        // SAFETY: the index is in range, so the offset stays in the block.
+        unsafe { Group::new(self.first.add(index * Group::<K, V>::SIZE)) }
     }
 
     /// The mask that takes a hash to the home of its entry, for all segments with that many groups.
@@ -244,13 +134,16 @@ impl<K, V> Segment<K, V> {
         ((1 << groups_log2) - 1) << TAG_BITS
     }
 
-    fn home(&self, hash: KeyHash) -> usize {
+    pub(super) fn home(&self, hash: KeyHash) -> usize {
         ((hash.0 & Self::home_mask(self.groups_log2())) >> TAG_BITS) as usize
     }
 
     /// The home group, by a mask that the caller has at hand: the header is another cache line.
+    ///
+    /// # Safety
+    /// `home_mask` is that of this segment's number of groups.
     #[inline(always)]
-    fn home_group(&self, hash: KeyHash, home_mask: u64) -> Group<K, V> {
+    unsafe fn home_group(&self, hash: KeyHash, home_mask: u64) -> Group<K, V> {
         let index = (hash.0 & home_mask) as usize >> TAG_BITS;
         // The masked hash itself is the offset of a group of this very common size.
         let offset = if Group::<K, V>::SIZE == 1 << TAG_BITS {
@@ -260,7 +153,7 @@ impl<K, V> Segment<K, V> {
         };
         debug_assert!(index < self.group_count());
         // SAFETY: the mask keeps the index below `group_count`, so the offset stays in the block.
-        Group(unsafe { self.first.add(offset) }, PhantomData)
+        unsafe { Group::new(self.first.add(offset)) }
     }
 
     fn header(&self) -> NonNull<Header> {
@@ -273,7 +166,7 @@ impl<K, V> Segment<K, V> {
         unsafe { self.header().as_ref() }
     }
 
-    fn write_header(&mut self) -> &mut Header {
+    pub(super) fn write_header(&mut self) -> &mut Header {
         // SAFETY: as in `read_header`; the handle is held exclusively.
         unsafe { self.header().as_mut() }
     }
@@ -299,7 +192,7 @@ impl<K, V> Segment<K, V> {
 
     /// How many entries an even fill of `2^groups_log2` groups may count on.
     pub(super) const fn comfortable(groups_log2: u32) -> usize {
-        (Group::<K, V>::SLOTS << groups_log2) / 10 * 7
+        (Group::<K, V>::SLOTS << groups_log2) / 20 * 13
     }
 
     pub(super) fn depth(&self) -> u32 {
@@ -310,14 +203,32 @@ impl<K, V> Segment<K, V> {
         self.write_header().depth = depth;
     }
 
-    /// Asks for the cache lines that a search for `hash` reads first.
+    /// Asks for the cache line that a search for `hash` reads first.
+    ///
+    /// # Safety
+    /// `home_mask` is that of this segment's number of groups.
     #[inline(always)]
-    pub(super) fn prefetch(&self, hash: KeyHash, home_mask: u64) {
-        let group = self.home_group(hash, home_mask).0;
-        prefetch_line(group);
-        if Group::<K, V>::SIZE > LINE {
-            // SAFETY: the group is longer than a line.
-            prefetch_line(unsafe { group.add(LINE) });
+    pub(super) unsafe fn prefetch(&self, hash: KeyHash, home_mask: u64) {
+        // SAFETY: as the caller promises.
+        prefetch_line(unsafe { self.home_group(hash, home_mask) }.start());
+    }
+
+    /// Asks for the line that a search will go on to, once the first one is here: that of the first
+    /// candidate, or of the group after a full one.
+    ///
+    /// # Safety
+    /// `home_mask` is that of this segment's number of groups.
+    #[inline(always)]
+    pub(super) unsafe fn prefetch_entry(&self, hash: KeyHash, home_mask: u64) {
+        // SAFETY: as the caller promises.
+        let group = unsafe { self.home_group(hash, home_mask) };
+        match group.tags().matching(Tag::of(hash)).first() {
+            Some(slot) => prefetch_line(group.entry(slot).cast()),
+            None => {
+                let next = KeyHash(hash.0 ^ 1 << TAG_BITS);
+                // SAFETY: as the caller promises.
+                prefetch_line(unsafe { self.home_group(next, home_mask) }.start());
+            }
         }
     }
 
@@ -325,15 +236,19 @@ impl<K, V> Segment<K, V> {
     ///
     /// Only the usual case is inlined: the first candidate in the home group, or none there and nobody
     /// passed. That keeps the caller's loop short enough to overlap the cache misses of many records.
+    ///
+    /// # Safety
+    /// `home_mask` is that of this segment's number of groups.
     #[inline(always)]
-    pub(super) fn find(
+    pub(super) unsafe fn find(
         &self,
         hash: KeyHash,
         home_mask: u64,
         mut equal: impl FnMut(&K) -> bool,
     ) -> Option<Place<K, V>> {
         debug_assert!(home_mask == Self::home_mask(self.groups_log2()));
-        let group = self.home_group(hash, home_mask);
+        // SAFETY: as the caller promises.
+        let group = unsafe { self.home_group(hash, home_mask) };
         let tags = group.tags();
         if let Some(slot) = tags.matching(Tag::of(hash)).first() {
             let place = Place { group, slot };
@@ -344,19 +259,23 @@ impl<K, V> Segment<K, V> {
         } else if !tags.overflows() {
             return None;
         }
-        self.find_further(hash, equal)
+        // SAFETY: as the caller promises.
+        unsafe { self.find_further(hash, home_mask, equal) }
     }
 
+    /// # Safety
+    /// As `find`.
     #[cold]
     #[inline(never)]
-    fn find_further(
+    unsafe fn find_further(
         &self,
         hash: KeyHash,
+        home_mask: u64,
         mut equal: impl FnMut(&K) -> bool,
     ) -> Option<Place<K, V>> {
-        let home = self.home(hash);
-        for step in 0..self.group_count() {
-            let group = self.group(home ^ step);
+        for step in 0..=home_mask >> TAG_BITS {
+            // SAFETY: as the caller promises; the mask keeps every step in range.
+            let group = unsafe { self.home_group(KeyHash(hash.0 ^ step << TAG_BITS), home_mask) };
             let tags = group.tags();
             for slot in tags.matching(Tag::of(hash)) {
                 let place = Place { group, slot };
@@ -383,13 +302,16 @@ impl<K, V> Segment<K, V> {
         changes: &mut Changes<K, V>,
     ) -> NonNull<V> {
         let marks = self.current_marks(place.group, changes);
-        place.group.set_marks(marks | 1 << place.slot);
+        // A store of what is there already would make one more cache line dirty, to be written back.
+        if marks >> place.slot & 1 == 0 {
+            place.group.set_marks(marks | 1 << place.slot);
+        }
         place.value()
     }
 
     /// The marks of a group under the current stamp, after handing out what is frozen.
     #[inline(always)]
-    fn current_marks(&mut self, group: Group<K, V>, changes: &mut Changes<K, V>) -> u64 {
+    pub(super) fn current_marks(&mut self, group: Group<K, V>, changes: &mut Changes<K, V>) -> u64 {
         let marks = group.marks();
         if changes.is_current(marks) {
             marks
@@ -408,15 +330,15 @@ impl<K, V> Segment<K, V> {
         changes.stamp
     }
 
-    fn index_of(&self, group: Group<K, V>) -> usize {
-        (group.0.addr().get() - self.first.addr().get()) / Group::<K, V>::SIZE
+    pub(super) fn index_of(&self, group: Group<K, V>) -> usize {
+        (group.start().addr().get() - self.first.addr().get()) / Group::<K, V>::SIZE
     }
 
     fn summary_bit(&self, index: usize) -> usize {
         index >> self.groups_log2().saturating_sub(SUMMARY_LOG2)
     }
 
-    fn summarise(&mut self, index: usize, parity: usize) {
+    pub(super) fn summarise(&mut self, index: usize, parity: usize) {
         let bit = self.summary_bit(index);
         self.write_header().summary[parity][bit / 64] |= 1 << (bit % 64);
     }
@@ -456,211 +378,4 @@ impl<K, V> Segment<K, V> {
         }
         count
     }
-
-    /// The occupied slots of a group.
-    pub(super) fn occupied(&self, index: usize) -> Slots {
-        assert!(index < self.group_count());
-        self.group(index).tags().occupied()
-    }
-
-    /// The entry of an occupied slot.
-    pub(super) fn entry(&self, index: usize, slot: usize) -> &Entry<K, V> {
-        assert!(self.occupied(index).contains(slot));
-        // SAFETY: an occupied slot of a group in range holds an entry, borrowed like the handle.
-        unsafe { self.group(index).entry(slot).as_ref() }
-    }
-
-    /// The entry of an occupied slot, to be changed: marks it.
-    pub(super) fn entry_mut(
-        &mut self,
-        index: usize,
-        slot: usize,
-        changes: &mut Changes<K, V>,
-    ) -> &mut Entry<K, V> {
-        assert!(self.occupied(index).contains(slot));
-        let place = Place {
-            group: self.group(index),
-            slot,
-        };
-        // SAFETY: an occupied slot of a group in range is a place; borrowed exclusively, like the handle.
-        unsafe {
-            self.touch(place, changes);
-            place.entry().as_mut()
-        }
-    }
-
-    /// Whether the entry of this slot was changed in the current generation.
-    pub(super) fn is_changed(&self, index: usize, slot: usize, changes: &Changes<K, V>) -> bool {
-        let marks = self.group(index).marks();
-        changes.is_current(marks) && marks >> slot & 1 == 1
-    }
-
-    /// Adds an entry whose key is not in the segment, marked as changed.
-    pub(super) fn insert(
-        &mut self,
-        hash: KeyHash,
-        entry: Entry<K, V>,
-        changes: &mut Changes<K, V>,
-    ) -> NonNull<V> {
-        let place = self.free_place(hash);
-        let marks = self.current_marks(place.group, changes);
-        self.fill(&place, hash, entry, marks | 1 << place.slot)
-    }
-
-    /// Adds an entry that comes from another place of the table: it stays as changed as it was.
-    /// Nothing of either segment may be owed to a frozen generation.
-    pub(super) fn adopt(
-        &mut self,
-        hash: KeyHash,
-        entry: Entry<K, V>,
-        changed: bool,
-        changes: &Changes<K, V>,
-    ) {
-        let place = self.free_place(hash);
-        let marks = place.group.marks();
-        let marks = match (changes.is_current(marks), changed) {
-            (true, changed) => marks | (changed as u64) << place.slot,
-            (false, false) => changes.handed_out(),
-            (false, true) => {
-                self.summarise(self.index_of(place.group), changes.parity());
-                changes.stamp | 1 << place.slot
-            }
-        };
-        self.fill(&place, hash, entry, marks);
-    }
-
-    /// A free slot for `hash`, its passage counted. There must be one.
-    fn free_place(&mut self, hash: KeyHash) -> Place<K, V> {
-        assert!(self.len() < self.group_count() * Group::<K, V>::SLOTS);
-        let home = self.home(hash);
-        for step in 0..self.group_count() {
-            let group = self.group(home ^ step);
-            let tags = group.tags();
-            if let Some(slot) = tags.free(Group::<K, V>::SLOTS).first() {
-                return Place { group, slot };
-            }
-            group.set_tags(tags.overflow_more());
-        }
-        unreachable!("a segment with a free slot has a group with a free slot")
-    }
-
-    fn fill(
-        &mut self,
-        place: &Place<K, V>,
-        hash: KeyHash,
-        entry: Entry<K, V>,
-        marks: u64,
-    ) -> NonNull<V> {
-        let group = place.group;
-        // SAFETY: the slot is free, so it holds no entry, and the handle is held exclusively.
-        unsafe { place.entry().write(entry) };
-        group.set_tags(group.tags().with(place.slot, Tag::of(hash)));
-        group.set_marks(marks);
-        self.write_header().len += 1;
-        place.value()
-    }
-
-    /// Removes the entry at `place` and takes its passage back.
-    ///
-    /// # Safety
-    /// `place` was found by `hash` in this segment, and no entry was inserted or removed since.
-    pub(super) unsafe fn remove(
-        &mut self,
-        hash: KeyHash,
-        place: Place<K, V>,
-        changes: &mut Changes<K, V>,
-    ) -> Entry<K, V> {
-        self.current_marks(place.group, changes);
-        let found = self.index_of(place.group);
-        let home = self.home(hash);
-        for step in 0..home ^ found {
-            let group = self.group(home ^ step);
-            group.set_tags(group.tags().overflow_less());
-        }
-        let entry = self.take(found, place.slot);
-        changes.log_removal(&entry.key);
-        entry
-    }
-
-    /// Removes the entry of an occupied slot, whose key has this hash.
-    pub(super) fn remove_at(
-        &mut self,
-        hash: KeyHash,
-        index: usize,
-        slot: usize,
-        changes: &mut Changes<K, V>,
-    ) -> Entry<K, V> {
-        assert!(self.occupied(index).contains(slot));
-        let place = Place {
-            group: self.group(index),
-            slot,
-        };
-        // SAFETY: the slot holds an entry. With a foreign hash only overflow counts would come out wrong.
-        unsafe { self.remove(hash, place, changes) }
-    }
-
-    /// Removes all entries of a group. As with `take`, overflow counts stay.
-    pub(super) fn remove_group(
-        &mut self,
-        index: usize,
-        changes: &mut Changes<K, V>,
-        mut removed: impl FnMut(Entry<K, V>),
-    ) {
-        let slots = self.occupied(index);
-        if slots.first().is_some() {
-            self.current_marks(self.group(index), changes);
-        }
-        for slot in slots {
-            let entry = self.take(index, slot);
-            changes.log_removal(&entry.key);
-            removed(entry);
-        }
-    }
-
-    /// Takes the entry of an occupied slot out. Its passage stays counted until the overflow counts are
-    /// reset: searches then look further than they need to, but find everything.
-    pub(super) fn take(&mut self, index: usize, slot: usize) -> Entry<K, V> {
-        assert!(self.occupied(index).contains(slot));
-        let group = self.group(index);
-        group.set_tags(group.tags().without(slot));
-        group.set_marks(group.marks() & !(1 << slot));
-        self.write_header().len -= 1;
-        // SAFETY: the slot held an entry; with its tag gone nothing reads it again.
-        unsafe { group.entry(slot).read() }
-    }
-
-    /// Forgets all overflow counts: right when every entry is at home.
-    pub(super) fn reset_overflow(&mut self) {
-        for index in 0..self.group_count() {
-            let group = self.group(index);
-            group.set_tags(group.tags().without_overflow());
-        }
-    }
-
-    /// Whether an entry with this hash lives here when there is room.
-    pub(super) fn is_home(&self, hash: KeyHash, index: usize) -> bool {
-        self.home(hash) == index
-    }
-
-    /// Drops all entries.
-    pub(super) fn drop_entries(&mut self) {
-        for index in 0..self.group_count() {
-            for slot in self.occupied(index) {
-                drop(self.take(index, slot));
-            }
-        }
-        self.reset_overflow();
-    }
-}
-
-#[inline(always)]
-fn prefetch_line(address: NonNull<u8>) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing and SSE is part of every x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.as_ptr().cast()) };
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = address;
 }

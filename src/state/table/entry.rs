@@ -1,0 +1,214 @@
+//! How entries come into a segment and leave it.
+//!
+//! An insertion takes the first free slot from the home group on and counts its passage in every full group
+//! before; a removal takes the passage back. Moves between segments keep an entry's mark.
+
+#![expect(
+    unsafe_code,
+    reason = "entries live in uninitialised memory, found by tags"
+)]
+
+use std::ptr::NonNull;
+
+use super::change::Changes;
+use super::group::{Slots, Tag};
+use super::layout::{Entry, Group, Place};
+use super::segment::Segment;
+use crate::record::KeyHash;
+
+impl<K, V> Segment<K, V> {
+    /// The occupied slots of a group.
+    pub(super) fn occupied(&self, index: usize) -> Slots {
+        assert!(index < self.group_count());
+        self.group(index).tags().occupied()
+    }
+
+    /// The entry of an occupied slot.
+    pub(super) fn entry(&self, index: usize, slot: usize) -> &Entry<K, V> {
+        assert!(self.occupied(index).contains(slot));
+        // SAFETY: an occupied slot of a group in range holds an entry, borrowed like the handle.
+        unsafe { self.group(index).entry(slot).as_ref() }
+    }
+
+    /// The entry of an occupied slot, to be changed: marks it.
+    pub(super) fn entry_mut(
+        &mut self,
+        index: usize,
+        slot: usize,
+        changes: &mut Changes<K, V>,
+    ) -> &mut Entry<K, V> {
+        assert!(self.occupied(index).contains(slot));
+        let place = Place {
+            group: self.group(index),
+            slot,
+        };
+        // SAFETY: an occupied slot of a group in range is a place; borrowed exclusively, like the handle.
+        unsafe {
+            self.touch(place, changes);
+            place.entry().as_mut()
+        }
+    }
+
+    /// Whether the entry of this slot was changed in the current generation.
+    pub(super) fn is_changed(&self, index: usize, slot: usize, changes: &Changes<K, V>) -> bool {
+        let marks = self.group(index).marks();
+        changes.is_current(marks) && marks >> slot & 1 == 1
+    }
+
+    /// Adds an entry whose key is not in the segment, marked as changed.
+    pub(super) fn insert(
+        &mut self,
+        hash: KeyHash,
+        entry: Entry<K, V>,
+        changes: &mut Changes<K, V>,
+    ) -> NonNull<V> {
+        let place = self.free_place(hash);
+        let marks = self.current_marks(place.group, changes);
+        self.fill(&place, hash, entry, marks | 1 << place.slot)
+    }
+
+    /// Adds an entry that comes from another place of the table: it stays as changed as it was.
+    /// Nothing of either segment may be owed to a frozen generation.
+    pub(super) fn adopt(
+        &mut self,
+        hash: KeyHash,
+        entry: Entry<K, V>,
+        changed: bool,
+        changes: &Changes<K, V>,
+    ) {
+        let place = self.free_place(hash);
+        let marks = place.group.marks();
+        let marks = match (changes.is_current(marks), changed) {
+            (true, changed) => marks | (changed as u64) << place.slot,
+            (false, false) => changes.handed_out(),
+            (false, true) => {
+                self.summarise(self.index_of(place.group), changes.parity());
+                changes.stamp | 1 << place.slot
+            }
+        };
+        self.fill(&place, hash, entry, marks);
+    }
+
+    /// A free slot for `hash`, its passage counted. There must be one.
+    fn free_place(&mut self, hash: KeyHash) -> Place<K, V> {
+        assert!(self.len() < self.group_count() * Group::<K, V>::SLOTS);
+        let home = self.home(hash);
+        for step in 0..self.group_count() {
+            let group = self.group(home ^ step);
+            let tags = group.tags();
+            if let Some(slot) = tags.free(Group::<K, V>::SLOTS).first() {
+                return Place { group, slot };
+            }
+            group.set_tags(tags.overflow_more());
+        }
+        unreachable!("a segment with a free slot has a group with a free slot")
+    }
+
+    fn fill(
+        &mut self,
+        place: &Place<K, V>,
+        hash: KeyHash,
+        entry: Entry<K, V>,
+        marks: u64,
+    ) -> NonNull<V> {
+        let group = place.group;
+        // SAFETY: the slot is free, so it holds no entry, and the handle is held exclusively.
+        unsafe { place.entry().write(entry) };
+        group.set_tags(group.tags().with(place.slot, Tag::of(hash)));
+        group.set_marks(marks);
+        self.write_header().len += 1;
+        place.value()
+    }
+
+    /// Removes the entry at `place` and takes its passage back.
+    ///
+    /// # Safety
+    /// `place` was found by `hash` in this segment, and no entry was inserted or removed since.
+    pub(super) unsafe fn remove(
+        &mut self,
+        hash: KeyHash,
+        place: Place<K, V>,
+        changes: &mut Changes<K, V>,
+    ) -> Entry<K, V> {
+        self.current_marks(place.group, changes);
+        let found = self.index_of(place.group);
+        let home = self.home(hash);
+        for step in 0..home ^ found {
+            let group = self.group(home ^ step);
+            group.set_tags(group.tags().overflow_less());
+        }
+        let entry = self.take(found, place.slot);
+        changes.log_removal(&entry.key);
+        entry
+    }
+
+    /// Removes the entry of an occupied slot, whose key has this hash.
+    pub(super) fn remove_at(
+        &mut self,
+        hash: KeyHash,
+        index: usize,
+        slot: usize,
+        changes: &mut Changes<K, V>,
+    ) -> Entry<K, V> {
+        assert!(self.occupied(index).contains(slot));
+        let place = Place {
+            group: self.group(index),
+            slot,
+        };
+        // SAFETY: the slot holds an entry. With a foreign hash only overflow counts would come out wrong.
+        unsafe { self.remove(hash, place, changes) }
+    }
+
+    /// Removes all entries of a group. As with `take`, overflow counts stay.
+    pub(super) fn remove_group(
+        &mut self,
+        index: usize,
+        changes: &mut Changes<K, V>,
+        mut removed: impl FnMut(Entry<K, V>),
+    ) {
+        let slots = self.occupied(index);
+        if slots.first().is_some() {
+            self.current_marks(self.group(index), changes);
+        }
+        for slot in slots {
+            let entry = self.take(index, slot);
+            changes.log_removal(&entry.key);
+            removed(entry);
+        }
+    }
+
+    /// Takes the entry of an occupied slot out. Its passage stays counted until the overflow counts are
+    /// reset: searches then look further than they need to, but find everything.
+    pub(super) fn take(&mut self, index: usize, slot: usize) -> Entry<K, V> {
+        assert!(self.occupied(index).contains(slot));
+        let group = self.group(index);
+        group.set_tags(group.tags().without(slot));
+        group.set_marks(group.marks() & !(1 << slot));
+        self.write_header().len -= 1;
+        // SAFETY: the slot held an entry; with its tag gone nothing reads it again.
+        unsafe { group.entry(slot).read() }
+    }
+
+    /// Forgets all overflow counts: right when every entry is at home.
+    pub(super) fn reset_overflow(&mut self) {
+        for index in 0..self.group_count() {
+            let group = self.group(index);
+            group.set_tags(group.tags().without_overflow());
+        }
+    }
+
+    /// Whether an entry with this hash lives here when there is room.
+    pub(super) fn is_home(&self, hash: KeyHash, index: usize) -> bool {
+        self.home(hash) == index
+    }
+
+    /// Drops all entries.
+    pub(super) fn drop_entries(&mut self) {
+        for index in 0..self.group_count() {
+            for slot in self.occupied(index) {
+                drop(self.take(index, slot));
+            }
+        }
+        self.reset_overflow();
+    }
+}

@@ -1,0 +1,159 @@
+//! How a group lies in memory: two words, then seven entries (or six), in whole cache lines.
+//!
+//! ```text
+//! 0        8        16 (or the entries' alignment)                      multiple of 64
+//! │ tags   │ marks  │ key value │ key value │ … 7 of them … │ padding │
+//! ```
+//!
+//! With 16-byte entries a group is two lines, and the entries that come first share the line of the tags:
+//! at the usual fill two hits of three touch one line. A group of one line with three entries was
+//! tried: it touches fewer lines, but overflows four times as often, and an overflow costs more (an
+//! unpredicted branch, then a miss) than the line that it saves, at half as much memory again.
+
+#![expect(unsafe_code, reason = "reads and writes raw memory at computed places")]
+
+use std::{marker::PhantomData, ptr::NonNull};
+
+use super::group::{SLOTS_MAX, Tags};
+
+const LINE: usize = 64;
+
+/// A key and its value, side by side.
+pub(super) struct Entry<K, V> {
+    pub(super) key: K,
+    pub(super) value: V,
+}
+
+/// Where an entry lives: good until the table changes.
+pub(super) struct Place<K, V> {
+    pub(super) group: Group<K, V>,
+    pub(super) slot: usize,
+}
+
+impl<K, V> Place<K, V> {
+    /// The entry at this place, which must still hold one.
+    #[inline(always)]
+    pub(super) fn entry(&self) -> NonNull<Entry<K, V>> {
+        self.group.entry(self.slot)
+    }
+
+    #[inline(always)]
+    pub(super) fn value(&self) -> NonNull<V> {
+        let entry = self.entry().as_ptr();
+        // SAFETY: a field of an entry in bounds; nothing is read.
+        unsafe { NonNull::new_unchecked(&raw mut (*entry).value) }
+    }
+}
+
+/// A pointer to a group of some segment: made for indices in range only.
+pub(super) struct Group<K, V> {
+    start: NonNull<u8>,
+    entries: PhantomData<(K, V)>,
+}
+
+impl<K, V> Clone for Place<K, V> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Place<K, V> {}
+
+impl<K, V> Clone for Group<K, V> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Group<K, V> {}
+
+impl<K, V> Group<K, V> {
+    /// # Safety
+    /// A group of a segment begins at `start`.
+    #[inline(always)]
+    pub(super) unsafe fn new(start: NonNull<u8>) -> Self {
+        Group {
+            start,
+            entries: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn start(self) -> NonNull<u8> {
+        self.start
+    }
+
+    const ENTRIES: usize = (2 * size_of::<u64>()).next_multiple_of(align_of::<Entry<K, V>>());
+    /// Seven slots, or six where that packs more of them into a line.
+    pub(super) const SLOTS: usize = {
+        let (six, seven) = (Self::lines(SLOTS_MAX - 1), Self::lines(SLOTS_MAX));
+        if (SLOTS_MAX - 1) * seven > SLOTS_MAX * six {
+            SLOTS_MAX - 1
+        } else {
+            SLOTS_MAX
+        }
+    };
+    /// Bytes of a group: whole cache lines.
+    pub(super) const SIZE: usize = {
+        assert!(
+            align_of::<Entry<K, V>>() <= LINE,
+            "entries aligned beyond a cache line"
+        );
+        Self::lines(Self::SLOTS) * LINE
+    };
+
+    const fn lines(slots: usize) -> usize {
+        (Self::ENTRIES + slots * size_of::<Entry<K, V>>()).div_ceil(LINE)
+    }
+
+    #[inline(always)]
+    pub(super) fn tags(self) -> Tags {
+        // SAFETY: a group begins with an aligned tag word, initialised since its block was zeroed.
+        Tags(unsafe { self.start.cast::<u64>().read() })
+    }
+
+    #[inline(always)]
+    pub(super) fn set_tags(self, tags: Tags) {
+        // SAFETY: as in `tags`; the caller holds the segment's handle exclusively.
+        unsafe { self.start.cast::<u64>().write(tags.0) }
+    }
+
+    #[inline(always)]
+    pub(super) fn marks(self) -> u64 {
+        // SAFETY: the second word of a group, initialised since its block was zeroed.
+        unsafe { self.start.cast::<u64>().add(1).read() }
+    }
+
+    #[inline(always)]
+    pub(super) fn set_marks(self, marks: u64) {
+        // SAFETY: as in `marks`; the caller holds the segment's handle exclusively.
+        unsafe { self.start.cast::<u64>().add(1).write(marks) }
+    }
+
+    #[inline(always)]
+    pub(super) fn entry(self, slot: usize) -> NonNull<Entry<K, V>> {
+        debug_assert!(slot < Self::SLOTS);
+        // SAFETY: `slot` comes from `Slots`, so it is below `SLOTS`, and the offset stays in the group.
+        unsafe {
+            self.start
+                .add(Self::ENTRIES)
+                .cast::<Entry<K, V>>()
+                .add(slot)
+        }
+    }
+}
+
+/// Asks the processor for a cache line.
+#[inline(always)]
+pub(super) fn prefetch_line(address: NonNull<u8>) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and SSE is part of every x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.as_ptr().cast()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = address;
+}
