@@ -31,7 +31,7 @@ fn key(index: u64) -> u64 {
 }
 
 fn random_keys(count: u64, universe: u64) -> Vec<u64> {
-    let mut state = 0x1234_5678_9ABC_DEFu64;
+    let mut state = 0x0123_4567_89AB_CDEF_u64;
     let mut next = || {
         state ^= state << 13;
         state ^= state >> 7;

@@ -19,6 +19,7 @@ const FLOORS: &[&str] = &[
     "datastream",
     "connectors",
     "control",
+    "prelude",
     "testing",
     "lib",
 ];

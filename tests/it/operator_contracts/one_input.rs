@@ -53,8 +53,8 @@ struct Words;
 impl FlatMapFunction<str> for Words {
     type Out = str;
 
-    fn flat_map(&mut self, line: &str, mut emit: impl FnMut(&str)) {
-        line.split(' ').for_each(|word| emit(word));
+    fn flat_map(&mut self, line: &str, emit: impl FnMut(&str)) {
+        line.split(' ').for_each(emit);
     }
 }
 

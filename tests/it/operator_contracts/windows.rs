@@ -28,7 +28,7 @@ fn script() -> Contract<u64> {
 }
 
 fn counts(
-    assigner: impl thalweg::operator::SlicedAssigner + Clone,
+    assigner: impl thalweg::operator::SlicedAssigner,
 ) -> Result<Vec<Output<(u64, i64, u64)>>, Violation> {
     let late = OutputTag::<u64>::new("late");
     script().check(|tail: Tail<(u64, i64, u64)>| {

@@ -25,7 +25,7 @@ fn orders() -> Vec<Order> {
     let order = |n: u32| Order {
         customer: format!("customer {}", n % 11),
         lines: (0..n % 5).collect(),
-        comment: (n % 3 == 0).then(|| format!("comment {n}")),
+        comment: n.is_multiple_of(3).then(|| format!("comment {n}")),
     };
     (0..600).map(order).collect()
 }

@@ -45,8 +45,8 @@ struct Words;
 impl FlatMapFunction<String> for Words {
     type Out = str;
 
-    fn flat_map(&mut self, line: &String, mut emit: impl FnMut(&str)) {
-        line.split(' ').for_each(|word| emit(word));
+    fn flat_map(&mut self, line: &String, emit: impl FnMut(&str)) {
+        line.split(' ').for_each(emit);
     }
 }
 

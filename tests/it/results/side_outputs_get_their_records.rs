@@ -29,10 +29,10 @@ impl ProcessFunction<u64> for Sieve {
 
     fn process(&mut self, n: &u64, cx: &mut impl ProcessContext<u64>) -> Outcome {
         cx.emit(n);
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             cx.emit_to(&self.thirds, n);
         }
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             cx.emit_to(&self.fifths, &*n.to_string());
         }
         Ok(())

@@ -169,7 +169,7 @@ proptest! {
 fn windows_fire_alike_under_every_schedule() {
     let events: Vec<Event> = (0..1_500)
         .map(|n| {
-            let at = 1_000 + n * 2 + n * 37 % 90;
+            let at = 1_000 + n * 2 + n * 37 % 190;
             [n * 11 % 23, at, if n % 7 == 0 { at - 2 } else { 0 }]
         })
         .collect();
