@@ -1,8 +1,8 @@
 //! Anonymous pages straight from the system, in whole huge pages, to be prepared when there is time.
 
-#![cfg_attr(
-    all(target_os = "linux", not(miri)),
-    expect(unsafe_code, reason = "maps and unmaps memory")
+#![expect(
+    unsafe_code,
+    reason = "maps and unmaps memory, and owns it across threads"
 )]
 
 use std::ptr::NonNull;
@@ -17,7 +17,6 @@ pub(super) struct Pages {
 }
 
 // SAFETY: the pages have no other owner.
-#[cfg(all(target_os = "linux", not(miri)))]
 unsafe impl Send for Pages {}
 
 impl Pages {
