@@ -1,12 +1,13 @@
-//! The keyed state table beside hashbrown, in one run: random read-modify-write of `u64 → u64`, and the
-//! longest single insertion while a table grows.
+//! The keyed state table beside hashbrown, in one run: random read-modify-write of `u64 → u64`, and
+//! the longest single insertion while a table grows.
 //!
-//! All tables get the same keys, uniformly random over those present. `batched` prefetches ahead, as an
-//! operator does that is handed a batch; the others take one record at a time. What is timed is the hash,
-//! the search and the update. Results are checked against the number of updates made.
+//! All tables get the same keys, uniformly random over those present. `batched` prefetches ahead,
+//! as an operator does that is handed a batch; the others take one record at a time. What is timed
+//! is the hash, the search and the update. Results are checked against the number of updates made.
 //!
-//! First the tables take turns, round by round, and the medians are printed with their ratio to hashbrown:
-//! that figure holds on a machine whose speed drifts. Then criterion times each by itself.
+//! First the tables take turns, round by round, and the medians are printed with their ratio to
+//! hashbrown: that figure holds on a machine whose speed drifts. Then criterion times each by
+//! itself.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -232,8 +233,8 @@ fn read_modify_write(criterion: &mut Criterion) {
     }
 }
 
-/// Times every insertion by itself, and keeps for each the quickest of all rounds so far: an interruption
-/// strikes elsewhere each time, the growth of a table always at the same key.
+/// Times every insertion by itself, and keeps for each the quickest of all rounds so far: an
+/// interruption strikes elsewhere each time, the growth of a table always at the same key.
 fn time_insertions(quickest: &mut [Duration], mut insert: impl FnMut(u64)) {
     let mut before = Instant::now();
     for (index, quickest) in quickest.iter_mut().enumerate() {

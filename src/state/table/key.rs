@@ -4,8 +4,9 @@ use crate::record::KeyHash;
 
 /// A key in the form in which a table stores it.
 ///
-/// The hash must be the one that callers pass beside the key to the table's methods: a table splits its
-/// segments by asking the stored keys. A key whose hash is costly to compute may carry it along.
+/// The hash must be the one that callers pass beside the key to the table's methods: a table splits
+/// its segments by asking the stored keys. A key whose hash is costly to compute may carry it
+/// along.
 pub trait TableKey {
     /// The stable hash of this key.
     fn key_hash(&self) -> KeyHash;

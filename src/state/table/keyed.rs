@@ -23,8 +23,8 @@ pub const PREFETCH_ENTRY_DISTANCE: usize = 12;
 /// How a table starts.
 #[derive(Debug, Clone)]
 pub struct TableOptions<K, V> {
-    /// How many keys the table will probably hold: room for them is made, and its pages are touched,
-    /// before the first record. 0 when not known.
+    /// How many keys the table will probably hold: room for them is made, and its pages are
+    /// touched, before the first record. 0 when not known.
     pub expected_keys: usize,
     /// The hashes that those keys will have: the key groups of this subtask.
     pub hashes: RangeInclusive<KeyHash>,
@@ -47,8 +47,8 @@ impl<K, V> Default for TableOptions<K, V> {
 
 /// A hash table for the keyed state of one subtask.
 ///
-/// Every method that takes a hash wants [`TableKey::key_hash`] of the key it looks for. Not doing so is a
-/// programmer's error: keys are not found then, but memory stays safe.
+/// Every method that takes a hash wants [`TableKey::key_hash`] of the key it looks for. Not doing
+/// so is a programmer's error: keys are not found then, but memory stays safe.
 pub struct Table<K, V> {
     pub(super) directory: Directory<K, V>,
     pub(super) changes: Changes<K, V>,
@@ -96,8 +96,9 @@ impl<K, V> Table<K, V> {
         self.directory.prefetch(hash);
     }
 
-    /// The second stage of a prefetch, some records after [`Table::prefetch`] and as many before the search:
-    /// looks at the line that has arrived and asks for the one that the search will read after it.
+    /// The second stage of a prefetch, some records after [`Table::prefetch`] and as many before
+    /// the search: looks at the line that has arrived and asks for the one that the search will
+    /// read after it.
     #[inline(always)]
     pub fn prefetch_entry(&self, hash: KeyHash) {
         self.directory.prefetch_entry(hash);
@@ -131,8 +132,8 @@ impl<K, V> Table<K, V> {
         Some((entry.key, entry.value))
     }
 
-    /// Sets the current generation of changes aside, in constant time, to be drained in slices while the
-    /// table goes on changing.
+    /// Sets the current generation of changes aside, in constant time, to be drained in slices
+    /// while the table goes on changing.
     ///
     /// # Panics
     /// When the table does not track changes, or the generation frozen before is not drained.
@@ -142,8 +143,8 @@ impl<K, V> Table<K, V> {
 }
 
 impl<K: TableKey, V> Table<K, V> {
-    /// The value of the key that `equal` accepts, and whether it was inserted just now: then `make` gave
-    /// the key, of the same hash, and the first value. Counts as changed from here on.
+    /// The value of the key that `equal` accepts, and whether it was inserted just now: then `make`
+    /// gave the key, of the same hash, and the first value. Counts as changed from here on.
     #[inline(always)]
     pub fn find_or_insert_with(
         &mut self,
