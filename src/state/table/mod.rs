@@ -4,8 +4,9 @@
 //! possible, growth without a pause, and a checkpoint that costs what changed and stops nobody.
 //!
 //! ```text
-//! key hash ─ top bits ──► directory ──► segment (64 KB) ─ bits 7… ──► group (7 slots) ─ bits 0…6 ──► entry
-//!                         1 word        own hash range                tags, marks, entries adjacent
+//! hash   63 … top bits ──► directory ──► segment, 64 KB, of a hash range of its own
+//!        bits 7 …      ──► group of 7 slots: tags, change marks, entries, side by side
+//!        bits 6 … 0    ──► tag of the slot
 //! ```
 //!
 //! | file | holds |
@@ -37,12 +38,12 @@
 //! # What was tried and left
 //!
 //! * Groups of one line (3 entries): see `layout`.
-//! * Prefetching both lines of a group at once, without a second stage: every line costs its share
-//!   of the memory's bandwidth, needed or not; slower from a million keys on.
+//! * Prefetching both lines of a group at once, without a second stage: as fast at a million keys,
+//!   slower at ten million, where every line costs its share of the memory's bandwidth.
 //! * The group's shift in the low bits of the segment's handle, so that segments may differ in
 //!   size: four more instructions on the way to the group, a tenth of a hit in cache.
-//! * Segments of 32 KB: the directory of a large table then falls out of the second cache. Of 128
-//!   KB and more: no faster, and splits take longer.
+//! * Segments of 32 KB: the directory of a large table then crowds the second cache. Of 128 KB and
+//!   more: no clear gain, and splits take longer.
 //! * A fuller table (7/8): a tenth of the searches goes on to a second group, and at a million keys
 //!   and more those cost as much as all others together.
 
