@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! stamp      s - 512          s - 256               s
-//!            frozen, pending  handed out, untouched  changed (or at least touched) since the freeze
+//!            frozen, pending  handed out, untouched  changed or at least touched since
 //! ```
 //!
 //! Invariant: when nothing is frozen, marks under an older stamp are empty.
