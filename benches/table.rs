@@ -1,12 +1,14 @@
-//! The keyed state table beside hashbrown, in one run: random read-modify-write of `u64 → u64`, and the
-//! longest single insertion while a table grows.
+//! The keyed state table beside hashbrown, in one run: random read-modify-write of `u64 → u64`, and
+//! the longest single insertion while a table grows.
 //!
-//! The keys of a run are the same for all tables, uniformly random over those present, and precomputed, so
-//! that what is timed is the hash, the search and the update. `batched` prefetches a fixed number of
-//! records ahead, as an operator does that is handed a batch. Each result is checked against the number of
-//! updates made.
+//! All tables get the same keys, uniformly random over those present. `batched` prefetches ahead,
+//! as an operator does that is handed a batch; the others take one record at a time. What is timed
+//! is the hash, the search and the update. Results are checked against the number of updates made.
+//!
+//! First the tables take turns, round by round, and the medians are printed with their ratio to
+//! hashbrown: that figure holds on a machine whose speed drifts. Then criterion times each by
+//! itself.
 
-use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -14,23 +16,27 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use thalweg::record::KeyHash;
-use thalweg::state::{MemoryMode, Table, TableOptions};
+use thalweg::state::{MemoryMode, PREFETCH_DISTANCE, PREFETCH_ENTRY_DISTANCE, Table, TableOptions};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const AHEAD: usize = 32;
+/// How many records an operator is handed at a time.
+const BATCH: usize = 512;
+
+type Rival = HashMap<u64, u64, FixedState>;
+type Ours = Table<u64, u64>;
 
 fn test_mode() -> bool {
     std::env::args().any(|argument| argument == "--test")
 }
 
-/// Keys spread over the whole of `u64`, by an odd multiplication: distinct, and not in hash order.
+/// Distinct keys spread over the whole of `u64`, not in the order of their hashes.
 fn key(index: u64) -> u64 {
     index.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5555
 }
 
-fn random_keys(count: u64, universe: u64) -> Vec<u64> {
+fn random_keys(count: usize, universe: u64) -> Vec<u64> {
     let mut state = 0x0123_4567_89AB_CDEF_u64;
     let mut next = || {
         state ^= state << 13;
@@ -41,33 +47,11 @@ fn random_keys(count: u64, universe: u64) -> Vec<u64> {
     (0..count).map(|_| key(next() % universe)).collect()
 }
 
-type Rival = HashMap<u64, u64, FixedState>;
-
-fn rival(universe: u64) -> Rival {
-    let mut map = Rival::with_hasher(FixedState::default());
-    (0..universe).for_each(|index| _ = map.insert(key(index), 0));
-    map
-}
-
-fn ours(universe: u64, memory: MemoryMode, expected: bool) -> Table<u64, u64> {
-    let expected_keys = if expected { universe as usize } else { 0 };
-    let mut table = Table::new(TableOptions {
-        expected_keys,
-        memory,
-        ..TableOptions::default()
-    });
-    for index in 0..universe {
-        upsert(&mut table, key(index), 0);
-    }
-    table
-}
-
 #[inline(always)]
-fn upsert(table: &mut Table<u64, u64>, key: u64, add: u64) {
-    let hash = KeyHash::of_u64(key);
+fn upsert(table: &mut Ours, hash: KeyHash, key: u64) {
     *table
         .find_or_insert_with(hash, |k| *k == key, || (key, 0))
-        .0 += add;
+        .0 += 1;
 }
 
 #[inline(never)]
@@ -78,141 +62,218 @@ fn update_rival(map: &mut Rival, keys: &[u64]) {
 }
 
 #[inline(never)]
-fn update_one_at_a_time(table: &mut Table<u64, u64>, keys: &[u64]) {
+fn update_one_at_a_time(table: &mut Ours, keys: &[u64]) {
     for &key in keys {
-        upsert(table, key, 1);
+        upsert(table, KeyHash::of_u64(key), key);
     }
 }
 
 #[inline(never)]
-fn update_batched(table: &mut Table<u64, u64>, keys: &[u64]) {
-    let (last, ahead) = (
-        keys.len().saturating_sub(AHEAD),
-        keys.get(AHEAD..).unwrap_or(&[]),
-    );
-    for &key in &keys[..keys.len().min(AHEAD)] {
-        table.prefetch(KeyHash::of_u64(key));
-    }
-    for (&key, &later) in keys.iter().zip(ahead) {
-        table.prefetch(KeyHash::of_u64(later));
-        upsert(table, key, 1);
-    }
-    for &key in &keys[last..] {
-        upsert(table, key, 1);
+fn update_batched(table: &mut Ours, keys: &[u64]) {
+    const FAR: usize = PREFETCH_DISTANCE;
+    const NEAR: usize = PREFETCH_ENTRY_DISTANCE;
+    let mut hashes = [KeyHash(0); BATCH + FAR];
+    for batch in keys.chunks(BATCH) {
+        for (hash, &key) in hashes.iter_mut().zip(batch) {
+            *hash = KeyHash::of_u64(key);
+        }
+        // What the tail of the array holds is older: a useless but harmless prefetch.
+        hashes[..FAR].iter().for_each(|&hash| table.prefetch(hash));
+        hashes[..NEAR]
+            .iter()
+            .for_each(|&hash| table.prefetch_entry(hash));
+        for (window, &key) in hashes.windows(FAR + 1).zip(batch) {
+            table.prefetch(window[FAR]);
+            table.prefetch_entry(window[NEAR]);
+            upsert(table, window[0], key);
+        }
     }
 }
 
-/// Runs `update` until criterion is content, and checks the sum of all counters at the end.
-fn measure<T>(
-    group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>,
-    name: &str,
-    (universe, keys): (u64, &[u64]),
-    table: &mut T,
+fn rival(universe: u64) -> Rival {
+    let mut map = Rival::with_hasher(FixedState::default());
+    (0..universe).for_each(|index| _ = map.insert(key(index), 0));
+    map
+}
+
+fn ours(universe: u64, memory: MemoryMode) -> Ours {
+    let expected_keys = universe as usize;
+    let mut table = Table::new(TableOptions {
+        expected_keys,
+        memory,
+        ..TableOptions::default()
+    });
+    for index in 0..universe {
+        let key = key(index);
+        table.find_or_insert_with(KeyHash::of_u64(key), |k| *k == key, || (key, 0));
+    }
+    table
+}
+
+type Update = Box<dyn FnMut(&[u64])>;
+
+/// One table, one way to update it, and what its counters come to.
+struct Contender {
+    name: &'static str,
+    update: Update,
+    sum: Box<dyn Fn() -> u64>,
+    updates: u64,
+}
+
+impl Contender {
+    fn run(&mut self, keys: &[u64]) -> Duration {
+        let start = Instant::now();
+        (self.update)(black_box(keys));
+        self.updates += keys.len() as u64;
+        start.elapsed()
+    }
+}
+
+fn contender<T: 'static>(
+    name: &'static str,
+    table: T,
     update: fn(&mut T, &[u64]),
     sum: fn(&T) -> u64,
-) {
-    let before = sum(table);
-    let mut rounds = 0;
-    group.bench_with_input(BenchmarkId::new(name, universe), keys, |bencher, keys| {
-        bencher.iter(|| {
-            update(table, black_box(keys));
-            rounds += 1;
-        });
-    });
-    assert_eq!(
-        sum(table) - before,
-        rounds * keys.len() as u64,
-        "{name}: lost updates"
-    );
+) -> Contender {
+    let table = std::rc::Rc::new(std::cell::RefCell::new(table));
+    let shared = table.clone();
+    Contender {
+        name,
+        update: Box::new(move |keys| update(&mut table.borrow_mut(), keys)),
+        sum: Box::new(move || sum(&shared.borrow())),
+        updates: 0,
+    }
+}
+
+fn contenders(universe: u64) -> Vec<Contender> {
+    let total = |table: &Ours| table.iter().map(|(_, value)| *value).sum();
+    let (huge, small) = (MemoryMode::HugePages, MemoryMode::SmallPages);
+    vec![
+        contender("hashbrown", rival(universe), update_rival, |map| {
+            map.values().sum()
+        }),
+        contender(
+            "one_at_a_time",
+            ours(universe, huge),
+            update_one_at_a_time,
+            total,
+        ),
+        contender("batched", ours(universe, huge), update_batched, total),
+        contender(
+            "batched_allocator_pages",
+            ours(universe, small),
+            update_batched,
+            total,
+        ),
+    ]
+}
+
+/// Lets the contenders take turns and prints their medians.
+fn side_by_side(universe: u64, keys: &[u64], contenders: &mut [Contender], rounds: usize) {
+    let mut times = vec![Vec::new(); contenders.len()];
+    for round in 0..rounds {
+        let span = keys.len() / rounds;
+        for (contender, times) in contenders.iter_mut().zip(&mut times) {
+            times
+                .push(contender.run(&keys[round * span..][..span]).as_nanos() as f64 / span as f64);
+        }
+    }
+    let medians: Vec<f64> = times
+        .iter_mut()
+        .map(|times| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2]
+        })
+        .collect();
+    for (contender, median) in contenders.iter().zip(&medians) {
+        let (name, ratio) = (contender.name, medians[0] / median);
+        println!(
+            "{universe:>9} keys  {name:<24} {median:7.2} ns an update  {ratio:5.2} × hashbrown"
+        );
+    }
 }
 
 fn read_modify_write(criterion: &mut Criterion) {
-    let sizes: &[u64] = if test_mode() {
-        &[1_000, 20_000]
+    let (sizes, span, rounds): (&[u64], usize, usize) = if test_mode() {
+        (&[1_000, 20_000], 1 << 12, 2)
     } else {
-        &[1_000, 100_000, 1_000_000, 10_000_000]
+        (&[1_000, 100_000, 1_000_000, 10_000_000], 1 << 20, 11)
     };
     for &universe in sizes {
-        let count = if test_mode() { 10_000 } else { 1 << 18 };
-        let keys = random_keys(count, universe);
-        let input = (universe, keys.as_slice());
+        let keys = random_keys(span * rounds, universe);
+        let mut contenders = contenders(universe);
+        side_by_side(universe, &keys, &mut contenders, rounds);
         let mut group = criterion.benchmark_group("table/read_modify_write");
         group
-            .throughput(Throughput::Elements(count))
-            .sample_size(20);
+            .throughput(Throughput::Elements(span as u64))
+            .sample_size(10);
         group
             .measurement_time(Duration::from_secs(2))
-            .warm_up_time(Duration::from_millis(500));
-        let total = |table: &Table<u64, u64>| table.iter().map(|(_, value)| *value).sum();
-        let mut map = rival(universe);
-        let total_rival = |map: &Rival| map.values().sum();
-        measure(
-            &mut group,
-            "hashbrown",
-            input,
-            &mut map,
-            update_rival,
-            total_rival,
-        );
-        drop(map);
-        for (pages, memory) in [
-            ("huge", MemoryMode::HugePages),
-            ("small", MemoryMode::SmallPages),
-        ] {
-            let mut table = ours(universe, memory, true);
-            let name = format!("one_at_a_time/{pages}");
-            measure(
-                &mut group,
-                &name,
-                input,
-                &mut table,
-                update_one_at_a_time,
-                total,
-            );
-            let name = format!("batched/{pages}");
-            measure(&mut group, &name, input, &mut table, update_batched, total);
+            .warm_up_time(Duration::from_millis(300));
+        for contender in &mut contenders {
+            // Other keys each time: a repeated sequence would be in the caches, or learnt.
+            let mut spans = keys.chunks(span).cycle();
+            group.bench_function(BenchmarkId::new(contender.name, universe), |bencher| {
+                bencher.iter_custom(|rounds| {
+                    (0..rounds)
+                        .map(|_| contender.run(spans.next().unwrap_or(&[])))
+                        .sum()
+                });
+            });
         }
         group.finish();
+        for contender in &contenders {
+            assert_eq!(
+                (contender.sum)(),
+                contender.updates,
+                "{}: lost updates",
+                contender.name
+            );
+        }
     }
 }
 
-/// Times every insertion by itself; the longest, and the whole.
-fn longest(count: u64, mut insert: impl FnMut(u64)) -> (Duration, Duration) {
-    let start = Instant::now();
-    let (mut longest, mut before) = (Duration::ZERO, start);
-    for index in 0..count {
-        insert(key(index));
+/// Times every insertion by itself, and keeps for each the quickest of all rounds so far: an
+/// interruption strikes elsewhere each time, the growth of a table always at the same key.
+fn time_insertions(quickest: &mut [Duration], mut insert: impl FnMut(u64)) {
+    let mut before = Instant::now();
+    for (index, quickest) in quickest.iter_mut().enumerate() {
+        insert(key(index as u64));
         let now = Instant::now();
-        longest = longest.max(now - before);
+        *quickest = (*quickest).min(now - before);
         before = now;
     }
-    (longest, start.elapsed())
 }
 
 fn growth() {
-    let count = if test_mode() { 50_000 } else { 10_000_000 };
-    for round in 0..3 {
+    let (count, rounds) = if test_mode() {
+        (50_000, 1)
+    } else {
+        (10_000_000, 4)
+    };
+    let mut quickest = [vec![Duration::MAX; count], vec![Duration::MAX; count]];
+    let mut bytes = 0;
+    for _ in 0..rounds {
         let mut map = Rival::with_hasher(FixedState::default());
-        let rival = longest(count, |key| *map.entry(key).or_insert(0) += 1);
-        assert_eq!(map.len() as u64, count);
+        time_insertions(&mut quickest[0], |key| *map.entry(key).or_insert(0) += 1);
+        assert_eq!(map.len(), count);
         drop(map);
-        let mut table = Table::new(TableOptions::default());
-        let ours = longest(count, |key| upsert(&mut table, key, 1));
-        assert_eq!(table.len() as u64, count);
-        println!(
-            "growth to {count} keys, round {round}: longest insertion (all) hashbrown {:?} ({:?}), \
-             table {:?} ({:?}), {} bytes a key",
-            rival.0,
-            rival.1,
-            ours.0,
-            ours.1,
-            table.memory_bytes() as u64 / count,
-        );
+        let mut table = Ours::new(TableOptions::default());
+        time_insertions(&mut quickest[1], |key| {
+            upsert(&mut table, KeyHash::of_u64(key), key)
+        });
+        assert_eq!(table.len(), count);
+        bytes = table.memory_bytes() / count;
     }
+    for (name, quickest) in ["hashbrown", "table"].iter().zip(&quickest) {
+        let longest = quickest.iter().max().expect("some insertions");
+        let all: Duration = quickest.iter().sum();
+        println!("growth to {count} keys  {name:<10} longest insertion {longest:?}, all {all:?}");
+    }
+    println!("growth to {count} keys  table      {bytes} bytes a key");
 }
 
 fn main() {
-    black_box(FixedState::default().hash_one(1u64));
     let mut criterion = Criterion::default().configure_from_args();
     growth();
     read_modify_write(&mut criterion);

@@ -1,7 +1,7 @@
 //! Keyed state and timers: what a subtask remembers between records, without files and threads.
 //!
-//! [`Table`] is what all keyed state rests on: a hash table made for batches, growth without a pause, and
-//! checkpoints that cost what changed.
+//! [`Table`] is what all keyed state rests on: a hash table made for batches, growth without a
+//! pause, and checkpoints that cost what changed.
 
 mod aggregate;
 mod aggregating;

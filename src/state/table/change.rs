@@ -1,13 +1,15 @@
-//! What changed since the last freeze: stamps, the frozen generation, and the bytes already handed out.
+//! What changed since the last freeze: stamps, the frozen generation, and the bytes already handed
+//! out.
 //!
-//! Every group carries a *stamp* beside its change marks. A freeze only raises the table's stamp: from
-//! then on a group with an older stamp belongs to the frozen generation, and the first change that
-//! meets such a group hands out its frozen entries before it goes on (copy on first touch). So the hot
-//! path pays one comparison with a word of the group's first cache line, which it has loaded anyway.
+//! Every group carries a *stamp* beside its change marks. A freeze only raises the table's stamp:
+//! from then on a group with an older stamp belongs to the frozen generation, and the first change
+//! that meets such a group hands out its frozen entries before it goes on (copy on first touch). So
+//! the hot path pays one comparison with a word of the group's first cache line, which it has
+//! loaded anyway.
 //!
 //! ```text
 //! stamp      s - 512          s - 256               s
-//!            frozen, pending  handed out, untouched  changed (or at least touched) since the freeze
+//!            frozen, pending  handed out, untouched  changed or at least touched since
 //! ```
 //!
 //! Invariant: when nothing is frozen, marks under an older stamp are empty.

@@ -1,8 +1,8 @@
 //! Chunks of huge pages made ready ahead of need by one helper thread of the process.
 //!
-//! A worker that takes a chunk says how many should be ready for the next time, and wakes the helper. It
-//! never waits: when the pool is locked or empty it goes without. Chunks of tables that are gone are
-//! unmapped by the helper too, since unmapping is as slow as mapping.
+//! A worker that takes a chunk says how many should be ready for the next time, and wakes the
+//! helper. It never waits: when the pool is locked or empty it goes without. Chunks of tables that
+//! are gone are unmapped by the helper too, since unmapping is as slow as mapping.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::Thread;

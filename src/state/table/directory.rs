@@ -1,22 +1,23 @@
-//! The directory: from the top bits of a hash to the segment that covers it, and how segments multiply.
+//! The directory: from the top bits of a hash to the segment that covers it, and how segments
+//! multiply.
 //!
-//! Extendible hashing. A table starts as one small segment, which doubles until it has full size; from
-//! then on a full segment splits into two that cover a half of its range each. That moves at most the
-//! entries of one segment, whatever the size of the table. When a segment's range is as fine as the
-//! directory, the directory doubles first: a copy of its words. Segments that cover several directory
-//! slots stand in each of them, so a table that sees only a few key groups has one fine and many coarse
-//! ranges, and wastes nothing but directory words.
+//! Extendible hashing. A table starts as one small segment, which doubles until it has full size;
+//! from then on a full segment splits into two that cover a half of its range each. That moves at
+//! most the entries of one segment, whatever the size of the table. When a segment's range is as
+//! fine as the directory, the directory doubles first: a copy of its words. Segments that cover
+//! several directory slots stand in each of them, so a table that sees only a few key groups has
+//! one fine and many coarse ranges, and wastes nothing but directory words.
 //!
-//! A hash that does not spread its top bits would make the directory explode. So it never grows beyond a
-//! multiple of the number of segments; then all segments double, which costs a pause, but only with such a
-//! hash.
+//! A hash that does not spread its top bits would make the directory explode. So it never grows
+//! beyond a multiple of the number of segments; then all segments double, which costs a pause, but
+//! only with such a hash.
 //!
-//! All segments have the same number of groups, so that a search needs nothing from the segment but its
-//! address. Segments never merge: a table that has shrunk keeps its memory.
+//! All segments have the same number of groups, so that a search needs nothing from the segment but
+//! its address. Segments never merge: a table that has shrunk keeps its memory.
 //!
-//! Invariant: the handles in the directory cover every hash, equal ones stand side by side in an aligned
-//! run of `2^(bits − depth)`, the mask is that of every segment's number of groups, and the directory hands
-//! out at most one handle for changes at a time.
+//! Invariant: the handles in the directory cover every hash, equal ones stand side by side in an
+//! aligned run of `2^(bits − depth)`, the mask is that of every segment's number of groups, and the
+//! directory hands out at most one handle for changes at a time.
 
 #![expect(
     unsafe_code,
@@ -106,8 +107,8 @@ impl<K, V> Directory<K, V> {
         directory
     }
 
-    /// Appends the segments for the range of `depth` top bits at `position`: as deep as `depth_max` where
-    /// it meets `hashes`, one for all of it where not.
+    /// Appends the segments for the range of `depth` top bits at `position`: as deep as `depth_max`
+    /// where it meets `hashes`, one for all of it where not.
     fn cover(&mut self, position: u64, depth: u32, depth_max: u32, hashes: (u64, u64)) {
         let last = position | u64::MAX.checked_shr(depth).unwrap_or(0);
         let wanted = position <= hashes.1 && hashes.0 <= last;
@@ -249,8 +250,8 @@ impl<K, V> Directory<K, V> {
 impl<K: TableKey, V> Directory<K, V> {
     /// Makes room in the segment of `hash`: bounded work, of one segment's entries.
     ///
-    /// What the frozen generation owes of a segment is handed out before its entries move, so that a drain
-    /// that stands in its midst may go on where it is.
+    /// What the frozen generation owes of a segment is handed out before its entries move, so that
+    /// a drain that stands in its midst may go on where it is.
     #[cold]
     #[inline(never)]
     pub(super) fn make_room(&mut self, hash: KeyHash, changes: &mut Changes<K, V>) {

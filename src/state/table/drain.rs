@@ -1,4 +1,5 @@
-//! Draining in slices: what a freeze set aside, and all entries of a table that is fired and done with.
+//! Draining in slices: what a freeze set aside, and all entries of a table that is fired and done
+//! with.
 
 use super::change::{Extent, Frozen};
 use super::keyed::Table;
@@ -16,11 +17,11 @@ pub struct Cursor {
 }
 
 impl<K, V> Table<K, V> {
-    /// Removes about `budget` entries and gives them to `take`, in the order of their segments' hash
-    /// ranges. Returns whether all are gone: then the cursor is at the start again.
+    /// Removes about `budget` entries and gives them to `take`, in the order of their segments'
+    /// hash ranges. Returns whether all are gone: then the cursor is at the start again.
     ///
-    /// The table may change between slices. An entry inserted behind the cursor stays. The budget counts
-    /// entries and, so that empty memory does not come for nothing, groups without any.
+    /// The table may change between slices. An entry inserted behind the cursor stays. The budget
+    /// counts entries and, so that empty memory does not come for nothing, groups without any.
     pub fn drain_some(
         &mut self,
         cursor: &mut Cursor,
@@ -63,8 +64,8 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// Appends about `budget` entries of the frozen generation to `out`, each as it was at the freeze.
-    /// Returns whether that was all of it, or nothing is frozen. Removals come first.
+    /// Appends about `budget` entries of the frozen generation to `out`, each as it was at the
+    /// freeze. Returns whether that was all of it, or nothing is frozen. Removals come first.
     ///
     /// The budget counts entries and the groups that had to be looked at.
     pub fn drain_frozen(&mut self, budget: usize, out: &mut Vec<u8>) -> bool {

@@ -1,7 +1,8 @@
 //! How entries come into a segment and leave it.
 //!
-//! An insertion takes the first free slot from the home group on and counts its passage in every full group
-//! before; a removal takes the passage back. Moves between segments keep an entry's mark.
+//! An insertion takes the first free slot from the home group on and counts its passage in every
+//! full group before; a removal takes the passage back. Moves between segments keep an entry's
+//! mark.
 
 #![expect(
     unsafe_code,
@@ -42,7 +43,8 @@ impl<K, V> Segment<K, V> {
             group: self.group(index),
             slot,
         };
-        // SAFETY: an occupied slot of a group in range is a place; borrowed exclusively, like the handle.
+        // SAFETY: an occupied slot of a group in range is a place; borrowed exclusively, like the
+        // handle.
         unsafe {
             self.touch(place, changes);
             place.entry().as_mut()
@@ -155,7 +157,8 @@ impl<K, V> Segment<K, V> {
             group: self.group(index),
             slot,
         };
-        // SAFETY: the slot holds an entry. With a foreign hash only overflow counts would come out wrong.
+        // SAFETY: the slot holds an entry. With a foreign hash only overflow counts would come out
+        // wrong.
         unsafe { self.remove(hash, place, changes) }
     }
 
@@ -177,8 +180,8 @@ impl<K, V> Segment<K, V> {
         }
     }
 
-    /// Takes the entry of an occupied slot out. Its passage stays counted until the overflow counts are
-    /// reset: searches then look further than they need to, but find everything.
+    /// Takes the entry of an occupied slot out. Its passage stays counted until the overflow counts
+    /// are reset: searches then look further than they need to, but find everything.
     pub(super) fn take(&mut self, index: usize, slot: usize) -> Entry<K, V> {
         assert!(self.occupied(index).contains(slot));
         let group = self.group(index);

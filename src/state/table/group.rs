@@ -7,12 +7,13 @@
 //!        byte 1..8   the stamp: under which generation of changes the group was last changed
 //! ```
 //!
-//! On x86-64 the seven tags are compared by SSE2, elsewhere and under Miri in one 64-bit word. In a word
-//! it takes as many instructions, but four 64-bit constants, and in a loop that also hashes there are not
-//! enough registers for those: measured, it cost a quarter of the time of a hit in cache. The load stays
-//! eight bytes wide, so that it never overlaps a mark that is still in the store buffer (a hot key
-//! would wait for it every time). The portable compare may also report an *occupied* slot whose tag differs
-//! in the lowest bit; the key comparison that follows sorts it out. No compare reports a free slot.
+//! On x86-64 the seven tags are compared by SSE2, elsewhere and under Miri in one 64-bit word. In a
+//! word it takes as many instructions, but four 64-bit constants, and in a loop that also hashes
+//! there are not enough registers for those: measured, it cost a quarter of the time of a hit in
+//! cache. The load stays eight bytes wide, so that it never overlaps a mark that is still in the
+//! store buffer (a hot key would wait for it every time). The portable compare may also report an
+//! *occupied* slot whose tag differs in the lowest bit; the key comparison that follows sorts it
+//! out. No compare reports a free slot.
 
 #![cfg_attr(
     all(target_arch = "x86_64", not(miri)),
@@ -30,8 +31,8 @@ const EVERY_SLOT: u32 = (1 << SLOTS_MAX) - 1;
 const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
 const OVERFLOW_ONE: u64 = 1 << 56;
 
-/// The tag of an occupied slot: never 0, and bits that choose neither segment nor group. Only the low
-/// byte counts; masking the others off is left to those who must.
+/// The tag of an occupied slot: never 0, and bits that choose neither segment nor group. Only the
+/// low byte counts; masking the others off is left to those who must.
 #[derive(Clone, Copy)]
 pub(super) struct Tag(u32);
 
@@ -98,7 +99,8 @@ impl Tags {
         Tags(self.0 & !(0xff << (8 * slot)))
     }
 
-    /// One more entry passed on. At 255 the count no longer knows and stays until the segment is rebuilt.
+    /// One more entry passed on. At 255 the count no longer knows and stays until the segment is
+    /// rebuilt.
     pub(super) const fn overflow_more(self) -> Self {
         if self.0 >> 56 == 0xff {
             self

@@ -73,7 +73,8 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// Removes all entries. The memory stays, and so does the shape: filling up again needs no splits.
+    /// Removes all entries. The memory stays, and so does the shape: filling up again needs no
+    /// splits.
     ///
     /// Where changes are tracked this is a removal of every key.
     pub fn clear(&mut self) {

@@ -5,10 +5,10 @@
 //! │ tags   │ marks  │ key value │ key value │ … 7 of them … │ padding │
 //! ```
 //!
-//! With 16-byte entries a group is two lines, and the entries that come first share the line of the tags:
-//! at the usual fill two hits of three touch one line. A group of one line with three entries was
-//! tried: it touches fewer lines, but overflows four times as often, and an overflow costs more (an
-//! unpredicted branch, then a miss) than the line that it saves, at half as much memory again.
+//! With 16-byte entries a group is two lines, and the entries that come first share the line of the
+//! tags: at the usual fill two hits of three touch one line. A group of one line with three entries
+//! was tried: it touches fewer lines, but overflows four times as often, and an overflow costs more
+//! (an unpredicted branch, then a miss) than the line that it saves, at half as much memory again.
 
 #![expect(unsafe_code, reason = "reads and writes raw memory at computed places")]
 
@@ -135,7 +135,8 @@ impl<K, V> Group<K, V> {
     #[inline(always)]
     pub(super) fn entry(self, slot: usize) -> NonNull<Entry<K, V>> {
         debug_assert!(slot < Self::SLOTS);
-        // SAFETY: `slot` comes from `Slots`, so it is below `SLOTS`, and the offset stays in the group.
+        // SAFETY: `slot` comes from `Slots`, so it is below `SLOTS`, and the offset stays in the
+        // group.
         unsafe {
             self.start
                 .add(Self::ENTRIES)

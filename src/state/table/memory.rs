@@ -1,10 +1,11 @@
 //! Where the blocks of segments come from.
 //!
-//! A table begins with blocks from the allocator. Once it has outgrown a few of them it carves blocks out
-//! of *chunks* of 2 MB, each one huge page where the system gives them. A huge page that is touched for
-//! the first time costs milliseconds (the system clears it, a hypervisor may have to find it), so chunks
-//! are prepared ahead by a helper thread ([`super::chunk_pool`]); a table that needs one before it is
-//! ready takes an unprepared one with small pages, which cost a microsecond each as they are reached.
+//! A table begins with blocks from the allocator. Once it has outgrown a few of them it carves
+//! blocks out of *chunks* of 2 MB, each one huge page where the system gives them. A huge page that
+//! is touched for the first time costs milliseconds (the system clears it, a hypervisor may have to
+//! find it), so chunks are prepared ahead by a helper thread ([`super::chunk_pool`]); a table that
+//! needs one before it is ready takes an unprepared one with small pages, which cost a microsecond
+//! each as they are reached.
 
 #![expect(unsafe_code, reason = "allocates and frees raw memory")]
 

@@ -1,11 +1,12 @@
 //! The keyed state table: extendible hashing over cache-line groups, with change tracking.
 //!
-//! What it is for, in the order of importance: an update that waits for memory as little as possible,
-//! growth without a pause, and a checkpoint that costs what changed and stops nobody.
+//! What it is for, in the order of importance: an update that waits for memory as little as
+//! possible, growth without a pause, and a checkpoint that costs what changed and stops nobody.
 //!
 //! ```text
-//! key hash ─ top bits ──► directory ──► segment (64 KB) ─ bits 7… ──► group (7 slots) ─ bits 0…6 ──► entry
-//!                         1 word        own hash range                tags, marks, entries adjacent
+//! hash   63 … top bits ──► directory ──► segment, 64 KB, of a hash range of its own
+//!        bits 7 …      ──► group of 7 slots: tags, change marks, entries, side by side
+//!        bits 6 … 0    ──► tag of the slot
 //! ```
 //!
 //! | file | holds |
@@ -20,21 +21,31 @@
 //!
 //! # Prefetching
 //!
-//! One update waits for two cache lines at most, and both can be asked for ahead: [`Table::prefetch`] with
-//! the hash of a record some [`PREFETCH_DISTANCE`] ahead, [`Table::prefetch_entry`] with that of one some
-//! [`PREFETCH_ENTRY_DISTANCE`] ahead. A caller with few records at hand simply leaves them out.
+//! One update waits for two cache lines at most, and both can be asked for ahead:
+//! [`Table::prefetch`] with the hash of a record some [`PREFETCH_DISTANCE`] ahead,
+//! [`Table::prefetch_entry`] with that of one some [`PREFETCH_ENTRY_DISTANCE`] ahead. A caller with
+//! few records at hand simply leaves them out.
+//!
+//! # Where it stands
+//!
+//! Beside hashbrown with foldhash on a shared two-core machine, random updates of `u64 → u64`,
+//! change marks included (`benches/table.rs`): batched 3 times as fast at ten million keys, 1.8
+//! times at a million, even at a hundred thousand; at a thousand keys, all in the nearest cache, it
+//! takes 1.7 times as long (45 instructions against 33, and one more load in the chain that a
+//! mispredicted branch waits for). The longest insertion while growing to ten million keys takes
+//! 0.1 to 0.2 ms, hashbrown's 70 to 290 ms.
 //!
 //! # What was tried and left
 //!
 //! * Groups of one line (3 entries): see `layout`.
-//! * Prefetching both lines of a group at once, without a second stage: every line costs its share of the
-//!   memory's bandwidth, needed or not; slower from a million keys on.
-//! * The group's shift in the low bits of the segment's handle, so that segments may differ in size: four
-//!   more instructions on the way to the group, a tenth of a hit in cache.
-//! * Segments of 32 KB: the directory of a large table then falls out of the second cache. Of 128 KB and
-//!   more: no faster, and splits take longer.
-//! * A fuller table (7/8): a tenth of the searches goes on to a second group, and at a million keys and more
-//!   those cost as much as all others together.
+//! * Prefetching both lines of a group at once, without a second stage: as fast at a million keys,
+//!   slower at ten million, where every line costs its share of the memory's bandwidth.
+//! * The group's shift in the low bits of the segment's handle, so that segments may differ in
+//!   size: four more instructions on the way to the group, a tenth of a hit in cache.
+//! * Segments of 32 KB: the directory of a large table then crowds the second cache. Of 128 KB and
+//!   more: no clear gain, and splits take longer.
+//! * A fuller table (7/8): a tenth of the searches goes on to a second group, and at a million keys
+//!   and more those cost as much as all others together.
 
 mod change;
 mod chunk_pool;

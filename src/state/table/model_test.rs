@@ -265,7 +265,8 @@ impl Model {
     }
 }
 
-const UNIVERSE: u16 = if cfg!(miri) { 300 } else { 1200 };
+const UNIVERSE: u16 = if cfg!(miri) { 160 } else { 1200 };
+const SLICES_MAX: usize = if cfg!(miri) { 3 } else { 12 };
 const RUN: u16 = UNIVERSE / 4;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -277,7 +278,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (id, 1..RUN).prop_map(|(first, count)| Step::Remove { first, count }),
         4 => any::<bool>().prop_map(|whole| Step::Freeze { whole }),
         8 => (1..400usize).prop_map(Step::DrainFrozen),
-        2 => (1..100usize, 1..12usize)
+        2 => (1..100usize, 1..SLICES_MAX)
             .prop_map(|(budget, slices)| Step::DrainSome { budget, slices }),
         1 => (2..5u32).prop_map(Step::Retain),
         1 => Just(Step::ChangeAll),
@@ -297,7 +298,7 @@ fn spreads() -> impl Strategy<Value = Spread> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 6 } else { 256 },
+        cases: if cfg!(miri) { 4 } else { 256 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -1,8 +1,9 @@
-//! Anonymous pages straight from the system, in whole huge pages, to be prepared when there is time.
+//! Anonymous pages straight from the system, in whole huge pages, to be prepared when there is
+//! time.
 
-#![cfg_attr(
-    all(target_os = "linux", not(miri)),
-    expect(unsafe_code, reason = "maps and unmaps memory")
+#![expect(
+    unsafe_code,
+    reason = "maps and unmaps memory, and owns it across threads"
 )]
 
 use std::ptr::NonNull;
@@ -17,7 +18,6 @@ pub(super) struct Pages {
 }
 
 // SAFETY: the pages have no other owner.
-#[cfg(all(target_os = "linux", not(miri)))]
 unsafe impl Send for Pages {}
 
 impl Pages {
@@ -32,8 +32,8 @@ impl Pages {
 
 #[cfg(all(target_os = "linux", not(miri)))]
 impl Pages {
-    /// Maps at least `size` bytes, in small pages that come as they are touched. `None` when the system
-    /// has none to give.
+    /// Maps at least `size` bytes, in small pages that come as they are touched. `None` when the
+    /// system has none to give.
     pub(super) fn map(size: usize) -> Option<Self> {
         let size = size.checked_next_multiple_of(CHUNK_SIZE)?;
         let (protection, flags) = (
@@ -47,8 +47,8 @@ impl Pages {
             return None;
         }
         let head = base.align_offset(CHUNK_SIZE);
-        // SAFETY: what is cut off lies inside the mapping, and nobody has seen it yet; the rest is advised
-        // about only.
+        // SAFETY: what is cut off lies inside the mapping, and nobody has seen it yet; the rest is
+        // advised about only.
         unsafe {
             let start = base.byte_add(head);
             if head > 0 {
@@ -96,8 +96,8 @@ impl Pages {
     pub(super) fn prepare(&mut self) {}
 }
 
-/// Lets the calling thread run wherever the process's first thread may: a helper that a pinned worker
-/// happened to start must not stay on the worker's core.
+/// Lets the calling thread run wherever the process's first thread may: a helper that a pinned
+/// worker happened to start must not stay on the worker's core.
 pub(super) fn unpin() {
     #[cfg(all(target_os = "linux", not(miri)))]
     // SAFETY: both calls read or write this local set only, and its size is given.

@@ -7,15 +7,15 @@
 //!        directory   group    tag
 //! ```
 //!
-//! An entry lives in its home group or, if that was full, in the first one with room in the order home ^ 1,
-//! home ^ 2, … (so the next try is the other half of the same pair of lines), and every group that it
-//! passed counts it: a search ends at the first group that nobody passed. A removal
-//! takes its passage back, so there are no tombstones. All segments of a
-//! table have the same number of groups, so the way from the hash to the group needs nothing from the
-//! segment but its address.
+//! An entry lives in its home group or, if that was full, in the first one with room in the order
+//! home ^ 1, home ^ 2, … (so the next try is the other half of the same pair of lines), and every
+//! group that it passed counts it: a search ends at the first group that nobody passed. A removal
+//! takes its passage back, so there are no tombstones. All segments of a table have the same number
+//! of groups, so the way from the hash to the group needs nothing from the segment but its address.
 //!
-//! Invariant: tags, not handles, own entries. Several equal handles may exist (the directory holds a
-//! segment once per directory slot); whoever holds them reaches the block only through one at a time.
+//! Invariant: tags, not handles, own entries. Several equal handles may exist (the directory holds
+//! a segment once per directory slot); whoever holds them reaches the block only through one at a
+//! time.
 
 #![expect(
     unsafe_code,
@@ -60,7 +60,8 @@ pub(super) struct Segment<K, V> {
 }
 
 impl<K, V> Segment<K, V> {
-    /// Groups of a segment of full size, as a power of two: about 64 KB, but enough for an even fill.
+    /// Groups of a segment of full size, as a power of two: about 64 KB, but enough for an even
+    /// fill.
     pub(super) const FULL_LOG2: u32 = {
         let groups = SEGMENT_SIZE / Group::<K, V>::SIZE;
         if groups <= 16 { 4 } else { groups.ilog2() }
@@ -74,9 +75,9 @@ impl<K, V> Segment<K, V> {
     /// A segment without entries.
     ///
     /// # Safety
-    /// `block` is aligned to [`BLOCK_ALIGN`], has `block_size(groups_log2)` zeroed bytes (only the header
-    /// and the first two words of each group need to be zero) and is nobody else's. `groups_log2` is in
-    /// `1..=24`.
+    /// `block` is aligned to [`BLOCK_ALIGN`], has `block_size(groups_log2)` zeroed bytes (only the
+    /// header and the first two words of each group need to be zero) and is nobody else's.
+    /// `groups_log2` is in `1..=24`.
     pub(super) unsafe fn new(
         block: NonNull<u8>,
         groups_log2: u32,
@@ -100,9 +101,9 @@ impl<K, V> Segment<K, V> {
         segment
     }
 
-    /// Between 0.69 and 0.81 of the slots, by `stagger`: segments that filled up all at once would also all
-    /// split at once, faster than memory can be prepared. Fuller ones would cost more in searches that
-    /// have to go on (each an unpredicted branch) than they save in memory.
+    /// Between 0.69 and 0.81 of the slots, by `stagger`: segments that filled up all at once would
+    /// also all split at once, faster than memory can be prepared. Fuller ones would cost more in
+    /// searches that have to go on (each an unpredicted branch) than they save in memory.
     fn limit(slots: usize, stagger: usize) -> usize {
         slots - slots * 3 / 16 - slots / 8 * (stagger % STAGGERS) / STAGGERS
     }
@@ -234,8 +235,9 @@ impl<K, V> Segment<K, V> {
 
     /// Finds the entry with this hash that `equal` accepts.
     ///
-    /// Only the usual case is inlined: the first candidate in the home group, or none there and nobody
-    /// passed. That keeps the caller's loop short enough to overlap the cache misses of many records.
+    /// Only the usual case is inlined: the first candidate in the home group, or none there and
+    /// nobody passed. That keeps the caller's loop short enough to overlap the cache misses of many
+    /// records.
     ///
     /// # Safety
     /// `home_mask` is that of this segment's number of groups.
@@ -302,7 +304,8 @@ impl<K, V> Segment<K, V> {
         changes: &mut Changes<K, V>,
     ) -> NonNull<V> {
         let marks = self.current_marks(place.group, changes);
-        // A store of what is there already would make one more cache line dirty, to be written back.
+        // A store of what is there already would make one more cache line dirty, to be written
+        // back.
         if marks >> place.slot & 1 == 0 {
             place.group.set_marks(marks | 1 << place.slot);
         }
