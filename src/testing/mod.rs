@@ -12,9 +12,9 @@
 //! use thalweg::time::Timestamp;
 //!
 //! let outputs = Contract::<u64>::new()
-//!     .record(20, Timestamp(1))
+//!     .record(20_u64, Timestamp(1))
 //!     .watermark(Timestamp(5))
-//!     .record(21, Timestamp(7))
+//!     .record(21_u64, Timestamp(7))
 //!     .check(|tail| Map::new(|n: &u64| n * 2, tail))?;
 //! assert_eq!(outputs[0], Output::Record(40, Timestamp(1)));
 //! # Ok::<(), thalweg::testing::Violation>(())
