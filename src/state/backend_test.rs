@@ -183,7 +183,7 @@ fn handle_of_another_operator_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 64 }))]
 
     #[test]
     fn states_of_many_keys_are_plain_maps(

@@ -269,7 +269,7 @@ fn pass(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 1_000 }))]
     #[test]
     fn queue_is_an_ordered_set(steps in prop::collection::vec(step(), 0..250)) {
         let (mut queue, mut naive) = (Queue::new(), Naive::new());
