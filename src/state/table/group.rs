@@ -171,9 +171,10 @@ mod tests {
 
     #[test]
     fn matching_finds_every_equal_tag_and_no_free_slot() {
-        for low in 0..128u64 {
+        let step = if cfg!(miri) { 19 } else { 1 };
+        for low in (0..128u64).step_by(step) {
             let tag = Tag::of(KeyHash(low));
-            for other in 0..128u64 {
+            for other in (0..128u64).step_by(step) {
                 for place in 0..SLOTS_MAX {
                     let next = (place + 1) % SLOTS_MAX;
                     let tags = Tags(0x7f << 56)
