@@ -15,6 +15,17 @@ pub struct Site {
     pub parallelism: u32,
 }
 
+impl Site {
+    /// The place of another subtask of the same operator.
+    #[must_use]
+    pub fn of_subtask(&self, subtask: u32) -> Self {
+        Site {
+            subtask,
+            ..self.clone()
+        }
+    }
+}
+
 /// Makes one operator for each subtask, in front of whatever comes after it: the description of an
 /// operator, held by the graph.
 pub trait OperatorFactory<V: ?Sized>: Send + 'static {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::graph::NodeId;
-use crate::operator::{OperatorFactory, Outputs, Push, SideOutputFactory, Site};
+use crate::operator::{OperatorFactory, Outputs, Push, SideOutputFactory};
 use crate::runtime::{Deployment, Pipe};
 
 /// A prefix and one operator behind it.
@@ -24,13 +24,8 @@ impl<P: Pipe, F: OperatorFactory<P::Out>> Pipe for Chained<P, F> {
     ) {
         let site = plan.site(self.node);
         self.before.attach(plan, &mut |subtask| {
-            self.factory.create(
-                &Site {
-                    subtask,
-                    ..site.clone()
-                },
-                next(subtask),
-            )
+            self.factory
+                .create(&site.of_subtask(subtask), next(subtask))
         });
     }
 }
@@ -67,39 +62,35 @@ where
     ) {
         let inner = Arc::clone(&self.inner);
         let node = inner.lock().unwrap_or_else(PoisonError::into_inner).node;
-        let mut mains: Vec<Option<D>> = (0..plan.parallelism(node))
-            .map(|subtask| Some(next(subtask)))
-            .collect();
-        plan.after_sides(node, move |plan| {
-            let mut take = outputs(plan, node, &mut mains);
+        with_outputs(plan, node, next, move |plan, mut outputs| {
             let inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
             let site = plan.site(node);
             inner.before.attach(plan, &mut |subtask| {
-                let outputs = take[subtask as usize].take().expect("one chain a subtask");
-                inner.factory.create(
-                    &Site {
-                        subtask,
-                        ..site.clone()
-                    },
-                    outputs,
-                )
+                let outputs = outputs[subtask as usize].take();
+                let outputs = outputs.expect("one chain a subtask");
+                inner.factory.create(&site.of_subtask(subtask), outputs)
             });
         });
     }
 }
 
-/// Every subtask's main output together with its side outputs.
-pub(super) fn outputs<D>(
+/// Takes every subtask's main output from `next`, and calls `build` with them and the side outputs of
+/// `node` as soon as those have their chains.
+pub(super) fn with_outputs<D: 'static>(
     plan: &mut Deployment<'_>,
     node: NodeId,
-    mains: &mut [Option<D>],
-) -> Vec<Option<Outputs<D>>> {
-    let both = |(subtask, main): (u32, &mut Option<D>)| {
-        let main = main.take().expect("one chain a subtask");
-        Some(Outputs {
-            main,
-            sides: plan.take_sides(node, subtask),
-        })
-    };
-    (0..).zip(mains).map(both).collect()
+    next: &mut dyn FnMut(u32) -> D,
+    build: impl FnOnce(&mut Deployment<'_>, Vec<Option<Outputs<D>>>) + 'static,
+) {
+    let mains: Vec<D> = (0..plan.parallelism(node)).map(next).collect();
+    plan.after_sides(node, move |plan| {
+        let both = |(subtask, main)| {
+            Some(Outputs {
+                main,
+                sides: plan.take_sides(node, subtask),
+            })
+        };
+        let outputs = (0..).zip(mains).map(both).collect();
+        build(plan, outputs);
+    });
 }

@@ -6,7 +6,7 @@ use crate::graph::NodeId;
 use crate::operator::{Push, Source};
 use crate::runtime::{Deployment, Pipe, SourceHead};
 
-use super::chained::outputs;
+use super::chained::with_outputs;
 
 /// A source.
 #[derive(Debug)]
@@ -25,12 +25,9 @@ impl<S: Source> Pipe for Sourced<S> {
     ) {
         let (source, node) = (Arc::clone(&self.source), self.node);
         let parallelism = plan.parallelism(node);
-        let mut mains: Vec<Option<D>> = (0..parallelism)
-            .map(|subtask| Some(next(subtask)))
-            .collect();
-        plan.after_sides(node, move |plan| {
+        with_outputs(plan, node, next, move |plan, outputs| {
             let name = plan.site(node).name;
-            for (subtask, outputs) in (0..).zip(outputs(plan, node, &mut mains)) {
+            for (subtask, outputs) in (0..).zip(outputs) {
                 let reader = source.reader(subtask, parallelism);
                 let outputs = outputs.expect("one chain a subtask");
                 let head = SourceHead::new(name.clone(), reader, outputs);

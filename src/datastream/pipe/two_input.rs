@@ -7,10 +7,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::graph::NodeId;
-use crate::operator::{Outputs, Push, Site, TwoInputFactory, ports};
+use crate::operator::{Outputs, Push, TwoInputFactory, ports};
 use crate::runtime::{Deployment, Pipe};
 
-use super::chained::outputs;
+use super::chained::with_outputs;
 
 /// Two prefixes and one operator behind both.
 #[derive(Debug)]
@@ -54,11 +54,7 @@ where
     ) {
         let inner = Arc::clone(&self.inner);
         let node = inner.lock().unwrap_or_else(PoisonError::into_inner).node;
-        let mut mains: Vec<Option<D>> = (0..plan.parallelism(node))
-            .map(|subtask| Some(next(subtask)))
-            .collect();
-        plan.after_sides(node, move |plan| {
-            let outputs = outputs(plan, node, &mut mains);
+        with_outputs(plan, node, next, move |plan, outputs| {
             inner
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -82,13 +78,7 @@ where
         let (mut firsts, mut seconds) = (Vec::new(), Vec::new());
         for (subtask, outputs) in (0..).zip(outputs) {
             let outputs = outputs.expect("one chain a subtask");
-            let operator = self.factory.create(
-                &Site {
-                    subtask,
-                    ..site.clone()
-                },
-                outputs,
-            );
+            let operator = self.factory.create(&site.of_subtask(subtask), outputs);
             // SAFETY: both chains are built here and now for subtask `subtask` of the vertex that
             // holds `self.node`: the job graph fuses every edge into a two-input operator, so both
             // chains' heads are added to that one subtask, which moves to its worker as a whole.
