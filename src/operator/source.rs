@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 
 use super::on_stack::on_stack;
 use super::{
-    BoxError, Budget, Lookahead, OpenContext, Operator, OutputTag, Outputs, Push, Signal, SplitId,
+    BoxError, Budget, HashesAhead, OpenContext, Operator, OutputTag, Outputs, Push, Signal, SplitId,
 };
 
 /// What a poll of a source found.
@@ -203,27 +203,34 @@ impl<'a, D> Collector<'a, D> {
 /// Pushes the first `wanted` records, looking ahead, until `next` is not ready; says how many.
 #[inline(always)]
 fn push_run<V, D: Push<V>>(next: &mut D, records: &[V], wanted: usize) -> usize {
-    const FAR: usize = Lookahead::Far.distance();
-    const NEAR: usize = Lookahead::Near.distance();
-    let looks_ahead = next.looks_ahead();
-    if looks_ahead {
-        for record in records.iter().take(FAR) {
-            next.prefetch(record, Lookahead::Far);
-        }
+    if next.looks_ahead() {
+        return push_looking_ahead(next, records, wanted);
     }
     for (done, record) in records[..wanted].iter().enumerate() {
         if !next.ready() {
             return done;
         }
-        if looks_ahead {
-            if let Some(record) = records.get(done + FAR) {
-                next.prefetch(record, Lookahead::Far);
-            }
-            if let Some(record) = records.get(done + NEAR) {
-                next.prefetch(record, Lookahead::Near);
-            }
-        }
         next.push(record, Timestamp::MIN);
+    }
+    wanted
+}
+
+#[inline(always)]
+fn push_looking_ahead<V, D: Push<V>>(next: &mut D, records: &[V], wanted: usize) -> usize {
+    let mut hashes = HashesAhead::new();
+    for (index, record) in records.iter().take(HashesAhead::FAR).enumerate() {
+        hashes.look(next, index, record);
+    }
+    for (done, record) in records[..wanted].iter().enumerate() {
+        if !next.ready() {
+            return done;
+        }
+        let ahead = done + HashesAhead::FAR;
+        if let Some(record) = records.get(ahead) {
+            hashes.look(next, ahead, record);
+        }
+        let hash = hashes.take(next, done);
+        next.push_hashed(record, Timestamp::MIN, hash);
     }
     wanted
 }

@@ -155,14 +155,14 @@ where
         let (table, known) = self.state.slice(slice.number);
         self.metrics.flushes_left *= usize::from(known);
         self.current = (slice, Some(table));
-        self.add(table, record);
+        let hash = self.hasher.hash(self.selector.key(record).borrow());
+        self.add(table, record, hash);
     }
 
     #[inline(always)]
-    fn add(&mut self, table: TableId, record: &V) {
+    fn add(&mut self, table: TableId, record: &V, hash: KeyHash) {
         let table = self.state.pool.get_mut(table);
         let key = self.selector.key(record);
-        let hash = self.hasher.hash(key.borrow());
         upsert(table, hash, key.borrow(), &mut self.function, record);
     }
 
@@ -174,9 +174,12 @@ where
             return self.reject(record, at);
         }
         let (table, _) = self.state.slice(slice);
-        self.add(table, record);
+        let hash = self.hasher.hash(self.selector.key(record).borrow());
+        self.add(table, record, hash);
         let nodes: Vec<TableId> = self.state.nodes_over(slice).collect();
-        nodes.into_iter().for_each(|node| self.add(node, record));
+        nodes
+            .into_iter()
+            .for_each(|node| self.add(node, record, hash));
         for window in (first..=last).rev() {
             if self.is_late(window) {
                 break;
@@ -367,18 +370,26 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
+        self.push_hashed(record, at, self.hash_ahead(record));
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         match self.current {
-            (slice, Some(table)) if slice.holds(at) => self.add(table, record),
+            (slice, Some(table)) if slice.holds(at) => self.add(table, record, hash),
             _ => self.push_elsewhere(record, at),
         }
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V, ahead: Lookahead) {
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.hasher.hash(self.selector.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         if let (_, Some(table)) = self.current {
-            let key = self.selector.key(record);
-            let table = self.state.pool.get(table);
-            table.prefetch(self.hasher.hash(key.borrow()), ahead);
+            self.state.pool.get(table).prefetch(hash, ahead);
         }
     }
 

@@ -112,9 +112,7 @@ impl<K, V> Changes<K, V> {
                 marks.changed_in(self.frozen_generation())
             }
             Some(_) if marks.whole() == self.wholes => Slots::none(),
-            Some(_) => tags
-                .occupied()
-                .without(marks.changed_in(self.generation)),
+            Some(_) => tags.occupied().without(marks.changed_in(self.generation)),
         }
     }
 

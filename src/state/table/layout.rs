@@ -132,7 +132,11 @@ impl<K, V> Group<K, V> {
         debug_assert!(slot < Self::SLOTS);
         // SAFETY: as in `marks`; bytes of a word stand in ascending order on little-endian machines, and
         // the other ones are taken care of here.
-        let at = if cfg!(target_endian = "little") { slot } else { 7 - slot };
+        let at = if cfg!(target_endian = "little") {
+            slot
+        } else {
+            7 - slot
+        };
         unsafe { self.start.add(size_of::<u64>() + at).read() }
     }
 
