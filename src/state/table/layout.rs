@@ -16,7 +16,7 @@ use std::{marker::PhantomData, ptr::NonNull};
 
 use super::group::{Marks, SLOTS_MAX, Tags};
 
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// A key and its value, side by side.
 pub(super) struct Entry<K, V> {

@@ -26,7 +26,7 @@ use std::{marker::PhantomData, ptr::NonNull};
 
 use super::change::Changes;
 use super::group::Tag;
-use super::layout::{Group, Place, prefetch_line};
+use super::layout::{Group, LINE, Place, prefetch_line};
 use crate::record::KeyHash;
 
 /// Alignment of blocks: a group of 128 bytes then never straddles a pair of cache lines.
@@ -204,14 +204,22 @@ impl<K, V> Segment<K, V> {
         self.write_header().depth = depth;
     }
 
-    /// Asks for the cache line that a search for `hash` reads first.
+    /// Whether a group is so short that all of it is asked for at once, in one stage.
+    const ONE_STAGE: bool = Group::<K, V>::SIZE <= 2 * LINE;
+
+    /// Asks for the cache line that a search for `hash` reads first, or for the whole of a short group.
     ///
     /// # Safety
     /// `home_mask` is that of this segment's number of groups.
     #[inline(always)]
     pub(super) unsafe fn prefetch(&self, hash: KeyHash, home_mask: u64) {
         // SAFETY: as the caller promises.
-        prefetch_line(unsafe { self.home_group(hash, home_mask) }.start());
+        let start = unsafe { self.home_group(hash, home_mask) }.start();
+        prefetch_line(start);
+        if Self::ONE_STAGE && Group::<K, V>::SIZE > LINE {
+            // SAFETY: the second line of the group.
+            prefetch_line(unsafe { start.add(LINE) });
+        }
     }
 
     /// Asks for the line that a search will go on to, once the first one is here: that of the first
@@ -221,6 +229,9 @@ impl<K, V> Segment<K, V> {
     /// `home_mask` is that of this segment's number of groups.
     #[inline(always)]
     pub(super) unsafe fn prefetch_entry(&self, hash: KeyHash, home_mask: u64) {
+        if Self::ONE_STAGE {
+            return;
+        }
         // SAFETY: as the caller promises.
         let group = unsafe { self.home_group(hash, home_mask) };
         match group.tags().matching(Tag::of(hash)).first() {
