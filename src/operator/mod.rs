@@ -19,7 +19,6 @@ mod fan_out;
 mod far_form;
 mod filter;
 mod flat_map;
-mod hashes_ahead;
 mod inputs;
 mod key_context;
 mod keyed_aggregate;
@@ -34,6 +33,7 @@ mod port;
 mod process;
 mod process_context;
 mod process_services;
+mod record_run;
 #[cfg(test)]
 mod recorder;
 mod reduce;
@@ -56,13 +56,13 @@ pub use fan_out::FanOut;
 pub use far_form::FarForm;
 pub use filter::{Filter, FilterFactory};
 pub use flat_map::{FlatMap, FlatMapFactory, FlatMapFunction, IterFunction};
-pub(crate) use hashes_ahead::HashesAhead;
 pub use keyed_aggregate::KeyedAggregate;
 pub use keyed_co_process::{KeyedCoProcess, KeyedCoProcessFunction};
 pub use keyed_process::{KeyedProcess, KeyedProcessFunction};
 pub use map::{Map, MapFactory};
 pub use min_max::{MaxBy, MaxOf, MinBy, MinOf, SumOf};
 pub use nothing::Nothing;
+pub(crate) use on_stack::on_stack;
 pub use partitioner::{
     Broadcast, Custom, CustomRoute, Global, KeyGroupRoute, KeyGroups, Lottery, Partitioner,
     RoundRobin, Route, RouteContext, Shuffle, Target, Turn,
@@ -71,6 +71,7 @@ pub use port::{First, MultiInput, Second, TwoInput, ports};
 pub use process::{Process, ProcessFunction};
 pub use process_context::{KeyedProcessContext, ProcessContext, TimeDomain};
 pub use process_services::KeyedOpenContext;
+pub(crate) use record_run::{RecordRun, push_each, push_run};
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};

@@ -8,7 +8,8 @@ use crate::time::Timestamp;
 
 use super::on_stack::on_stack;
 use super::{
-    BoxError, Budget, HashesAhead, OpenContext, Operator, OutputTag, Outputs, Push, Signal, SplitId,
+    BoxError, Budget, OpenContext, Operator, OutputTag, Outputs, Push, RecordRun, Signal, SplitId,
+    push_run,
 };
 
 /// What a poll of a source found.
@@ -161,9 +162,11 @@ impl<'a, D> Collector<'a, D> {
         let wanted = records.len().min(self.budget.left() as usize);
         // Side outputs are boxed: without them, nothing in the loop is opaque to the compiler.
         let done = if self.next.sides.is_empty() {
-            on_stack(&mut self.next.main, |next| push_run(next, records, wanted))
+            on_stack(&mut self.next.main, |next| {
+                push_run(next, &Slice(records), wanted)
+            })
         } else {
-            push_run(self.next, records, wanted)
+            push_run(self.next, &Slice(records), wanted)
         };
         self.budget.spend(done as u32);
         self.emitted += done as u64;
@@ -200,37 +203,22 @@ impl<'a, D> Collector<'a, D> {
     }
 }
 
-/// Pushes the first `wanted` records, looking ahead, until `next` is not ready; says how many.
-#[inline(always)]
-fn push_run<V, D: Push<V>>(next: &mut D, records: &[V], wanted: usize) -> usize {
-    if next.looks_ahead() {
-        return push_looking_ahead(next, records, wanted);
-    }
-    for (done, record) in records[..wanted].iter().enumerate() {
-        if !next.ready() {
-            return done;
-        }
-        next.push(record, Timestamp::MIN);
-    }
-    wanted
-}
+/// A slice of records without timestamps.
+struct Slice<'a, V>(&'a [V]);
 
-#[inline(always)]
-fn push_looking_ahead<V, D: Push<V>>(next: &mut D, records: &[V], wanted: usize) -> usize {
-    let mut hashes = HashesAhead::new();
-    for (index, record) in records.iter().take(HashesAhead::FAR).enumerate() {
-        hashes.look(next, index, record);
+impl<V> RecordRun<V> for Slice<'_, V> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.0.len()
     }
-    for (done, record) in records[..wanted].iter().enumerate() {
-        if !next.ready() {
-            return done;
-        }
-        let ahead = done + HashesAhead::FAR;
-        if let Some(record) = records.get(ahead) {
-            hashes.look(next, ahead, record);
-        }
-        let hash = hashes.take(next, done);
-        next.push_hashed(record, Timestamp::MIN, hash);
+
+    #[inline(always)]
+    fn record(&self, index: usize) -> &V {
+        &self.0[index]
     }
-    wanted
+
+    #[inline(always)]
+    fn time(&self, _index: usize) -> Timestamp {
+        Timestamp::MIN
+    }
 }

@@ -140,6 +140,7 @@ where
     T::Archived: for<'a> CheckBytes<LowValidator<'a, Error>> + Portable,
 {
     const LENGTH: Option<usize> = None;
+    const ALIGN: usize = FRAME_ALIGN;
 
     #[inline(always)]
     fn as_bytes(&self) -> &[u8] {

@@ -108,6 +108,9 @@ pub trait Wire: Record + sealed::InPlace {
     /// The payload length that every record has, if they all have the same.
     const LENGTH: Option<usize>;
 
+    /// The alignment that the bytes must have to be read in place; at most [`FRAME_ALIGN`].
+    const ALIGN: usize;
+
     /// The record's bytes.
     fn as_bytes(&self) -> &[u8];
 
@@ -181,7 +184,7 @@ pub(super) mod sealed {
         /// # Safety
         /// `bytes` must be the output of [`Wire::as_bytes`](super::Wire::as_bytes) of a value of this
         /// same type in this same process, at an address that is a multiple of
-        /// [`FRAME_ALIGN`](crate::record::FRAME_ALIGN).
+        /// [`Wire::ALIGN`](super::Wire::ALIGN).
         #[expect(unsafe_code, reason = "the contract that every in-place read cites")]
         unsafe fn in_place(bytes: &[u8]) -> &Self;
     }
@@ -191,11 +194,11 @@ pub(super) mod sealed {
 ///
 /// # Safety
 /// As for [`sealed::InPlace::in_place`]: `payload` is what [`Wire::as_bytes`] gave for a `V`, unchanged,
-/// and starts at a multiple of [`FRAME_ALIGN`].
+/// and starts at a multiple of [`Wire::ALIGN`].
 #[inline(always)]
 #[expect(unsafe_code, reason = "hands the caller's promise to the form")]
 pub(crate) unsafe fn in_place<V: Wire + ?Sized>(payload: &[u8]) -> &V {
-    debug_assert!(payload.as_ptr().addr().is_multiple_of(FRAME_ALIGN));
+    debug_assert!(payload.as_ptr().addr().is_multiple_of(V::ALIGN));
     // SAFETY: the caller's promise is the callee's.
     unsafe { V::in_place(payload) }
 }

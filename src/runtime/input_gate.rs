@@ -7,16 +7,18 @@
 use std::marker::PhantomData;
 
 use crate::metrics::{Counter, Gauge};
-use crate::operator::{HashesAhead, OpenContext, OperatorError, Push, Signal};
-use crate::record::{FrameHeader, FrameKind, KeyHash, Wire, in_place};
-use crate::ring::{Consumer, Frames};
+use crate::operator::{
+    OpenContext, OperatorError, Push, RecordRun, Signal, on_stack, push_each, push_run,
+};
+use crate::record::{FrameHeader, FrameKind, RunReader, Wire, in_place};
+use crate::ring::Consumer;
 use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
 
 use super::head::{Head, Pending, Progress, Turn, gets_on, start_turn};
 
 /// Reads records of type `V` from rings into the chain behind it.
 pub(crate) struct InputGate<V: ?Sized, D> {
-    consumers: Vec<Consumer>,
+    channels: Vec<Channel>,
     /// The channel that is read first in the next turn.
     first: usize,
     time: ChannelTimes,
@@ -25,6 +27,13 @@ pub(crate) struct InputGate<V: ?Sized, D> {
     read: u64,
     metrics: GateMetrics,
     record: PhantomData<fn(&V)>,
+}
+
+/// A ring from one sending subtask.
+struct Channel {
+    consumer: Consumer,
+    /// How many records of the run that comes next have been pushed already.
+    within: usize,
 }
 
 #[derive(Default)]
@@ -71,8 +80,12 @@ fn queue(signals: TimeSignals, pending: &mut Pending) {
 impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
     pub(crate) fn new(consumers: Vec<Consumer>, next: D) -> Self {
         let channels = consumers.len();
+        let channel = |consumer| Channel {
+            consumer,
+            within: 0,
+        };
         InputGate {
-            consumers,
+            channels: consumers.into_iter().map(channel).collect(),
             first: 0,
             time: ChannelTimes {
                 valve: Valve::new(channels),
@@ -87,7 +100,7 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
     }
 
     fn read_channels(&mut self, turn: &mut Turn) -> Progress {
-        let channels = self.consumers.len();
+        let channels = self.channels.len();
         let mut progress = Progress::Idle;
         for turns in 0..channels {
             let channel = (self.first + turns) % channels;
@@ -108,36 +121,50 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
     #[inline]
     fn read(&mut self, channel: usize, turn: &mut Turn) -> bool {
         let InputGate {
-            consumers,
+            channels,
             time,
             pending,
             next,
             ..
         } = self;
-        let mut batch = consumers[channel].read();
+        let Channel { consumer, within } = &mut channels[channel];
+        let mut batch = consumer.read();
         let mut frames = batch.frames();
         let (mut records, mut signals) = (0u32, false);
         let limit = turn.budget.left();
-        let mut hashes = FrameHashes::start(next, &frames);
         while records < limit && next.ready() {
-            let hash = hashes.as_mut().map(|hashes| hashes.step(next, &frames));
-            let Some(frame) = frames.next() else { break };
-            if frame.header.kind() == FrameKind::RECORD {
-                // SAFETY: the ring belongs to this exchange: its record frames hold what `as_bytes` of
-                // a `V` gave, 16-byte aligned, and stay until the batch is released.
-                let record = unsafe { in_place::<V>(frame.payload) };
-                match hash {
-                    Some(hash) => next.push_hashed(record, frame.header.time, hash),
-                    None => next.push(record, frame.header.time),
+            let Some(frame) = frames.peek() else { break };
+            match frame.header.kind() {
+                FrameKind::RUN => {
+                    // SAFETY: the ring belongs to this exchange: its runs were gathered by a
+                    // `RunWriter` of `V`, stand 16-byte aligned, and stay until the batch is released.
+                    let run = unsafe { RunReader::<V>::new(frame.header, frame.payload) };
+                    let rest = run.after(*within);
+                    let wanted = rest.len().min((limit - records) as usize);
+                    let done = push_rest(next, &rest, wanted);
+                    records += done as u32;
+                    if done < rest.len() {
+                        *within += done;
+                        break;
+                    }
+                    *within = 0;
                 }
-                records += 1;
-            } else {
-                signals = true;
-                time.take(channel, frame.header, pending);
-                if !pending.deliver(next) {
-                    break;
+                FrameKind::RECORD => {
+                    // SAFETY: likewise: its record frames hold what `as_bytes` of a `V` gave.
+                    let record = unsafe { in_place::<V>(frame.payload) };
+                    next.push(record, frame.header.time);
+                    records += 1;
+                }
+                _ => {
+                    signals = true;
+                    time.take(channel, frame.header, pending);
+                    if !pending.deliver(next) {
+                        frames.next();
+                        break;
+                    }
                 }
             }
+            frames.next();
         }
         drop(batch);
         turn.budget.spend(records);
@@ -146,51 +173,36 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
     }
 }
 
-/// The hashes of the frames ahead in one batch of a channel.
-struct FrameHashes<V: ?Sized> {
-    hashes: HashesAhead,
-    /// The number of the frame that is taken next.
-    next: usize,
-    record: PhantomData<fn(&V)>,
+/// With fewer records moving the chain and looking ahead would cost more than they save.
+const ON_STACK_MIN: usize = 64;
+
+#[inline(always)]
+fn push_rest<V: Wire + ?Sized, D: Push<V>>(
+    next: &mut D,
+    rest: &RunReader<'_, V>,
+    wanted: usize,
+) -> usize {
+    if wanted < ON_STACK_MIN {
+        push_each(next, rest, wanted)
+    } else {
+        on_stack(next, |next| push_run(next, rest, wanted))
+    }
 }
 
-impl<V: Wire + ?Sized> FrameHashes<V> {
-    /// Looks at the first frames, if that pays. Records of varying length are not found ahead.
+impl<V: Wire + ?Sized> RecordRun<V> for RunReader<'_, V> {
     #[inline(always)]
-    fn start(chain: &impl Push<V>, frames: &Frames<'_>) -> Option<Self> {
-        if V::LENGTH.is_none() || !chain.looks_ahead() {
-            return None;
-        }
-        let mut hashes = FrameHashes {
-            hashes: HashesAhead::new(),
-            next: 0,
-            record: PhantomData,
-        };
-        for count in 0..HashesAhead::FAR {
-            hashes.look_at(chain, frames, count);
-        }
-        Some(hashes)
+    fn len(&self) -> usize {
+        RunReader::len(self)
     }
 
     #[inline(always)]
-    fn look_at(&mut self, chain: &impl Push<V>, frames: &Frames<'_>, count: usize) {
-        if let Some(payload) = frames.ahead(count)
-            && Some(payload.len()) == V::LENGTH
-        {
-            // SAFETY: the frame was published by a result partition of this record type, and only
-            // records have this length: signals have no payload.
-            let record = unsafe { in_place::<V>(payload) };
-            self.hashes.look(chain, self.next + count, record);
-        }
+    fn record(&self, index: usize) -> &V {
+        RunReader::record(self, index)
     }
 
-    /// Before the next frame is taken: looks at the farthest one and gives the hash of the next.
     #[inline(always)]
-    fn step(&mut self, chain: &impl Push<V>, frames: &Frames<'_>) -> KeyHash {
-        self.look_at(chain, frames, HashesAhead::FAR);
-        let hash = self.hashes.take(chain, self.next);
-        self.next += 1;
-        hash
+    fn time(&self, index: usize) -> Timestamp {
+        RunReader::time(self, index)
     }
 }
 
@@ -221,9 +233,9 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
         }
         !self.pending.is_empty()
             || self
-                .consumers
+                .channels
                 .iter_mut()
-                .any(|consumer| !consumer.is_empty())
+                .any(|channel| !channel.consumer.is_empty())
     }
 
     fn deadline(&self) -> Option<Timestamp> {
