@@ -63,6 +63,7 @@ impl sealed::InPlace for [u8] {
 
 impl Wire for [u8] {
     const LENGTH: Option<usize> = None;
+    const ALIGN: usize = 1;
 
     #[inline(always)]
     fn as_bytes(&self) -> &[u8] {
@@ -84,6 +85,7 @@ impl sealed::InPlace for str {
 
 impl Wire for str {
     const LENGTH: Option<usize> = None;
+    const ALIGN: usize = 1;
 
     #[inline(always)]
     fn as_bytes(&self) -> &[u8] {
