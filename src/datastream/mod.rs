@@ -3,6 +3,7 @@
 mod connected_streams;
 mod environment;
 mod factory;
+mod joined_streams;
 mod keyed_stream;
 mod pipe;
 mod stream;
@@ -12,8 +13,9 @@ pub use connected_streams::{ConnectedKeyedStreams, ConnectedStreams, KeyedCoProc
 pub use environment::Environment;
 pub use factory::{
     AggregateFactory, CoProcessFactory, KeyedCoProcessFactory, KeyedProcessFactory, ProcessFactory,
-    ReduceFactory, TimestampsFactory, UnionFactory, WindowFactory,
+    ReduceFactory, TimestampsFactory, UnionFactory, WindowFactory, WindowJoinFactory,
 };
+pub use joined_streams::{JoinedStreams, WindowJoined, WindowedJoin};
 pub use keyed_stream::{KeyedStream, PairFn, Rolled};
 pub use pipe::{Chained, Exchanged, Forked, Side, SideChained, Sourced, TwoInputs};
 pub use stream::{SinkHandle, Stream};

@@ -82,9 +82,9 @@ pub use union::Union;
 
 pub use crate::state::{Aggregate, Count, Lookahead, Max, Mean, Min, Sum};
 pub use window::{
-    AggregateWindow, Elements, ElementsIter, Lateness, ProcessWindow, ReduceWindow, Reduced,
-    SlicedAssigner, Slicing, Sliding, TimeWindow, Tumbling, WindowError, WindowFunction,
-    WindowOperator,
+    AggregateWindow, CoGroup, Elements, ElementsIter, Group, GroupIter, JoinFunction, JoinPairs,
+    Lateness, ProcessWindow, ReduceWindow, Reduced, SlicedAssigner, Slicing, Sliding, TimeWindow,
+    Tumbling, WindowError, WindowFunction, WindowJoin, WindowOperator,
 };
 
 use crate::record::KeyHash;

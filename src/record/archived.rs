@@ -129,7 +129,7 @@ where
 impl<T: Archive + 'static> sealed::InPlace for View<T> {
     #[inline(always)]
     unsafe fn in_place(bytes: &[u8]) -> &View<T> {
-        // SAFETY: the caller vouches for the bytes of a `View<T>` at a multiple of 16.
+        // SAFETY: the caller vouches for the bytes of a `View<T>` at a multiple of `ALIGN`, which is 16.
         unsafe { View::new(bytes) }
     }
 }

@@ -190,7 +190,7 @@ pub(super) mod sealed {
     }
 }
 
-/// The record in `payload`, which a ring of this process carried.
+/// The record in `payload`, which a ring or a log of this process kept.
 ///
 /// # Safety
 /// As for [`sealed::InPlace::in_place`]: `payload` is what [`Wire::as_bytes`] gave for a `V`, unchanged,

@@ -6,6 +6,7 @@ mod chains_match_the_oracle;
 mod connected_keys_meet;
 mod forks_and_unions_keep_every_record;
 mod full_rings_lose_nothing;
+mod joins_match_the_oracle;
 mod keyed_results_match_the_oracle;
 mod partitioners_place_records;
 mod side_outputs_get_their_records;
