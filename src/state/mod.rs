@@ -20,7 +20,7 @@ pub use list::ListState;
 pub use map::MapState;
 pub use reducing::ReducingState;
 pub use table::{
-    Change, Cursor, EncodeChange, Extent, Iter, MemoryMode, PREFETCH_DISTANCE,
+    Bookmark, Change, Cursor, EncodeChange, Extent, Iter, MemoryMode, PREFETCH_DISTANCE,
     PREFETCH_ENTRY_DISTANCE, Table, TableKey, TableOptions,
 };
 pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};
