@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::record::{Far, Form, Record, Scratch};
 use crate::time::Timestamp;
 
-use super::{Operator, Push, pass_on};
+use super::{Lookahead, Operator, Push, pass_on};
 
 /// Hands on the far form of every record: for plain data and text the record itself, for archived
 /// records a view of an archive made here, because that is the type that the operators behind an
@@ -49,10 +49,15 @@ where
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &T) {
+    fn prefetch(&self, record: &T, ahead: Lookahead) {
         // A record that would have to be encoded first is not worth it.
         if let Some(far) = <T::Form as Form<T>>::itself(record) {
-            self.next.prefetch(far);
+            self.next.prefetch(far, ahead);
         }
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.next.looks_ahead()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::time::Timestamp;
 
-use super::{Operator, Push, operator_factory, pass_on};
+use super::{Lookahead, Operator, Push, operator_factory, pass_on};
 
 /// Drops records that its predicate refuses.
 #[derive(Clone, Debug)]
@@ -37,8 +37,13 @@ where
 
     /// The predicate may have effects, so it is not asked: a refused record's state is fetched too.
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        self.next.prefetch(record);
+    fn prefetch(&self, record: &V, ahead: Lookahead) {
+        self.next.prefetch(record, ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.next.looks_ahead()
     }
 }
 

@@ -3,11 +3,12 @@
 //! One table per operator; the selector and the hasher give the key and its place. Nothing is
 //! allocated for a key that is known, even where the key is borrowed from the record.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use crate::metrics::Gauge;
 use crate::record::{Key, KeyHasher, KeySelector, StoredKey};
-use crate::state::{Table, TableOptions};
+use crate::state::{Lookahead, Table, TableOptions};
 
 use super::OpenContext;
 
@@ -44,28 +45,31 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
 
     /// Fetches the cache lines of a record's key.
     #[inline(always)]
-    pub(super) fn prefetch(&self, record: &V) {
-        let hash = (self.selector).with_key(record, |key| self.hasher.hash(key));
-        self.table.prefetch(hash);
+    pub(super) fn prefetch(&self, record: &V, ahead: Lookahead) {
+        let key = self.selector.key(record);
+        self.table.prefetch(self.hasher.hash(key.borrow()), ahead);
     }
 
-    /// Calls `then` with the record's key, its value and whether `first` made the value just now.
+    /// Whether fetching ahead is worth it.
     #[inline(always)]
-    pub(super) fn with<R>(
-        &mut self,
-        record: &V,
-        first: impl FnOnce() -> T,
-        then: impl FnOnce(&S::Key, &mut T, bool) -> R,
-    ) -> R {
-        let (hasher, table) = (&self.hasher, &mut self.table);
-        self.selector.with_key(record, |key| {
-            let (value, is_new) = table.find_or_insert_with(
-                hasher.hash(key),
-                |stored| stored.key() == key,
-                || (key.to_stored(), first()),
-            );
-            then(key, value, is_new)
-        })
+    pub(super) fn looks_ahead(&self) -> bool {
+        self.table.looks_ahead()
+    }
+
+    /// The key of a record.
+    #[inline(always)]
+    pub(super) fn key<'a>(&self, record: &'a V) -> S::Found<'a> {
+        self.selector.key(record)
+    }
+
+    /// The value of a key and whether `first` made it just now.
+    #[inline(always)]
+    pub(super) fn value(&mut self, key: &S::Key, first: impl FnOnce() -> T) -> (&mut T, bool) {
+        self.table.find_or_insert_with(
+            self.hasher.hash(key),
+            |stored| stored.key() == key,
+            || (key.to_stored(), first()),
+        )
     }
 
     /// Publishes the size of the table: to be called at the end of a batch.

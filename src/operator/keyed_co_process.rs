@@ -3,6 +3,7 @@
 //! Both inputs are keyed by the same type of key, so one subtask owns a key of both. Nothing orders
 //! the inputs relative to each other; the watermark is the lower one of the two.
 
+use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use crate::time::{Combiner, Timestamp};
 use super::inputs::Inputs;
 use super::process_services::{KeyedOpenContext, KeyedServices};
 use super::{
-    Budget, KeyedProcessContext, MultiInput, OpenContext, Operator, OperatorError, Outcome,
-    Outputs, ProcessContext, Push, Signal, TimeDomain, TwoInput,
+    Budget, KeyedProcessContext, Lookahead, MultiInput, OpenContext, Operator, OperatorError,
+    Outcome, Outputs, ProcessContext, Push, Signal, TimeDomain, TwoInput,
 };
 
 /// A function of the records of two keyed inputs, with state and timers of the current key.
@@ -219,29 +220,34 @@ where
 {
     #[inline(always)]
     fn push_first(&mut self, record: &A, at: Timestamp) {
-        let (function, services) = (&mut self.function, &mut self.services);
-        self.first.with_key(record, |key| {
-            let outcome = function.process_first(record, &mut services.context(key, at));
-            services.plain.check(outcome);
-        });
+        let key = self.first.key(record);
+        let mut cx = self.services.context(key.borrow(), at);
+        let outcome = self.function.process_first(record, &mut cx);
+        self.services.plain.check(outcome);
     }
 
     #[inline(always)]
     fn push_second(&mut self, record: &B, at: Timestamp) {
-        let (function, services) = (&mut self.function, &mut self.services);
-        self.second.with_key(record, |key| {
-            let outcome = function.process_second(record, &mut services.context(key, at));
-            services.plain.check(outcome);
-        });
+        let key = self.second.key(record);
+        let mut cx = self.services.context(key.borrow(), at);
+        let outcome = self.function.process_second(record, &mut cx);
+        self.services.plain.check(outcome);
     }
 
     #[inline(always)]
-    fn prefetch_first(&self, record: &A) {
-        (self.first).with_key(record, |key| self.services.prefetch(key));
+    fn prefetch_first(&self, record: &A, ahead: Lookahead) {
+        let key = self.first.key(record);
+        self.services.prefetch(key.borrow(), ahead);
     }
 
     #[inline(always)]
-    fn prefetch_second(&self, record: &B) {
-        (self.second).with_key(record, |key| self.services.prefetch(key));
+    fn prefetch_second(&self, record: &B, ahead: Lookahead) {
+        let key = self.second.key(record);
+        self.services.prefetch(key.borrow(), ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.services.looks_ahead()
     }
 }

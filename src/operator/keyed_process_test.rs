@@ -125,7 +125,7 @@ impl Chain {
     }
 
     fn ask(&mut self, key: u64, ask: Ask) {
-        self.operator.prefetch(&(key, ask));
+        self.operator.prefetch(&(key, ask), Lookahead::Near);
         self.operator.push(&(key, ask), Timestamp(1));
     }
 

@@ -77,7 +77,7 @@ pub use source::{Collector, Source, SourceReader, SourceStatus};
 pub use timestamps_and_watermarks::TimestampsAndWatermarks;
 pub use union::Union;
 
-pub use crate::state::{Aggregate, Count, Max, Mean, Min, Sum};
+pub use crate::state::{Aggregate, Count, Lookahead, Max, Mean, Min, Sum};
 pub use window::{
     AggregateWindow, Elements, ElementsIter, Lateness, ProcessWindow, ReduceWindow, Reduced,
     SlicedAssigner, Slicing, Sliding, TimeWindow, Tumbling, WindowError, WindowFunction,
@@ -162,10 +162,16 @@ pub trait Push<V: ?Sized>: Operator {
     fn push(&mut self, record: &V, at: Timestamp);
 
     /// Called for a record some places ahead of the one that is pushed, where a head can look ahead:
-    /// keyed operators fetch the cache lines of its state.
+    /// keyed operators fetch the cache lines of its state, in two stages.
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        let _ = record;
+    fn prefetch(&self, record: &V, ahead: Lookahead) {
+        let _ = (record, ahead);
+    }
+
+    /// Whether [`Push::prefetch`] would do anything; asked once a batch.
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        false
     }
 }
 

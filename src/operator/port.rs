@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use crate::time::Timestamp;
 
-use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal};
+use super::{Budget, Lookahead, OpenContext, Operator, OperatorError, Push, Signal};
 
 /// The control plane of an operator with several inputs: calls come once per port and batch, signals
 /// per input. Its own [`Operator::signal`] is what goes on downstream.
@@ -33,13 +33,18 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
     fn push_second(&mut self, record: &B, at: Timestamp);
 
     /// Fetches the state of a record of the first input that comes soon.
-    fn prefetch_first(&self, record: &A) {
-        let _ = record;
+    fn prefetch_first(&self, record: &A, ahead: Lookahead) {
+        let _ = (record, ahead);
     }
 
     /// Fetches the state of a record of the second input that comes soon.
-    fn prefetch_second(&self, record: &B) {
-        let _ = record;
+    fn prefetch_second(&self, record: &B, ahead: Lookahead) {
+        let _ = (record, ahead);
+    }
+
+    /// Whether fetching ahead would do anything; asked once a batch.
+    fn looks_ahead(&self) -> bool {
+        false
     }
 }
 
@@ -165,8 +170,13 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<A> for First<T, B> {
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &A) {
-        self.shared.borrow().operator.prefetch_first(record);
+    fn prefetch(&self, record: &A, ahead: Lookahead) {
+        self.shared.borrow().operator.prefetch_first(record, ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.shared.borrow().operator.looks_ahead()
     }
 }
 
@@ -177,7 +187,12 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<B> for Second<T, A> {
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &B) {
-        self.shared.borrow().operator.prefetch_second(record);
+    fn prefetch(&self, record: &B, ahead: Lookahead) {
+        self.shared.borrow().operator.prefetch_second(record, ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.shared.borrow().operator.looks_ahead()
     }
 }

@@ -17,7 +17,7 @@ use super::key_context::TableGauges;
 use super::process_context::{KeyedContext, PlainContext};
 use super::timer_service::TimerService;
 use super::{
-    Budget, OpenContext, Operator, OperatorError, Outcome, Outputs, Signal, SubtaskInfo,
+    Budget, Lookahead, OpenContext, Operator, OperatorError, Outcome, Outputs, Signal, SubtaskInfo,
     TimeDomain, earlier, raise,
 };
 
@@ -158,8 +158,14 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
 
     /// Fetches the state of a key that comes soon.
     #[inline(always)]
-    pub(super) fn prefetch(&self, key: &K) {
-        self.backend.prefetch(self.hash(key));
+    pub(super) fn prefetch(&self, key: &K, ahead: Lookahead) {
+        self.backend.prefetch(self.hash(key), ahead);
+    }
+
+    /// Whether fetching ahead is worth it.
+    #[inline(always)]
+    pub(super) fn looks_ahead(&self) -> bool {
+        self.backend.looks_ahead()
     }
 
     /// The context of a record of `key` with timestamp `at`.

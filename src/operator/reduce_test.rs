@@ -36,7 +36,7 @@ fn rolled<F: RollingFunction<Trade>>(function: F, trades: &[Trade]) -> Vec<Trade
     let mut chain = KeyedReduce::new("rolling".into(), selector, function, log.clone());
     chain.open(&open_context()).unwrap();
     for (index, trade) in trades.iter().enumerate() {
-        chain.prefetch(trade);
+        chain.prefetch(trade, Lookahead::Near);
         chain.push(trade, Timestamp(index as i64));
     }
     chain.flush();

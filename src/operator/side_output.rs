@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::time::Timestamp;
 
-use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, earlier, pass_on};
+use super::{
+    Budget, Lookahead, OpenContext, Operator, OperatorError, Push, Signal, earlier, pass_on,
+};
 
 /// Names a side output and the type of its records. Clones name the same output.
 ///
@@ -206,7 +208,12 @@ impl<V: ?Sized, D: Push<V>> Push<V> for Outputs<D> {
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        self.main.prefetch(record);
+    fn prefetch(&self, record: &V, ahead: Lookahead) {
+        self.main.prefetch(record, ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.main.looks_ahead()
     }
 }

@@ -7,7 +7,9 @@
 use crate::time::Timestamp;
 
 use super::on_stack::on_stack;
-use super::{BoxError, Budget, OpenContext, Operator, OutputTag, Outputs, Push, Signal, SplitId};
+use super::{
+    BoxError, Budget, Lookahead, OpenContext, Operator, OutputTag, Outputs, Push, Signal, SplitId,
+};
 
 /// What a poll of a source found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,9 +89,6 @@ pub trait SourceReader: Send + 'static {
         Ok(())
     }
 }
-
-/// How far a reader of a slice looks ahead for [`Push::prefetch`], in records.
-const LOOKAHEAD: usize = 32;
 
 /// Where a source reader puts its records: the chain behind it and a budget for this batch.
 #[derive(Debug)]
@@ -204,12 +203,25 @@ impl<'a, D> Collector<'a, D> {
 /// Pushes the first `wanted` records, looking ahead, until `next` is not ready; says how many.
 #[inline(always)]
 fn push_run<V, D: Push<V>>(next: &mut D, records: &[V], wanted: usize) -> usize {
+    const FAR: usize = Lookahead::Far.distance();
+    const NEAR: usize = Lookahead::Near.distance();
+    let looks_ahead = next.looks_ahead();
+    if looks_ahead {
+        for record in records.iter().take(FAR) {
+            next.prefetch(record, Lookahead::Far);
+        }
+    }
     for (done, record) in records[..wanted].iter().enumerate() {
         if !next.ready() {
             return done;
         }
-        if let Some(ahead) = records.get(done + LOOKAHEAD) {
-            next.prefetch(ahead);
+        if looks_ahead {
+            if let Some(record) = records.get(done + FAR) {
+                next.prefetch(record, Lookahead::Far);
+            }
+            if let Some(record) = records.get(done + NEAR) {
+                next.prefetch(record, Lookahead::Near);
+            }
         }
         next.push(record, Timestamp::MIN);
     }

@@ -22,7 +22,8 @@ use crate::time::{
 };
 
 use super::{
-    Budget, OpenContext, Operator, OperatorError, Push, Signal, SplitId, earlier, pass_on,
+    Budget, Lookahead, OpenContext, Operator, OperatorError, Push, Signal, SplitId, earlier,
+    pass_on,
 };
 
 /// The generator of one split.
@@ -309,8 +310,13 @@ where
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        self.next.prefetch(record);
+    fn prefetch(&self, record: &V, ahead: Lookahead) {
+        self.next.prefetch(record, ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.next.looks_ahead()
     }
 }
 

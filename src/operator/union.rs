@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::time::{Timestamp, Valve};
 
 use super::inputs::Inputs;
-use super::{Budget, MultiInput, Operator, Push, Signal, TwoInput, pass_on};
+use super::{Budget, Lookahead, MultiInput, Operator, Push, Signal, TwoInput, pass_on};
 
 /// Passes on the records of several inputs; an input with one channel each, as far as watermarks go.
 #[derive(Debug)]
@@ -76,8 +76,13 @@ impl<V: ?Sized, D: Push<V>> Push<V> for Union<D> {
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        self.next.prefetch(record);
+    fn prefetch(&self, record: &V, ahead: Lookahead) {
+        self.next.prefetch(record, ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.next.looks_ahead()
     }
 }
 
@@ -93,12 +98,17 @@ impl<V: ?Sized, D: Push<V>> TwoInput<V, V> for Union<D> {
     }
 
     #[inline(always)]
-    fn prefetch_first(&self, record: &V) {
-        self.next.prefetch(record);
+    fn prefetch_first(&self, record: &V, ahead: Lookahead) {
+        self.next.prefetch(record, ahead);
     }
 
     #[inline(always)]
-    fn prefetch_second(&self, record: &V) {
-        self.next.prefetch(record);
+    fn prefetch_second(&self, record: &V, ahead: Lookahead) {
+        self.next.prefetch(record, ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.next.looks_ahead()
     }
 }

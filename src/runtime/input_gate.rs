@@ -7,15 +7,12 @@
 use std::marker::PhantomData;
 
 use crate::metrics::{Counter, Gauge};
-use crate::operator::{OpenContext, OperatorError, Push, Signal};
+use crate::operator::{Lookahead, OpenContext, OperatorError, Push, Signal};
 use crate::record::{FrameHeader, FrameKind, Wire, in_place};
 use crate::ring::Consumer;
 use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
 
 use super::head::{Head, Pending, Progress, Turn, gets_on, start_turn};
-
-/// How many frames a gate looks ahead to have the state of their records fetched.
-const LOOKAHEAD: usize = 16;
 
 /// Reads records of type `V` from rings into the chain behind it.
 pub(crate) struct InputGate<V: ?Sized, D> {
@@ -120,14 +117,18 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         let mut batch = consumers[channel].read();
         let mut frames = batch.frames();
         let (mut records, mut signals) = (0u32, false);
-        let limit = turn.budget.left();
+        let (limit, looks_ahead) = (turn.budget.left(), next.looks_ahead());
         while records < limit && next.ready() {
-            if let Some(ahead) = frames.ahead(LOOKAHEAD)
-                && Some(ahead.len()) == V::LENGTH
-            {
-                // SAFETY: the frame was published by a result partition of this record type, and only
-                // records have this length: signals have no payload.
-                next.prefetch(unsafe { in_place::<V>(ahead) });
+            if looks_ahead {
+                for ahead in [Lookahead::Far, Lookahead::Near] {
+                    if let Some(payload) = frames.ahead(ahead.distance())
+                        && Some(payload.len()) == V::LENGTH
+                    {
+                        // SAFETY: the frame was published by a result partition of this record type,
+                        // and only records have this length: signals have no payload.
+                        next.prefetch(unsafe { in_place::<V>(payload) }, ahead);
+                    }
+                }
             }
             let Some(frame) = frames.next() else { break };
             if frame.header.kind() == FrameKind::RECORD {

@@ -20,8 +20,7 @@ pub use list::ListState;
 pub use map::MapState;
 pub use reducing::ReducingState;
 pub use table::{
-    Bookmark, Change, Cursor, EncodeChange, Extent, Iter, MemoryMode, PREFETCH_DISTANCE,
-    PREFETCH_ENTRY_DISTANCE, Table, TableKey, TableOptions,
+    Bookmark, Change, Cursor, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
 };
 pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};
 pub use value::ValueState;

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt::Debug;
 
 use crate::metrics::MetricGroup;
-use crate::operator::{OpenContext, Push, Signal, SplitId, SubtaskInfo};
+use crate::operator::{Lookahead, OpenContext, Push, Signal, SplitId, SubtaskInfo};
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
 use crate::time::{Clock, ManualClock, Timestamp};
 
@@ -145,7 +145,8 @@ where
 
     fn prefetch(&self, element: &&Element<T>) {
         if let Element::Record(record, _) = element {
-            self.operator.prefetch(record.borrow());
+            self.operator.prefetch(record.borrow(), Lookahead::Far);
+            self.operator.prefetch(record.borrow(), Lookahead::Near);
         }
     }
 

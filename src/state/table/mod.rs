@@ -21,10 +21,9 @@
 //!
 //! # Prefetching
 //!
-//! One update waits for two cache lines at most, and both can be asked for ahead:
-//! [`Table::prefetch`] with the hash of a record some [`PREFETCH_DISTANCE`] ahead,
-//! [`Table::prefetch_entry`] with that of one some [`PREFETCH_ENTRY_DISTANCE`] ahead. A caller with
-//! few records at hand simply leaves them out.
+//! One update waits for two cache lines at most, and both can be asked for ahead by
+//! [`Table::prefetch`], each at its own distance ([`Lookahead`]). A caller with few records at hand
+//! simply leaves them out.
 //!
 //! # Where it stands
 //!
@@ -68,6 +67,6 @@ pub use change::{Change, EncodeChange, Extent};
 pub use drain::Cursor;
 pub use iter::Iter;
 pub use key::TableKey;
-pub use keyed::{PREFETCH_DISTANCE, PREFETCH_ENTRY_DISTANCE, Table, TableOptions};
+pub use keyed::{Lookahead, Table, TableOptions};
 pub use memory::MemoryMode;
 pub use scan::Bookmark;
