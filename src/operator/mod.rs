@@ -79,9 +79,9 @@ pub use union::Union;
 
 pub use crate::state::{Aggregate, Count, Lookahead, Max, Mean, Min, Sum};
 pub use window::{
-    AggregateWindow, Elements, ElementsIter, Lateness, ProcessWindow, ReduceWindow, Reduced,
-    SlicedAssigner, Slicing, Sliding, TimeWindow, Tumbling, WindowError, WindowFunction,
-    WindowOperator,
+    AggregateWindow, Elements, ElementsIter, EventTime, Lateness, ProcessWindow, ProcessingTime,
+    ReduceWindow, Reduced, SlicedAssigner, Slicing, Sliding, TimeWindow, Tumbling, WindowError,
+    WindowFunction, WindowOperator, WindowTime,
 };
 
 use crate::time::Timestamp;

@@ -21,6 +21,7 @@ pub use map::MapState;
 pub use reducing::ReducingState;
 pub use table::{
     Bookmark, Change, Cursor, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
+    TableOptions,
 };
 pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};
 pub use value::ValueState;

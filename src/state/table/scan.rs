@@ -77,7 +77,11 @@ impl<K, V> Table<K, V> {
     /// # Panics
     /// When the table tracks changes: there is no note of what is taken.
     #[inline]
-    pub fn take_while(&mut self, bookmark: &mut Bookmark, mut take: impl FnMut(K, V) -> bool) -> bool {
+    pub fn take_while(
+        &mut self,
+        bookmark: &mut Bookmark,
+        mut take: impl FnMut(K, V) -> bool,
+    ) -> bool {
         assert!(
             !self.changes.tracked(),
             "taking all entries leaves no notes of it"
