@@ -36,7 +36,6 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
     pub(super) fn open(&mut self, name: &Arc<str>, cx: &OpenContext) {
         self.hasher = cx.hasher;
         self.table = Table::new(TableOptions {
-            expected_keys: std::env::var("EXP").map_or(0, |v| v.parse().unwrap()),
             hasher: cx.hasher,
             ..TableOptions::default()
         });

@@ -82,9 +82,10 @@ pub use union::Union;
 
 pub use crate::state::{Aggregate, Count, Lookahead, Max, Mean, Min, Sum};
 pub use window::{
-    AggregateWindow, CoGroup, Elements, ElementsIter, Group, GroupIter, JoinFunction, JoinPairs,
-    Lateness, ProcessWindow, ReduceWindow, Reduced, SlicedAssigner, Slicing, Sliding, TimeWindow,
-    Tumbling, WindowError, WindowFunction, WindowJoin, WindowOperator,
+    AggregateWindow, CoGroup, Elements, ElementsIter, EventTime, Group, GroupIter, JoinFunction,
+    JoinPairs, Lateness, ProcessWindow, ProcessingTime, ReduceWindow, Reduced, SlicedAssigner,
+    Slicing, Sliding, TimeWindow, Tumbling, WindowError, WindowFunction, WindowJoin,
+    WindowOperator, WindowTime,
 };
 
 use crate::record::KeyHash;

@@ -22,7 +22,7 @@ pub use log::{ChunkPool, RecordLog};
 pub use map::MapState;
 pub use reducing::ReducingState;
 pub use table::{
-    Change, Cursor, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
+    Bookmark, Change, Cursor, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
     TableOptions,
 };
 pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};

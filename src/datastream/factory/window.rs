@@ -26,7 +26,7 @@ where
     F: WindowFunction<V, S::Key> + Clone,
 {
     type Out = F::Out;
-    type Operator<D: Push<F::Out> + 'static> = WindowOperator<V, S, F, D>;
+    type Operator<D: Push<F::Out> + 'static> = WindowOperator<V, S, F, D, A::Time>;
 
     fn create<D: Push<F::Out> + 'static>(
         &self,

@@ -1,6 +1,7 @@
-//! Windows of event time: assigners, window functions, and the operator for windows made of slices.
+//! Windows: assigners, window functions, and the operator for windows made of slices.
 
 mod assigner;
+mod current;
 mod elements;
 mod firing;
 mod function;
@@ -8,14 +9,18 @@ mod join;
 mod lateness;
 mod operator;
 mod reduced;
+mod sketch;
 mod slice_table;
 mod slicing;
 mod state;
 #[cfg(test)]
 mod tests;
 mod time_window;
+mod timeline;
 
-pub use assigner::{SlicedAssigner, Sliding, Tumbling, WindowError};
+pub use assigner::{
+    EventTime, ProcessingTime, SlicedAssigner, Sliding, Tumbling, WindowError, WindowTime,
+};
 pub use elements::{Elements, ElementsIter};
 pub use function::{AggregateWindow, ProcessWindow, WindowFunction};
 pub use join::{CoGroup, Group, GroupIter, JoinFunction, JoinPairs, WindowJoin};

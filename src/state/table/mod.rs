@@ -16,7 +16,7 @@
 //! | `segment`, `entry` | one small open-addressing table: search; insertion and removal |
 //! | `layout`, `group` | a group in memory; its two words as arithmetic |
 //! | `change`, `drain` | stamps, the frozen generation; draining in slices |
-//! | `iter` | walking, in hash order where asked for |
+//! | `iter`, `scan` | walking, in hash order where asked for; in steps |
 //! | `memory`, `page`, `chunk_pool` | blocks, huge pages, the thread that prepares them |
 //!
 //! # Prefetching
@@ -61,6 +61,7 @@ mod memory;
 #[cfg(test)]
 mod model_test;
 mod page;
+mod scan;
 mod segment;
 
 pub use change::{Change, EncodeChange, Extent};
@@ -69,3 +70,4 @@ pub use iter::Iter;
 pub use key::TableKey;
 pub use keyed::{Lookahead, Table, TableOptions};
 pub use memory::MemoryMode;
+pub use scan::Bookmark;
