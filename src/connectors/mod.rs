@@ -9,6 +9,7 @@
 //! | [`Generator`] | a function of the index, at a rate | yes, striding | the next index |
 //! | `CsvSource` | rows of files, directories, watched paths | by file | a byte offset per file |
 //! | [`LineSource`] | lines of the same | by file | a byte offset per file |
+//! | [`RecordSource`] | fixed-size records of a mapped file, in place | yes, by block | a block and an offset in it |
 //! | [`inlet`] | what a thread of the program pushes | no | none: it cannot be restarted |
 //!
 //! Without a checkpoint a restarted job reads from the start.
@@ -54,7 +55,7 @@ pub use csv::{
 pub use discard::{Discard, DiscardWriter};
 pub use file::{
     Decoded, Decoder, FileError, FilePosition, FileReader, Input, LineDecoder, LineFile,
-    LineFileWriter, LineSource,
+    LineFileWriter, LineSource, RecordPosition, RecordReader, RecordSource,
 };
 pub use for_each::{ForEach, ForEachWriter, IntoOutcome};
 pub use generator::{Generator, GeneratorReader};

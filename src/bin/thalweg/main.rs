@@ -1,9 +1,11 @@
-//! The `thalweg` program: demo jobs and their command line.
+//! The `thalweg` program: demo jobs, benchmarks and their command line.
 
+mod bench;
 mod command;
 mod delays;
 mod duration;
 mod error;
+mod number;
 
 use std::process::ExitCode;
 
@@ -17,6 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let ended = match CommandLine::parse().command() {
         Command::Delays(options) => delays::run(&options),
+        Command::Bench(options) => bench::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

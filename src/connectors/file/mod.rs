@@ -4,8 +4,10 @@ mod error;
 mod files;
 mod line_sink;
 mod line_source;
+mod mapping;
 mod part_file;
 mod reader;
+mod record_source;
 
 pub use error::FileError;
 #[cfg(feature = "csv")]
@@ -15,3 +17,4 @@ pub use line_source::{LineDecoder, LineSource};
 #[cfg(feature = "csv")]
 pub(super) use part_file::{PartFile, PartFiles};
 pub use reader::{Decoded, Decoder, FilePosition, FileReader, Input};
+pub use record_source::{RecordPosition, RecordReader, RecordSource};

@@ -1,0 +1,14 @@
+//! `thalweg bench`: NEXMark queries and keyed running sums over files, with a checksum of every row.
+
+mod checksum;
+mod cpu_time;
+mod draft;
+mod input;
+mod measurement;
+mod options;
+mod query;
+mod run;
+mod stopwatch;
+
+pub(crate) use options::{BenchOptions, HELP};
+pub(crate) use run::run;

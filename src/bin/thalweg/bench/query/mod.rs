@@ -1,0 +1,64 @@
+//! The queries, each as a user would write it.
+
+mod keysum;
+mod stateless;
+
+use clap::ValueEnum;
+
+use super::checksum::Total;
+use super::draft::Draft;
+
+/// What may be run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Query {
+    /// Every bid
+    Q0,
+    /// Every bid with its price in another currency
+    Q1,
+    /// The bids on every 123rd auction
+    Q2,
+    /// Running sums of a thousand keys
+    #[value(name = "keysum-1k")]
+    Keysum1k,
+    /// Running sums of a million keys
+    #[value(name = "keysum-1m")]
+    Keysum1m,
+    /// Running sums of ten million keys
+    #[value(name = "keysum-10m")]
+    Keysum10m,
+    /// Running sums of a million keys, some of them far more frequent than others
+    #[value(name = "keysum-zipf")]
+    KeysumZipf,
+}
+
+impl Query {
+    /// The query's name.
+    pub(super) fn name(self) -> String {
+        let value = self.to_possible_value().expect("no query is skipped");
+        value.get_name().to_owned()
+    }
+
+    /// What the query computes.
+    pub(super) fn about(self) -> String {
+        let value = self.to_possible_value().expect("no query is skipped");
+        value.get_help().expect("every query has one").to_string()
+    }
+
+    /// Draws the query's job.
+    pub(super) fn draw(self, draft: &Draft<'_>) {
+        match self {
+            Query::Q0 => stateless::q0(draft),
+            Query::Q1 => stateless::q1(draft),
+            Query::Q2 => stateless::q2(draft),
+            Query::Keysum1k => keysum::keysum(draft, "keys_1k"),
+            Query::Keysum1m => keysum::keysum(draft, "keys_1m"),
+            Query::Keysum10m => keysum::keysum(draft, "keys_10m"),
+            Query::KeysumZipf => keysum::keysum(draft, "keys_zipf_1m"),
+        }
+    }
+
+    /// How many records the query has processed, of a run whose sources emitted so many.
+    pub(super) fn records(self, emitted: u64, _total: Total) -> u64 {
+        emitted
+    }
+}
