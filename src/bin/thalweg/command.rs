@@ -1,9 +1,10 @@
-//! The command line: `thalweg [delays|bench] [OPTIONS]`.
+//! The command line: `thalweg [delays|bench|generate] [OPTIONS]`.
 
 use clap::{Parser, Subcommand};
 
 use crate::bench::BenchOptions;
 use crate::delays::DelaysOptions;
+use crate::generate::GenerateOptions;
 
 /// The demo jobs and benchmarks of the Thalweg dataflow kernel.
 ///
@@ -32,6 +33,9 @@ pub(crate) enum Command {
     /// NEXMark queries and keyed sums over files: how fast, and with which results.
     #[command(after_long_help = crate::bench::HELP)]
     Bench(BenchOptions),
+    /// The input files of the benchmarks.
+    #[command(after_long_help = crate::generate::HELP)]
+    Generate(GenerateOptions),
 }
 
 impl CommandLine {

@@ -5,6 +5,8 @@ mod command;
 mod delays;
 mod duration;
 mod error;
+mod generate;
+mod nexmark;
 mod number;
 
 use std::process::ExitCode;
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     let ended = match CommandLine::parse().command() {
         Command::Delays(options) => delays::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Generate(options) => generate::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use thalweg::operator::{Outcome, Sink, SinkWriter};
 use thalweg::time::Timestamp;
 
+use crate::nexmark::mix64;
+
 use super::stopwatch::Stopwatch;
 
 /// By what the fields of a row are multiplied, in their order.
@@ -16,15 +18,6 @@ const FACTORS: [u64; 4] = [
     0x1656_67B1_9E37_79F9,
     0x85EB_CA77_C2B2_AE63,
 ];
-
-/// A finalizer of 64 bits (SplitMix64's).
-#[inline(always)]
-const fn mix64(value: u64) -> u64 {
-    let z = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
 
 /// A row of results.
 pub(super) trait Row: 'static {

@@ -10,5 +10,6 @@ mod query;
 mod run;
 mod stopwatch;
 
+pub(crate) use input::KeyValue;
 pub(crate) use options::{BenchOptions, HELP};
 pub(crate) use run::run;

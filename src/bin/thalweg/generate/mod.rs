@@ -1,0 +1,12 @@
+//! `thalweg generate`: the inputs of the benchmarks, the same bytes on every machine.
+
+mod disorder;
+mod input;
+mod input_file;
+mod job;
+mod options;
+mod summary;
+mod words;
+
+pub(crate) use job::run;
+pub(crate) use options::{GenerateOptions, HELP};

@@ -1,0 +1,10 @@
+//! NEXMark's world: an auction site, its persons, auctions and bids.
+
+mod event;
+mod random;
+mod record;
+mod timeline;
+
+pub(crate) use random::{Random, Zipf, mix64};
+pub(crate) use record::{Auction, Bid, Dated, Person};
+pub(crate) use timeline::{Counts, Timeline};
