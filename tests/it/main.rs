@@ -3,9 +3,13 @@
 #[cfg(feature = "cli")]
 mod delays;
 mod exchange;
+#[cfg(feature = "cli")]
+mod generate;
 mod life;
 mod observer;
 mod operator_contracts;
+#[cfg(feature = "cli")]
+mod program;
 mod results;
 mod schedule;
 mod windows;

@@ -115,7 +115,9 @@ mod tests {
             }
             let bound = i64::try_from(bound).expect("small");
             assert!(behind <= bound, "{behind} ms behind, bound {bound}");
-            assert!(bound < 40 || behind >= bound / 2, "{behind} ms behind");
+            // All of them come within 25 seconds.
+            let enough = bound.min(25_000) / 2;
+            assert!(bound < 40 || behind >= enough, "{behind} ms behind");
             // A person comes every 5 ms: no more are held than come within the bound.
             assert!(held_max as i64 <= bound / 5 + 2, "{held_max} held");
             ids.sort_unstable();

@@ -73,10 +73,10 @@ impl<'a> InputFile<'a> {
         progress: &'a ProgressBar,
     ) -> Result<Self, Failure> {
         let target = match fs::metadata(&path) {
-            Ok(found) if !found.is_file() => {
+            Ok(found) if found.is_dir() => {
                 let path = path.display();
                 return Err(Failure::new(format_args!(
-                    "{path} is not a file: move it away"
+                    "{path} is a directory: move it away"
                 )));
             }
             Ok(_) if !replaces => Target::compare(&path)?,

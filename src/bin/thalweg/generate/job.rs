@@ -21,6 +21,12 @@ use super::summary::{Row, Summary};
 pub(crate) fn run(options: &GenerateOptions) -> Result<(), Failure> {
     let started = Instant::now();
     let directory = &options.data;
+    if fs::metadata(directory).is_ok_and(|found| !found.is_dir()) {
+        let directory = directory.display();
+        return Err(Failure::new(format_args!(
+            "{directory} is not a directory: name one with --data"
+        )));
+    }
     fs::create_dir_all(directory)
         .map_err(|error| cannot("make the directory", directory, error))?;
     let _alone = lock(directory)?;
