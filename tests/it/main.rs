@@ -6,6 +6,8 @@ mod exchange;
 #[cfg(feature = "cli")]
 mod generate;
 mod life;
+#[cfg(feature = "cli")]
+mod nexmark;
 mod observer;
 mod operator_contracts;
 #[cfg(feature = "cli")]

@@ -25,15 +25,24 @@ pub(super) trait Row: 'static {
     fn hash(&self) -> u64;
 }
 
-/// A row of two to four numbers.
+/// The hash of a few numbers.
+#[inline(always)]
+fn hash_of(fields: impl Iterator<Item = u64>) -> u64 {
+    let terms = fields.zip(FACTORS);
+    mix64(terms.fold(0, |sum, (field, factor)| {
+        sum.wrapping_add(field.wrapping_mul(factor))
+    }))
+}
+
+/// A row of numbers. Of more than four, the hash of those in front stands before the next three.
 impl<const N: usize> Row for [u64; N] {
     #[inline(always)]
     fn hash(&self) -> u64 {
-        const { assert!(N <= FACTORS.len(), "a row has at most four fields") };
-        let terms = self.iter().zip(FACTORS);
-        mix64(terms.fold(0, |sum, (field, factor)| {
-            sum.wrapping_add(field.wrapping_mul(factor))
-        }))
+        let (front, rest) = self.split_at(N.min(FACTORS.len()));
+        let hash = hash_of(front.iter().copied());
+        rest.chunks(FACTORS.len() - 1).fold(hash, |hash, more| {
+            hash_of([hash].into_iter().chain(more.iter().copied()))
+        })
     }
 }
 
@@ -118,6 +127,11 @@ mod tests {
         assert_eq!(mix64(1), 0x910A_2DEC_8902_5CC1);
         assert_eq!([0; 3].hash(), mix64(0));
         assert_eq!([0, 1].hash(), mix64(FACTORS[1]));
+        let front = [1, 2, 3, 4].hash();
+        assert_eq!([1, 2, 3, 4, 5].hash(), [front, 5].hash());
+        assert_eq!([1, 2, 3, 4, 5, 6, 7].hash(), [front, 5, 6, 7].hash());
+        let front = [front, 5, 6, 7].hash();
+        assert_eq!([1, 2, 3, 4, 5, 6, 7, 8].hash(), [front, 8].hash());
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(crate) fn run(options: &GenerateOptions) -> Result<(), Failure> {
 fn make(input: &Input, options: &GenerateOptions, progress: &ProgressBar) -> Result<Row, Failure> {
     let path = options.data.join(&input.name);
     let mut file = InputFile::begin(path, options.force, progress)?;
-    let records = input.write(options, &mut file)?;
+    let records = input.content.write(input.count, options, &mut file)?;
     Ok(Row {
         name: input.name.clone(),
         records,

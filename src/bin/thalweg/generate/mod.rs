@@ -1,5 +1,6 @@
 //! `thalweg generate`: the inputs of the benchmarks, the same bytes on every machine.
 
+mod content;
 mod disorder;
 mod input;
 mod input_file;

@@ -13,6 +13,8 @@ Files (little-endian, fixed-size records, no header):
   keys_*.bin        key, value: a thousand, a million and ten million keys, and a
                     million of which few are frequent (zipf 0.99)                 16 bytes
   words.txt         lines of 8 to 16 words of 100,000 (zipf 1.0)
+  text_*.csv        persons, auctions and bids with strings, which `thalweg bench` makes in memory: for
+                    others to read; with --only text
   Persons, auctions and bids follow Apache Beam's NEXMark generator: of 50 events 1, 3 and 46; half of
   the bids go to one auction of a hundred. Times are milliseconds since the epoch, from 2015-07-15 on.
 
@@ -94,13 +96,15 @@ pub(super) enum Part {
     /// All four files of keys
     Keys,
     Words,
+    /// Persons, auctions and bids with strings, as CSV: not made unless named
+    Text,
 }
 
 impl GenerateOptions {
     /// Whether the part is to be made.
     pub(super) fn has(&self, part: Part) -> bool {
         let is_nexmark = matches!(part, Part::Persons | Part::Auctions | Part::Bids);
-        self.only.is_empty()
+        self.only.is_empty() && part != Part::Text
             || self.only.contains(&part)
             || is_nexmark && self.only.contains(&Part::Nexmark)
     }

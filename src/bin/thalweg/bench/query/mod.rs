@@ -1,7 +1,19 @@
 //! The queries, each as a user would write it.
 
+mod bid_statistics;
 mod keysum;
+mod mean_price;
+mod q13;
+mod q15;
+mod q17;
+mod q18;
+mod q19;
+mod q20;
+mod q4;
+mod q6;
+mod q9;
 mod stateless;
+mod winning_bids;
 
 use clap::ValueEnum;
 
@@ -17,6 +29,24 @@ pub(super) enum Query {
     Q1,
     /// The bids on every 123rd auction
     Q2,
+    /// The mean price of each category's sales
+    Q4,
+    /// The mean price of each seller's last ten sales
+    Q6,
+    /// The winning bid of each auction
+    Q9,
+    /// Every bid with a value of a table on the side
+    Q13,
+    /// Bids, bidders and auctions of a day, by price rank
+    Q15,
+    /// Statistics of each auction's bids of a day
+    Q17,
+    /// The last bid of each bidder on each auction
+    Q18,
+    /// The ten highest bids on each auction
+    Q19,
+    /// The bids on auctions of one category, with the auction
+    Q20,
     /// Running sums of a thousand keys
     #[value(name = "keysum-1k")]
     Keysum1k,
@@ -50,6 +80,15 @@ impl Query {
             Query::Q0 => stateless::q0(draft),
             Query::Q1 => stateless::q1(draft),
             Query::Q2 => stateless::q2(draft),
+            Query::Q4 => q4::q4(draft),
+            Query::Q6 => q6::q6(draft),
+            Query::Q9 => q9::q9(draft),
+            Query::Q13 => q13::q13(draft),
+            Query::Q15 => q15::q15(draft),
+            Query::Q17 => q17::q17(draft),
+            Query::Q18 => q18::q18(draft),
+            Query::Q19 => q19::q19(draft),
+            Query::Q20 => q20::q20(draft),
             Query::Keysum1k => keysum::keysum(draft, "keys_1k"),
             Query::Keysum1m => keysum::keysum(draft, "keys_1m"),
             Query::Keysum10m => keysum::keysum(draft, "keys_10m"),
