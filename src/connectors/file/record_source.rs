@@ -109,17 +109,7 @@ impl<T: AnyBitPattern + Send + Sync> Source for RecordSource<T> {
 
     fn start(&self) -> Result<(), BoxError> {
         let size = self.file.size()?;
-        if size.is_multiple_of(Self::SIZE) {
-            return Ok(());
-        }
-        let path = self.file.path().to_path_buf();
-        let record_size = Self::SIZE;
-        Err(FileError::NotWholeRecords {
-            path,
-            size,
-            record_size,
-        }
-        .into())
+        Ok(check_size::<T>(self.file.path(), size)?)
     }
 
     fn reader(&self, index: u32, parallelism: u32) -> RecordReader<T> {
@@ -138,6 +128,19 @@ impl<T: AnyBitPattern + Send + Sync> Source for RecordSource<T> {
             record: PhantomData,
         }
     }
+}
+
+/// Whether a file of `size` bytes ends where a record does.
+fn check_size<T>(path: &Path, size: u64) -> Result<(), FileError> {
+    let record_size = size_of::<T>() as u64;
+    if size.is_multiple_of(record_size) {
+        return Ok(());
+    }
+    Err(FileError::NotWholeRecords {
+        path: path.to_path_buf(),
+        size,
+        record_size,
+    })
 }
 
 /// Where a [`RecordReader`] stands.
@@ -209,7 +212,9 @@ impl<T: AnyBitPattern + Send + Sync> SourceReader for RecordReader<T> {
     type Out = T;
 
     fn open(&mut self, _cx: &OpenContext) -> Result<(), BoxError> {
-        self.mapping = Some(self.file.open(self.size_max)?);
+        let mapping = self.file.open(self.size_max)?;
+        check_size::<T>(mapping.path(), mapping.bytes().len() as u64)?;
+        self.mapping = Some(mapping);
         Ok(())
     }
 
@@ -217,10 +222,7 @@ impl<T: AnyBitPattern + Send + Sync> SourceReader for RecordReader<T> {
         let Some(mapping) = &self.mapping else {
             return Ok(SourceStatus::Finished);
         };
-        let bytes = mapping.bytes();
-        // A file that has shrunk since it was looked at may end in a part of a record.
-        let whole = bytes.len() - bytes.len() % size_of::<T>();
-        let records: &[T] = bytemuck::cast_slice(&bytes[..whole]);
+        let records: &[T] = bytemuck::cast_slice(mapping.bytes());
         loop {
             let run = &records[self.deal.run(records.len())];
             if run.is_empty() {

@@ -64,7 +64,7 @@ macro_rules! timestamp {
     )* };
 }
 
-timestamp!(Bid Person Auction);
+timestamp!(Bid);
 
 impl Row for Bid {
     #[inline(always)]

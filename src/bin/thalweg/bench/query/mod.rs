@@ -1,7 +1,12 @@
 //! The queries, each as a user would write it.
 
+mod best;
 mod keysum;
+mod q3;
+mod q5;
+mod q7;
 mod stateless;
+mod wordcount;
 
 use clap::ValueEnum;
 
@@ -17,6 +22,12 @@ pub(super) enum Query {
     Q1,
     /// The bids on every 123rd auction
     Q2,
+    /// Auctions of one category and who sells them, of some states
+    Q3,
+    /// The auction with the most bids of the last ten seconds, every two seconds
+    Q5,
+    /// The highest bid of every ten seconds
+    Q7,
     /// Running sums of a thousand keys
     #[value(name = "keysum-1k")]
     Keysum1k,
@@ -29,6 +40,8 @@ pub(super) enum Query {
     /// Running sums of a million keys, some of them far more frequent than others
     #[value(name = "keysum-zipf")]
     KeysumZipf,
+    /// Running counts of words
+    Wordcount,
 }
 
 impl Query {
@@ -50,15 +63,23 @@ impl Query {
             Query::Q0 => stateless::q0(draft),
             Query::Q1 => stateless::q1(draft),
             Query::Q2 => stateless::q2(draft),
+            Query::Q3 => q3::q3(draft),
+            Query::Q5 => q5::q5(draft),
+            Query::Q7 => q7::q7(draft),
             Query::Keysum1k => keysum::keysum(draft, "keys_1k"),
             Query::Keysum1m => keysum::keysum(draft, "keys_1m"),
             Query::Keysum10m => keysum::keysum(draft, "keys_10m"),
             Query::KeysumZipf => keysum::keysum(draft, "keys_zipf_1m"),
+            Query::Wordcount => wordcount::wordcount(draft),
         }
     }
 
     /// How many records the query has processed, of a run whose sources emitted so many.
-    pub(super) fn records(self, emitted: u64, _total: Total) -> u64 {
-        emitted
+    pub(super) fn records(self, emitted: u64, total: Total) -> u64 {
+        match self {
+            // Sources emit lines; records are words, of which each gives a row.
+            Query::Wordcount => total.rows,
+            _ => emitted,
+        }
     }
 }
