@@ -1,6 +1,8 @@
 //! The guarantees of the kernel, one file each.
 
 #[cfg(feature = "cli")]
+mod bench;
+#[cfg(feature = "cli")]
 mod delays;
 mod exchange;
 #[cfg(feature = "cli")]

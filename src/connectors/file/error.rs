@@ -53,6 +53,12 @@ pub enum FileError {
         /// The size of a record in bytes.
         record_size: u64,
     },
+    /// A compressed file, which has no blocks that could be read one without the other.
+    #[error("{} is compressed and cannot be read in blocks: read it with `LineSource`", path.display())]
+    NoBlocks {
+        /// The file.
+        path: PathBuf,
+    },
     /// A mapped file was written to or truncated while it was read.
     #[error("{} was changed while it was read", path.display())]
     Changed {

@@ -2,6 +2,7 @@
 
 mod error;
 mod files;
+mod line_blocks;
 mod line_sink;
 mod line_source;
 mod mapping;
@@ -12,6 +13,7 @@ mod record_source;
 pub use error::FileError;
 #[cfg(feature = "csv")]
 pub(super) use files::Files;
+pub use line_blocks::{LineBlockReader, LineBlocks, LinePosition};
 pub use line_sink::{LineFile, LineFileWriter};
 pub use line_source::{LineDecoder, LineSource};
 #[cfg(feature = "csv")]

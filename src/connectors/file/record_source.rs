@@ -109,17 +109,7 @@ impl<T: AnyBitPattern + Send + Sync> Source for RecordSource<T> {
 
     fn start(&self) -> Result<(), BoxError> {
         let size = self.file.size()?;
-        if size.is_multiple_of(Self::SIZE) {
-            return Ok(());
-        }
-        let path = self.file.path().to_path_buf();
-        let record_size = Self::SIZE;
-        Err(FileError::NotWholeRecords {
-            path,
-            size,
-            record_size,
-        }
-        .into())
+        Ok(check_size::<T>(self.file.path(), size)?)
     }
 
     fn reader(&self, index: u32, parallelism: u32) -> RecordReader<T> {
@@ -138,6 +128,19 @@ impl<T: AnyBitPattern + Send + Sync> Source for RecordSource<T> {
             record: PhantomData,
         }
     }
+}
+
+/// Whether a file of `size` bytes ends where a record does.
+fn check_size<T>(path: &Path, size: u64) -> Result<(), FileError> {
+    let record_size = size_of::<T>() as u64;
+    if size.is_multiple_of(record_size) {
+        return Ok(());
+    }
+    Err(FileError::NotWholeRecords {
+        path: path.to_path_buf(),
+        size,
+        record_size,
+    })
 }
 
 /// Where a [`RecordReader`] stands.
@@ -209,7 +212,9 @@ impl<T: AnyBitPattern + Send + Sync> SourceReader for RecordReader<T> {
     type Out = T;
 
     fn open(&mut self, _cx: &OpenContext) -> Result<(), BoxError> {
-        self.mapping = Some(self.file.open(self.size_max)?);
+        let mapping = self.file.open(self.size_max)?;
+        check_size::<T>(mapping.path(), mapping.bytes().len() as u64)?;
+        self.mapping = Some(mapping);
         Ok(())
     }
 
@@ -217,10 +222,7 @@ impl<T: AnyBitPattern + Send + Sync> SourceReader for RecordReader<T> {
         let Some(mapping) = &self.mapping else {
             return Ok(SourceStatus::Finished);
         };
-        let bytes = mapping.bytes();
-        // A file that has shrunk since it was looked at may end in a part of a record.
-        let whole = bytes.len() - bytes.len() % size_of::<T>();
-        let records: &[T] = bytemuck::cast_slice(&bytes[..whole]);
+        let records: &[T] = bytemuck::cast_slice(mapping.bytes());
         loop {
             let run = &records[self.deal.run(records.len())];
             if run.is_empty() {
@@ -238,5 +240,112 @@ impl<T: AnyBitPattern + Send + Sync> SourceReader for RecordReader<T> {
     fn close(&mut self) -> Result<(), BoxError> {
         self.mapping = None;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::test_chain::Chain;
+    use proptest::prelude::*;
+    use std::fs;
+    use std::path::PathBuf;
+
+    /// A file of so many consecutive numbers.
+    fn numbers(count: u32) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("numbers.bin");
+        let bytes: Vec<u8> = (0..count).flat_map(u32::to_ne_bytes).collect();
+        fs::write(&path, bytes).unwrap();
+        (dir, path)
+    }
+
+    fn emitted(source: &RecordSource<u32>, index: u32, parallelism: u32) -> Vec<u32> {
+        let mut chain = Chain::new(|number: &u32| *number);
+        chain.drain(&mut source.reader(index, parallelism));
+        chain.values()
+    }
+
+    #[test]
+    fn records_are_those_of_the_file_at_the_default_block_and_beyond() {
+        let (_dir, path) = numbers(5000);
+        let source = RecordSource::file(path);
+        assert_eq!(emitted(&source, 0, 1), (0..5000).collect::<Vec<_>>());
+        let second = (1024..2048).chain(3072..4096).collect::<Vec<_>>();
+        assert_eq!(emitted(&source, 1, 2), second);
+    }
+
+    #[test]
+    fn reader_goes_on_where_a_full_chain_stopped_it() {
+        let (_dir, path) = numbers(40);
+        let mut reader = RecordSource::<u32>::file(path).block(8).reader(1, 2);
+        let mut chain = Chain::new(|number: &u32| *number);
+        chain.room = 11;
+        reader.open(&chain.cx()).unwrap();
+        assert_eq!(chain.poll(&mut reader), SourceStatus::More);
+        let (block, offset) = (3, 3);
+        assert_eq!(reader.position(), RecordPosition { block, offset });
+        chain.room = usize::MAX;
+        assert_eq!(chain.poll(&mut reader), SourceStatus::Finished);
+        assert_eq!(chain.values(), (8..16).chain(24..32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn missing_file_and_a_part_of_a_record_are_named_before_the_job_runs() {
+        let error = RecordSource::<u32>::file("no/such.bin")
+            .start()
+            .unwrap_err();
+        assert!(error.to_string().contains("no/such.bin does not exist"));
+        let (_dir, path) = numbers(3);
+        RecordSource::<u32>::file(&path).start().unwrap();
+        let error = RecordSource::<u64>::file(&path).start().unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("numbers.bin has 12 bytes"), "{message}");
+        assert!(message.contains("records of 8 bytes"), "{message}");
+    }
+
+    #[test]
+    fn directory_is_no_file_of_records() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut chain = Chain::new(|number: &u32| *number);
+        let mut reader = RecordSource::<u32>::file(dir.path()).reader(0, 1);
+        let error = chain.try_drain(&mut reader).unwrap_err();
+        assert!(error.to_string().ends_with("is a directory"), "{error}");
+    }
+
+    #[test]
+    fn file_that_is_written_to_meanwhile_is_an_error() {
+        let (_dir, path) = numbers(1000);
+        let mut reader = RecordSource::<u32>::file(&path).reader(0, 1);
+        let mut chain = Chain::new(|number: &u32| *number);
+        reader.open(&chain.cx()).unwrap();
+        assert_eq!(chain.poll(&mut reader), SourceStatus::More);
+        let mut file = fs::File::options().append(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut file, &[0; 4]).unwrap();
+        let ended = (0..9).find_map(|_| chain.try_poll(&mut reader).err());
+        assert!(
+            ended
+                .unwrap()
+                .to_string()
+                .ends_with("numbers.bin was changed while it was read")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_record_up_to_the_limit_is_emitted_by_the_owner_of_its_block(
+            count in 0..300_u32,
+            block in 1..40_usize,
+            parallelism in 1..5_u32,
+            limit in 0..400_u64,
+        ) {
+            let (_dir, path) = numbers(count);
+            let source = RecordSource::file(path).block(block).limit(limit);
+            for index in 0..parallelism {
+                let own = |number: &u32| *number / block as u32 % parallelism == index;
+                let share: Vec<_> = (0..count.min(limit as u32)).filter(own).collect();
+                prop_assert_eq!(emitted(&source, index, parallelism), share);
+            }
+        }
     }
 }

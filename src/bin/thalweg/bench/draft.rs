@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bytemuck::AnyBitPattern;
-use thalweg::connectors::RecordSource;
+use thalweg::connectors::{LineBlocks, RecordSource};
 use thalweg::datastream::{Environment, Stream};
 use thalweg::runtime::Pipe;
 use thalweg::time::{BoundedOutOfOrderness, millis};
@@ -55,6 +55,15 @@ impl<'a> Draft<'a> {
     /// Keys and values of the file called `name`.
     pub(super) fn keys(&self, name: &str) -> Stream<impl Pipe<Out = KeyValue> + use<>> {
         self.records(name)
+    }
+
+    /// The lines of the text file called `name`.
+    pub(super) fn lines(&self, name: &str) -> Stream<impl Pipe<Out = str> + use<>> {
+        let mut lines = LineBlocks::file(self.path(name, "txt"));
+        if let Some(limit) = self.options.limit {
+            lines = lines.limit(limit);
+        }
+        self.env.source(name, Timed::new(lines, &self.stopwatch))
     }
 
     /// How late records may be.

@@ -1,5 +1,6 @@
 //! The queries, each as a user would write it.
 
+mod best;
 mod bid_statistics;
 mod keysum;
 mod mean_price;
@@ -9,11 +10,15 @@ mod q17;
 mod q18;
 mod q19;
 mod q20;
+mod q3;
 mod q4;
+mod q5;
 mod q6;
+mod q7;
 mod q9;
 mod stateless;
 mod winning_bids;
+mod wordcount;
 
 use clap::ValueEnum;
 
@@ -29,10 +34,16 @@ pub(super) enum Query {
     Q1,
     /// The bids on every 123rd auction
     Q2,
+    /// Auctions of one category and who sells them, of some states
+    Q3,
     /// The mean price of each category's sales
     Q4,
+    /// The auction with the most bids of the last ten seconds, every two seconds
+    Q5,
     /// The mean price of each seller's last ten sales
     Q6,
+    /// The highest bid of every ten seconds
+    Q7,
     /// The winning bid of each auction
     Q9,
     /// Every bid with a value of a table on the side
@@ -59,6 +70,8 @@ pub(super) enum Query {
     /// Running sums of a million keys, some of them far more frequent than others
     #[value(name = "keysum-zipf")]
     KeysumZipf,
+    /// Running counts of words
+    Wordcount,
 }
 
 impl Query {
@@ -80,8 +93,11 @@ impl Query {
             Query::Q0 => stateless::q0(draft),
             Query::Q1 => stateless::q1(draft),
             Query::Q2 => stateless::q2(draft),
+            Query::Q3 => q3::q3(draft),
             Query::Q4 => q4::q4(draft),
+            Query::Q5 => q5::q5(draft),
             Query::Q6 => q6::q6(draft),
+            Query::Q7 => q7::q7(draft),
             Query::Q9 => q9::q9(draft),
             Query::Q13 => q13::q13(draft),
             Query::Q15 => q15::q15(draft),
@@ -93,11 +109,16 @@ impl Query {
             Query::Keysum1m => keysum::keysum(draft, "keys_1m"),
             Query::Keysum10m => keysum::keysum(draft, "keys_10m"),
             Query::KeysumZipf => keysum::keysum(draft, "keys_zipf_1m"),
+            Query::Wordcount => wordcount::wordcount(draft),
         }
     }
 
     /// How many records the query has processed, of a run whose sources emitted so many.
-    pub(super) fn records(self, emitted: u64, _total: Total) -> u64 {
-        emitted
+    pub(super) fn records(self, emitted: u64, total: Total) -> u64 {
+        match self {
+            // Sources emit lines; records are words, of which each gives a row.
+            Query::Wordcount => total.rows,
+            _ => emitted,
+        }
     }
 }
