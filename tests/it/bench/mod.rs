@@ -30,7 +30,9 @@ fn succeed(arguments: &[&str]) -> String {
 /// The names of all queries but those that [`crate::nexmark`] holds to other oracles.
 fn queries() -> Vec<String> {
     let list = succeed(&["--list"]);
-    let names = list.lines().map(|line| line.split(' ').next().expect("a name"));
+    let names = list
+        .lines()
+        .map(|line| line.split(' ').next().expect("a name"));
     let names = names.filter(|name| !crate::nexmark::QUERIES.contains(name));
     names.map(str::to_owned).collect()
 }

@@ -105,10 +105,10 @@ fn days_are_summed_up_as_the_oracles_say() {
         let bids = &inputs.bids;
         assert_eq!(by_day(bids, |_| ()).len(), 2);
         inputs.assert_rows(&[
-            ("q15", q15(bids)),
-            ("q17", q17(bids)),
-            ("q18", q18(bids)),
-            ("q19", q19(bids)),
+            ("q15", bids.len(), q15(bids)),
+            ("q17", bids.len(), q17(bids)),
+            ("q18", bids.len(), q18(bids)),
+            ("q19", bids.len(), q19(bids)),
         ]);
     }
 }
@@ -128,6 +128,7 @@ fn every_bid_meets_its_value_of_the_table() {
         let rows = inputs.bids.iter().map(|[auction, bidder, price, at]| {
             [*auction, *bidder, *price, *at, mix(auction % 10_000)]
         });
-        inputs.assert_rows(&[("q13", Tally::of(rows))]);
+        let records = inputs.bids.len() + 10_000;
+        inputs.assert_rows(&[("q13", records, Tally::of(rows))]);
     }
 }

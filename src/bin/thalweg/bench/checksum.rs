@@ -77,7 +77,7 @@ impl Checksum {
     }
 }
 
-impl<R: Row> Sink<R> for Checksum {
+impl<R: Row + ?Sized> Sink<R> for Checksum {
     type Writer = ChecksumWriter;
 
     fn writer(&self, _index: u32, _parallelism: u32) -> ChecksumWriter {
@@ -95,7 +95,7 @@ pub(super) struct ChecksumWriter {
     own: Total,
 }
 
-impl<R: Row> SinkWriter<R> for ChecksumWriter {
+impl<R: Row + ?Sized> SinkWriter<R> for ChecksumWriter {
     #[inline(always)]
     fn write(&mut self, row: &R, _at: Timestamp) -> Outcome {
         self.own.rows += 1;

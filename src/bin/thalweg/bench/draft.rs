@@ -8,10 +8,15 @@ use thalweg::datastream::{Environment, Stream};
 use thalweg::runtime::Pipe;
 use thalweg::time::{BoundedOutOfOrderness, millis};
 
+use crate::nexmark::{Counts, MadeUp, Recipe, TextAuction, TextBid, TextPerson, TextSource};
+
 use super::checksum::Checksum;
 use super::input::{Auction, Bid, KeyValue, Person};
 use super::options::BenchOptions;
 use super::stopwatch::{Stopwatch, Timed};
+
+/// How many records are made up in memory: as many as `thalweg generate` writes by default.
+const MADE_UP: Counts = Counts::up_to_bids(10_000_000);
 
 /// One run of a query: its job, and what measures it.
 #[derive(Debug)]
@@ -35,6 +40,11 @@ impl<'a> Draft<'a> {
             checksum: Checksum::new(&stopwatch),
             stopwatch,
         }
+    }
+
+    /// Whether records have strings.
+    pub(super) fn has_strings(&self) -> bool {
+        self.options.strings
     }
 
     /// Bids, in order of time but for the jitter.
@@ -66,6 +76,21 @@ impl<'a> Draft<'a> {
         self.env.source(name, Timed::new(lines, &self.stopwatch))
     }
 
+    /// Bids with all their strings, made up in memory.
+    pub(super) fn text_bids(&self) -> Stream<impl Pipe<Out = TextBid> + use<>> {
+        self.made_up("bids", MADE_UP.bids)
+    }
+
+    /// Persons with all their strings, made up in memory.
+    pub(super) fn text_persons(&self) -> Stream<impl Pipe<Out = TextPerson> + use<>> {
+        self.made_up("persons", MADE_UP.persons)
+    }
+
+    /// Auctions with all their strings, made up in memory.
+    pub(super) fn text_auctions(&self) -> Stream<impl Pipe<Out = TextAuction> + use<>> {
+        self.made_up("auctions", MADE_UP.auctions)
+    }
+
     /// How late records may be.
     pub(super) fn watermarks(&self) -> BoundedOutOfOrderness {
         BoundedOutOfOrderness::of(millis(self.options.jitter_ms))
@@ -91,6 +116,15 @@ impl<'a> Draft<'a> {
         if let Some(limit) = self.options.limit {
             records = records.limit(limit);
         }
+        self.env.source(name, Timed::new(records, &self.stopwatch))
+    }
+    fn made_up<T: MadeUp>(&self, name: &str, count: u64) -> Stream<impl Pipe<Out = T> + use<T>> {
+        let recipe = Recipe {
+            jitter_ms: self.options.jitter_ms,
+            ..Recipe::default()
+        };
+        let count = self.options.limit.map_or(count, |limit| limit.min(count));
+        let records = TextSource::<T>::new(recipe, count);
         self.env.source(name, Timed::new(records, &self.stopwatch))
     }
 }

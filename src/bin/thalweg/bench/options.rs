@@ -61,6 +61,11 @@ pub(crate) struct BenchOptions {
     #[arg(long, value_name = "S", default_value = "")]
     pub(super) suffix: String,
 
+    /// Read records with all their strings, made up in memory, instead of files: q0 to q3. The queries
+    /// that are about strings always do.
+    #[arg(long)]
+    pub(super) strings: bool,
+
     /// How runs are reported: a line for people, or one JSON object a line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,

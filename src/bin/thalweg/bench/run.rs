@@ -24,6 +24,13 @@ pub(crate) fn run(options: &BenchOptions) -> Result<(), Failure> {
         }
         return Ok(());
     }
+    let has_no_strings = |query: &&Query| !query.has_strings_variant() && !query.is_about_strings();
+    if let Some(query) = (options.queries.iter().find(has_no_strings)).filter(|_| options.strings) {
+        let name = query.name();
+        return Err(Failure::new(format_args!(
+            "{name} has no variant with strings: leave --strings out"
+        )));
+    }
     for query in &options.queries {
         if !options.no_warm_up {
             measure(*query, options, 0)?;
@@ -45,7 +52,10 @@ pub(crate) fn run(options: &BenchOptions) -> Result<(), Failure> {
 fn measure(query: Query, options: &BenchOptions, run: u32) -> Result<Measurement, Failure> {
     let draft = Draft::new(options);
     query.draw(&draft);
-    let name = query.name();
+    let mut name = query.name();
+    if options.strings && query.has_strings_variant() {
+        name += "-strings";
+    }
     let ended = draft
         .env
         .execute(&name)

@@ -58,14 +58,6 @@ macro_rules! dated_record {
             type Form = thalweg::record::Pod;
         }
 
-        impl $type {
-            /// When it happened.
-            #[inline(always)]
-            pub(crate) fn at(&self) -> Timestamp {
-                Timestamp::from_millis(self.date_time_ms)
-            }
-        }
-
         impl Dated for $type {
             fn date_time_ms(&self) -> i64 {
                 self.date_time_ms
@@ -75,3 +67,17 @@ macro_rules! dated_record {
 }
 
 dated_record!(Bid Person Auction);
+
+macro_rules! timestamp {
+    ($($type:ty)*) => { $(
+        impl $type {
+            /// When it happened.
+            #[inline(always)]
+            pub(crate) fn at(&self) -> Timestamp {
+                Timestamp::from_millis(self.date_time_ms)
+            }
+        }
+    )* };
+}
+
+timestamp!(Bid Auction);

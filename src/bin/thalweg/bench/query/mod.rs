@@ -5,11 +5,15 @@ mod bid_statistics;
 mod keysum;
 mod mean_price;
 mod q13;
+mod q14;
 mod q15;
+mod q16;
 mod q17;
 mod q18;
 mod q19;
 mod q20;
+mod q21;
+mod q22;
 mod q3;
 mod q4;
 mod q5;
@@ -17,6 +21,8 @@ mod q6;
 mod q7;
 mod q9;
 mod stateless;
+mod text;
+mod text_q3;
 mod winning_bids;
 mod wordcount;
 
@@ -48,8 +54,12 @@ pub(super) enum Query {
     Q9,
     /// Every bid with a value of a table on the side
     Q13,
+    /// Bids of some prices with the time of day, and a count of letters
+    Q14,
     /// Bids, bidders and auctions of a day, by price rank
     Q15,
+    /// Bids, bidders and auctions of a day on each channel, by price rank
+    Q16,
     /// Statistics of each auction's bids of a day
     Q17,
     /// The last bid of each bidder on each auction
@@ -58,6 +68,10 @@ pub(super) enum Query {
     Q19,
     /// The bids on auctions of one category, with the auction
     Q20,
+    /// Bids with the number of their channel, from its name or the URL
+    Q21,
+    /// Bids with the directories of their URL
+    Q22,
     /// Running sums of a thousand keys
     #[value(name = "keysum-1k")]
     Keysum1k,
@@ -87,9 +101,23 @@ impl Query {
         value.get_help().expect("every query has one").to_string()
     }
 
+    /// Whether the query reads records with strings if that is asked for.
+    pub(super) fn has_strings_variant(self) -> bool {
+        matches!(self, Query::Q0 | Query::Q1 | Query::Q2 | Query::Q3)
+    }
+
+    /// Whether the query reads records with strings in any case.
+    pub(super) fn is_about_strings(self) -> bool {
+        matches!(self, Query::Q14 | Query::Q16 | Query::Q21 | Query::Q22)
+    }
+
     /// Draws the query's job.
     pub(super) fn draw(self, draft: &Draft<'_>) {
         match self {
+            Query::Q0 if draft.has_strings() => text::q0(draft),
+            Query::Q1 if draft.has_strings() => text::q1(draft),
+            Query::Q2 if draft.has_strings() => text::q2(draft),
+            Query::Q3 if draft.has_strings() => text_q3::q3(draft),
             Query::Q0 => stateless::q0(draft),
             Query::Q1 => stateless::q1(draft),
             Query::Q2 => stateless::q2(draft),
@@ -100,11 +128,15 @@ impl Query {
             Query::Q7 => q7::q7(draft),
             Query::Q9 => q9::q9(draft),
             Query::Q13 => q13::q13(draft),
+            Query::Q14 => q14::q14(draft),
             Query::Q15 => q15::q15(draft),
+            Query::Q16 => q16::q16(draft),
             Query::Q17 => q17::q17(draft),
             Query::Q18 => q18::q18(draft),
             Query::Q19 => q19::q19(draft),
             Query::Q20 => q20::q20(draft),
+            Query::Q21 => q21::q21(draft),
+            Query::Q22 => q22::q22(draft),
             Query::Keysum1k => keysum::keysum(draft, "keys_1k"),
             Query::Keysum1m => keysum::keysum(draft, "keys_1m"),
             Query::Keysum10m => keysum::keysum(draft, "keys_10m"),

@@ -12,6 +12,17 @@ pub(crate) struct Recipe {
     pub(crate) jitter_ms: u64,
 }
 
+impl Default for Recipe {
+    /// That of `thalweg generate` without options.
+    fn default() -> Self {
+        Recipe {
+            seed: 42,
+            timeline: Timeline::new(10_000),
+            jitter_ms: 0,
+        }
+    }
+}
+
 impl Recipe {
     /// Chance for record `number` of a kind: each has a stream of its own.
     pub(super) fn random(&self, kind: u64, number: u64) -> Random {
