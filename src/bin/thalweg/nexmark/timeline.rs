@@ -7,7 +7,7 @@
 /// Events of a round.
 const ROUND: u64 = 50;
 
-/// Persons of a round: its first event.
+/// Persons of a round: its first event is one.
 const PERSONS: u64 = 1;
 
 /// Auctions of a round: they follow the person.
@@ -60,17 +60,17 @@ impl Counts {
         let rest = (events % ROUND).saturating_sub(PERSONS);
         let rest = if rest < AUCTIONS { rest } else { AUCTIONS };
         Counts {
-            persons: events.div_ceil(ROUND) * PERSONS,
+            persons: events.div_ceil(ROUND),
             auctions: events / ROUND * AUCTIONS + rest,
             bids,
         }
     }
 }
 
-/// The event at which person `number` joins.
+/// The event at which person `number` joins: the first of a round.
 #[inline]
 pub(crate) const fn person_event(number: u64) -> u64 {
-    number / PERSONS * ROUND + number % PERSONS
+    number * ROUND
 }
 
 /// The event at which auction `number` begins.
@@ -88,7 +88,7 @@ pub(crate) const fn bid_event(number: u64) -> u64 {
 /// The youngest person at an auction or a bid.
 #[inline]
 pub(crate) const fn newest_person(event: u64) -> u64 {
-    event / ROUND * PERSONS + PERSONS - 1
+    event / ROUND
 }
 
 /// The youngest auction at a bid.
