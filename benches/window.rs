@@ -14,8 +14,8 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use hashbrown::HashMap;
 use thalweg::metrics::MetricGroup;
 use thalweg::operator::{
-    AggregateWindow, Budget, Count, OpenContext, Operator, OperatorError, Outputs, Push, Signal,
-    Sliding, SubtaskInfo, Sum, TimeWindow, WindowOperator,
+    AggregateWindow, Budget, Count, Lookahead, OpenContext, Operator, OperatorError, Outputs, Push,
+    Signal, Sliding, SubtaskInfo, Sum, TimeWindow, WindowOperator,
 };
 use thalweg::record::{KeyGroupAssignment, KeyHasher, MaxParallelism, OwnedSelector};
 use thalweg::time::{Clock, Timestamp, nanoseconds};
@@ -153,7 +153,8 @@ fn thalweg(case: &Case, records: &[Record]) -> u64 {
     for (batch, chunk) in records.chunks(BATCH).enumerate() {
         for (i, record) in chunk.iter().enumerate() {
             if let Some(ahead) = records.get(batch * BATCH + i + LOOKAHEAD) {
-                operator.prefetch(ahead);
+                let hash = operator.hash_ahead(ahead);
+                operator.prefetch(hash, Lookahead::Near);
             }
             wait(&mut operator);
             operator.push(record, Timestamp(record.at));

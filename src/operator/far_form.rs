@@ -2,10 +2,10 @@
 
 use std::marker::PhantomData;
 
-use crate::record::{Far, Form, Record, Scratch};
+use crate::record::{Far, Form, KeyHash, Record, Scratch};
 use crate::time::Timestamp;
 
-use super::{Operator, Push, pass_on};
+use super::{Lookahead, Operator, Push, pass_on};
 
 /// Hands on the far form of every record: for plain data and text the record itself, for archived
 /// records a view of an archive made here, because that is the type that the operators behind an
@@ -48,11 +48,28 @@ where
             .push(<T::Form as Form<T>>::far(record, &mut self.scratch), at);
     }
 
+    /// A record that would have to be encoded first is not worth it.
     #[inline(always)]
-    fn prefetch(&self, record: &T) {
-        // A record that would have to be encoded first is not worth it.
-        if let Some(far) = <T::Form as Form<T>>::itself(record) {
-            self.next.prefetch(far);
+    fn looks_ahead(&self) -> bool {
+        <T::Form as Form<T>>::IN_PLACE && self.next.looks_ahead()
+    }
+
+    #[inline(always)]
+    fn hash_ahead(&self, record: &T) -> KeyHash {
+        let far = <T::Form as Form<T>>::itself(record);
+        far.map_or(KeyHash::default(), |far| self.next.hash_ahead(far))
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.next.prefetch(hash, ahead);
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &T, at: Timestamp, hash: KeyHash) {
+        match <T::Form as Form<T>>::itself(record) {
+            Some(far) => self.next.push_hashed(far, at, hash),
+            None => self.push(record, at),
         }
     }
 }

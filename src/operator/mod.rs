@@ -19,6 +19,7 @@ mod fan_out;
 mod far_form;
 mod filter;
 mod flat_map;
+mod hashes_ahead;
 mod inputs;
 mod key_context;
 mod keyed_aggregate;
@@ -55,6 +56,7 @@ pub use fan_out::FanOut;
 pub use far_form::FarForm;
 pub use filter::{Filter, FilterFactory};
 pub use flat_map::{FlatMap, FlatMapFactory, FlatMapFunction, IterFunction};
+pub(crate) use hashes_ahead::HashesAhead;
 pub use keyed_aggregate::KeyedAggregate;
 pub use keyed_co_process::{KeyedCoProcess, KeyedCoProcessFunction};
 pub use keyed_process::{KeyedProcess, KeyedProcessFunction};
@@ -77,13 +79,14 @@ pub use source::{Collector, Source, SourceReader, SourceStatus};
 pub use timestamps_and_watermarks::TimestampsAndWatermarks;
 pub use union::Union;
 
-pub use crate::state::{Aggregate, Count, Max, Mean, Min, Sum};
+pub use crate::state::{Aggregate, Count, Lookahead, Max, Mean, Min, Sum};
 pub use window::{
     AggregateWindow, Elements, ElementsIter, Lateness, ProcessWindow, ReduceWindow, Reduced,
     SlicedAssigner, Slicing, Sliding, TimeWindow, Tumbling, WindowError, WindowFunction,
     WindowOperator,
 };
 
+use crate::record::KeyHash;
 use crate::time::Timestamp;
 
 /// How many results an operator may emit before it must yield to its worker.
@@ -161,13 +164,55 @@ pub trait Push<V: ?Sized>: Operator {
     /// Processes one record with its timestamp ([`Timestamp::MIN`] if it has none).
     fn push(&mut self, record: &V, at: Timestamp);
 
-    /// Called for a record some places ahead of the one that is pushed, where a head can look ahead:
-    /// keyed operators fetch the cache lines of its state.
+    /// Whether looking ahead pays; asked once a batch. A head that can then hashes the records to come,
+    /// has their state fetched in two stages, and pushes each with its hash. Operators that hand records
+    /// on as they are pass all four methods through, to the first keyed operator.
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
+    fn looks_ahead(&self) -> bool {
+        false
+    }
+
+    /// The hash of the key of a record that will be pushed later.
+    #[inline(always)]
+    fn hash_ahead(&self, record: &V) -> KeyHash {
         let _ = record;
+        KeyHash::default()
+    }
+
+    /// Fetches a cache line of the state under a hash.
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        let _ = (hash, ahead);
+    }
+
+    /// As [`Push::push`], for a record that [`Push::hash_ahead`] has given this hash.
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        let _ = hash;
+        self.push(record, at);
     }
 }
+
+/// Passes looking ahead on to the next operator, which takes the same records of type `$record`.
+macro_rules! look_through {
+    ($next:tt: $record:ty) => {
+        #[inline(always)]
+        fn looks_ahead(&self) -> bool {
+            self.$next.looks_ahead()
+        }
+
+        #[inline(always)]
+        fn hash_ahead(&self, record: &$record) -> $crate::record::KeyHash {
+            self.$next.hash_ahead(record)
+        }
+
+        #[inline(always)]
+        fn prefetch(&self, hash: $crate::record::KeyHash, ahead: $crate::state::Lookahead) {
+            Push::<$record>::prefetch(&self.$next, hash, ahead);
+        }
+    };
+}
+pub(crate) use look_through;
 
 /// Passes the listed control-plane methods on to the next operator unchanged.
 macro_rules! pass_on {

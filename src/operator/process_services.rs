@@ -17,7 +17,7 @@ use super::key_context::TableGauges;
 use super::process_context::{KeyedContext, PlainContext};
 use super::timer_service::TimerService;
 use super::{
-    Budget, OpenContext, Operator, OperatorError, Outcome, Outputs, Signal, SubtaskInfo,
+    Budget, Lookahead, OpenContext, Operator, OperatorError, Outcome, Outputs, Signal, SubtaskInfo,
     TimeDomain, earlier, raise,
 };
 
@@ -158,15 +158,26 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
 
     /// Fetches the state of a key that comes soon.
     #[inline(always)]
-    pub(super) fn prefetch(&self, key: &K) {
-        self.backend.prefetch(self.hash(key));
+    pub(super) fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.backend.prefetch(hash, ahead);
     }
 
-    /// The context of a record of `key` with timestamp `at`.
+    /// Whether fetching ahead is worth it.
     #[inline(always)]
-    pub(super) fn context<'a>(&'a mut self, key: &'a K, at: Timestamp) -> KeyedContext<'a, K, D> {
+    pub(super) fn looks_ahead(&self) -> bool {
+        self.backend.looks_ahead()
+    }
+
+    /// The context of a record of `key`, which has this hash, with timestamp `at`.
+    #[inline(always)]
+    pub(super) fn context<'a>(
+        &'a mut self,
+        key: &'a K,
+        hash: KeyHash,
+        at: Timestamp,
+    ) -> KeyedContext<'a, K, D> {
         KeyedContext {
-            hash: self.hasher.hash(key),
+            hash,
             plain: self.plain.context(at),
             key,
             backend: &mut self.backend,

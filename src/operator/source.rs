@@ -7,7 +7,9 @@
 use crate::time::Timestamp;
 
 use super::on_stack::on_stack;
-use super::{BoxError, Budget, OpenContext, Operator, OutputTag, Outputs, Push, Signal, SplitId};
+use super::{
+    BoxError, Budget, HashesAhead, OpenContext, Operator, OutputTag, Outputs, Push, Signal, SplitId,
+};
 
 /// What a poll of a source found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,9 +89,6 @@ pub trait SourceReader: Send + 'static {
         Ok(())
     }
 }
-
-/// How far a reader of a slice looks ahead for [`Push::prefetch`], in records.
-const LOOKAHEAD: usize = 32;
 
 /// Where a source reader puts its records: the chain behind it and a budget for this batch.
 #[derive(Debug)]
@@ -204,14 +203,34 @@ impl<'a, D> Collector<'a, D> {
 /// Pushes the first `wanted` records, looking ahead, until `next` is not ready; says how many.
 #[inline(always)]
 fn push_run<V, D: Push<V>>(next: &mut D, records: &[V], wanted: usize) -> usize {
+    if next.looks_ahead() {
+        return push_looking_ahead(next, records, wanted);
+    }
     for (done, record) in records[..wanted].iter().enumerate() {
         if !next.ready() {
             return done;
         }
-        if let Some(ahead) = records.get(done + LOOKAHEAD) {
-            next.prefetch(ahead);
-        }
         next.push(record, Timestamp::MIN);
+    }
+    wanted
+}
+
+#[inline(always)]
+fn push_looking_ahead<V, D: Push<V>>(next: &mut D, records: &[V], wanted: usize) -> usize {
+    let mut hashes = HashesAhead::new();
+    for (index, record) in records.iter().take(HashesAhead::FAR).enumerate() {
+        hashes.look(next, index, record);
+    }
+    for (done, record) in records[..wanted].iter().enumerate() {
+        if !next.ready() {
+            return done;
+        }
+        let ahead = done + HashesAhead::FAR;
+        if let Some(record) = records.get(ahead) {
+            hashes.look(next, ahead, record);
+        }
+        let hash = hashes.take(next, done);
+        next.push_hashed(record, Timestamp::MIN, hash);
     }
     wanted
 }

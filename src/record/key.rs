@@ -1,5 +1,7 @@
 //! Keys: what a stream is partitioned by, and how a record's key is found.
 
+use std::borrow::Borrow;
+
 use super::key_hash::KeyHash;
 
 /// A key: equality, a stable hash, and an owned form that keyed state can store.
@@ -40,9 +42,13 @@ pub trait StoredKey: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
 pub trait KeySelector<V: ?Sized>: Clone + Send + 'static {
     /// The key's type; unsized (`str`) if the key is borrowed from the record.
     type Key: Key + ?Sized;
+    /// The key as it is found: a value of its own, or a reference into the record.
+    type Found<'a>: Borrow<Self::Key>
+    where
+        V: 'a;
 
-    /// Calls `then` with the key of `record`.
-    fn with_key<R>(&self, record: &V, then: impl FnOnce(&Self::Key) -> R) -> R;
+    /// The key of `record`.
+    fn key<'a>(&self, record: &'a V) -> Self::Found<'a>;
 }
 
 /// A selector that makes an owned key: `|bid| bid.auction`.
@@ -56,10 +62,14 @@ where
     F: Fn(&V) -> K + Clone + Send + 'static,
 {
     type Key = K;
+    type Found<'a>
+        = K
+    where
+        V: 'a;
 
     #[inline(always)]
-    fn with_key<R>(&self, record: &V, then: impl FnOnce(&K) -> R) -> R {
-        then(&(self.0)(record))
+    fn key<'a>(&self, record: &'a V) -> K {
+        (self.0)(record)
     }
 }
 
@@ -74,10 +84,14 @@ where
     F: for<'a> Fn(&'a V) -> &'a K + Clone + Send + 'static,
 {
     type Key = K;
+    type Found<'a>
+        = &'a K
+    where
+        V: 'a;
 
     #[inline(always)]
-    fn with_key<R>(&self, record: &V, then: impl FnOnce(&K) -> R) -> R {
-        then((self.0)(record))
+    fn key<'a>(&self, record: &'a V) -> &'a K {
+        (self.0)(record)
     }
 }
 

@@ -21,6 +21,8 @@ where
 {
     type Far = T;
 
+    const IN_PLACE: bool = true;
+
     #[inline(always)]
     fn far<'a>(record: &'a T, _scratch: &'a mut Scratch) -> &'a T {
         record

@@ -7,15 +7,12 @@
 use std::marker::PhantomData;
 
 use crate::metrics::{Counter, Gauge};
-use crate::operator::{OpenContext, OperatorError, Push, Signal};
-use crate::record::{FrameHeader, FrameKind, Wire, in_place};
-use crate::ring::Consumer;
+use crate::operator::{HashesAhead, OpenContext, OperatorError, Push, Signal};
+use crate::record::{FrameHeader, FrameKind, KeyHash, Wire, in_place};
+use crate::ring::{Consumer, Frames};
 use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
 
 use super::head::{Head, Pending, Progress, Turn, gets_on, start_turn};
-
-/// How many frames a gate looks ahead to have the state of their records fetched.
-const LOOKAHEAD: usize = 16;
 
 /// Reads records of type `V` from rings into the chain behind it.
 pub(crate) struct InputGate<V: ?Sized, D> {
@@ -121,19 +118,18 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         let mut frames = batch.frames();
         let (mut records, mut signals) = (0u32, false);
         let limit = turn.budget.left();
+        let mut hashes = FrameHashes::start(next, &frames);
         while records < limit && next.ready() {
-            if let Some(ahead) = frames.ahead(LOOKAHEAD)
-                && Some(ahead.len()) == V::LENGTH
-            {
-                // SAFETY: the frame was published by a result partition of this record type, and only
-                // records have this length: signals have no payload.
-                next.prefetch(unsafe { in_place::<V>(ahead) });
-            }
+            let hash = hashes.as_mut().map(|hashes| hashes.step(next, &frames));
             let Some(frame) = frames.next() else { break };
             if frame.header.kind() == FrameKind::RECORD {
                 // SAFETY: the ring belongs to this exchange: its record frames hold what `as_bytes` of
                 // a `V` gave, 16-byte aligned, and stay until the batch is released.
-                next.push(unsafe { in_place::<V>(frame.payload) }, frame.header.time);
+                let record = unsafe { in_place::<V>(frame.payload) };
+                match hash {
+                    Some(hash) => next.push_hashed(record, frame.header.time, hash),
+                    None => next.push(record, frame.header.time),
+                }
                 records += 1;
             } else {
                 signals = true;
@@ -147,6 +143,54 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         turn.budget.spend(records);
         self.read += u64::from(records);
         records > 0 || signals
+    }
+}
+
+/// The hashes of the frames ahead in one batch of a channel.
+struct FrameHashes<V: ?Sized> {
+    hashes: HashesAhead,
+    /// The number of the frame that is taken next.
+    next: usize,
+    record: PhantomData<fn(&V)>,
+}
+
+impl<V: Wire + ?Sized> FrameHashes<V> {
+    /// Looks at the first frames, if that pays. Records of varying length are not found ahead.
+    #[inline(always)]
+    fn start(chain: &impl Push<V>, frames: &Frames<'_>) -> Option<Self> {
+        if V::LENGTH.is_none() || !chain.looks_ahead() {
+            return None;
+        }
+        let mut hashes = FrameHashes {
+            hashes: HashesAhead::new(),
+            next: 0,
+            record: PhantomData,
+        };
+        for count in 0..HashesAhead::FAR {
+            hashes.look_at(chain, frames, count);
+        }
+        Some(hashes)
+    }
+
+    #[inline(always)]
+    fn look_at(&mut self, chain: &impl Push<V>, frames: &Frames<'_>, count: usize) {
+        if let Some(payload) = frames.ahead(count)
+            && Some(payload.len()) == V::LENGTH
+        {
+            // SAFETY: the frame was published by a result partition of this record type, and only
+            // records have this length: signals have no payload.
+            let record = unsafe { in_place::<V>(payload) };
+            self.hashes.look(chain, self.next + count, record);
+        }
+    }
+
+    /// Before the next frame is taken: looks at the farthest one and gives the hash of the next.
+    #[inline(always)]
+    fn step(&mut self, chain: &impl Push<V>, frames: &Frames<'_>) -> KeyHash {
+        self.look_at(chain, frames, HashesAhead::FAR);
+        let hash = self.hashes.take(chain, self.next);
+        self.next += 1;
+        hash
     }
 }
 

@@ -27,8 +27,8 @@ use std::sync::Arc;
 use crate::record::{Key, KeyHash, KeyHasher, StateValue, StoredKey};
 
 use super::{
-    Aggregate, AggregatingState, ListState, MapState, ReducingState, Table, TableOptions,
-    ValueState,
+    Aggregate, AggregatingState, ListState, Lookahead, MapState, ReducingState, Table,
+    TableOptions, ValueState,
 };
 
 /// What a state does with its values.
@@ -104,7 +104,10 @@ pub trait KeyedTable: Send {
     fn memory_bytes(&self) -> usize;
 
     /// Fetches the cache lines that a search for `hash` reads.
-    fn prefetch(&self, hash: KeyHash);
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead);
+
+    /// Whether fetching ahead is worth it.
+    fn looks_ahead(&self) -> bool;
 }
 
 /// A table and what it was registered as.
@@ -136,8 +139,13 @@ impl<S: StoredKey, T: Send + 'static> KeyedTable for TypedTable<S, T> {
     }
 
     #[inline]
-    fn prefetch(&self, hash: KeyHash) {
-        self.table.prefetch(hash);
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.table.prefetch(hash, ahead);
+    }
+
+    #[inline]
+    fn looks_ahead(&self) -> bool {
+        self.table.looks_ahead()
     }
 }
 
@@ -209,10 +217,17 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
 
     /// Fetches the cache lines of every state of the key with this hash.
     #[inline]
-    pub fn prefetch(&self, hash: KeyHash) {
+    pub fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         for erased in &self.tables {
-            erased.table.prefetch(hash);
+            erased.table.prefetch(hash, ahead);
         }
+    }
+
+    /// Whether fetching ahead is worth it for some state.
+    #[inline]
+    #[must_use]
+    pub fn looks_ahead(&self) -> bool {
+        self.tables.iter().any(|erased| erased.table.looks_ahead())
     }
 
     /// Registers value state; registering it again gives the same state.

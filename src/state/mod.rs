@@ -20,8 +20,8 @@ pub use list::ListState;
 pub use map::MapState;
 pub use reducing::ReducingState;
 pub use table::{
-    Change, Cursor, EncodeChange, Extent, Iter, MemoryMode, PREFETCH_DISTANCE,
-    PREFETCH_ENTRY_DISTANCE, Table, TableKey, TableOptions,
+    Change, Cursor, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
+    TableOptions,
 };
 pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};
 pub use value::ValueState;

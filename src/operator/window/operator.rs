@@ -13,11 +13,13 @@
 //! Adding a record is a comparison (is it in the slice of the record before?) and one upsert. What state
 //! there is and how windows are put together from it stands in [`state`](super::state).
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use crate::metrics::{Counter, Gauge};
 use crate::operator::{
-    Budget, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal, pass_on, raise,
+    Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
+    pass_on, raise,
 };
 use crate::record::{
     Key, KeyGroupAssignment, KeyHash, KeyHasher, KeySelector, MaxParallelism, StoredKey,
@@ -153,16 +155,15 @@ where
         let (table, known) = self.state.slice(slice.number);
         self.metrics.flushes_left *= usize::from(known);
         self.current = (slice, Some(table));
-        self.add(table, record);
+        let hash = self.hasher.hash(self.selector.key(record).borrow());
+        self.add(table, record, hash);
     }
 
     #[inline(always)]
-    fn add(&mut self, table: TableId, record: &V) {
+    fn add(&mut self, table: TableId, record: &V, hash: KeyHash) {
         let table = self.state.pool.get_mut(table);
-        let (hasher, function) = (&self.hasher, &mut self.function);
-        self.selector.with_key(record, |key| {
-            upsert(table, hasher.hash(key), key, function, record)
-        });
+        let key = self.selector.key(record);
+        upsert(table, hash, key.borrow(), &mut self.function, record);
     }
 
     /// Adds a record of which at least one window has ended, and fires those that take it.
@@ -173,9 +174,12 @@ where
             return self.reject(record, at);
         }
         let (table, _) = self.state.slice(slice);
-        self.add(table, record);
+        let hash = self.hasher.hash(self.selector.key(record).borrow());
+        self.add(table, record, hash);
         let nodes: Vec<TableId> = self.state.nodes_over(slice).collect();
-        nodes.into_iter().for_each(|node| self.add(node, record));
+        nodes
+            .into_iter()
+            .for_each(|node| self.add(node, record, hash));
         for window in (first..=last).rev() {
             if self.is_late(window) {
                 break;
@@ -195,26 +199,25 @@ where
     fn fire_again(&mut self, record: &V, number: i64) {
         let window = self.slicing.window(number);
         let (state, function, next) = (&self.state, &mut self.function, &mut self.next);
-        let (hasher, slices) = (&self.hasher, self.slicing.slices_of(number));
-        self.selector.with_key(record, |key| {
-            let hash = hasher.hash(key);
-            let mut united: Option<F::Accumulator> = None;
-            state.visit(slices, |table| {
-                let found = state
-                    .pool
-                    .get(table)
-                    .get(hash, |stored| stored.stored.key() == key);
-                match (&mut united, found) {
-                    (_, None) => {}
-                    (Some(united), Some(later)) => function.merge(united, later),
-                    (None, Some(first)) => united = Some(first.clone()),
-                }
-            });
-            if let Some(united) = united {
-                let emit = |result: &F::Out| next.main.push(result, window.max_timestamp());
-                function.fire(key, window, &united, emit);
+        let slices = self.slicing.slices_of(number);
+        let key = self.selector.key(record);
+        let (key, hash) = (key.borrow(), self.hasher.hash(key.borrow()));
+        let mut united: Option<F::Accumulator> = None;
+        state.visit(slices, |table| {
+            let found = state
+                .pool
+                .get(table)
+                .get(hash, |stored| stored.stored.key() == key);
+            match (&mut united, found) {
+                (_, None) => {}
+                (Some(united), Some(later)) => function.merge(united, later),
+                (None, Some(first)) => united = Some(first.clone()),
             }
         });
+        if let Some(united) = united {
+            let emit = |result: &F::Out| next.main.push(result, window.max_timestamp());
+            function.fire(key, window, &united, emit);
+        }
     }
 
     /// Passes over a record that no window takes.
@@ -367,19 +370,34 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
+        self.push_hashed(record, at, self.hash_ahead(record));
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         match self.current {
-            (slice, Some(table)) if slice.holds(at) => self.add(table, record),
+            (slice, Some(table)) if slice.holds(at) => self.add(table, record, hash),
             _ => self.push_elsewhere(record, at),
         }
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.hasher.hash(self.selector.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         if let (_, Some(table)) = self.current {
-            let table = self.state.pool.get(table);
-            let hasher = &self.hasher;
-            self.selector
-                .with_key(record, |key| table.prefetch(hasher.hash(key)));
+            self.state.pool.get(table).prefetch(hash, ahead);
+        }
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        match self.current {
+            (_, Some(table)) => self.state.pool.get(table).looks_ahead(),
+            (_, None) => false,
         }
     }
 }

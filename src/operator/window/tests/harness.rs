@@ -6,8 +6,8 @@ use super::oracle::{Event, Record, Shape};
 use crate::metrics::MetricGroup;
 use crate::operator::window::{Lateness, TimeWindow, WindowFunction, WindowOperator};
 use crate::operator::{
-    Budget, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal, SubtaskInfo,
-    pass_on,
+    Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
+    SubtaskInfo, pass_on,
 };
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism, OwnedSelector};
 use crate::time::{Clock, Timestamp, nanoseconds};
@@ -176,8 +176,9 @@ impl<P: Push<Record>> Harness<P> {
     pub(super) fn push(&mut self, record: Record, at: i64) {
         self.wait();
         self.down.0.lock().unwrap().in_push = true;
-        self.operator.prefetch(&record);
-        self.operator.push(&record, Timestamp(at));
+        let hash = self.operator.hash_ahead(&record);
+        self.operator.prefetch(hash, Lookahead::Near);
+        self.operator.push_hashed(&record, Timestamp(at), hash);
         self.down.0.lock().unwrap().in_push = false;
     }
 
