@@ -1,10 +1,12 @@
-//! The command line: `thalweg [delays] [OPTIONS]`.
+//! The command line: `thalweg [delays|bench|generate] [OPTIONS]`.
 
 use clap::{Parser, Subcommand};
 
+use crate::bench::BenchOptions;
 use crate::delays::DelaysOptions;
+use crate::generate::GenerateOptions;
 
-/// The demo jobs of the Thalweg dataflow kernel.
+/// The demo jobs and benchmarks of the Thalweg dataflow kernel.
 ///
 /// Without a command, runs `delays`.
 #[derive(Debug, Parser)]
@@ -28,6 +30,12 @@ pub(crate) enum Command {
     /// Departure delays by hour, carrier and airport, from a month of real flights.
     #[command(after_long_help = crate::delays::HELP)]
     Delays(DelaysOptions),
+    /// NEXMark queries and keyed sums over files: how fast, and with which results.
+    #[command(after_long_help = crate::bench::HELP)]
+    Bench(BenchOptions),
+    /// The input files of the benchmarks.
+    #[command(after_long_help = crate::generate::HELP)]
+    Generate(GenerateOptions),
 }
 
 impl CommandLine {

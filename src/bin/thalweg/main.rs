@@ -1,9 +1,13 @@
-//! The `thalweg` program: demo jobs and their command line.
+//! The `thalweg` program: demo jobs, benchmarks and their command line.
 
+mod bench;
 mod command;
 mod delays;
 mod duration;
 mod error;
+mod generate;
+mod nexmark;
+mod number;
 
 use std::process::ExitCode;
 
@@ -17,6 +21,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let ended = match CommandLine::parse().command() {
         Command::Delays(options) => delays::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Generate(options) => generate::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
