@@ -1,10 +1,11 @@
-//! The command line: `thalweg [delays] [OPTIONS]`.
+//! The command line: `thalweg [COMMAND] [OPTIONS]`.
 
 use clap::{Parser, Subcommand};
 
 use crate::delays::DelaysOptions;
+use crate::latency::LatencyOptions;
 
-/// The demo jobs of the Thalweg dataflow kernel.
+/// Demo jobs and measurements of the Thalweg dataflow kernel.
 ///
 /// Without a command, runs `delays`.
 #[derive(Debug, Parser)]
@@ -28,6 +29,9 @@ pub(crate) enum Command {
     /// Departure delays by hour, carrier and airport, from a month of real flights.
     #[command(after_long_help = crate::delays::HELP)]
     Delays(DelaysOptions),
+    /// How long a record takes, from when it is due to its result: at a rate, in percentiles.
+    #[command(after_long_help = crate::latency::HELP)]
+    Latency(LatencyOptions),
 }
 
 impl CommandLine {
