@@ -1,12 +1,13 @@
-//! The command line: `thalweg [delays|bench|generate] [OPTIONS]`.
+//! The command line: `thalweg [COMMAND] [OPTIONS]`.
 
 use clap::{Parser, Subcommand};
 
 use crate::bench::BenchOptions;
 use crate::delays::DelaysOptions;
 use crate::generate::GenerateOptions;
+use crate::latency::LatencyOptions;
 
-/// The demo jobs and benchmarks of the Thalweg dataflow kernel.
+/// Demo jobs and measurements of the Thalweg dataflow kernel.
 ///
 /// Without a command, runs `delays`.
 #[derive(Debug, Parser)]
@@ -36,6 +37,9 @@ pub(crate) enum Command {
     /// The input files of the benchmarks.
     #[command(after_long_help = crate::generate::HELP)]
     Generate(GenerateOptions),
+    /// How long a record takes, from when it is due to its result: at a rate, in percentiles.
+    #[command(after_long_help = crate::latency::HELP)]
+    Latency(LatencyOptions),
 }
 
 impl CommandLine {

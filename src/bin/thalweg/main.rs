@@ -1,4 +1,4 @@
-//! The `thalweg` program: demo jobs, benchmarks and their command line.
+//! The `thalweg` program: demo jobs, measurements and their command line.
 
 mod bench;
 mod command;
@@ -6,6 +6,7 @@ mod delays;
 mod duration;
 mod error;
 mod generate;
+mod latency;
 mod nexmark;
 mod number;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Command::Delays(options) => delays::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Generate(options) => generate::run(&options),
+        Command::Latency(options) => latency::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
