@@ -6,7 +6,9 @@ use foldhash::fast::FixedState;
 use harness::{
     Auction, BLOCK_RECORDS, Digest, Inputs, Options, Outcome, Person, h3, h4, run_subtasks,
 };
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
+
+use crate::key_table::KeyTable;
 
 const WINDOW_MS: i64 = 10_000;
 
@@ -88,7 +90,7 @@ pub(crate) fn q3_symmetric(_: &Options, inputs: &Inputs) -> Outcome {
 /// What a window has of both sides so far.
 #[derive(Default)]
 struct Window {
-    persons: HashSet<u64, FixedState>,
+    persons: KeyTable<()>,
     /// Auctions that came before the window's turn: (seller, id).
     early: Vec<(u64, u64)>,
 }
@@ -148,11 +150,11 @@ fn by_window(persons: &[Person], auctions: &[Auction], jitter: i64) -> Digest {
         let end = windows.start + WINDOW_MS;
         // A record `jitter` past the end tells that nothing of this window follows.
         while let Some(person) = persons.next_if(|person| person.date_time - jitter < end) {
-            windows.at(person.date_time).persons.insert(person.id);
+            windows.at(person.date_time).persons.value(person.id);
         }
         let early = std::mem::take(&mut windows.open[0].early);
-        let mut meet = |persons: &HashSet<u64, FixedState>, seller, auction| {
-            if persons.contains(&seller) {
+        let mut meet = |persons: &KeyTable<()>, seller, auction| {
+            if persons.get(seller).is_some() {
                 digest.add(h3(seller, auction, end as u64));
             }
         };
@@ -175,7 +177,7 @@ fn by_window(persons: &[Person], auctions: &[Auction], jitter: i64) -> Digest {
             && windows
                 .open
                 .iter()
-                .all(|w| w.persons.is_empty() && w.early.is_empty())
+                .all(|w| w.persons.len() == 0 && w.early.is_empty())
         {
             return digest;
         }

@@ -28,11 +28,10 @@ pub(crate) struct LineTable {
     of_empty: u64,
 }
 
-/// Where a key lives: computed once, for the prefetch and for the update.
+/// The line of a key: one multiplication spreads it, another scales it down to the lines there are.
 #[inline(always)]
 fn line_of(key: u64, lines: usize) -> usize {
-    let product = u128::from(key ^ 0x243F_6A88_85A3_08D3) * 0x9E37_79B9_7F4A_7C15;
-    let hash = (product as u64) ^ ((product >> 64) as u64);
+    let hash = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     ((u128::from(hash) * lines as u128) >> 64) as usize
 }
 
@@ -103,8 +102,24 @@ impl LineTable {
 /// A bit for each of the keys that equals `key`.
 #[inline(always)]
 fn matching(keys: &[u64; KEYS], key: u64) -> u32 {
-    let equal = |slot: usize| u32::from(keys[slot] == key) << slot;
-    equal(0) | equal(1) | equal(2) | equal(3)
+    #[cfg(target_feature = "avx2")]
+    {
+        use std::arch::x86_64::{
+            _mm256_castsi256_pd, _mm256_cmpeq_epi64, _mm256_loadu_si256, _mm256_movemask_pd,
+            _mm256_set1_epi64x,
+        };
+        // SAFETY: the keys are 32 readable bytes, and the instructions are there.
+        unsafe {
+            let keys = _mm256_loadu_si256(keys.as_ptr().cast());
+            let equal = _mm256_cmpeq_epi64(keys, _mm256_set1_epi64x(key as i64));
+            _mm256_movemask_pd(_mm256_castsi256_pd(equal)) as u32
+        }
+    }
+    #[cfg(not(target_feature = "avx2"))]
+    {
+        let equal = |slot: usize| u32::from(keys[slot] == key) << slot;
+        equal(0) | equal(1) | equal(2) | equal(3)
+    }
 }
 
 #[cfg(test)]

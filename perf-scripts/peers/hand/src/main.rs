@@ -3,9 +3,9 @@
 //! Each is the best straightforward program for its query alone: no operators, no records handed on,
 //! state in the container that fits. Parallel forms share nothing but rings.
 
-mod counts;
 mod exchange;
 mod join;
+mod key_table;
 mod keysum;
 mod line_table;
 mod panes;

@@ -1,7 +1,7 @@
 //! Stretches of event time that are still open, in order, each with what has been gathered of it.
 //!
 //! Records come nearly in order, so nearly every one falls into the same pane as the one before it:
-//! that case costs a subtraction and a comparison.
+//! they are taken in runs, and a record of a run costs a subtraction and a comparison.
 
 use std::collections::VecDeque;
 
@@ -31,18 +31,37 @@ impl<T: Default> Panes<T> {
         }
     }
 
-    /// The pane of `timestamp`.
+    /// Hands `records` on in runs that fall into the same pane, each with its pane.
     #[inline(always)]
-    pub(crate) fn at(&mut self, timestamp: i64) -> &mut T {
-        if timestamp.wrapping_sub(self.current_start) as u64 >= self.width as u64 {
-            self.change(timestamp);
+    pub(crate) fn run<R>(
+        &mut self,
+        records: &[R],
+        timestamp: impl Fn(&R) -> i64,
+        mut same: impl FnMut(&mut T, &R),
+    ) {
+        let mut records = records.iter();
+        let mut next = records.next();
+        while let Some(first) = next {
+            let start = self.change(timestamp(first));
+            let (pane, width) = (&mut self.open[self.current].1, self.width as u64);
+            same(pane, first);
+            next = loop {
+                let Some(record) = records.next() else {
+                    break None;
+                };
+                if timestamp(record).wrapping_sub(start) as u64 >= width {
+                    break Some(record);
+                }
+                same(pane, record);
+            };
         }
-        &mut self.open[self.current].1
     }
 
-    #[cold]
-    #[inline(never)]
-    fn change(&mut self, timestamp: i64) {
+    /// Makes the pane of `timestamp` the current one, and gives its start.
+    fn change(&mut self, timestamp: i64) -> i64 {
+        if (timestamp.wrapping_sub(self.current_start) as u64) < self.width as u64 {
+            return self.current_start;
+        }
         let start = timestamp - timestamp.rem_euclid(self.width);
         let at = self.open.partition_point(|(other, _)| *other < start);
         if self.open.get(at).is_none_or(|(other, _)| *other != start) {
@@ -51,6 +70,7 @@ impl<T: Default> Panes<T> {
         }
         self.current = at;
         self.current_start = start;
+        start
     }
 
     /// Hands the panes that no record from `watermark` on falls into to `closed`, with their end, in
@@ -78,13 +98,15 @@ mod tests {
     fn a_pane_closes_when_nothing_can_fall_into_it_any_more() {
         let mut panes = Panes::<Vec<i64>>::new(10);
         let mut closed = Vec::new();
-        for timestamp in [1, 9, 12, 8, 14, 20] {
-            panes.at(timestamp).push(timestamp);
-        }
+        panes.run(
+            &[1, 9, 12, 8, 14, 20],
+            |&timestamp| timestamp,
+            |pane, &t| pane.push(t),
+        );
         panes.close(9, |_, _| unreachable!());
         panes.close(15, |end, pane| closed.push((end, std::mem::take(pane))));
         assert_eq!(closed, [(10, vec![1, 9, 8])]);
-        panes.at(15).push(15);
+        panes.run(&[15], |&timestamp| timestamp, |pane, &t| pane.push(t));
         panes.close(i64::MAX, |end, pane| {
             closed.push((end, std::mem::take(pane)))
         });

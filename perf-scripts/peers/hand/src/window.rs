@@ -8,13 +8,16 @@ use harness::{Bid, Digest, Inputs, Options, Outcome, blocks, h3, h4, run_subtask
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
-use crate::counts::Counts;
 use crate::exchange::{Exchange, owner};
+use crate::key_table::KeyTable;
 use crate::panes::Panes;
 
 const SLIDE_MS: i64 = 2_000;
 const WINDOW_MS: i64 = 10_000;
 const TUMBLE_MS: i64 = 10_000;
+
+/// Bids per auction.
+type Counts = KeyTable<u64>;
 
 /// Counts of the last panes, summed: a pane that comes is added, one that goes is taken off.
 #[derive(Default)]
@@ -90,9 +93,11 @@ pub(crate) fn q5(options: &Options, inputs: &Inputs) -> Outcome {
         let mut sliding = Sliding::default();
         let mut panes: Panes<Counts> = Panes::new(SLIDE_MS);
         for block in blocks(bids, 0, 1) {
-            for bid in block {
-                panes.at(bid.date_time).add(bid.auction, 1);
-            }
+            panes.run(
+                block,
+                |bid| bid.date_time,
+                |pane, bid| *pane.value(bid.auction) += 1,
+            );
             let watermark = block[block.len() - 1].date_time - jitter;
             panes.close(watermark, |end, pane| sliding.take(end, pane, &mut fire));
         }
@@ -124,9 +129,11 @@ pub(crate) fn q5_exchange(options: &Options, inputs: &Inputs) -> Outcome {
             // How far each source has come.
             let mut watermarks = vec![i64::MIN; parallelism];
             let mut arrived = |from: usize, votes: &[Vote]| {
-                for vote in votes {
-                    panes.at(vote.date_time).add(vote.auction, 1);
-                }
+                panes.run(
+                    votes,
+                    |vote| vote.date_time,
+                    |pane, vote| *pane.value(vote.auction) += 1,
+                );
                 if let Some(last) = votes.last() {
                     watermarks[from] = watermarks[from].max(last.date_time - jitter);
                     let watermark = *watermarks.iter().min().expect("there is a source");
@@ -167,12 +174,15 @@ pub(crate) fn q7(options: &Options, inputs: &Inputs) -> Outcome {
         let mut fired = Vec::new();
         let mut panes: Panes<Highest> = Panes::new(TUMBLE_MS);
         for block in blocks(bids, index, parallelism) {
-            for bid in block {
-                let highest = panes.at(bid.date_time);
-                if bid.price >= highest.0 {
-                    *highest = (*highest).max((bid.price, !bid.auction, !bid.bidder));
-                }
-            }
+            panes.run(
+                block,
+                |bid| bid.date_time,
+                |highest, bid| {
+                    if bid.price >= highest.0 {
+                        *highest = (*highest).max((bid.price, !bid.auction, !bid.bidder));
+                    }
+                },
+            );
             let watermark = block[block.len() - 1].date_time - jitter;
             panes.close(watermark, |end, pane| {
                 fired.push((end, std::mem::take(pane)))
