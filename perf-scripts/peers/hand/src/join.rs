@@ -115,6 +115,12 @@ impl Windows {
         &mut self.open[index]
     }
 
+    /// Whether any window holds anything.
+    fn any(&self) -> bool {
+        let full = |window: &Window| window.persons.len() > 0 || !window.early.is_empty();
+        self.open.iter().any(full)
+    }
+
     /// Goes on to the next window; the memory of the current one is used again.
     fn advance(&mut self) {
         let mut done = self.open.pop_front().expect("there is always a window");
@@ -133,53 +139,56 @@ pub(crate) fn q8(options: &Options, inputs: &Inputs) -> Outcome {
     })
 }
 
-fn by_window(persons: &[Person], auctions: &[Auction], jitter: i64) -> Digest {
+fn by_window(mut persons: &[Person], mut auctions: &[Auction], jitter: i64) -> Digest {
     let firsts = [
-        persons.first().map(|p| p.date_time),
-        auctions.first().map(|a| a.date_time),
+        persons.first().map(|person| person.date_time),
+        auctions.first().map(|auction| auction.date_time),
     ];
     let first = firsts.into_iter().flatten().min().unwrap_or(0) - jitter;
-    let start = first - first.rem_euclid(WINDOW_MS);
     let mut windows = Windows {
         open: VecDeque::from([Window::default()]),
-        start,
+        start: first - first.rem_euclid(WINDOW_MS),
     };
     let mut digest = Digest::default();
-    let (mut persons, mut auctions) = (persons.iter().peekable(), auctions.iter().peekable());
-    loop {
+    while !persons.is_empty() || !auctions.is_empty() || windows.any() {
         let end = windows.start + WINDOW_MS;
-        // A record `jitter` past the end tells that nothing of this window follows.
-        while let Some(person) = persons.next_if(|person| person.date_time - jitter < end) {
+        for person in take_until(&mut persons, |person| person.date_time - jitter >= end) {
             windows.at(person.date_time).persons.value(person.id);
         }
-        let early = std::mem::take(&mut windows.open[0].early);
-        let mut meet = |persons: &KeyTable<()>, seller, auction| {
-            if persons.get(seller).is_some() {
+        let auctions = take_until(&mut auctions, |auction| auction.date_time - jitter >= end);
+        let now = &windows.open[0];
+        let mut meet = |seller, auction| {
+            if now.persons.get(seller).is_some() {
                 digest.add(h3(seller, auction, end as u64));
             }
         };
-        for (seller, auction) in early {
-            meet(&windows.open[0].persons, seller, auction);
+        for &(seller, auction) in &now.early {
+            meet(seller, auction);
         }
-        while let Some(auction) = auctions.next_if(|auction| auction.date_time - jitter < end) {
+        let mut early = false;
+        for auction in auctions {
             if auction.date_time < end {
-                meet(&windows.open[0].persons, auction.seller, auction.id);
+                meet(auction.seller, auction.id);
             } else {
-                windows
-                    .at(auction.date_time)
-                    .early
-                    .push((auction.seller, auction.id));
+                early = true;
+            }
+        }
+        if early {
+            for auction in auctions.iter().filter(|auction| auction.date_time >= end) {
+                let window = windows.at(auction.date_time);
+                window.early.push((auction.seller, auction.id));
             }
         }
         windows.advance();
-        let over = persons.peek().is_none() && auctions.peek().is_none();
-        if over
-            && windows
-                .open
-                .iter()
-                .all(|w| w.persons.len() == 0 && w.early.is_empty())
-        {
-            return digest;
-        }
     }
+    digest
+}
+
+/// Takes from the front of `records` what stands before the first that is `past`: one that tells that
+/// nothing follows of what the caller is at.
+fn take_until<'a, R>(records: &mut &'a [R], past: impl Fn(&R) -> bool) -> &'a [R] {
+    let count = records.iter().position(past).unwrap_or(records.len());
+    let (taken, rest) = records.split_at(count);
+    *records = rest;
+    taken
 }

@@ -26,12 +26,10 @@ impl Word {
     #[inline(always)]
     pub(crate) fn new(text: &[u8], start: usize, end: usize) -> Self {
         let (word, len) = (&text[start..end], end - start);
-        let hash = fnv1a64(word);
         if len > 16 {
-            return Word {
-                hash,
-                key: [start as u64, LONG | len as u64],
-            };
+            let hash = fnv1a64(word);
+            let key = [start as u64, LONG | len as u64];
+            return Word { hash, key };
         }
         let padded = match text.get(start..start + 16) {
             Some(bytes) => u128::from_le_bytes(bytes.try_into().expect("sixteen bytes")),
@@ -42,11 +40,26 @@ impl Word {
             }
         };
         let key = padded & (u128::MAX >> (128 - 8 * len as u32));
+        let key = [key as u64, (key >> 64) as u64];
         Word {
-            hash,
-            key: [key as u64, (key >> 64) as u64],
+            hash: hash_of(key),
+            key,
         }
     }
+}
+
+/// The hash of the word that is padded to `key`. Words hold no zeros, so that the loop need not know
+/// their length: it ends, as words do, at a place that cannot be predicted, but only once.
+#[inline(always)]
+fn hash_of(key: [u64; 2]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    for mut rest in key {
+        while rest != 0 {
+            hash = (hash ^ (rest & 0xff)).wrapping_mul(0x0000_0100_0000_01b3);
+            rest >>= 8;
+        }
+    }
+    hash
 }
 
 #[derive(Clone, Copy, Default)]
@@ -133,12 +146,7 @@ impl<'a> WordTable<'a> {
             let old = std::mem::replace(&mut self.slots, larger);
             self.shift -= 1;
             for slot in old.into_iter().filter(|slot| slot.count > 0) {
-                let len = 16
-                    - (u128::from(slot.key[0]) | u128::from(slot.key[1]) << 64).leading_zeros()
-                        as usize
-                        / 8;
-                let bytes = [slot.key[0].to_le_bytes(), slot.key[1].to_le_bytes()].concat();
-                self.put(fnv1a64(&bytes[..len]), slot);
+                self.put(hash_of(slot.key), slot);
             }
         }
         self.put(
@@ -166,6 +174,20 @@ impl<'a> WordTable<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_padded_word_has_the_hash_of_its_bytes() {
+        for word in [
+            "a",
+            "eightcha",
+            "ninechars",
+            "sixteencharacter",
+            "morethansixteenofthem",
+        ] {
+            let found = Word::new(word.as_bytes(), 0, word.len());
+            assert_eq!(found.hash, fnv1a64(word.as_bytes()));
+        }
+    }
 
     #[test]
     fn counts_are_those_of_a_map() {
