@@ -136,20 +136,14 @@ impl Inputs {
         self.records(0)
     }
 
-    /// The text of the word count: as many whole lines as hold `--limit` words or just more.
+    /// The text of the word count: its first `--limit` lines.
     pub fn text(&self) -> &[u8] {
         let text = &self.maps[0][..];
         if self.limit == usize::MAX {
             return text;
         }
-        let mut words = 0;
-        for (at, byte) in text.iter().enumerate() {
-            words += usize::from(matches!(byte, b' ' | b'\n'));
-            if *byte == b'\n' && words >= self.limit {
-                return &text[..=at];
-            }
-        }
-        text
+        let lines = text.split_inclusive(|&byte| byte == b'\n');
+        &text[..lines.take(self.limit).map(<[u8]>::len).sum()]
     }
 }
 

@@ -74,7 +74,7 @@ pub struct Options {
     pub data: PathBuf,
     /// Subtasks of every operator.
     pub parallelism: usize,
-    /// Read only so many records of every input (wordcount: words, to the end of their line).
+    /// Read only so many records of every input (of words: lines).
     pub limit: Option<usize>,
     /// How far, in milliseconds, a timestamp may stand behind an earlier one.
     pub jitter_ms: i64,
@@ -99,7 +99,7 @@ Runs QUERY over the inputs in DIR and prints one JSON object for every run.
 
   QUERY            {}
   --parallelism N  subtasks of every operator (default 1)
-  --limit N        only the first N records of every input
+  --limit N        only the first N records of every input (of words: lines)
   --jitter-ms J    watermarks stand J ms behind (default 0)
   --suffix S       read e.g. persons_x10.bin with S = _x10
   --runs N         runs to report (default 1), after --warmup N others (default 1)
