@@ -3,6 +3,8 @@
 #[cfg(feature = "cli")]
 mod delays;
 mod exchange;
+#[cfg(feature = "cli")]
+mod latency;
 mod life;
 mod observer;
 mod operator_contracts;

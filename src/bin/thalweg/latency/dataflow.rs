@@ -6,9 +6,10 @@ use thalweg::ring::WaitStrategy;
 
 use crate::error::Failure;
 
-use super::recorder::LatencySink;
+use super::processor_time::ProcessorTime;
+use super::recorder::{Latencies, LatencySink};
 use super::tick::{Counted, RunningCount, Tick};
-use super::trial::{Line, Measurement, Setup, Trial};
+use super::trial::{Setup, Trial};
 
 /// Where the job's two halves run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,7 +21,8 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    fn workers(self) -> u32 {
+    /// On how many workers.
+    pub(crate) fn workers(self) -> u32 {
         match self {
             Shape::Fused => 1,
             Shape::Hop { workers } => workers,
@@ -59,19 +61,11 @@ where
 ///
 /// # Errors
 /// The job's.
-pub(crate) fn measure(setup: &Setup, shape: Shape) -> Result<Measurement, Failure> {
+pub(crate) fn measure(setup: &Setup, shape: Shape) -> Result<(Latencies, ProcessorTime), Failure> {
     let trial = Trial::begin(setup);
     let sink = LatencySink::new(trial.recorder());
     let job = draw(trial.source(), sink.clone(), shape, setup.wait).spawn("latency")?;
     let time = trial.watch();
     job.wait()?;
-    Ok(Measurement {
-        line: match shape {
-            Shape::Fused => Line::Fused,
-            Shape::Hop { .. } => Line::Hop,
-        },
-        workers: shape.workers(),
-        latencies: sink.into_latencies(),
-        time,
-    })
+    Ok((sink.into_latencies(), time))
 }

@@ -19,11 +19,12 @@ use thalweg::connectors::{Inlet, InletError, Outlet, inlet, outlet};
 use crate::error::Failure;
 
 use super::dataflow::{Shape, draw};
+use super::processor_time::ProcessorTime;
 use super::recorder::{Latencies, Recorder};
 use super::schedule::Due;
 use super::stopwatch::Stopwatch;
 use super::tick::{Counted, Tick};
-use super::trial::{Line, Measurement, Setup, Trial};
+use super::trial::{Setup, Trial};
 
 /// Size of inlet and outlet in bytes: that of a job's own rings.
 const RING_BYTES: usize = 128 * 1024;
@@ -32,7 +33,7 @@ const RING_BYTES: usize = 128 * 1024;
 ///
 /// # Errors
 /// The job's.
-pub(crate) fn measure(setup: &Setup, workers: u32) -> Result<Measurement, Failure> {
+pub(crate) fn measure(setup: &Setup, workers: u32) -> Result<(Latencies, ProcessorTime), Failure> {
     let trial = Trial::begin(setup);
     let (ticks, source) = inlet::<Tick>(RING_BYTES);
     let (counts, sink) = outlet::<Counted>(RING_BYTES);
@@ -56,12 +57,7 @@ pub(crate) fn measure(setup: &Setup, workers: u32) -> Result<Measurement, Failur
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     job.wait()?;
-    Ok(Measurement {
-        line: Line::Embedded,
-        workers,
-        latencies,
-        time,
-    })
+    Ok((latencies, time))
 }
 
 /// The core behind those of the job's workers, if there is one; else they share.

@@ -7,9 +7,10 @@
 //! | `recorder` | the latency of every record, in the sink |
 //! | `trial` | one measurement: its threads, its span |
 //! | `dataflow`, `embedded`, `ring_hop`, `idle` | what is measured |
-//! | `processor_time` | what the cores did meanwhile |
+//! | `processor_time`, `core_distance` | what the cores did meanwhile, and how far apart they were |
 //! | `report`, `percentile_plot` | what is told |
 
+mod core_distance;
 mod dataflow;
 mod embedded;
 mod idle;

@@ -25,11 +25,14 @@ Modes:
   all       one after the other
 
 Reading it:
-  CPU      cores used by all threads: 2.00 is two cores, all of the time
-  waited   share of the time in which the thread that had to wait longest stood in the queue for a
-           core: other processes had it. Above a percent or so it is they who were measured.
-  steal    share of the time that the hypervisor gave to other machines
-  max      information, no more; percentiles above 99.99 are often the hypervisor's too
+  max          information, no more; on a virtual machine percentiles above 99.99 are too
+  cores apart  what a cache line took from one core to another before and after the mode's turn. A
+               hypervisor moves cores about, and a hop is as fast as the way is short: compare what
+               was measured at one distance.
+  CPU          cores used by all threads: 2.00 is two cores, all of the time
+  waited       share of the time in which the thread that had to wait longest stood in the queue for
+               a core: other processes had it. Above a percent or so it is they who were measured.
+  steal        share of the time that the hypervisor gave to other machines
 
 Examples:
   thalweg latency --wait spin
@@ -50,11 +53,13 @@ pub(crate) struct LatencyOptions {
     pub(crate) rate: u64,
 
     /// How long latencies are recorded
-    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "S", default_value = "10", value_parser = seconds,
+          allow_negative_numbers = true)]
     pub(crate) seconds: f64,
 
     /// How long the job runs before that
-    #[arg(long, value_name = "S", default_value = "2", value_parser = warm_up)]
+    #[arg(long, value_name = "S", default_value = "2", value_parser = warm_up,
+          allow_negative_numbers = true)]
     pub(crate) warm_up: f64,
 
     /// What a worker does when it has nothing to do

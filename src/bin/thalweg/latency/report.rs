@@ -57,7 +57,12 @@ impl Report<'_> {
             self.cores,
             self.clock_reading_nanos,
         );
-        let _ = writeln!(text, "{}\n", table(self.measurements).trim_fmt());
+        for table in [
+            latency_table(self.measurements),
+            machine_table(self.measurements),
+        ] {
+            let _ = writeln!(text, "{}\n", table.trim_fmt());
+        }
         text += &notes(self.measurements);
         text
     }
@@ -92,6 +97,10 @@ fn run(measurement: &Measurement) -> Value {
     run.insert("mean_nanos".to_owned(), json!(latencies.histogram.mean()));
     run.insert("behind_nanos".to_owned(), json!(latencies.last_nanos));
     run.insert("cpu".to_owned(), cpu(&measurement.time));
+    let apart = measurement
+        .cores_apart
+        .map(|(before, after)| [before, after]);
+    run.insert("cores_apart_nanos".to_owned(), json!(apart));
     run.insert("waited".to_owned(), json!(measurement.time.waited()));
     run.insert("steal".to_owned(), json!(measurement.time.steal));
     Value::Object(run)
@@ -111,54 +120,78 @@ fn cpu(time: &ProcessorTime) -> Value {
     })
 }
 
-fn table(measurements: &[Measurement]) -> Table {
+/// The percentiles of every line.
+fn latency_table(measurements: &[Measurement]) -> Table {
+    let mut header = vec!["mode"];
+    header.extend(PERCENTILES.map(|(name, _)| name));
+    header.extend(["max", "recorded"]);
+    let rows = measurements.iter().map(
+        |Measurement {
+             line, latencies, ..
+         }| {
+            let mut row = vec![line.name().to_owned()];
+            let nanos = PERCENTILES.map(|(_, percentile)| latencies.at_percentile(percentile));
+            row.extend(nanos.map(|nanos| shown(Duration::from_nanos(nanos))));
+            row.push(shown(Duration::from_nanos(latencies.histogram.max())));
+            row.push(grouped(latencies.histogram.len()));
+            row
+        },
+    );
+    table(header, rows)
+}
+
+/// What the machine did meanwhile.
+fn machine_table(measurements: &[Measurement]) -> Table {
+    let percent = |share: Option<f64>| told(share.map(|share| share * 100.0), " %");
+    let rows = measurements.iter().map(|measurement| {
+        let time = &measurement.time;
+        vec![
+            measurement.line.name().to_owned(),
+            match measurement.cores_apart {
+                Some((before, after)) => format!("{before:.0}, {after:.0} ns"),
+                None => "-".to_owned(),
+            },
+            percent(time.steal),
+            percent(time.waited()),
+            told(time.cores(), ""),
+            told(time.user_and_system.map(|(_, system)| system), ""),
+            threads(time),
+        ]
+    });
+    let header = [
+        "mode",
+        "cores apart",
+        "steal",
+        "waited",
+        "CPU",
+        "in kernel",
+        "by thread",
+    ];
+    let mut table = table(header.to_vec(), rows);
+    if let Some(threads) = table.column_mut(header.len() - 1) {
+        threads.set_cell_alignment(CellAlignment::Left);
+    }
+    table
+}
+
+fn table(header: Vec<&str>, rows: impl Iterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(STYLE);
-    let mut header = vec!["mode", "workers"];
-    header.extend(PERCENTILES.map(|(name, _)| name));
-    header.extend(["max", "CPU", "waited", "steal"]);
     table.set_header(header);
-    for measurement in measurements {
-        let Measurement {
-            latencies, time, ..
-        } = measurement;
-        let workers = match measurement.workers {
-            0 => "-".to_owned(),
-            workers => workers.to_string(),
-        };
-        let mut row = vec![measurement.line.name().to_owned(), workers];
-        let nanos = PERCENTILES.map(|(_, percentile)| latencies.at_percentile(percentile));
-        row.extend(nanos.map(|nanos| shown(Duration::from_nanos(nanos))));
-        row.push(shown(Duration::from_nanos(latencies.histogram.max())));
-        let told = |number: Option<f64>, unit| {
-            number.map_or_else(|| "-".to_owned(), |number| format!("{number:.2}{unit}"))
-        };
-        row.push(told(time.cores(), ""));
-        row.push(told(time.waited().map(|share| share * 100.0), " %"));
-        row.push(told(time.steal.map(|share| share * 100.0), " %"));
-        table.add_row(row);
-    }
+    table.add_rows(rows);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
 }
 
-/// What the table does not hold: processor time by thread, the distance to the floor, and who fell
-/// behind.
+fn told(number: Option<f64>, unit: &str) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| format!("{number:.2}{unit}"))
+}
+
+/// The distance to the floor, and who fell behind.
 fn notes(measurements: &[Measurement]) -> String {
     let mut text = String::new();
-    for Measurement { line, time, .. } in measurements {
-        let Some((user, system)) = time.user_and_system else {
-            continue;
-        };
-        let _ = writeln!(
-            text,
-            "{:<9} {user:.2} cores in the program, {system:.2} in the kernel: {}",
-            line.name(),
-            threads(time),
-        );
-    }
     let of = |line| measurements.iter().find(|found| found.line == line);
     if let Some((hop, floor)) = of(Line::Hop).zip(of(Line::Rtrb)) {
         let ratio = |percentile| {
@@ -194,7 +227,7 @@ fn threads(time: &ProcessorTime) -> String {
         .map(|thread| format!("{} {:.3}", thread.name, thread.cores))
         .collect();
     match used.is_empty() {
-        true => "no thread did anything".to_owned(),
+        true => "none".to_owned(),
         false => used.join(", "),
     }
 }
@@ -204,7 +237,7 @@ pub(crate) fn idle_text(idleness: &Idleness, wait: Wait, seconds: f64) -> String
     let Idleness { workers, time } = idleness;
     match time.cores() {
         Some(cores) => format!(
-            "an idle job of {workers} workers that wait by `{}` used {:.3} % of a core in {seconds} s: {}\n",
+            "an idle job (workers: {workers}, wait: {}) used {:.3} % of a core for {seconds} s: {}\n",
             wait.name(),
             cores * 100.0,
             threads(time),

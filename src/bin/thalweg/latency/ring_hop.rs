@@ -13,9 +13,10 @@ use thalweg::time::Timestamp;
 
 use crate::error::Failure;
 
+use super::processor_time::ProcessorTime;
 use super::recorder::{Latencies, Recorder};
 use super::tick::Tick;
-use super::trial::{Line, Measurement, Setup, Trial};
+use super::trial::{Setup, Trial};
 
 /// Size of the rings in bytes: that of a job's own rings.
 const RING_BYTES: usize = 128 * 1024;
@@ -102,29 +103,28 @@ impl Receiver for rtrb::Consumer<Tick> {
 ///
 /// # Errors
 /// Where a thread cannot be started.
-pub(crate) fn measure_ring(setup: &Setup) -> Result<Measurement, Failure> {
+pub(crate) fn measure_ring(setup: &Setup) -> Result<(Latencies, ProcessorTime), Failure> {
     let options = RingOptions::new()
         .capacity(RING_BYTES)
         .fixed_payload(size_of::<Tick>());
     let (producer, consumer) = ring(options);
-    measure(setup, Line::Ring, producer, consumer)
+    measure(setup, producer, consumer)
 }
 
 /// Measures a hop through `rtrb`.
 ///
 /// # Errors
 /// Where a thread cannot be started.
-pub(crate) fn measure_rtrb(setup: &Setup) -> Result<Measurement, Failure> {
+pub(crate) fn measure_rtrb(setup: &Setup) -> Result<(Latencies, ProcessorTime), Failure> {
     let (producer, consumer) = rtrb::RingBuffer::new(RING_BYTES / size_of::<Tick>());
-    measure(setup, Line::Rtrb, producer, consumer)
+    measure(setup, producer, consumer)
 }
 
 fn measure<S: Sender, R: Receiver>(
     setup: &Setup,
-    line: Line,
     sender: S,
     receiver: R,
-) -> Result<Measurement, Failure> {
+) -> Result<(Latencies, ProcessorTime), Failure> {
     let trial = Trial::begin(setup);
     let core = |index: usize| setup.cores.get(index % setup.cores.len().max(1)).copied();
     let refused =
@@ -141,12 +141,7 @@ fn measure<S: Sender, R: Receiver>(
         let latencies = receiving
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Ok(Measurement {
-            line,
-            workers: 0,
-            latencies,
-            time,
-        })
+        Ok((latencies, time))
     })
 }
 

@@ -93,15 +93,24 @@ fn measure(options: &LatencyOptions, setup: &Setup) -> Result<Vec<Measurement>, 
             Line::Embedded,
         ],
     };
-    let measured = lines.iter().map(|line| match line {
-        Line::Ring => ring_hop::measure_ring(setup),
-        Line::Rtrb => ring_hop::measure_rtrb(setup),
-        Line::Fused => dataflow::measure(setup, Shape::Fused),
-        Line::Hop => {
-            let workers = options.workers_or(2);
-            dataflow::measure(setup, Shape::Hop { workers })
-        }
-        Line::Embedded => embedded::measure(setup, options.workers_or(1)),
+    let measured = lines.iter().map(|line| {
+        let shape = match line {
+            Line::Fused => Shape::Fused,
+            _ => Shape::Hop {
+                workers: options.workers_or(2),
+            },
+        };
+        let workers = match line {
+            Line::Ring | Line::Rtrb => 0,
+            Line::Fused | Line::Hop => shape.workers(),
+            Line::Embedded => options.workers_or(1),
+        };
+        Measurement::of(setup, *line, workers, || match line {
+            Line::Ring => ring_hop::measure_ring(setup),
+            Line::Rtrb => ring_hop::measure_rtrb(setup),
+            Line::Fused | Line::Hop => dataflow::measure(setup, shape),
+            Line::Embedded => embedded::measure(setup, workers),
+        })
     });
     measured.collect()
 }

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use core_affinity::CoreId;
 use thalweg::ring::WaitStrategy;
 
+use crate::error::Failure;
+
+use super::core_distance;
 use super::processor_time::{ProcessorTime, Reading};
 use super::recorder::{Latencies, Recorder};
 use super::schedule::Schedule;
@@ -136,4 +139,30 @@ pub(crate) struct Measurement {
     pub(crate) latencies: Latencies,
     /// What the processors did while they were recorded.
     pub(crate) time: ProcessorTime,
+    /// How many nanoseconds apart two cores were before and after, one way.
+    pub(crate) cores_apart: Option<(f64, f64)>,
+}
+
+impl Measurement {
+    /// Runs `trial` between two measurements of how far apart the cores are.
+    ///
+    /// # Errors
+    /// The trial's.
+    pub(crate) fn of(
+        setup: &Setup,
+        line: Line,
+        workers: u32,
+        trial: impl FnOnce() -> Result<(Latencies, ProcessorTime), Failure>,
+    ) -> Result<Self, Failure> {
+        let before = core_distance::nanos(&setup.cores);
+        let (latencies, time) = trial()?;
+        let after = core_distance::nanos(&setup.cores);
+        Ok(Measurement {
+            line,
+            workers,
+            latencies,
+            time,
+            cores_apart: before.zip(after),
+        })
+    }
 }
