@@ -7,6 +7,7 @@ mod delays;
 mod exchange;
 #[cfg(feature = "cli")]
 mod generate;
+#[cfg(feature = "cli")]
 mod latency;
 mod life;
 #[cfg(feature = "cli")]

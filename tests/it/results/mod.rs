@@ -10,6 +10,7 @@ mod joins_match_the_oracle;
 mod keyed_results_match_the_oracle;
 mod partitioners_place_records;
 mod side_outputs_get_their_records;
+mod slot_sharing_groups_take_workers_of_their_own;
 mod timers_fire_in_time;
 mod watermarks_reach_every_subtask;
 mod windows_match_the_oracle;
