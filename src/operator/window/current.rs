@@ -48,7 +48,7 @@ impl<K: Key + ?Sized, A> Current<K, A> {
 
     /// Takes the table of a slice, which is current from here on.
     pub(super) fn take(&mut self, slice: Slice, id: TableId, pool: &mut TablePool<K, A>) {
-        self.settle(pool);
+        debug_assert!(self.id.is_none(), "the slice before is settled");
         std::mem::swap(pool.get_mut(id), &mut self.table);
         self.id = Some(id);
         self.first = slice.first.0;

@@ -4,14 +4,14 @@
 //! a firing is a value that remembers where it is, and goes on within a budget:
 //!
 //! ```text
-//! Seek ─► Build ─► Pieces ─► United ─► Retire ─► Seek ─► … ─► Forward ─► Idle
+//! Seek ─► Build ─► Emit ─► Retire ─► Seek ─► … ─► Forward ─► Idle
 //!   the next window that ends and has records, in order of time; none: ──┘
 //! ```
 //!
-//! *Build* merges the nodes that the window needs and that are missing. *Pieces* goes over the tables that
-//! make the window. One that is alone is emitted from where it lies; of several, only the keys that may be
-//! in two of them are united first, in a table kept for that, and *United* empties it; all other keys are
-//! emitted at once (see [`sketch`](super::sketch)). *Retire* drops the tables that no window to come needs.
+//! *Build* merges the nodes that the window needs and that are missing. *Emit* goes over the tables that
+//! make the window. One that is alone is emitted from where it lies. Of several, the keys that may be in
+//! two of them are united in a table kept for that, which comes last; all others are emitted at once (see
+//! [`sketch`](super::sketch)). *Retire* drops the tables that no window to come needs.
 //!
 //! Invariant: between steps no record is added, so tables stay as they are; the watermark goes on
 //! downstream after the last result.
@@ -41,9 +41,7 @@ pub(super) enum Stage {
     /// Build nodes.
     Build,
     /// Go over the tables of the window.
-    Pieces,
-    /// Emit what was united.
-    United,
+    Emit,
     /// Drop tables that are over.
     Retire,
     /// Pass the watermark on.
@@ -158,7 +156,7 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
     ) -> u32 {
         let Some(&Merge { from, into }) = self.merges.front() else {
             self.compare(state);
-            self.stage = Stage::Pieces;
+            self.stage = Stage::Emit;
             return 0;
         };
         let bookmark = &mut self.bookmark;
@@ -186,7 +184,7 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
         }
     }
 
-    /// Emits what there is of the window, while there is room.
+    /// Goes on over the tables of the window, and then over what was united of them.
     pub(super) fn emit<V, F, D>(
         &mut self,
         state: &mut WindowState<K, A>,
@@ -198,78 +196,61 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
         F: WindowFunction<V, K, Accumulator = A>,
         D: Push<F::Out>,
     {
-        if self.stage == Stage::Pieces {
-            self.go_over_pieces(state, slicing, function, emission);
-        } else {
-            self.empty_united(state, slicing, function, emission);
-        }
-    }
-
-    /// Goes on over the tables of the window: emits, or unites.
-    fn go_over_pieces<V, F, D>(
-        &mut self,
-        state: &mut WindowState<K, A>,
-        slicing: &Slicing,
-        function: &mut F,
-        emission: &mut Emission<'_, D>,
-    ) where
-        V: ?Sized,
-        F: WindowFunction<V, K, Accumulator = A>,
-        D: Push<F::Out>,
-    {
-        let Some(&piece) = self.pieces.get(self.piece) else {
-            self.stage = Stage::United;
-            return;
-        };
-        let is_over = piece.first_slice() < self.limit(slicing);
-        let (alone, hasher) = (self.pieces.len() == 1, state.pool.hasher);
-        let (repeats, united) = (self.repeats.as_ref(), &mut self.united);
+        let (hasher, limit) = (state.pool.hasher, self.limit(slicing));
+        let (united, bookmark) = (&mut self.united, &mut self.bookmark);
+        let piece = self.pieces.get(self.piece).copied();
+        let is_over = piece.is_none_or(|piece| piece.first_slice() < limit);
         let mut merged = 0;
-        let mut visit = |key: &K::Stored, accumulator: &A| {
-            let hash = if alone {
-                KeyHash::default()
-            } else {
-                hasher.hash(key.key())
-            };
-            if alone || repeats.is_some_and(|repeats| repeats.is_single(hash)) {
-                return emission.fire(function, key.key(), accumulator);
+        let done = match (piece, &self.repeats) {
+            (Some(piece), Some(repeats)) if self.pieces.len() > 1 => {
+                let table = &mut state.pool.get_mut(piece.table).entries;
+                table.walk(bookmark, is_over, |key, accumulator| {
+                    let hash = hasher.hash(key.key());
+                    if repeats.is_single(hash) {
+                        return emission.fire(function, key.key(), accumulator);
+                    }
+                    unite(united, hash, key, accumulator, &*function);
+                    merged += 1;
+                    merged < STEP
+                })
             }
-            let merge = |united: &mut A, later: &A| function.merge(united, later);
-            united.merge(hash, key, accumulator, merge);
-            merged += 1;
-            merged < STEP
-        };
-        let (table, bookmark) = (state.pool.get_mut(piece.table), &mut self.bookmark);
-        let done = if is_over {
-            let take = |key, accumulator| visit(&key, &accumulator);
-            table.entries.take_while(bookmark, take)
-        } else {
-            table.entries.scan(bookmark, visit)
+            (Some(piece), None) if self.pieces.len() > 1 => {
+                let table = &mut state.pool.get_mut(piece.table).entries;
+                let merge = |united: &mut A, later: &A| function.merge(united, later);
+                table.walk(bookmark, is_over, |key, accumulator| {
+                    united.merge(hasher.hash(key.key()), key, accumulator, merge);
+                    merged += 1;
+                    merged < STEP
+                })
+            }
+            _ => {
+                let table = piece.map(|piece| &mut **state.pool.get_mut(piece.table));
+                let table = &mut table.unwrap_or(united).entries;
+                table.walk(bookmark, is_over, |key, accumulator| {
+                    emission.fire(function, key.key(), accumulator)
+                })
+            }
         };
         emission.budget.spend(cost(merged));
         if done {
-            self.piece += 1;
-            if is_over {
-                state.detach(piece);
-                state.pool.release(piece.level, piece.table, piece.keys);
-            }
+            self.end_table(state, slicing, piece.filter(|_| is_over));
         }
     }
 
-    /// Emits what was united.
-    fn empty_united<V, F, D>(
+    /// Goes on to the next table of the window, or to the next window; `over`: the table is empty.
+    fn end_table(
         &mut self,
         state: &mut WindowState<K, A>,
         slicing: &Slicing,
-        function: &mut F,
-        emission: &mut Emission<'_, D>,
-    ) where
-        V: ?Sized,
-        F: WindowFunction<V, K, Accumulator = A>,
-        D: Push<F::Out>,
-    {
-        let fire = |key: K::Stored, united: A| emission.fire(function, key.key(), &united);
-        if self.united.entries.take_while(&mut self.bookmark, fire) {
+        over: Option<Piece>,
+    ) {
+        if let Some(piece) = over {
+            state.detach(piece);
+            state.pool.release(piece.level, piece.table, piece.keys);
+        }
+        self.piece += 1;
+        // What was united comes after the pieces.
+        if self.piece > self.pieces.len() || self.pieces.len() == 1 {
             state.retire_below(self.limit(slicing), &mut self.retired);
             self.window = self.window.saturating_add(1);
             self.stage = Stage::Retire;
@@ -289,6 +270,23 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
         }
         cost(entries.min(STEP))
     }
+}
+
+/// Unites what one of a window's tables has of a key with what others have.
+#[inline(never)]
+fn unite<V, K, F>(
+    united: &mut SliceTable<K, F::Accumulator>,
+    hash: KeyHash,
+    key: &K::Stored,
+    accumulator: &F::Accumulator,
+    function: &F,
+) where
+    V: ?Sized,
+    K: Key + ?Sized,
+    F: WindowFunction<V, K>,
+{
+    let merge = |united: &mut _, later: &_| function.merge(united, later);
+    united.merge(hash, key, accumulator, merge);
 }
 
 /// Where the results of a window go, and how many of them now.

@@ -145,6 +145,7 @@ where
         if slice.number < timeline.open_slice {
             return self.push_behind(record, at, slice.number);
         }
+        self.current.settle(&mut timeline.state.pool);
         let table = timeline.slice(slice.number);
         self.current.take(slice, table, &mut timeline.state.pool);
         let hash = self.hash_of(record);
@@ -259,7 +260,7 @@ where
                     let merge = |node: &mut _, slice: &_| function.merge(node, slice);
                     budget.spend(firing.build(state, merge));
                 }
-                Stage::Pieces | Stage::United => {
+                Stage::Emit => {
                     let (next, window) = (&mut self.next, slicing.window(firing.window));
                     let mut emission = Emission {
                         next,

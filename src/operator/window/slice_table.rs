@@ -226,7 +226,7 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         limit: usize,
     ) -> bool {
         let mut left = limit;
-        self.get_mut(id).entries.take_while(bookmark, |_, _| {
+        self.get_mut(id).entries.walk(bookmark, true, |_, _| {
             left -= 1;
             left > 0
         })
