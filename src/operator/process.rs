@@ -48,18 +48,7 @@ pub trait ProcessFunction<V: ?Sized>: Send + 'static {
     /// Fails the subtask.
     fn process(&mut self, record: &V, cx: &mut impl ProcessContext<Self::Out>) -> Outcome;
 
-    /// The watermark is about to move to `at`: the last chance to emit, ahead of it, records that were
-    /// held back, with a timestamp by [`emit_at`](ProcessContext::emit_at).
-    ///
-    /// # Errors
-    /// Fails the subtask.
-    fn on_watermark(&mut self, at: Timestamp, cx: &mut impl ProcessContext<Self::Out>) -> Outcome {
-        let _ = (at, cx);
-        Ok(())
-    }
-
-    /// The end of input (Flink's `finish`): the last chance to emit. Not called on failure. The last
-    /// watermark, at the end of time, has gone out: what has a timestamp is late downstream.
+    /// The end of input (Flink's `finish`): the last chance to emit. Not called on failure.
     ///
     /// # Errors
     /// Fails the subtask.
@@ -115,13 +104,10 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
     }
 
     fn signal(&mut self, signal: Signal) {
-        let cx = &mut self.services.context(Timestamp::MIN);
-        let done = match signal {
-            Signal::Watermark(at) => self.function.on_watermark(at, cx),
-            Signal::End => self.function.on_end(cx),
-            _ => Ok(()),
-        };
-        self.services.check(done);
+        if signal == Signal::End {
+            let ended = (self.function).on_end(&mut self.services.context(Timestamp::MIN));
+            self.services.check(ended);
+        }
         self.services.signal(signal);
     }
 

@@ -2,7 +2,7 @@
 
 use thalweg::operator::{
     FanOut, Filter, FlatMap, FlatMapFunction, IterFunction, Map, Outcome, OutputTag, Outputs,
-    Process, ProcessContext, ProcessFunction, Push, Signal, TimestampsAndWatermarks,
+    Process, ProcessContext, ProcessFunction, Push, TimestampsAndWatermarks,
 };
 use thalweg::testing::{Contract, Output, Violation};
 use thalweg::time::{
@@ -175,49 +175,5 @@ fn process_keeps_its_contract() -> Result<(), Violation> {
     assert_eq!(sides.count(), odd.len());
     assert_eq!(records(&outputs).len(), 2 * even.len() + 1);
     assert_eq!(records(&outputs).last(), Some(&(19, i64::MIN)));
-    Ok(())
-}
-
-/// Holds every record back until its time has come.
-#[derive(Clone, Default)]
-struct InOrder {
-    held: Vec<(i64, Timestamp)>,
-}
-
-impl ProcessFunction<i64> for InOrder {
-    type Out = i64;
-
-    fn process(&mut self, n: &i64, cx: &mut impl ProcessContext<i64>) -> Outcome {
-        let at = cx.timestamp().ok_or("no timestamp")?;
-        self.held.push((*n, at));
-        Ok(())
-    }
-
-    fn on_watermark(&mut self, at: Timestamp, cx: &mut impl ProcessContext<i64>) -> Outcome {
-        assert!(cx.watermark() < at);
-        self.held.sort_by_key(|(_, time)| *time);
-        let due = self.held.partition_point(|(_, time)| *time <= at);
-        for (n, time) in self.held.drain(..due) {
-            cx.emit_at(&n, time);
-        }
-        Ok(())
-    }
-}
-
-#[test]
-fn records_held_back_go_ahead_of_the_watermark_with_their_own_timestamps() -> Result<(), Violation>
-{
-    let outputs = Contract::<i64>::new()
-        .records([(3, Timestamp(30)), (1, Timestamp(10)), (2, Timestamp(20))])
-        .watermark(Timestamp(20))
-        .records([(5, Timestamp(50)), (4, Timestamp(40))])
-        .check(|tail| Process::new("in order".into(), InOrder::default(), Outputs::new(tail)))?;
-    assert_eq!(
-        records(&outputs),
-        [(1, 10), (2, 20), (3, 30), (4, 40), (5, 50)]
-    );
-    let watermark = Output::Signal(Signal::Watermark(Timestamp(20)));
-    let place = outputs.iter().position(|output| *output == watermark);
-    assert_eq!(place, Some(2));
     Ok(())
 }
