@@ -1,5 +1,6 @@
 //! The API that people write: it draws graphs and has no logic of its own.
 
+mod all_windowed_stream;
 mod connected_streams;
 mod environment;
 mod factory;
@@ -9,11 +10,13 @@ mod pipe;
 mod stream;
 mod windowed_stream;
 
+pub use all_windowed_stream::AllWindowedStream;
 pub use connected_streams::{ConnectedKeyedStreams, ConnectedStreams, KeyedCoProcessed};
 pub use environment::Environment;
 pub use factory::{
-    AggregateFactory, CoProcessFactory, KeyedCoProcessFactory, KeyedProcessFactory, ProcessFactory,
-    ReduceFactory, TimestampsFactory, UnionFactory, WindowFactory, WindowJoinFactory,
+    AggregateFactory, CoProcessFactory, KeyedCoProcessFactory, KeyedProcessFactory, PartialFactory,
+    ProcessFactory, ReduceFactory, TimestampsFactory, UnionFactory, WindowFactory,
+    WindowJoinFactory,
 };
 pub use joined_streams::{JoinedStreams, WindowJoined, WindowedJoin};
 pub use keyed_stream::{KeyedStream, PairFn, Rolled};

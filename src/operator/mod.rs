@@ -83,9 +83,9 @@ pub use union::Union;
 pub use crate::state::{Aggregate, Count, Lookahead, Max, Mean, Min, Sum};
 pub use window::{
     AggregateWindow, CoGroup, Elements, ElementsIter, EventTime, Group, GroupIter, JoinFunction,
-    JoinPairs, Lateness, ProcessWindow, ProcessingTime, ReduceWindow, Reduced, SlicedAssigner,
-    Slicing, Sliding, TimeWindow, Tumbling, WindowError, WindowFunction, WindowJoin,
-    WindowOperator, WindowTime,
+    JoinPairs, Lateness, MergePartials, PartialAggregate, ProcessWindow, ProcessingTime,
+    ReduceWindow, Reduced, SlicedAssigner, Slicing, Sliding, TimeWindow, Tumbling, WindowError,
+    WindowFunction, WindowJoin, WindowOperator, WindowTime,
 };
 
 use crate::record::KeyHash;

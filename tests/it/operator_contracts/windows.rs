@@ -1,8 +1,8 @@
 //! Contracts of windows of event time.
 
 use thalweg::operator::{
-    AggregateWindow, Lateness, OutputTag, Outputs, Push, Sliding, TimeWindow, Tumbling,
-    WindowOperator,
+    AggregateWindow, Lateness, OutputTag, Outputs, PartialAggregate, Push, Sliding, TimeWindow,
+    Tumbling, WindowOperator,
 };
 use thalweg::record::OwnedSelector;
 use thalweg::state::Count;
@@ -70,5 +70,29 @@ fn sliding_windows_keep_their_contract() -> Result<(), Violation> {
     assert_eq!(late(&outputs), 1);
     let total: u64 = records(&outputs).iter().map(|((.., n), _)| n).sum();
     assert!(total > 3 * 299, "{total}");
+    Ok(())
+}
+
+#[test]
+fn partial_aggregates_keep_their_contract() -> Result<(), Violation> {
+    let windows = Sliding::of(nanoseconds(60), nanoseconds(20));
+    let outputs = script().check(|tail: Tail<u64>| {
+        PartialAggregate::new("partial".into(), &windows, Count, tail).expect("windows of a size")
+    })?;
+    let partials = records(&outputs);
+    assert_eq!(partials.iter().map(|(count, _)| count).sum::<u64>(), 302);
+    // Slices go out with their last timestamps, records that come later alone and with their own.
+    let alone = |at: i64| {
+        partials
+            .iter()
+            .filter(|(_, time)| *time == at)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((alone(95), alone(10)), (vec![&(1, 95)], vec![&(1, 10)]));
+    assert!(
+        partials
+            .iter()
+            .all(|(_, at)| at % 20 == 19 || *at == 95 || *at == 10)
+    );
     Ok(())
 }

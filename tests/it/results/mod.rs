@@ -14,3 +14,4 @@ mod slot_sharing_groups_take_workers_of_their_own;
 mod timers_fire_in_time;
 mod watermarks_reach_every_subtask;
 mod windows_match_the_oracle;
+mod windows_over_all_match_the_oracle;

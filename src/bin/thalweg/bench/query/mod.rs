@@ -1,6 +1,5 @@
 //! The queries, each as a user would write it.
 
-mod best;
 mod bid_statistics;
 mod keysum;
 mod mean_price;
