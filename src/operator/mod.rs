@@ -41,6 +41,7 @@ mod side_output;
 mod signal;
 mod sink;
 mod source;
+mod stage;
 mod timer_service;
 mod timestamps_and_watermarks;
 mod union;

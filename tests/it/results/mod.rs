@@ -8,6 +8,7 @@ mod forks_and_unions_keep_every_record;
 mod full_rings_lose_nothing;
 mod joins_match_the_oracle;
 mod keyed_results_match_the_oracle;
+mod keys_behind_a_map_keep_their_order;
 mod partitioners_place_records;
 mod side_outputs_get_their_records;
 mod slot_sharing_groups_take_workers_of_their_own;
