@@ -79,9 +79,10 @@ pub use union::Union;
 
 pub use crate::state::{Aggregate, Count, Lookahead, Max, Mean, Min, Sum};
 pub use window::{
-    AggregateWindow, Elements, ElementsIter, EventTime, Lateness, ProcessWindow, ProcessingTime,
-    ReduceWindow, Reduced, SlicedAssigner, Slicing, Sliding, TimeWindow, Tumbling, WindowError,
-    WindowFunction, WindowOperator, WindowTime,
+    AggregateWindow, DynamicGap, Elements, ElementsIter, EventTime, FixedGap, Lateness,
+    ProcessWindow, ProcessingTime, ReduceWindow, Reduced, Session, SessionGap, SessionOperator,
+    SlicedAssigner, Slicing, Sliding, TimeWindow, Tumbling, WindowAssigner, WindowError,
+    WindowFunction, WindowOperator, WindowParts, WindowTime,
 };
 
 use crate::time::Timestamp;

@@ -1,13 +1,16 @@
-//! Windows: assigners, window functions, and the operator for windows made of slices.
+//! Windows: assigners, window functions, and the operators: for windows made of slices, and for sessions.
 
 mod assigner;
+mod assignment;
 mod current;
 mod elements;
 mod firing;
 mod function;
+mod late;
 mod lateness;
 mod operator;
 mod reduced;
+mod session;
 mod sketch;
 mod slice_table;
 mod slicing;
@@ -20,10 +23,12 @@ mod timeline;
 pub use assigner::{
     EventTime, ProcessingTime, SlicedAssigner, Sliding, Tumbling, WindowError, WindowTime,
 };
+pub use assignment::{WindowAssigner, WindowParts};
 pub use elements::{Elements, ElementsIter};
 pub use function::{AggregateWindow, ProcessWindow, WindowFunction};
 pub use lateness::Lateness;
 pub use operator::WindowOperator;
 pub use reduced::{ReduceWindow, Reduced};
+pub use session::{DynamicGap, FixedGap, Session, SessionGap, SessionOperator};
 pub use slicing::Slicing;
 pub use time_window::TimeWindow;
