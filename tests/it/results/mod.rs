@@ -8,6 +8,8 @@ mod forks_and_unions_keep_every_record;
 mod full_rings_lose_nothing;
 mod keyed_results_match_the_oracle;
 mod partitioners_place_records;
+mod processing_time_ends_windows;
+mod sessions_match_the_oracle;
 mod side_outputs_get_their_records;
 mod timers_fire_in_time;
 mod watermarks_reach_every_subtask;
