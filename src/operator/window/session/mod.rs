@@ -20,8 +20,11 @@
 //! |---|---|
 //! | `gap` | [`Session`]: which sessions are wanted |
 //! | `sessions` | the sessions of one key: finding and merging |
-//! | `operator` | [`SessionOperator`]: records, timers, lateness |
+//! | `agenda`, `clockwork` | when to look after which key's sessions |
+//! | `operator` | [`SessionOperator`]: records, alarms, lateness |
 
+mod agenda;
+mod clockwork;
 mod gap;
 mod operator;
 mod sessions;

@@ -6,30 +6,29 @@
 //!
 //! # Timers are lazy
 //!
-//! Flink deletes a session's timer and registers another one at every record that moves its end. Here the
-//! timer stays where it is: at the end that the session had when it was registered, which is never after
-//! the end that it has. When it comes up and finds that the session goes on for longer, it is registered
-//! anew, at the end. So a session costs one timer for each gap's length of its life, not one for each
-//! record, and a record touches no timer.
+//! Flink deletes a session's timer and registers another one at every record that moves its end. Here a
+//! session has an *alarm*, which is never after its end, and which no record moves. When it comes up and
+//! finds that the session goes on for longer, it is set anew, at the end. So a session costs an alarm for
+//! each gap's length of its life, not one for each record.
 //!
-//! Nothing of this shows. A timer that is moved is moved to a later time, and timers come up in the order of
-//! their times, so the session's real end comes up when it is due, in the same pass if it is due in it; that
-//! is exactly where Flink's timer, registered at the record, would have come up. Keys with equal ends fire
-//! in no particular order here as there.
+//! Nothing of this shows. An alarm that is put off is put off to a later time, and what is due comes in the
+//! order of time once all alarms that may be due have been looked at (the [`agenda`](super::agenda) sees to
+//! that). So a session fires after all that end before it, in the pass of the watermark that reaches its
+//! end: exactly where Flink's timer, registered at its last record, would have come up. Keys with equal ends
+//! fire in no particular order here as there.
 //!
 //! ```text
-//! records       1   2     3          4                        gap: ├────────┤
-//! timer at               1+gap ─► finds end 3+gap ─► finds end 4+gap: fires
+//! records      1   2     3          4                        gap: ├────────┤
+//! alarm at              1+gap ─► finds end 3+gap ─► finds end 4+gap: fires
 //! ```
-//! Invariant: every session that has not fired has a timer at or before its last timestamp; every one that
-//! has fired, unless it is kept for ever, has one at or before its clean-up time. Every timer after the
-//! watermark is still there. A timer may be of no session any more.
+//! Invariant: every session that has not fired has an appointment, at its alarm, at or before its last
+//! timestamp; every one that has fired, unless it is kept for ever, at or before its clean-up time. An
+//! appointment at which no session has its alarm is of a session that was merged.
 
 use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::metrics::Gauge;
 use crate::operator::window::late::LateRecords;
 use crate::operator::window::{
     EventTime, Lateness, TimeWindow, WindowError, WindowFunction, WindowTime,
@@ -39,43 +38,20 @@ use crate::operator::{
     earlier, raise,
 };
 use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
-use crate::state::{Table, TableOptions, TimerQueue};
+use crate::state::{Table, TableOptions};
 use crate::time::Timestamp;
 
+use super::agenda::Appointment;
+use super::clockwork::{Clockwork, Stage, Stored};
 use super::gap::{FixedGap, Session, SessionGap};
 use super::sessions::{OneSession, Sessions};
 
-/// How many timers a watermark may fire before the worker gets a chance to do something else.
+/// How many sessions a watermark may fire before the worker gets a chance to do something else.
 const SIGNAL_BUDGET: u32 = 256;
-
-type Stored<K> = <K as Key>::Stored;
-
-/// What is touched per watermark, batch or session, but not per record.
-struct Clockwork<K: Key + ?Sized> {
-    name: Arc<str>,
-    lateness: Lateness,
-    timers: TimerQueue<Stored<K>, ()>,
-    /// No timer is due before this time.
-    quiet_before: Timestamp,
-    state_entries: Gauge,
-    state_bytes: Gauge,
-    timer_count: Gauge,
-}
-
-impl<K: Key + ?Sized> Clockwork<K> {
-    fn register(&mut self, hash: KeyHash, key: &Stored<K>, at: Timestamp) {
-        self.timers.register(hash, key.clone(), (), at);
-        self.quiet_before = self.quiet_before.min(at);
-    }
-
-    /// Registers the end of a session's life, unless it has none.
-    fn register_cleanup(&mut self, hash: KeyHash, key: &Stored<K>, window: TimeWindow) {
-        let cleanup = self.lateness.cleanup_time(window);
-        if cleanup < Timestamp::MAX {
-            self.register(hash, key, cleanup);
-        }
-    }
-}
+/// So many looks at a session cost as much budget as one result.
+const LOOKS_PER_RESULT: usize = 4;
+/// How many looks ahead a session is fetched.
+const LOOKAHEAD: usize = 16;
 
 /// Session windows over a keyed stream, of event time or (`T`) of processing time.
 pub struct SessionOperator<V, S, F, D, G = FixedGap, T = EventTime>
@@ -145,15 +121,7 @@ where
             now: Timestamp::MIN,
             busy: false,
             next,
-            clockwork: Box::new(Clockwork {
-                name,
-                lateness: Lateness::default(),
-                timers: TimerQueue::new(),
-                quiet_before: Timestamp::MAX,
-                state_entries: Gauge::default(),
-                state_bytes: Gauge::default(),
-                timer_count: Gauge::default(),
-            }),
+            clockwork: Box::new(Clockwork::new(name)),
             late: Box::new(LateRecords::new()),
             time: PhantomData,
         })
@@ -211,7 +179,8 @@ where
                 if last <= self.watermark {
                     fire::<V, _, _, _>(function, &mut self.next, key, merged.session);
                 } else if had_fired {
-                    self.clockwork.register(hash, &key.to_stored(), last);
+                    merged.session.alarm = last;
+                    self.clockwork.add(last, key.to_stored());
                 }
                 return;
             }
@@ -232,16 +201,23 @@ where
         let key: &S::Key = found.borrow();
         let mut accumulator = self.function.create();
         self.function.add(&mut accumulator, record);
-        let stored = key.to_stored();
+        let last = window.max_timestamp();
+        let has_ended = last <= self.watermark;
+        let cleanup = lateness.cleanup_time(window);
+        let alarm = if has_ended { cleanup } else { last };
         let session = OneSession {
             window,
+            alarm,
             accumulator,
         };
-        if window.max_timestamp() <= self.watermark {
+        if has_ended {
             fire::<V, _, _, _>(&mut self.function, &mut self.next, key, &session);
-            self.clockwork.register_cleanup(hash, &stored, window);
-        } else {
-            (self.clockwork).register(hash, &stored, window.max_timestamp());
+        }
+        let stored = key.to_stored();
+        let gap = window.end.0.saturating_sub(window.start.0);
+        self.clockwork.agenda.fit(gap, self.watermark);
+        if alarm < Timestamp::MAX {
+            self.clockwork.add(alarm, stored.clone());
         }
         let mut session = Some(session);
         let equal = |stored: &Stored<S::Key>| stored.key() == key;
@@ -254,39 +230,66 @@ where
         }
     }
 
-    /// Looks after the sessions of a key whose timer at `at` has come up: fires, moves the timer, drops.
-    fn on_timer(&mut self, hash: KeyHash, key: &Stored<S::Key>, at: Timestamp) {
-        let (clockwork, equal) = (&mut *self.clockwork, |stored: &Stored<S::Key>| {
-            stored == key
-        });
-        let Some(sessions) = self.sessions.get_mut(hash, equal) else {
+    /// Looks at a session of which an alarm may be due: puts it off to the time when it is.
+    fn look_at(&mut self, appointment: Appointment<Stored<S::Key>>) {
+        let clockwork = &mut *self.clockwork;
+        if self.sessions.looks_ahead()
+            && let Some(ahead) = clockwork.agenda.ahead(LOOKAHEAD)
+        {
+            let hash = self.hasher.hash(ahead.key.key());
+            self.sessions.prefetch(hash, Lookahead::Far);
+        }
+        let Appointment { at, key } = appointment;
+        let equal = |stored: &Stored<S::Key>| *stored == key;
+        let Some(sessions) = self.sessions.get_mut(self.hasher.hash(key.key()), equal) else {
             return;
         };
-        let mut place = 0;
-        while place < sessions.len() {
+        if let Some(place) = sessions.with_alarm(at) {
             let session = sessions.get(place);
-            let (window, last) = (session.window, session.window.max_timestamp());
-            if last > at {
-                clockwork.register(hash, key, last);
-                place += 1;
-                continue;
-            }
-            if last == at {
-                fire::<V, _, _, _>(&mut self.function, &mut self.next, key.key(), session);
-            }
-            if clockwork.lateness.cleanup_time(window) > at {
-                clockwork.register_cleanup(hash, key, window);
-                place += 1;
-            } else if sessions.remove(place) {
-                self.sessions.remove(hash, equal);
-                return;
+            let next = clockwork.next_alarm(session.window, at);
+            session.alarm = next.unwrap_or(Timestamp::MAX);
+            if let Some(at) = next {
+                let appointment = Appointment { at, key };
+                clockwork.agenda.put_back(appointment, self.watermark);
             }
         }
     }
 
-    /// Time has come to `watermark`: starts to fire the timers that are due.
+    /// Does what is due for a session: fires it, drops it, or puts its alarm off.
+    fn attend(&mut self, appointment: Appointment<Stored<S::Key>>) {
+        let Appointment { at, key } = appointment;
+        let hash = self.hasher.hash(key.key());
+        let equal = |stored: &Stored<S::Key>| *stored == key;
+        let Some(sessions) = self.sessions.get_mut(hash, equal) else {
+            return;
+        };
+        let Some(place) = sessions.with_alarm(at) else {
+            return;
+        };
+        let session = sessions.get(place);
+        if session.window.max_timestamp() == at {
+            fire::<V, _, _, _>(&mut self.function, &mut self.next, key.key(), session);
+        }
+        let (window, lateness) = (session.window, self.clockwork.lateness);
+        if window.max_timestamp() <= at && lateness.cleanup_time(window) <= at {
+            if sessions.remove(place) {
+                self.sessions.remove(hash, equal);
+            }
+            return;
+        }
+        // What fires now is done with its end: the next alarm is after it.
+        let next = (self.clockwork).next_alarm(window, at.saturating_add(1));
+        session.alarm = next.unwrap_or(Timestamp::MAX);
+        if let Some(at) = next {
+            let appointment = Appointment { at, key };
+            (self.clockwork.agenda).put_back(appointment, self.watermark);
+        }
+    }
+
+    /// Time has come to `watermark`: starts to do what is due.
     fn start_firing(&mut self, watermark: Timestamp) {
         self.watermark = watermark;
+        self.clockwork.stage = Stage::Turn;
         self.busy = true;
         self.advance(&mut Budget::new(SIGNAL_BUDGET));
     }
@@ -294,20 +297,35 @@ where
     /// Goes on firing while there is budget and room downstream.
     fn advance(&mut self, budget: &mut Budget) {
         while self.busy && budget.left() > 0 && self.next.ready() {
-            let due = self.clockwork.timers.pop_due(self.watermark);
-            match due {
-                Some(timer) => {
+            let watermark = self.watermark;
+            match self.clockwork.stage {
+                Stage::Idle => self.busy = false,
+                Stage::Turn => {
                     budget.take();
-                    self.on_timer(timer.hash, &timer.key, timer.at);
-                }
-                None => {
-                    self.busy = false;
-                    let next = self.clockwork.timers.peek();
-                    self.clockwork.quiet_before = next.unwrap_or(Timestamp::MAX);
-                    if T::IS_EVENT {
-                        self.next.signal(Signal::Watermark(self.watermark));
+                    for _ in 0..LOOKS_PER_RESULT {
+                        match self.clockwork.agenda.turn(watermark) {
+                            Some(appointment) => self.look_at(appointment),
+                            None => {
+                                self.clockwork.stage = Stage::Fire;
+                                break;
+                            }
+                        }
                     }
                 }
+                Stage::Fire => match self.clockwork.agenda.next_due(watermark) {
+                    Some(appointment) => {
+                        budget.take();
+                        self.attend(appointment);
+                    }
+                    None => {
+                        self.clockwork.stage = Stage::Idle;
+                        self.clockwork.quiet_before = self.clockwork.agenda.quiet_before();
+                        self.busy = false;
+                        if T::IS_EVENT {
+                            self.next.signal(Signal::Watermark(watermark));
+                        }
+                    }
+                },
             }
         }
     }
@@ -347,9 +365,7 @@ where
             ..TableOptions::default()
         });
         let metrics = cx.operator_metrics(&self.clockwork.name);
-        self.clockwork.state_entries = metrics.gauge("state_entries");
-        self.clockwork.state_bytes = metrics.gauge("state_bytes");
-        self.clockwork.timer_count = metrics.gauge("timers");
+        self.clockwork.open(&metrics);
         self.late.open(&metrics);
         Ok(())
     }
@@ -397,20 +413,18 @@ where
     }
 
     fn flush(&mut self) {
-        let clockwork = &*self.clockwork;
-        clockwork.state_entries.set(self.sessions.len() as i64);
-        (clockwork.state_bytes).set(self.sessions.memory_bytes() as i64);
-        clockwork.timer_count.set(clockwork.timers.len() as i64);
+        let bytes = self.sessions.memory_bytes();
+        self.clockwork.publish(self.sessions.len(), bytes);
         self.late.publish();
         self.next.flush();
     }
 
     fn deadline(&self) -> Option<Timestamp> {
         let next = self.next.deadline();
-        if T::IS_EVENT || self.now == Timestamp::MAX || self.clockwork.timers.is_empty() {
+        if T::IS_EVENT || self.now == Timestamp::MAX || self.clockwork.agenda.len() == 0 {
             return next;
         }
-        // When the timer's time has passed.
+        // When that time has passed.
         earlier(Some(self.clockwork.quiet_before.saturating_add(1)), next)
     }
 

@@ -12,6 +12,8 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct OneSession<A> {
     pub(super) window: TimeWindow,
+    /// When it is to be looked at.
+    pub(super) alarm: Timestamp,
     pub(super) accumulator: A,
 }
 
@@ -70,13 +72,21 @@ impl<A> Sessions<A> {
     }
 
     /// The session at a place in the order of time.
-    pub(super) fn get(&self, place: usize) -> &OneSession<A> {
-        let earlier = self.earlier.as_ref();
-        let session = earlier.and_then(|earlier| earlier.0.get(place));
-        session.unwrap_or(&self.latest)
+    pub(super) fn get(&mut self, place: usize) -> &mut OneSession<A> {
+        let earlier = self.earlier.as_mut();
+        let session = earlier.and_then(|earlier| earlier.0.get_mut(place));
+        session.unwrap_or(&mut self.latest)
     }
 
-    /// Merges all sessions that meet `window`, and the window, into one; `None` if none does.
+    /// The place of the session that is to be looked at at a time; of several the earliest.
+    pub(super) fn with_alarm(&self, at: Timestamp) -> Option<usize> {
+        let earlier = self.earlier.as_ref().map_or(&[][..], |earlier| &earlier.0);
+        let mut sessions = earlier.iter().chain([&self.latest]);
+        sessions.position(|session| session.alarm == at)
+    }
+
+    /// Merges all sessions that meet `window`, and the window, into one, to be looked at when the last of
+    /// them was; `None` if none meets it.
     pub(super) fn merge(
         &mut self,
         window: TimeWindow,
@@ -95,21 +105,22 @@ impl<A> Sessions<A> {
         if first >= after && !with_latest {
             return None;
         }
-        let mut last_end = self.latest.window.end;
+        let mut last = (self.latest.window.end, self.latest.alarm);
         if first < after {
             let mut met = self.earlier().drain(first..after);
             let mut merged = met.next().expect("at least one session meets the window");
-            last_end = merged.window.end;
+            if !with_latest {
+                last = (merged.window.end, merged.alarm);
+            }
             for session in met {
                 merge(&mut merged.accumulator, &session.accumulator);
-                last_end = session.window.end;
-                merged.window.end = last_end;
+                if !with_latest {
+                    last = (session.window.end, session.alarm);
+                }
             }
             if with_latest {
                 merge(&mut merged.accumulator, &self.latest.accumulator);
-                last_end = self.latest.window.end;
-                merged.window.end = last_end;
-                self.latest = merged;
+                std::mem::swap(&mut self.latest, &mut merged);
             } else {
                 self.earlier().insert(first, merged);
             }
@@ -119,8 +130,10 @@ impl<A> Sessions<A> {
         } else {
             &mut self.earlier()[first]
         };
+        let (last_end, alarm) = last;
+        session.alarm = alarm;
         session.window.start = session.window.start.min(window.start);
-        session.window.end = session.window.end.max(window.end);
+        session.window.end = last_end.max(window.end);
         Some(Merged { session, last_end })
     }
 
@@ -171,6 +184,7 @@ mod tests {
     fn session(window: TimeWindow, value: u32) -> OneSession<Vec<u32>> {
         OneSession {
             window,
+            alarm: window.end,
             accumulator: vec![value],
         }
     }
@@ -215,7 +229,7 @@ mod tests {
             let mut sessions = sessions.expect("there is a record");
             let mut found = Vec::new();
             for place in 0..sessions.len() {
-                let OneSession { window, accumulator } = sessions.get(place);
+                let OneSession { window, accumulator, .. } = sessions.get(place);
                 let mut values = accumulator.clone();
                 values.sort_unstable();
                 found.push((*window, values));
