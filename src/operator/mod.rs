@@ -83,10 +83,11 @@ pub use union::Union;
 
 pub use crate::state::{Aggregate, Count, Lookahead, Max, Mean, Min, Sum};
 pub use window::{
-    AggregateWindow, CoGroup, Elements, ElementsIter, EventTime, Group, GroupIter, JoinFunction,
-    JoinPairs, Lateness, MergePartials, PartialAggregate, ProcessWindow, ProcessingTime,
-    ReduceWindow, Reduced, SlicedAssigner, Slicing, Sliding, TimeWindow, Tumbling, WindowError,
-    WindowFunction, WindowJoin, WindowOperator, WindowTime,
+    AggregateWindow, CoGroup, DynamicGap, Elements, ElementsIter, EventTime, FixedGap, Group,
+    GroupIter, JoinFunction, JoinPairs, Lateness, MergePartials, PartialAggregate, ProcessWindow,
+    ProcessingTime, ReduceWindow, Reduced, Session, SessionGap, SessionOperator, SlicedAssigner,
+    Slicing, Sliding, TimeWindow, Tumbling, WindowAssigner, WindowError, WindowFunction,
+    WindowJoin, WindowOperator, WindowParts, WindowTime,
 };
 
 use crate::record::KeyHash;
