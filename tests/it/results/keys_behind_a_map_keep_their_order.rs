@@ -29,7 +29,7 @@ fn running_sums_of_many_mapped_keys_are_in_order() {
         Schedule::threads(1),
         Schedule::steps(1, 3, 1),
         Schedule::steps(1, 3, 100),
-        Schedule::steps(2, 5, 1000).rings(512),
+        Schedule::steps(1, 5, 20_000),
     ] {
         let env = schedule.environment();
         let rows = Collected::new();
