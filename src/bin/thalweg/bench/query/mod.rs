@@ -1,8 +1,9 @@
 //! The queries, each as a user would write it.
 
-mod bid_statistics;
+mod day;
 mod keysum;
 mod mean_price;
+mod q12;
 mod q13;
 mod q14;
 mod q15;
@@ -51,6 +52,8 @@ pub(super) enum Query {
     Q7,
     /// The winning bid of each auction
     Q9,
+    /// How many bids each bidder made within ten seconds of processing time
+    Q12,
     /// Every bid with a value of a table on the side
     Q13,
     /// Bids of some prices with the time of day, and a count of letters
@@ -126,6 +129,7 @@ impl Query {
             Query::Q6 => q6::q6(draft),
             Query::Q7 => q7::q7(draft),
             Query::Q9 => q9::q9(draft),
+            Query::Q12 => q12::q12(draft),
             Query::Q13 => q13::q13(draft),
             Query::Q14 => q14::q14(draft),
             Query::Q15 => q15::q15(draft),
