@@ -126,7 +126,7 @@ class Flink:
 
 def peer(name, settings, crates):
     """A peer of the peers' workspace."""
-    return Rust(name, PEERS / "Cargo.toml", ["-p", name], [], settings, crates)
+    return Rust(name, PEERS / "Cargo.toml", ["--bin", name], [], settings, crates)
 
 
 ALL = [

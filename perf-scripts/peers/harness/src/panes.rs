@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 const NOWHERE: i64 = i64::MIN / 2;
 
 /// Panes of one width, aligned to the epoch.
-pub(crate) struct Panes<T> {
+#[derive(Debug)]
+pub struct Panes<T> {
     width: i64,
     /// Open panes by start.
     open: VecDeque<(i64, T)>,
@@ -20,7 +21,7 @@ pub(crate) struct Panes<T> {
 
 impl<T: Default> Panes<T> {
     /// Panes of `width` ms.
-    pub(crate) fn new(width: i64) -> Self {
+    pub fn new(width: i64) -> Self {
         let (open, spare) = (VecDeque::new(), Vec::new());
         Panes {
             width,
@@ -33,7 +34,7 @@ impl<T: Default> Panes<T> {
 
     /// Hands `records` on in runs that fall into the same pane, each with its pane.
     #[inline(always)]
-    pub(crate) fn run<R>(
+    pub fn run<R>(
         &mut self,
         records: &[R],
         timestamp: impl Fn(&R) -> i64,
@@ -76,7 +77,7 @@ impl<T: Default> Panes<T> {
     /// Hands the panes that no record from `watermark` on falls into to `closed`, with their end, in
     /// order. `closed` leaves of a pane what the next is to begin with.
     #[inline(always)]
-    pub(crate) fn close(&mut self, watermark: i64, mut closed: impl FnMut(i64, &mut T)) {
+    pub fn close(&mut self, watermark: i64, mut closed: impl FnMut(i64, &mut T)) {
         while self
             .open
             .front()
