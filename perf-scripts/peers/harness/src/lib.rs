@@ -13,6 +13,7 @@ mod report;
 mod sliding;
 mod subtask;
 mod waiting;
+mod word;
 
 /// As in the `thalweg` program: engines that hand on vectors of records measure their allocator too.
 #[global_allocator]
@@ -29,3 +30,4 @@ pub use report::{Clock, Outcome, Stopwatch, Variant, main};
 pub use sliding::{Counts, Most, SLIDE_MS, Sliding, WINDOW_MS};
 pub use subtask::{pin, run_subtasks};
 pub use waiting::Waiting;
+pub use word::{Text, Word};

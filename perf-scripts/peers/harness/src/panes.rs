@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 const NOWHERE: i64 = i64::MIN / 2;
 
 /// Panes of one width, aligned to the epoch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Panes<T> {
     width: i64,
     /// Open panes by start.
@@ -58,11 +58,25 @@ impl<T: Default> Panes<T> {
         }
     }
 
+    /// The pane of `timestamp`, for records that come one by one.
+    #[inline(always)]
+    pub fn at(&mut self, timestamp: i64) -> &mut T {
+        self.change(timestamp);
+        &mut self.open[self.current].1
+    }
+
     /// Makes the pane of `timestamp` the current one, and gives its start.
+    #[inline(always)]
     fn change(&mut self, timestamp: i64) -> i64 {
         if (timestamp.wrapping_sub(self.current_start) as u64) < self.width as u64 {
             return self.current_start;
         }
+        self.open(timestamp)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn open(&mut self, timestamp: i64) -> i64 {
         let start = timestamp - timestamp.rem_euclid(self.width);
         let at = self.open.partition_point(|(other, _)| *other < start);
         if self.open.get(at).is_none_or(|(other, _)| *other != start) {
@@ -107,7 +121,7 @@ mod tests {
         panes.close(9, |_, _| unreachable!());
         panes.close(15, |end, pane| closed.push((end, std::mem::take(pane))));
         assert_eq!(closed, [(10, vec![1, 9, 8])]);
-        panes.run(&[15], |&timestamp| timestamp, |pane, &t| pane.push(t));
+        panes.at(15).push(15);
         panes.close(i64::MAX, |end, pane| {
             closed.push((end, std::mem::take(pane)))
         });

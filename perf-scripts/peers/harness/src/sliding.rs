@@ -20,7 +20,7 @@ pub type Most = (u64, u64);
 pub type Counts = KeyTable<u64>;
 
 /// The counts of the panes that the next window to fire has.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sliding {
     totals: HashMap<u64, u64, FixedState>,
     panes: VecDeque<(i64, Counts)>,

@@ -3,7 +3,7 @@
 use crate::key_table::KeyTable;
 
 /// Values that wait for their key's partner.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Waiting<V> {
     /// The head of a key's chain, plus one; zero where there is none any more.
     heads: KeyTable<u32>,

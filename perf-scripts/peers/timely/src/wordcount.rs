@@ -1,39 +1,14 @@
 //! Running counts of words: lines split, words dealt out, counted.
 
-use harness::{Inputs, Lines, Options, Outcome, fnv1a64, h2};
+use harness::{Inputs, Lines, Options, Outcome, Text, Word, h2};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Operator;
 use timely::dataflow::operators::vec::Map;
 
 use crate::run::{Pace, run};
-
-/// A part of the mapped text: records point to it rather than own a copy. Workers share memory, so
-/// that no part of it is ever written out, though Timely asks for the means.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Text(&'static [u8]);
-
-impl Serialize for Text {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(serde::de::Error::custom("text stays in its process"))
-    }
-}
-
-/// A word with its hash, which deals it out, finds its count, and stands for it in the checksum.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct Word {
-    hash: u64,
-    text: Text,
-}
 
 /// One count a word, in a table by the word.
 pub(crate) fn wordcount(options: &Options, inputs: &'static Inputs) -> Outcome {
@@ -47,16 +22,7 @@ pub(crate) fn wordcount(options: &Options, inputs: &'static Inputs) -> Outcome {
                 let lines = blocks.next()?.split(|byte| *byte == b'\n');
                 Some((lines.filter(|line| !line.is_empty()).map(Text).collect(), 0))
             });
-            let words = lines.flat_map(|line| {
-                let words = line
-                    .0
-                    .split(|byte| *byte == b' ')
-                    .filter(|word| !word.is_empty());
-                words.map(|word| Word {
-                    hash: fnv1a64(word),
-                    text: Text(word),
-                })
-            });
+            let words = lines.flat_map(Text::words);
             let by_word = Exchange::new(|word: &Word| word.hash);
             let counts = words.unary::<CapacityContainerBuilder<Vec<(u64, u64)>>, _, _, _>(
                 by_word,
