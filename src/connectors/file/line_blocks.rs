@@ -9,6 +9,7 @@
 //! ```
 //! The file is mapped into memory, and lines are handed on where they stand: none is copied.
 
+use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -132,14 +133,20 @@ struct Lines {
     position: LinePosition,
 }
 
+/// The size of the first line, its end included.
+#[inline(always)]
+fn line_size(mut bytes: &[u8]) -> usize {
+    let size = bytes.skip_until(b'\n');
+    size.expect("reading from memory does not fail")
+}
+
 /// Where the first line begins that does so at `from` or later; the end, if none does.
 fn line_start(bytes: &[u8], from: usize) -> usize {
-    let Some(before) = from.checked_sub(1) else {
-        return 0;
-    };
-    let rest = bytes.get(before..).unwrap_or_default();
-    let newline = rest.iter().position(|byte| *byte == b'\n');
-    newline.map_or(bytes.len(), |newline| before + newline + 1)
+    match from.checked_sub(1) {
+        None => 0,
+        Some(before) if before < bytes.len() => before + line_size(&bytes[before..]),
+        Some(_) => bytes.len(),
+    }
 }
 
 impl Lines {
@@ -218,9 +225,14 @@ fn text<'a>(mapping: &Mapping, start: usize, chunk: &'a [u8]) -> Result<&'a str,
 
 /// Where so many lines end.
 fn end_of(bytes: &[u8], lines: u64) -> usize {
-    let lines = usize::try_from(lines).unwrap_or(usize::MAX);
-    let lines = bytes.split_inclusive(|byte| *byte == b'\n').take(lines);
-    lines.map(<[u8]>::len).sum()
+    let mut end = 0;
+    for _ in 0..lines {
+        if end == bytes.len() {
+            break;
+        }
+        end += line_size(&bytes[end..]);
+    }
+    end
 }
 
 impl SourceReader for LineBlockReader {
@@ -245,17 +257,17 @@ impl SourceReader for LineBlockReader {
                 mapping.check()?;
                 return Ok(SourceStatus::Finished);
             }
-            let mut read = 0;
-            for line in text(mapping, self.lines.position.offset, chunk)?.split_inclusive('\n') {
-                if !out.ready() {
-                    self.lines.advance(read);
-                    return Ok(SourceStatus::More);
-                }
-                read += line.len();
+            let mut rest = text(mapping, self.lines.position.offset, chunk)?;
+            while !rest.is_empty() && out.ready() {
+                let (line, behind) = rest.split_at(line_size(rest.as_bytes()));
+                rest = behind;
                 let line = line.strip_suffix('\n').unwrap_or(line);
                 out.emit(line.strip_suffix('\r').unwrap_or(line));
             }
-            self.lines.advance(read);
+            self.lines.advance(chunk.len() - rest.len());
+            if !rest.is_empty() {
+                return Ok(SourceStatus::More);
+            }
         }
     }
 

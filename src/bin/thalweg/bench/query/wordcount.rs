@@ -10,19 +10,19 @@ use crate::bench::draft::Draft;
 struct Words;
 
 impl FlatMapFunction<str> for Words {
-    type Out = str;
+    type Out = [u8];
 
     #[inline(always)]
-    fn flat_map(&mut self, line: &str, mut emit: impl FnMut(&str)) {
-        line.split(' ').for_each(|word| emit(word));
+    fn flat_map(&mut self, line: &str, emit: impl FnMut(&[u8])) {
+        line.as_bytes().split(|byte| *byte == b' ').for_each(emit);
     }
 }
 
 /// The 64-bit hash of Fowler, Noll and Vo, variant 1a: stands for the word in a row.
 #[inline(always)]
-fn fnv1a64(word: &str) -> u64 {
-    word.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+fn fnv1a64(word: &[u8]) -> u64 {
+    word.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
     })
 }
 
@@ -32,6 +32,6 @@ pub(super) fn wordcount(draft: &Draft<'_>) {
         .lines("words")
         .flat_map_with(Words)
         .key_by_ref(|word| word)
-        .aggregate_with(Count, |word: &str, count| [fnv1a64(word), count])
+        .aggregate_with(Count, |word: &[u8], count| [fnv1a64(word), count])
         .sink("rows", draft.rows());
 }
