@@ -18,6 +18,7 @@ mod q4;
 mod q5;
 mod q6;
 mod q7;
+mod q8;
 mod q9;
 mod stateless;
 mod text;
@@ -49,6 +50,8 @@ pub(super) enum Query {
     Q6,
     /// The highest bid of every ten seconds
     Q7,
+    /// Persons and the auctions that they opened in the ten seconds in which they came
+    Q8,
     /// The winning bid of each auction
     Q9,
     /// Every bid with a value of a table on the side
@@ -125,6 +128,7 @@ impl Query {
             Query::Q5 => q5::q5(draft),
             Query::Q6 => q6::q6(draft),
             Query::Q7 => q7::q7(draft),
+            Query::Q8 => q8::q8(draft),
             Query::Q9 => q9::q9(draft),
             Query::Q13 => q13::q13(draft),
             Query::Q14 => q14::q14(draft),
