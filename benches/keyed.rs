@@ -157,7 +157,7 @@ fn drive(chain: &mut impl Push<Trade>, trades: &[Trade]) {
         for (index, trade) in batch.iter().enumerate() {
             for ahead in [Lookahead::Far, Lookahead::Near] {
                 if let Some(trade) = batch.get(index + ahead.distance()) {
-                    chain.prefetch(trade, ahead);
+                    chain.prefetch(chain.hash_ahead(trade), ahead);
                 }
             }
             chain.push(trade, Timestamp(trade.at));

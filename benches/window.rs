@@ -153,7 +153,8 @@ fn thalweg(case: &Case, records: &[Record]) -> u64 {
     for (batch, chunk) in records.chunks(BATCH).enumerate() {
         for (i, record) in chunk.iter().enumerate() {
             if let Some(ahead) = records.get(batch * BATCH + i + LOOKAHEAD) {
-                operator.prefetch(ahead, Lookahead::Near);
+                let hash = operator.hash_ahead(ahead);
+                operator.prefetch(hash, Lookahead::Near);
             }
             wait(&mut operator);
             operator.push(record, Timestamp(record.at));

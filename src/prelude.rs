@@ -1,8 +1,8 @@
 //! The names that most jobs use.
 
 pub use crate::connectors::{
-    Collected, Collection, Discard, ForEach, Generator, LineFile, LineSource, Print, Sequence,
-    inlet, outlet,
+    Collected, Collection, Discard, ForEach, Generator, LineBlocks, LineFile, LineSource, Print,
+    RecordSource, Sequence, inlet, outlet,
 };
 #[cfg(feature = "csv")]
 pub use crate::connectors::{CsvSink, CsvSource, Malformed};

@@ -25,7 +25,7 @@ pub struct ConnectedKeyedStreams<A: Pipe, B: Pipe, S1, S2> {
 }
 
 /// One operator behind two streams.
-fn join<A, B, F>(
+pub(super) fn two_inputs<A, B, F>(
     kind: NodeKind,
     name: &str,
     first: Stream<A>,
@@ -63,7 +63,7 @@ impl<A: Pipe> Stream<A> {
     where
         B: Pipe<Out = A::Out>,
     {
-        join(NodeKind::Union, "union", self, other, UnionFactory)
+        two_inputs(NodeKind::Union, "union", self, other, UnionFactory)
     }
 }
 
@@ -74,7 +74,7 @@ impl<A: Pipe, B: Pipe> ConnectedStreams<A, B> {
         F: CoProcessFunction<A::Out, B::Out> + Clone,
     {
         let kind = NodeKind::Operator { stateful: true };
-        join(
+        two_inputs(
             kind,
             "co-process",
             self.first,
@@ -121,7 +121,7 @@ where
             function,
         };
         let kind = NodeKind::Operator { stateful: true };
-        join(
+        two_inputs(
             kind,
             "keyed co-process",
             self.first.stream,

@@ -1,19 +1,24 @@
 //! The API that people write: it draws graphs and has no logic of its own.
 
+mod all_windowed_stream;
 mod connected_streams;
 mod environment;
 mod factory;
+mod joined_streams;
 mod keyed_stream;
 mod pipe;
 mod stream;
 mod windowed_stream;
 
+pub use all_windowed_stream::AllWindowedStream;
 pub use connected_streams::{ConnectedKeyedStreams, ConnectedStreams, KeyedCoProcessed};
 pub use environment::Environment;
 pub use factory::{
-    AggregateFactory, CoProcessFactory, KeyedCoProcessFactory, KeyedProcessFactory, ProcessFactory,
-    ReduceFactory, TimestampsFactory, UnionFactory, WindowFactory,
+    AggregateFactory, CoProcessFactory, KeyedCoProcessFactory, KeyedProcessFactory, PartialFactory,
+    ProcessFactory, ReduceFactory, TimestampsFactory, UnionFactory, WindowFactory,
+    WindowJoinFactory,
 };
+pub use joined_streams::{JoinedStreams, WindowJoined, WindowedJoin};
 pub use keyed_stream::{KeyedStream, PairFn, Rolled};
 pub use pipe::{Chained, Exchanged, Forked, Side, SideChained, Sourced, TwoInputs};
 pub use stream::{SinkHandle, Stream};

@@ -37,6 +37,14 @@ pub enum OperatorError {
         /// The operator's name.
         operator: Arc<str>,
     },
+    /// A window holds more records than can be joined.
+    #[error(
+        "operator `{operator}`: a window holds over four thousand million records of one input"
+    )]
+    WindowTooLarge {
+        /// The operator's name.
+        operator: Arc<str>,
+    },
     /// A record is larger than a frame may be.
     #[error(
         "a record of {size} bytes does not fit a ring whose frames hold {limit} bytes at most: \

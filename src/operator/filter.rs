@@ -1,8 +1,9 @@
 //! `filter`: keeps the records that a predicate accepts.
 
+use crate::record::KeyHash;
 use crate::time::Timestamp;
 
-use super::{Lookahead, Operator, Push, operator_factory, pass_on};
+use super::{Operator, Push, look_through, operator_factory, pass_on};
 
 /// Drops records that its predicate refuses.
 #[derive(Clone, Debug)]
@@ -35,15 +36,14 @@ where
         }
     }
 
-    /// The predicate may have effects, so it is not asked: a refused record's state is fetched too.
-    #[inline(always)]
-    fn prefetch(&self, record: &V, ahead: Lookahead) {
-        self.next.prefetch(record, ahead);
-    }
+    // The predicate may have effects, so it is not asked: a refused record's state is fetched too.
+    look_through!(next: V);
 
     #[inline(always)]
-    fn looks_ahead(&self) -> bool {
-        self.next.looks_ahead()
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        if (self.predicate)(record) {
+            self.next.push_hashed(record, at, hash);
+        }
     }
 }
 

@@ -3,11 +3,10 @@
 //! One table per operator; the selector and the hasher give the key and its place. Nothing is
 //! allocated for a key that is known, even where the key is borrowed from the record.
 
-use std::borrow::Borrow;
 use std::sync::Arc;
 
 use crate::metrics::Gauge;
-use crate::record::{Key, KeyHasher, KeySelector, StoredKey};
+use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
 use crate::state::{Lookahead, Table, TableOptions};
 
 use super::OpenContext;
@@ -43,11 +42,16 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
         self.gauges = TableGauges::register(name, cx);
     }
 
-    /// Fetches the cache lines of a record's key.
+    /// Fetches a cache line of the state under a hash.
     #[inline(always)]
-    pub(super) fn prefetch(&self, record: &V, ahead: Lookahead) {
-        let key = self.selector.key(record);
-        self.table.prefetch(self.hasher.hash(key.borrow()), ahead);
+    pub(super) fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.table.prefetch(hash, ahead);
+    }
+
+    /// The hash of a key.
+    #[inline(always)]
+    pub(super) fn hash(&self, key: &S::Key) -> KeyHash {
+        self.hasher.hash(key)
     }
 
     /// Whether fetching ahead is worth it.
@@ -62,11 +66,16 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
         self.selector.key(record)
     }
 
-    /// The value of a key and whether `first` made it just now.
+    /// The value of a key, which has this hash, and whether `first` made it just now.
     #[inline(always)]
-    pub(super) fn value(&mut self, key: &S::Key, first: impl FnOnce() -> T) -> (&mut T, bool) {
+    pub(super) fn value(
+        &mut self,
+        key: &S::Key,
+        hash: KeyHash,
+        first: impl FnOnce() -> T,
+    ) -> (&mut T, bool) {
         self.table.find_or_insert_with(
-            self.hasher.hash(key),
+            hash,
             |stored| stored.key() == key,
             || (key.to_stored(), first()),
         )

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use crate::record::KeySelector;
+use crate::record::{KeyHash, KeySelector};
 use crate::state::Aggregate;
 use crate::time::Timestamp;
 
@@ -75,20 +75,31 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
+        self.push_hashed(record, at, self.hash_ahead(record));
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let (aggregate, key) = (&self.aggregate, self.state.key(record));
-        let (accumulator, _) = self.state.value(key.borrow(), || aggregate.create());
+        let first = || aggregate.create();
+        let (accumulator, _) = self.state.value(key.borrow(), hash, first);
         aggregate.add(accumulator, record);
         let result = (self.emit)(key.borrow(), aggregate.result(accumulator));
         self.next.push(&result, at);
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V, ahead: Lookahead) {
-        self.state.prefetch(record, ahead);
+    fn looks_ahead(&self) -> bool {
+        self.state.looks_ahead()
     }
 
     #[inline(always)]
-    fn looks_ahead(&self) -> bool {
-        self.state.looks_ahead()
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.state.hash(self.state.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.state.prefetch(hash, ahead);
     }
 }

@@ -7,7 +7,7 @@ use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::record::{Key, KeySelector};
+use crate::record::{Key, KeyHash, KeySelector};
 use crate::time::{Combiner, Timestamp};
 
 use super::inputs::Inputs;
@@ -221,7 +221,8 @@ where
     #[inline(always)]
     fn push_first(&mut self, record: &A, at: Timestamp) {
         let key = self.first.key(record);
-        let mut cx = self.services.context(key.borrow(), at);
+        let hash = self.services.hash(key.borrow());
+        let mut cx = self.services.context(key.borrow(), hash, at);
         let outcome = self.function.process_first(record, &mut cx);
         self.services.plain.check(outcome);
     }
@@ -229,21 +230,25 @@ where
     #[inline(always)]
     fn push_second(&mut self, record: &B, at: Timestamp) {
         let key = self.second.key(record);
-        let mut cx = self.services.context(key.borrow(), at);
+        let hash = self.services.hash(key.borrow());
+        let mut cx = self.services.context(key.borrow(), hash, at);
         let outcome = self.function.process_second(record, &mut cx);
         self.services.plain.check(outcome);
     }
 
     #[inline(always)]
-    fn prefetch_first(&self, record: &A, ahead: Lookahead) {
-        let key = self.first.key(record);
-        self.services.prefetch(key.borrow(), ahead);
+    fn hash_first(&self, record: &A) -> KeyHash {
+        self.services.hash(self.first.key(record).borrow())
     }
 
     #[inline(always)]
-    fn prefetch_second(&self, record: &B, ahead: Lookahead) {
-        let key = self.second.key(record);
-        self.services.prefetch(key.borrow(), ahead);
+    fn hash_second(&self, record: &B) -> KeyHash {
+        self.services.hash(self.second.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.services.prefetch(hash, ahead);
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use crate::record::{Key, KeySelector};
+use crate::record::{Key, KeyHash, KeySelector};
 use crate::time::Timestamp;
 
 use super::process_services::{KeyedOpenContext, KeyedServices};
@@ -179,21 +179,30 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
+        self.push_hashed(record, at, self.hash_ahead(record));
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let key = self.selector.key(record);
-        let mut cx = self.services.context(key.borrow(), at);
+        let mut cx = self.services.context(key.borrow(), hash, at);
         let outcome = self.function.process(record, &mut cx);
         self.services.plain.check(outcome);
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V, ahead: Lookahead) {
-        let key = self.selector.key(record);
-        self.services.prefetch(key.borrow(), ahead);
+    fn looks_ahead(&self) -> bool {
+        self.services.looks_ahead()
     }
 
     #[inline(always)]
-    fn looks_ahead(&self) -> bool {
-        self.services.looks_ahead()
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.services.hash(self.selector.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.services.prefetch(hash, ahead);
     }
 }
 

@@ -12,6 +12,7 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use crate::record::KeyHash;
 use crate::time::Timestamp;
 
 use super::{Budget, Lookahead, OpenContext, Operator, OperatorError, Push, Signal};
@@ -32,19 +33,26 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
     /// Processes a record of the second input.
     fn push_second(&mut self, record: &B, at: Timestamp);
 
-    /// Fetches the state of a record of the first input that comes soon.
-    fn prefetch_first(&self, record: &A, ahead: Lookahead) {
-        let _ = (record, ahead);
-    }
-
-    /// Fetches the state of a record of the second input that comes soon.
-    fn prefetch_second(&self, record: &B, ahead: Lookahead) {
-        let _ = (record, ahead);
-    }
-
-    /// Whether fetching ahead would do anything; asked once a batch.
+    /// Whether looking ahead pays, see [`Push::looks_ahead`].
     fn looks_ahead(&self) -> bool {
         false
+    }
+
+    /// The hash of the key of a record of the first input that will be pushed later.
+    fn hash_first(&self, record: &A) -> KeyHash {
+        let _ = record;
+        KeyHash::default()
+    }
+
+    /// The hash of the key of a record of the second input that will be pushed later.
+    fn hash_second(&self, record: &B) -> KeyHash {
+        let _ = record;
+        KeyHash::default()
+    }
+
+    /// Fetches a cache line of the state under a hash.
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        let _ = (hash, ahead);
     }
 }
 
@@ -170,8 +178,13 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<A> for First<T, B> {
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &A, ahead: Lookahead) {
-        self.shared.borrow().operator.prefetch_first(record, ahead);
+    fn hash_ahead(&self, record: &A) -> KeyHash {
+        self.shared.borrow().operator.hash_first(record)
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.shared.borrow().operator.prefetch(hash, ahead);
     }
 
     #[inline(always)]
@@ -187,8 +200,13 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<B> for Second<T, A> {
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &B, ahead: Lookahead) {
-        self.shared.borrow().operator.prefetch_second(record, ahead);
+    fn hash_ahead(&self, record: &B) -> KeyHash {
+        self.shared.borrow().operator.hash_second(record)
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.shared.borrow().operator.prefetch(hash, ahead);
     }
 
     #[inline(always)]

@@ -158,8 +158,8 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
 
     /// Fetches the state of a key that comes soon.
     #[inline(always)]
-    pub(super) fn prefetch(&self, key: &K, ahead: Lookahead) {
-        self.backend.prefetch(self.hash(key), ahead);
+    pub(super) fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.backend.prefetch(hash, ahead);
     }
 
     /// Whether fetching ahead is worth it.
@@ -168,11 +168,16 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
         self.backend.looks_ahead()
     }
 
-    /// The context of a record of `key` with timestamp `at`.
+    /// The context of a record of `key`, which has this hash, with timestamp `at`.
     #[inline(always)]
-    pub(super) fn context<'a>(&'a mut self, key: &'a K, at: Timestamp) -> KeyedContext<'a, K, D> {
+    pub(super) fn context<'a>(
+        &'a mut self,
+        key: &'a K,
+        hash: KeyHash,
+        at: Timestamp,
+    ) -> KeyedContext<'a, K, D> {
         KeyedContext {
-            hash: self.hasher.hash(key),
+            hash,
             plain: self.plain.context(at),
             key,
             backend: &mut self.backend,

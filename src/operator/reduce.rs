@@ -6,7 +6,7 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
-use crate::record::{KeySelector, StateValue};
+use crate::record::{KeyHash, KeySelector, StateValue};
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
@@ -84,8 +84,13 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
+        self.push_hashed(record, at, self.hash_ahead(record));
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let key = self.state.key(record);
-        let (reduced, is_first) = self.state.value(key.borrow(), || record.clone());
+        let (reduced, is_first) = self.state.value(key.borrow(), hash, || record.clone());
         if !is_first {
             self.function.roll(reduced, record);
         }
@@ -93,13 +98,18 @@ where
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V, ahead: Lookahead) {
-        self.state.prefetch(record, ahead);
+    fn looks_ahead(&self) -> bool {
+        self.state.looks_ahead()
     }
 
     #[inline(always)]
-    fn looks_ahead(&self) -> bool {
-        self.state.looks_ahead()
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.state.hash(self.state.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.state.prefetch(hash, ahead);
     }
 }
 

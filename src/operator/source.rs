@@ -8,7 +8,8 @@ use crate::time::Timestamp;
 
 use super::on_stack::on_stack;
 use super::{
-    BoxError, Budget, Lookahead, OpenContext, Operator, OutputTag, Outputs, Push, Signal, SplitId,
+    BoxError, Budget, OpenContext, Operator, OutputTag, Outputs, Push, RecordRun, Signal, SplitId,
+    push_run,
 };
 
 /// What a poll of a source found.
@@ -161,9 +162,11 @@ impl<'a, D> Collector<'a, D> {
         let wanted = records.len().min(self.budget.left() as usize);
         // Side outputs are boxed: without them, nothing in the loop is opaque to the compiler.
         let done = if self.next.sides.is_empty() {
-            on_stack(&mut self.next.main, |next| push_run(next, records, wanted))
+            on_stack(&mut self.next.main, |next| {
+                push_run(next, &Slice(records), wanted)
+            })
         } else {
-            push_run(self.next, records, wanted)
+            push_run(self.next, &Slice(records), wanted)
         };
         self.budget.spend(done as u32);
         self.emitted += done as u64;
@@ -200,30 +203,22 @@ impl<'a, D> Collector<'a, D> {
     }
 }
 
-/// Pushes the first `wanted` records, looking ahead, until `next` is not ready; says how many.
-#[inline(always)]
-fn push_run<V, D: Push<V>>(next: &mut D, records: &[V], wanted: usize) -> usize {
-    const FAR: usize = Lookahead::Far.distance();
-    const NEAR: usize = Lookahead::Near.distance();
-    let looks_ahead = next.looks_ahead();
-    if looks_ahead {
-        for record in records.iter().take(FAR) {
-            next.prefetch(record, Lookahead::Far);
-        }
+/// A slice of records without timestamps.
+struct Slice<'a, V>(&'a [V]);
+
+impl<V> RecordRun<V> for Slice<'_, V> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.0.len()
     }
-    for (done, record) in records[..wanted].iter().enumerate() {
-        if !next.ready() {
-            return done;
-        }
-        if looks_ahead {
-            if let Some(record) = records.get(done + FAR) {
-                next.prefetch(record, Lookahead::Far);
-            }
-            if let Some(record) = records.get(done + NEAR) {
-                next.prefetch(record, Lookahead::Near);
-            }
-        }
-        next.push(record, Timestamp::MIN);
+
+    #[inline(always)]
+    fn record(&self, index: usize) -> &V {
+        &self.0[index]
     }
-    wanted
+
+    #[inline(always)]
+    fn time(&self, _index: usize) -> Timestamp {
+        Timestamp::MIN
+    }
 }

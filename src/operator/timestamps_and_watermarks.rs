@@ -16,13 +16,14 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use crate::record::KeyHash;
 use crate::time::{
     AlignmentGroup, AlignmentMember, BatchEnd, SplitSlot, SplitWatermarks, TimeSignal, TimeSignals,
     Timestamp, WatermarkAssigner, WatermarkGenerator, WatermarkStrategy, nanos,
 };
 
 use super::{
-    Budget, Lookahead, OpenContext, Operator, OperatorError, Push, Signal, SplitId, earlier,
+    Budget, OpenContext, Operator, OperatorError, Push, Signal, SplitId, earlier, look_through,
     pass_on,
 };
 
@@ -173,6 +174,19 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
         }
     }
 
+    /// Shows a record that has gone on to its split's generator.
+    #[inline(always)]
+    fn note(&mut self, record: &V, at: Timestamp)
+    where
+        W::Generator: WatermarkGenerator<V>,
+    {
+        self.current.records += 1;
+        let signals = self.current.assigner.on_record(record, at);
+        if !signals.is_empty() {
+            self.punctuate(signals);
+        }
+    }
+
     /// Asks every generator for its watermark and its idleness.
     fn end_batch(&mut self)
     where
@@ -302,21 +316,16 @@ where
     fn push(&mut self, record: &V, _at: Timestamp) {
         let at = (self.function)(record);
         self.next.push(record, at);
-        self.current.records += 1;
-        let signals = self.current.assigner.on_record(record, at);
-        if !signals.is_empty() {
-            self.punctuate(signals);
-        }
+        self.note(record, at);
     }
 
-    #[inline(always)]
-    fn prefetch(&self, record: &V, ahead: Lookahead) {
-        self.next.prefetch(record, ahead);
-    }
+    look_through!(next: V);
 
     #[inline(always)]
-    fn looks_ahead(&self) -> bool {
-        self.next.looks_ahead()
+    fn push_hashed(&mut self, record: &V, _at: Timestamp, hash: KeyHash) {
+        let at = (self.function)(record);
+        self.next.push_hashed(record, at, hash);
+        self.note(record, at);
     }
 }
 

@@ -88,6 +88,8 @@ where
 {
     type Far = View<T>;
 
+    const IN_PLACE: bool = false;
+
     #[inline]
     fn far<'a>(record: &'a T, scratch: &'a mut Scratch) -> &'a View<T> {
         let mut bytes = std::mem::take(&mut scratch.bytes);
@@ -127,7 +129,7 @@ where
 impl<T: Archive + 'static> sealed::InPlace for View<T> {
     #[inline(always)]
     unsafe fn in_place(bytes: &[u8]) -> &View<T> {
-        // SAFETY: the caller vouches for the bytes of a `View<T>` at a multiple of 16.
+        // SAFETY: the caller vouches for the bytes of a `View<T>` at a multiple of `ALIGN`, which is 16.
         unsafe { View::new(bytes) }
     }
 }
@@ -138,6 +140,7 @@ where
     T::Archived: for<'a> CheckBytes<LowValidator<'a, Error>> + Portable,
 {
     const LENGTH: Option<usize> = None;
+    const ALIGN: usize = FRAME_ALIGN;
 
     #[inline(always)]
     fn as_bytes(&self) -> &[u8] {

@@ -84,10 +84,13 @@ pub trait Form<T: ?Sized>: sealed::Sealed + 'static {
     /// What the far side reads.
     type Far: ?Sized + Wire;
 
+    /// Whether the far form is the record itself.
+    const IN_PLACE: bool;
+
     /// The far form of `record`, encoded into `scratch` unless it is the record itself.
     fn far<'a>(record: &'a T, scratch: &'a mut Scratch) -> &'a Self::Far;
 
-    /// The far form, where it is the record itself and nothing needs encoding.
+    /// The far form, where it is the record itself ([`Form::IN_PLACE`]) and nothing needs encoding.
     fn itself(record: &T) -> Option<&Self::Far>;
 }
 
@@ -104,6 +107,9 @@ pub trait OwnedForm<T>: Form<T> {
 pub trait Wire: Record + sealed::InPlace {
     /// The payload length that every record has, if they all have the same.
     const LENGTH: Option<usize>;
+
+    /// The alignment that the bytes must have to be read in place; at most [`FRAME_ALIGN`].
+    const ALIGN: usize;
 
     /// The record's bytes.
     fn as_bytes(&self) -> &[u8];
@@ -178,21 +184,21 @@ pub(super) mod sealed {
         /// # Safety
         /// `bytes` must be the output of [`Wire::as_bytes`](super::Wire::as_bytes) of a value of this
         /// same type in this same process, at an address that is a multiple of
-        /// [`FRAME_ALIGN`](crate::record::FRAME_ALIGN).
+        /// [`Wire::ALIGN`](super::Wire::ALIGN).
         #[expect(unsafe_code, reason = "the contract that every in-place read cites")]
         unsafe fn in_place(bytes: &[u8]) -> &Self;
     }
 }
 
-/// The record in `payload`, which a ring of this process carried.
+/// The record in `payload`, which a ring or a log of this process kept.
 ///
 /// # Safety
 /// As for [`sealed::InPlace::in_place`]: `payload` is what [`Wire::as_bytes`] gave for a `V`, unchanged,
-/// and starts at a multiple of [`FRAME_ALIGN`].
+/// and starts at a multiple of [`Wire::ALIGN`].
 #[inline(always)]
 #[expect(unsafe_code, reason = "hands the caller's promise to the form")]
 pub(crate) unsafe fn in_place<V: Wire + ?Sized>(payload: &[u8]) -> &V {
-    debug_assert!(payload.as_ptr().addr().is_multiple_of(FRAME_ALIGN));
+    debug_assert!(payload.as_ptr().addr().is_multiple_of(V::ALIGN));
     // SAFETY: the caller's promise is the callee's.
     unsafe { V::in_place(payload) }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Borrow;
 
+use compact_str::CompactString;
+
 use super::key_hash::KeyHash;
 
 /// A key: equality, a stable hash, and an owned form that keyed state can store.
@@ -15,7 +17,8 @@ use super::key_hash::KeyHash;
             for your own type implement `Key`"
 )]
 pub trait Key: Eq + 'static {
-    /// The owned form: `Box<str>` for `str`, the key itself for an integer.
+    /// The owned form: a [`CompactString`] for `str` (up to 24 bytes stand in the state itself,
+    /// not behind a pointer), the key itself for an integer.
     type Stored: StoredKey<Key = Self>;
 
     /// The stable hash: the same in every process, on every platform.
@@ -30,7 +33,7 @@ pub trait Key: Eq + 'static {
 
 /// The owned form of a key, as a state table keeps it.
 pub trait StoredKey: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
-    /// The key as user functions see it: `str` for `Box<str>`.
+    /// The key as user functions see it: `str` for [`CompactString`].
     type Key: Key<Stored = Self> + ?Sized;
 
     /// The key as user functions see it.
@@ -141,16 +144,16 @@ integer_key! {
 }
 
 macro_rules! text_key {
-    ($borrowed:ty, $bytes:expr, $java:expr) => {
+    ($borrowed:ty, $stored:ty, $bytes:expr, $java:expr) => {
         impl Key for $borrowed {
-            type Stored = Box<$borrowed>;
+            type Stored = $stored;
 
             #[inline]
             fn key_hash(&self) -> KeyHash {
                 KeyHash::of_bytes($bytes(self))
             }
 
-            fn to_stored(&self) -> Box<$borrowed> {
+            fn to_stored(&self) -> $stored {
                 self.into()
             }
 
@@ -159,7 +162,7 @@ macro_rules! text_key {
             }
         }
 
-        impl StoredKey for Box<$borrowed> {
+        impl StoredKey for $stored {
             type Key = $borrowed;
 
             #[inline(always)]
@@ -184,8 +187,8 @@ fn java_bytes(bytes: &[u8]) -> i32 {
     })
 }
 
-text_key!(str, str::as_bytes, java_string);
-text_key!([u8], std::convert::identity, java_bytes);
+text_key!(str, CompactString, str::as_bytes, java_string);
+text_key!([u8], Box<[u8]>, std::convert::identity, java_bytes);
 
 impl Key for String {
     type Stored = String;

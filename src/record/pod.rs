@@ -21,6 +21,8 @@ where
 {
     type Far = T;
 
+    const IN_PLACE: bool = true;
+
     #[inline(always)]
     fn far<'a>(record: &'a T, _scratch: &'a mut Scratch) -> &'a T {
         record
@@ -56,7 +58,7 @@ where
         };
         debug_assert_eq!(bytes.len(), size_of::<T>());
         // SAFETY: the caller vouches that these are the bytes of a `T` of this process at a multiple
-        // of 16, and the assertion above that 16 is enough alignment for a `T`.
+        // of its alignment, which the assertion above keeps within what frames have.
         unsafe { &*bytes.as_ptr().cast::<T>() }
     }
 }
@@ -66,6 +68,7 @@ where
     T: NoUninit + CheckedBitPattern + Record<Form = Pod>,
 {
     const LENGTH: Option<usize> = Some(size_of::<T>());
+    const ALIGN: usize = align_of::<T>();
 
     #[inline(always)]
     fn as_bytes(&self) -> &[u8] {

@@ -22,6 +22,8 @@ macro_rules! raw {
         impl Form<$type> for Raw {
             type Far = $type;
 
+            const IN_PLACE: bool = true;
+
             #[inline(always)]
             fn far<'a>(record: &'a $type, _scratch: &'a mut Scratch) -> &'a $type {
                 record
@@ -43,6 +45,8 @@ where
 {
     type Far = View<T>;
 
+    const IN_PLACE: bool = true;
+
     #[inline(always)]
     fn far<'a>(record: &'a View<T>, _scratch: &'a mut Scratch) -> &'a View<T> {
         record
@@ -63,6 +67,7 @@ impl sealed::InPlace for [u8] {
 
 impl Wire for [u8] {
     const LENGTH: Option<usize> = None;
+    const ALIGN: usize = 1;
 
     #[inline(always)]
     fn as_bytes(&self) -> &[u8] {
@@ -84,6 +89,7 @@ impl sealed::InPlace for str {
 
 impl Wire for str {
     const LENGTH: Option<usize> = None;
+    const ALIGN: usize = 1;
 
     #[inline(always)]
     fn as_bytes(&self) -> &[u8] {
@@ -101,6 +107,8 @@ macro_rules! text {
 
         impl Form<$owned> for Text {
             type Far = $far;
+
+            const IN_PLACE: bool = true;
 
             #[inline(always)]
             fn far<'a>(record: &'a $owned, _scratch: &'a mut Scratch) -> &'a $far {

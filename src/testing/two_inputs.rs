@@ -128,16 +128,12 @@ where
     fn prefetch(&self, element: &&Element<C, D>) {
         match element {
             Element::First(record, _) => {
-                self.operator
-                    .prefetch_first(record.borrow(), Lookahead::Far);
-                self.operator
-                    .prefetch_first(record.borrow(), Lookahead::Near);
+                let hash = self.operator.hash_first(record.borrow());
+                self.operator.prefetch(hash, Lookahead::Far);
             }
             Element::Second(record, _) => {
-                self.operator
-                    .prefetch_second(record.borrow(), Lookahead::Far);
-                self.operator
-                    .prefetch_second(record.borrow(), Lookahead::Near);
+                let hash = self.operator.hash_second(record.borrow());
+                self.operator.prefetch(hash, Lookahead::Near);
             }
             Element::Signal(..) => {}
         }

@@ -1,11 +1,13 @@
 //! Factories: what each builder call puts into the graph to make its operators from.
 
+mod join;
 mod keyed;
 mod process;
 mod window;
 
+pub use join::WindowJoinFactory;
 pub use keyed::{AggregateFactory, ReduceFactory, TimestampsFactory};
 pub use process::{
     CoProcessFactory, KeyedCoProcessFactory, KeyedProcessFactory, ProcessFactory, UnionFactory,
 };
-pub use window::WindowFactory;
+pub use window::{PartialFactory, WindowFactory};

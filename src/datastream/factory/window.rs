@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::operator::{
-    Lateness, OutputTag, Outputs, Push, SideOutputFactory, Site, WindowAssigner, WindowFunction,
-    WindowParts,
+    Aggregate, Lateness, OutputTag, Outputs, PartialAggregate, Push, SideOutputFactory, Site,
+    SlicedAssigner, WindowAssigner, WindowFunction, WindowParts, operator_factory,
 };
 use crate::record::KeySelector;
 
@@ -42,5 +42,23 @@ where
         };
         let operator = self.assigner.operator(parts, next);
         operator.expect("the graph has refused windows that cannot be")
+    }
+}
+
+/// Makes [`PartialAggregate`]s.
+#[derive(Clone, Debug)]
+pub struct PartialFactory<W, G> {
+    pub(in crate::datastream) assigner: W,
+    pub(in crate::datastream) aggregate: G,
+}
+
+operator_factory! {
+    impl<V: ?Sized, W, G> PartialFactory<W, G>
+    where { V: 'static, W: SlicedAssigner, G: Aggregate<V> }
+    V => G::Accumulator; PartialAggregate<V, G; D>;
+    |this, site, next| {
+        let (name, aggregate) = (Arc::clone(&site.name), this.aggregate.clone());
+        PartialAggregate::new(name, &this.assigner, aggregate, next)
+            .expect("the graph has refused windows that cannot be")
     }
 }

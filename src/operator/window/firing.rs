@@ -238,12 +238,7 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
     }
 
     /// Goes on to the next table of the window, or to the next window; `over`: the table is empty.
-    fn end_table(
-        &mut self,
-        state: &mut WindowState<K, A>,
-        slicing: &Slicing,
-        over: Option<Piece>,
-    ) {
+    fn end_table(&mut self, state: &mut WindowState<K, A>, slicing: &Slicing, over: Option<Piece>) {
         if let Some(piece) = over {
             state.detach(piece);
             state.pool.release(piece.level, piece.table, piece.keys);

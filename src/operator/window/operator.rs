@@ -26,7 +26,7 @@ use crate::operator::{
     Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
     earlier, raise,
 };
-use crate::record::{KeyHasher, KeySelector, StoredKey};
+use crate::record::{KeyHash, KeyHasher, KeySelector, StoredKey};
 use crate::time::Timestamp;
 
 use super::assigner::{EventTime, SlicedAssigner, WindowError, WindowTime};
@@ -147,14 +147,19 @@ where
         self.current.settle(&mut timeline.state.pool);
         let table = timeline.slice(slice.number);
         self.current.take(slice, table, &mut timeline.state.pool);
-        self.add(record);
+        let hash = self.hash_of(record);
+        self.add(record, hash);
+    }
+
+    #[inline(always)]
+    fn hash_of(&self, record: &V) -> KeyHash {
+        self.hasher.hash(self.selector.key(record).borrow())
     }
 
     /// Adds a record of the current slice.
     #[inline(always)]
-    fn add(&mut self, record: &V) {
+    fn add(&mut self, record: &V, hash: KeyHash) {
         let key = self.selector.key(record);
-        let hash = self.hasher.hash(key.borrow());
         let (table, function) = (&mut *self.current.table, &mut self.function);
         let (accumulator, _) = table.accumulator(hash, key.borrow(), || function.create());
         function.add(accumulator, record);
@@ -362,18 +367,26 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
+        self.push_hashed(record, at, self.hash_of(record));
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let at = if T::IS_EVENT { at } else { self.now };
         if self.current.holds(at) {
-            self.add(record);
+            self.add(record, hash);
         } else {
             self.push_elsewhere(record, at);
         }
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V, ahead: Lookahead) {
-        let key = self.selector.key(record);
-        let hash = self.hasher.hash(key.borrow());
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.hash_of(record)
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         self.current.table.entries.prefetch(hash, ahead);
     }
 

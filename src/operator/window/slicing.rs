@@ -45,6 +45,21 @@ pub(super) struct Slice {
     pub(super) last: Timestamp,
 }
 
+impl Slice {
+    /// A slice that holds no timestamp.
+    pub(super) const NONE: Slice = Slice {
+        number: 0,
+        first: Timestamp::MAX,
+        last: Timestamp::MIN,
+    };
+
+    /// Whether a timestamp belongs to the slice.
+    #[inline(always)]
+    pub(super) fn holds(&self, at: Timestamp) -> bool {
+        self.first <= at && at <= self.last
+    }
+}
+
 impl Slicing {
     /// `size` and `slide` in `1..=2^60`, `offset` smaller than `slide` in either direction.
     pub(super) fn new(size: i64, slide: i64, offset: i64) -> Self {

@@ -335,7 +335,7 @@ pub(super) fn hand_out_segment<K, V>(segment: &mut Segment<K, V>, changes: &mut 
         for index in 0..segment.group_count() {
             segment.hand_out(index, changes);
         }
-        segment.forget_summary(changes.frozen_parity());
+        segment.forget_summary(changes.frozen_generation());
     }
 }
 

@@ -22,7 +22,8 @@
 //! # Prefetching
 //!
 //! One update waits for two cache lines at most, and both can be asked for ahead by
-//! [`Table::prefetch`], each at its own distance ([`Lookahead`]). A caller with few records at hand
+//! [`Table::prefetch`]: at once where the group has no more, or else in two stages, each at its own
+//! distance ([`Lookahead`]). A caller with few records at hand
 //! simply leaves them out.
 //!
 //! # Where it stands
@@ -37,8 +38,8 @@
 //! # What was tried and left
 //!
 //! * Groups of one line (3 entries): see `layout`.
-//! * Prefetching both lines of a group at once, without a second stage: as fast at a million keys,
-//!   slower at ten million, where every line costs its share of the memory's bandwidth.
+//! * A second stage for groups of two lines, to fetch only the line that is needed: its twenty
+//!   instructions cost more than the line.
 //! * The group's shift in the low bits of the segment's handle, so that segments may differ in
 //!   size: four more instructions on the way to the group, a tenth of a hit in cache.
 //! * Segments of 32 KB: the directory of a large table then crowds the second cache. Of 128 KB and

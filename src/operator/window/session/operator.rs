@@ -147,7 +147,7 @@ where
     /// Adds a record that does not just go on with its key's latest session.
     #[cold]
     #[inline(never)]
-    fn push_elsewhere(&mut self, record: &V, at: Timestamp, gap: i64) {
+    fn push_elsewhere(&mut self, record: &V, at: Timestamp, gap: i64, hash: KeyHash) {
         let name = &self.clockwork.name;
         if at.is_none() {
             let operator = Arc::clone(name);
@@ -162,7 +162,6 @@ where
         };
         let found = self.selector.key(record);
         let key: &S::Key = found.borrow();
-        let hash = self.hasher.hash(key);
         let equal = |stored: &Stored<S::Key>| stored.key() == key;
         let function = &mut self.function;
         if let Some(sessions) = self.sessions.get_mut(hash, equal) {
@@ -444,11 +443,15 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
+        self.push_hashed(record, at, self.hash_ahead(record));
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let at = if T::IS_EVENT { at } else { self.now };
         let gap = self.gap.gap(record);
         let found = self.selector.key(record);
         let key: &S::Key = found.borrow();
-        let hash = self.hasher.hash(key);
         let equal = |stored: &Stored<S::Key>| stored.key() == key;
         if let Some(sessions) = self.sessions.get_mut(hash, equal)
             && sessions.latest.goes_on(at, self.watermark)
@@ -458,19 +461,22 @@ where
             session.window.end = session.window.end.max(at.saturating_add(gap));
             self.function.add(&mut session.accumulator, record);
         } else {
-            self.push_elsewhere(record, at, gap);
+            self.push_elsewhere(record, at, gap, hash);
         }
-    }
-
-    #[inline(always)]
-    fn prefetch(&self, record: &V, ahead: Lookahead) {
-        let key = self.selector.key(record);
-        let hash = self.hasher.hash(key.borrow());
-        self.sessions.prefetch(hash, ahead);
     }
 
     #[inline(always)]
     fn looks_ahead(&self) -> bool {
         self.sessions.looks_ahead()
+    }
+
+    #[inline(always)]
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.hasher.hash(self.selector.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.sessions.prefetch(hash, ahead);
     }
 }

@@ -186,8 +186,9 @@ impl<P: Push<Record>> Harness<P> {
     pub(super) fn push(&mut self, record: Record, at: i64) {
         self.wait();
         self.down.0.lock().unwrap().in_push = true;
-        self.operator.prefetch(&record, Lookahead::Near);
-        self.operator.push(&record, Timestamp(at));
+        let hash = self.operator.hash_ahead(&record);
+        self.operator.prefetch(hash, Lookahead::Near);
+        self.operator.push_hashed(&record, Timestamp(at), hash);
         self.down.0.lock().unwrap().in_push = false;
     }
 

@@ -1,0 +1,373 @@
+//! `WindowJoin`: where records go, which are late, and what signals set going.
+//!
+//! Flink's join of two streams by windows, which is its `WindowOperator` over the union of both:
+//!
+//! - A record is added to its slice unless all its windows are late; then, if it is late itself, it goes to
+//!   its input's side output or is dropped and counted.
+//! - A watermark fires the windows that end at or before it, in order of their ends, and goes on when their
+//!   results are out. Results carry their window's maximal timestamp; inside a window they come in no
+//!   particular order, but always in the same one for the same records in the same order of arrival.
+//! - A record that comes for a window that has fired, but is not late yet, fires it again at once, for all
+//!   records of its key. The windows of one record fire latest first.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::metrics::{Counter, Gauge};
+use crate::operator::inputs::Inputs;
+use crate::operator::window::assigner::{SlicedAssigner, WindowError};
+use crate::operator::window::lateness::Lateness;
+use crate::operator::window::slicing::{Slice, Slicing};
+use crate::operator::{
+    Budget, MultiInput, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
+    TwoInput, pass_on, raise,
+};
+use crate::record::{KeyHasher, KeySelector, Wire};
+use crate::time::{Combiner, Timestamp};
+
+use super::firing::{Firing, Late};
+use super::function::JoinFunction;
+use super::state::{JoinState, SliceId};
+
+/// How many results a signal or a late record may cause before the worker gets a chance to do something
+/// else.
+const SIGNAL_BUDGET: u32 = 256;
+
+/// What a window join counts.
+#[derive(Default)]
+struct JoinMetrics {
+    late: u64,
+    dropped: u64,
+    late_records: Counter,
+    late_records_dropped: Counter,
+    state_entries: Gauge,
+    state_bytes: Gauge,
+    /// Flushes until the size of the state is taken again.
+    flushes_left: usize,
+}
+
+/// How keys are found and hashed on both sides.
+pub(super) struct Keys<S1, S2> {
+    pub(super) left: S1,
+    pub(super) right: S2,
+    pub(super) hasher: KeyHasher,
+}
+
+/// What becomes of a record.
+enum Fate {
+    /// No window of its slice has ended.
+    InTime(Slice, SliceId),
+    /// Some have, but at least one is not late: the first and the last of all.
+    Behind(SliceId, (i64, i64)),
+    /// It comes too late.
+    Late,
+    /// It is in no window.
+    InGap,
+}
+
+/// Joins two keyed streams by windows of event time.
+pub struct WindowJoin<L: ?Sized, R: ?Sized, S1, S2, F, D> {
+    name: Arc<str>,
+    pub(super) slicing: Slicing,
+    pub(super) lateness: Lateness,
+    pub(super) keys: Keys<S1, S2>,
+    pub(super) function: F,
+    late_left: Option<OutputTag<L>>,
+    late_right: Option<OutputTag<R>>,
+    pub(super) next: Outputs<D>,
+    pub(super) watermark: Timestamp,
+    inputs: Inputs<Combiner>,
+    pub(super) state: JoinState<L, R>,
+    pub(super) firing: Firing,
+    /// Signals that are not dealt with yet.
+    pub(super) waiting: VecDeque<Signal>,
+    /// Whether a firing is under way or signals wait.
+    pub(super) busy: bool,
+    /// For each input the slice of the record before, if none of its windows has fired.
+    current: [(Slice, SliceId); 2],
+    metrics: JoinMetrics,
+}
+
+impl<L: ?Sized, R: ?Sized, S1, S2, F, D> std::fmt::Debug for WindowJoin<L, R, S1, S2, F, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WindowJoin")
+            .field("name", &self.name)
+            .field("slicing", &self.slicing)
+            .field("watermark", &self.watermark)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<L, R, S1, S2, F, D> WindowJoin<L, R, S1, S2, F, D>
+where
+    L: Wire + ?Sized,
+    R: Wire + ?Sized,
+    S1: KeySelector<L>,
+    S2: KeySelector<R, Key = S1::Key>,
+    F: JoinFunction<S1::Key, L, R>,
+    D: Push<F::Out>,
+{
+    /// An operator called `name`, which applies `function` to the windows of `assigner` by the keys that
+    /// the selectors `left` and `right` find.
+    ///
+    /// # Errors
+    /// [`WindowError`] if the assigner's windows cannot be.
+    pub fn new(
+        name: Arc<str>,
+        assigner: &impl SlicedAssigner,
+        (left, right): (S1, S2),
+        function: F,
+        next: Outputs<D>,
+    ) -> Result<Self, WindowError> {
+        let hasher = KeyHasher::default();
+        Ok(WindowJoin {
+            name,
+            slicing: assigner.slicing()?,
+            lateness: Lateness::default(),
+            keys: Keys {
+                left,
+                right,
+                hasher,
+            },
+            function,
+            late_left: None,
+            late_right: None,
+            next,
+            watermark: Timestamp::MIN,
+            inputs: Inputs::new(2, Combiner::new(2)),
+            state: JoinState::new(),
+            firing: Firing::default(),
+            waiting: VecDeque::new(),
+            busy: false,
+            current: [(Slice::NONE, SliceId::NONE); 2],
+            metrics: JoinMetrics::default(),
+        })
+    }
+
+    /// Keeps windows for some time after the watermark has passed them.
+    #[must_use]
+    pub fn allowed_lateness(self, lateness: Lateness) -> Self {
+        WindowJoin { lateness, ..self }
+    }
+
+    /// Sends late records of the left input to `tag` rather than dropping them.
+    #[must_use]
+    pub fn late_left_to(self, tag: OutputTag<L>) -> Self {
+        WindowJoin {
+            late_left: Some(tag),
+            ..self
+        }
+    }
+
+    /// Sends late records of the right input to `tag` rather than dropping them.
+    #[must_use]
+    pub fn late_right_to(self, tag: OutputTag<R>) -> Self {
+        WindowJoin {
+            late_right: Some(tag),
+            ..self
+        }
+    }
+
+    /// What becomes of a record at `at`; makes its slice.
+    fn fate(&mut self, at: Timestamp) -> Fate {
+        if at.is_none() {
+            let operator = Arc::clone(&self.name);
+            raise(OperatorError::NoTimestamp { operator });
+        }
+        let late = self.lateness.is_record_late(at, self.watermark);
+        let nowhere = if late { Fate::Late } else { Fate::InGap };
+        let Some(slice) = self.slicing.slice(at) else {
+            return nowhere;
+        };
+        let (first, last) = self.slicing.windows_of(slice.number);
+        if self.slicing.window(first).max_timestamp() > self.watermark {
+            return Fate::InTime(slice, self.state.slice(slice.number));
+        }
+        if self.is_late(last) {
+            return nowhere;
+        }
+        Fate::Behind(self.state.slice(slice.number), (first, last))
+    }
+
+    pub(super) fn is_late(&self, window: i64) -> bool {
+        self.lateness
+            .is_window_late(self.slicing.window(window), self.watermark)
+    }
+
+    /// A record of the left input that is not in the slice of the one before.
+    #[inline(never)]
+    fn push_left(&mut self, record: &L, at: Timestamp) {
+        match self.fate(at) {
+            Fate::InTime(slice, id) => {
+                self.current[0] = (slice, id);
+                self.state.push_left(id, record);
+            }
+            Fate::Behind(id, windows) => {
+                let place = self.state.push_left(id, record);
+                self.fire_again(Late::of_left(id, place), windows);
+            }
+            Fate::Late => {
+                self.count_late(self.late_left.is_none());
+                if let Some(tag) = &self.late_left {
+                    self.next.sides.push(tag, record, at);
+                }
+            }
+            Fate::InGap => {}
+        }
+    }
+
+    /// A record of the right input that is not in the slice of the one before.
+    #[inline(never)]
+    fn push_right(&mut self, record: &R, at: Timestamp) {
+        match self.fate(at) {
+            Fate::InTime(slice, id) => {
+                self.current[1] = (slice, id);
+                self.state.push_right(id, record);
+            }
+            Fate::Behind(id, windows) => {
+                let place = self.state.push_right(id, record);
+                self.fire_again(Late::of_right(id, place), windows);
+            }
+            Fate::Late => {
+                self.count_late(self.late_right.is_none());
+                if let Some(tag) = &self.late_right {
+                    self.next.sides.push(tag, record, at);
+                }
+            }
+            Fate::InGap => {}
+        }
+    }
+
+    fn fire_again(&mut self, late: Late, windows: (i64, i64)) {
+        debug_assert!(!self.busy, "a record during a firing");
+        self.firing.start_again(late, windows);
+        self.busy = true;
+        self.advance(&mut Budget::new(SIGNAL_BUDGET));
+    }
+
+    fn count_late(&mut self, dropped: bool) {
+        self.metrics.late += 1;
+        self.metrics.dropped += u64::from(dropped);
+    }
+
+    /// Takes a signal of both inputs, when those before it are dealt with.
+    pub(super) fn accept(&mut self, signal: Signal) {
+        match signal {
+            Signal::Watermark(at) if at > self.watermark => {
+                let before = std::mem::replace(&mut self.watermark, at);
+                self.current = [(Slice::NONE, SliceId::NONE); 2];
+                (self.firing).start(&self.slicing, self.lateness, before, at);
+            }
+            Signal::Watermark(_) => {}
+            _ => self.next.signal(signal),
+        }
+    }
+
+    /// The error of a window that is larger than an index can be.
+    #[cold]
+    pub(super) fn raise_too_large(&self) -> ! {
+        let operator = Arc::clone(&self.name);
+        raise(OperatorError::WindowTooLarge { operator })
+    }
+}
+
+impl<L, R, S1, S2, F, D> Operator for WindowJoin<L, R, S1, S2, F, D>
+where
+    L: Wire + ?Sized,
+    R: Wire + ?Sized,
+    S1: KeySelector<L>,
+    S2: KeySelector<R, Key = S1::Key>,
+    F: JoinFunction<S1::Key, L, R>,
+    D: Push<F::Out>,
+{
+    pass_on!(next: begin, deadline, close);
+
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        let metrics = cx.operator_metrics(&self.name);
+        self.metrics = JoinMetrics {
+            late_records: metrics.counter("late_records"),
+            late_records_dropped: metrics.counter("late_records_dropped"),
+            state_entries: metrics.gauge("state_entries"),
+            state_bytes: metrics.gauge("state_bytes"),
+            ..JoinMetrics::default()
+        };
+        self.keys.hasher = cx.hasher;
+        self.next.open(cx)
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        self.waiting.push_back(signal);
+        self.busy = true;
+        self.advance(&mut Budget::new(SIGNAL_BUDGET));
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        !self.busy && self.next.ready()
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.next.resume(budget);
+        self.advance(budget);
+    }
+
+    fn flush(&mut self) {
+        let metrics = &mut self.metrics;
+        metrics.late_records.set(metrics.late);
+        metrics.late_records_dropped.set(metrics.dropped);
+        // Every slice is asked, so with many slices it is done more seldom: a constant cost per flush.
+        match metrics.flushes_left.checked_sub(1) {
+            Some(left) => metrics.flushes_left = left,
+            None => {
+                let (records, bytes) = self.state.size();
+                metrics.state_entries.set(records as i64);
+                metrics.state_bytes.set(bytes as i64);
+                metrics.flushes_left = self.state.slice_count() / 16;
+            }
+        }
+        self.next.flush();
+    }
+}
+
+impl<L, R, S1, S2, F, D> MultiInput for WindowJoin<L, R, S1, S2, F, D>
+where
+    L: Wire + ?Sized,
+    R: Wire + ?Sized,
+    S1: KeySelector<L>,
+    S2: KeySelector<R, Key = S1::Key>,
+    F: JoinFunction<S1::Key, L, R>,
+    D: Push<F::Out>,
+{
+    fn signal_from(&mut self, input: usize, signal: Signal) {
+        let waiting = &mut self.waiting;
+        (self.inputs).on_signal(input, signal, |signal| waiting.push_back(signal));
+        self.busy |= !self.waiting.is_empty();
+        self.advance(&mut Budget::new(SIGNAL_BUDGET));
+    }
+}
+
+impl<L, R, S1, S2, F, D> TwoInput<L, R> for WindowJoin<L, R, S1, S2, F, D>
+where
+    L: Wire + ?Sized,
+    R: Wire + ?Sized,
+    S1: KeySelector<L>,
+    S2: KeySelector<R, Key = S1::Key>,
+    F: JoinFunction<S1::Key, L, R>,
+    D: Push<F::Out>,
+{
+    #[inline(always)]
+    fn push_first(&mut self, record: &L, at: Timestamp) {
+        match self.current[0] {
+            (slice, id) if slice.holds(at) => _ = self.state.push_left(id, record),
+            _ => self.push_left(record, at),
+        }
+    }
+
+    #[inline(always)]
+    fn push_second(&mut self, record: &R, at: Timestamp) {
+        match self.current[1] {
+            (slice, id) if slice.holds(at) => _ = self.state.push_right(id, record),
+            _ => self.push_right(record, at),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! `JoinState`: the records of all live slices, a log for each of the two inputs.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::record::Wire;
+use crate::state::{ChunkPool, RecordLog};
+
+use super::index::Index;
+
+/// Names a slice's place in the state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct SliceId(u32);
+
+impl SliceId {
+    /// The place of no slice.
+    pub(super) const NONE: SliceId = SliceId(u32::MAX);
+}
+
+/// The records of one input in one slice.
+pub(super) struct Side<V: ?Sized> {
+    pub(super) log: RecordLog<V>,
+    /// Its records by key, or as many of them as were wanted so far: see `firing`.
+    pub(super) index: Option<Index>,
+}
+
+/// The records of one input, by slice.
+pub(super) struct Sides<V: ?Sized>(Vec<Side<V>>);
+
+impl<V: ?Sized> Sides<V> {
+    #[inline(always)]
+    pub(super) fn get(&self, id: SliceId) -> &Side<V> {
+        &self.0[id.0 as usize]
+    }
+
+    #[inline(always)]
+    pub(super) fn get_mut(&mut self, id: SliceId) -> &mut Side<V> {
+        &mut self.0[id.0 as usize]
+    }
+
+    fn add(&mut self) {
+        self.0.push(Side {
+            log: RecordLog::default(),
+            index: None,
+        });
+    }
+}
+
+/// All that a window join remembers of its records.
+pub(super) struct JoinState<L: ?Sized, R: ?Sized> {
+    pub(super) left: Sides<L>,
+    pub(super) right: Sides<R>,
+    pub(super) spare: ChunkPool,
+    /// Slices by number, in ascending order.
+    slices: VecDeque<(i64, SliceId)>,
+    free: Vec<SliceId>,
+}
+
+impl<L: ?Sized, R: ?Sized> JoinState<L, R> {
+    pub(super) fn new() -> Self {
+        JoinState {
+            left: Sides(Vec::new()),
+            right: Sides(Vec::new()),
+            spare: ChunkPool::new(),
+            slices: VecDeque::new(),
+            free: Vec::new(),
+        }
+    }
+
+    /// The slice with this number, made if there is none.
+    pub(super) fn slice(&mut self, number: i64) -> SliceId {
+        let place = self.slices.partition_point(|&(other, _)| other < number);
+        match self.slices.get(place) {
+            Some(&(found, id)) if found == number => id,
+            _ => {
+                let id = self.free.pop().unwrap_or_else(|| {
+                    self.left.add();
+                    self.right.add();
+                    SliceId(self.left.0.len() as u32 - 1)
+                });
+                self.slices.insert(place, (number, id));
+                id
+            }
+        }
+    }
+
+    /// Adds a record of the left input to a slice; says how many came before it.
+    #[inline(always)]
+    pub(super) fn push_left(&mut self, id: SliceId, record: &L) -> usize
+    where
+        L: Wire,
+    {
+        let log = &mut self.left.get_mut(id).log;
+        log.push(record, &mut self.spare);
+        log.len() - 1
+    }
+
+    /// Adds a record of the right input to a slice; says how many came before it.
+    #[inline(always)]
+    pub(super) fn push_right(&mut self, id: SliceId, record: &R) -> usize
+    where
+        R: Wire,
+    {
+        let log = &mut self.right.get_mut(id).log;
+        log.push(record, &mut self.spare);
+        log.len() - 1
+    }
+
+    /// The first slice with records from `number` on.
+    pub(super) fn first_slice_from(&self, number: i64) -> Option<i64> {
+        let place = self.slices.partition_point(|&(other, _)| other < number);
+        self.slices.get(place).map(|&(number, _)| number)
+    }
+
+    /// The slices with records that are in a range, in ascending order.
+    pub(super) fn slices_in(&self, numbers: Range<i64>) -> impl Iterator<Item = SliceId> + '_ {
+        let before = |limit| self.slices.partition_point(|&(number, _)| number < limit);
+        let range = before(numbers.start)..before(numbers.end);
+        self.slices.range(range).map(|&(_, id)| id)
+    }
+
+    /// Forgets the slices before `limit`.
+    pub(super) fn retire_below(&mut self, limit: i64) {
+        while let Some(&(number, id)) = self.slices.front()
+            && number < limit
+        {
+            self.slices.pop_front();
+            let (left, right) = (self.left.get_mut(id), self.right.get_mut(id));
+            left.log.clear(&mut self.spare);
+            right.log.clear(&mut self.spare);
+            (left.index, right.index) = (None, None);
+            self.free.push(id);
+        }
+    }
+
+    /// How many slices there are.
+    pub(super) fn slice_count(&self) -> usize {
+        self.slices.len()
+    }
+
+    /// The records that are kept and the bytes that they take.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let ids = self.slices.iter().map(|&(_, id)| id);
+        ids.fold((0, self.spare.memory_bytes()), |(records, bytes), id| {
+            let (left, right) = (self.left.get(id), self.right.get(id));
+            let indexes = [&left.index, &right.index].into_iter().flatten();
+            (
+                records + left.log.len() + right.log.len(),
+                bytes + indexes.map(Index::memory_bytes).sum::<usize>(),
+            )
+        })
+    }
+}
+
+/// A slice's share of one side of a window: its records have the places from `start` on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) slice: SliceId,
+    pub(super) start: usize,
+}
+
+/// One side of a window: the records of its slices, in order of time, with one place each.
+#[derive(Default)]
+pub(super) struct Parts {
+    parts: Vec<Part>,
+    len: usize,
+}
+
+impl Parts {
+    /// Those of the slices in a range.
+    pub(super) fn gather<V: ?Sized>(
+        &mut self,
+        sides: &Sides<V>,
+        slices: impl Iterator<Item = SliceId>,
+    ) {
+        self.parts.clear();
+        self.len = 0;
+        for slice in slices {
+            let records = sides.get(slice).log.len();
+            if records > 0 {
+                let start = self.len;
+                self.parts.push(Part { slice, start });
+                self.len += records;
+            }
+        }
+    }
+
+    /// How many records there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Its parts.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The records themselves.
+    #[inline(always)]
+    pub(super) fn of<'a, V: ?Sized>(&'a self, sides: &'a Sides<V>) -> Records<'a, V> {
+        let only = match &*self.parts {
+            [only] => Some(&sides.get(only.slice).log),
+            _ => None,
+        };
+        Records {
+            sides,
+            parts: &self.parts,
+            only,
+        }
+    }
+}
+
+/// The records of one side of a window, by place.
+pub(super) struct Records<'a, V: ?Sized> {
+    sides: &'a Sides<V>,
+    parts: &'a [Part],
+    /// The only log, where there is one.
+    only: Option<&'a RecordLog<V>>,
+}
+
+impl<V: ?Sized> Clone for Records<'_, V> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V: ?Sized> Copy for Records<'_, V> {}
+
+impl<'a, V: Wire + ?Sized> Records<'a, V> {
+    #[inline(always)]
+    pub(super) fn get(self, place: usize) -> &'a V {
+        match self.only {
+            Some(log) => log.get(place),
+            None => self.search(place),
+        }
+    }
+
+    fn search(self, place: usize) -> &'a V {
+        let after = self.parts.partition_point(|part| part.start <= place);
+        let part = self.parts[after - 1];
+        self.sides.get(part.slice).log.get(place - part.start)
+    }
+}

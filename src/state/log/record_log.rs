@@ -1,0 +1,294 @@
+//! `RecordLog`: records one after the other, in the bytes of their form, to be read in place.
+//!
+//! Appending copies a record's bytes once and allocates nothing while there are chunks in the pool; a log
+//! grows by a chunk at a time, so nothing is ever moved, and a log ends by giving its chunks back, however
+//! many records are in it. Records of one length lie side by side, as many in a chunk as the largest power
+//! of two that fits; of others the log holds spans, and the bytes lie in chunks of their own.
+//!
+//! ```text
+//! plain data   │ record 0 │ record 1 │ …  │ record 255 │      slot i: chunk i / 256, place i % 256
+//!
+//! the rest     │ span 0 │ span 1 │ …                          span: chunk, offset, length
+//!              │ record 0, to a multiple of 16 │ record 1 │   its bytes
+//! ```
+//! *Invariant:* the first `len` slots are written, and each holds what `as_bytes` of a `V` gave.
+
+#![expect(
+    unsafe_code,
+    reason = "writes records into raw memory and reads them in place"
+)]
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use super::chunk::{CHUNK_SIZE, Chunk, ChunkPool};
+use crate::record::{FRAME_ALIGN, Wire, in_place};
+
+/// Where a record of no fixed length lies.
+#[derive(Clone, Copy)]
+struct Span {
+    chunk: u32,
+    offset: u32,
+    length: usize,
+}
+
+/// Records of type `V`, in the order in which they were appended.
+pub struct RecordLog<V: ?Sized> {
+    len: usize,
+    /// Slots that are left in the last chunk.
+    left: usize,
+    /// The next of them.
+    next: NonNull<u8>,
+    slots: Vec<Chunk>,
+    bytes: Vec<Chunk>,
+    /// How much of the last chunk of `bytes` is used.
+    filled: usize,
+    record: PhantomData<fn(&V)>,
+}
+
+// SAFETY: `next` points into a chunk that the log owns, and records of a form are bytes without
+// pointers to anything else.
+unsafe impl<V: ?Sized> Send for RecordLog<V> {}
+
+impl<V: ?Sized> Default for RecordLog<V> {
+    fn default() -> Self {
+        RecordLog {
+            len: 0,
+            left: 0,
+            next: NonNull::dangling(),
+            slots: Vec::new(),
+            bytes: Vec::new(),
+            filled: 0,
+            record: PhantomData,
+        }
+    }
+}
+
+impl<V: ?Sized> std::fmt::Debug for RecordLog<V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordLog")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V: ?Sized> RecordLog<V> {
+    /// How many records there are.
+    #[inline(always)]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Forgets all records and gives their memory back: one step per chunk.
+    pub fn clear(&mut self, spare: &mut ChunkPool) {
+        for chunk in self.slots.drain(..).chain(self.bytes.drain(..)) {
+            spare.put(chunk);
+        }
+        spare.forget();
+        (self.len, self.left, self.filled) = (0, 0, 0);
+    }
+}
+
+impl<V: Wire + ?Sized> RecordLog<V> {
+    /// Whether slots hold the records themselves.
+    const INLINE: bool = matches!(V::LENGTH, Some(length) if length <= CHUNK_SIZE);
+    /// Bytes of a slot.
+    const SLOT: usize = match V::LENGTH {
+        Some(length) if Self::INLINE => length,
+        _ => size_of::<Span>(),
+    };
+    /// A chunk has two to the power of this many slots.
+    const SLOTS_LOG2: u32 = if Self::SLOT == 0 {
+        CHUNK_SIZE.ilog2()
+    } else {
+        (CHUNK_SIZE / Self::SLOT).ilog2()
+    };
+
+    /// Appends a record.
+    #[inline(always)]
+    pub fn push(&mut self, record: &V, spare: &mut ChunkPool) {
+        if self.left == 0 {
+            self.grow(spare);
+        }
+        let bytes = record.as_bytes();
+        // SAFETY: `next` is a free slot of the last chunk, `SLOT` bytes long and aligned as records (or
+        // spans) are; the bytes of a record of fixed length are as many. After the last slot of a chunk
+        // `next` may point to its end, and `left` is 0.
+        unsafe {
+            if Self::INLINE {
+                assert_eq!(bytes.len(), Self::SLOT, "a form's length");
+                self.next.copy_from_nonoverlapping(
+                    NonNull::new_unchecked(bytes.as_ptr().cast_mut()),
+                    Self::SLOT,
+                );
+            } else {
+                let span = self.store(bytes, spare);
+                self.next.cast::<Span>().write(span);
+            }
+            self.next = self.next.add(Self::SLOT);
+        }
+        self.left -= 1;
+        self.len += 1;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, spare: &mut ChunkPool) {
+        const { assert!(V::ALIGN <= FRAME_ALIGN) };
+        let chunk = spare.take();
+        self.next = chunk.start();
+        self.left = 1 << Self::SLOTS_LOG2;
+        self.slots.push(chunk);
+    }
+
+    /// Copies the bytes of a record of no fixed length.
+    fn store(&mut self, bytes: &[u8], spare: &mut ChunkPool) -> Span {
+        let room = (self.bytes.last()).map_or(0, |chunk| chunk.size() - self.filled);
+        if bytes.len() > room || room == 0 {
+            self.filled = 0;
+            self.bytes.push(if bytes.len() <= CHUNK_SIZE {
+                spare.take()
+            } else {
+                Chunk::new(bytes.len().next_multiple_of(FRAME_ALIGN))
+            });
+        }
+        let chunk = self
+            .bytes
+            .last()
+            .expect("a chunk with room was found or added");
+        // SAFETY: the chunk has room for so many bytes from `filled` on, which no record uses.
+        unsafe {
+            let source = NonNull::new_unchecked(bytes.as_ptr().cast_mut());
+            (chunk.start().add(self.filled)).copy_from_nonoverlapping(source, bytes.len());
+        }
+        let span = Span {
+            chunk: self.bytes.len() as u32 - 1,
+            offset: self.filled as u32,
+            length: bytes.len(),
+        };
+        // Chunks are multiples of the alignment long.
+        self.filled += bytes.len().next_multiple_of(FRAME_ALIGN);
+        span
+    }
+
+    /// The record at `index`, counted from 0.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[inline(always)]
+    #[must_use]
+    pub fn get(&self, index: usize) -> &V {
+        assert!(index < self.len, "a log is read where it is written");
+        let chunk = &self.slots[index >> Self::SLOTS_LOG2];
+        let place = index & ((1 << Self::SLOTS_LOG2) - 1);
+        // SAFETY: a slot below `len` is written and lies in its chunk. It holds a record's bytes, aligned
+        // because slots are as long as records and chunks more aligned than any; or a span of bytes that
+        // were written, at a multiple of 16 from the start of a chunk. Neither changes while the log is
+        // borrowed.
+        unsafe {
+            let slot = chunk.start().add(place * Self::SLOT);
+            let (start, length) = if Self::INLINE {
+                (slot, Self::SLOT)
+            } else {
+                let span = slot.cast::<Span>().read();
+                let chunk = &self.bytes[span.chunk as usize];
+                (chunk.start().add(span.offset as usize), span.length)
+            };
+            in_place::<V>(std::slice::from_raw_parts(start.as_ptr(), length))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Archived, Form, Record, Scratch, View};
+
+    #[test]
+    fn records_come_back_in_order_across_chunks() {
+        let mut spare = ChunkPool::new();
+        let mut log = RecordLog::<[u64; 3]>::default();
+        for round in 1..3 {
+            let count = CHUNK_SIZE as u64 / 16 * round;
+            (0..count).for_each(|n| log.push(&[n, n + 1, n + 2], &mut spare));
+            assert_eq!(log.len() as u64, count);
+            assert!((0..count).all(|n| *log.get(n as usize) == [n, n + 1, n + 2]));
+            log.clear(&mut spare);
+            assert!(log.is_empty());
+        }
+    }
+
+    #[test]
+    fn texts_of_any_length_come_back() {
+        let mut spare = ChunkPool::new();
+        let mut log = RecordLog::<str>::default();
+        let text = |n: usize| match n % 50 {
+            0 => String::new(),
+            7 => "x".repeat(CHUNK_SIZE + n),
+            8 => "y".repeat(CHUNK_SIZE),
+            rest => "z".repeat(rest * 13),
+        };
+        for _ in 0..2 {
+            (0..200).for_each(|n| log.push(&text(n), &mut spare));
+            assert!((0..200).all(|n| *log.get(n) == text(n)));
+            log.clear(&mut spare);
+        }
+    }
+
+    #[derive(Clone, PartialEq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+    struct Order {
+        id: u64,
+        comment: String,
+    }
+
+    impl Record for Order {
+        type Form = Archived;
+    }
+
+    #[test]
+    fn archives_are_read_in_place() {
+        let (mut spare, mut scratch) = (ChunkPool::new(), Scratch::new());
+        let mut log = RecordLog::<View<Order>>::default();
+        let order = |id: u64| Order {
+            id,
+            comment: "why not ".repeat(id as usize % 9),
+        };
+        for id in 0..50 {
+            log.push(Archived::far(&order(id), &mut scratch), &mut spare);
+        }
+        assert!((0..50).all(|id| log.get(id as usize).to_owned() == order(id)));
+    }
+
+    #[test]
+    fn memory_is_used_again_and_goes_back_after_a_peak() {
+        let mut spare = ChunkPool::new();
+        let mut log = RecordLog::<u64>::default();
+        let mut fill = |records: u64, spare: &mut ChunkPool| {
+            (0..records).for_each(|n| log.push(&n, spare));
+            log.clear(spare);
+            spare.memory_bytes()
+        };
+        let per_chunk = CHUNK_SIZE as u64 / 8;
+        assert_eq!(fill(2 * per_chunk, &mut spare), 2 * CHUNK_SIZE);
+        assert_eq!(fill(2 * per_chunk, &mut spare), 2 * CHUNK_SIZE);
+        let peak = fill(300 * per_chunk, &mut spare);
+        (0..300).for_each(|_| _ = fill(2 * per_chunk, &mut spare));
+        assert!(fill(2 * per_chunk, &mut spare) < peak / 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "where it is written")]
+    fn nothing_is_read_behind_the_end() {
+        let mut log = RecordLog::<u64>::default();
+        log.push(&1, &mut ChunkPool::new());
+        let _ = log.get(1);
+    }
+}
