@@ -80,30 +80,6 @@ fn sliding_windows_keep_their_contract() -> Result<(), Violation> {
 }
 
 #[test]
-fn partial_aggregates_keep_their_contract() -> Result<(), Violation> {
-    let windows = Sliding::of(nanoseconds(60), nanoseconds(20));
-    let outputs = script().check(|tail: Tail<u64>| {
-        PartialAggregate::new("partial".into(), &windows, Count, tail).expect("windows of a size")
-    })?;
-    let partials = records(&outputs);
-    assert_eq!(partials.iter().map(|(count, _)| count).sum::<u64>(), 302);
-    // Slices go out with their last timestamps, records that come later alone and with their own.
-    let alone = |at: i64| {
-        partials
-            .iter()
-            .filter(|(_, time)| *time == at)
-            .collect::<Vec<_>>()
-    };
-    assert_eq!((alone(95), alone(10)), (vec![&(1, 95)], vec![&(1, 10)]));
-    assert!(
-        partials
-            .iter()
-            .all(|(_, at)| at % 20 == 19 || *at == 95 || *at == 10)
-    );
-    Ok(())
-}
-
-#[test]
 fn sessions_keep_their_contract() -> Result<(), Violation> {
     // Each record is a session of its own, the late one too.
     let outputs = counts(Session::with_gap(nanoseconds(3)))?;
@@ -141,5 +117,29 @@ fn windows_of_processing_time_keep_their_contract() -> Result<(), Violation> {
     assert_eq!(total(&counts_of(clock(), windows)?), 3 * 39 * 9);
     let sessions = Session::with_gap(nanoseconds(9)).processing_time();
     assert_eq!(total(&counts_of(clock(), sessions)?), 39 * 9);
+    Ok(())
+}
+
+#[test]
+fn partial_aggregates_keep_their_contract() -> Result<(), Violation> {
+    let windows = Sliding::of(nanoseconds(60), nanoseconds(20));
+    let outputs = script().check(|tail: Tail<u64>| {
+        PartialAggregate::new("partial".into(), &windows, Count, tail).expect("windows of a size")
+    })?;
+    let partials = records(&outputs);
+    assert_eq!(partials.iter().map(|(count, _)| count).sum::<u64>(), 302);
+    // Slices go out with their last timestamps, records that come later alone and with their own.
+    let alone = |at: i64| {
+        partials
+            .iter()
+            .filter(|(_, time)| *time == at)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((alone(95), alone(10)), (vec![&(1, 95)], vec![&(1, 10)]));
+    assert!(
+        partials
+            .iter()
+            .all(|(_, at)| at % 20 == 19 || *at == 95 || *at == 10)
+    );
     Ok(())
 }

@@ -147,7 +147,7 @@ where
     /// Adds a record that does not just go on with its key's latest session.
     #[cold]
     #[inline(never)]
-    fn push_elsewhere(&mut self, record: &V, at: Timestamp, gap: i64) {
+    fn push_elsewhere(&mut self, record: &V, at: Timestamp, gap: i64, hash: KeyHash) {
         let name = &self.clockwork.name;
         if at.is_none() {
             let operator = Arc::clone(name);
@@ -162,7 +162,6 @@ where
         };
         let found = self.selector.key(record);
         let key: &S::Key = found.borrow();
-        let hash = self.hasher.hash(key);
         let equal = |stored: &Stored<S::Key>| stored.key() == key;
         let function = &mut self.function;
         if let Some(sessions) = self.sessions.get_mut(hash, equal) {
@@ -462,8 +461,13 @@ where
             session.window.end = session.window.end.max(at.saturating_add(gap));
             self.function.add(&mut session.accumulator, record);
         } else {
-            self.push_elsewhere(record, at, gap);
+            self.push_elsewhere(record, at, gap, hash);
         }
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.sessions.looks_ahead()
     }
 
     #[inline(always)]
@@ -474,10 +478,5 @@ where
     #[inline(always)]
     fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         self.sessions.prefetch(hash, ahead);
-    }
-
-    #[inline(always)]
-    fn looks_ahead(&self) -> bool {
-        self.sessions.looks_ahead()
     }
 }
