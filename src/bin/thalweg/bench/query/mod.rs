@@ -1,4 +1,16 @@
 //! The queries, each as a user would write it.
+//!
+//! NEXMark's are those of Apache Beam and of `nexmark-flink`; at each stands what was adapted. Three
+//! things hold for all of them:
+//!
+//! - The published queries that sum up *replace* rows: every record gives new ones. Here a row comes
+//!   once, when the watermark says that it is final, and nothing is kept for longer.
+//! - Where the published query leaves open which of equal records comes first, it is settled, so that a
+//!   run has the same rows at every parallelism.
+//! - Files have no strings. Queries that are about strings read records that are made up in memory, and
+//!   in a row the hash of a string stands for it.
+//!
+//! Query 10 writes its input into a partitioned directory, which is a sink's work and no query's.
 
 mod day;
 mod keysum;
