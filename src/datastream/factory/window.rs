@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::operator::{
     Aggregate, Lateness, OutputTag, Outputs, PartialAggregate, Push, SideOutputFactory, Site,
-    SlicedAssigner, WindowFunction, WindowOperator, operator_factory,
+    SlicedAssigner, WindowAssigner, WindowFunction, WindowParts, operator_factory,
 };
 use crate::record::KeySelector;
 
-/// Makes [`WindowOperator`]s.
+/// Makes the operators of a [`WindowAssigner`].
 #[derive(Debug)]
 pub struct WindowFactory<V: ?Sized, S, A, F> {
     pub(in crate::datastream) assigner: A,
@@ -22,31 +22,26 @@ impl<V, S, A, F> SideOutputFactory<V> for WindowFactory<V, S, A, F>
 where
     V: ?Sized + 'static,
     S: KeySelector<V>,
-    A: SlicedAssigner,
+    A: WindowAssigner<V>,
     F: WindowFunction<V, S::Key> + Clone,
 {
     type Out = F::Out;
-    type Operator<D: Push<F::Out> + 'static> = WindowOperator<V, S, F, D, A::Time>;
+    type Operator<D: Push<F::Out> + 'static> = A::Operator<S, F, D>;
 
     fn create<D: Push<F::Out> + 'static>(
         &self,
         site: &Site,
         next: Outputs<D>,
     ) -> Self::Operator<D> {
-        let (selector, function) = (self.selector.clone(), self.function.clone());
-        let operator = WindowOperator::new(
-            Arc::clone(&site.name),
-            &self.assigner,
-            selector,
-            function,
-            next,
-        )
-        .expect("the graph has refused windows that cannot be")
-        .allowed_lateness(self.lateness);
-        match &self.late {
-            Some(tag) => operator.late_to(tag.clone()),
-            None => operator,
-        }
+        let parts = WindowParts {
+            name: Arc::clone(&site.name),
+            selector: self.selector.clone(),
+            function: self.function.clone(),
+            lateness: self.lateness,
+            late: self.late.clone(),
+        };
+        let operator = self.assigner.operator(parts, next);
+        operator.expect("the graph has refused windows that cannot be")
     }
 }
 

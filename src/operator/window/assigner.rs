@@ -26,6 +26,9 @@ pub enum WindowError {
     /// The slide is zero.
     #[error("a window's slide must be above zero")]
     ZeroSlide,
+    /// The gap that ends a session is zero.
+    #[error("a session's gap must be above zero")]
+    ZeroGap,
     /// The offset reaches from one window start to the next or further.
     #[error("a window offset of {offset} ns is not smaller than the slide of {slide} ns")]
     OffsetTooLarge {
@@ -35,7 +38,7 @@ pub enum WindowError {
         slide: i64,
     },
     /// A duration is longer than 2^60 nanoseconds.
-    #[error("a window's size and slide must not be over 36 years")]
+    #[error("a window's size, slide or gap must not be over 36 years")]
     TooLong,
 }
 

@@ -33,6 +33,7 @@ use super::assigner::{EventTime, SlicedAssigner, WindowError, WindowTime};
 use super::current::Current;
 use super::firing::{Emission, Stage};
 use super::function::WindowFunction;
+use super::late::LateRecords;
 use super::lateness::Lateness;
 use super::slice_table::TableId;
 use super::timeline::Timeline;
@@ -51,13 +52,13 @@ where
     selector: S,
     function: F,
     hasher: KeyHasher,
-    /// Processing time of the batch.
+    /// Processing time of the batch; the end of time at the end of input.
     now: Timestamp,
     /// A firing is not finished.
     busy: bool,
     next: Outputs<D>,
     timeline: Box<Timeline<S::Key, F::Accumulator>>,
-    late: Option<OutputTag<V>>,
+    late: Box<LateRecords<V>>,
     time: PhantomData<T>,
 }
 
@@ -106,7 +107,7 @@ where
             busy: false,
             next,
             timeline: Box::new(timeline),
-            late: None,
+            late: Box::new(LateRecords::new()),
             time: PhantomData,
         })
     }
@@ -123,11 +124,9 @@ where
 
     /// Sends late records to `tag` rather than dropping them.
     #[must_use]
-    pub fn late_to(self, tag: OutputTag<V>) -> Self {
-        WindowOperator {
-            late: Some(tag),
-            ..self
-        }
+    pub fn late_to(mut self, tag: OutputTag<V>) -> Self {
+        self.late.tag = Some(tag);
+        self
     }
 
     /// Adds a record that is not in the slice of the record before: to the right slice, if any.
@@ -222,14 +221,9 @@ where
 
     /// Passes over a record that no window takes.
     fn reject(&mut self, record: &V, at: Timestamp) {
-        let timeline = &mut *self.timeline;
-        if !(timeline.lateness).is_record_late(at, timeline.watermark) {
-            return;
-        }
-        timeline.metrics.late += 1;
-        match &self.late {
-            Some(tag) => self.next.sides.push(tag, record, at),
-            None => timeline.metrics.dropped += 1,
+        let timeline = &*self.timeline;
+        if (timeline.lateness).is_record_late(at, timeline.watermark) {
+            self.late.take(&mut self.next.sides, record, at);
         }
     }
 
@@ -293,7 +287,9 @@ where
 {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.hasher = cx.hasher;
-        self.timeline.open(cx);
+        let metrics = cx.operator_metrics(&self.timeline.name);
+        self.timeline.open(cx, &metrics);
+        self.late.open(&metrics);
         self.current = Current::none(self.timeline.state.pool.fresh());
         self.next.open(cx)
     }
@@ -319,6 +315,10 @@ where
                     self.next.signal(signal);
                 }
             }
+            Signal::End => {
+                self.now = Timestamp::MAX;
+                self.next.signal(signal);
+            }
             _ => self.next.signal(signal),
         }
     }
@@ -335,12 +335,13 @@ where
 
     fn flush(&mut self) {
         self.timeline.publish(&self.current.table);
+        self.late.publish();
         self.next.flush();
     }
 
     fn deadline(&self) -> Option<Timestamp> {
         let next = self.next.deadline();
-        if T::IS_EVENT {
+        if T::IS_EVENT || self.now == Timestamp::MAX {
             return next;
         }
         let timeline = &*self.timeline;

@@ -49,10 +49,10 @@ pub(super) struct Sketch {
 impl Sketch {
     /// Notes a key that was not noted before.
     pub(super) fn insert(&mut self, hash: KeyHash) {
-        self.keys += 1;
-        while self.words.len() < words_for(self.keys) {
+        if self.keys * BITS_PER_KEY >= self.words.len() * 64 {
             self.grow();
         }
+        self.keys += 1;
         let (word, bit) = position(hash, self.words.len());
         self.words[word] |= bit;
     }

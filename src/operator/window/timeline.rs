@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::metrics::{Counter, Gauge};
+use crate::metrics::{Gauge, MetricGroup};
 use crate::operator::OpenContext;
 use crate::record::{Key, KeyHasher};
 use crate::time::Timestamp;
@@ -14,13 +14,9 @@ use super::slice_table::{SliceTable, TableId};
 use super::slicing::Slicing;
 use super::state::WindowState;
 
-/// What a window operator counts.
+/// The size of a window operator's state, as metrics.
 #[derive(Default)]
 pub(super) struct WindowMetrics {
-    pub(super) late: u64,
-    pub(super) dropped: u64,
-    late_records: Counter,
-    late_records_dropped: Counter,
     state_entries: Gauge,
     state_bytes: Gauge,
     /// Flushes until the size of the state is taken again.
@@ -65,14 +61,11 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
     }
 
     /// Starts anew with what the subtask knows when it opens.
-    pub(super) fn open(&mut self, cx: &OpenContext) {
+    pub(super) fn open(&mut self, cx: &OpenContext, metrics: &MetricGroup) {
         let (name, lateness) = (Arc::clone(&self.name), self.lateness);
-        let metrics = cx.operator_metrics(&name);
         *self = Timeline {
             lateness,
             metrics: WindowMetrics {
-                late_records: metrics.counter("late_records"),
-                late_records_dropped: metrics.counter("late_records_dropped"),
                 state_entries: metrics.gauge("state_entries"),
                 state_bytes: metrics.gauge("state_bytes"),
                 ..WindowMetrics::default()
@@ -116,11 +109,9 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
         table
     }
 
-    /// Publishes counts, and the size of the state with that of the current slice's table.
+    /// Publishes the size of the state, with that of the current slice's table.
     pub(super) fn publish(&mut self, current: &SliceTable<K, A>) {
         let metrics = &mut self.metrics;
-        metrics.late_records.set(metrics.late);
-        metrics.late_records_dropped.set(metrics.dropped);
         // Every table is asked, so with many tables it is done more seldom: a constant cost per flush.
         match metrics.flushes_left.checked_sub(1) {
             Some(left) => metrics.flushes_left = left,

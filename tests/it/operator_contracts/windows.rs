@@ -1,8 +1,8 @@
-//! Contracts of windows of event time.
+//! Contracts of windows, of sessions, and of windows of processing time.
 
 use thalweg::operator::{
-    AggregateWindow, Lateness, OutputTag, Outputs, PartialAggregate, Push, Sliding, TimeWindow,
-    Tumbling, WindowOperator,
+    AggregateWindow, Lateness, OutputTag, Outputs, PartialAggregate, Push, Session, Sliding,
+    TimeWindow, Tumbling, WindowAssigner, WindowParts,
 };
 use thalweg::record::OwnedSelector;
 use thalweg::state::Count;
@@ -27,25 +27,31 @@ fn script() -> Contract<u64> {
         .watermark(Timestamp(250))
 }
 
-fn counts(
-    assigner: impl thalweg::operator::SlicedAssigner,
+fn counts(assigner: impl WindowAssigner<u64>) -> Result<Vec<Output<(u64, i64, u64)>>, Violation> {
+    counts_of(script(), assigner)
+}
+
+/// Through the description of the windows, to a `WindowOperator` or a `SessionOperator`.
+fn counts_of(
+    script: Contract<u64>,
+    assigner: impl WindowAssigner<u64>,
 ) -> Result<Vec<Output<(u64, i64, u64)>>, Violation> {
     let late = OutputTag::<u64>::new("late");
-    script().check(|tail: Tail<(u64, i64, u64)>| {
+    script.check(|tail: Tail<(u64, i64, u64)>| {
         let mut outputs = Outputs::new(tail.clone());
         let side: Box<dyn Push<u64>> = Box::new(tail.side(&late));
         outputs.sides.connect(late.name().clone(), side);
         let result = |key: &u64, window: TimeWindow, count: u64| (*key, window.start.0, count);
-        WindowOperator::new(
-            "windows".into(),
-            &assigner,
-            OwnedSelector(|n: &u64| *n),
-            AggregateWindow::new(Count, result),
-            outputs,
-        )
-        .expect("windows of a size")
-        .allowed_lateness(Lateness::of(nanoseconds(20)))
-        .late_to(late.clone())
+        let parts = WindowParts {
+            name: "windows".into(),
+            selector: OwnedSelector(|n: &u64| *n),
+            function: AggregateWindow::new(Count, result),
+            lateness: Lateness::of(nanoseconds(20)),
+            late: Some(late.clone()),
+        };
+        assigner
+            .operator(parts, outputs)
+            .expect("there are such windows")
     })
 }
 
@@ -70,6 +76,47 @@ fn sliding_windows_keep_their_contract() -> Result<(), Violation> {
     assert_eq!(late(&outputs), 1);
     let total: u64 = records(&outputs).iter().map(|((.., n), _)| n).sum();
     assert!(total > 3 * 299, "{total}");
+    Ok(())
+}
+
+#[test]
+fn sessions_keep_their_contract() -> Result<(), Violation> {
+    // Each record is a session of its own, the late one too.
+    let outputs = counts(Session::with_gap(nanoseconds(3)))?;
+    assert_eq!(late(&outputs), 1);
+    let total: u64 = records(&outputs).iter().map(|((.., n), _)| n).sum();
+    assert_eq!(total, 301);
+    let outputs = counts(Session::with_gap(nanoseconds(100)))?;
+    assert_eq!(late(&outputs), 0, "sessions save it");
+    assert!(records(&outputs).iter().any(|((.., n), _)| *n > 6));
+    Ok(())
+}
+
+/// Batches of several records at several times.
+fn clock() -> Contract<u64> {
+    let batches = (1..40).map(|batch| Timestamp(batch * 7 + batch % 3));
+    let script = batches.fold(Contract::new(), |script, now| {
+        let records = (0..9).map(|n| (n * now.0 as u64 % 8, Timestamp::MIN));
+        script.time(now).records(records)
+    });
+    script.time(Timestamp(1_000))
+}
+
+#[test]
+fn windows_of_processing_time_keep_their_contract() -> Result<(), Violation> {
+    let windows = Tumbling::of(nanoseconds(50)).processing_time();
+    let total = |outputs: &[Output<_>]| -> u64 {
+        let counts = records(outputs);
+        counts
+            .iter()
+            .map(|((.., n), _): &((u64, i64, u64), i64)| n)
+            .sum()
+    };
+    assert_eq!(total(&counts_of(clock(), windows)?), 39 * 9);
+    let windows = Sliding::of(nanoseconds(60), nanoseconds(20)).processing_time();
+    assert_eq!(total(&counts_of(clock(), windows)?), 3 * 39 * 9);
+    let sessions = Session::with_gap(nanoseconds(9)).processing_time();
+    assert_eq!(total(&counts_of(clock(), sessions)?), 39 * 9);
     Ok(())
 }
 

@@ -10,6 +10,8 @@ mod joins_match_the_oracle;
 mod keyed_results_match_the_oracle;
 mod keys_behind_a_map_keep_their_order;
 mod partitioners_place_records;
+mod processing_time_ends_windows;
+mod sessions_match_the_oracle;
 mod side_outputs_get_their_records;
 mod slot_sharing_groups_take_workers_of_their_own;
 mod timers_fire_in_time;

@@ -31,6 +31,7 @@ mod q4;
 mod q5;
 mod q6;
 mod q7;
+mod q8;
 mod q9;
 mod stateless;
 mod text;
@@ -62,6 +63,8 @@ pub(super) enum Query {
     Q6,
     /// The highest bid of every ten seconds
     Q7,
+    /// Persons and the auctions that they opened in the ten seconds in which they came
+    Q8,
     /// The winning bid of each auction
     Q9,
     /// How many bids each bidder made within ten seconds of processing time
@@ -140,6 +143,7 @@ impl Query {
             Query::Q5 => q5::q5(draft),
             Query::Q6 => q6::q6(draft),
             Query::Q7 => q7::q7(draft),
+            Query::Q8 => q8::q8(draft),
             Query::Q9 => q9::q9(draft),
             Query::Q12 => q12::q12(draft),
             Query::Q13 => q13::q13(draft),
