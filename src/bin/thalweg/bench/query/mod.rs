@@ -15,6 +15,7 @@
 mod day;
 mod keysum;
 mod mean_price;
+mod q11;
 mod q12;
 mod q13;
 mod q14;
@@ -67,6 +68,8 @@ pub(super) enum Query {
     Q8,
     /// The winning bid of each auction
     Q9,
+    /// How many bids each bidder made in each session
+    Q11,
     /// How many bids each bidder made within ten seconds of processing time
     Q12,
     /// Every bid with a value of a table on the side
@@ -145,6 +148,7 @@ impl Query {
             Query::Q7 => q7::q7(draft),
             Query::Q8 => q8::q8(draft),
             Query::Q9 => q9::q9(draft),
+            Query::Q11 => q11::q11(draft),
             Query::Q12 => q12::q12(draft),
             Query::Q13 => q13::q13(draft),
             Query::Q14 => q14::q14(draft),
