@@ -1,8 +1,8 @@
 //! Contracts of windows, of sessions, and of windows of processing time.
 
 use thalweg::operator::{
-    AggregateWindow, Lateness, OutputTag, Outputs, PartialAggregate, Push, Session, Sliding,
-    TimeWindow, Tumbling, WindowAssigner, WindowParts,
+    AggregateWindow, Lateness, OutputTag, Outputs, PartialAggregate, Push, Session,
+    SessionOperator, Sliding, TimeWindow, Tumbling, WindowAssigner, WindowOperator, WindowParts,
 };
 use thalweg::record::OwnedSelector;
 use thalweg::state::Count;
@@ -89,6 +89,27 @@ fn sessions_keep_their_contract() -> Result<(), Violation> {
     let outputs = counts(Session::with_gap(nanoseconds(100)))?;
     assert_eq!(late(&outputs), 0, "sessions save it");
     assert!(records(&outputs).iter().any(|((.., n), _)| *n > 6));
+    Ok(())
+}
+
+#[test]
+fn windows_without_a_side_output_keep_their_contract() -> Result<(), Violation> {
+    let key = || OwnedSelector(|n: &u64| *n);
+    let count = || AggregateWindow::new(Count, |key: &u64, _: TimeWindow, n: u64| (*key, n));
+    let total = |outputs: &[Output<(u64, u64)>]| -> u64 {
+        assert!(!outputs.iter().any(|o| matches!(o, Output::Side(..))));
+        records(outputs).iter().map(|((_, n), _)| n).sum()
+    };
+    let windows = script().check(|tail: Tail<(u64, u64)>| {
+        let (windows, next) = (Tumbling::of(nanoseconds(50)), Outputs::new(tail));
+        WindowOperator::new("windows".into(), &windows, key(), count(), next).expect("a size")
+    })?;
+    assert_eq!(total(&windows), 300, "two are late");
+    let sessions = script().check(|tail: Tail<(u64, u64)>| {
+        let (session, next) = (Session::with_gap(nanoseconds(3)), Outputs::new(tail));
+        SessionOperator::new("sessions".into(), session, key(), count(), next).expect("a gap")
+    })?;
+    assert_eq!(total(&sessions), 300);
     Ok(())
 }
 
