@@ -89,8 +89,8 @@ class Flink:
     """Flink, in one JVM with the job."""
 
     name = "flink"
-    settings = ("local MiniCluster in one JVM; object reuse; hand-written serializers; heap state; "
-                "buffer timeout 100 ms; parallel GC; see perf-scripts/peers/flink")
+    settings = ("local MiniCluster in one JVM; object reuse; hand-written serializers; heap state, counters "
+                "updated in place; buffers sent when full; parallel garbage collector, 6 GB heap")
     pinned = False
     # Its runs are long, and its warm-up compiles.
     runs = 1
@@ -126,15 +126,17 @@ class Flink:
 
 def peer(name, settings, crates):
     """A peer of the peers' workspace."""
-    return Rust(name, PEERS / "Cargo.toml", ["-p", name], [], settings, crates)
+    return Rust(name, PEERS / "Cargo.toml", ["--bin", name], [], settings, crates)
 
 
 ALL = [
     Thalweg("thalweg", ROOT / "Cargo.toml", ["--bin", "thalweg"], ["bench", "--format", "json"],
             "defaults of `thalweg bench`", []),
-    peer("hand", "one loop a query; tables sized and touched before the clock starts; two subtasks: "
-         "rings of 32768 records (rtrb)", ["hashbrown", "foldhash", "rtrb"]),
-    peer("timely", "see perf-scripts/peers/README.md", ["timely", "mimalloc"]),
-    peer("renoir", "see perf-scripts/peers/README.md", ["renoir", "mimalloc"]),
+    peer("hand", "one loop a query; tables sized and touched before the clock starts; two subtasks: rings of "
+         "32768 records", ["hashbrown", "foldhash", "rtrb", "mimalloc"]),
+    peer("timely", "containers of 1024 records from sources, 4 a turn; sources at most 8 turns, or 30 s of event "
+         "time, ahead of the sink; sums written in place; workers pinned", ["timely", "hashbrown", "mimalloc"]),
+    peer("renoir", "fixed batches of 4096 records; a watermark every 1024; no exchange at parallelism 1",
+         ["renoir", "mimalloc"]),
     Flink(),
 ]

@@ -137,9 +137,10 @@ where
     #[inline(always)]
     fn push_hashed(&mut self, record: &T, at: Timestamp, hash: KeyHash) {
         match <T::Form as Form<T>>::itself(record) {
-            // A record that is staged must not be overtaken.
             Some(far) if !self.staged => self.next.push_hashed(far, at, hash),
-            _ => self.push(record, at),
+            // A record that is staged must not be overtaken.
+            Some(far) => self.stage.push(&mut self.next, far, at),
+            None => self.push(record, at),
         }
     }
 }

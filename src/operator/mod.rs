@@ -72,7 +72,7 @@ pub use port::{First, MultiInput, Second, TwoInput, ports};
 pub use process::{Process, ProcessFunction};
 pub use process_context::{KeyedProcessContext, ProcessContext, TimeDomain};
 pub use process_services::KeyedOpenContext;
-pub(crate) use record_run::{RecordRun, push_each, push_run};
+pub(crate) use record_run::{RecordRun, push_run};
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};
@@ -86,8 +86,8 @@ pub use window::{
     AggregateWindow, CoGroup, DynamicGap, Elements, ElementsIter, EventTime, FixedGap, Group,
     GroupIter, JoinFunction, JoinPairs, Lateness, MergePartials, PartialAggregate, ProcessWindow,
     ProcessingTime, ReduceWindow, Reduced, Session, SessionGap, SessionOperator, SlicedAssigner,
-    Slicing, Sliding, TimeWindow, Tumbling, WindowAssigner, WindowError, WindowFunction, WindowJoin,
-    WindowOperator, WindowParts, WindowTime,
+    Slicing, Sliding, TimeWindow, Tumbling, WindowAssigner, WindowError, WindowFunction,
+    WindowJoin, WindowOperator, WindowParts, WindowTime,
 };
 
 use crate::record::KeyHash;

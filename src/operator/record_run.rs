@@ -21,6 +21,9 @@ const ROOM: usize = 64;
 
 const _: () = assert!(FAR < ROOM);
 
+/// With fewer records it is too late to look ahead.
+const WORTHWHILE: usize = 32;
+
 /// Records that a head has at hand.
 pub(crate) trait RecordRun<V: ?Sized> {
     /// How many there are.
@@ -34,31 +37,32 @@ pub(crate) trait RecordRun<V: ?Sized> {
 }
 
 /// Pushes the first `wanted` records of a run while `next` is ready; says how many.
+///
+/// The compiler writes the whole chain out twice here, and should at no other place of a head: chains of
+/// chains would take their time to compile.
 #[inline(always)]
 pub(crate) fn push_run<V: ?Sized, D: Push<V>>(
     next: &mut D,
     run: &impl RecordRun<V>,
     wanted: usize,
 ) -> usize {
-    if next.looks_ahead() {
+    let wanted = wanted.min(run.len());
+    if wanted >= WORTHWHILE && next.looks_ahead() {
         push_looking_ahead(next, run, wanted)
     } else {
         push_each(next, run, wanted)
     }
 }
 
-/// As [`push_run`], for so few records that looking ahead is too late.
 #[inline(always)]
-pub(crate) fn push_each<V: ?Sized, D: Push<V>>(
-    next: &mut D,
-    run: &impl RecordRun<V>,
-    wanted: usize,
-) -> usize {
-    for index in 0..wanted.min(run.len()) {
+fn push_each<V: ?Sized, D: Push<V>>(next: &mut D, run: &impl RecordRun<V>, wanted: usize) -> usize {
+    for index in 0..wanted {
         if !next.ready() {
             return index;
         }
-        next.push(run.record(index), run.time(index));
+        let record = run.record(index);
+        let hash = next.hash_ahead(record);
+        next.push_hashed(record, run.time(index), hash);
     }
     wanted
 }
@@ -73,7 +77,7 @@ fn push_looking_ahead<V: ?Sized, D: Push<V>>(
     for index in 0..FAR.min(run.len()) {
         hashes.look(next, index, run.record(index));
     }
-    for index in 0..wanted.min(run.len()) {
+    for index in 0..wanted {
         if !next.ready() {
             return index;
         }

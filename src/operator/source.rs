@@ -160,13 +160,14 @@ impl<'a, D> Collector<'a, D> {
         D: Push<V>,
     {
         let wanted = records.len().min(self.budget.left() as usize);
-        // Side outputs are boxed: without them, nothing in the loop is opaque to the compiler.
-        let done = if self.next.sides.is_empty() {
+        // Side outputs are boxed: without them, nothing in the loop is opaque to the compiler. They are looked
+        // at once: nothing goes to them from here.
+        let done = if self.next.ready() {
             on_stack(&mut self.next.main, |next| {
                 push_run(next, &Slice(records), wanted)
             })
         } else {
-            push_run(self.next, &Slice(records), wanted)
+            0
         };
         self.budget.spend(done as u32);
         self.emitted += done as u64;

@@ -102,8 +102,9 @@ impl<V: Wire + ?Sized> Stage<V> {
 }
 
 impl Half {
-    /// Pushes the records while `next` is ready; says whether all have gone.
-    #[inline(always)]
+    /// Pushes the records while `next` is ready; says whether all have gone. Called from several places, and
+    /// not written out in any.
+    #[inline(never)]
     fn go_on<V: Wire + ?Sized, D: Push<V>>(&mut self, next: &mut D) -> bool {
         while let Some(place) = self.places.get(self.gone) {
             if !next.ready() {

@@ -7,10 +7,8 @@
 use std::marker::PhantomData;
 
 use crate::metrics::{Counter, Gauge};
-use crate::operator::{
-    OpenContext, OperatorError, Push, RecordRun, Signal, on_stack, push_each, push_run,
-};
-use crate::record::{FrameHeader, FrameKind, RunReader, Wire, in_place};
+use crate::operator::{OpenContext, OperatorError, Push, RecordRun, Signal, on_stack, push_run};
+use crate::record::{FrameHeader, FrameKind, RunReader, Wire, in_place, travels_in_runs};
 use crate::ring::Consumer;
 use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
 
@@ -135,13 +133,13 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         while records < limit && next.ready() {
             let Some(frame) = frames.peek() else { break };
             match frame.header.kind() {
-                FrameKind::RUN => {
+                FrameKind::RUN if travels_in_runs::<V>() => {
                     // SAFETY: the ring belongs to this exchange: its runs were gathered by a
                     // `RunWriter` of `V`, stand 16-byte aligned, and stay until the batch is released.
                     let run = unsafe { RunReader::<V>::new(frame.header, frame.payload) };
                     let rest = run.after(*within);
                     let wanted = rest.len().min((limit - records) as usize);
-                    let done = push_rest(next, &rest, wanted);
+                    let done = on_stack(next, |next| push_run(next, &rest, wanted));
                     records += done as u32;
                     if done < rest.len() {
                         *within += done;
@@ -149,7 +147,7 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
                     }
                     *within = 0;
                 }
-                FrameKind::RECORD => {
+                FrameKind::RECORD if !travels_in_runs::<V>() => {
                     // SAFETY: likewise: its record frames hold what `as_bytes` of a `V` gave.
                     let record = unsafe { in_place::<V>(frame.payload) };
                     next.push(record, frame.header.time);
@@ -170,22 +168,6 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         turn.budget.spend(records);
         self.read += u64::from(records);
         records > 0 || signals
-    }
-}
-
-/// With fewer records moving the chain and looking ahead would cost more than they save.
-const ON_STACK_MIN: usize = 64;
-
-#[inline(always)]
-fn push_rest<V: Wire + ?Sized, D: Push<V>>(
-    next: &mut D,
-    rest: &RunReader<'_, V>,
-    wanted: usize,
-) -> usize {
-    if wanted < ON_STACK_MIN {
-        push_each(next, rest, wanted)
-    } else {
-        on_stack(next, |next| push_run(next, rest, wanted))
     }
 }
 

@@ -72,6 +72,7 @@ pub(super) fn oracle(name: &str, data: &Data) -> Answer {
         "q3" => q3(data),
         "q5" => q5(data),
         "q7" => q7(data),
+        "q8" => q8(data),
         "keysum-1k" => keysum(&data.keys[0].1),
         "keysum-1m" => keysum(&data.keys[1].1),
         "keysum-10m" => keysum(&data.keys[2].1),
@@ -124,6 +125,22 @@ fn q7(data: &Data) -> Answer {
         vec![*end, u64::MAX - price, auction, bidder]
     });
     answer(data.bids.len(), rows)
+}
+
+fn q8(data: &Data) -> Answer {
+    let mut rows = Vec::new();
+    for person in &data.persons {
+        for auction in &data.auctions {
+            if auction[1] == person[0] && auction[4] / 10_000 == person[3] / 10_000 {
+                rows.push(vec![
+                    person[0],
+                    auction[0],
+                    person[3] / 10_000 * 10_000 + 10_000,
+                ]);
+            }
+        }
+    }
+    answer(data.persons.len() + data.auctions.len(), rows)
 }
 
 fn keysum(records: &[KeyValue]) -> Answer {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tally::Tally;
-use super::{Bid, Inputs};
+use super::{Bid, Inputs, run};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -130,5 +130,27 @@ fn every_bid_meets_its_value_of_the_table() {
         });
         let records = inputs.bids.len() + 10_000;
         inputs.assert_rows(&[("q13", records, Tally::of(rows))]);
+    }
+}
+
+#[test]
+fn bidders_are_counted_by_the_clock() {
+    let inputs = Inputs::generate(2000, 100, 0);
+    let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
+    for [_, bidder, ..] in &inputs.bids {
+        *counts.entry(*bidder).or_default() += 1;
+    }
+    let bidders = counts.len() as u64;
+    let expected = Tally::of(counts.into_iter().map(|(bidder, count)| [bidder, count]));
+    let options = inputs.options();
+    for parallelism in 1..=3 {
+        let options = options.each_ref().map(String::as_str);
+        let [(read, found)] = run(parallelism, &options, &["q12"])[..] else {
+            panic!("one query, one run");
+        };
+        assert_eq!(read, 2000);
+        // A run of more than ten seconds would count in more rows than there are bidders.
+        assert!(found.rows >= bidders, "{found:?}");
+        assert!(found.rows > bidders || found == expected, "{found:?}");
     }
 }

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 
 use foldhash::fast::FixedState;
 use harness::{
-    Auction, BLOCK_RECORDS, Digest, Inputs, Options, Outcome, Person, h3, h4, run_subtasks,
+    Auction, BLOCK_RECORDS, Digest, Inputs, KeyTable, Options, Outcome, Person, Waiting, h3, h4,
+    run_subtasks,
 };
 use hashbrown::HashMap;
-
-use crate::key_table::KeyTable;
 
 const WINDOW_MS: i64 = 10_000;
 
@@ -23,7 +22,7 @@ fn wanted_auction(auction: &Auction) -> bool {
 }
 
 /// All persons first, then all auctions: what a join of files would do, and a stream cannot.
-pub(crate) fn q3(_: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn q3(_: &Options, inputs: &'static Inputs) -> Outcome {
     let (persons, auctions) = (inputs.persons(), inputs.auctions());
     run_subtasks(persons.len() + auctions.len(), vec![()], |_, ()| {
         let mut digest = Digest::default();
@@ -43,14 +42,13 @@ pub(crate) fn q3(_: &Options, inputs: &Inputs) -> Outcome {
 /// Persons and auctions as they would arrive, three auctions a person: each side remembered for the
 /// other, a row when the second of its two sides is there. Persons are few and unique, so an auction
 /// that has met its seller is not kept.
-pub(crate) fn q3_symmetric(_: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn q3_symmetric(_: &Options, inputs: &'static Inputs) -> Outcome {
     let (persons, auctions) = (inputs.persons(), inputs.auctions());
     run_subtasks(persons.len() + auctions.len(), vec![()], |_, ()| {
         let mut digest = Digest::default();
         let mut by_id: Map<(u64, u64)> = Map::default();
-        // The auctions of a seller not seen yet: a chain through `waiting`, its head by seller.
-        let mut heads: Map<u32> = Map::default();
-        let mut waiting: Vec<(u64, u32)> = Vec::new();
+        // The auctions of a seller not seen yet.
+        let mut waiting: Waiting<u64> = Waiting::default();
         let mut persons = persons.chunks(BLOCK_RECORDS);
         let mut auctions = auctions.chunks(3 * BLOCK_RECORDS);
         loop {
@@ -61,11 +59,9 @@ pub(crate) fn q3_symmetric(_: &Options, inputs: &Inputs) -> Outcome {
                 .filter(|p| wanted_person(p))
             {
                 by_id.insert(person.id, (person.state_id, person.city_id));
-                let mut next = heads.remove(&person.id).unwrap_or(u32::MAX);
-                while let Some(&(auction, after)) = waiting.get(next as usize) {
+                waiting.take(person.id, |auction| {
                     digest.add(h4(person.id, person.state_id, person.city_id, auction));
-                    next = after;
-                }
+                });
             }
             for auction in some_auctions
                 .unwrap_or_default()
@@ -75,9 +71,7 @@ pub(crate) fn q3_symmetric(_: &Options, inputs: &Inputs) -> Outcome {
                 if let Some(&(state, city)) = by_id.get(&auction.seller) {
                     digest.add(h4(auction.seller, state, city, auction.id));
                 } else {
-                    let head = heads.entry(auction.seller).or_insert(u32::MAX);
-                    waiting.push((auction.id, *head));
-                    *head = waiting.len() as u32 - 1;
+                    waiting.put(auction.seller, auction.id);
                 }
             }
             if some_persons.is_none() && some_auctions.is_none() {
@@ -117,7 +111,7 @@ impl Windows {
 
     /// Whether any window holds anything.
     fn any(&self) -> bool {
-        let full = |window: &Window| window.persons.len() > 0 || !window.early.is_empty();
+        let full = |window: &Window| !window.persons.is_empty() || !window.early.is_empty();
         self.open.iter().any(full)
     }
 
@@ -132,7 +126,7 @@ impl Windows {
 }
 
 /// Persons and auctions of the same window: of each window first the persons, then the auctions.
-pub(crate) fn q8(options: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn q8(options: &Options, inputs: &'static Inputs) -> Outcome {
     let (persons, auctions) = (inputs.persons(), inputs.auctions());
     run_subtasks(persons.len() + auctions.len(), vec![()], |_, ()| {
         by_window(persons, auctions, options.jitter_ms)

@@ -15,7 +15,7 @@ fn keys(options: &Options) -> usize {
 }
 
 /// One look-up a record, in the fastest general-purpose map, with room for all keys.
-pub(crate) fn plain(options: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn plain(options: &Options, inputs: &'static Inputs) -> Outcome {
     let records = inputs.keyed();
     let map: HashMap<u64, u64, FixedState> =
         HashMap::with_capacity_and_hasher(keys(options), FixedState::default());
@@ -35,7 +35,7 @@ pub(crate) fn plain(options: &Options, inputs: &Inputs) -> Outcome {
 }
 
 /// A table of cache lines, each fetched before it is needed.
-pub(crate) fn prefetch(options: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn prefetch(options: &Options, inputs: &'static Inputs) -> Outcome {
     let records = inputs.keyed();
     run_subtasks(
         records.len(),
@@ -66,7 +66,7 @@ fn update(table: &mut LineTable, records: &[Keyed], digest: &mut Digest) {
 }
 
 /// Each subtask reads its blocks, keeps the records whose keys it owns and sends the others to theirs.
-pub(crate) fn exchange(options: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn exchange(options: &Options, inputs: &'static Inputs) -> Outcome {
     let (records, parallelism) = (inputs.keyed(), options.parallelism);
     let share = keys(options).div_ceil(parallelism);
     // A share of the keys is not exact: a twentieth more, and some for the few.

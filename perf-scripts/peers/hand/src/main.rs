@@ -5,10 +5,8 @@
 
 mod exchange;
 mod join;
-mod key_table;
 mod keysum;
 mod line_table;
-mod panes;
 mod stateless;
 mod window;
 mod word_table;

@@ -5,7 +5,7 @@ use harness::{
 };
 
 /// Every bid.
-pub(crate) fn q0(options: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn q0(options: &Options, inputs: &'static Inputs) -> Outcome {
     over_blocks(options, inputs, |bids, digest| {
         for bid in bids {
             digest.add(h4(bid.auction, bid.bidder, bid.price, bid.date_time as u64));
@@ -14,7 +14,7 @@ pub(crate) fn q0(options: &Options, inputs: &Inputs) -> Outcome {
 }
 
 /// Every bid in euros.
-pub(crate) fn q1(options: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn q1(options: &Options, inputs: &'static Inputs) -> Outcome {
     over_blocks(options, inputs, |bids, digest| {
         for bid in bids {
             let price = price_in_euros(bid.price);
@@ -24,7 +24,7 @@ pub(crate) fn q1(options: &Options, inputs: &Inputs) -> Outcome {
 }
 
 /// The bids of every 123rd auction.
-pub(crate) fn q2(options: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn q2(options: &Options, inputs: &'static Inputs) -> Outcome {
     over_blocks(options, inputs, |bids, digest| {
         for bid in bids {
             if bid.auction.is_multiple_of(123) {
@@ -37,7 +37,7 @@ pub(crate) fn q2(options: &Options, inputs: &Inputs) -> Outcome {
 #[inline(always)]
 fn over_blocks(
     options: &Options,
-    inputs: &Inputs,
+    inputs: &'static Inputs,
     body: impl Fn(&[Bid], &mut Digest) + Sync,
 ) -> Outcome {
     let (bids, parallelism) = (inputs.bids(), options.parallelism);

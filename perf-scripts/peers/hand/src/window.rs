@@ -1,91 +1,19 @@
 //! q5 and q7: counts and maxima of windows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use foldhash::fast::FixedState;
-use harness::{Bid, Digest, Inputs, Options, Outcome, blocks, h3, h4, run_subtasks};
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
+use harness::{
+    Bid, Counts, Digest, Inputs, Most, Options, Outcome, Panes, SLIDE_MS, Sliding, blocks, h3, h4,
+    run_subtasks,
+};
 
 use crate::exchange::{Exchange, owner};
-use crate::key_table::KeyTable;
-use crate::panes::Panes;
 
-const SLIDE_MS: i64 = 2_000;
-const WINDOW_MS: i64 = 10_000;
 const TUMBLE_MS: i64 = 10_000;
 
-/// Bids per auction.
-type Counts = KeyTable<u64>;
-
-/// Counts of the last panes, summed: a pane that comes is added, one that goes is taken off.
-#[derive(Default)]
-struct Sliding {
-    totals: HashMap<u64, u64, FixedState>,
-    panes: VecDeque<(i64, Counts)>,
-    spare: Vec<Counts>,
-}
-
-/// A window's largest count, ordered so that the largest wins: the count, the inverted auction.
-type Most = (u64, u64);
-
-impl Sliding {
-    /// Takes in the pane that ends at `end`, leaving an empty one in its place; fires the windows that
-    /// end with it or before it.
-    fn take(&mut self, end: i64, pane: &mut Counts, fire: &mut impl FnMut(i64, Most)) {
-        self.fire_before(end, fire);
-        for (auction, count) in pane.iter() {
-            *self.totals.entry(auction).or_insert(0) += count;
-        }
-        let empty = self.spare.pop().unwrap_or_default();
-        self.panes.push_back((end, std::mem::replace(pane, empty)));
-        self.fire(end, fire);
-    }
-
-    /// Fires the windows that end after the last pane taken in, before `limit`.
-    fn fire_before(&mut self, limit: i64, fire: &mut impl FnMut(i64, Most)) {
-        let Some(&(last, _)) = self.panes.back() else {
-            return;
-        };
-        let mut end = last + SLIDE_MS;
-        while end < limit && !self.panes.is_empty() {
-            self.fire(end, fire);
-            end += SLIDE_MS;
-        }
-    }
-
-    /// Fires the window that ends at `end`, without the panes that stand before it.
-    fn fire(&mut self, end: i64, fire: &mut impl FnMut(i64, Most)) {
-        while self
-            .panes
-            .front()
-            .is_some_and(|(pane, _)| *pane <= end - WINDOW_MS)
-        {
-            let (_, mut gone) = self.panes.pop_front().expect("just seen");
-            for (auction, count) in gone.iter() {
-                if let Entry::Occupied(mut total) = self.totals.entry(auction) {
-                    *total.get_mut() -= count;
-                    if *total.get() == 0 {
-                        total.remove();
-                    }
-                }
-            }
-            gone.clear();
-            self.spare.push(gone);
-        }
-        let counts = self
-            .totals
-            .iter()
-            .map(|(auction, count)| (*count, !*auction));
-        if let Some(most) = counts.max() {
-            fire(end, most);
-        }
-    }
-}
-
 /// One count a bid in its pane of two seconds; windows are sums of five panes.
-pub(crate) fn q5(options: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn q5(options: &Options, inputs: &'static Inputs) -> Outcome {
     let (bids, jitter) = (inputs.bids(), options.jitter_ms);
     run_subtasks(bids.len(), vec![()], |_, ()| {
         let mut digest = Digest::default();
@@ -102,7 +30,7 @@ pub(crate) fn q5(options: &Options, inputs: &Inputs) -> Outcome {
             panes.close(watermark, |end, pane| sliding.take(end, pane, &mut fire));
         }
         panes.close(i64::MAX, |end, pane| sliding.take(end, pane, &mut fire));
-        sliding.fire_before(i64::MAX, &mut fire);
+        sliding.advance(i64::MAX, &mut fire);
         digest
     })
 }
@@ -115,7 +43,7 @@ struct Vote {
 }
 
 /// Auctions dealt out by owner, counted by pane there; the owners' windows are compared at the end.
-pub(crate) fn q5_exchange(options: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn q5_exchange(options: &Options, inputs: &'static Inputs) -> Outcome {
     let (bids, parallelism, jitter) = (inputs.bids(), options.parallelism, options.jitter_ms);
     let windows = Largest::new(parallelism);
     let contexts = Exchange::new(parallelism).collect();
@@ -155,7 +83,7 @@ pub(crate) fn q5_exchange(options: &Options, inputs: &Inputs) -> Outcome {
             exchange.finish(arrived);
             let mut fire = |end, most| fired.push((end, most));
             panes.close(i64::MAX, |end, pane| sliding.take(end, pane, &mut fire));
-            sliding.fire_before(i64::MAX, &mut fire);
+            sliding.advance(i64::MAX, &mut fire);
             windows.hand_in(fired, |end, (count, auction)| {
                 h3(end as u64, !auction, count)
             })
@@ -167,7 +95,7 @@ pub(crate) fn q5_exchange(options: &Options, inputs: &Inputs) -> Outcome {
 type Highest = (u64, u64, u64);
 
 /// One comparison a bid. Every subtask keeps the highest of its blocks.
-pub(crate) fn q7(options: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn q7(options: &Options, inputs: &'static Inputs) -> Outcome {
     let (bids, parallelism, jitter) = (inputs.bids(), options.parallelism, options.jitter_ms);
     let windows = Largest::new(parallelism);
     run_subtasks(bids.len(), vec![(); parallelism], |index, ()| {

@@ -13,7 +13,7 @@ const BATCH: usize = 128;
 const VOCABULARY: usize = 100_000;
 
 /// One look-up a word, in the fastest general-purpose map.
-pub(crate) fn plain(_: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn plain(_: &Options, inputs: &'static Inputs) -> Outcome {
     let text = inputs.text();
     let map: HashMap<&[u8], u64, FixedState> =
         HashMap::with_capacity_and_hasher(VOCABULARY, FixedState::default());
@@ -34,7 +34,7 @@ pub(crate) fn plain(_: &Options, inputs: &Inputs) -> Outcome {
 }
 
 /// Words split off in batches, so that the table's slots arrive while the next are split.
-pub(crate) fn prefetch(_: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn prefetch(_: &Options, inputs: &'static Inputs) -> Outcome {
     let text = inputs.text();
     let outcome = run_subtasks(0, vec![WordTable::new(text, VOCABULARY)], |_, table| {
         let mut digest = Digest::default();
@@ -54,7 +54,7 @@ pub(crate) fn prefetch(_: &Options, inputs: &Inputs) -> Outcome {
 }
 
 /// Words dealt out by owner.
-pub(crate) fn exchange(options: &Options, inputs: &Inputs) -> Outcome {
+pub(crate) fn exchange(options: &Options, inputs: &'static Inputs) -> Outcome {
     let (text, parallelism) = (inputs.text(), options.parallelism);
     let table = || WordTable::new(text, VOCABULARY);
     let contexts = Exchange::new(parallelism)

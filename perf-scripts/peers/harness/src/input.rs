@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bytemuck::{Pod, Zeroable};
 use memmap2::{Mmap, MmapOptions};
+use serde::{Deserialize, Serialize};
 
 use crate::options::{Options, Query};
 
@@ -15,7 +16,7 @@ pub const BLOCK_BYTES: usize = 64 << 10;
 
 /// A record of `bids.bin`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, Serialize, Deserialize)]
 pub struct Bid {
     /// The auction bid in.
     pub auction: u64,
@@ -29,7 +30,7 @@ pub struct Bid {
 
 /// A record of `persons.bin`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, Serialize, Deserialize)]
 pub struct Person {
     /// Unique among persons.
     pub id: u64,
@@ -43,7 +44,7 @@ pub struct Person {
 
 /// A record of `auctions.bin`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, Serialize, Deserialize)]
 pub struct Auction {
     /// Unique among auctions.
     pub id: u64,
@@ -61,7 +62,7 @@ pub struct Auction {
 
 /// A record of `keys_*.bin`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, Serialize, Deserialize)]
 pub struct Keyed {
     /// The key.
     pub key: u64,

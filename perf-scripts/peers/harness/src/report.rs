@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::digest::Digest;
@@ -40,12 +41,12 @@ impl Stopwatch {
     }
 
     /// What has gone by, with the answer it went into.
-    pub fn stop(self, records: usize, digest: Digest) -> Outcome {
+    pub fn stop(&self, records: usize, digest: Digest) -> Outcome {
         self.stop_after(self.started.elapsed(), records, digest)
     }
 
     /// The same, where the wall time was taken elsewhere.
-    pub fn stop_after(self, wall: Duration, records: usize, digest: Digest) -> Outcome {
+    pub fn stop_after(&self, wall: Duration, records: usize, digest: Digest) -> Outcome {
         let (user, system) = cpu_time();
         Outcome {
             records: records as u64,
@@ -54,6 +55,37 @@ impl Stopwatch {
             user: user.saturating_sub(self.cpu.0),
             system: system.saturating_sub(self.cpu.1),
         }
+    }
+}
+
+/// The clock of an engine whose sources and sinks run on its own threads: from the first source's first
+/// read to the last sink's end of input.
+#[derive(Debug, Default)]
+pub struct Clock {
+    started: OnceLock<Stopwatch>,
+    ended: Mutex<(Digest, Option<Outcome>)>,
+}
+
+impl Clock {
+    /// A source instance reads its first record.
+    pub fn start(&self) {
+        self.started.get_or_init(Stopwatch::start);
+    }
+
+    /// A sink instance has seen the end of input, and this.
+    pub fn end(&self, digest: Digest) {
+        let mut ended = self.ended.lock().expect("nobody panics holding it");
+        ended.0.merge(digest);
+        let whole = ended.0;
+        ended.1 = self.started.get().map(|stopwatch| stopwatch.stop(0, whole));
+    }
+
+    /// What it came to, once the engine has stopped.
+    pub fn outcome(&self, records: usize) -> Outcome {
+        let ended = self.ended.lock().expect("nobody panics holding it");
+        let outcome = ended.1.expect("a source has started and a sink has ended");
+        let records = records as u64;
+        Outcome { records, ..outcome }
     }
 }
 
@@ -72,7 +104,7 @@ fn cpu_time() -> (Duration, Duration) {
 }
 
 /// A variant of a query: its name, and how to run it once.
-pub type Variant = (&'static str, fn(&Options, &Inputs) -> Outcome);
+pub type Variant = (&'static str, fn(&Options, &'static Inputs) -> Outcome);
 
 /// A peer's `main`: parses the command line, maps the inputs, runs, reports. `variants` answers with
 /// the ways this peer has of running the query, none where it has none.
@@ -94,6 +126,8 @@ pub fn main(system: &str, variants: impl Fn(&Options) -> Vec<Variant>) -> ExitCo
             return ExitCode::from(2);
         }
     };
+    // Engines' threads may read them as long as the process lives.
+    let inputs: &'static Inputs = Box::leak(Box::new(inputs));
     let asked = |name: &str| options.variant.as_deref().is_none_or(|asked| asked == name);
     let mut ran = false;
     for (name, run) in variants(&options) {
@@ -102,10 +136,10 @@ pub fn main(system: &str, variants: impl Fn(&Options) -> Vec<Variant>) -> ExitCo
         }
         ran = true;
         for _ in 0..options.warmup {
-            run(&options, &inputs);
+            run(&options, inputs);
         }
         for _ in 0..options.runs {
-            print(system, name, &options, &run(&options, &inputs));
+            print(system, name, &options, &run(&options, inputs));
         }
     }
     if !ran {

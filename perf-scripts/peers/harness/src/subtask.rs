@@ -52,7 +52,7 @@ pub fn run_subtasks<C: Send>(
 }
 
 /// Pins the calling thread to the `index`-th of the cores the process may use, if there is one.
-fn pin(index: usize) {
+pub fn pin(index: usize) {
     // SAFETY: all-zero bytes are a valid (empty) set, and the calls touch nothing else.
     unsafe {
         let mut allowed: libc::cpu_set_t = std::mem::zeroed();

@@ -80,4 +80,4 @@ macro_rules! timestamp {
     )* };
 }
 
-timestamp!(Bid Auction);
+timestamp!(Bid Person Auction);

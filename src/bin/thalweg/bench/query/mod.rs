@@ -1,8 +1,9 @@
 //! The queries, each as a user would write it.
 
-mod bid_statistics;
+mod day;
 mod keysum;
 mod mean_price;
+mod q12;
 mod q13;
 mod q14;
 mod q15;
@@ -18,6 +19,7 @@ mod q4;
 mod q5;
 mod q6;
 mod q7;
+mod q8;
 mod q9;
 mod stateless;
 mod text;
@@ -49,8 +51,12 @@ pub(super) enum Query {
     Q6,
     /// The highest bid of every ten seconds
     Q7,
+    /// Persons and the auctions that they opened in the ten seconds in which they came
+    Q8,
     /// The winning bid of each auction
     Q9,
+    /// How many bids each bidder made within ten seconds of processing time
+    Q12,
     /// Every bid with a value of a table on the side
     Q13,
     /// Bids of some prices with the time of day, and a count of letters
@@ -125,7 +131,9 @@ impl Query {
             Query::Q5 => q5::q5(draft),
             Query::Q6 => q6::q6(draft),
             Query::Q7 => q7::q7(draft),
+            Query::Q8 => q8::q8(draft),
             Query::Q9 => q9::q9(draft),
+            Query::Q12 => q12::q12(draft),
             Query::Q13 => q13::q13(draft),
             Query::Q14 => q14::q14(draft),
             Query::Q15 => q15::q15(draft),

@@ -1,5 +1,7 @@
 //! How many bids, bidders and auctions there were in a day on each channel, by the level of the price.
 
+use std::collections::HashMap;
+
 use thalweg::operator::Tumbling;
 use thalweg::record::{Archived, Record, View};
 use thalweg::state::Aggregate;
@@ -8,8 +10,66 @@ use thalweg::time::Timestamp;
 use crate::bench::draft::Draft;
 use crate::nexmark::TextBid;
 
-use super::bid_statistics::{DAY, DistinctCounts, day};
+use super::day::{DAY, RANKS, day, price_rank};
 use super::text::text_hash;
+
+/// Bids by price rank, and different bidders and auctions by price rank.
+#[derive(Clone, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct DistinctCounts {
+    bids: [u64; RANKS],
+    /// The ranks in which each has bid: a bit for each rank.
+    bidders: HashMap<u64, u8>,
+    /// The ranks in which there was a bid on each.
+    auctions: HashMap<u64, u8>,
+}
+
+impl DistinctCounts {
+    /// Counts one bid.
+    #[inline]
+    fn add(&mut self, auction: u64, bidder: u64, price: u64) {
+        let rank = price_rank(price);
+        self.bids[rank] += 1;
+        *self.bidders.entry(bidder).or_default() |= 1 << rank;
+        *self.auctions.entry(auction).or_default() |= 1 << rank;
+    }
+
+    /// Counts what another one has counted.
+    fn merge(&mut self, other: &Self) {
+        for (bids, more) in self.bids.iter_mut().zip(other.bids) {
+            *bids += more;
+        }
+        for (bidder, ranks) in &other.bidders {
+            *self.bidders.entry(*bidder).or_default() |= ranks;
+        }
+        for (auction, ranks) in &other.auctions {
+            *self.auctions.entry(*auction).or_default() |= ranks;
+        }
+    }
+
+    /// Bids, bidders and auctions: of each all, and by price rank.
+    fn columns(&self) -> [u64; 12] {
+        let by_rank = |ranks: &HashMap<u64, u8>| {
+            let count = |rank: usize| {
+                let in_rank = ranks.values().filter(|ranks| **ranks >> rank & 1 == 1);
+                in_rank.count() as u64
+            };
+            std::array::from_fn::<_, RANKS, _>(count)
+        };
+        let [bids, bidders, auctions] =
+            [self.bids, by_rank(&self.bidders), by_rank(&self.auctions)];
+        let all = [
+            bids.iter().sum(),
+            self.bidders.len() as u64,
+            self.auctions.len() as u64,
+        ];
+        let mut columns = [0; 12];
+        for (kind, ranks) in [bids, bidders, auctions].into_iter().enumerate() {
+            columns[kind * 4] = all[kind];
+            columns[kind * 4 + 1..][..RANKS].copy_from_slice(&ranks);
+        }
+        columns
+    }
+}
 
 /// What is counted on a channel.
 #[derive(Clone, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]

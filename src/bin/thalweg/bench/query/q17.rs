@@ -8,7 +8,7 @@ use thalweg::state::Aggregate;
 use crate::bench::draft::Draft;
 use crate::bench::input::Bid;
 
-use super::bid_statistics::{DAY, day, price_rank};
+use super::day::{DAY, day, price_rank};
 
 /// The statistics of some bids.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -5,7 +5,7 @@ use thalweg::operator::Tumbling;
 use crate::bench::draft::Draft;
 use crate::bench::input::Bid;
 
-use super::bid_statistics::DAY;
+use super::day::DAY;
 
 /// For every bidder and auction, the last bid of a day; of two at the same moment the higher one.
 ///

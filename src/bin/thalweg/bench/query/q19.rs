@@ -9,7 +9,7 @@ use thalweg::state::Aggregate;
 use crate::bench::draft::Draft;
 use crate::bench::input::Bid;
 
-use super::bid_statistics::DAY;
+use super::day::DAY;
 
 /// How many bids are wanted.
 const PLACES: usize = 10;

@@ -5,7 +5,7 @@ const EMPTY: u64 = u64::MAX;
 
 /// Values per key, for tables that a cache holds.
 #[derive(Clone, Debug)]
-pub(crate) struct KeyTable<V> {
+pub struct KeyTable<V> {
     /// A power of two of them.
     slots: Vec<(u64, V)>,
     shift: u32,
@@ -35,7 +35,7 @@ impl<V: Copy + Default> KeyTable<V> {
 
     /// The value of `key`, the default one where there was none.
     #[inline(always)]
-    pub(crate) fn value(&mut self, key: u64) -> &mut V {
+    pub fn value(&mut self, key: u64) -> &mut V {
         let mask = self.slots.len() - 1;
         let mut at = self.place(key) & mask;
         loop {
@@ -52,7 +52,7 @@ impl<V: Copy + Default> KeyTable<V> {
 
     /// The value of `key`, if there is one.
     #[inline(always)]
-    pub(crate) fn get(&self, key: u64) -> Option<&V> {
+    pub fn get(&self, key: u64) -> Option<&V> {
         let mask = self.slots.len() - 1;
         let mut at = self.place(key) & mask;
         loop {
@@ -97,19 +97,24 @@ impl<V: Copy + Default> KeyTable<V> {
     }
 
     /// Every key with its value.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, V)> {
+    pub fn iter(&self) -> impl Iterator<Item = (u64, V)> {
         let of_empty = self.of_empty.map(|value| (EMPTY, value));
         let slots = self.slots.iter().copied();
         slots.filter(|slot| slot.0 != EMPTY).chain(of_empty)
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How many keys there are.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.len + usize::from(self.of_empty.is_some())
     }
 
     /// Forgets everything.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.slots.fill((EMPTY, V::default()));
         (self.len, self.of_empty) = (0, None);
     }
@@ -127,7 +132,7 @@ mod tests {
         for i in 0..20_000u64 {
             let key = match i % 1000 {
                 0 => u64::MAX,
-                _ => harness::mix64(i % 5000),
+                _ => crate::mix64(i % 5000),
             };
             *table.value(key) += i;
             *map.entry(key).or_insert(0) += i;

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 const NOWHERE: i64 = i64::MIN / 2;
 
 /// Panes of one width, aligned to the epoch.
-pub(crate) struct Panes<T> {
+#[derive(Clone, Debug)]
+pub struct Panes<T> {
     width: i64,
     /// Open panes by start.
     open: VecDeque<(i64, T)>,
@@ -20,7 +21,7 @@ pub(crate) struct Panes<T> {
 
 impl<T: Default> Panes<T> {
     /// Panes of `width` ms.
-    pub(crate) fn new(width: i64) -> Self {
+    pub fn new(width: i64) -> Self {
         let (open, spare) = (VecDeque::new(), Vec::new());
         Panes {
             width,
@@ -33,7 +34,7 @@ impl<T: Default> Panes<T> {
 
     /// Hands `records` on in runs that fall into the same pane, each with its pane.
     #[inline(always)]
-    pub(crate) fn run<R>(
+    pub fn run<R>(
         &mut self,
         records: &[R],
         timestamp: impl Fn(&R) -> i64,
@@ -57,11 +58,25 @@ impl<T: Default> Panes<T> {
         }
     }
 
+    /// The pane of `timestamp`, for records that come one by one.
+    #[inline(always)]
+    pub fn at(&mut self, timestamp: i64) -> &mut T {
+        self.change(timestamp);
+        &mut self.open[self.current].1
+    }
+
     /// Makes the pane of `timestamp` the current one, and gives its start.
+    #[inline(always)]
     fn change(&mut self, timestamp: i64) -> i64 {
         if (timestamp.wrapping_sub(self.current_start) as u64) < self.width as u64 {
             return self.current_start;
         }
+        self.open(timestamp)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn open(&mut self, timestamp: i64) -> i64 {
         let start = timestamp - timestamp.rem_euclid(self.width);
         let at = self.open.partition_point(|(other, _)| *other < start);
         if self.open.get(at).is_none_or(|(other, _)| *other != start) {
@@ -76,7 +91,7 @@ impl<T: Default> Panes<T> {
     /// Hands the panes that no record from `watermark` on falls into to `closed`, with their end, in
     /// order. `closed` leaves of a pane what the next is to begin with.
     #[inline(always)]
-    pub(crate) fn close(&mut self, watermark: i64, mut closed: impl FnMut(i64, &mut T)) {
+    pub fn close(&mut self, watermark: i64, mut closed: impl FnMut(i64, &mut T)) {
         while self
             .open
             .front()
@@ -106,7 +121,7 @@ mod tests {
         panes.close(9, |_, _| unreachable!());
         panes.close(15, |end, pane| closed.push((end, std::mem::take(pane))));
         assert_eq!(closed, [(10, vec![1, 9, 8])]);
-        panes.run(&[15], |&timestamp| timestamp, |pane, &t| pane.push(t));
+        panes.at(15).push(15);
         panes.close(i64::MAX, |end, pane| {
             closed.push((end, std::mem::take(pane)))
         });
