@@ -1,7 +1,7 @@
 //! Contracts of windows, of sessions, and of windows of processing time.
 
 use thalweg::operator::{
-    AggregateWindow, Lateness, OutputTag, Outputs, PartialAggregate, Push, Session,
+    AggregateWindow, KeyedPartials, Lateness, OutputTag, Outputs, PartialAggregate, Push, Session,
     SessionOperator, Sliding, TimeWindow, Tumbling, WindowAssigner, WindowOperator, WindowParts,
 };
 use thalweg::record::OwnedSelector;
@@ -162,5 +162,22 @@ fn partial_aggregates_keep_their_contract() -> Result<(), Violation> {
             .iter()
             .all(|(_, at)| at % 20 == 19 || *at == 95 || *at == 10)
     );
+    Ok(())
+}
+
+#[test]
+fn keyed_partial_aggregates_keep_their_contract() -> Result<(), Violation> {
+    let windows = Sliding::of(nanoseconds(60), nanoseconds(20));
+    let outputs = script().check(|tail: Tail<(u64, u64)>| {
+        let key = OwnedSelector(|n: &u64| *n);
+        KeyedPartials::new("partial".into(), &windows, key, Count, tail).expect("windows of a size")
+    })?;
+    let partials = records(&outputs);
+    assert_eq!(partials.iter().map(|((_, n), _)| n).sum::<u64>(), 302);
+    // Slices go out with their last timestamps, records that come later alone and with their own.
+    let alone = |key: u64, at: i64| partials.contains(&((key, 1), at));
+    assert!(alone(3, 95) && alone(4, 10));
+    let of_slices = partials.iter().filter(|(_, at)| at % 20 == 19);
+    assert_eq!(of_slices.count(), partials.len() - 2);
     Ok(())
 }
