@@ -39,7 +39,7 @@ impl<V: ?Sized> KeySelector<V> for Together {
         V: 'a;
 
     #[inline(always)]
-    fn key<'a>(&self, _record: &'a V) -> u8 {
+    fn key(&self, _record: &V) -> u8 {
         0
     }
 }

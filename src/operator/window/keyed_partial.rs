@@ -363,7 +363,7 @@ where
         Far<KeyedPartial<K, A>>: 'a;
 
     #[inline]
-    fn key<'a>(&self, partial: &'a Far<KeyedPartial<K, A>>) -> FoundKey<K> {
+    fn key(&self, partial: &Far<KeyedPartial<K, A>>) -> FoundKey<K> {
         FoundKey(<KeyedPartial<K, A> as Record>::Form::owned(partial).0)
     }
 }
