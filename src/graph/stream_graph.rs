@@ -90,6 +90,8 @@ pub struct Node {
     parallelism: Option<u32>,
     slot_group: Option<Arc<str>>,
     pub(super) starts_chain: bool,
+    /// How many keys the stream behind this exchange will probably have; 0 if nobody has said.
+    pub expected_keys: usize,
 }
 
 /// The name of the slot sharing group that operators are in by default.
@@ -141,6 +143,7 @@ impl StreamGraph {
             parallelism: None,
             slot_group: None,
             starts_chain: false,
+            expected_keys: 0,
         });
         id
     }
@@ -231,6 +234,11 @@ impl StreamGraph {
         for root in self.roots(id) {
             self.nodes[root.index()].slot_group = Some(Arc::clone(group));
         }
+    }
+
+    /// Says how many keys the stream behind the exchange at `id` will probably have.
+    pub fn expect_keys(&mut self, id: NodeId, keys: usize) {
+        self.nodes[id.index()].expected_keys = keys;
     }
 
     /// Keeps the exchanges at which the region of `id` begins from vanishing.

@@ -19,6 +19,8 @@ pub(super) struct KeyContext<V: ?Sized, S: KeySelector<V>, T> {
     selector: S,
     hasher: KeyHasher,
     table: Table<Stored<V, S>, T>,
+    /// How many keys all subtasks together will probably hold.
+    pub(super) expected_keys: usize,
     gauges: TableGauges,
 }
 
@@ -29,6 +31,7 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
             selector,
             hasher: KeyHasher::default(),
             table: Table::new(TableOptions::default()),
+            expected_keys: 0,
             gauges: TableGauges::default(),
         }
     }
@@ -37,6 +40,8 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
         self.hasher = cx.hasher;
         self.table = Table::new(TableOptions {
             hasher: cx.hasher,
+            expected_keys: cx.share_of_keys(self.expected_keys),
+            hashes: cx.hashes(),
             ..TableOptions::default()
         });
         self.gauges = TableGauges::register(name, cx);

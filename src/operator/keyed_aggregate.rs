@@ -41,6 +41,13 @@ impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> KeyedAggregate<V, S, A
             next,
         }
     }
+
+    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.state.expected_keys = keys;
+        self
+    }
 }
 
 impl<V, S, A, R, D> Operator for KeyedAggregate<V, S, A, R, D>

@@ -134,6 +134,13 @@ where
             records: PhantomData,
         }
     }
+
+    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.services.expected_keys = keys;
+        self
+    }
 }
 
 impl<A, B, S1, S2, F, D> Operator for KeyedCoProcess<A, B, S1, S2, F, D>

@@ -122,6 +122,13 @@ impl<V: ?Sized, S: KeySelector<V>, F, D: Operator> KeyedProcess<V, S, F, D> {
             services: KeyedServices::new(name, outputs),
         }
     }
+
+    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.services.expected_keys = keys;
+        self
+    }
 }
 
 impl<V, S, F, D> Operator for KeyedProcess<V, S, F, D>

@@ -101,6 +101,8 @@ pub(super) struct KeyedServices<K: Key + ?Sized, D> {
     pub(super) backend: KeyedBackend<K>,
     pub(super) timers: TimerService<K>,
     hasher: KeyHasher,
+    /// How many keys all subtasks together will probably hold.
+    pub(super) expected_keys: usize,
     /// Something of the three below is not finished.
     busy: bool,
     /// Processing timers may be due.
@@ -120,6 +122,7 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
             backend: KeyedBackend::new(KeyHasher::default()),
             timers: TimerService::new(),
             hasher: KeyHasher::default(),
+            expected_keys: 0,
             busy: false,
             firing_processing: false,
             firing_event: false,
@@ -137,7 +140,8 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
     ) -> Result<(), OperatorError> {
         self.plain.open(cx)?;
         self.hasher = cx.hasher;
-        self.backend = KeyedBackend::new(cx.hasher);
+        self.backend = KeyedBackend::new(cx.hasher)
+            .expecting(cx.share_of_keys(self.expected_keys), cx.hashes());
         let name = &self.plain.name;
         open(&mut KeyedOpenContext {
             open: cx,

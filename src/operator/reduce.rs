@@ -58,6 +58,13 @@ impl<V, S: KeySelector<V>, F, D> KeyedReduce<V, S, F, D> {
             next,
         }
     }
+
+    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.state.expected_keys = keys;
+        self
+    }
 }
 
 impl<V: StateValue, S: KeySelector<V>, F: Send, D: Operator> Operator for KeyedReduce<V, S, F, D> {

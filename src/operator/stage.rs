@@ -63,9 +63,12 @@ impl<V: Wire + ?Sized> Stage<V> {
         let hash = next.hash_ahead(record);
         next.prefetch(hash, Lookahead::Far);
         let Half { bytes, places, .. } = &mut self.filling;
-        let (start, payload) = (bytes.len(), record.as_bytes());
+        let start = bytes.len().next_multiple_of(V::ALIGN);
+        if start > bytes.len() {
+            bytes.resize(start, 0);
+        }
+        let payload = record.as_bytes();
         bytes.extend_from_slice(payload);
-        bytes.resize(bytes.len().next_multiple_of(FRAME_ALIGN), 0);
         let length = payload.len();
         places.push(Place {
             start,
@@ -112,8 +115,8 @@ impl Half {
             }
             self.gone += 1;
             let payload = &self.bytes[place.start..place.start + place.length];
-            // SAFETY: `push` copied there what `as_bytes` of a `V` gave, from a multiple of 16 on; nothing
-            // has changed the bytes since.
+            // SAFETY: `push` copied there what `as_bytes` of a `V` gave, from a multiple of its alignment on;
+            // nothing has changed the bytes since.
             next.push_hashed(unsafe { in_place(payload) }, place.at, place.hash);
         }
         self.bytes.clear();

@@ -124,11 +124,14 @@ impl<'a> Deployment<'a> {
     /// Where the operators of a node stand; the first subtask's place.
     #[must_use]
     pub fn site(&self, node: NodeId) -> Site {
-        let name = Arc::clone(&self.graph.stream_graph().node(node).name);
+        let graph = self.graph.stream_graph();
+        let expected = |input: &NodeId| graph.node(*input).expected_keys;
+        let inputs = &graph.node(node).inputs;
         Site {
-            name,
+            name: Arc::clone(&graph.node(node).name),
             subtask: 0,
             parallelism: self.parallelism(node),
+            expected_keys: inputs.iter().map(expected).max().unwrap_or(0),
         }
     }
 

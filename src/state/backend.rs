@@ -22,6 +22,7 @@ use std::any::{TypeId, type_name};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::record::{Key, KeyHash, KeyHasher, StateValue, StoredKey};
@@ -187,6 +188,9 @@ impl Erased {
 /// All keyed state of one operator in one subtask.
 pub struct KeyedBackend<K: Key + ?Sized> {
     hasher: KeyHasher,
+    /// How many keys each state will probably have, and which hashes.
+    expected_keys: usize,
+    hashes: RangeInclusive<KeyHash>,
     tables: Vec<Erased>,
     key: PhantomData<fn(&K)>,
 }
@@ -205,9 +209,18 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
     pub fn new(hasher: KeyHasher) -> Self {
         KeyedBackend {
             hasher,
+            expected_keys: 0,
+            hashes: KeyHash(0)..=KeyHash(u64::MAX),
             tables: Vec::new(),
             key: PhantomData,
         }
+    }
+
+    /// Makes room for so many keys with these hashes in every state that is registered from now on.
+    #[must_use]
+    pub fn expecting(mut self, keys: usize, hashes: RangeInclusive<KeyHash>) -> Self {
+        (self.expected_keys, self.hashes) = (keys, hashes);
+        self
     }
 
     /// Every state, in the order of registration.
@@ -314,6 +327,8 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
             kind,
             table: Table::new(TableOptions {
                 hasher: self.hasher,
+                expected_keys: self.expected_keys,
+                hashes: self.hashes.clone(),
                 ..TableOptions::default()
             }),
         }));

@@ -144,10 +144,10 @@ impl Query {
             Query::Q20 => q20::q20(draft),
             Query::Q21 => q21::q21(draft),
             Query::Q22 => q22::q22(draft),
-            Query::Keysum1k => keysum::keysum(draft, "keys_1k"),
-            Query::Keysum1m => keysum::keysum(draft, "keys_1m"),
-            Query::Keysum10m => keysum::keysum(draft, "keys_10m"),
-            Query::KeysumZipf => keysum::keysum(draft, "keys_zipf_1m"),
+            Query::Keysum1k => keysum::keysum(draft, "keys_1k", 1_000),
+            Query::Keysum1m => keysum::keysum(draft, "keys_1m", 1_000_000),
+            Query::Keysum10m => keysum::keysum(draft, "keys_10m", 10_000_000),
+            Query::KeysumZipf => keysum::keysum(draft, "keys_zipf_1m", 1_000_000),
             Query::Wordcount => wordcount::wordcount(draft),
         }
     }

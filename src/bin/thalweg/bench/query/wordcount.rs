@@ -5,6 +5,9 @@ use thalweg::state::Count;
 
 use crate::bench::draft::Draft;
 
+/// How many words there are.
+const VOCABULARY: usize = 100_000;
+
 /// Splits a line at its spaces.
 #[derive(Clone)]
 struct Words;
@@ -32,6 +35,7 @@ pub(super) fn wordcount(draft: &Draft<'_>) {
         .lines("words")
         .flat_map_with(Words)
         .key_by_ref(|word| word)
+        .expected_keys(VOCABULARY)
         .aggregate_with(Count, |word: &str, count| [fnv1a64(word), count])
         .sink("rows", draft.rows());
 }
