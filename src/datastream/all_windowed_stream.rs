@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use crate::graph::Partitioning;
-use crate::operator::{Aggregate, Global, MergePartials, SlicedAssigner, TimeWindow};
-use crate::record::{KeySelector, OwnedForm, Record};
+use crate::operator::{
+    Aggregate, EventTime, Global, MergePartials, SlicedAssigner, TimeWindow, WindowAssigner,
+};
+use crate::record::{Far, KeySelector, OwnedForm, Record};
 use crate::runtime::Pipe;
 
 use super::factory::PartialFactory;
 use super::keyed_stream::KeyedStream;
+use super::pipe::Exchanged;
 use super::stream::Stream;
+use super::windowed_stream::WindowedStream;
 
 /// A stream all of whose records are assigned to windows by `W`: Flink's `windowAll`.
 ///
@@ -23,9 +27,9 @@ pub struct AllWindowedStream<P: Pipe, W> {
     allowed_lateness: Duration,
 }
 
-/// Puts all records together: under one key.
+/// Puts all records together: under one key, 0.
 #[derive(Clone, Copy, Debug)]
-struct Together;
+pub struct Together;
 
 impl<V: ?Sized> KeySelector<V> for Together {
     type Key = u8;
@@ -41,9 +45,9 @@ impl<V: ?Sized> KeySelector<V> for Together {
 }
 
 impl<P: Pipe> Stream<P> {
-    /// Cuts the whole stream into windows of event time. Records need timestamps: see
+    /// Cuts the whole stream into windows. Where they are of event time records need timestamps: see
     /// [`timestamps`](Stream::timestamps).
-    pub fn window_all<W: SlicedAssigner>(self, assigner: W) -> AllWindowedStream<P, W> {
+    pub fn window_all<W>(self, assigner: W) -> AllWindowedStream<P, W> {
         AllWindowedStream {
             stream: self,
             assigner,
@@ -52,7 +56,21 @@ impl<P: Pipe> Stream<P> {
     }
 }
 
-impl<P: Pipe, W: SlicedAssigner> AllWindowedStream<P, W> {
+impl<P: Pipe, W> AllWindowedStream<P, W> {
+    /// Brings all records to one subtask, as Flink does, where windows of any kind take them, and any
+    /// function: sessions, windows of processing time, reductions, side outputs of late records.
+    #[must_use]
+    pub fn gather(self) -> WindowedStream<Exchanged<P, Global>, Together, W>
+    where
+        P::Out: Record,
+        W: WindowAssigner<Far<P::Out>>,
+    {
+        let together = self.stream.exchange(Partitioning::Global, Global);
+        KeyedStream::new(together.parallelism(1), Together)
+            .window(self.assigner)
+            .allowed_lateness(self.allowed_lateness)
+    }
+
     /// Keeps windows for some time after the watermark has passed them. Default: not at all.
     #[must_use]
     pub fn allowed_lateness(self, allowed_lateness: Duration) -> Self {
@@ -61,7 +79,9 @@ impl<P: Pipe, W: SlicedAssigner> AllWindowedStream<P, W> {
             ..self
         }
     }
+}
 
+impl<P: Pipe, W: SlicedAssigner<Time = EventTime>> AllWindowedStream<P, W> {
     /// Aggregates the records of each window; emits `result(window, aggregated)`, in one subtask.
     pub fn aggregate_with<G, R, O>(self, aggregate: G, mut result: R) -> Stream<impl Pipe<Out = O>>
     where

@@ -22,10 +22,10 @@ use super::stream::Stream;
 /// that go to the side output of [`late_to`](WindowedStream::late_to), or are counted and dropped.
 #[derive(Debug)]
 pub struct WindowedStream<P: Pipe, S, A> {
-    keyed: KeyedStream<P, S>,
-    assigner: A,
-    lateness: Lateness,
-    late: Option<OutputTag<P::Out>>,
+    pub(super) keyed: KeyedStream<P, S>,
+    pub(super) assigner: A,
+    pub(super) lateness: Lateness,
+    pub(super) late: Option<OutputTag<P::Out>>,
 }
 
 /// What [`WindowedStream::aggregate`] emits: a result with its key and its window.

@@ -148,6 +148,34 @@ impl StreamGraph {
         id
     }
 
+    /// Puts an operator with state in front of an exchange that nothing reads yet. Gives the exchange's new
+    /// place; the operator takes the old one.
+    pub fn precede(&mut self, exchange: NodeId, name: Arc<str>) -> NodeId {
+        let inputs = self.node(exchange).inputs.clone();
+        let moved = self.add(
+            self.node(exchange).kind,
+            Arc::clone(&self.node(exchange).name),
+            vec![exchange],
+        );
+        let operator = Node {
+            id: exchange,
+            kind: NodeKind::Operator { stateful: true },
+            name,
+            uid: None,
+            inputs,
+            parallelism: None,
+            slot_group: None,
+            starts_chain: false,
+        };
+        let before = std::mem::replace(&mut self.nodes[exchange.index()], operator);
+        self.nodes[moved.index()] = Node {
+            id: moved,
+            inputs: vec![exchange],
+            ..before
+        };
+        moved
+    }
+
     /// All nodes, inputs before their readers.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::operator::{
-    Aggregate, Lateness, OutputTag, Outputs, PartialAggregate, Push, SideOutputFactory, Site,
-    SlicedAssigner, WindowAssigner, WindowFunction, WindowParts, operator_factory,
+    Aggregate, EventTime, FarForm, KeyedPartial, KeyedPartials, Lateness, OperatorFactory,
+    OutputTag, Outputs, PartialAggregate, Push, SideOutputFactory, Site, SlicedAssigner,
+    WindowAssigner, WindowFunction, WindowParts, operator_factory,
 };
-use crate::record::KeySelector;
+use crate::record::{Far, KeySelector, Record};
 
 /// Makes the operators of a [`WindowAssigner`].
 #[derive(Debug)]
@@ -54,11 +55,38 @@ pub struct PartialFactory<W, G> {
 
 operator_factory! {
     impl<V: ?Sized, W, G> PartialFactory<W, G>
-    where { V: 'static, W: SlicedAssigner, G: Aggregate<V> }
+    where { V: 'static, W: SlicedAssigner<Time = EventTime>, G: Aggregate<V> }
     V => G::Accumulator; PartialAggregate<V, G; D>;
     |this, site, next| {
         let (name, aggregate) = (Arc::clone(&site.name), this.aggregate.clone());
         PartialAggregate::new(name, &this.assigner, aggregate, next)
             .expect("the graph has refused windows that cannot be")
+    }
+}
+
+/// Makes [`KeyedPartials`]. They read records in the form that these have behind an exchange, for which
+/// their selector and their aggregate are written.
+#[derive(Clone, Debug)]
+pub struct KeyedPartialFactory<S, W, G> {
+    pub(in crate::datastream) assigner: W,
+    pub(in crate::datastream) selector: S,
+    pub(in crate::datastream) aggregate: G,
+}
+
+impl<V, S, W, G> OperatorFactory<V> for KeyedPartialFactory<S, W, G>
+where
+    V: Record + ?Sized,
+    S: KeySelector<Far<V>>,
+    W: SlicedAssigner<Time = EventTime>,
+    G: Aggregate<Far<V>>,
+{
+    type Out = KeyedPartial<S::Key, G::Accumulator>;
+    type Operator<D: Push<Self::Out> + 'static> = FarForm<V, KeyedPartials<Far<V>, S, G, D>>;
+
+    fn create<D: Push<Self::Out> + 'static>(&self, site: &Site, next: D) -> Self::Operator<D> {
+        let (name, selector) = (Arc::clone(&site.name), self.selector.clone());
+        let aggregate = self.aggregate.clone();
+        let operator = KeyedPartials::new(name, &self.assigner, selector, aggregate, next);
+        FarForm::new(operator.expect("the graph has refused windows that cannot be"))
     }
 }

@@ -29,6 +29,9 @@ pub enum WindowError {
     /// The gap that ends a session is zero.
     #[error("a session's gap must be above zero")]
     ZeroGap,
+    /// Late records of windows in two phases were to go to a side output.
+    #[error("windows in two phases keep no records: late ones cannot go to a side output")]
+    LateInTwoPhases,
     /// The offset reaches from one window start to the next or further.
     #[error("a window offset of {offset} ns is not smaller than the slide of {slide} ns")]
     OffsetTooLarge {

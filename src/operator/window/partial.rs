@@ -23,7 +23,7 @@ use crate::operator::{Aggregate, Budget, Operator, OperatorError, Push, Signal, 
 use crate::record::{Far, OwnedForm, Record};
 use crate::time::Timestamp;
 
-use super::assigner::{SlicedAssigner, WindowError};
+use super::assigner::{EventTime, SlicedAssigner, WindowError};
 use super::slicing::{Slice, Slicing};
 
 /// How many accumulators a watermark may emit before the worker gets a chance to do something else.
@@ -67,7 +67,7 @@ where
     /// [`WindowError`] if the assigner's windows cannot be.
     pub fn new(
         name: Arc<str>,
-        assigner: &impl SlicedAssigner,
+        assigner: &impl SlicedAssigner<Time = EventTime>,
         aggregate: A,
         next: D,
     ) -> Result<Self, WindowError> {

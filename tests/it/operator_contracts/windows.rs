@@ -1,8 +1,8 @@
 //! Contracts of windows, of sessions, and of windows of processing time.
 
 use thalweg::operator::{
-    AggregateWindow, Lateness, OutputTag, Outputs, PartialAggregate, Push, Session, Sliding,
-    TimeWindow, Tumbling, WindowAssigner, WindowParts,
+    AggregateWindow, KeyedPartials, Lateness, OutputTag, Outputs, PartialAggregate, Push, Session,
+    SessionOperator, Sliding, TimeWindow, Tumbling, WindowAssigner, WindowOperator, WindowParts,
 };
 use thalweg::record::OwnedSelector;
 use thalweg::state::Count;
@@ -92,6 +92,27 @@ fn sessions_keep_their_contract() -> Result<(), Violation> {
     Ok(())
 }
 
+#[test]
+fn windows_without_a_side_output_keep_their_contract() -> Result<(), Violation> {
+    let key = || OwnedSelector(|n: &u64| *n);
+    let count = || AggregateWindow::new(Count, |key: &u64, _: TimeWindow, n: u64| (*key, n));
+    let total = |outputs: &[Output<(u64, u64)>]| -> u64 {
+        assert!(!outputs.iter().any(|o| matches!(o, Output::Side(..))));
+        records(outputs).iter().map(|((_, n), _)| n).sum()
+    };
+    let windows = script().check(|tail: Tail<(u64, u64)>| {
+        let (windows, next) = (Tumbling::of(nanoseconds(50)), Outputs::new(tail));
+        WindowOperator::new("windows".into(), &windows, key(), count(), next).expect("a size")
+    })?;
+    assert_eq!(total(&windows), 300, "two are late");
+    let sessions = script().check(|tail: Tail<(u64, u64)>| {
+        let (session, next) = (Session::with_gap(nanoseconds(3)), Outputs::new(tail));
+        SessionOperator::new("sessions".into(), session, key(), count(), next).expect("a gap")
+    })?;
+    assert_eq!(total(&sessions), 300);
+    Ok(())
+}
+
 /// Batches of several records at several times.
 fn clock() -> Contract<u64> {
     let batches = (1..40).map(|batch| Timestamp(batch * 7 + batch % 3));
@@ -141,5 +162,22 @@ fn partial_aggregates_keep_their_contract() -> Result<(), Violation> {
             .iter()
             .all(|(_, at)| at % 20 == 19 || *at == 95 || *at == 10)
     );
+    Ok(())
+}
+
+#[test]
+fn keyed_partial_aggregates_keep_their_contract() -> Result<(), Violation> {
+    let windows = Sliding::of(nanoseconds(60), nanoseconds(20));
+    let outputs = script().check(|tail: Tail<(u64, u64)>| {
+        let key = OwnedSelector(|n: &u64| *n);
+        KeyedPartials::new("partial".into(), &windows, key, Count, tail).expect("windows of a size")
+    })?;
+    let partials = records(&outputs);
+    assert_eq!(partials.iter().map(|((_, n), _)| n).sum::<u64>(), 302);
+    // Slices go out with their last timestamps, records that come later alone and with their own.
+    let alone = |key: u64, at: i64| partials.contains(&((key, 1), at));
+    assert!(alone(3, 95) && alone(4, 10));
+    let of_slices = partials.iter().filter(|(_, at)| at % 20 == 19);
+    assert_eq!(of_slices.count(), partials.len() - 2);
     Ok(())
 }

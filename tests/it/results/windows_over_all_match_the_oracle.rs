@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use thalweg::connectors::{Collected, Collection};
-use thalweg::operator::{SlicedAssigner, Sliding, TimeWindow, Tumbling};
+use thalweg::operator::{EventTime, SlicedAssigner, Sliding, TimeWindow, Tumbling};
 use thalweg::runtime::JobError;
 use thalweg::state::{Count, Max};
 use thalweg::time::{BoundedOutOfOrderness, Punctuated, Timestamp, nanoseconds};
@@ -59,7 +59,7 @@ proptest! {
 fn spread(
     schedule: Schedule,
     records: &[[u64; 2]],
-    windows: impl SlicedAssigner,
+    windows: impl SlicedAssigner<Time = EventTime>,
 ) -> Vec<(i64, u64, Option<u64>)> {
     let env = schedule.environment();
     let results = Collected::new();
