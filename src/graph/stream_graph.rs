@@ -166,6 +166,7 @@ impl StreamGraph {
             parallelism: None,
             slot_group: None,
             starts_chain: false,
+            expected_keys: 0,
         };
         let before = std::mem::replace(&mut self.nodes[exchange.index()], operator);
         self.nodes[moved.index()] = Node {
