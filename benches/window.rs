@@ -203,6 +203,7 @@ fn thalweg(assigner: &impl WindowAssigner<Record>, records: &[Record]) -> u64 {
         function: AggregateWindow::new(aggregate, result),
         lateness: Lateness::default(),
         late: None,
+        expected_keys: 0,
     };
     let mut operator = assigner.operator(parts, Outputs::new(sink)).unwrap();
     drive(&mut operator, records);

@@ -40,6 +40,7 @@ where
             function: self.function.clone(),
             lateness: self.lateness,
             late: self.late.clone(),
+            expected_keys: site.expected_keys,
         };
         let operator = self.assigner.operator(parts, next);
         operator.expect("the graph has refused windows that cannot be")

@@ -24,6 +24,8 @@ pub struct WindowParts<V: ?Sized, S, F> {
     pub lateness: Lateness,
     /// Where late records go, rather than being dropped.
     pub late: Option<OutputTag<V>>,
+    /// How many keys all subtasks together will probably have; 0 if not known.
+    pub expected_keys: usize,
 }
 
 /// Assigns records to windows: [`Tumbling`](super::Tumbling), [`Sliding`](super::Sliding), [`Session`].
@@ -84,7 +86,9 @@ where
     {
         let (selector, function) = (parts.selector, parts.function);
         let operator = WindowOperator::new(parts.name, self, selector, function, next)?;
-        let operator = operator.allowed_lateness(parts.lateness);
+        let operator = operator
+            .allowed_lateness(parts.lateness)
+            .expected_keys(parts.expected_keys);
         Ok(match parts.late {
             Some(tag) => operator.late_to(tag),
             None => operator,
@@ -122,7 +126,9 @@ where
         let (selector, function) = (parts.selector, parts.function);
         let session = self.clone();
         let operator = SessionOperator::new(parts.name, session, selector, function, next)?;
-        let operator = operator.allowed_lateness(parts.lateness);
+        let operator = operator
+            .allowed_lateness(parts.lateness)
+            .expected_keys(parts.expected_keys);
         Ok(match parts.late {
             Some(tag) => operator.late_to(tag),
             None => operator,

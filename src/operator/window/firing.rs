@@ -196,7 +196,7 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
         F: WindowFunction<V, K, Accumulator = A>,
         D: Push<F::Out>,
     {
-        let (hasher, limit) = (state.pool.hasher, self.limit(slicing));
+        let (hasher, limit) = (state.pool.shape.hasher, self.limit(slicing));
         let (united, bookmark) = (&mut self.united, &mut self.bookmark);
         let piece = self.pieces.get(self.piece).copied();
         let is_over = piece.is_none_or(|piece| piece.first_slice() < limit);

@@ -31,7 +31,7 @@ use crate::time::Timestamp;
 
 use super::assigner::{EventTime, SlicedAssigner, WindowError};
 use super::current::Current;
-use super::slice_table::{TableId, TablePool};
+use super::slice_table::{TableId, TablePool, TableShape};
 use super::slicing::{Slice, Slicing};
 
 /// How many accumulators a watermark may emit before the worker gets a chance to do something else.
@@ -57,13 +57,13 @@ struct OpenSlices<K: Key + ?Sized, A> {
 }
 
 impl<K: Key + ?Sized, A> OpenSlices<K, A> {
-    fn new(name: Arc<str>, slicing: Slicing, hasher: KeyHasher) -> Self {
+    fn new(name: Arc<str>, slicing: Slicing, shape: TableShape) -> Self {
         OpenSlices {
             name,
             slicing,
             watermark: Timestamp::MIN,
             quiet_before: Timestamp::MAX,
-            pool: TablePool::new(hasher, false),
+            pool: TablePool::new(shape, false),
             open: BTreeMap::new(),
             bookmark: Bookmark::default(),
             keys: 0,
@@ -133,7 +133,7 @@ where
         aggregate: A,
         next: D,
     ) -> Result<Self, WindowError> {
-        let slices = OpenSlices::new(name, assigner.slicing()?, KeyHasher::default());
+        let slices = OpenSlices::new(name, assigner.slicing()?, TableShape::default());
         Ok(KeyedPartials {
             current: Current::none(slices.pool.fresh()),
             selector,
@@ -221,11 +221,13 @@ where
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let name = Arc::clone(&self.slices.name);
         let metrics = cx.operator_metrics(&name);
+        // In front of the exchange a subtask has records of all keys.
+        let shape = TableShape::of_all_keys(cx);
         self.hasher = cx.hasher;
         *self.slices = OpenSlices {
             state_entries: metrics.gauge("state_entries"),
             state_bytes: metrics.gauge("state_bytes"),
-            ..OpenSlices::new(name, self.slices.slicing, cx.hasher)
+            ..OpenSlices::new(name, self.slices.slicing, shape)
         };
         self.current = Current::none(self.slices.pool.fresh());
         self.next.open(cx)

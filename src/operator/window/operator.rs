@@ -35,7 +35,7 @@ use super::firing::{Emission, Stage};
 use super::function::WindowFunction;
 use super::late::LateRecords;
 use super::lateness::Lateness;
-use super::slice_table::TableId;
+use super::slice_table::{TableId, TableShape};
 use super::timeline::Timeline;
 
 /// How many results a watermark may emit before the worker gets a chance to do something else.
@@ -96,13 +96,13 @@ where
         function: F,
         next: Outputs<D>,
     ) -> Result<Self, WindowError> {
-        let hasher = KeyHasher::default();
-        let timeline = Timeline::new(name, assigner.slicing()?, hasher);
+        let shape = TableShape::default();
+        let timeline = Timeline::new(name, assigner.slicing()?, shape);
         Ok(WindowOperator {
             current: Current::none(timeline.state.pool.fresh()),
             selector,
             function,
-            hasher,
+            hasher: KeyHasher::default(),
             now: Timestamp::MIN,
             busy: false,
             next,
@@ -126,6 +126,13 @@ where
     #[must_use]
     pub fn late_to(mut self, tag: OutputTag<V>) -> Self {
         self.late.tag = Some(tag);
+        self
+    }
+
+    /// Makes room for so many keys, of all subtasks together, in the first slice.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.timeline.state.expected_keys = keys;
         self
     }
 

@@ -1,9 +1,46 @@
 //! Slice tables: what each key has accumulated in one slice, and the pool that they come from.
 
+use std::ops::RangeInclusive;
+
+use crate::operator::OpenContext;
 use crate::record::{Key, KeyHash, KeyHasher, StoredKey};
 use crate::state::{Bookmark, MemoryMode, Table, TableOptions};
 
 use super::sketch::Sketch;
+
+/// What all tables of an operator have in common.
+#[derive(Clone, Debug)]
+pub(super) struct TableShape {
+    pub(super) hasher: KeyHasher,
+    /// The hashes of the keys that the subtask owns.
+    hashes: RangeInclusive<KeyHash>,
+}
+
+impl TableShape {
+    pub(super) fn of(cx: &OpenContext) -> Self {
+        TableShape {
+            hasher: cx.hasher,
+            hashes: cx.hashes(),
+        }
+    }
+
+    /// For an operator that gets records of keys that other subtasks own.
+    pub(super) fn of_all_keys(cx: &OpenContext) -> Self {
+        TableShape {
+            hasher: cx.hasher,
+            ..TableShape::default()
+        }
+    }
+}
+
+impl Default for TableShape {
+    fn default() -> Self {
+        TableShape {
+            hasher: KeyHasher::default(),
+            hashes: KeyHash(0)..=KeyHash(u64::MAX),
+        }
+    }
+}
 
 /// The accumulators of one slice, or of several that were merged, by key.
 pub(super) struct SliceTable<K: Key + ?Sized, A> {
@@ -17,7 +54,7 @@ const SMALL_KEYS: usize = 1 << 16;
 
 impl<K: Key + ?Sized, A> SliceTable<K, A> {
     /// An empty table with room for so many keys.
-    fn new(hasher: KeyHasher, sketched: bool, keys: usize) -> Self {
+    fn new(shape: &TableShape, sketched: bool, keys: usize) -> Self {
         let memory = if keys < SMALL_KEYS {
             MemoryMode::SmallPages
         } else {
@@ -25,7 +62,8 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
         };
         let options = TableOptions {
             expected_keys: keys,
-            hasher,
+            hasher: shape.hasher,
+            hashes: shape.hashes.clone(),
             memory,
             ..TableOptions::default()
         };
@@ -112,7 +150,7 @@ pub(super) struct TablePool<K: Key + ?Sized, A> {
     tables: Vec<Box<SliceTable<K, A>>>,
     /// Spare tables by level.
     free: Vec<Vec<TableId>>,
-    pub(super) hasher: KeyHasher,
+    pub(super) shape: TableShape,
     /// Whether tables have sketches.
     sketched: bool,
 }
@@ -123,18 +161,18 @@ const SLACK_MAX: usize = 16;
 const SLACK_FREE: usize = 256 << 10;
 
 impl<K: Key + ?Sized, A> TablePool<K, A> {
-    pub(super) fn new(hasher: KeyHasher, sketched: bool) -> Self {
+    pub(super) fn new(shape: TableShape, sketched: bool) -> Self {
         TablePool {
             tables: Vec::new(),
             free: Vec::new(),
-            hasher,
+            shape,
             sketched,
         }
     }
 
     /// An empty table of no slice.
     pub(super) fn fresh(&self) -> Box<SliceTable<K, A>> {
-        Box::new(SliceTable::new(self.hasher, false, 0))
+        Box::new(SliceTable::new(&self.shape, false, 0))
     }
 
     /// An empty table of a level; a new one has room for so many keys.
@@ -148,7 +186,7 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
                 id
             }
             None => {
-                let table = SliceTable::new(self.hasher, self.sketched, keys);
+                let table = SliceTable::new(&self.shape, self.sketched, keys);
                 self.tables.push(Box::new(table));
                 TableId(self.tables.len() as u32 - 1)
             }
@@ -163,9 +201,9 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         let spare: usize = self.free.iter().map(Vec::len).sum();
         let needed = SLACK_FREE + SLACK_MAX * keys * size_of::<(K::Stored, A)>();
         if spare > self.tables.len() / 2 {
-            **self.get_mut(id) = SliceTable::new(self.hasher, self.sketched, 0);
+            **self.get_mut(id) = SliceTable::new(&self.shape, self.sketched, 0);
         } else if self.get(id).memory_bytes() > needed {
-            **self.get_mut(id) = SliceTable::new(self.hasher, self.sketched, keys);
+            **self.get_mut(id) = SliceTable::new(&self.shape, self.sketched, keys);
         }
         self.free[level as usize].push(id);
     }
@@ -209,7 +247,7 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
             .tables
             .get_disjoint_mut(tables)
             .expect("a table is not merged into itself");
-        let (hasher, mut merged) = (self.hasher, 0);
+        let (hasher, mut merged) = (self.shape.hasher, 0);
         let all = from.entries.scan(bookmark, |key, accumulator| {
             into.merge(hasher.hash(key.key()), key, accumulator, &merge);
             merged += 1;

@@ -25,9 +25,9 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::record::{Key, KeyHasher};
+use crate::record::Key;
 
-use super::slice_table::{TableId, TablePool};
+use super::slice_table::{TableId, TablePool, TableShape};
 
 /// A window of at most this many slices with records is merged from them directly.
 const DIRECT_MAX: usize = 8;
@@ -112,6 +112,8 @@ pub(super) struct Merge {
 /// All that a window operator remembers of its records.
 pub(super) struct WindowState<K: Key + ?Sized, A> {
     pub(super) pool: TablePool<K, A>,
+    /// How many keys the first slice will probably have.
+    pub(super) expected_keys: usize,
     slices: Numbered,
     /// The nodes of level 1, 2, 3 …
     levels: Vec<Numbered>,
@@ -119,9 +121,10 @@ pub(super) struct WindowState<K: Key + ?Sized, A> {
 
 impl<K: Key + ?Sized, A> WindowState<K, A> {
     /// No state. Tables have sketches where windows have several slices.
-    pub(super) fn new(hasher: KeyHasher, sketched: bool) -> Self {
+    pub(super) fn new(shape: TableShape, sketched: bool) -> Self {
         WindowState {
-            pool: TablePool::new(hasher, sketched),
+            pool: TablePool::new(shape, sketched),
+            expected_keys: 0,
             slices: Numbered::default(),
             levels: Vec::new(),
         }
@@ -133,7 +136,9 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
             return (id, true);
         }
         let before = self.slices.0.back().copied();
-        let keys = before.map_or(0, |(_, id)| self.pool.get(id).entries.len());
+        let keys = before.map_or(self.expected_keys, |(_, id)| {
+            self.pool.get(id).entries.len()
+        });
         let id = self.pool.take(0, keys);
         self.slices.insert(number, id);
         (id, false)
@@ -310,7 +315,7 @@ mod tests {
 
     #[test]
     fn nodes_go_with_their_first_slice() {
-        let mut state = WindowState::<u64, u64>::new(KeyHasher::default(), true);
+        let mut state = WindowState::<u64, u64>::new(TableShape::default(), true);
         for number in -8..8 {
             state.slice(number);
         }

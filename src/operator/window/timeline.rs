@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::metrics::{Gauge, MetricGroup};
 use crate::operator::OpenContext;
-use crate::record::{Key, KeyHasher};
+use crate::record::Key;
 use crate::time::Timestamp;
 
 use super::firing::Firing;
 use super::lateness::Lateness;
-use super::slice_table::{SliceTable, TableId};
+use super::slice_table::{SliceTable, TableId, TableShape};
 use super::slicing::Slicing;
 use super::state::WindowState;
 
@@ -41,8 +41,8 @@ pub(super) struct Timeline<K: Key + ?Sized, A> {
 }
 
 impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
-    pub(super) fn new(name: Arc<str>, slicing: Slicing, hasher: KeyHasher) -> Self {
-        let state = WindowState::new(hasher, slicing.slices_per_window() > 1);
+    pub(super) fn new(name: Arc<str>, slicing: Slicing, shape: TableShape) -> Self {
+        let state = WindowState::new(shape, slicing.slices_per_window() > 1);
         let mut timeline = Timeline {
             name,
             slicing,
@@ -63,6 +63,7 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
     /// Starts anew with what the subtask knows when it opens.
     pub(super) fn open(&mut self, cx: &OpenContext, metrics: &MetricGroup) {
         let (name, lateness) = (Arc::clone(&self.name), self.lateness);
+        let expected_keys = self.state.expected_keys;
         *self = Timeline {
             lateness,
             metrics: WindowMetrics {
@@ -70,8 +71,9 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
                 state_bytes: metrics.gauge("state_bytes"),
                 ..WindowMetrics::default()
             },
-            ..Timeline::new(name, self.slicing, cx.hasher)
+            ..Timeline::new(name, self.slicing, TableShape::of(cx))
         };
+        self.state.expected_keys = cx.share_of_keys(expected_keys);
     }
 
     /// Finds out which windows and slices are open at the watermark.

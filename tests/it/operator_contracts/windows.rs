@@ -48,6 +48,7 @@ fn counts_of(
             function: AggregateWindow::new(Count, result),
             lateness: Lateness::of(nanoseconds(20)),
             late: Some(late.clone()),
+            expected_keys: 0,
         };
         assigner
             .operator(parts, outputs)

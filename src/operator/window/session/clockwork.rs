@@ -26,6 +26,7 @@ pub(super) enum Stage {
 pub(super) struct Clockwork<K: Key + ?Sized> {
     pub(super) name: Arc<str>,
     pub(super) lateness: Lateness,
+    pub(super) expected_keys: usize,
     pub(super) agenda: Agenda<Stored<K>>,
     pub(super) stage: Stage,
     /// Nothing is due before this time.
@@ -40,6 +41,7 @@ impl<K: Key + ?Sized> Clockwork<K> {
         Clockwork {
             name,
             lateness: Lateness::default(),
+            expected_keys: 0,
             agenda: Agenda::new(),
             stage: Stage::Idle,
             quiet_before: Timestamp::MAX,

@@ -144,6 +144,13 @@ where
         self
     }
 
+    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.clockwork.expected_keys = keys;
+        self
+    }
+
     /// Adds a record that does not just go on with its key's latest session.
     #[cold]
     #[inline(never)]
@@ -361,6 +368,8 @@ where
         self.hasher = cx.hasher;
         self.sessions = Table::new(TableOptions {
             hasher: cx.hasher,
+            expected_keys: cx.share_of_keys(self.clockwork.expected_keys),
+            hashes: cx.hashes(),
             ..TableOptions::default()
         });
         let metrics = cx.operator_metrics(&self.clockwork.name);
