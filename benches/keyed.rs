@@ -1,7 +1,7 @@
 //! A running sum per key through each of the ways to write it, side by side with a plain hash map.
 //!
-//! Records are pushed as a head pushes a slice: the one 32 places ahead is prefetched. Every way must
-//! emit the same results, which a checksum over them tells.
+//! Records are pushed as a head pushes a slice: the ones ahead are prefetched. Every way must emit
+//! the same results, which a checksum over them tells.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use hashbrown::HashMap;
 use thalweg::metrics::MetricGroup;
 use thalweg::operator::{
     Budget, KeyedAggregate, KeyedOpenContext, KeyedProcess, KeyedProcessContext,
-    KeyedProcessFunction, KeyedReduce, OpenContext, Operator, OperatorError, Outcome, Outputs,
-    Push, Reduce, Signal, SubtaskInfo, Sum, TimestampsAndWatermarks,
+    KeyedProcessFunction, KeyedReduce, Lookahead, OpenContext, Operator, OperatorError, Outcome,
+    Outputs, Push, Reduce, Signal, SubtaskInfo, Sum, TimestampsAndWatermarks,
 };
 use thalweg::record::{KeyGroupAssignment, KeyHasher, MaxParallelism, OwnedSelector, Pod, Record};
 use thalweg::state::ValueState;
@@ -22,7 +22,6 @@ use thalweg::time::{BoundedOutOfOrderness, Clock, Timestamp, secs};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const RECORDS: usize = 1 << 20;
-const LOOKAHEAD: usize = 32;
 
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -156,8 +155,10 @@ fn open_context() -> OpenContext {
 fn drive(chain: &mut impl Push<Trade>, trades: &[Trade]) {
     for batch in trades.chunks(1024) {
         for (index, trade) in batch.iter().enumerate() {
-            if let Some(ahead) = batch.get(index + LOOKAHEAD) {
-                chain.prefetch(ahead);
+            for ahead in [Lookahead::Far, Lookahead::Near] {
+                if let Some(trade) = batch.get(index + ahead.distance()) {
+                    chain.prefetch(chain.hash_ahead(trade), ahead);
+                }
             }
             chain.push(trade, Timestamp(trade.at));
         }

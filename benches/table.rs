@@ -16,7 +16,7 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use thalweg::record::KeyHash;
-use thalweg::state::{MemoryMode, PREFETCH_DISTANCE, PREFETCH_ENTRY_DISTANCE, Table, TableOptions};
+use thalweg::state::{Lookahead, MemoryMode, Table, TableOptions};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -70,21 +70,23 @@ fn update_one_at_a_time(table: &mut Ours, keys: &[u64]) {
 
 #[inline(never)]
 fn update_batched(table: &mut Ours, keys: &[u64]) {
-    const FAR: usize = PREFETCH_DISTANCE;
-    const NEAR: usize = PREFETCH_ENTRY_DISTANCE;
+    const FAR: usize = Lookahead::Far.distance();
+    const NEAR: usize = Lookahead::Near.distance();
     let mut hashes = [KeyHash(0); BATCH + FAR];
     for batch in keys.chunks(BATCH) {
         for (hash, &key) in hashes.iter_mut().zip(batch) {
             *hash = KeyHash::of_u64(key);
         }
         // What the tail of the array holds is older: a useless but harmless prefetch.
-        hashes[..FAR].iter().for_each(|&hash| table.prefetch(hash));
+        hashes[..FAR]
+            .iter()
+            .for_each(|&hash| table.prefetch(hash, Lookahead::Far));
         hashes[..NEAR]
             .iter()
-            .for_each(|&hash| table.prefetch_entry(hash));
+            .for_each(|&hash| table.prefetch(hash, Lookahead::Near));
         for (window, &key) in hashes.windows(FAR + 1).zip(batch) {
-            table.prefetch(window[FAR]);
-            table.prefetch_entry(window[NEAR]);
+            table.prefetch(window[FAR], Lookahead::Far);
+            table.prefetch(window[NEAR], Lookahead::Near);
             upsert(table, window[0], key);
         }
     }

@@ -1,9 +1,14 @@
 //! Windows against loops that keep slices in hash maps by hand; both must give the same results.
 //!
 //! Count and sum per key, 1,024 keys, timestamps out of order within a bound, a watermark every 256
-//! records. By hand there are two ways to get a sliding window from its slices: merging all of them
+//! records. In `short lives` keys come and go as auctions do: most are in one slice of a window only.
+//! By hand there are two ways to get a sliding window from its slices: merging all of them
 //! (`merged`), and a running total from which the slice that leaves is subtracted (`subtracted`), which
 //! works for sums but for no maximum. Merging 3,600 slices per window is left out: it takes minutes.
+//!
+//! The loop for sessions takes records in order of time only, and closes a session when its key's next
+//! record comes: it needs no timers. `sessions 7` have 7 records and a gap of twice the time between two,
+//! `sessions 700` have 700.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -14,10 +19,11 @@ use criterion::{BenchmarkId, Criterion, Throughput};
 use hashbrown::HashMap;
 use thalweg::metrics::MetricGroup;
 use thalweg::operator::{
-    AggregateWindow, Budget, Count, OpenContext, Operator, OperatorError, Outputs, Push, Signal,
-    Sliding, SubtaskInfo, Sum, TimeWindow, WindowOperator,
+    AggregateWindow, Budget, Count, Lateness, Lookahead, OpenContext, Operator, OperatorError,
+    Outputs, Push, Session, Signal, Sliding, SubtaskInfo, Sum, TimeWindow, WindowAssigner,
+    WindowParts,
 };
-use thalweg::record::{KeyGroupAssignment, KeyHasher, MaxParallelism, OwnedSelector};
+use thalweg::record::{KeyGroupAssignment, KeyHash, KeyHasher, MaxParallelism, OwnedSelector};
 use thalweg::time::{Clock, Timestamp, nanoseconds};
 
 #[global_allocator]
@@ -25,7 +31,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const KEYS: u64 = 1024;
 const BATCH: usize = 256;
-const LOOKAHEAD: usize = 16;
 
 #[derive(Clone, Copy)]
 struct Record {
@@ -40,24 +45,41 @@ struct Case {
     slide: i64,
     overlap: i64,
     records: usize,
+    /// How many records a new key comes with; 0: there are always the same keys.
+    lives: u64,
+}
+
+fn random(seed: &mut u64) -> u64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    *seed
 }
 
 /// In order but for a sixteenth of the slide, at most 64 records.
 fn records(case: &Case) -> Vec<Record> {
     let disorder = (case.slide / 16).min(64) as u64;
     let mut seed = 0x9E37_79B9_7F4A_7C15u64;
-    let mut random = move || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed
+    let mut record = |i: usize| Record {
+        key: match case.lives {
+            0 => random(&mut seed) % KEYS,
+            lives => i as u64 / lives + random(&mut seed) % 100,
+        },
+        value: random(&mut seed) % 100,
+        at: i as i64 + (random(&mut seed) % disorder) as i64,
     };
-    let record = |i: usize| Record {
-        key: random() % KEYS,
-        value: random() % 100,
-        at: i as i64 + (random() % disorder) as i64,
+    (0..case.records).map(&mut record).collect()
+}
+
+/// In order, one nanosecond each.
+fn records_in_order(count: usize) -> Vec<Record> {
+    let mut seed = 0x9E37_79B9_7F4A_7C15u64;
+    let mut record = |i: usize| Record {
+        key: random(&mut seed) % KEYS,
+        value: random(&mut seed) % 100,
+        at: i as i64,
     };
-    (0..case.records).map(record).collect()
+    (0..count).map(&mut record).collect()
 }
 
 /// Independent of the order of results.
@@ -130,7 +152,43 @@ fn wait(operator: &mut impl Operator) {
     }
 }
 
-fn thalweg(case: &Case, records: &[Record]) -> u64 {
+/// Drives an operator as a head does.
+#[inline(never)]
+fn drive<P: Push<Record>>(operator: &mut P, records: &[Record]) {
+    const NEAR: usize = Lookahead::Near.distance();
+    operator.open(&open_context()).unwrap();
+    let mut latest = i64::MIN;
+    let mut hashes = [KeyHash::default(); BATCH];
+    for batch in records.chunks(BATCH) {
+        let looks_ahead = operator.looks_ahead();
+        if looks_ahead {
+            for (hash, record) in hashes.iter_mut().zip(batch) {
+                *hash = operator.hash_ahead(record);
+                operator.prefetch(*hash, Lookahead::Far);
+            }
+        }
+        for (i, record) in batch.iter().enumerate() {
+            wait(operator);
+            if looks_ahead {
+                operator.prefetch(hashes[(i + NEAR).min(BATCH - 1)], Lookahead::Near);
+                operator.push_hashed(record, Timestamp(record.at), hashes[i]);
+            } else {
+                operator.push(record, Timestamp(record.at));
+            }
+            latest = latest.max(record.at);
+        }
+        wait(operator);
+        operator.signal(Signal::Watermark(Timestamp(latest - 65)));
+        operator.flush();
+    }
+    for signal in [Signal::Watermark(Timestamp::MAX), Signal::End] {
+        wait(operator);
+        operator.signal(signal);
+    }
+}
+
+/// Counts and sums by window.
+fn thalweg(assigner: &impl WindowAssigner<Record>, records: &[Record]) -> u64 {
     let written = Arc::new(AtomicU64::new(0));
     let sink = Digest {
         total: 0,
@@ -139,35 +197,21 @@ fn thalweg(case: &Case, records: &[Record]) -> u64 {
     let result =
         |&key: &u64, window: TimeWindow, (count, sum): (u64, u64)| (key, window.end.0, count, sum);
     let aggregate = (Count, Sum::of(|r: &Record| r.value));
-    let slide = nanoseconds(case.slide as u64);
-    let mut operator = WindowOperator::new(
-        "window".into(),
-        &Sliding::of(slide * case.overlap as u32, slide),
-        OwnedSelector(|r: &Record| r.key),
-        AggregateWindow::new(aggregate, result),
-        Outputs::new(sink),
-    )
-    .unwrap();
-    operator.open(&open_context()).unwrap();
-    let mut latest = i64::MIN;
-    for (batch, chunk) in records.chunks(BATCH).enumerate() {
-        for (i, record) in chunk.iter().enumerate() {
-            if let Some(ahead) = records.get(batch * BATCH + i + LOOKAHEAD) {
-                operator.prefetch(ahead);
-            }
-            wait(&mut operator);
-            operator.push(record, Timestamp(record.at));
-            latest = latest.max(record.at);
-        }
-        wait(&mut operator);
-        operator.signal(Signal::Watermark(Timestamp(latest - 65)));
-        operator.flush();
-    }
-    for signal in [Signal::Watermark(Timestamp::MAX), Signal::End] {
-        wait(&mut operator);
-        operator.signal(signal);
-    }
+    let parts = WindowParts {
+        name: "window".into(),
+        selector: OwnedSelector(|r: &Record| r.key),
+        function: AggregateWindow::new(aggregate, result),
+        lateness: Lateness::default(),
+        late: None,
+    };
+    let mut operator = assigner.operator(parts, Outputs::new(sink)).unwrap();
+    drive(&mut operator, records);
     written.load(Relaxed)
+}
+
+fn sliding(case: &Case) -> Sliding {
+    let slide = nanoseconds(case.slide as u64);
+    Sliding::of(slide * case.overlap as u32, slide)
 }
 
 type Map = HashMap<u64, (u64, u64), foldhash::fast::RandomState>;
@@ -232,55 +276,82 @@ fn by_hand(case: &Case, records: &[Record], subtract: bool) -> u64 {
     black_box(total)
 }
 
+/// One open session per key, closed by the key's next record.
+fn sessions_by_hand(records: &[Record], gap: i64) -> u64 {
+    let mut open: HashMap<u64, (i64, u64, u64), foldhash::fast::RandomState> = HashMap::default();
+    let mut total = 0u64;
+    for record in records {
+        let end = record.at + gap;
+        let session = open.entry(record.key).or_insert((end, 0, 0));
+        if record.at > session.0 {
+            let (end, count, sum) = *session;
+            total = total.wrapping_add(digest(record.key, end, count, sum));
+            *session = (0, 0, 0);
+        }
+        *session = (end, session.1 + 1, session.2 + record.value);
+    }
+    for (&key, &(end, count, sum)) in &open {
+        total = total.wrapping_add(digest(key, end, count, sum));
+    }
+    black_box(total)
+}
+
+fn bench_sliding(criterion: &mut Criterion, case: &Case, quick: bool) {
+    let records = records(case);
+    let (assigner, subtracted) = (sliding(case), by_hand(case, &records, true));
+    assert_eq!(thalweg(&assigner, &records), subtracted, "{}", case.name);
+    let mut group = criterion.benchmark_group(format!("window/{}", case.name));
+    group.throughput(Throughput::Elements(case.records as u64));
+    group.bench_function("thalweg", |b| b.iter(|| thalweg(&assigner, &records)));
+    for (name, subtract) in [("merged", false), ("subtracted", true)] {
+        if !subtract && (case.overlap > 100 || quick && case.overlap > 5) {
+            continue;
+        }
+        assert_eq!(by_hand(case, &records, subtract), subtracted, "{name}");
+        group.bench_function(BenchmarkId::new("by hand", name), |b| {
+            b.iter(|| by_hand(case, &records, subtract));
+        });
+    }
+    group.finish();
+}
+
+fn bench_sessions(criterion: &mut Criterion, name: &str, gap: i64, records: &[Record]) {
+    let session = Session::with_gap(nanoseconds(gap as u64));
+    let expected = sessions_by_hand(records, gap);
+    assert_eq!(thalweg(&session, records), expected, "{name}");
+    let mut group = criterion.benchmark_group(format!("window/{name}"));
+    group.throughput(Throughput::Elements(records.len() as u64));
+    group.bench_function("thalweg", |b| b.iter(|| thalweg(&session, records)));
+    group.bench_function("by hand", |b| b.iter(|| sessions_by_hand(records, gap)));
+    group.finish();
+}
+
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--test");
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
+    let case = |name, slide, overlap, records, lives| Case {
+        name,
+        slide,
+        overlap,
+        records,
+        lives,
+    };
     let cases = [
-        Case {
-            name: "tumbling",
-            slide: 100_000,
-            overlap: 1,
-            records: 2_000_000,
-        },
-        Case {
-            name: "overlap 5",
-            slide: 20_000,
-            overlap: 5,
-            records: 2_000_000,
-        },
-        Case {
-            name: "overlap 60",
-            slide: 10_000,
-            overlap: 60,
-            records: 2_000_000,
-        },
-        Case {
-            name: "overlap 3600",
-            slide: 1_000,
-            overlap: 3600,
-            records: 4_000_000,
-        },
+        case("tumbling", 100_000, 1, 2_000_000, 0),
+        case("overlap 5", 20_000, 5, 2_000_000, 0),
+        case("overlap 5, short lives", 20_000, 5, 2_000_000, 15),
+        case("overlap 60", 10_000, 60, 2_000_000, 0),
+        case("overlap 3600", 1_000, 3600, 4_000_000, 0),
     ];
     for mut case in cases {
         if quick {
             (case.slide, case.records) = (case.slide / 20, case.records / 40);
         }
-        let records = records(&case);
-        let subtracted = by_hand(&case, &records, true);
-        assert_eq!(thalweg(&case, &records), subtracted, "{}", case.name);
-        let mut group = criterion.benchmark_group(format!("window/{}", case.name));
-        group.throughput(Throughput::Elements(case.records as u64));
-        group.bench_function("thalweg", |b| b.iter(|| thalweg(&case, &records)));
-        for (name, subtract) in [("merged", false), ("subtracted", true)] {
-            if !subtract && (case.overlap > 100 || quick && case.overlap > 5) {
-                continue;
-            }
-            assert_eq!(by_hand(&case, &records, subtract), subtracted, "{name}");
-            group.bench_function(BenchmarkId::new("by hand", name), |b| {
-                b.iter(|| by_hand(&case, &records, subtract));
-            });
-        }
-        group.finish();
+        bench_sliding(&mut criterion, &case, quick);
+    }
+    let records = records_in_order(if quick { 50_000 } else { 2_000_000 });
+    for (name, gap) in [("sessions 7", 2 * KEYS), ("sessions 700", 13 * KEYS / 2)] {
+        bench_sessions(&mut criterion, name, gap as i64, &records);
     }
     criterion.final_summary();
 }

@@ -1,8 +1,8 @@
 //! The names that most jobs use.
 
 pub use crate::connectors::{
-    Collected, Collection, Discard, ForEach, Generator, LineFile, LineSource, Print, Sequence,
-    inlet, outlet,
+    Collected, Collection, Discard, ForEach, Generator, LineBlocks, LineFile, LineSource, Print,
+    RecordSource, Sequence, inlet, outlet,
 };
 #[cfg(feature = "csv")]
 pub use crate::connectors::{CsvSink, CsvSource, Malformed};
@@ -10,8 +10,8 @@ pub use crate::datastream::{Environment, KeyedStream, Stream, WindowResult};
 pub use crate::graph::PlanFormat;
 pub use crate::operator::{
     CoProcessFunction, KeyedCoProcessFunction, KeyedOpenContext, KeyedProcessContext,
-    KeyedProcessFunction, Outcome, OutputTag, ProcessContext, ProcessFunction, Sliding, TimeDomain,
-    TimeWindow, Tumbling,
+    KeyedProcessFunction, Outcome, OutputTag, ProcessContext, ProcessFunction, Session, Sliding,
+    TimeDomain, TimeWindow, Tumbling,
 };
 pub use crate::record::{Archived, Pod, Record, View};
 pub use crate::ring::WaitStrategy;

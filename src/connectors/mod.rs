@@ -9,6 +9,8 @@
 //! | [`Generator`] | a function of the index, at a rate | yes, striding | the next index |
 //! | `CsvSource` | rows of files, directories, watched paths | by file | a byte offset per file |
 //! | [`LineSource`] | lines of the same | by file | a byte offset per file |
+//! | [`LineBlocks`] | lines of a mapped file, in place | yes, by block | a block and a byte offset |
+//! | [`RecordSource`] | fixed-size records of a mapped file, in place | yes, by block | a block and an offset in it |
 //! | [`inlet`] | what a thread of the program pushes | no | none: it cannot be restarted |
 //!
 //! Without a checkpoint a restarted job reads from the start.
@@ -53,8 +55,9 @@ pub use csv::{
 };
 pub use discard::{Discard, DiscardWriter};
 pub use file::{
-    Decoded, Decoder, FileError, FilePosition, FileReader, Input, LineDecoder, LineFile,
-    LineFileWriter, LineSource,
+    Decoded, Decoder, FileError, FilePosition, FileReader, Input, LineBlockReader, LineBlocks,
+    LineDecoder, LineFile, LineFileWriter, LinePosition, LineSource, RecordPosition, RecordReader,
+    RecordSource,
 };
 pub use for_each::{ForEach, ForEachWriter, IntoOutcome};
 pub use generator::{Generator, GeneratorReader};

@@ -49,6 +49,14 @@ impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
         self
     }
 
+    /// Says how many keys the stream will probably have. Keyed state then has room for them before the first
+    /// record: it need not grow on the way, and its memory is touched when the job opens. More keys may come.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.stream = self.stream.expected_keys(keys);
+        self
+    }
+
     /// A function with keyed state, timers, a life cycle and side outputs.
     pub fn process<F>(self, function: F) -> Stream<SideChained<P, KeyedProcessFactory<S, F>>>
     where

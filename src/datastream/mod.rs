@@ -1,5 +1,6 @@
 //! The API that people write: it draws graphs and has no logic of its own.
 
+mod all_windowed_stream;
 mod connected_streams;
 mod environment;
 mod factory;
@@ -7,16 +8,20 @@ mod joined_streams;
 mod keyed_stream;
 mod pipe;
 mod stream;
+mod two_phase_windows;
 mod windowed_stream;
 
+pub use all_windowed_stream::{AllWindowedStream, Together};
 pub use connected_streams::{ConnectedKeyedStreams, ConnectedStreams, KeyedCoProcessed};
 pub use environment::Environment;
 pub use factory::{
-    AggregateFactory, CoProcessFactory, KeyedCoProcessFactory, KeyedProcessFactory, ProcessFactory,
-    ReduceFactory, TimestampsFactory, UnionFactory, WindowFactory, WindowJoinFactory,
+    AggregateFactory, CoProcessFactory, KeyedCoProcessFactory, KeyedPartialFactory,
+    KeyedProcessFactory, PartialFactory, ProcessFactory, ReduceFactory, TimestampsFactory,
+    UnionFactory, WindowFactory, WindowJoinFactory,
 };
 pub use joined_streams::{JoinedStreams, WindowJoined, WindowedJoin};
 pub use keyed_stream::{KeyedStream, PairFn, Rolled};
 pub use pipe::{Chained, Exchanged, Forked, Side, SideChained, Sourced, TwoInputs};
 pub use stream::{SinkHandle, Stream};
+pub use two_phase_windows::TwoPhaseWindows;
 pub use windowed_stream::{WindowResult, WindowResultFn, Windowed, WindowedStream};

@@ -105,6 +105,12 @@ impl<P: Pipe> Stream<P> {
         self
     }
 
+    /// Notes how many keys there will be behind the exchange that the stream has just left.
+    pub(super) fn expected_keys(self, keys: usize) -> Self {
+        self.env.drawing().graph.expect_keys(self.node, keys);
+        self
+    }
+
     /// Puts the region that the stream is in into a slot sharing group: regions of different groups
     /// are not fused, and run on different workers if there are enough.
     #[must_use]

@@ -1,10 +1,10 @@
-//! Windowed streams: keyed streams cut into windows of event time.
+//! Windowed streams: keyed streams cut into windows.
 
 use std::time::Duration;
 
 use crate::operator::{
-    AggregateWindow, Elements, Lateness, OutputTag, ProcessWindow, ReduceWindow, SlicedAssigner,
-    TimeWindow, WindowFunction,
+    AggregateWindow, Elements, Lateness, OutputTag, ProcessWindow, ReduceWindow, TimeWindow,
+    WindowAssigner, WindowFunction,
 };
 use crate::record::{Key, KeySelector, StateValue};
 use crate::runtime::Pipe;
@@ -22,10 +22,10 @@ use super::stream::Stream;
 /// that go to the side output of [`late_to`](WindowedStream::late_to), or are counted and dropped.
 #[derive(Debug)]
 pub struct WindowedStream<P: Pipe, S, A> {
-    keyed: KeyedStream<P, S>,
-    assigner: A,
-    lateness: Lateness,
-    late: Option<OutputTag<P::Out>>,
+    pub(super) keyed: KeyedStream<P, S>,
+    pub(super) assigner: A,
+    pub(super) lateness: Lateness,
+    pub(super) late: Option<OutputTag<P::Out>>,
 }
 
 /// What [`WindowedStream::aggregate`] emits: a result with its key and its window.
@@ -46,10 +46,10 @@ pub type WindowResultFn<K, T> = fn(&K, TimeWindow, T) -> WindowResult<<K as Key>
 pub type Windowed<P, S, A, F> = Stream<SideChained<P, WindowFactory<<P as Pipe>::Out, S, A, F>>>;
 
 impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
-    /// Cuts the stream into windows of event time. Records need timestamps: see
+    /// Cuts the stream into windows. Where they are of event time records need timestamps: see
     /// [`Stream::timestamps`].
-    pub fn window<A: SlicedAssigner>(self, assigner: A) -> WindowedStream<P, S, A> {
-        if let Err(error) = assigner.slicing() {
+    pub fn window<A: WindowAssigner<P::Out>>(self, assigner: A) -> WindowedStream<P, S, A> {
+        if let Err(error) = assigner.check() {
             self.stream.reject(error.into());
         }
         WindowedStream {
@@ -65,7 +65,7 @@ impl<P, S, A> WindowedStream<P, S, A>
 where
     P: Pipe,
     S: KeySelector<P::Out>,
-    A: SlicedAssigner,
+    A: WindowAssigner<P::Out>,
 {
     /// Keeps windows for some time after the watermark has passed them. Default: not at all.
     #[must_use]

@@ -90,6 +90,8 @@ pub struct Node {
     parallelism: Option<u32>,
     slot_group: Option<Arc<str>>,
     pub(super) starts_chain: bool,
+    /// How many keys the stream behind this exchange will probably have; 0 if nobody has said.
+    pub expected_keys: usize,
 }
 
 /// The name of the slot sharing group that operators are in by default.
@@ -141,8 +143,38 @@ impl StreamGraph {
             parallelism: None,
             slot_group: None,
             starts_chain: false,
+            expected_keys: 0,
         });
         id
+    }
+
+    /// Puts an operator with state in front of an exchange that nothing reads yet. Gives the exchange's new
+    /// place; the operator takes the old one.
+    pub fn precede(&mut self, exchange: NodeId, name: Arc<str>) -> NodeId {
+        let inputs = self.node(exchange).inputs.clone();
+        let moved = self.add(
+            self.node(exchange).kind,
+            Arc::clone(&self.node(exchange).name),
+            vec![exchange],
+        );
+        let operator = Node {
+            id: exchange,
+            kind: NodeKind::Operator { stateful: true },
+            name,
+            uid: None,
+            inputs,
+            parallelism: None,
+            slot_group: None,
+            starts_chain: false,
+            expected_keys: 0,
+        };
+        let before = std::mem::replace(&mut self.nodes[exchange.index()], operator);
+        self.nodes[moved.index()] = Node {
+            id: moved,
+            inputs: vec![exchange],
+            ..before
+        };
+        moved
     }
 
     /// All nodes, inputs before their readers.
@@ -203,6 +235,11 @@ impl StreamGraph {
         for root in self.roots(id) {
             self.nodes[root.index()].slot_group = Some(Arc::clone(group));
         }
+    }
+
+    /// Says how many keys the stream behind the exchange at `id` will probably have.
+    pub fn expect_keys(&mut self, id: NodeId, keys: usize) {
+        self.nodes[id.index()].expected_keys = keys;
     }
 
     /// Keeps the exchanges at which the region of `id` begins from vanishing.

@@ -4,7 +4,7 @@ use super::*;
 use crate::operator::recorder::{Event, Recorder, open_context, watermark};
 use crate::operator::{
     Barrier, First, KeyedCoProcess, KeyedCoProcessFunction, KeyedOpenContext, KeyedProcessContext,
-    Process, ProcessFunction, Second, TimeDomain, Union, ports,
+    Lookahead, Process, ProcessFunction, Second, TimeDomain, Union, ports,
 };
 use crate::record::OwnedSelector;
 use crate::state::ReducingState;
@@ -319,7 +319,8 @@ fn both_inputs_share_the_state_and_the_timers_of_a_key() {
         outputs,
     );
     operator.open(&open_context()).unwrap();
-    operator.prefetch_second(&(1, 30));
+    let hash = operator.hash_second(&(1, 30));
+    operator.prefetch(hash, Lookahead::Near);
     operator.push_first(&(1, 100), Timestamp(1));
     operator.push_second(&(1, 30), Timestamp(1));
     operator.push_second(&(2, 5), Timestamp(1));

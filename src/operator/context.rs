@@ -1,9 +1,10 @@
 //! What an operator learns when it opens: where it runs and what it may register.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::metrics::MetricGroup;
-use crate::record::{KeyGroupRange, KeyHasher};
+use crate::record::{KeyGroupRange, KeyHash, KeyHasher};
 use crate::ring::Waker;
 use crate::time::Clock;
 
@@ -44,5 +45,21 @@ impl OpenContext {
     #[must_use]
     pub fn operator_metrics(&self, name: &Arc<str>) -> MetricGroup {
         self.metrics.scoped(Arc::clone(name), self.subtask.index)
+    }
+
+    /// The hashes of the keys whose state this subtask owns.
+    #[must_use]
+    pub fn hashes(&self) -> RangeInclusive<KeyHash> {
+        self.hasher.max_parallelism().hashes(&self.key_groups)
+    }
+
+    /// This subtask's share of so many keys.
+    #[must_use]
+    pub fn share_of_keys(&self, keys: usize) -> usize {
+        let (own, all) = (
+            self.key_groups.groups().len(),
+            self.hasher.max_parallelism().get() as usize,
+        );
+        (keys as u128 * own as u128).div_ceil(all as u128) as usize
     }
 }

@@ -38,7 +38,9 @@ pub enum OperatorError {
         operator: Arc<str>,
     },
     /// A window holds more records than can be joined.
-    #[error("operator `{operator}`: a window holds over four thousand million records of one input")]
+    #[error(
+        "operator `{operator}`: a window holds over four thousand million records of one input"
+    )]
     WindowTooLarge {
         /// The operator's name.
         operator: Arc<str>,

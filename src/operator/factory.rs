@@ -13,6 +13,8 @@ pub struct Site {
     pub subtask: u32,
     /// How many subtasks there are.
     pub parallelism: u32,
+    /// How many keys all subtasks together will probably hold; 0 if nobody has said.
+    pub expected_keys: usize,
 }
 
 impl Site {

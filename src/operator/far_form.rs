@@ -1,40 +1,104 @@
 //! `FarForm`: an exchange that vanished. Records become what the far side would have read.
 
-use std::marker::PhantomData;
+use std::collections::VecDeque;
 
-use crate::record::{Far, Form, Record, Scratch};
+use crate::record::{Far, Form, KeyHash, Record, Scratch};
+use crate::state::Lookahead;
 use crate::time::Timestamp;
 
-use super::{Operator, Push, pass_on};
+use super::stage::Stage;
+use super::{Budget, Operator, Push, Signal, pass_on};
 
 /// Hands on the far form of every record: for plain data and text the record itself, for archived
 /// records a view of an archive made here, because that is the type that the operators behind an
 /// exchange are written for, whether or not it vanishes.
-pub struct FarForm<T: ?Sized, D> {
+///
+/// Where the state behind is large and the head has not looked ahead, records pass through a stage.
+pub struct FarForm<T: Record + ?Sized, D> {
     scratch: Scratch,
+    /// Whether records are staged in this batch.
+    stages: bool,
+    stage: Box<Stage<Far<T>>>,
+    /// Whether something is in the stage.
+    staged: bool,
+    /// Signals behind records that are held back because `next` is not ready.
+    waiting: VecDeque<Signal>,
+    /// Whether the stage must be empty before anything else comes.
+    held: bool,
     next: D,
-    record: PhantomData<fn(&T)>,
 }
 
-impl<T: ?Sized, D> std::fmt::Debug for FarForm<T, D> {
+impl<T: Record + ?Sized, D> std::fmt::Debug for FarForm<T, D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FarForm").finish_non_exhaustive()
     }
 }
 
-impl<T: ?Sized, D> FarForm<T, D> {
+impl<T: Record + ?Sized, D> FarForm<T, D> {
     /// Converts in front of `next`.
     pub fn new(next: D) -> Self {
         FarForm {
             scratch: Scratch::new(),
+            stages: false,
+            stage: Box::new(Stage::new()),
+            staged: false,
+            waiting: VecDeque::new(),
+            held: false,
             next,
-            record: PhantomData,
         }
     }
 }
 
-impl<T: ?Sized, D: Operator> Operator for FarForm<T, D> {
-    pass_on!(next: all);
+impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
+    /// Empties the stage and forwards what waits behind it, as far as `next` is ready.
+    fn settle(&mut self) {
+        self.staged = !self.stage.drain(&mut self.next);
+        self.held = self.staged;
+        while !self.held
+            && let Some(signal) = self.waiting.pop_front()
+        {
+            self.next.signal(signal);
+            self.held = !self.waiting.is_empty() && !self.next.ready();
+        }
+    }
+}
+
+impl<T: Record + ?Sized, D: Push<Far<T>>> Operator for FarForm<T, D> {
+    pass_on!(next: open, deadline, close);
+
+    #[inline]
+    fn begin(&mut self, now: Timestamp) {
+        self.stages = self.next.looks_ahead();
+        self.next.begin(now);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if !self.staged && self.waiting.is_empty() {
+            return self.next.signal(signal);
+        }
+        self.waiting.push_back(signal);
+        self.settle();
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        !self.held && self.next.ready()
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.next.resume(budget);
+        if self.held {
+            self.settle();
+        }
+    }
+
+    #[inline]
+    fn flush(&mut self) {
+        if self.staged {
+            self.settle();
+        }
+        self.next.flush();
+    }
 }
 
 impl<T, D> Push<T> for FarForm<T, D>
@@ -44,15 +108,39 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: &T, at: Timestamp) {
-        self.next
-            .push(<T::Form as Form<T>>::far(record, &mut self.scratch), at);
+        let far = <T::Form as Form<T>>::far(record, &mut self.scratch);
+        if self.stages {
+            self.staged = true;
+            self.stage.push(&mut self.next, far, at);
+        } else {
+            self.next.push(far, at);
+        }
+    }
+
+    // A record that would have to be encoded first is not worth it.
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        <T::Form as Form<T>>::IN_PLACE && self.next.looks_ahead()
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &T) {
-        // A record that would have to be encoded first is not worth it.
-        if let Some(far) = <T::Form as Form<T>>::itself(record) {
-            self.next.prefetch(far);
+    fn hash_ahead(&self, record: &T) -> KeyHash {
+        let far = <T::Form as Form<T>>::itself(record);
+        far.map_or(KeyHash::default(), |far| self.next.hash_ahead(far))
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.next.prefetch(hash, ahead);
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &T, at: Timestamp, hash: KeyHash) {
+        match <T::Form as Form<T>>::itself(record) {
+            Some(far) if !self.staged => self.next.push_hashed(far, at, hash),
+            // A record that is staged must not be overtaken.
+            Some(far) => self.stage.push(&mut self.next, far, at),
+            None => self.push(record, at),
         }
     }
 }

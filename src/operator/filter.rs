@@ -1,25 +1,61 @@
 //! `filter`: keeps the records that a predicate accepts.
+//!
+//! The predicate may have effects, so it is not asked ahead of time: where heads look ahead, the state of
+//! refused records is fetched too. A filter that refuses most of them therefore looks ahead no more, but
+//! for a batch now and then to see whether that has changed.
 
+use crate::record::KeyHash;
 use crate::time::Timestamp;
 
-use super::{Operator, Push, operator_factory, pass_on};
+use super::{Lookahead, Operator, Push, operator_factory, pass_on};
+
+/// One in so many records must pass for looking ahead to pay: a miss costs some four times a fetch.
+const PASSES_MIN: u32 = 4;
+
+/// Records that are counted at least before that is judged.
+const JUDGED_MIN: u32 = 256;
+
+/// For how many batches a judgement holds.
+const BATCHES: u32 = 64;
 
 /// Drops records that its predicate refuses.
 #[derive(Clone, Debug)]
 pub struct Filter<F, D> {
     predicate: F,
+    /// Records that were looked at ahead of time, and those of them that have passed.
+    seen: u32,
+    passed: u32,
+    /// Batches in which it is not looked ahead.
+    blind: u32,
     next: D,
 }
 
 impl<F, D> Filter<F, D> {
     /// Filters by `predicate` in front of `next`.
     pub fn new(predicate: F, next: D) -> Self {
-        Filter { predicate, next }
+        Filter {
+            predicate,
+            seen: 0,
+            passed: 0,
+            blind: 0,
+            next,
+        }
     }
 }
 
 impl<F: Send, D: Operator> Operator for Filter<F, D> {
-    pass_on!(next: all);
+    pass_on!(next: open, begin, signal, ready, resume, deadline, close);
+
+    fn flush(&mut self) {
+        self.blind = self.blind.saturating_sub(1);
+        if self.seen >= JUDGED_MIN {
+            if self.passed < self.seen / PASSES_MIN {
+                self.blind = BATCHES;
+            }
+            (self.seen, self.passed) = (0, 0);
+        }
+        self.next.flush();
+    }
 }
 
 impl<V, F, D> Push<V> for Filter<F, D>
@@ -35,10 +71,28 @@ where
         }
     }
 
-    /// The predicate may have effects, so it is not asked: a refused record's state is fetched too.
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        self.next.prefetch(record);
+    fn looks_ahead(&self) -> bool {
+        self.blind == 0 && self.next.looks_ahead()
+    }
+
+    #[inline(always)]
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.next.hash_ahead(record)
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.next.prefetch(hash, ahead);
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        self.seen += 1;
+        if (self.predicate)(record) {
+            self.passed += 1;
+            self.next.push_hashed(record, at, hash);
+        }
     }
 }
 
@@ -52,3 +106,7 @@ operator_factory! {
     V => V; Filter<F; D>;
     |this, _site, next| Filter::new(this.0.clone(), next)
 }
+
+#[cfg(test)]
+#[path = "filter_test.rs"]
+mod tests;

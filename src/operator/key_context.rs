@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crate::metrics::Gauge;
-use crate::record::{Key, KeyHasher, KeySelector, StoredKey};
-use crate::state::{Table, TableOptions};
+use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
+use crate::state::{Lookahead, Table, TableOptions};
 
 use super::OpenContext;
 
@@ -19,6 +19,8 @@ pub(super) struct KeyContext<V: ?Sized, S: KeySelector<V>, T> {
     selector: S,
     hasher: KeyHasher,
     table: Table<Stored<V, S>, T>,
+    /// How many keys all subtasks together will probably hold.
+    pub(super) expected_keys: usize,
     gauges: TableGauges,
 }
 
@@ -29,6 +31,7 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
             selector,
             hasher: KeyHasher::default(),
             table: Table::new(TableOptions::default()),
+            expected_keys: 0,
             gauges: TableGauges::default(),
         }
     }
@@ -37,35 +40,50 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
         self.hasher = cx.hasher;
         self.table = Table::new(TableOptions {
             hasher: cx.hasher,
+            expected_keys: cx.share_of_keys(self.expected_keys),
+            hashes: cx.hashes(),
             ..TableOptions::default()
         });
         self.gauges = TableGauges::register(name, cx);
     }
 
-    /// Fetches the cache lines of a record's key.
+    /// Fetches a cache line of the state under a hash.
     #[inline(always)]
-    pub(super) fn prefetch(&self, record: &V) {
-        let hash = (self.selector).with_key(record, |key| self.hasher.hash(key));
-        self.table.prefetch(hash);
+    pub(super) fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.table.prefetch(hash, ahead);
     }
 
-    /// Calls `then` with the record's key, its value and whether `first` made the value just now.
+    /// The hash of a key.
     #[inline(always)]
-    pub(super) fn with<R>(
+    pub(super) fn hash(&self, key: &S::Key) -> KeyHash {
+        self.hasher.hash(key)
+    }
+
+    /// Whether fetching ahead is worth it.
+    #[inline(always)]
+    pub(super) fn looks_ahead(&self) -> bool {
+        self.table.looks_ahead()
+    }
+
+    /// The key of a record.
+    #[inline(always)]
+    pub(super) fn key<'a>(&self, record: &'a V) -> S::Found<'a> {
+        self.selector.key(record)
+    }
+
+    /// The value of a key, which has this hash, and whether `first` made it just now.
+    #[inline(always)]
+    pub(super) fn value(
         &mut self,
-        record: &V,
+        key: &S::Key,
+        hash: KeyHash,
         first: impl FnOnce() -> T,
-        then: impl FnOnce(&S::Key, &mut T, bool) -> R,
-    ) -> R {
-        let (hasher, table) = (&self.hasher, &mut self.table);
-        self.selector.with_key(record, |key| {
-            let (value, is_new) = table.find_or_insert_with(
-                hasher.hash(key),
-                |stored| stored.key() == key,
-                || (key.to_stored(), first()),
-            );
-            then(key, value, is_new)
-        })
+    ) -> (&mut T, bool) {
+        self.table.find_or_insert_with(
+            hash,
+            |stored| stored.key() == key,
+            || (key.to_stored(), first()),
+        )
     }
 
     /// Publishes the size of the table: to be called at the end of a batch.

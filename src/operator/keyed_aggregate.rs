@@ -1,13 +1,14 @@
 //! Running aggregation of a keyed stream: one result per record, the aggregate of its key so far.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
-use crate::record::KeySelector;
+use crate::record::{KeyHash, KeySelector};
 use crate::state::Aggregate;
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::{OpenContext, Operator, OperatorError, Push, pass_on};
+use super::{Lookahead, OpenContext, Operator, OperatorError, Push, pass_on};
 
 /// Adds each record to the accumulator of its key and emits what a function makes of the key and the
 /// result, with the record's timestamp.
@@ -39,6 +40,13 @@ impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> KeyedAggregate<V, S, A
             emit,
             next,
         }
+    }
+
+    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.state.expected_keys = keys;
+        self
     }
 }
 
@@ -74,22 +82,31 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
-        let Self {
-            state,
-            aggregate,
-            emit,
-            next,
-            ..
-        } = self;
-        let first = || aggregate.create();
-        state.with(record, first, |key, accumulator, _| {
-            aggregate.add(accumulator, record);
-            next.push(&emit(key, aggregate.result(accumulator)), at);
-        });
+        self.push_hashed(record, at, self.hash_ahead(record));
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        self.state.prefetch(record);
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        let (aggregate, key) = (&self.aggregate, self.state.key(record));
+        let first = || aggregate.create();
+        let (accumulator, _) = self.state.value(key.borrow(), hash, first);
+        aggregate.add(accumulator, record);
+        let result = (self.emit)(key.borrow(), aggregate.result(accumulator));
+        self.next.push(&result, at);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.state.looks_ahead()
+    }
+
+    #[inline(always)]
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.state.hash(self.state.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.state.prefetch(hash, ahead);
     }
 }

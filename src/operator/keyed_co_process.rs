@@ -3,17 +3,18 @@
 //! Both inputs are keyed by the same type of key, so one subtask owns a key of both. Nothing orders
 //! the inputs relative to each other; the watermark is the lower one of the two.
 
+use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::record::{Key, KeySelector};
+use crate::record::{Key, KeyHash, KeySelector};
 use crate::time::{Combiner, Timestamp};
 
 use super::inputs::Inputs;
 use super::process_services::{KeyedOpenContext, KeyedServices};
 use super::{
-    Budget, KeyedProcessContext, MultiInput, OpenContext, Operator, OperatorError, Outcome,
-    Outputs, ProcessContext, Push, Signal, TimeDomain, TwoInput,
+    Budget, KeyedProcessContext, Lookahead, MultiInput, OpenContext, Operator, OperatorError,
+    Outcome, Outputs, ProcessContext, Push, Signal, TimeDomain, TwoInput,
 };
 
 /// A function of the records of two keyed inputs, with state and timers of the current key.
@@ -133,6 +134,13 @@ where
             records: PhantomData,
         }
     }
+
+    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.services.expected_keys = keys;
+        self
+    }
 }
 
 impl<A, B, S1, S2, F, D> Operator for KeyedCoProcess<A, B, S1, S2, F, D>
@@ -219,29 +227,39 @@ where
 {
     #[inline(always)]
     fn push_first(&mut self, record: &A, at: Timestamp) {
-        let (function, services) = (&mut self.function, &mut self.services);
-        self.first.with_key(record, |key| {
-            let outcome = function.process_first(record, &mut services.context(key, at));
-            services.plain.check(outcome);
-        });
+        let key = self.first.key(record);
+        let hash = self.services.hash(key.borrow());
+        let mut cx = self.services.context(key.borrow(), hash, at);
+        let outcome = self.function.process_first(record, &mut cx);
+        self.services.plain.check(outcome);
     }
 
     #[inline(always)]
     fn push_second(&mut self, record: &B, at: Timestamp) {
-        let (function, services) = (&mut self.function, &mut self.services);
-        self.second.with_key(record, |key| {
-            let outcome = function.process_second(record, &mut services.context(key, at));
-            services.plain.check(outcome);
-        });
+        let key = self.second.key(record);
+        let hash = self.services.hash(key.borrow());
+        let mut cx = self.services.context(key.borrow(), hash, at);
+        let outcome = self.function.process_second(record, &mut cx);
+        self.services.plain.check(outcome);
     }
 
     #[inline(always)]
-    fn prefetch_first(&self, record: &A) {
-        (self.first).with_key(record, |key| self.services.prefetch(key));
+    fn hash_first(&self, record: &A) -> KeyHash {
+        self.services.hash(self.first.key(record).borrow())
     }
 
     #[inline(always)]
-    fn prefetch_second(&self, record: &B) {
-        (self.second).with_key(record, |key| self.services.prefetch(key));
+    fn hash_second(&self, record: &B) -> KeyHash {
+        self.services.hash(self.second.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.services.prefetch(hash, ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.services.looks_ahead()
     }
 }

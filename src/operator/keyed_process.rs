@@ -1,14 +1,15 @@
 //! `process` on a keyed stream: a function with keyed state and timers.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
-use crate::record::{Key, KeySelector};
+use crate::record::{Key, KeyHash, KeySelector};
 use crate::time::Timestamp;
 
 use super::process_services::{KeyedOpenContext, KeyedServices};
 use super::{
-    Budget, KeyedProcessContext, OpenContext, Operator, OperatorError, Outcome, Outputs, Push,
-    Signal, TimeDomain,
+    Budget, KeyedProcessContext, Lookahead, OpenContext, Operator, OperatorError, Outcome, Outputs,
+    Push, Signal, TimeDomain,
 };
 
 /// A function of keyed records, with state and timers of the current key.
@@ -121,6 +122,13 @@ impl<V: ?Sized, S: KeySelector<V>, F, D: Operator> KeyedProcess<V, S, F, D> {
             services: KeyedServices::new(name, outputs),
         }
     }
+
+    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.services.expected_keys = keys;
+        self
+    }
 }
 
 impl<V, S, F, D> Operator for KeyedProcess<V, S, F, D>
@@ -178,16 +186,30 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
-        let (function, services) = (&mut self.function, &mut self.services);
-        self.selector.with_key(record, |key| {
-            let outcome = function.process(record, &mut services.context(key, at));
-            services.plain.check(outcome);
-        });
+        self.push_hashed(record, at, self.hash_ahead(record));
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        (self.selector).with_key(record, |key| self.services.prefetch(key));
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        let key = self.selector.key(record);
+        let mut cx = self.services.context(key.borrow(), hash, at);
+        let outcome = self.function.process(record, &mut cx);
+        self.services.plain.check(outcome);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.services.looks_ahead()
+    }
+
+    #[inline(always)]
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.services.hash(self.selector.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.services.prefetch(hash, ahead);
     }
 }
 

@@ -125,8 +125,9 @@ impl Chain {
     }
 
     fn ask(&mut self, key: u64, ask: Ask) {
-        self.operator.prefetch(&(key, ask));
-        self.operator.push(&(key, ask), Timestamp(1));
+        let hash = self.operator.hash_ahead(&(key, ask.clone()));
+        self.operator.prefetch(hash, Lookahead::Near);
+        self.operator.push_hashed(&(key, ask), Timestamp(1), hash);
     }
 
     fn watermark(&mut self, at: i64) -> Vec<Event<String>> {

@@ -33,6 +33,7 @@ mod port;
 mod process;
 mod process_context;
 mod process_services;
+mod record_run;
 #[cfg(test)]
 mod recorder;
 mod reduce;
@@ -40,6 +41,7 @@ mod side_output;
 mod signal;
 mod sink;
 mod source;
+mod stage;
 mod timer_service;
 mod timestamps_and_watermarks;
 mod union;
@@ -61,6 +63,7 @@ pub use keyed_process::{KeyedProcess, KeyedProcessFunction};
 pub use map::{Map, MapFactory};
 pub use min_max::{MaxBy, MaxOf, MinBy, MinOf, SumOf};
 pub use nothing::Nothing;
+pub(crate) use on_stack::on_stack;
 pub use partitioner::{
     Broadcast, Custom, CustomRoute, Global, KeyGroupRoute, KeyGroups, Lottery, Partitioner,
     RoundRobin, Route, RouteContext, Shuffle, Target, Turn,
@@ -69,6 +72,7 @@ pub use port::{First, MultiInput, Second, TwoInput, ports};
 pub use process::{Process, ProcessFunction};
 pub use process_context::{KeyedProcessContext, ProcessContext, TimeDomain};
 pub use process_services::KeyedOpenContext;
+pub(crate) use record_run::{RecordRun, push_run};
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};
@@ -77,13 +81,17 @@ pub use source::{Collector, Source, SourceReader, SourceStatus};
 pub use timestamps_and_watermarks::TimestampsAndWatermarks;
 pub use union::Union;
 
-pub use crate::state::{Aggregate, Count, Max, Mean, Min, Sum};
+pub use crate::state::{Aggregate, Count, Lookahead, Max, Mean, Min, Sum};
 pub use window::{
-    AggregateWindow, CoGroup, Elements, ElementsIter, Group, GroupIter, JoinFunction, JoinPairs,
-    Lateness, ProcessWindow, ReduceWindow, Reduced, SlicedAssigner, Slicing, Sliding, TimeWindow,
-    Tumbling, WindowError, WindowFunction, WindowJoin, WindowOperator,
+    AggregateWindow, CoGroup, DynamicGap, Elements, ElementsIter, EventTime, FixedGap, FoundKey,
+    Group, GroupIter, JoinFunction, JoinPairs, KeyedPartial, KeyedPartials, Lateness,
+    MergeKeyedPartials, MergePartials, PartialAggregate, PartialKey, ProcessWindow, ProcessingTime,
+    ReduceWindow, Reduced, Session, SessionGap, SessionOperator, SlicedAssigner, Slicing, Sliding,
+    TimeWindow, Tumbling, WindowAssigner, WindowError, WindowFunction, WindowJoin, WindowOperator,
+    WindowParts, WindowTime,
 };
 
+use crate::record::KeyHash;
 use crate::time::Timestamp;
 
 /// How many results an operator may emit before it must yield to its worker.
@@ -161,13 +169,55 @@ pub trait Push<V: ?Sized>: Operator {
     /// Processes one record with its timestamp ([`Timestamp::MIN`] if it has none).
     fn push(&mut self, record: &V, at: Timestamp);
 
-    /// Called for a record some places ahead of the one that is pushed, where a head can look ahead:
-    /// keyed operators fetch the cache lines of its state.
+    /// Whether looking ahead pays; asked once a batch. A head that can then hashes the records to come,
+    /// has their state fetched in two stages, and pushes each with its hash. Operators that hand records
+    /// on as they are pass all four methods through, to the first keyed operator.
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
+    fn looks_ahead(&self) -> bool {
+        false
+    }
+
+    /// The hash of the key of a record that will be pushed later.
+    #[inline(always)]
+    fn hash_ahead(&self, record: &V) -> KeyHash {
         let _ = record;
+        KeyHash::default()
+    }
+
+    /// Fetches a cache line of the state under a hash.
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        let _ = (hash, ahead);
+    }
+
+    /// As [`Push::push`], for a record that [`Push::hash_ahead`] has given this hash.
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        let _ = hash;
+        self.push(record, at);
     }
 }
+
+/// Passes looking ahead on to the next operator, which takes the same records of type `$record`.
+macro_rules! look_through {
+    ($next:tt: $record:ty) => {
+        #[inline(always)]
+        fn looks_ahead(&self) -> bool {
+            self.$next.looks_ahead()
+        }
+
+        #[inline(always)]
+        fn hash_ahead(&self, record: &$record) -> $crate::record::KeyHash {
+            self.$next.hash_ahead(record)
+        }
+
+        #[inline(always)]
+        fn prefetch(&self, hash: $crate::record::KeyHash, ahead: $crate::state::Lookahead) {
+            Push::<$record>::prefetch(&self.$next, hash, ahead);
+        }
+    };
+}
+pub(crate) use look_through;
 
 /// Passes the listed control-plane methods on to the next operator unchanged.
 macro_rules! pass_on {

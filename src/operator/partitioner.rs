@@ -4,6 +4,8 @@
 //! keep a counter or a random state. All of them choose from the channels that the *sender* has: all
 //! subtasks behind an all-to-all exchange, its own few behind a pointwise one.
 
+use std::borrow::Borrow;
+
 use crate::record::{KeyHasher, KeySelector};
 
 use super::{OperatorError, raise};
@@ -226,7 +228,7 @@ impl<V: ?Sized, S: KeySelector<V>> Partitioner<V> for KeyGroups<S> {
 impl<V: ?Sized, S: KeySelector<V>> Route<V> for KeyGroupRoute<S> {
     #[inline(always)]
     fn target(&mut self, record: &V) -> Target {
-        let hash = self.selector.with_key(record, |key| self.hasher.hash(key));
+        let hash = self.hasher.hash(self.selector.key(record).borrow());
         let group = self.hasher.max_parallelism().key_group(hash);
         Target::One(usize::from(self.owners[usize::from(group.0)]))
     }

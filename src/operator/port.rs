@@ -15,9 +15,10 @@ use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use crate::record::KeyHash;
 use crate::time::Timestamp;
 
-use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal};
+use super::{Budget, Lookahead, OpenContext, Operator, OperatorError, Push, Signal};
 
 /// The control plane of an operator with several inputs: calls come once per port and batch, signals
 /// per input. Its own [`Operator::signal`] is what goes on downstream.
@@ -35,14 +36,26 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
     /// Processes a record of the second input.
     fn push_second(&mut self, record: &B, at: Timestamp);
 
-    /// Fetches the state of a record of the first input that comes soon.
-    fn prefetch_first(&self, record: &A) {
-        let _ = record;
+    /// Whether looking ahead pays, see [`Push::looks_ahead`].
+    fn looks_ahead(&self) -> bool {
+        false
     }
 
-    /// Fetches the state of a record of the second input that comes soon.
-    fn prefetch_second(&self, record: &B) {
+    /// The hash of the key of a record of the first input that will be pushed later.
+    fn hash_first(&self, record: &A) -> KeyHash {
         let _ = record;
+        KeyHash::default()
+    }
+
+    /// The hash of the key of a record of the second input that will be pushed later.
+    fn hash_second(&self, record: &B) -> KeyHash {
+        let _ = record;
+        KeyHash::default()
+    }
+
+    /// Fetches a cache line of the state under a hash.
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        let _ = (hash, ahead);
     }
 }
 
@@ -188,9 +201,21 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<A> for First<T, B> {
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &A) {
+    fn hash_ahead(&self, record: &A) -> KeyHash {
         port!(operator_of self, shared);
-        shared.operator.prefetch_first(record);
+        shared.operator.hash_first(record)
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        port!(operator_of self, shared);
+        shared.operator.prefetch(hash, ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        port!(operator_of self, shared);
+        shared.operator.looks_ahead()
     }
 }
 
@@ -202,8 +227,20 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<B> for Second<T, A> {
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &B) {
+    fn hash_ahead(&self, record: &B) -> KeyHash {
         port!(operator_of self, shared);
-        shared.operator.prefetch_second(record);
+        shared.operator.hash_second(record)
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        port!(operator_of self, shared);
+        shared.operator.prefetch(hash, ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        port!(operator_of self, shared);
+        shared.operator.looks_ahead()
     }
 }

@@ -17,7 +17,7 @@ use super::key_context::TableGauges;
 use super::process_context::{KeyedContext, PlainContext};
 use super::timer_service::TimerService;
 use super::{
-    Budget, OpenContext, Operator, OperatorError, Outcome, Outputs, Signal, SubtaskInfo,
+    Budget, Lookahead, OpenContext, Operator, OperatorError, Outcome, Outputs, Signal, SubtaskInfo,
     TimeDomain, earlier, raise,
 };
 
@@ -101,6 +101,8 @@ pub(super) struct KeyedServices<K: Key + ?Sized, D> {
     pub(super) backend: KeyedBackend<K>,
     pub(super) timers: TimerService<K>,
     hasher: KeyHasher,
+    /// How many keys all subtasks together will probably hold.
+    pub(super) expected_keys: usize,
     /// Something of the three below is not finished.
     busy: bool,
     /// Processing timers may be due.
@@ -120,6 +122,7 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
             backend: KeyedBackend::new(KeyHasher::default()),
             timers: TimerService::new(),
             hasher: KeyHasher::default(),
+            expected_keys: 0,
             busy: false,
             firing_processing: false,
             firing_event: false,
@@ -137,7 +140,8 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
     ) -> Result<(), OperatorError> {
         self.plain.open(cx)?;
         self.hasher = cx.hasher;
-        self.backend = KeyedBackend::new(cx.hasher);
+        self.backend = KeyedBackend::new(cx.hasher)
+            .expecting(cx.share_of_keys(self.expected_keys), cx.hashes());
         let name = &self.plain.name;
         open(&mut KeyedOpenContext {
             open: cx,
@@ -158,15 +162,26 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
 
     /// Fetches the state of a key that comes soon.
     #[inline(always)]
-    pub(super) fn prefetch(&self, key: &K) {
-        self.backend.prefetch(self.hash(key));
+    pub(super) fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.backend.prefetch(hash, ahead);
     }
 
-    /// The context of a record of `key` with timestamp `at`.
+    /// Whether fetching ahead is worth it.
     #[inline(always)]
-    pub(super) fn context<'a>(&'a mut self, key: &'a K, at: Timestamp) -> KeyedContext<'a, K, D> {
+    pub(super) fn looks_ahead(&self) -> bool {
+        self.backend.looks_ahead()
+    }
+
+    /// The context of a record of `key`, which has this hash, with timestamp `at`.
+    #[inline(always)]
+    pub(super) fn context<'a>(
+        &'a mut self,
+        key: &'a K,
+        hash: KeyHash,
+        at: Timestamp,
+    ) -> KeyedContext<'a, K, D> {
         KeyedContext {
-            hash: self.hasher.hash(key),
+            hash,
             plain: self.plain.context(at),
             key,
             backend: &mut self.backend,

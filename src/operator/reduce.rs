@@ -3,13 +3,14 @@
 //! Flink's `StreamGroupedReduceOperator`: the first element of a key goes out unchanged, afterwards
 //! the function of what there is and the new element; the timestamp is the input's.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
-use crate::record::{KeySelector, StateValue};
+use crate::record::{KeyHash, KeySelector, StateValue};
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::{OpenContext, Operator, OperatorError, Push, pass_on};
+use super::{Lookahead, OpenContext, Operator, OperatorError, Push, pass_on};
 
 /// How a record joins the reduction of the records of its key before it.
 pub trait RollingFunction<V>: Clone + Send + 'static {
@@ -57,6 +58,13 @@ impl<V, S: KeySelector<V>, F, D> KeyedReduce<V, S, F, D> {
             next,
         }
     }
+
+    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.state.expected_keys = keys;
+        self
+    }
 }
 
 impl<V: StateValue, S: KeySelector<V>, F: Send, D: Operator> Operator for KeyedReduce<V, S, F, D> {
@@ -83,19 +91,32 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
-        let (function, next) = (&mut self.function, &mut self.next);
-        let first = || record.clone();
-        self.state.with(record, first, |_, reduced, is_first| {
-            if !is_first {
-                function.roll(reduced, record);
-            }
-            next.push(reduced, at);
-        });
+        self.push_hashed(record, at, self.hash_ahead(record));
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        self.state.prefetch(record);
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        let key = self.state.key(record);
+        let (reduced, is_first) = self.state.value(key.borrow(), hash, || record.clone());
+        if !is_first {
+            self.function.roll(reduced, record);
+        }
+        self.next.push(reduced, at);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.state.looks_ahead()
+    }
+
+    #[inline(always)]
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.state.hash(self.state.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.state.prefetch(hash, ahead);
     }
 }
 

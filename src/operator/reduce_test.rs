@@ -36,8 +36,9 @@ fn rolled<F: RollingFunction<Trade>>(function: F, trades: &[Trade]) -> Vec<Trade
     let mut chain = KeyedReduce::new("rolling".into(), selector, function, log.clone());
     chain.open(&open_context()).unwrap();
     for (index, trade) in trades.iter().enumerate() {
-        chain.prefetch(trade);
-        chain.push(trade, Timestamp(index as i64));
+        let hash = chain.hash_ahead(trade);
+        chain.prefetch(hash, Lookahead::Near);
+        chain.push_hashed(trade, Timestamp(index as i64), hash);
     }
     chain.flush();
     let (results, times): (Vec<Trade>, Vec<i64>) = log.take_records().into_iter().unzip();

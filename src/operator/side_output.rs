@@ -4,9 +4,12 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::record::KeyHash;
 use crate::time::Timestamp;
 
-use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, earlier, pass_on};
+use super::{
+    Budget, OpenContext, Operator, OperatorError, Push, Signal, earlier, look_through, pass_on,
+};
 
 /// Names a side output and the type of its records. Clones name the same output.
 ///
@@ -205,8 +208,10 @@ impl<V: ?Sized, D: Push<V>> Push<V> for Outputs<D> {
         self.main.push(record, at);
     }
 
+    look_through!(main: V);
+
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        self.main.prefetch(record);
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        self.main.push_hashed(record, at, hash);
     }
 }

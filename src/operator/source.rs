@@ -7,7 +7,10 @@
 use crate::time::Timestamp;
 
 use super::on_stack::on_stack;
-use super::{BoxError, Budget, OpenContext, Operator, OutputTag, Outputs, Push, Signal, SplitId};
+use super::{
+    BoxError, Budget, OpenContext, Operator, OutputTag, Outputs, Push, RecordRun, Signal, SplitId,
+    push_run,
+};
 
 /// What a poll of a source found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,9 +91,6 @@ pub trait SourceReader: Send + 'static {
     }
 }
 
-/// How far a reader of a slice looks ahead for [`Push::prefetch`], in records.
-const LOOKAHEAD: usize = 32;
-
 /// Where a source reader puts its records: the chain behind it and a budget for this batch.
 #[derive(Debug)]
 pub struct Collector<'a, D> {
@@ -160,11 +160,14 @@ impl<'a, D> Collector<'a, D> {
         D: Push<V>,
     {
         let wanted = records.len().min(self.budget.left() as usize);
-        // Side outputs are boxed: without them, nothing in the loop is opaque to the compiler.
-        let done = if self.next.sides.is_empty() {
-            on_stack(&mut self.next.main, |next| push_run(next, records, wanted))
+        // Side outputs are boxed: without them, nothing in the loop is opaque to the compiler. They are looked
+        // at once: nothing goes to them from here.
+        let done = if self.next.ready() {
+            on_stack(&mut self.next.main, |next| {
+                push_run(next, &Slice(records), wanted)
+            })
         } else {
-            push_run(self.next, records, wanted)
+            0
         };
         self.budget.spend(done as u32);
         self.emitted += done as u64;
@@ -201,17 +204,22 @@ impl<'a, D> Collector<'a, D> {
     }
 }
 
-/// Pushes the first `wanted` records, looking ahead, until `next` is not ready; says how many.
-#[inline(always)]
-fn push_run<V, D: Push<V>>(next: &mut D, records: &[V], wanted: usize) -> usize {
-    for (done, record) in records[..wanted].iter().enumerate() {
-        if !next.ready() {
-            return done;
-        }
-        if let Some(ahead) = records.get(done + LOOKAHEAD) {
-            next.prefetch(ahead);
-        }
-        next.push(record, Timestamp::MIN);
+/// A slice of records without timestamps.
+struct Slice<'a, V>(&'a [V]);
+
+impl<V> RecordRun<V> for Slice<'_, V> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.0.len()
     }
-    wanted
+
+    #[inline(always)]
+    fn record(&self, index: usize) -> &V {
+        &self.0[index]
+    }
+
+    #[inline(always)]
+    fn time(&self, _index: usize) -> Timestamp {
+        Timestamp::MIN
+    }
 }

@@ -16,13 +16,15 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use crate::record::KeyHash;
 use crate::time::{
     AlignmentGroup, AlignmentMember, BatchEnd, SplitSlot, SplitWatermarks, TimeSignal, TimeSignals,
     Timestamp, WatermarkAssigner, WatermarkGenerator, WatermarkStrategy, nanos,
 };
 
 use super::{
-    Budget, OpenContext, Operator, OperatorError, Push, Signal, SplitId, earlier, pass_on,
+    Budget, OpenContext, Operator, OperatorError, Push, Signal, SplitId, earlier, look_through,
+    pass_on,
 };
 
 /// The generator of one split.
@@ -172,6 +174,19 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
         }
     }
 
+    /// Shows a record that has gone on to its split's generator.
+    #[inline(always)]
+    fn note(&mut self, record: &V, at: Timestamp)
+    where
+        W::Generator: WatermarkGenerator<V>,
+    {
+        self.current.records += 1;
+        let signals = self.current.assigner.on_record(record, at);
+        if !signals.is_empty() {
+            self.punctuate(signals);
+        }
+    }
+
     /// Asks every generator for its watermark and its idleness.
     fn end_batch(&mut self)
     where
@@ -301,16 +316,16 @@ where
     fn push(&mut self, record: &V, _at: Timestamp) {
         let at = (self.function)(record);
         self.next.push(record, at);
-        self.current.records += 1;
-        let signals = self.current.assigner.on_record(record, at);
-        if !signals.is_empty() {
-            self.punctuate(signals);
-        }
+        self.note(record, at);
     }
 
+    look_through!(next: V);
+
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        self.next.prefetch(record);
+    fn push_hashed(&mut self, record: &V, _at: Timestamp, hash: KeyHash) {
+        let at = (self.function)(record);
+        self.next.push_hashed(record, at, hash);
+        self.note(record, at);
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 
+use crate::record::KeyHash;
 use crate::time::{Timestamp, Valve};
 
 use super::inputs::Inputs;
-use super::{Budget, MultiInput, Operator, Push, Signal, TwoInput, pass_on};
+use super::{
+    Budget, Lookahead, MultiInput, Operator, Push, Signal, TwoInput, look_through, pass_on,
+};
 
 /// Passes on the records of several inputs; an input with one channel each, as far as watermarks go.
 #[derive(Debug)]
@@ -75,9 +78,11 @@ impl<V: ?Sized, D: Push<V>> Push<V> for Union<D> {
         self.next.push(record, at);
     }
 
+    look_through!(next: V);
+
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        self.next.prefetch(record);
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        self.next.push_hashed(record, at, hash);
     }
 }
 
@@ -93,12 +98,22 @@ impl<V: ?Sized, D: Push<V>> TwoInput<V, V> for Union<D> {
     }
 
     #[inline(always)]
-    fn prefetch_first(&self, record: &V) {
-        self.next.prefetch(record);
+    fn hash_first(&self, record: &V) -> KeyHash {
+        self.next.hash_ahead(record)
     }
 
     #[inline(always)]
-    fn prefetch_second(&self, record: &V) {
-        self.next.prefetch(record);
+    fn hash_second(&self, record: &V) -> KeyHash {
+        self.next.hash_ahead(record)
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.next.prefetch(hash, ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.next.looks_ahead()
     }
 }

@@ -88,6 +88,8 @@ where
 {
     type Far = View<T>;
 
+    const IN_PLACE: bool = false;
+
     #[inline]
     fn far<'a>(record: &'a T, scratch: &'a mut Scratch) -> &'a View<T> {
         let mut bytes = std::mem::take(&mut scratch.bytes);

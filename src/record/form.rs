@@ -84,10 +84,13 @@ pub trait Form<T: ?Sized>: sealed::Sealed + 'static {
     /// What the far side reads.
     type Far: ?Sized + Wire;
 
+    /// Whether the far form is the record itself.
+    const IN_PLACE: bool;
+
     /// The far form of `record`, encoded into `scratch` unless it is the record itself.
     fn far<'a>(record: &'a T, scratch: &'a mut Scratch) -> &'a Self::Far;
 
-    /// The far form, where it is the record itself and nothing needs encoding.
+    /// The far form, where it is the record itself ([`Form::IN_PLACE`]) and nothing needs encoding.
     fn itself(record: &T) -> Option<&Self::Far>;
 }
 
@@ -105,7 +108,7 @@ pub trait Wire: Record + sealed::InPlace {
     /// The payload length that every record has, if they all have the same.
     const LENGTH: Option<usize>;
 
-    /// The alignment, in bytes, at which the bytes can be read in place: [`FRAME_ALIGN`] at most.
+    /// The alignment that the bytes must have to be read in place; at most [`FRAME_ALIGN`].
     const ALIGN: usize;
 
     /// The record's bytes.

@@ -1,5 +1,9 @@
 //! Keys: what a stream is partitioned by, and how a record's key is found.
 
+use std::borrow::Borrow;
+
+use compact_str::CompactString;
+
 use super::key_hash::KeyHash;
 
 /// A key: equality, a stable hash, and an owned form that keyed state can store.
@@ -13,7 +17,8 @@ use super::key_hash::KeyHash;
             for your own type implement `Key`"
 )]
 pub trait Key: Eq + 'static {
-    /// The owned form: `Box<str>` for `str`, the key itself for an integer.
+    /// The owned form: a [`CompactString`] for `str` (up to 24 bytes stand in the state itself,
+    /// not behind a pointer), the key itself for an integer.
     type Stored: StoredKey<Key = Self>;
 
     /// The stable hash: the same in every process, on every platform.
@@ -28,7 +33,7 @@ pub trait Key: Eq + 'static {
 
 /// The owned form of a key, as a state table keeps it.
 pub trait StoredKey: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
-    /// The key as user functions see it: `str` for `Box<str>`.
+    /// The key as user functions see it: `str` for [`CompactString`].
     type Key: Key<Stored = Self> + ?Sized;
 
     /// The key as user functions see it.
@@ -40,9 +45,13 @@ pub trait StoredKey: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
 pub trait KeySelector<V: ?Sized>: Clone + Send + 'static {
     /// The key's type; unsized (`str`) if the key is borrowed from the record.
     type Key: Key + ?Sized;
+    /// The key as it is found: a value of its own, or a reference into the record.
+    type Found<'a>: Borrow<Self::Key>
+    where
+        V: 'a;
 
-    /// Calls `then` with the key of `record`.
-    fn with_key<R>(&self, record: &V, then: impl FnOnce(&Self::Key) -> R) -> R;
+    /// The key of `record`.
+    fn key<'a>(&self, record: &'a V) -> Self::Found<'a>;
 }
 
 /// A selector that makes an owned key: `|bid| bid.auction`.
@@ -56,10 +65,14 @@ where
     F: Fn(&V) -> K + Clone + Send + 'static,
 {
     type Key = K;
+    type Found<'a>
+        = K
+    where
+        V: 'a;
 
     #[inline(always)]
-    fn with_key<R>(&self, record: &V, then: impl FnOnce(&K) -> R) -> R {
-        then(&(self.0)(record))
+    fn key<'a>(&self, record: &'a V) -> K {
+        (self.0)(record)
     }
 }
 
@@ -74,10 +87,14 @@ where
     F: for<'a> Fn(&'a V) -> &'a K + Clone + Send + 'static,
 {
     type Key = K;
+    type Found<'a>
+        = &'a K
+    where
+        V: 'a;
 
     #[inline(always)]
-    fn with_key<R>(&self, record: &V, then: impl FnOnce(&K) -> R) -> R {
-        then((self.0)(record))
+    fn key<'a>(&self, record: &'a V) -> &'a K {
+        (self.0)(record)
     }
 }
 
@@ -127,16 +144,16 @@ integer_key! {
 }
 
 macro_rules! text_key {
-    ($borrowed:ty, $bytes:expr, $java:expr) => {
+    ($borrowed:ty, $stored:ty, $bytes:expr, $java:expr) => {
         impl Key for $borrowed {
-            type Stored = Box<$borrowed>;
+            type Stored = $stored;
 
             #[inline]
             fn key_hash(&self) -> KeyHash {
                 KeyHash::of_bytes($bytes(self))
             }
 
-            fn to_stored(&self) -> Box<$borrowed> {
+            fn to_stored(&self) -> $stored {
                 self.into()
             }
 
@@ -145,7 +162,7 @@ macro_rules! text_key {
             }
         }
 
-        impl StoredKey for Box<$borrowed> {
+        impl StoredKey for $stored {
             type Key = $borrowed;
 
             #[inline(always)]
@@ -170,8 +187,8 @@ fn java_bytes(bytes: &[u8]) -> i32 {
     })
 }
 
-text_key!(str, str::as_bytes, java_string);
-text_key!([u8], std::convert::identity, java_bytes);
+text_key!(str, CompactString, str::as_bytes, java_string);
+text_key!([u8], Box<[u8]>, std::convert::identity, java_bytes);
 
 impl Key for String {
     type Stored = String;

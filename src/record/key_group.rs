@@ -8,7 +8,7 @@
 //! (`KeyGroupRangeAssignment`): `subtask = kg · p / max`, `range(i) = [⌈i·max/p⌉, ⌈(i+1)·max/p⌉ − 1]`.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use super::key::Key;
 use super::key_hash::KeyHash;
@@ -94,6 +94,14 @@ impl MaxParallelism {
     #[must_use]
     pub fn first_hash(self, group: u32) -> u128 {
         (u128::from(group) << 64).div_ceil(u128::from(self.0))
+    }
+
+    /// The hashes of the key groups of a range, which is not empty.
+    #[must_use]
+    pub fn hashes(self, range: &KeyGroupRange) -> RangeInclusive<KeyHash> {
+        let first = self.first_hash(range.groups.start) as u64;
+        let last = (self.first_hash(range.groups.end.max(range.groups.start + 1)) - 1) as u64;
+        KeyHash(first)..=KeyHash(last)
     }
 
     /// The subtask that owns `group` at `parallelism`.
@@ -262,6 +270,10 @@ mod tests {
             let hash = KeyHash::of_u64(i);
             let group = u32::from(groups.key_group(hash).0);
             assert!(groups.first_hash(group) <= u128::from(hash.0));
+            let alone = KeyGroupRange {
+                groups: group..group + 1,
+            };
+            assert!(groups.hashes(&alone).contains(&hash));
             assert!(u128::from(hash.0) < groups.first_hash(group + 1));
         }
     }

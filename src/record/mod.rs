@@ -8,6 +8,7 @@ mod key_group;
 mod key_hash;
 mod pod;
 mod raw;
+mod run;
 
 pub use archived::{Archived, RecordSerializer, View};
 pub(crate) use form::in_place;
@@ -21,3 +22,4 @@ pub use key_group::{
 pub use key_hash::{KEY_HASH_VERSION, KeyHash};
 pub use pod::Pod;
 pub use raw::{Raw, Text};
+pub(crate) use run::{RunReader, RunWriter, run_size_min, travels_in_runs};

@@ -21,6 +21,8 @@ where
 {
     type Far = T;
 
+    const IN_PLACE: bool = true;
+
     #[inline(always)]
     fn far<'a>(record: &'a T, _scratch: &'a mut Scratch) -> &'a T {
         record
@@ -56,7 +58,7 @@ where
         };
         debug_assert_eq!(bytes.len(), size_of::<T>());
         // SAFETY: the caller vouches that these are the bytes of a `T` of this process at a multiple
-        // of `ALIGN`, which is the alignment of `T`.
+        // of its alignment, which the assertion above keeps within what frames have.
         unsafe { &*bytes.as_ptr().cast::<T>() }
     }
 }

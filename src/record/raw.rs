@@ -22,6 +22,8 @@ macro_rules! raw {
         impl Form<$type> for Raw {
             type Far = $type;
 
+            const IN_PLACE: bool = true;
+
             #[inline(always)]
             fn far<'a>(record: &'a $type, _scratch: &'a mut Scratch) -> &'a $type {
                 record
@@ -42,6 +44,8 @@ where
     View<T>: Wire,
 {
     type Far = View<T>;
+
+    const IN_PLACE: bool = true;
 
     #[inline(always)]
     fn far<'a>(record: &'a View<T>, _scratch: &'a mut Scratch) -> &'a View<T> {
@@ -103,6 +107,8 @@ macro_rules! text {
 
         impl Form<$owned> for Text {
             type Far = $far;
+
+            const IN_PLACE: bool = true;
 
             #[inline(always)]
             fn far<'a>(record: &'a $owned, _scratch: &'a mut Scratch) -> &'a $far {

@@ -95,29 +95,40 @@ impl Idle {
         self.steps = 0;
     }
 
-    /// One step of waiting.
+    /// One step of waiting: [`Idle::wait_awake`], or else [`Idle::sleep`].
+    pub fn wait(&mut self, ready: impl FnMut() -> bool, timeout: Option<Duration>) -> Rest {
+        match self.wait_awake() {
+            Some(rest) => rest,
+            None => self.sleep(ready, timeout),
+        }
+    }
+
+    /// One step of waiting that is no sleep; `None` if it is time to sleep. Knowing how long a sleep may
+    /// last costs more than such a step, so it is asked for later.
+    #[inline]
+    pub fn wait_awake(&mut self) -> Option<Rest> {
+        match self.strategy {
+            WaitStrategy::Spin => Some(spin()),
+            WaitStrategy::Yield => Some(yield_core()),
+            WaitStrategy::Backoff { spins, yields } => {
+                let step = self.steps;
+                if step >= spins.saturating_add(yields) {
+                    return None;
+                }
+                self.steps += 1;
+                Some(if step < spins { spin() } else { yield_core() })
+            }
+            WaitStrategy::Park => None,
+        }
+    }
+
+    /// Sleeps, unless there is something to do.
     ///
     /// `ready` looks whether there is anything to do. It is called on the way to sleep, when what
     /// happens from then on is sure to wake the worker; it must look at everything that does.
     /// `timeout` bounds a sleep, `None` sleeps until woken. It is the caller that knows the time of
     /// its next timer and what cannot wake it. Zero never sleeps, but yields.
-    pub fn wait(&mut self, mut ready: impl FnMut() -> bool, timeout: Option<Duration>) -> Rest {
-        match self.strategy {
-            WaitStrategy::Spin => spin(),
-            WaitStrategy::Yield => yield_core(),
-            WaitStrategy::Backoff { spins, yields } => {
-                let step = self.steps;
-                if step < spins.saturating_add(yields) {
-                    self.steps += 1;
-                    return if step < spins { spin() } else { yield_core() };
-                }
-                self.sleep(&mut ready, timeout)
-            }
-            WaitStrategy::Park => self.sleep(&mut ready, timeout),
-        }
-    }
-
-    fn sleep(&mut self, ready: &mut impl FnMut() -> bool, timeout: Option<Duration>) -> Rest {
+    pub fn sleep(&mut self, mut ready: impl FnMut() -> bool, timeout: Option<Duration>) -> Rest {
         if timeout == Some(Duration::ZERO) {
             return yield_core();
         }

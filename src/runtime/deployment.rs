@@ -124,11 +124,14 @@ impl<'a> Deployment<'a> {
     /// Where the operators of a node stand; the first subtask's place.
     #[must_use]
     pub fn site(&self, node: NodeId) -> Site {
-        let name = Arc::clone(&self.graph.stream_graph().node(node).name);
+        let graph = self.graph.stream_graph();
+        let expected = |input: &NodeId| graph.node(*input).expected_keys;
+        let inputs = &graph.node(node).inputs;
         Site {
-            name,
+            name: Arc::clone(&graph.node(node).name),
             subtask: 0,
             parallelism: self.parallelism(node),
+            expected_keys: inputs.iter().map(expected).max().unwrap_or(0),
         }
     }
 
@@ -216,12 +219,12 @@ impl<'a> Deployment<'a> {
     }
 
     /// The rings of the exchange at `node`: the producers of every sender, the consumers of every
-    /// receiver. `length`: the length of every record, if they all have the same.
+    /// receiver. `size_min`: the bytes of the shortest frame that they must take.
     pub(crate) fn rings(
         &mut self,
         node: NodeId,
         partitioning: Partitioning,
-        length: Option<usize>,
+        size_min: usize,
     ) -> (Vec<Vec<Producer>>, Vec<Vec<Consumer>>) {
         let from = self.graph.stream_graph().node(node).inputs[0];
         let (senders, receivers) = (self.parallelism(from), self.parallelism(node));
@@ -230,7 +233,7 @@ impl<'a> Deployment<'a> {
         for sender in 0..senders {
             let mut ends = Vec::new();
             for receiver in channels(partitioning, sender, senders, receivers) {
-                let options = self.ring_options((from, sender), (node, receiver), length);
+                let options = self.ring_options((from, sender), (node, receiver), size_min);
                 let (producer, consumer) = ring(options);
                 ends.push(producer);
                 consumers[receiver as usize].push(consumer);
@@ -240,26 +243,18 @@ impl<'a> Deployment<'a> {
         (producers, consumers)
     }
 
-    fn ring_options(
-        &self,
-        from: (NodeId, u32),
-        to: (NodeId, u32),
-        length: Option<usize>,
-    ) -> RingOptions {
+    fn ring_options(&self, from: (NodeId, u32), to: (NodeId, u32), size_min: usize) -> RingOptions {
         let worker = |(node, subtask)| {
             self.graph.subtasks()[self.graph.subtask_of(node, subtask)].worker as usize
         };
         let (sender, receiver) = (worker(from), worker(to));
         // Within one worker nobody sleeps while the other side has something to do.
         let wakes = self.config.wait.parks() && sender != receiver;
-        let mut options = RingOptions::new()
-            .capacity(self.config.ring_capacity)
+        // A ring takes frames of up to a quarter of it.
+        RingOptions::new()
+            .capacity(self.config.ring_capacity.max(4 * size_min))
             .wake_consumer(wakes.then(|| self.wakers[receiver].clone()))
-            .wake_producer(wakes.then(|| self.wakers[sender].clone()));
-        if let Some(length) = length {
-            options = options.fixed_payload(length);
-        }
-        options
+            .wake_producer(wakes.then(|| self.wakers[sender].clone()))
     }
 
     /// What a sender's route is made from.

@@ -7,19 +7,16 @@
 use std::marker::PhantomData;
 
 use crate::metrics::{Counter, Gauge};
-use crate::operator::{OpenContext, OperatorError, Push, Signal};
-use crate::record::{FrameHeader, FrameKind, Wire, in_place};
+use crate::operator::{OpenContext, OperatorError, Push, RecordRun, Signal, on_stack, push_run};
+use crate::record::{FrameHeader, FrameKind, RunReader, Wire, in_place, travels_in_runs};
 use crate::ring::Consumer;
 use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
 
 use super::head::{Head, Pending, Progress, Turn, gets_on, start_turn};
 
-/// How many frames a gate looks ahead to have the state of their records fetched.
-const LOOKAHEAD: usize = 16;
-
 /// Reads records of type `V` from rings into the chain behind it.
 pub(crate) struct InputGate<V: ?Sized, D> {
-    consumers: Vec<Consumer>,
+    channels: Vec<Channel>,
     /// The channel that is read first in the next turn.
     first: usize,
     time: ChannelTimes,
@@ -28,6 +25,13 @@ pub(crate) struct InputGate<V: ?Sized, D> {
     read: u64,
     metrics: GateMetrics,
     record: PhantomData<fn(&V)>,
+}
+
+/// A ring from one sending subtask.
+struct Channel {
+    consumer: Consumer,
+    /// How many records of the run that comes next have been pushed already.
+    within: usize,
 }
 
 #[derive(Default)]
@@ -74,8 +78,12 @@ fn queue(signals: TimeSignals, pending: &mut Pending) {
 impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
     pub(crate) fn new(consumers: Vec<Consumer>, next: D) -> Self {
         let channels = consumers.len();
+        let channel = |consumer| Channel {
+            consumer,
+            within: 0,
+        };
         InputGate {
-            consumers,
+            channels: consumers.into_iter().map(channel).collect(),
             first: 0,
             time: ChannelTimes {
                 valve: Valve::new(channels),
@@ -90,7 +98,7 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
     }
 
     fn read_channels(&mut self, turn: &mut Turn) -> Progress {
-        let channels = self.consumers.len();
+        let channels = self.channels.len();
         let mut progress = Progress::Idle;
         for turns in 0..channels {
             let channel = (self.first + turns) % channels;
@@ -111,42 +119,72 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
     #[inline]
     fn read(&mut self, channel: usize, turn: &mut Turn) -> bool {
         let InputGate {
-            consumers,
+            channels,
             time,
             pending,
             next,
             ..
         } = self;
-        let mut batch = consumers[channel].read();
+        let Channel { consumer, within } = &mut channels[channel];
+        let mut batch = consumer.read();
         let mut frames = batch.frames();
         let (mut records, mut signals) = (0u32, false);
         let limit = turn.budget.left();
         while records < limit && next.ready() {
-            if let Some(ahead) = frames.ahead(LOOKAHEAD)
-                && Some(ahead.len()) == V::LENGTH
-            {
-                // SAFETY: the frame was published by a result partition of this record type, and only
-                // records have this length: signals have no payload.
-                next.prefetch(unsafe { in_place::<V>(ahead) });
-            }
-            let Some(frame) = frames.next() else { break };
-            if frame.header.kind() == FrameKind::RECORD {
-                // SAFETY: the ring belongs to this exchange: its record frames hold what `as_bytes` of
-                // a `V` gave, 16-byte aligned, and stay until the batch is released.
-                next.push(unsafe { in_place::<V>(frame.payload) }, frame.header.time);
-                records += 1;
-            } else {
-                signals = true;
-                time.take(channel, frame.header, pending);
-                if !pending.deliver(next) {
-                    break;
+            let Some(frame) = frames.peek() else { break };
+            match frame.header.kind() {
+                FrameKind::RUN if travels_in_runs::<V>() => {
+                    // SAFETY: the ring belongs to this exchange: its runs were gathered by a
+                    // `RunWriter` of `V`, stand 16-byte aligned, and stay until the batch is released.
+                    let run = unsafe { RunReader::<V>::new(frame.header, frame.payload) };
+                    let rest = run.after(*within);
+                    let wanted = rest.len().min((limit - records) as usize);
+                    let done = on_stack(next, |next| push_run(next, &rest, wanted));
+                    records += done as u32;
+                    if done < rest.len() {
+                        *within += done;
+                        break;
+                    }
+                    *within = 0;
+                }
+                FrameKind::RECORD if !travels_in_runs::<V>() => {
+                    // SAFETY: likewise: its record frames hold what `as_bytes` of a `V` gave.
+                    let record = unsafe { in_place::<V>(frame.payload) };
+                    next.push(record, frame.header.time);
+                    records += 1;
+                }
+                _ => {
+                    signals = true;
+                    time.take(channel, frame.header, pending);
+                    if !pending.deliver(next) {
+                        frames.next();
+                        break;
+                    }
                 }
             }
+            frames.next();
         }
         drop(batch);
         turn.budget.spend(records);
         self.read += u64::from(records);
         records > 0 || signals
+    }
+}
+
+impl<V: Wire + ?Sized> RecordRun<V> for RunReader<'_, V> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        RunReader::len(self)
+    }
+
+    #[inline(always)]
+    fn record(&self, index: usize) -> &V {
+        RunReader::record(self, index)
+    }
+
+    #[inline(always)]
+    fn time(&self, index: usize) -> Timestamp {
+        RunReader::time(self, index)
     }
 }
 
@@ -177,9 +215,9 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
         }
         !self.pending.is_empty()
             || self
-                .consumers
+                .channels
                 .iter_mut()
-                .any(|consumer| !consumer.is_empty())
+                .any(|channel| !channel.consumer.is_empty())
     }
 
     fn deadline(&self) -> Option<Timestamp> {

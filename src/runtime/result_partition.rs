@@ -1,7 +1,7 @@
 //! The result partition: the end of a region in rings, one to each subtask behind the exchange.
 //!
 //! Records are copied into the rings' memory and published at the end of a batch, or when a good many
-//! bytes have gathered. A ring that is full never blocks: what does not fit is kept in the channel's
+//! bytes have gathered. Those of one length go in runs, see [`RunWriter`]. A ring that is full never blocks: what does not fit is kept in the channel's
 //! *overflow*, the partition stops being ready, and its subtask is not given another record until the
 //! overflow is gone. So the overflow holds what one record caused at most, and back-pressure is a
 //! state that can be seen and counted.
@@ -10,12 +10,18 @@ use crate::metrics::{Counter, Gauge};
 use crate::operator::{
     Budget, OpenContext, Operator, OperatorError, Push, Route, Signal, Target, raise,
 };
-use crate::record::{Far, Form, FrameHeader, FrameKind, HEADER_SIZE, Record, Scratch, Wire};
+use crate::record::{
+    Far, Form, FrameHeader, FrameKind, HEADER_SIZE, Record, RunWriter, Scratch, Wire,
+    travels_in_runs,
+};
 use crate::ring::{Producer, RingError};
 use crate::time::Timestamp;
 
 /// A channel publishes when this many bytes have gathered, even inside a batch.
 const PUBLISH_BYTES: usize = 8 * 1024;
+
+/// A run goes into its ring when it has so many bytes, or a quarter of what the ring takes in one frame.
+const RUN_BYTES: usize = 4 * 1024;
 
 /// The rings' fill is looked at in every so many flushes: it reads what the consumers write.
 const FILL_INTERVAL: u32 = 64;
@@ -24,6 +30,10 @@ const FILL_INTERVAL: u32 = 64;
 #[derive(Debug)]
 struct Channel {
     producer: Producer,
+    /// Records of one length that are not in the ring yet.
+    run: RunWriter,
+    /// How long a run may become.
+    run_max: usize,
     /// Frames without padding: header, payload. Its memory is kept when it empties.
     overflow: Vec<u8>,
     /// How much of the overflow has gone into the ring already.
@@ -31,6 +41,52 @@ struct Channel {
 }
 
 impl Channel {
+    fn new(producer: Producer) -> Self {
+        Channel {
+            run_max: RUN_BYTES.min(producer.payload_max() / 4),
+            producer,
+            run: RunWriter::default(),
+            overflow: Vec::new(),
+            drained: 0,
+        }
+    }
+
+    /// Sends a record: into the run, or as a frame of its own.
+    #[inline(always)]
+    fn send_record<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> Sent {
+        if !travels_in_runs::<V>() {
+            let payload = record.as_bytes();
+            let header = FrameHeader::new(FrameKind::RECORD, 0, payload.len() as u32, at);
+            return self.send(header, payload);
+        }
+        let mut sent = Sent::InRing;
+        if !self.run.push(record, at) {
+            sent = self.end_run();
+            self.run.push(record, at);
+        }
+        if self.run.len() < self.run_max {
+            return sent;
+        }
+        match (sent, self.end_run()) {
+            (Sent::NowFull, _) => Sent::NowFull,
+            (_, sent) => sent,
+        }
+    }
+
+    /// Sends what the run has gathered.
+    #[inline(never)]
+    fn end_run(&mut self) -> Sent {
+        if self.run.len() == 0 {
+            return Sent::InRing;
+        }
+        let run = std::mem::take(&mut self.run);
+        let (header, payload) = run.frame();
+        let sent = self.send(header, payload);
+        self.run = run;
+        self.run.clear();
+        sent
+    }
+
     #[inline(always)]
     fn send(&mut self, header: FrameHeader, payload: &[u8]) -> Sent {
         if self.overflow.is_empty() {
@@ -141,13 +197,8 @@ struct PartitionMetrics {
 
 impl<T: ?Sized, R> ResultPartition<T, R> {
     pub(crate) fn new(producers: Vec<Producer>, route: R) -> Self {
-        let channel = |producer| Channel {
-            producer,
-            overflow: Vec::new(),
-            drained: 0,
-        };
         ResultPartition {
-            channels: producers.into_iter().map(channel).collect(),
+            channels: producers.into_iter().map(Channel::new).collect(),
             route,
             scratch: Scratch::new(),
             full: 0,
@@ -161,6 +212,7 @@ impl<T: ?Sized, R> ResultPartition<T, R> {
     fn broadcast(&mut self, kind: FrameKind, aux: u32, time: Timestamp) {
         let header = FrameHeader::new(kind, aux, 0, time);
         for channel in &mut self.channels {
+            self.full += usize::from(channel.end_run() == Sent::NowFull);
             self.full += usize::from(channel.send(header, &[]) == Sent::NowFull);
         }
     }
@@ -211,6 +263,7 @@ impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
 
     fn flush(&mut self) {
         for channel in &mut self.channels {
+            self.full += usize::from(channel.end_run() == Sent::NowFull);
             channel.producer.publish();
         }
         self.metrics.records_out.set(self.sent);
@@ -242,17 +295,16 @@ where
     #[inline(always)]
     fn push(&mut self, record: &T, at: Timestamp) {
         let far = <T::Form as Form<T>>::far(record, &mut self.scratch);
-        let payload = far.as_bytes();
-        let header = FrameHeader::new(FrameKind::RECORD, 0, payload.len() as u32, at);
         self.sent += 1;
         match self.route.target(far) {
             Target::One(channel) => {
-                let sent = self.channels[channel].send(header, payload);
+                let sent = self.channels[channel].send_record(far, at);
                 self.full += usize::from(sent == Sent::NowFull);
             }
             Target::All => {
                 for channel in &mut self.channels {
-                    self.full += usize::from(channel.send(header, payload) == Sent::NowFull);
+                    let sent = channel.send_record(far, at);
+                    self.full += usize::from(sent == Sent::NowFull);
                 }
             }
         }

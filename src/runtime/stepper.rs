@@ -93,7 +93,8 @@ impl Stepper {
             if !self.subtasks[place].is_running() {
                 continue;
             }
-            match self.subtasks[place].poll(now) {
+            let mut at = self.clock.monotonic_nanos();
+            match self.subtasks[place].poll(now, &mut at) {
                 Ok(progress) => worked |= progress == Progress::Worked,
                 Err(error) => return Err(self.fail(place, error)),
             }

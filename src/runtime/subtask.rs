@@ -32,6 +32,9 @@ struct Times {
     idle: Counter,
 }
 
+/// Idle time is booked when it has come to this many nanoseconds, or something is done.
+const IDLE_NANOS: u64 = 1_000_000;
+
 /// One parallel instance of a vertex.
 pub(crate) struct Subtask {
     cx: OpenContext,
@@ -87,12 +90,13 @@ impl Subtask {
         opened
     }
 
-    /// One turn: every head for a batch.
+    /// One turn: every head for a batch, at processing time `now`. `at` is a reading of the monotonic clock,
+    /// set to a later one where the turn took its time.
     ///
     /// # Errors
     /// What failed; the subtask was closed.
-    pub(crate) fn poll(&mut self, now: Timestamp) -> Result<Progress, OperatorError> {
-        let started_at = self.cx.clock.monotonic_nanos();
+    pub(crate) fn poll(&mut self, now: Timestamp, at: &mut u64) -> Result<Progress, OperatorError> {
+        let started_at = *at;
         let (heads, records) = (&mut self.heads, self.batch.records());
         let mut used_up = false;
         let polled = guarded(|| {
@@ -108,7 +112,9 @@ impl Subtask {
             Ok(progress)
         });
         match &polled {
-            Ok(progress) => self.account(*progress, started_at, used_up),
+            // Idle time is booked now and then: a turn without work costs as little as it can.
+            Ok(Progress::Idle) if started_at - self.turned_at < IDLE_NANOS => {}
+            Ok(progress) => *at = self.account(*progress, started_at, used_up),
             Err(_) => self.end(Lifecycle::Failed),
         }
         if polled.is_ok() && self.heads.iter().all(|head| head.is_done()) {
@@ -117,8 +123,9 @@ impl Subtask {
         polled
     }
 
-    /// Books the time since the last turn: a turn that worked was busy, and idle before it.
-    fn account(&mut self, progress: Progress, started_at: u64, used_up: bool) {
+    /// Books the time since the last turn: a turn that worked was busy, and idle before it. Says when it
+    /// ended.
+    fn account(&mut self, progress: Progress, started_at: u64, used_up: bool) -> u64 {
         let now = self.cx.clock.monotonic_nanos();
         let (before, during) = (started_at - self.turned_at, now - started_at);
         match progress {
@@ -133,6 +140,7 @@ impl Subtask {
         if used_up {
             self.batch.fit(during);
         }
+        now
     }
 
     /// How many records a turn may take.

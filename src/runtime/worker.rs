@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::operator::{OperatorError, SubtaskInfo, earlier};
 use crate::ring::{Idle, Parker};
-use crate::time::Clock;
+use crate::time::{Clock, RoundClock};
 
 use super::affinity;
 use super::config::Config;
@@ -40,6 +40,7 @@ impl Worker {
         if config.pin {
             affinity::pin(self.index);
         }
+        let mut clock = RoundClock::new(config.clock.clone());
         let mut idle = Idle::new(config.wait, std::mem::take(&mut self.parker));
         for subtask in &mut self.subtasks {
             if let Err(error) = subtask.open() {
@@ -54,7 +55,7 @@ impl Worker {
             if !self.subtasks.iter().any(Subtask::is_running) {
                 break;
             }
-            if self.round(config) {
+            if self.round(&mut clock) {
                 idle.reset();
             } else {
                 self.rest(&mut idle, &config.clock);
@@ -71,15 +72,15 @@ impl Worker {
     }
 
     /// One turn for every subtask; says whether any of them got on.
-    fn round(&mut self, config: &Config) -> bool {
-        let now = config.clock.now();
+    fn round(&mut self, clock: &mut RoundClock) -> bool {
+        let (mut at, now) = clock.read();
         let mut worked = false;
         for subtask in self
             .subtasks
             .iter_mut()
             .filter(|subtask| subtask.is_running())
         {
-            match subtask.poll(now) {
+            match subtask.poll(now, &mut at) {
                 Ok(progress) => worked |= progress == Progress::Worked || !subtask.is_running(),
                 Err(error) => {
                     report(&self.events, subtask, error);
@@ -92,6 +93,9 @@ impl Worker {
 
     /// One step of waiting, until the next deadline at most.
     fn rest(&mut self, idle: &mut Idle, clock: &Clock) {
+        if idle.wait_awake().is_some() {
+            return;
+        }
         let running = self.subtasks.iter().filter(|subtask| subtask.is_running());
         let deadline = running.fold(None, |soonest, subtask| {
             earlier(soonest, subtask.deadline())
@@ -102,7 +106,7 @@ impl Worker {
         });
         let (subtasks, mailbox) = (&mut self.subtasks, &self.mailbox);
         let ready = || mailbox.has_letter() || subtasks.iter_mut().any(Subtask::has_work);
-        idle.wait(ready, timeout);
+        idle.sleep(ready, timeout);
     }
 }
 

@@ -22,13 +22,14 @@ use std::any::{TypeId, type_name};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::record::{Key, KeyHash, KeyHasher, StateValue, StoredKey};
 
 use super::{
-    Aggregate, AggregatingState, ListState, MapState, ReducingState, Table, TableOptions,
-    ValueState,
+    Aggregate, AggregatingState, ListState, Lookahead, MapState, ReducingState, Table,
+    TableOptions, ValueState,
 };
 
 /// What a state does with its values.
@@ -104,7 +105,10 @@ pub trait KeyedTable: Send {
     fn memory_bytes(&self) -> usize;
 
     /// Fetches the cache lines that a search for `hash` reads.
-    fn prefetch(&self, hash: KeyHash);
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead);
+
+    /// Whether fetching ahead is worth it.
+    fn looks_ahead(&self) -> bool;
 }
 
 /// A table and what it was registered as.
@@ -136,8 +140,13 @@ impl<S: StoredKey, T: Send + 'static> KeyedTable for TypedTable<S, T> {
     }
 
     #[inline]
-    fn prefetch(&self, hash: KeyHash) {
-        self.table.prefetch(hash);
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.table.prefetch(hash, ahead);
+    }
+
+    #[inline]
+    fn looks_ahead(&self) -> bool {
+        self.table.looks_ahead()
     }
 }
 
@@ -179,6 +188,9 @@ impl Erased {
 /// All keyed state of one operator in one subtask.
 pub struct KeyedBackend<K: Key + ?Sized> {
     hasher: KeyHasher,
+    /// How many keys each state will probably have, and which hashes.
+    expected_keys: usize,
+    hashes: RangeInclusive<KeyHash>,
     tables: Vec<Erased>,
     key: PhantomData<fn(&K)>,
 }
@@ -197,9 +209,18 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
     pub fn new(hasher: KeyHasher) -> Self {
         KeyedBackend {
             hasher,
+            expected_keys: 0,
+            hashes: KeyHash(0)..=KeyHash(u64::MAX),
             tables: Vec::new(),
             key: PhantomData,
         }
+    }
+
+    /// Makes room for so many keys with these hashes in every state that is registered from now on.
+    #[must_use]
+    pub fn expecting(mut self, keys: usize, hashes: RangeInclusive<KeyHash>) -> Self {
+        (self.expected_keys, self.hashes) = (keys, hashes);
+        self
     }
 
     /// Every state, in the order of registration.
@@ -209,10 +230,17 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
 
     /// Fetches the cache lines of every state of the key with this hash.
     #[inline]
-    pub fn prefetch(&self, hash: KeyHash) {
+    pub fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         for erased in &self.tables {
-            erased.table.prefetch(hash);
+            erased.table.prefetch(hash, ahead);
         }
+    }
+
+    /// Whether fetching ahead is worth it for some state.
+    #[inline]
+    #[must_use]
+    pub fn looks_ahead(&self) -> bool {
+        self.tables.iter().any(|erased| erased.table.looks_ahead())
     }
 
     /// Registers value state; registering it again gives the same state.
@@ -299,6 +327,8 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
             kind,
             table: Table::new(TableOptions {
                 hasher: self.hasher,
+                expected_keys: self.expected_keys,
+                hashes: self.hashes.clone(),
                 ..TableOptions::default()
             }),
         }));

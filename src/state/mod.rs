@@ -22,8 +22,8 @@ pub use log::{ChunkPool, RecordLog, Run};
 pub use map::MapState;
 pub use reducing::ReducingState;
 pub use table::{
-    Change, Cursor, EncodeChange, Extent, Iter, MemoryMode, PREFETCH_DISTANCE,
-    PREFETCH_ENTRY_DISTANCE, Table, TableKey, TableOptions,
+    Bookmark, Change, Cursor, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
+    TableOptions,
 };
 pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};
 pub use value::ValueState;

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt::Debug;
 
 use crate::metrics::MetricGroup;
-use crate::operator::{OpenContext, Push, Signal, SplitId, SubtaskInfo};
+use crate::operator::{Lookahead, OpenContext, Push, Signal, SplitId, SubtaskInfo};
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
 use crate::time::{Clock, ManualClock, Timestamp};
 
@@ -118,6 +118,7 @@ impl<V: ToOwned + ?Sized> Contract<V> {
         script.extend(end.iter().map(Step::Element));
         check(&script, self.rules, |tail| OneInput {
             operator: build(tail),
+            hashes: false,
             record: std::marker::PhantomData::<fn(&V)>,
         })
     }
@@ -132,6 +133,8 @@ impl<V: ToOwned + ?Sized> Default for Contract<V> {
 /// An operator with one input.
 struct OneInput<P, V: ?Sized> {
     operator: P,
+    /// Whether the next record is pushed with its hash.
+    hashes: bool,
     record: std::marker::PhantomData<fn(&V)>,
 }
 
@@ -145,7 +148,9 @@ where
 
     fn prefetch(&self, element: &&Element<T>) {
         if let Element::Record(record, _) = element {
-            self.operator.prefetch(record.borrow());
+            let hash = self.operator.hash_ahead(record.borrow());
+            self.operator.prefetch(hash, Lookahead::Far);
+            self.operator.prefetch(hash, Lookahead::Near);
         }
     }
 
@@ -158,7 +163,17 @@ where
 
     fn feed(&mut self, element: &&Element<T>) {
         match element {
-            Element::Record(record, at) => self.operator.push(record.borrow(), *at),
+            Element::Record(record, at) => {
+                let record = record.borrow();
+                // Both ways in turn: they must do the same.
+                self.hashes = !self.hashes;
+                if self.hashes {
+                    let hash = self.operator.hash_ahead(record);
+                    self.operator.push_hashed(record, *at, hash);
+                } else {
+                    self.operator.push(record, *at);
+                }
+            }
             Element::Signal(signal) => self.operator.signal(*signal),
         }
     }

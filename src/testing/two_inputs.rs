@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
-use crate::operator::{Signal, TwoInput};
+use crate::operator::{Lookahead, Signal, TwoInput};
 use crate::time::Timestamp;
 
 use super::drive::{Rules, Step, Subject, check, subject_of};
@@ -127,8 +127,14 @@ where
 
     fn prefetch(&self, element: &&Element<C, D>) {
         match element {
-            Element::First(record, _) => self.operator.prefetch_first(record.borrow()),
-            Element::Second(record, _) => self.operator.prefetch_second(record.borrow()),
+            Element::First(record, _) => {
+                let hash = self.operator.hash_first(record.borrow());
+                self.operator.prefetch(hash, Lookahead::Far);
+            }
+            Element::Second(record, _) => {
+                let hash = self.operator.hash_second(record.borrow());
+                self.operator.prefetch(hash, Lookahead::Near);
+            }
             Element::Signal(..) => {}
         }
     }

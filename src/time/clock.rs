@@ -44,6 +44,48 @@ impl Clock {
     }
 }
 
+/// Reads a clock once for both of its times.
+///
+/// A reading takes some tens of nanoseconds, and a worker wants both times in every round. Here processing
+/// time follows from the monotonic reading; the machine's wall clock is asked again after
+/// [`RoundClock::TRUSTED`], so that a change of it shows no later than that.
+#[derive(Debug)]
+pub struct RoundClock {
+    clock: Clock,
+    /// From monotonic to processing time.
+    offset: i64,
+    /// Until when, in monotonic time, that is trusted.
+    trusted_until: u64,
+}
+
+impl RoundClock {
+    /// How long the distance between the two times is trusted.
+    pub const TRUSTED: Duration = Duration::from_millis(1);
+
+    /// Reads `clock`.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        RoundClock {
+            clock,
+            offset: 0,
+            trusted_until: 0,
+        }
+    }
+
+    /// The monotonic time in nanoseconds, see [`Clock::monotonic_nanos`], and processing time.
+    pub fn read(&mut self) -> (u64, Timestamp) {
+        let monotonic = self.clock.monotonic_nanos();
+        if matches!(self.clock, Clock::Manual(_)) {
+            return (monotonic, self.clock.now());
+        }
+        if monotonic >= self.trusted_until {
+            self.offset = self.clock.now().0 - monotonic.cast_signed();
+            self.trusted_until = monotonic + nanos(Self::TRUSTED).unsigned_abs();
+        }
+        (monotonic, Timestamp(monotonic.cast_signed() + self.offset))
+    }
+}
+
 fn wall_clock() -> Timestamp {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => Timestamp(nanos(since)),
@@ -110,6 +152,21 @@ mod tests {
         hand.advance(Duration::MAX);
         assert_eq!(hand.now(), Timestamp::MAX);
         assert_eq!(clock.monotonic_nanos(), u64::MAX);
+    }
+
+    #[test]
+    fn one_reading_shows_both_times() {
+        let hand = ManualClock::new(Timestamp(7));
+        let mut rounds = RoundClock::new(Clock::Manual(hand.clone()));
+        hand.set(Timestamp(9));
+        assert_eq!(rounds.read().1, Timestamp(9));
+        let mut rounds = RoundClock::new(Clock::System);
+        for _ in 0..1_000 {
+            let before = Clock::System.now();
+            let (_, now) = rounds.read();
+            let near = nanos(secs(1));
+            assert!((now.0 - before.0).abs() < near, "{now:?} {before:?}");
+        }
     }
 
     #[test]

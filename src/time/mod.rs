@@ -16,7 +16,7 @@ mod watermark;
 
 pub use alignment::{AlignmentGroup, AlignmentMember};
 pub use assigner::{BatchEnd, WatermarkAssigner};
-pub use clock::{Clock, ManualClock};
+pub use clock::{Clock, ManualClock, RoundClock};
 pub use combine::{Combiner, SplitSlot, SplitWatermarks};
 pub use idleness::Idleness;
 pub use signal::{TimeSignal, TimeSignals};

@@ -1,10 +1,13 @@
-//! The command line: `thalweg [delays] [OPTIONS]`.
+//! The command line: `thalweg [COMMAND] [OPTIONS]`.
 
 use clap::{Parser, Subcommand};
 
+use crate::bench::BenchOptions;
 use crate::delays::DelaysOptions;
+use crate::generate::GenerateOptions;
+use crate::latency::LatencyOptions;
 
-/// The demo jobs of the Thalweg dataflow kernel.
+/// Demo jobs and measurements of the Thalweg dataflow kernel.
 ///
 /// Without a command, runs `delays`.
 #[derive(Debug, Parser)]
@@ -28,6 +31,15 @@ pub(crate) enum Command {
     /// Departure delays by hour, carrier and airport, from a month of real flights.
     #[command(after_long_help = crate::delays::HELP)]
     Delays(DelaysOptions),
+    /// NEXMark queries and keyed sums over files: how fast, and with which results.
+    #[command(after_long_help = crate::bench::HELP)]
+    Bench(BenchOptions),
+    /// The input files of the benchmarks.
+    #[command(after_long_help = crate::generate::HELP)]
+    Generate(GenerateOptions),
+    /// How long a record takes, from when it is due to its result: at a rate, in percentiles.
+    #[command(after_long_help = crate::latency::HELP)]
+    Latency(LatencyOptions),
 }
 
 impl CommandLine {

@@ -1,9 +1,14 @@
-//! The `thalweg` program: demo jobs and their command line.
+//! The `thalweg` program: demo jobs, measurements and their command line.
 
+mod bench;
 mod command;
 mod delays;
 mod duration;
 mod error;
+mod generate;
+mod latency;
+mod nexmark;
+mod number;
 
 use std::process::ExitCode;
 
@@ -17,6 +22,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let ended = match CommandLine::parse().command() {
         Command::Delays(options) => delays::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Generate(options) => generate::run(&options),
+        Command::Latency(options) => latency::run(&options),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

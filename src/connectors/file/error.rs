@@ -39,6 +39,32 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
+    /// A file of records that ends in a part of one.
+    #[error(
+        "{} has {size} bytes, which is no whole number of records of {record_size} bytes: it is cut \
+         off, or holds other records",
+        path.display()
+    )]
+    NotWholeRecords {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// The size of a record in bytes.
+        record_size: u64,
+    },
+    /// A compressed file, which has no blocks that could be read one without the other.
+    #[error("{} is compressed and cannot be read in blocks: read it with `LineSource`", path.display())]
+    NoBlocks {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A mapped file was written to or truncated while it was read.
+    #[error("{} was changed while it was read", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The operating system refused.
     #[error("{}: could not {action}: {cause}", path.display())]
     Io {

@@ -23,7 +23,8 @@ pub struct LineSource {
 }
 
 impl LineSource {
-    /// The lines of one file: parallelism 1, bounded.
+    /// The lines of one file: parallelism 1, bounded. A plain file can be read in parallel by
+    /// [`LineBlocks`](super::LineBlocks).
     pub fn file(path: impl AsRef<Path>) -> Self {
         LineSource::of(Files::file(path.as_ref()))
     }

@@ -23,6 +23,7 @@ operator_factory! {
     |this, site, next| KeyedReduce::new(
         Arc::clone(&site.name), this.selector.clone(), this.function.clone(), next,
     )
+    .expected_keys(site.expected_keys)
 }
 
 /// Makes [`KeyedAggregate`]s.
@@ -43,6 +44,7 @@ operator_factory! {
     |this, site, next| KeyedAggregate::new(
         Arc::clone(&site.name), this.selector.clone(), this.aggregate.clone(), this.emit.clone(), next,
     )
+    .expected_keys(site.expected_keys)
 }
 
 /// Makes [`TimestampsAndWatermarks`].

@@ -10,4 +10,4 @@ pub use keyed::{AggregateFactory, ReduceFactory, TimestampsFactory};
 pub use process::{
     CoProcessFactory, KeyedCoProcessFactory, KeyedProcessFactory, ProcessFactory, UnionFactory,
 };
-pub use window::WindowFactory;
+pub use window::{KeyedPartialFactory, PartialFactory, WindowFactory};

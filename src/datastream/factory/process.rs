@@ -53,6 +53,7 @@ where
     ) -> Self::Operator<D> {
         let name = Arc::clone(&site.name);
         KeyedProcess::new(name, self.selector.clone(), self.function.clone(), next)
+            .expected_keys(site.expected_keys)
     }
 }
 
@@ -110,6 +111,7 @@ where
             self.function.clone(),
             next,
         )
+        .expected_keys(site.expected_keys)
     }
 }
 

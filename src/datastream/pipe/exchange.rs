@@ -2,7 +2,7 @@
 
 use crate::graph::{NodeId, Partitioning};
 use crate::operator::{FarForm, Partitioner, Push};
-use crate::record::{Far, Record, Wire};
+use crate::record::{Far, Record, run_size_min};
 use crate::runtime::{Deployment, InputGate, Pipe, ResultPartition};
 
 /// A prefix and a change of partitioning behind it. Records leave it in their far form.
@@ -33,8 +33,8 @@ where
             });
             return;
         }
-        let length = <Self::Out as Wire>::LENGTH;
-        let (producers, consumers) = plan.rings(self.node, self.partitioning, length);
+        let size_min = run_size_min::<Self::Out>();
+        let (producers, consumers) = plan.rings(self.node, self.partitioning, size_min);
         for (subtask, consumers) in (0..).zip(consumers) {
             let gate = InputGate::<Self::Out, D>::new(consumers, next(subtask));
             plan.add_head(self.node, subtask, Box::new(gate));

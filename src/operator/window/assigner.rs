@@ -1,4 +1,4 @@
-//! Window assigners whose windows are made of slices: tumbling and sliding.
+//! Window assigners whose windows are made of slices: tumbling and sliding, of either time.
 //!
 //! Both assign by Flink's rule: a window starts at `offset + n · slide` for every whole `n`, and a record
 //! is in each window that holds its timestamp, floored so that times before the epoch are in the window
@@ -6,6 +6,7 @@
 //!
 //! An assigner is a description; [`SlicedAssigner::slicing`] checks it and gives the arithmetic.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::time::nanos;
@@ -25,6 +26,12 @@ pub enum WindowError {
     /// The slide is zero.
     #[error("a window's slide must be above zero")]
     ZeroSlide,
+    /// The gap that ends a session is zero.
+    #[error("a session's gap must be above zero")]
+    ZeroGap,
+    /// Late records of windows in two phases were to go to a side output.
+    #[error("windows in two phases keep no records: late ones cannot go to a side output")]
+    LateInTwoPhases,
     /// The offset reaches from one window start to the next or further.
     #[error("a window offset of {offset} ns is not smaller than the slide of {slide} ns")]
     OffsetTooLarge {
@@ -34,12 +41,38 @@ pub enum WindowError {
         slide: i64,
     },
     /// A duration is longer than 2^60 nanoseconds.
-    #[error("a window's size and slide must not be over 36 years")]
+    #[error("a window's size, slide or gap must not be over 36 years")]
     TooLong,
 }
 
-/// Assigns records to windows of event time that are made of slices.
+/// Which time windows are of: [`EventTime`] or [`ProcessingTime`].
+pub trait WindowTime: Send + Sync + 'static {
+    /// Whether it is event time.
+    const IS_EVENT: bool;
+}
+
+/// A record is in the windows that hold its timestamp, and the watermark ends windows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EventTime {}
+
+/// A record is in the windows that hold the time of the batch in which it comes, and the clock ends windows.
+/// Timestamps do not matter, nothing is late, and windows that are open at the end of input never fire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProcessingTime {}
+
+impl WindowTime for EventTime {
+    const IS_EVENT: bool = true;
+}
+
+impl WindowTime for ProcessingTime {
+    const IS_EVENT: bool = false;
+}
+
+/// Assigns records to windows that are made of slices.
 pub trait SlicedAssigner: Clone + Send + Sync + 'static {
+    /// Which time the windows are of.
+    type Time: WindowTime;
+
     /// The windows and slices.
     ///
     /// # Errors
@@ -49,7 +82,7 @@ pub trait SlicedAssigner: Clone + Send + Sync + 'static {
 
 /// Windows of one size, end to end: every record is in exactly one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tumbling(Sliding);
+pub struct Tumbling<T = EventTime>(Sliding<T>);
 
 impl Tumbling {
     /// Windows that are `size` long.
@@ -58,6 +91,14 @@ impl Tumbling {
         Tumbling(Sliding::of(size, size))
     }
 
+    /// The same windows of processing time.
+    #[must_use]
+    pub const fn processing_time(self) -> Tumbling<ProcessingTime> {
+        Tumbling(self.0.processing_time())
+    }
+}
+
+impl<T> Tumbling<T> {
     /// Moves all windows to a later start by `offset`, which must be smaller than the size.
     #[must_use]
     pub const fn offset(self, offset: Duration) -> Self {
@@ -71,7 +112,9 @@ impl Tumbling {
     }
 }
 
-impl SlicedAssigner for Tumbling {
+impl<T: WindowTime + Clone> SlicedAssigner for Tumbling<T> {
+    type Time = T;
+
     fn slicing(&self) -> Result<Slicing, WindowError> {
         self.0.slicing()
     }
@@ -80,10 +123,11 @@ impl SlicedAssigner for Tumbling {
 /// Windows of one size that start at regular distances: they overlap where the slide is shorter than the
 /// size, and leave gaps where it is longer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Sliding {
+pub struct Sliding<T = EventTime> {
     size: i64,
     slide: i64,
     offset: i64,
+    time: PhantomData<T>,
 }
 
 impl Sliding {
@@ -94,34 +138,54 @@ impl Sliding {
             size: nanos(size),
             slide: nanos(slide),
             offset: 0,
+            time: PhantomData,
+        }
+    }
+
+    /// The same windows of processing time.
+    #[must_use]
+    pub const fn processing_time(self) -> Sliding<ProcessingTime> {
+        Sliding {
+            size: self.size,
+            slide: self.slide,
+            offset: self.offset,
+            time: PhantomData,
+        }
+    }
+}
+
+impl<T> Sliding<T> {
+    const fn offset_by(self, offset: i64) -> Self {
+        Sliding {
+            size: self.size,
+            slide: self.slide,
+            offset,
+            time: PhantomData,
         }
     }
 
     /// Moves all windows to a later start by `offset`, which must be smaller than the slide.
     #[must_use]
     pub const fn offset(self, offset: Duration) -> Self {
-        Sliding {
-            offset: nanos(offset),
-            ..self
-        }
+        self.offset_by(nanos(offset))
     }
 
     /// Moves all windows to an earlier start by `offset`: Flink's negative offset.
     #[must_use]
     pub const fn offset_back(self, offset: Duration) -> Self {
-        Sliding {
-            offset: -nanos(offset),
-            ..self
-        }
+        self.offset_by(-nanos(offset))
     }
 }
 
-impl SlicedAssigner for Sliding {
+impl<T: WindowTime + Clone> SlicedAssigner for Sliding<T> {
+    type Time = T;
+
     fn slicing(&self) -> Result<Slicing, WindowError> {
         let Sliding {
             size,
             slide,
             offset,
+            ..
         } = *self;
         match (size, slide) {
             (0, _) => Err(WindowError::ZeroSize),

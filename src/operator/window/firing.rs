@@ -4,26 +4,32 @@
 //! a firing is a value that remembers where it is, and goes on within a budget:
 //!
 //! ```text
-//! Seek ─► Merge ─► Emit ─► Retire ─► Seek ─► … ─► Forward ─► Idle
-//!   the next window that ends and has records, in order of time; none: ─┘
+//! Seek ─► Build ─► Emit ─► Retire ─► Seek ─► … ─► Forward ─► Idle
+//!   the next window that ends and has records, in order of time; none: ──┘
 //! ```
 //!
-//! *Merge* unites the window's tables in one: the first of them if it serves no later window, else an empty
-//! one. *Emit* drains that table. *Retire* drops the tables that no window to come needs.
+//! *Build* merges the nodes that the window needs and that are missing. *Emit* goes over the tables that
+//! make the window. One that is alone is emitted from where it lies. Of several, the keys that may be in
+//! two of them are united in a table kept for that, which comes last; all others are emitted at once (see
+//! [`sketch`](super::sketch)). *Retire* drops the tables that no window to come needs.
 //!
 //! Invariant: between steps no record is added, so tables stay as they are; the watermark goes on
 //! downstream after the last result.
 
 use std::collections::VecDeque;
 
-use crate::record::Key;
-use crate::state::Cursor;
+use crate::operator::{Budget, Operator, Outputs, Push};
+use crate::record::{Key, KeyHash, StoredKey};
+use crate::state::Bookmark;
 use crate::time::Timestamp;
 
+use super::function::WindowFunction;
 use super::lateness::Lateness;
-use super::slice_table::{HashedKey, TableId};
+use super::sketch::Repeats;
+use super::slice_table::SliceTable;
 use super::slicing::Slicing;
-use super::state::{Merge, WindowState};
+use super::state::{Merge, Piece, Retired, WindowState};
+use super::time_window::TimeWindow;
 
 /// What a firing does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,9 +38,9 @@ pub(super) enum Stage {
     Idle,
     /// Look for the next window.
     Seek,
-    /// Unite the tables of the window.
-    Merge,
-    /// Emit the results of the window.
+    /// Build nodes.
+    Build,
+    /// Go over the tables of the window.
     Emit,
     /// Drop tables that are over.
     Retire,
@@ -42,8 +48,8 @@ pub(super) enum Stage {
     Forward,
 }
 
-/// Entries that are taken out of the united table at once, to be emitted one by one.
-const CHUNK: usize = 64;
+/// So many entries are merged or dropped at once.
+const STEP: usize = 512;
 /// So many merged or dropped entries cost as much budget as one result.
 const ENTRIES_PER_RESULT: usize = 8;
 
@@ -55,44 +61,52 @@ pub(super) struct Firing<K: Key + ?Sized, A> {
     /// Slices before this one serve no window that may still take records.
     horizon: i64,
     merges: VecDeque<Merge>,
-    /// How far the first merge has come.
-    position: Option<usize>,
-    /// The table with the window's results.
-    united: Option<TableId>,
-    cursor: Cursor,
-    /// Results taken out of that table.
-    chunk: Vec<(HashedKey<K>, A)>,
-    retired: Vec<TableId>,
-    retire_cursor: Cursor,
+    /// The tables that make the window, and the one that comes now.
+    pieces: Vec<Piece>,
+    piece: usize,
+    /// Which keys must be united; `None` for all.
+    repeats: Option<Repeats>,
+    spare_repeats: Repeats,
+    united: Box<SliceTable<K, A>>,
+    retired: Vec<Retired>,
+    /// Where the reading or emptying of the current table stands.
+    bookmark: Bookmark,
 }
 
 impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
-    pub(super) fn new() -> Self {
+    /// Nothing fires; windows will be united in `united`.
+    pub(super) fn new(united: Box<SliceTable<K, A>>) -> Self {
         Firing {
             stage: Stage::Idle,
             window: 0,
             horizon: 0,
             merges: VecDeque::new(),
-            position: None,
-            united: None,
-            cursor: Cursor::default(),
-            chunk: Vec::new(),
+            pieces: Vec::new(),
+            piece: 0,
+            repeats: None,
+            spare_repeats: Repeats::default(),
+            united,
             retired: Vec::new(),
-            retire_cursor: Cursor::default(),
+            bookmark: Bookmark::default(),
         }
     }
 
-    /// Starts to fire the windows that end between two watermarks.
+    /// Bytes of the table in which windows are united.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.united.memory_bytes()
+    }
+
+    /// Starts to fire the windows from `window` on that end at `watermark` or before.
     pub(super) fn start(
         &mut self,
         slicing: &Slicing,
         lateness: Lateness,
-        before: Timestamp,
+        window: i64,
         watermark: Timestamp,
     ) {
-        debug_assert!(self.stage == Stage::Idle && before < watermark);
+        debug_assert!(self.stage == Stage::Idle);
         self.stage = Stage::Seek;
-        self.window = slicing.first_open(before);
+        self.window = window;
         self.horizon = slicing.first_slice(slicing.first_open(lateness.horizon(watermark)));
     }
 
@@ -112,8 +126,10 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
         match next.filter(|&window| slicing.window(window).max_timestamp() <= watermark) {
             Some(window) => {
                 self.window = window;
-                self.unite(state, slicing, ahead);
-                self.stage = Stage::Merge;
+                let slices = slicing.slices_of(window);
+                state.pieces(slices, ahead, &mut self.pieces, &mut self.merges);
+                self.piece = 0;
+                self.stage = Stage::Build;
             }
             None => {
                 state.retire_below(self.horizon, &mut self.retired);
@@ -132,75 +148,104 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
             .min(slicing.first_slice(self.window.saturating_add(1)))
     }
 
-    /// Plans the merges that unite the tables of the window.
-    fn unite(&mut self, state: &mut WindowState<K, A>, slicing: &Slicing, ahead: bool) {
-        let range = slicing.slices_of(self.window);
-        let pieces = state.pieces(range, ahead, &mut self.merges);
-        let (into, rest) = match pieces.split_first() {
-            Some((&first, rest)) if first.first_slice() < self.limit(slicing) => {
-                state.detach(first);
-                (first.table, rest)
-            }
-            _ => {
-                let keys = pieces.iter().map(|piece| piece.keys).max();
-                (state.pool.take(keys.unwrap_or(0)), &pieces[..])
-            }
-        };
-        for piece in rest {
-            self.merges.push_back(Merge {
-                from: piece.table,
-                into,
-            });
-        }
-        self.united = Some(into);
-    }
-
-    /// Merges some entries. Returns how much budget that took.
-    pub(super) fn merge(
+    /// Merges some entries into nodes. Returns how much budget that took.
+    pub(super) fn build(
         &mut self,
         state: &mut WindowState<K, A>,
         merge: impl Fn(&mut A, &A),
     ) -> u32 {
         let Some(&Merge { from, into }) = self.merges.front() else {
+            self.compare(state);
             self.stage = Stage::Emit;
             return 0;
         };
-        let merged = state.pool.merge_some(from, into, &mut self.position, merge);
-        if self.position.is_none() {
+        let bookmark = &mut self.bookmark;
+        let (merged, all) = state.pool.merge_some((from, into), bookmark, STEP, merge);
+        if all {
             self.merges.pop_front();
         }
         cost(merged)
     }
 
-    /// The next key of the window and what it has accumulated; `None` when all are taken, and then the
-    /// stage is over.
-    #[inline]
-    pub(super) fn next_result(
+    /// Finds out which keys must be united.
+    fn compare(&mut self, state: &WindowState<K, A>) {
+        for piece in &mut self.pieces {
+            piece.keys = state.pool.get(piece.table).entries.len();
+        }
+        if let Some(repeats) = self.repeats.take() {
+            self.spare_repeats = repeats;
+        }
+        if self.pieces.len() > 1 {
+            let pieces = self.pieces.iter();
+            let sketches = pieces.filter_map(|piece| state.pool.get(piece.table).sketch.as_ref());
+            if self.spare_repeats.overlay(sketches) {
+                self.repeats = Some(std::mem::take(&mut self.spare_repeats));
+            }
+        }
+    }
+
+    /// Goes on over the tables of the window, and then over what was united of them.
+    pub(super) fn emit<V, F, D>(
         &mut self,
         state: &mut WindowState<K, A>,
         slicing: &Slicing,
-    ) -> Option<(HashedKey<K>, A)> {
-        if self.chunk.is_empty() {
-            self.fill_chunk(state, slicing);
+        function: &mut F,
+        emission: &mut Emission<'_, D>,
+    ) where
+        V: ?Sized,
+        F: WindowFunction<V, K, Accumulator = A>,
+        D: Push<F::Out>,
+    {
+        let (hasher, limit) = (state.pool.hasher, self.limit(slicing));
+        let (united, bookmark) = (&mut self.united, &mut self.bookmark);
+        let piece = self.pieces.get(self.piece).copied();
+        let is_over = piece.is_none_or(|piece| piece.first_slice() < limit);
+        let mut merged = 0;
+        let done = match (piece, &self.repeats) {
+            (Some(piece), Some(repeats)) if self.pieces.len() > 1 => {
+                let table = &mut state.pool.get_mut(piece.table).entries;
+                table.walk(bookmark, is_over, |key, accumulator| {
+                    let hash = hasher.hash(key.key());
+                    if repeats.is_single(hash) {
+                        return emission.fire(function, key.key(), accumulator);
+                    }
+                    unite(united, hash, key, accumulator, &*function);
+                    merged += 1;
+                    merged < STEP
+                })
+            }
+            (Some(piece), None) if self.pieces.len() > 1 => {
+                let table = &mut state.pool.get_mut(piece.table).entries;
+                let merge = |united: &mut A, later: &A| function.merge(united, later);
+                table.walk(bookmark, is_over, |key, accumulator| {
+                    united.merge(hasher.hash(key.key()), key, accumulator, merge);
+                    merged += 1;
+                    merged < STEP
+                })
+            }
+            _ => {
+                let table = piece.map(|piece| &mut **state.pool.get_mut(piece.table));
+                let table = &mut table.unwrap_or(united).entries;
+                table.walk(bookmark, is_over, |key, accumulator| {
+                    emission.fire(function, key.key(), accumulator)
+                })
+            }
+        };
+        emission.budget.spend(cost(merged));
+        if done {
+            self.end_table(state, slicing, piece.filter(|_| is_over));
         }
-        self.chunk.pop()
     }
 
-    fn fill_chunk(&mut self, state: &mut WindowState<K, A>, slicing: &Slicing) {
-        let Some(id) = self.united else {
-            return;
-        };
-        let table = state.pool.get_mut(id);
-        let chunk = &mut self.chunk;
-        let mut drained = false;
-        while chunk.is_empty() && !drained {
-            drained = table.drain_some(&mut self.cursor, CHUNK, |key, value| {
-                chunk.push((key, value))
-            });
+    /// Goes on to the next table of the window, or to the next window; `over`: the table is empty.
+    fn end_table(&mut self, state: &mut WindowState<K, A>, slicing: &Slicing, over: Option<Piece>) {
+        if let Some(piece) = over {
+            state.detach(piece);
+            state.pool.release(piece.level, piece.table, piece.keys);
         }
-        if drained && chunk.is_empty() {
-            self.united = None;
-            state.pool.release(id);
+        self.piece += 1;
+        // What was united comes after the pieces.
+        if self.piece > self.pieces.len() || self.pieces.len() == 1 {
             state.retire_below(self.limit(slicing), &mut self.retired);
             self.window = self.window.saturating_add(1);
             self.stage = Stage::Retire;
@@ -209,18 +254,59 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
 
     /// Drops some entries of tables that are over. Returns how much budget that took.
     pub(super) fn retire(&mut self, state: &mut WindowState<K, A>) -> u32 {
-        let Some(&id) = self.retired.last() else {
+        let Some(&Retired { level, table }) = self.retired.last() else {
             self.stage = Stage::Seek;
             return 0;
         };
-        let entries = state.pool.get(id).len();
-        if state
-            .pool
-            .discard_some(id, &mut self.retire_cursor, CHUNK * ENTRIES_PER_RESULT)
-        {
+        let entries = state.pool.get(table).entries.len();
+        if state.pool.discard_some(table, &mut self.bookmark, STEP) {
             self.retired.pop();
+            state.pool.release(level, table, entries);
         }
-        cost(entries.min(CHUNK * ENTRIES_PER_RESULT))
+        cost(entries.min(STEP))
+    }
+}
+
+/// Unites what one of a window's tables has of a key with what others have.
+#[inline(never)]
+fn unite<V, K, F>(
+    united: &mut SliceTable<K, F::Accumulator>,
+    hash: KeyHash,
+    key: &K::Stored,
+    accumulator: &F::Accumulator,
+    function: &F,
+) where
+    V: ?Sized,
+    K: Key + ?Sized,
+    F: WindowFunction<V, K>,
+{
+    let merge = |united: &mut _, later: &_| function.merge(united, later);
+    united.merge(hash, key, accumulator, merge);
+}
+
+/// Where the results of a window go, and how many of them now.
+pub(super) struct Emission<'a, D> {
+    pub(super) next: &'a mut Outputs<D>,
+    pub(super) budget: &'a mut Budget,
+    pub(super) window: TimeWindow,
+}
+
+impl<D> Emission<'_, D> {
+    /// Emits the results of one key. Returns whether those of another one may follow.
+    #[inline]
+    fn fire<V, K, F>(&mut self, function: &mut F, key: &K, accumulator: &F::Accumulator) -> bool
+    where
+        V: ?Sized,
+        K: ?Sized,
+        F: WindowFunction<V, K>,
+        D: Push<F::Out>,
+    {
+        let (at, next) = (self.window.max_timestamp(), &mut self.next.main);
+        function.fire(key, self.window, accumulator, |result| {
+            next.push(result, at)
+        });
+        self.budget.take();
+        self.budget.left() > 0 && self.next.ready()
     }
 }
 

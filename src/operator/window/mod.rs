@@ -1,26 +1,40 @@
-//! Windows of event time: assigners, window functions, and the operator for windows made of slices.
+//! Windows: assigners, window functions, and the operators: for windows made of slices, and for sessions.
 
 mod assigner;
+mod assignment;
+mod current;
 mod elements;
 mod firing;
 mod function;
 mod join;
+mod keyed_partial;
+mod late;
 mod lateness;
 mod operator;
+mod partial;
 mod reduced;
+mod session;
+mod sketch;
 mod slice_table;
 mod slicing;
 mod state;
 #[cfg(test)]
 mod tests;
 mod time_window;
+mod timeline;
 
-pub use assigner::{SlicedAssigner, Sliding, Tumbling, WindowError};
+pub use assigner::{
+    EventTime, ProcessingTime, SlicedAssigner, Sliding, Tumbling, WindowError, WindowTime,
+};
+pub use assignment::{WindowAssigner, WindowParts};
 pub use elements::{Elements, ElementsIter};
 pub use function::{AggregateWindow, ProcessWindow, WindowFunction};
 pub use join::{CoGroup, Group, GroupIter, JoinFunction, JoinPairs, WindowJoin};
+pub use keyed_partial::{FoundKey, KeyedPartial, KeyedPartials, MergeKeyedPartials, PartialKey};
 pub use lateness::Lateness;
 pub use operator::WindowOperator;
+pub use partial::{MergePartials, PartialAggregate};
 pub use reduced::{ReduceWindow, Reduced};
+pub use session::{DynamicGap, FixedGap, Session, SessionGap, SessionOperator};
 pub use slicing::Slicing;
 pub use time_window::TimeWindow;

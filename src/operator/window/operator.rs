@@ -1,4 +1,4 @@
-//! `WindowOperator`: tumbling and sliding windows of event time, keyed.
+//! `WindowOperator`: tumbling and sliding windows, keyed.
 //!
 //! Flink's `WindowOperator` with its `EventTimeTrigger`, for windows that are made of slices:
 //!
@@ -6,72 +6,63 @@
 //!   the side output or is dropped and counted.
 //! - A watermark fires the windows that end at or before it, in order of their ends, and goes on when
 //!   their results are out. Results carry their window's maximal timestamp. Inside a window, keys fire in
-//!   an order that depends on their hashes only.
+//!   no particular order.
 //! - A record that comes for a window that has fired, but is not late yet, fires it again at once, for its
 //!   key alone. The windows of one record fire latest first, which is the order of Flink's assigner.
 //!
-//! Adding a record is a comparison (is it in the slice of the record before?) and one upsert. What state
-//! there is and how windows are put together from it stands in [`state`](super::state).
+//! Adding a record is a comparison (is it in the slice of the record before?) and one upsert into that
+//! slice's table; a watermark that ends no window is a comparison. What state there is and how windows are
+//! put together from it stands in [`state`](super::state) and [`firing`](super::firing).
+//!
+//! Windows of [processing time](ProcessingTime) are the same with another clock: a record's time is that of
+//! its batch, and the watermark is what has passed of it, all up to now. No record is late then, and what
+//! is open at the end of input never fires.
 
+use std::borrow::Borrow;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::metrics::{Counter, Gauge};
 use crate::operator::{
-    Budget, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal, pass_on, raise,
+    Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
+    earlier, raise,
 };
-use crate::record::{
-    Key, KeyGroupAssignment, KeyHash, KeyHasher, KeySelector, MaxParallelism, StoredKey,
-};
+use crate::record::{KeyHash, KeyHasher, KeySelector, StoredKey};
 use crate::time::Timestamp;
 
-use super::assigner::{SlicedAssigner, WindowError};
-use super::firing::{Firing, Stage};
+use super::assigner::{EventTime, SlicedAssigner, WindowError, WindowTime};
+use super::current::Current;
+use super::firing::{Emission, Stage};
 use super::function::WindowFunction;
+use super::late::LateRecords;
 use super::lateness::Lateness;
-use super::slice_table::{HashedKey, SliceTable, TableId};
-use super::slicing::{Slice, Slicing};
-use super::state::WindowState;
+use super::slice_table::TableId;
+use super::timeline::Timeline;
 
 /// How many results a watermark may emit before the worker gets a chance to do something else.
 const SIGNAL_BUDGET: u32 = 256;
 
-/// What a window operator counts.
-#[derive(Default)]
-struct WindowMetrics {
-    late: u64,
-    dropped: u64,
-    late_records: Counter,
-    late_records_dropped: Counter,
-    state_entries: Gauge,
-    state_bytes: Gauge,
-    /// Flushes until the size of the state is taken again.
-    flushes_left: usize,
-}
-
-/// Windows of event time over a keyed stream.
-pub struct WindowOperator<V, S, F, D>
+/// Tumbling or sliding windows over a keyed stream, of event time or (`T`) of processing time.
+pub struct WindowOperator<V, S, F, D, T = EventTime>
 where
     V: ?Sized,
     S: KeySelector<V>,
     F: WindowFunction<V, S::Key>,
 {
-    name: Arc<str>,
-    slicing: Slicing,
-    lateness: Lateness,
+    current: Current<S::Key, F::Accumulator>,
     selector: S,
     function: F,
-    late: Option<OutputTag<V>>,
-    next: Outputs<D>,
     hasher: KeyHasher,
-    watermark: Timestamp,
-    state: WindowState<S::Key, F::Accumulator>,
-    firing: Firing<S::Key, F::Accumulator>,
-    /// The slice of the record before, if none of its windows has fired, and its table.
-    current: (Slice, Option<TableId>),
-    metrics: WindowMetrics,
+    /// Processing time of the batch; the end of time at the end of input.
+    now: Timestamp,
+    /// A firing is not finished.
+    busy: bool,
+    next: Outputs<D>,
+    timeline: Box<Timeline<S::Key, F::Accumulator>>,
+    late: Box<LateRecords<V>>,
+    time: PhantomData<T>,
 }
 
-impl<V, S, F, D> std::fmt::Debug for WindowOperator<V, S, F, D>
+impl<V, S, F, D, T> std::fmt::Debug for WindowOperator<V, S, F, D, T>
 where
     V: ?Sized,
     S: KeySelector<V>,
@@ -79,19 +70,20 @@ where
 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WindowOperator")
-            .field("name", &self.name)
-            .field("slicing", &self.slicing)
-            .field("watermark", &self.watermark)
+            .field("name", &self.timeline.name)
+            .field("slicing", &self.timeline.slicing)
+            .field("watermark", &self.timeline.watermark)
             .finish_non_exhaustive()
     }
 }
 
-impl<V, S, F, D> WindowOperator<V, S, F, D>
+impl<V, S, F, D, T> WindowOperator<V, S, F, D, T>
 where
     V: ?Sized + 'static,
     S: KeySelector<V>,
     F: WindowFunction<V, S::Key>,
     D: Push<F::Out>,
+    T: WindowTime,
 {
     /// An operator called `name`, which applies `function` to the windows of `assigner` per key.
     ///
@@ -99,240 +91,241 @@ where
     /// [`WindowError`] if the assigner's windows cannot be.
     pub fn new(
         name: Arc<str>,
-        assigner: &impl SlicedAssigner,
+        assigner: &impl SlicedAssigner<Time = T>,
         selector: S,
         function: F,
         next: Outputs<D>,
     ) -> Result<Self, WindowError> {
+        let hasher = KeyHasher::default();
+        let timeline = Timeline::new(name, assigner.slicing()?, hasher);
         Ok(WindowOperator {
-            name,
-            slicing: assigner.slicing()?,
-            lateness: Lateness::default(),
+            current: Current::none(timeline.state.pool.fresh()),
             selector,
             function,
-            late: None,
+            hasher,
+            now: Timestamp::MIN,
+            busy: false,
             next,
-            hasher: KeyHasher::new(KeyGroupAssignment::Hash, MaxParallelism::default_for(1)),
-            watermark: Timestamp::MIN,
-            state: WindowState::new(),
-            firing: Firing::new(),
-            current: (Slice::NONE, None),
-            metrics: WindowMetrics::default(),
+            timeline: Box::new(timeline),
+            late: Box::new(LateRecords::new()),
+            time: PhantomData,
         })
     }
 
-    /// Keeps windows for some time after the watermark has passed them.
+    /// Keeps windows for some time after the watermark has passed them. Not those of processing time,
+    /// where nothing is late.
     #[must_use]
-    pub fn allowed_lateness(self, lateness: Lateness) -> Self {
-        WindowOperator { lateness, ..self }
+    pub fn allowed_lateness(mut self, lateness: Lateness) -> Self {
+        if T::IS_EVENT {
+            self.timeline.lateness = lateness;
+        }
+        self
     }
 
     /// Sends late records to `tag` rather than dropping them.
     #[must_use]
-    pub fn late_to(self, tag: OutputTag<V>) -> Self {
-        WindowOperator {
-            late: Some(tag),
-            ..self
-        }
+    pub fn late_to(mut self, tag: OutputTag<V>) -> Self {
+        self.late.tag = Some(tag);
+        self
     }
 
     /// Adds a record that is not in the slice of the record before: to the right slice, if any.
+    #[cold]
     #[inline(never)]
     fn push_elsewhere(&mut self, record: &V, at: Timestamp) {
+        let timeline = &mut *self.timeline;
         if at.is_none() {
-            let operator = Arc::clone(&self.name);
+            let operator = Arc::clone(&timeline.name);
             raise(OperatorError::NoTimestamp { operator });
         }
-        let Some(slice) = self.slicing.slice(at) else {
+        let Some(slice) = timeline.slicing.slice(at) else {
             return self.reject(record, at);
         };
-        let (first, last) = self.slicing.windows_of(slice.number);
-        if self.slicing.window(first).max_timestamp() <= self.watermark {
-            return self.push_behind(record, at, slice.number, (first, last));
+        if slice.number < timeline.open_slice {
+            return self.push_behind(record, at, slice.number);
         }
-        let (table, known) = self.state.slice(slice.number);
-        self.metrics.flushes_left *= usize::from(known);
-        self.current = (slice, Some(table));
-        self.add(table, record);
+        self.current.settle(&mut timeline.state.pool);
+        let table = timeline.slice(slice.number);
+        self.current.take(slice, table, &mut timeline.state.pool);
+        let hash = self.hash_of(record);
+        self.add(record, hash);
     }
 
     #[inline(always)]
-    fn add(&mut self, table: TableId, record: &V) {
-        let table = self.state.pool.get_mut(table);
-        let (hasher, function) = (&self.hasher, &mut self.function);
-        self.selector.with_key(record, |key| {
-            upsert(table, hasher.hash(key), key, function, record)
-        });
+    fn hash_of(&self, record: &V) -> KeyHash {
+        self.hasher.hash(self.selector.key(record).borrow())
+    }
+
+    /// Adds a record of the current slice.
+    #[inline(always)]
+    fn add(&mut self, record: &V, hash: KeyHash) {
+        let key = self.selector.key(record);
+        let (table, function) = (&mut *self.current.table, &mut self.function);
+        let (accumulator, _) = table.accumulator(hash, key.borrow(), || function.create());
+        function.add(accumulator, record);
+    }
+
+    /// Adds a record to any other table.
+    fn add_to(&mut self, table: TableId, record: &V) {
+        let key = self.selector.key(record);
+        let hash = self.hasher.hash(key.borrow());
+        let (table, function) = (self.timeline.state.pool.get_mut(table), &mut self.function);
+        let (accumulator, _) = table.accumulator(hash, key.borrow(), || function.create());
+        function.add(accumulator, record);
     }
 
     /// Adds a record of which at least one window has ended, and fires those that take it.
-    #[cold]
-    fn push_behind(&mut self, record: &V, at: Timestamp, slice: i64, windows: (i64, i64)) {
-        let (first, last) = windows;
-        if self.is_late(last) {
+    fn push_behind(&mut self, record: &V, at: Timestamp, slice: i64) {
+        let timeline = &mut *self.timeline;
+        self.current.settle(&mut timeline.state.pool);
+        let (first, last) = timeline.slicing.windows_of(slice);
+        if timeline.is_late(last) {
             return self.reject(record, at);
         }
-        let (table, _) = self.state.slice(slice);
-        self.add(table, record);
-        let nodes: Vec<TableId> = self.state.nodes_over(slice).collect();
-        nodes.into_iter().for_each(|node| self.add(node, record));
+        let table = timeline.slice(slice);
+        let nodes: Vec<TableId> = timeline.state.nodes_over(slice).collect();
+        self.add_to(table, record);
+        nodes.into_iter().for_each(|node| self.add_to(node, record));
         for window in (first..=last).rev() {
-            if self.is_late(window) {
+            if self.timeline.is_late(window) {
                 break;
             }
-            if self.slicing.window(window).max_timestamp() <= self.watermark {
+            if window < self.timeline.open_window {
                 self.fire_again(record, window);
             }
         }
     }
 
-    fn is_late(&self, window: i64) -> bool {
-        self.lateness
-            .is_window_late(self.slicing.window(window), self.watermark)
-    }
-
     /// Fires a window that has fired before for the key of `record`.
     fn fire_again(&mut self, record: &V, number: i64) {
-        let window = self.slicing.window(number);
-        let (state, function, next) = (&self.state, &mut self.function, &mut self.next);
-        let (hasher, slices) = (&self.hasher, self.slicing.slices_of(number));
-        self.selector.with_key(record, |key| {
-            let hash = hasher.hash(key);
-            let mut united: Option<F::Accumulator> = None;
-            state.visit(slices, |table| {
-                let found = state
-                    .pool
-                    .get(table)
-                    .get(hash, |stored| stored.stored.key() == key);
-                match (&mut united, found) {
-                    (_, None) => {}
-                    (Some(united), Some(later)) => function.merge(united, later),
-                    (None, Some(first)) => united = Some(first.clone()),
-                }
-            });
-            if let Some(united) = united {
-                let emit = |result: &F::Out| next.main.push(result, window.max_timestamp());
-                function.fire(key, window, &united, emit);
+        let Timeline { slicing, state, .. } = &*self.timeline;
+        let (function, next) = (&mut self.function, &mut self.next);
+        let window = slicing.window(number);
+        let key = self.selector.key(record);
+        let (key, hash) = (key.borrow(), self.hasher.hash(key.borrow()));
+        let mut united: Option<F::Accumulator> = None;
+        state.visit(slicing.slices_of(number), |table| {
+            let table = &state.pool.get(table).entries;
+            let found = table.get(hash, |stored| stored.key() == key);
+            match (&mut united, found) {
+                (_, None) => {}
+                (Some(united), Some(later)) => function.merge(united, later),
+                (None, Some(first)) => united = Some(first.clone()),
             }
         });
+        if let Some(united) = united {
+            let emit = |result: &F::Out| next.main.push(result, window.max_timestamp());
+            function.fire(key, window, &united, emit);
+        }
     }
 
     /// Passes over a record that no window takes.
-    #[cold]
     fn reject(&mut self, record: &V, at: Timestamp) {
-        if !self.lateness.is_record_late(at, self.watermark) {
-            return;
+        let timeline = &*self.timeline;
+        if (timeline.lateness).is_record_late(at, timeline.watermark) {
+            self.late.take(&mut self.next.sides, record, at);
         }
-        self.metrics.late += 1;
-        match &self.late {
-            Some(tag) => self.next.sides.push(tag, record, at),
-            None => self.metrics.dropped += 1,
-        }
+    }
+
+    /// Time has come to `watermark`: starts to fire what that ends.
+    fn start_firing(&mut self, watermark: Timestamp) {
+        let timeline = &mut *self.timeline;
+        debug_assert_eq!(timeline.firing.stage, Stage::Idle);
+        self.current.settle(&mut timeline.state.pool);
+        let first = timeline.open_window;
+        timeline.watermark = watermark;
+        timeline.find_open();
+        let (slicing, lateness) = (&timeline.slicing, timeline.lateness);
+        (timeline.firing).start(slicing, lateness, first, watermark);
+        self.busy = true;
+        self.advance(&mut Budget::new(SIGNAL_BUDGET));
     }
 
     /// Goes on firing while there is budget and room downstream.
     fn advance(&mut self, budget: &mut Budget) {
-        while self.firing.stage != Stage::Idle && budget.left() > 0 && self.next.ready() {
-            let (state, slicing) = (&mut self.state, &self.slicing);
-            match self.firing.stage {
-                Stage::Idle => {}
-                Stage::Seek => self
-                    .firing
-                    .seek(state, slicing, self.watermark, F::MERGES_AHEAD),
-                Stage::Merge => {
-                    let function = &self.function;
-                    let merge = |united: &mut _, later: &_| function.merge(united, later);
-                    budget.spend(self.firing.merge(state, merge));
+        while self.busy && budget.left() > 0 && self.next.ready() {
+            let timeline = &mut *self.timeline;
+            let (state, slicing) = (&mut timeline.state, &timeline.slicing);
+            let (firing, function) = (&mut timeline.firing, &mut self.function);
+            match firing.stage {
+                Stage::Idle => self.busy = false,
+                Stage::Seek => firing.seek(state, slicing, timeline.watermark, F::MERGES_AHEAD),
+                Stage::Build => {
+                    let merge = |node: &mut _, slice: &_| function.merge(node, slice);
+                    budget.spend(firing.build(state, merge));
                 }
-                Stage::Emit => self.emit(budget),
-                Stage::Retire => budget.spend(self.firing.retire(state)),
+                Stage::Emit => {
+                    let (next, window) = (&mut self.next, slicing.window(firing.window));
+                    let mut emission = Emission {
+                        next,
+                        budget,
+                        window,
+                    };
+                    firing.emit(state, slicing, function, &mut emission);
+                }
+                Stage::Retire => budget.spend(firing.retire(state)),
                 Stage::Forward => {
-                    self.firing.stage = Stage::Idle;
-                    self.next.signal(Signal::Watermark(self.watermark));
+                    firing.stage = Stage::Idle;
+                    timeline.find_quiet();
+                    self.busy = false;
+                    if T::IS_EVENT {
+                        self.next.signal(Signal::Watermark(timeline.watermark));
+                    }
                 }
             }
         }
     }
-
-    fn emit(&mut self, budget: &mut Budget) {
-        let window = self.slicing.window(self.firing.window);
-        let at = window.max_timestamp();
-        // The caller has asked whether there is room for the first.
-        while let Some((key, united)) = self.firing.next_result(&mut self.state, &self.slicing) {
-            let next = &mut self.next.main;
-            self.function
-                .fire(key.stored.key(), window, &united, |result| {
-                    next.push(result, at)
-                });
-            budget.take();
-            if budget.left() == 0 || !self.next.ready() {
-                return;
-            }
-        }
-    }
 }
 
-/// Adds `record` to the accumulator of its key.
-#[inline(always)]
-fn upsert<V, K, F>(
-    table: &mut SliceTable<K, F::Accumulator>,
-    hash: KeyHash,
-    key: &K,
-    function: &mut F,
-    record: &V,
-) where
-    V: ?Sized,
-    K: Key + ?Sized,
-    F: WindowFunction<V, K>,
-{
-    let create = || {
-        let stored = key.to_stored();
-        (HashedKey { hash, stored }, function.create())
-    };
-    let (accumulator, _) =
-        table.find_or_insert_with(hash, |other| other.stored.key() == key, create);
-    function.add(accumulator, record);
-}
-
-impl<V, S, F, D> Operator for WindowOperator<V, S, F, D>
+impl<V, S, F, D, T> Operator for WindowOperator<V, S, F, D, T>
 where
     V: ?Sized + 'static,
     S: KeySelector<V>,
     F: WindowFunction<V, S::Key>,
     D: Push<F::Out>,
+    T: WindowTime,
 {
-    pass_on!(next: begin, deadline, close);
-
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
-        let metrics = cx.operator_metrics(&self.name);
-        self.metrics = WindowMetrics {
-            late_records: metrics.counter("late_records"),
-            late_records_dropped: metrics.counter("late_records_dropped"),
-            state_entries: metrics.gauge("state_entries"),
-            state_bytes: metrics.gauge("state_bytes"),
-            ..WindowMetrics::default()
-        };
         self.hasher = cx.hasher;
+        let metrics = cx.operator_metrics(&self.timeline.name);
+        self.timeline.open(cx, &metrics);
+        self.late.open(&metrics);
+        self.current = Current::none(self.timeline.state.pool.fresh());
         self.next.open(cx)
     }
 
-    fn signal(&mut self, signal: Signal) {
-        debug_assert_eq!(self.firing.stage, Stage::Idle, "a signal during a firing");
-        let Signal::Watermark(at) = signal else {
-            return self.next.signal(signal);
-        };
-        if at <= self.watermark {
-            return;
+    fn begin(&mut self, now: Timestamp) {
+        self.next.begin(now);
+        if !T::IS_EVENT && now > self.now {
+            self.now = now;
+            let passed = now.saturating_sub(1);
+            if passed >= self.timeline.quiet_before {
+                self.start_firing(passed);
+            }
         }
-        let before = std::mem::replace(&mut self.watermark, at);
-        self.current = (Slice::NONE, None);
-        self.firing.start(&self.slicing, self.lateness, before, at);
-        self.advance(&mut Budget::new(SIGNAL_BUDGET));
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Watermark(at) if T::IS_EVENT => {
+                if at >= self.timeline.quiet_before {
+                    self.start_firing(at);
+                } else if at > self.timeline.watermark {
+                    self.timeline.watermark = at;
+                    self.next.signal(signal);
+                }
+            }
+            Signal::End => {
+                self.now = Timestamp::MAX;
+                self.next.signal(signal);
+            }
+            _ => self.next.signal(signal),
+        }
     }
 
     #[inline(always)]
     fn ready(&self) -> bool {
-        self.firing.stage == Stage::Idle && self.next.ready()
+        !self.busy && self.next.ready()
     }
 
     fn resume(&mut self, budget: &mut Budget) {
@@ -341,45 +334,64 @@ where
     }
 
     fn flush(&mut self) {
-        let metrics = &mut self.metrics;
-        metrics.late_records.set(metrics.late);
-        metrics.late_records_dropped.set(metrics.dropped);
-        // Every table is asked, so with many tables it is done more seldom: a constant cost per flush.
-        match metrics.flushes_left.checked_sub(1) {
-            Some(left) => metrics.flushes_left = left,
-            None => {
-                let (entries, bytes) = self.state.pool.size();
-                metrics.state_entries.set(entries as i64);
-                metrics.state_bytes.set(bytes as i64);
-                metrics.flushes_left = self.state.pool.count() / 16;
-            }
-        }
+        self.timeline.publish(&self.current.table);
+        self.late.publish();
         self.next.flush();
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        let next = self.next.deadline();
+        if T::IS_EVENT || self.now == Timestamp::MAX {
+            return next;
+        }
+        let timeline = &*self.timeline;
+        let first = timeline.state.front().map(|slice| {
+            let (first, _) = timeline.slicing.windows_of(slice);
+            timeline.slicing.window(first.max(timeline.open_window)).end
+        });
+        earlier(first, next)
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        self.next.close()
     }
 }
 
-impl<V, S, F, D> Push<V> for WindowOperator<V, S, F, D>
+impl<V, S, F, D, T> Push<V> for WindowOperator<V, S, F, D, T>
 where
     V: ?Sized + 'static,
     S: KeySelector<V>,
     F: WindowFunction<V, S::Key>,
     D: Push<F::Out>,
+    T: WindowTime,
 {
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
-        match self.current {
-            (slice, Some(table)) if slice.holds(at) => self.add(table, record),
-            _ => self.push_elsewhere(record, at),
+        self.push_hashed(record, at, self.hash_of(record));
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        let at = if T::IS_EVENT { at } else { self.now };
+        if self.current.holds(at) {
+            self.add(record, hash);
+        } else {
+            self.push_elsewhere(record, at);
         }
     }
 
     #[inline(always)]
-    fn prefetch(&self, record: &V) {
-        if let (_, Some(table)) = self.current {
-            let table = self.state.pool.get(table);
-            let hasher = &self.hasher;
-            self.selector
-                .with_key(record, |key| table.prefetch(hasher.hash(key)));
-        }
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.hash_of(record)
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.current.table.entries.prefetch(hash, ahead);
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.current.table.entries.looks_ahead()
     }
 }

@@ -1,91 +1,173 @@
-//! Slice tables: one keyed table per slice, from a pool.
+//! Slice tables: what each key has accumulated in one slice, and the pool that they come from.
 
-use crate::record::{Key, KeyHash, StoredKey};
-use crate::state::{Cursor, MemoryMode, Table, TableKey, TableOptions};
+use crate::record::{Key, KeyHash, KeyHasher, StoredKey};
+use crate::state::{Bookmark, MemoryMode, Table, TableOptions};
 
-/// A key as slice tables store it: with its hash, so that merging tables hashes nothing, and so that the
-/// order of entries is that of key groups under every key-group assignment.
-pub(super) struct HashedKey<K: Key + ?Sized> {
-    pub(super) hash: KeyHash,
-    pub(super) stored: K::Stored,
+use super::sketch::Sketch;
+
+/// The accumulators of one slice, or of several that were merged, by key.
+pub(super) struct SliceTable<K: Key + ?Sized, A> {
+    pub(super) entries: Table<K::Stored, A>,
+    /// Kept where windows have several slices.
+    pub(super) sketch: Option<Sketch>,
 }
 
-impl<K: Key + ?Sized> Clone for HashedKey<K> {
+/// Tables with fewer keys than this ask for no huge pages: there may be thousands of them.
+const SMALL_KEYS: usize = 1 << 16;
+
+impl<K: Key + ?Sized, A> SliceTable<K, A> {
+    /// An empty table with room for so many keys.
+    fn new(hasher: KeyHasher, sketched: bool, keys: usize) -> Self {
+        let memory = if keys < SMALL_KEYS {
+            MemoryMode::SmallPages
+        } else {
+            MemoryMode::HugePages
+        };
+        let options = TableOptions {
+            expected_keys: keys,
+            hasher,
+            memory,
+            ..TableOptions::default()
+        };
+        let mut table = SliceTable {
+            entries: Table::new(options),
+            sketch: sketched.then(Sketch::default),
+        };
+        table.forget(keys);
+        table
+    }
+
+    /// Forgets which keys there were, once the entries are gone; so many are to come.
+    fn forget(&mut self, keys: usize) {
+        if let Some(sketch) = &mut self.sketch {
+            sketch.clear(keys);
+        }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let sketch = self.sketch.as_ref().map_or(0, Sketch::memory_bytes);
+        self.entries.memory_bytes() + sketch
+    }
+
+    /// The accumulator of a key; `create` makes the first one.
     #[inline(always)]
-    fn clone(&self) -> Self {
-        HashedKey {
-            hash: self.hash,
-            stored: self.stored.clone(),
+    pub(super) fn accumulator(
+        &mut self,
+        hash: KeyHash,
+        key: &K,
+        create: impl FnOnce() -> A,
+    ) -> (&mut A, bool) {
+        let sketch = &mut self.sketch;
+        let equal = |stored: &K::Stored| stored.key() == key;
+        self.entries.find_or_insert_with(hash, equal, || {
+            note(sketch, hash);
+            (key.to_stored(), create())
+        })
+    }
+
+    /// Merges what one key has accumulated elsewhere.
+    #[inline(always)]
+    pub(super) fn merge(
+        &mut self,
+        hash: KeyHash,
+        key: &K::Stored,
+        accumulator: &A,
+        merge: impl Fn(&mut A, &A),
+    ) where
+        A: Clone,
+    {
+        let sketch = &mut self.sketch;
+        let equal = |stored: &K::Stored| stored == key;
+        let (merged, is_new) = self.entries.find_or_insert_with(hash, equal, || {
+            note(sketch, hash);
+            (key.clone(), accumulator.clone())
+        });
+        if !is_new {
+            merge(merged, accumulator);
         }
     }
 }
 
-impl<K: Key + ?Sized> TableKey for HashedKey<K> {
-    #[inline(always)]
-    fn key_hash(&self) -> KeyHash {
-        self.hash
+/// Notes a key in the sketch, if there is one.
+#[cold]
+#[inline(never)]
+fn note(sketch: &mut Option<Sketch>, hash: KeyHash) {
+    if let Some(sketch) = sketch {
+        sketch.insert(hash);
     }
 }
-
-/// The accumulators of one slice, by key.
-pub(super) type SliceTable<K, A> = Table<HashedKey<K>, A>;
 
 /// Names a table of a pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct TableId(u32);
 
 /// All tables of a window operator: those in use, and empty ones that keep their memory for the slices to
-/// come, so that a stream of even slices allocates nothing.
+/// come, so that a stream of even slices allocates nothing. Slices have spare tables of their own, and so
+/// has every level of nodes: a table made for a thousand slices would serve one of them badly.
 pub(super) struct TablePool<K: Key + ?Sized, A> {
-    tables: Vec<SliceTable<K, A>>,
-    free: Vec<TableId>,
+    #[expect(
+        clippy::vec_box,
+        reason = "the current slice's table changes places with another"
+    )]
+    tables: Vec<Box<SliceTable<K, A>>>,
+    /// Spare tables by level.
+    free: Vec<Vec<TableId>>,
+    pub(super) hasher: KeyHasher,
+    /// Whether tables have sketches.
+    sketched: bool,
 }
 
-/// How many entries are merged before the worker gets a chance to do something else.
-///
-/// A table has no cursor for reading, so going on costs passing over what was read: large steps.
-const MERGE_STEP: usize = 1 << 15;
-
-/// Tables with fewer keys than this ask for no huge pages: there may be thousands of them.
-const SMALL_KEYS: usize = 1 << 16;
-
-fn new_table<K: Key + ?Sized, A>(expected_keys: usize) -> SliceTable<K, A> {
-    let memory = if expected_keys < SMALL_KEYS {
-        MemoryMode::SmallPages
-    } else {
-        MemoryMode::HugePages
-    };
-    Table::new(TableOptions {
-        expected_keys,
-        memory,
-        ..TableOptions::default()
-    })
-}
+/// A table that holds this many times the memory that its keys needed is made anew.
+const SLACK_MAX: usize = 16;
+/// Less memory than this is never too much.
+const SLACK_FREE: usize = 256 << 10;
 
 impl<K: Key + ?Sized, A> TablePool<K, A> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(hasher: KeyHasher, sketched: bool) -> Self {
         TablePool {
             tables: Vec::new(),
             free: Vec::new(),
+            hasher,
+            sketched,
         }
     }
 
-    /// An empty table; a new one has room for so many keys.
-    pub(super) fn take(&mut self, expected_keys: usize) -> TableId {
-        self.free.pop().unwrap_or_else(|| {
-            self.tables.push(new_table(expected_keys));
-            TableId(self.tables.len() as u32 - 1)
-        })
+    /// An empty table of no slice.
+    pub(super) fn fresh(&self) -> Box<SliceTable<K, A>> {
+        Box::new(SliceTable::new(self.hasher, false, 0))
     }
 
-    /// Gives an empty table back.
-    pub(super) fn release(&mut self, id: TableId) {
-        debug_assert!(self.get(id).is_empty() && !self.free.contains(&id));
-        // No more spare tables than used ones: after a peak the memory goes back.
-        if self.free.len() > self.tables.len() / 2 {
-            *self.get_mut(id) = new_table(0);
+    /// An empty table of a level; a new one has room for so many keys.
+    pub(super) fn take(&mut self, level: u32, keys: usize) -> TableId {
+        while self.free.len() <= level as usize {
+            self.free.push(Vec::new());
         }
-        self.free.push(id);
+        match self.free[level as usize].pop() {
+            Some(id) => {
+                self.get_mut(id).forget(keys);
+                id
+            }
+            None => {
+                let table = SliceTable::new(self.hasher, self.sketched, keys);
+                self.tables.push(Box::new(table));
+                TableId(self.tables.len() as u32 - 1)
+            }
+        }
+    }
+
+    /// Gives a table back that was emptied, and that had so many keys.
+    pub(super) fn release(&mut self, level: u32, id: TableId, keys: usize) {
+        debug_assert!(self.get(id).entries.is_empty());
+        // No more spare tables than used ones, and none that is much too large: after a peak the memory
+        // goes back.
+        let spare: usize = self.free.iter().map(Vec::len).sum();
+        let needed = SLACK_FREE + SLACK_MAX * keys * size_of::<(K::Stored, A)>();
+        if spare > self.tables.len() / 2 {
+            **self.get_mut(id) = SliceTable::new(self.hasher, self.sketched, 0);
+        } else if self.get(id).memory_bytes() > needed {
+            **self.get_mut(id) = SliceTable::new(self.hasher, self.sketched, keys);
+        }
+        self.free[level as usize].push(id);
     }
 
     #[inline(always)]
@@ -94,13 +176,14 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
     }
 
     #[inline(always)]
-    pub(super) fn get_mut(&mut self, id: TableId) -> &mut SliceTable<K, A> {
+    pub(super) fn get_mut(&mut self, id: TableId) -> &mut Box<SliceTable<K, A>> {
         &mut self.tables[id.0 as usize]
     }
 
     /// The entries of all tables and the bytes that they take.
     pub(super) fn size(&self) -> (usize, usize) {
-        let sizes = self.tables.iter().map(|t| (t.len(), t.memory_bytes()));
+        let sizes = self.tables.iter();
+        let sizes = sizes.map(|table| (table.entries.len(), table.memory_bytes()));
         sizes.fold((0, 0), |(n, b), (entries, bytes)| (n + entries, b + bytes))
     }
 
@@ -109,58 +192,43 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         self.tables.len()
     }
 
-    /// Drops some entries of a table, which is of no use any more; releases it once it is empty.
+    /// Merges up to `limit` entries of one table, those from the bookmark on, into another one. Returns
+    /// how many, and whether that was all.
+    pub(super) fn merge_some(
+        &mut self,
+        (from, into): (TableId, TableId),
+        bookmark: &mut Bookmark,
+        limit: usize,
+        merge: impl Fn(&mut A, &A),
+    ) -> (usize, bool)
+    where
+        A: Clone,
+    {
+        let tables = [from.0 as usize, into.0 as usize];
+        let [from, into] = self
+            .tables
+            .get_disjoint_mut(tables)
+            .expect("a table is not merged into itself");
+        let (hasher, mut merged) = (self.hasher, 0);
+        let all = from.entries.scan(bookmark, |key, accumulator| {
+            into.merge(hasher.hash(key.key()), key, accumulator, &merge);
+            merged += 1;
+            merged < limit
+        });
+        (merged, all)
+    }
+
+    /// Drops up to `limit` entries of a table. Returns whether it is empty.
     pub(super) fn discard_some(
         &mut self,
         id: TableId,
-        cursor: &mut Cursor,
-        entries: usize,
+        bookmark: &mut Bookmark,
+        limit: usize,
     ) -> bool {
-        let empty = self.get_mut(id).drain_some(cursor, entries, |_, _| ());
-        if empty {
-            self.release(id);
-        }
-        empty
-    }
-}
-
-impl<K: Key + ?Sized, A: Clone> TablePool<K, A> {
-    /// Merges some entries of one table, those from `position` on, into another one. Returns how many;
-    /// then `position` is after them, or `None` at the end.
-    pub(super) fn merge_some(
-        &mut self,
-        from: TableId,
-        into: TableId,
-        position: &mut Option<usize>,
-        merge: impl Fn(&mut A, &A),
-    ) -> usize {
-        let [from, into] = self
-            .tables
-            .get_disjoint_mut([from.0 as usize, into.0 as usize])
-            .expect("a table is not merged into itself");
-        let start = position.unwrap_or(0);
-        for (key, accumulator) in from.iter().skip(start).take(MERGE_STEP) {
-            merge_entry(into, key, accumulator, &merge);
-        }
-        let merged = (from.len() - start).min(MERGE_STEP);
-        *position = (start + merged < from.len()).then_some(start + merged);
-        merged
-    }
-}
-
-#[inline(always)]
-fn merge_entry<K: Key + ?Sized, A: Clone>(
-    into: &mut SliceTable<K, A>,
-    key: &HashedKey<K>,
-    accumulator: &A,
-    merge: impl Fn(&mut A, &A),
-) {
-    let (merged, inserted) = into.find_or_insert_with(
-        key.hash,
-        |other| other.stored.key() == key.stored.key(),
-        || (key.clone(), accumulator.clone()),
-    );
-    if !inserted {
-        merge(merged, accumulator);
+        let mut left = limit;
+        self.get_mut(id).entries.walk(bookmark, true, |_, _| {
+            left -= 1;
+            left > 0
+        })
     }
 }

@@ -53,6 +53,7 @@ impl Slice {
         last: Timestamp::MIN,
     };
 
+    /// Whether a timestamp belongs to the slice.
     #[inline(always)]
     pub(super) fn holds(&self, at: Timestamp) -> bool {
         self.first <= at && at <= self.last
@@ -96,26 +97,45 @@ impl Slicing {
     #[inline]
     pub(super) fn slice(&self, at: Timestamp) -> Option<Slice> {
         let period = self.last_started(at);
+        let near = Timestamp(-(1 << 62))..Timestamp(1 << 62);
+        if !near.contains(&at) {
+            return self.far_slice(at, period);
+        }
+        let start = period * self.slide + self.offset;
+        let (number, from, to) = self.part(period, at.0 - start)?;
+        Some(Slice {
+            number,
+            first: Timestamp(start + from),
+            last: Timestamp(start + to - 1),
+        })
+    }
+
+    /// [`Slicing::slice`] where sums may leave the range of timestamps.
+    #[cold]
+    fn far_slice(&self, at: Timestamp, period: i64) -> Option<Slice> {
         let start = i128::from(period) * i128::from(self.slide) + i128::from(self.offset);
-        let into = (i128::from(at.0) - start) as i64;
-        let (number, from, to) = if self.rest == 0 {
-            (period, 0, self.slide)
-        } else if into < self.rest {
-            (period.saturating_mul(2), 0, self.rest)
-        } else if self.count > 1 {
-            (
-                period.saturating_mul(2).saturating_add(1),
-                self.rest,
-                self.slide,
-            )
-        } else {
-            return None;
-        };
+        let (number, from, to) = self.part(period, (i128::from(at.0) - start) as i64)?;
         Some(Slice {
             number,
             first: Timestamp(clamp(start + i128::from(from)).max(i64::MIN + 1)),
             last: Timestamp(clamp(start + i128::from(to) - 1)),
         })
+    }
+
+    /// Which slice of a period a time is in that is so far into it: its number, and where it begins and
+    /// ends in the period; `None` in a gap.
+    #[inline]
+    fn part(&self, period: i64, into: i64) -> Option<(i64, i64, i64)> {
+        let number = period.saturating_mul(self.step);
+        if self.rest == 0 {
+            Some((number, 0, self.slide))
+        } else if into < self.rest {
+            Some((number, 0, self.rest))
+        } else if self.count > 1 {
+            Some((number.saturating_add(1), self.rest, self.slide))
+        } else {
+            None
+        }
     }
 
     /// The window with this number.
@@ -143,6 +163,12 @@ impl Slicing {
             slice.saturating_sub(self.count).div_euclid(self.step) + 1,
             slice.div_euclid(self.step),
         )
+    }
+
+    /// The first slice of which all windows are `window` or later ones.
+    pub(super) fn first_slice_since(&self, window: i64) -> i64 {
+        let before = window.saturating_sub(1).saturating_mul(self.step);
+        before.saturating_add(self.count)
     }
 
     /// The first slice of a window.
@@ -232,7 +258,7 @@ mod tests {
             let window = slicing.window(slicing.windows(Timestamp(at)).next().unwrap());
             assert!(window.start.0 <= at && (at < window.end.0 || window.end == Timestamp::MAX));
             let slice = slicing.slice(Timestamp(at)).unwrap();
-            assert!(slice.holds(Timestamp(at)));
+            assert!((slice.first.0..=slice.last.0).contains(&at));
         }
         assert_eq!(slicing.first_open(Timestamp::MAX), i64::MAX);
         assert!(slicing.window(slicing.first_open(Timestamp::MIN)).end > Timestamp::MIN);
@@ -260,11 +286,13 @@ mod tests {
                 prop_assert!(windows.is_empty());
                 return Ok(());
             };
-            prop_assert!(slice.holds(Timestamp(at)));
+            prop_assert!((slice.first.0..=slice.last.0).contains(&at));
             prop_assert_eq!(naive(slice.first.0, size, slide, offset), windows.clone());
             prop_assert_eq!(naive(slice.last.0, size, slide, offset), windows.clone());
             let (first, last) = slicing.windows_of(slice.number);
             prop_assert_eq!(last - first + 1, windows.len() as i64);
+            prop_assert!(slicing.first_slice_since(first) <= slice.number);
+            prop_assert!(slicing.first_slice_since(first + 1) > slice.number);
             for window in first..=last {
                 let of = slicing.first_slice(window)..slicing.first_slice(window) + slicing.count;
                 prop_assert!(of.contains(&slice.number));

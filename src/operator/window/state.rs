@@ -25,7 +25,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::record::Key;
+use crate::record::{Key, KeyHasher};
 
 use super::slice_table::{TableId, TablePool};
 
@@ -39,8 +39,10 @@ struct Numbered(VecDeque<(i64, TableId)>);
 impl Numbered {
     #[inline]
     fn get(&self, number: i64) -> Option<TableId> {
-        match self.0.back() {
-            Some(&(last, id)) if last == number => Some(id),
+        // Mostly there is no gap between the first one and the last one.
+        let &(first, _) = self.0.front()?;
+        match self.0.get(number.wrapping_sub(first) as usize) {
+            Some(&(found, id)) if found == number => Some(id),
             _ => self.search(number).ok().map(|at| self.0[at].1),
         }
     }
@@ -79,11 +81,18 @@ impl Numbered {
 /// Where a table stands: in the list of slices (level 0) or in that of a level of nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Piece {
-    level: u32,
+    pub(super) level: u32,
     number: i64,
     pub(super) table: TableId,
     /// How many keys it has at least, once it is built.
     pub(super) keys: usize,
+}
+
+/// A table that nothing needs any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Retired {
+    pub(super) level: u32,
+    pub(super) table: TableId,
 }
 
 impl Piece {
@@ -109,9 +118,10 @@ pub(super) struct WindowState<K: Key + ?Sized, A> {
 }
 
 impl<K: Key + ?Sized, A> WindowState<K, A> {
-    pub(super) fn new() -> Self {
+    /// No state. Tables have sketches where windows have several slices.
+    pub(super) fn new(hasher: KeyHasher, sketched: bool) -> Self {
         WindowState {
-            pool: TablePool::new(),
+            pool: TablePool::new(hasher, sketched),
             slices: Numbered::default(),
             levels: Vec::new(),
         }
@@ -123,8 +133,8 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
             return (id, true);
         }
         let before = self.slices.0.back().copied();
-        let expected_keys = before.map_or(0, |(_, id)| self.pool.get(id).len());
-        let id = self.pool.take(expected_keys);
+        let keys = before.map_or(0, |(_, id)| self.pool.get(id).entries.len());
+        let id = self.pool.take(0, keys);
         self.slices.insert(number, id);
         (id, false)
     }
@@ -133,6 +143,11 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
     pub(super) fn first_slice_from(&self, number: i64) -> Option<i64> {
         let at = self.slices.indices(number..number).start;
         self.slices.0.get(at).map(|&(number, _)| number)
+    }
+
+    /// The first slice with records.
+    pub(super) fn front(&self) -> Option<i64> {
+        self.slices.0.front().map(|&(number, _)| number)
     }
 
     /// The tables of the nodes that are built over a slice.
@@ -154,38 +169,39 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
     }
 
     /// Moves the tables of slices before `limit`, and of nodes that begin before it, to `retired`.
-    pub(super) fn retire_below(&mut self, limit: i64, retired: &mut Vec<TableId>) {
-        while let Some(id) = self.slices.pop_below(limit) {
-            retired.push(id);
+    pub(super) fn retire_below(&mut self, limit: i64, retired: &mut Vec<Retired>) {
+        while let Some(table) = self.slices.pop_below(limit) {
+            retired.push(Retired { level: 0, table });
         }
         for (nodes, level) in self.levels.iter_mut().zip(1u32..) {
             // The first node that begins at or after the limit: rounded up.
             let first = (limit >> level) + i64::from((limit >> level) << level < limit);
-            while let Some(id) = nodes.pop_below(first) {
-                retired.push(id);
+            while let Some(table) = nodes.pop_below(first) {
+                retired.push(Retired { level, table });
             }
         }
     }
 
-    /// The tables that together hold what the slices of a range hold, in order of time. With `ahead`, nodes
-    /// stand for many slices; the merges that build those that are missing are appended to `merges`.
+    /// Puts the tables that together hold what the slices of a range hold into `pieces`, in order of time.
+    /// With `ahead`, nodes stand for many slices; the merges that build those that are missing are
+    /// appended to `merges`.
     pub(super) fn pieces(
         &mut self,
         range: Range<i64>,
         ahead: bool,
+        pieces: &mut Vec<Piece>,
         merges: &mut VecDeque<Merge>,
-    ) -> Vec<Piece> {
+    ) {
+        pieces.clear();
         let present = self.slices.indices(range.clone());
         if !ahead || present.len() <= DIRECT_MAX {
             let slices = self.slices.0.range(present);
-            return slices
-                .map(|&(number, table)| self.piece(0, number, table))
-                .collect();
+            pieces.extend(slices.map(|&(number, table)| self.piece(0, number, table)));
+            return;
         }
-        let nodes = nodes_of(range);
-        nodes
-            .filter_map(|(level, number)| self.build(level, number, merges))
-            .collect()
+        for (level, number) in nodes_of(range) {
+            pieces.extend(self.build(level, number, merges));
+        }
     }
 
     fn piece(&self, level: u32, number: i64, table: TableId) -> Piece {
@@ -193,7 +209,7 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
             level,
             number,
             table,
-            keys: self.pool.get(table).len(),
+            keys: self.pool.get(table).entries.len(),
         }
     }
 
@@ -217,7 +233,7 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
             return earlier.or(later);
         };
         let keys = earlier.keys.max(later.keys);
-        let table = self.pool.take(keys);
+        let table = self.pool.take(level, keys);
         self.list(level).insert(number, table);
         for Piece { table: from, .. } in [earlier, later] {
             merges.push_back(Merge { from, into: table });
@@ -294,12 +310,12 @@ mod tests {
 
     #[test]
     fn nodes_go_with_their_first_slice() {
-        let mut state = WindowState::<u64, u64>::new();
+        let mut state = WindowState::<u64, u64>::new(KeyHasher::default(), true);
         for number in -8..8 {
             state.slice(number);
         }
-        let mut merges = VecDeque::new();
-        let pieces = state.pieces(-8..8, true, &mut merges);
+        let (mut pieces, mut merges) = (Vec::new(), VecDeque::new());
+        state.pieces(-8..8, true, &mut pieces, &mut merges);
         assert_eq!(pieces.len(), 2, "an octet before zero and one after");
         assert_eq!(merges.len(), 2 * (4 + 2 + 1) * 2);
         let mut retired = Vec::new();

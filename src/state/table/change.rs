@@ -1,20 +1,15 @@
-//! What changed since the last freeze: stamps, the frozen generation, and the bytes already handed
-//! out.
+//! What changed since the last freeze: generations, the frozen one, and the bytes already handed out.
 //!
-//! Every group carries a *stamp* beside its change marks. A freeze only raises the table's stamp:
-//! from then on a group with an older stamp belongs to the frozen generation, and the first change
-//! that meets such a group hands out its frozen entries before it goes on (copy on first touch). So
-//! the hot path pays one comparison with a word of the group's first cache line, which it has
-//! loaded anyway.
+//! Every slot carries the number of the generation that changed it last: 1 and 2 in turn, or 0 once
+//! that was handed out. A freeze only moves the table on to the other number; from then on slots of
+//! the old one belong to the frozen generation, and the first change that meets such a group hands
+//! out its frozen entries before it goes on (copy on first touch). So the hot path pays one
+//! comparison with a byte of the group's first cache line, which it has loaded anyway, and a table
+//! that tracks nothing has number 0 everywhere and pays the same.
 //!
-//! ```text
-//! stamp      s - 512          s - 256               s
-//!            frozen, pending  handed out, untouched  changed or at least touched since
-//! ```
-//!
-//! Invariant: when nothing is frozen, marks under an older stamp are empty.
+//! Invariant: when nothing is frozen, a slot's number is 0 or the current one.
 
-use super::group::{Slots, Tags};
+use super::group::{Marks, Slots, Tags};
 
 /// One change, as a table hands it to the function that writes it down.
 #[derive(Debug, Clone, Copy)]
@@ -38,10 +33,6 @@ pub enum Extent {
     Whole,
 }
 
-const STAMP_STEP: u64 = 512;
-const HANDED_OUT: u64 = 256;
-const MARKS: u64 = 0x7f;
-
 /// A frozen generation that is not yet drained.
 pub(super) struct Frozen {
     pub(super) extent: Extent,
@@ -53,8 +44,10 @@ pub(super) struct Frozen {
 
 /// The change tracking of one table.
 pub(super) struct Changes<K, V> {
-    /// The current stamp, its low byte free for marks; 0 for ever when changes are not tracked.
-    pub(super) stamp: u64,
+    /// The current generation's number; 0 for ever when changes are not tracked.
+    pub(super) generation: u8,
+    /// How many freezes set the whole table aside, as far as [`Marks`] counts.
+    wholes: u8,
     encode: Option<EncodeChange<K, V>>,
     pub(super) frozen: Option<Frozen>,
     /// Bytes of the frozen generation that no drain has fetched yet.
@@ -65,9 +58,9 @@ pub(super) struct Changes<K, V> {
 
 impl<K, V> Changes<K, V> {
     pub(super) fn new(encode: Option<EncodeChange<K, V>>) -> Self {
-        let stamp = if encode.is_some() { STAMP_STEP } else { 0 };
         Changes {
-            stamp,
+            generation: u8::from(encode.is_some()),
+            wholes: 0,
             encode,
             frozen: None,
             ready: Vec::new(),
@@ -88,8 +81,9 @@ impl<K, V> Changes<K, V> {
             self.frozen.is_none(),
             "the generation frozen before is not drained"
         );
-        self.stamp += STAMP_STEP;
+        self.generation = self.frozen_generation();
         if extent == Extent::Whole {
+            self.wholes = Marks::next_whole(self.wholes);
             self.removed.clear();
         }
         std::mem::swap(&mut self.ready, &mut self.removed);
@@ -105,37 +99,28 @@ impl<K, V> Changes<K, V> {
         out.append(&mut self.ready);
     }
 
-    /// Which of the two summaries of a segment speaks of the current generation.
-    #[inline(always)]
-    pub(super) fn parity(&self) -> usize {
-        (self.stamp / STAMP_STEP % 2) as usize
-    }
-
-    /// Which one speaks of the frozen generation.
-    pub(super) fn frozen_parity(&self) -> usize {
-        self.parity() ^ 1
+    /// The number of the generation before the current one.
+    pub(super) fn frozen_generation(&self) -> u8 {
+        3 - self.generation
     }
 
     /// The slots of a group that the frozen generation still owes.
-    pub(super) fn pending(&self, tags: Tags, marks: u64) -> Slots {
+    pub(super) fn pending(&self, tags: Tags, marks: Marks) -> Slots {
         match &self.frozen {
-            Some(frozen) if (marks | 0xff) < self.stamp - HANDED_OUT => match frozen.extent {
-                Extent::Whole => tags.occupied(),
-                Extent::Changes => Slots::of_marks(marks & MARKS),
-            },
-            _ => Slots::of_marks(0),
+            None => Slots::none(),
+            Some(frozen) if frozen.extent == Extent::Changes => {
+                marks.changed_in(self.frozen_generation())
+            }
+            Some(_) if marks.whole() == self.wholes => Slots::none(),
+            Some(_) => tags.occupied().without(marks.changed_in(self.generation)),
         }
     }
 
-    /// The marks of a group whose frozen entries are handed out and that was not touched since.
-    pub(super) fn handed_out(&self) -> u64 {
-        self.stamp.saturating_sub(HANDED_OUT)
-    }
-
-    /// Whether these marks are of the current generation.
-    #[inline(always)]
-    pub(super) fn is_current(&self, marks: u64) -> bool {
-        (marks ^ self.stamp) >> 8 == 0
+    /// The marks of a group of which nothing is owed any more.
+    pub(super) fn handed_out(&self, marks: Marks) -> Marks {
+        marks
+            .forget(self.frozen_generation())
+            .with_whole(self.wholes)
     }
 
     pub(super) fn hand_out(&mut self, key: &K, value: &V) {

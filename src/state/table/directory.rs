@@ -42,7 +42,7 @@ const GROUPS_LOG2_MAX: u32 = 24;
 /// A smaller share of the hash space than this does not make the first directory any larger.
 const SHARE_MIN: f64 = 1.0 / 4096.0;
 /// Less memory than this many segments lies in the nearest caches anyway.
-const PREFETCH_SEGMENTS_MIN: usize = 3;
+const LOOKAHEAD_SEGMENTS_MIN: usize = 3;
 
 /// All segments of a table.
 pub(super) struct Directory<K, V> {
@@ -151,22 +151,24 @@ impl<K, V> Directory<K, V> {
         unsafe { self.segment(hash).find(hash, self.home_mask, equal) }
     }
 
+    /// Whether the segments are more than the nearest caches hold.
+    #[inline(always)]
+    pub(super) fn looks_ahead(&self) -> bool {
+        self.segments >= LOOKAHEAD_SEGMENTS_MIN
+    }
+
     /// Asks for the cache lines that `find` reads first.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: KeyHash) {
-        if self.segments >= PREFETCH_SEGMENTS_MIN {
-            // SAFETY: the mask is that of all segments.
-            unsafe { self.segment(hash).prefetch(hash, self.home_mask) };
-        }
+        // SAFETY: the mask is that of all segments.
+        unsafe { self.segment(hash).prefetch(hash, self.home_mask) };
     }
 
     /// Asks for the cache line that `find` reads after the first one.
     #[inline(always)]
     pub(super) fn prefetch_entry(&self, hash: KeyHash) {
-        if self.segments >= PREFETCH_SEGMENTS_MIN {
-            // SAFETY: the mask is that of all segments.
-            unsafe { self.segment(hash).prefetch_entry(hash, self.home_mask) };
-        }
+        // SAFETY: the mask is that of all segments.
+        unsafe { self.segment(hash).prefetch_entry(hash, self.home_mask) };
     }
 
     pub(super) fn shape(&self) -> u64 {
@@ -333,7 +335,7 @@ pub(super) fn hand_out_segment<K, V>(segment: &mut Segment<K, V>, changes: &mut 
         for index in 0..segment.group_count() {
             segment.hand_out(index, changes);
         }
-        segment.forget_summary(changes.frozen_parity());
+        segment.forget_summary(changes.frozen_generation());
     }
 }
 

@@ -75,11 +75,11 @@ impl<K, V> Table<K, V> {
             && spent < budget
         {
             let (extent, position, mut group) = (frozen.extent, frozen.position, frozen.group);
-            let parity = self.changes.frozen_parity();
+            let generation = self.changes.frozen_generation();
             let segment = self.directory.segment_mut(KeyHash(position));
-            if extent == Extent::Whole || segment.any_marks(parity) {
+            if extent == Extent::Whole || segment.any_may_hold(generation) {
                 while group < segment.group_count() && spent < budget {
-                    if extent == Extent::Whole || segment.may_hold_marks(group, parity) {
+                    if extent == Extent::Whole || segment.may_hold(group, generation) {
                         spent += 1 + segment.hand_out(group, &mut self.changes);
                     }
                     group += 1;
@@ -95,7 +95,7 @@ impl<K, V> Table<K, V> {
                 })
             } else {
                 spent += 1;
-                segment.forget_summary(parity);
+                segment.forget_summary(generation);
                 let next = self.directory.after(position);
                 next.map(|position| Frozen {
                     extent,

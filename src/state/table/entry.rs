@@ -53,8 +53,7 @@ impl<K, V> Segment<K, V> {
 
     /// Whether the entry of this slot was changed in the current generation.
     pub(super) fn is_changed(&self, index: usize, slot: usize, changes: &Changes<K, V>) -> bool {
-        let marks = self.group(index).marks();
-        changes.is_current(marks) && marks >> slot & 1 == 1
+        changes.tracked() && self.group(index).generation(slot) == changes.generation
     }
 
     /// Adds an entry whose key is not in the segment, marked as changed.
@@ -62,11 +61,12 @@ impl<K, V> Segment<K, V> {
         &mut self,
         hash: KeyHash,
         entry: Entry<K, V>,
-        changes: &mut Changes<K, V>,
+        changes: &Changes<K, V>,
     ) -> NonNull<V> {
         let place = self.free_place(hash);
-        let marks = self.current_marks(place.group, changes);
-        self.fill(&place, hash, entry, marks | 1 << place.slot)
+        self.fill(&place, hash, entry);
+        self.mark(place, changes);
+        place.value()
     }
 
     /// Adds an entry that comes from another place of the table: it stays as changed as it was.
@@ -79,16 +79,12 @@ impl<K, V> Segment<K, V> {
         changes: &Changes<K, V>,
     ) {
         let place = self.free_place(hash);
+        self.fill(&place, hash, entry);
         let marks = place.group.marks();
-        let marks = match (changes.is_current(marks), changed) {
-            (true, changed) => marks | (changed as u64) << place.slot,
-            (false, false) => changes.handed_out(),
-            (false, true) => {
-                self.summarise(self.index_of(place.group), changes.parity());
-                changes.stamp | 1 << place.slot
-            }
-        };
-        self.fill(&place, hash, entry, marks);
+        place.group.set_marks(changes.handed_out(marks));
+        if changed {
+            self.mark(place, changes);
+        }
     }
 
     /// A free slot for `hash`, its passage counted. There must be one.
@@ -106,20 +102,13 @@ impl<K, V> Segment<K, V> {
         unreachable!("a segment with a free slot has a group with a free slot")
     }
 
-    fn fill(
-        &mut self,
-        place: &Place<K, V>,
-        hash: KeyHash,
-        entry: Entry<K, V>,
-        marks: u64,
-    ) -> NonNull<V> {
+    /// Writes an entry into a free slot, which bears no mark.
+    fn fill(&mut self, place: &Place<K, V>, hash: KeyHash, entry: Entry<K, V>) {
         let group = place.group;
         // SAFETY: the slot is free, so it holds no entry, and the handle is held exclusively.
         unsafe { place.entry().write(entry) };
         group.set_tags(group.tags().with(place.slot, Tag::of(hash)));
-        group.set_marks(marks);
         self.write_header().len += 1;
-        place.value()
     }
 
     /// Removes the entry at `place` and takes its passage back.
@@ -132,7 +121,7 @@ impl<K, V> Segment<K, V> {
         place: Place<K, V>,
         changes: &mut Changes<K, V>,
     ) -> Entry<K, V> {
-        self.current_marks(place.group, changes);
+        self.hand_out_group(place.group, changes);
         let found = self.index_of(place.group);
         let home = self.home(hash);
         for step in 0..home ^ found {
@@ -171,7 +160,7 @@ impl<K, V> Segment<K, V> {
     ) {
         let slots = self.occupied(index);
         if slots.first().is_some() {
-            self.current_marks(self.group(index), changes);
+            self.hand_out_group(self.group(index), changes);
         }
         for slot in slots {
             let entry = self.take(index, slot);
@@ -186,7 +175,7 @@ impl<K, V> Segment<K, V> {
         assert!(self.occupied(index).contains(slot));
         let group = self.group(index);
         group.set_tags(group.tags().without(slot));
-        group.set_marks(group.marks() & !(1 << slot));
+        group.set_marks(group.marks().without(slot));
         self.write_header().len -= 1;
         // SAFETY: the slot held an entry; with its tag gone nothing reads it again.
         unsafe { group.entry(slot).read() }

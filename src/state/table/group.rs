@@ -3,8 +3,9 @@
 //! ```text
 //! tags   byte 0..7   0 = free slot, 0x80 | low seven bits of the key hash = occupied slot
 //!        byte 7      how many entries whose home is here or before had to pass on (sticky at 255)
-//! marks  byte 0      bit s: slot s was changed under this stamp
-//!        byte 1..8   the stamp: under which generation of changes the group was last changed
+//! marks  byte 0..7   the generation that changed the slot last, 1 or 2; 0 once that is handed out
+//!        byte 7      bits 0, 1: some slot was changed in generation 1, 2; bits 2..8: a count of the
+//!                    freezes of the whole table, as it stood when the group was last handed out
 //! ```
 //!
 //! On x86-64 the seven tags are compared by SSE2, elsewhere and under Miri in one 64-bit word. In a
@@ -123,6 +124,61 @@ impl Tags {
     }
 }
 
+/// The change marks of a group; see the picture above.
+#[derive(Clone, Copy)]
+pub(super) struct Marks(pub(super) u64);
+
+const EVERY_MARK: u64 = 0x00ff_ffff_ffff_ffff;
+const WHOLE_SHIFT: u32 = 58;
+
+impl Marks {
+    /// The count after `whole`. As every such freeze reaches every group, a group's count is the last
+    /// one, or 0 in a group that is new.
+    pub(super) const fn next_whole(whole: u8) -> u8 {
+        if whole == 63 { 1 } else { whole + 1 }
+    }
+
+    pub(super) const fn whole(self) -> u8 {
+        (self.0 >> WHOLE_SHIFT) as u8
+    }
+
+    pub(super) const fn with_whole(self, whole: u8) -> Self {
+        let others = (1 << WHOLE_SHIFT) - 1;
+        Marks(self.0 & others | (whole as u64) << WHOLE_SHIFT)
+    }
+
+    /// The slots that `generation` changed.
+    pub(super) const fn changed_in(self, generation: u8) -> Slots {
+        // Generations are 1 and 2: each has a bit of its own. The bit moves to the top of its byte.
+        Slots::of_bytes((self.0 & EVERY_MARK) << (8 - generation))
+    }
+
+    /// Whether some slot was changed in `generation`.
+    pub(super) const fn holds(self, generation: u8) -> bool {
+        self.0 & Self::held(generation) != 0
+    }
+
+    const fn held(generation: u8) -> u64 {
+        (generation as u64) << 56
+    }
+
+    /// With a slot changed in `generation`.
+    pub(super) const fn with(self, slot: usize, generation: u8) -> Self {
+        Marks(self.without(slot).0 | (generation as u64) << (8 * slot) | Self::held(generation))
+    }
+
+    /// With a slot changed in no generation that counts.
+    pub(super) const fn without(self, slot: usize) -> Self {
+        Marks(self.0 & !(0xff << (8 * slot)))
+    }
+
+    /// Without any slot changed in `generation`.
+    pub(super) const fn forget(self, generation: u8) -> Self {
+        let every = 0x0101_0101_0101_0101 * generation as u64;
+        Marks(self.0 & !every)
+    }
+}
+
 /// A set of slots: one bit for each.
 #[derive(Clone, Copy)]
 pub(super) struct Slots(u32);
@@ -135,9 +191,12 @@ impl Slots {
         Slots((bits.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32 & EVERY_SLOT)
     }
 
-    /// The slots whose bits are set in a change mark.
-    pub(super) const fn of_marks(marks: u64) -> Self {
-        Slots(marks as u32 & EVERY_SLOT)
+    pub(super) const fn none() -> Self {
+        Slots(0)
+    }
+
+    pub(super) const fn without(self, others: Slots) -> Self {
+        Slots(self.0 & !others.0)
     }
 
     #[inline(always)]
@@ -205,7 +264,13 @@ mod tests {
 
     #[test]
     fn marks_become_slots() {
-        assert_eq!(Slots::of_marks(0b100_1001).collect::<Vec<_>>(), [0, 3, 6]);
+        let marks = Marks(0).with(0, 1).with(3, 2).with(6, 1).with_whole(63);
+        assert_eq!(marks.changed_in(1).collect::<Vec<_>>(), [0, 6]);
+        assert_eq!(marks.changed_in(2).collect::<Vec<_>>(), [3]);
+        let forgotten = marks.forget(1);
+        assert!(!forgotten.holds(1) && forgotten.holds(2));
+        assert_eq!(forgotten.changed_in(1).count(), 0);
+        assert_eq!((forgotten.whole(), marks.whole()), (63, 63));
         assert_eq!(Tags(0).free(SLOTS_MAX).count(), SLOTS_MAX);
     }
 }

@@ -14,11 +14,25 @@ use super::memory::{Arena, MemoryMode};
 use super::segment::Segment;
 use crate::record::{KeyHash, KeyHasher};
 
-/// How many records ahead [`Table::prefetch`] pays most; half or twice as many is nearly as good.
-pub const PREFETCH_DISTANCE: usize = 48;
+/// Which of the two cache lines that a search waits for is asked for ahead of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookahead {
+    /// The one that it reads first, from the hash alone.
+    Far,
+    /// The one that it reads then: looks at the first, which should have arrived.
+    Near,
+}
 
-/// How many records ahead [`Table::prefetch_entry`] pays most.
-pub const PREFETCH_ENTRY_DISTANCE: usize = 12;
+impl Lookahead {
+    /// How many records ahead of the search a call pays most; half or twice as many is nearly as good.
+    #[must_use]
+    pub const fn distance(self) -> usize {
+        match self {
+            Lookahead::Far => 48,
+            Lookahead::Near => 12,
+        }
+    }
+}
 
 /// How a table starts.
 #[derive(Debug, Clone)]
@@ -91,19 +105,22 @@ impl<K, V> Table<K, V> {
         self.directory.memory_bytes() + self.changes.memory_bytes()
     }
 
-    /// Asks the processor for the cache line that a search for `hash` reads first.
-    ///
-    /// Does nothing while the table is small enough to lie in the nearest caches.
+    /// Whether [`Table::prefetch`] is worth its instructions: not while the table is small enough to lie
+    /// in the nearest caches.
     #[inline(always)]
-    pub fn prefetch(&self, hash: KeyHash) {
-        self.directory.prefetch(hash);
+    #[must_use]
+    pub fn looks_ahead(&self) -> bool {
+        self.directory.looks_ahead()
     }
 
-    /// The second stage of a prefetch, some records after [`Table::prefetch`] and as many before the search:
-    /// looks at the line that has arrived and asks for the one that the search will read after it.
+    /// Asks the processor for a cache line that a search for `hash` will read, [`Lookahead::distance`]
+    /// records later.
     #[inline(always)]
-    pub fn prefetch_entry(&self, hash: KeyHash) {
-        self.directory.prefetch_entry(hash);
+    pub fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        match ahead {
+            Lookahead::Far => self.directory.prefetch(hash),
+            Lookahead::Near => self.directory.prefetch_entry(hash),
+        }
     }
 
     /// The value of the key that `equal` accepts.

@@ -14,9 +14,9 @@
 
 use std::{marker::PhantomData, ptr::NonNull};
 
-use super::group::{SLOTS_MAX, Tags};
+use super::group::{Marks, SLOTS_MAX, Tags};
 
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// A key and its value, side by side.
 pub(super) struct Entry<K, V> {
@@ -121,15 +121,29 @@ impl<K, V> Group<K, V> {
     }
 
     #[inline(always)]
-    pub(super) fn marks(self) -> u64 {
+    pub(super) fn marks(self) -> Marks {
         // SAFETY: the second word of a group, initialised since its block was zeroed.
-        unsafe { self.start.cast::<u64>().add(1).read() }
+        Marks(unsafe { self.start.cast::<u64>().add(1).read() })
+    }
+
+    /// The generation that changed a slot last: one byte of the marks.
+    #[inline(always)]
+    pub(super) fn generation(self, slot: usize) -> u8 {
+        debug_assert!(slot < Self::SLOTS);
+        // SAFETY: as in `marks`; bytes of a word stand in ascending order on little-endian machines, and
+        // the other ones are taken care of here.
+        let at = if cfg!(target_endian = "little") {
+            slot
+        } else {
+            7 - slot
+        };
+        unsafe { self.start.add(size_of::<u64>() + at).read() }
     }
 
     #[inline(always)]
-    pub(super) fn set_marks(self, marks: u64) {
+    pub(super) fn set_marks(self, marks: Marks) {
         // SAFETY: as in `marks`; the caller holds the segment's handle exclusively.
-        unsafe { self.start.cast::<u64>().add(1).write(marks) }
+        unsafe { self.start.cast::<u64>().add(1).write(marks.0) }
     }
 
     #[inline(always)]

@@ -16,15 +16,15 @@
 //! | `segment`, `entry` | one small open-addressing table: search; insertion and removal |
 //! | `layout`, `group` | a group in memory; its two words as arithmetic |
 //! | `change`, `drain` | stamps, the frozen generation; draining in slices |
-//! | `iter` | walking, in hash order where asked for |
+//! | `iter`, `scan` | walking, in hash order where asked for; in steps |
 //! | `memory`, `page`, `chunk_pool` | blocks, huge pages, the thread that prepares them |
 //!
 //! # Prefetching
 //!
-//! One update waits for two cache lines at most, and both can be asked for ahead:
-//! [`Table::prefetch`] with the hash of a record some [`PREFETCH_DISTANCE`] ahead,
-//! [`Table::prefetch_entry`] with that of one some [`PREFETCH_ENTRY_DISTANCE`] ahead. A caller with
-//! few records at hand simply leaves them out.
+//! One update waits for two cache lines at most, and both can be asked for ahead by
+//! [`Table::prefetch`]: at once where the group has no more, or else in two stages, each at its own
+//! distance ([`Lookahead`]). A caller with few records at hand
+//! simply leaves them out.
 //!
 //! # Where it stands
 //!
@@ -38,8 +38,8 @@
 //! # What was tried and left
 //!
 //! * Groups of one line (3 entries): see `layout`.
-//! * Prefetching both lines of a group at once, without a second stage: as fast at a million keys,
-//!   slower at ten million, where every line costs its share of the memory's bandwidth.
+//! * A second stage for groups of two lines, to fetch only the line that is needed: its twenty
+//!   instructions cost more than the line.
 //! * The group's shift in the low bits of the segment's handle, so that segments may differ in
 //!   size: four more instructions on the way to the group, a tenth of a hit in cache.
 //! * Segments of 32 KB: the directory of a large table then crowds the second cache. Of 128 KB and
@@ -61,11 +61,13 @@ mod memory;
 #[cfg(test)]
 mod model_test;
 mod page;
+mod scan;
 mod segment;
 
 pub use change::{Change, EncodeChange, Extent};
 pub use drain::Cursor;
 pub use iter::Iter;
 pub use key::TableKey;
-pub use keyed::{PREFETCH_DISTANCE, PREFETCH_ENTRY_DISTANCE, Table, TableOptions};
+pub use keyed::{Lookahead, Table, TableOptions};
 pub use memory::MemoryMode;
+pub use scan::Bookmark;

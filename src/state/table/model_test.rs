@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 
-use super::{Change, Cursor, Extent, MemoryMode, Table, TableKey, TableOptions};
+use compact_str::CompactString;
+
+use super::{Change, Cursor, Extent, Lookahead, MemoryMode, Table, TableKey, TableOptions};
 use crate::record::KeyHash;
 
 /// How the keys of one run spread: well, or as badly as a hash can.
@@ -323,7 +325,7 @@ proptest! {
 #[test]
 fn empty_table_finds_nothing() {
     let mut table: Table<u64, ()> = Table::new(TableOptions::default());
-    table.prefetch(KeyHash(u64::MAX));
+    table.prefetch(KeyHash(u64::MAX), Lookahead::Far);
     assert!(table.get(KeyHash(0), |_| true).is_none());
     assert!(table.get_mut(KeyHash(u64::MAX), |_| true).is_none());
     assert!(table.remove(KeyHash(1 << 63), |_| true).is_none());
@@ -333,22 +335,18 @@ fn empty_table_finds_nothing() {
 
 #[test]
 fn strings_are_found_by_borrowed_keys_after_growth() {
-    let mut table: Table<Box<str>, String> = Table::new(TableOptions::default());
+    let mut table: Table<CompactString, String> = Table::new(TableOptions::default());
     let count = if cfg!(miri) { 600 } else { 20_000 };
     for number in 0..count {
         let word = format!("word {number}");
         let hash = KeyHash::of_bytes(word.as_bytes());
-        let make = || (word.as_str().into(), word.clone());
-        assert!(
-            table
-                .find_or_insert_with(hash, |key| **key == *word, make)
-                .1
-        );
+        let make = || (CompactString::from(word.as_str()), word.clone());
+        assert!(table.find_or_insert_with(hash, |key| *key == word, make).1);
     }
     for number in 0..count {
         let word = format!("word {number}");
         let hash = KeyHash::of_bytes(word.as_bytes());
-        assert_eq!(table.get(hash, |key| **key == *word), Some(&word));
+        assert_eq!(table.get(hash, |key| *key == word), Some(&word));
     }
 }
 
@@ -378,8 +376,8 @@ fn fill(table: &mut Table<u64, u64>, count: u64) {
         );
     }
     for key in 0..count {
-        table.prefetch(key.key_hash());
-        table.prefetch_entry(key.key_hash());
+        table.prefetch(key.key_hash(), Lookahead::Far);
+        table.prefetch(key.key_hash(), Lookahead::Near);
         assert_eq!(table.get(key.key_hash(), |k| *k == key), Some(&(key + 1)));
     }
     assert_eq!(table.len() as u64, count);

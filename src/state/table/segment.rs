@@ -26,7 +26,7 @@ use std::{marker::PhantomData, ptr::NonNull};
 
 use super::change::Changes;
 use super::group::Tag;
-use super::layout::{Group, Place, prefetch_line};
+use super::layout::{Group, LINE, Place, prefetch_line};
 use crate::record::KeyHash;
 
 /// Alignment of blocks: a group of 128 bytes then never straddles a pair of cache lines.
@@ -47,7 +47,7 @@ pub(super) struct Header {
     groups_log2: u32,
     /// How many top bits of the hash all keys of the segment share.
     depth: u32,
-    /// Per generation (by parity of its stamp): which groups may hold marks.
+    /// Per generation, 1 and 2: which groups may hold slots that it changed.
     summary: [[u64; SUMMARY_WORDS]; 2],
 }
 
@@ -204,14 +204,22 @@ impl<K, V> Segment<K, V> {
         self.write_header().depth = depth;
     }
 
-    /// Asks for the cache line that a search for `hash` reads first.
+    /// Whether a group is so short that all of it is asked for at once, in one stage.
+    const ONE_STAGE: bool = Group::<K, V>::SIZE <= 2 * LINE;
+
+    /// Asks for the cache line that a search for `hash` reads first, or for the whole of a short group.
     ///
     /// # Safety
     /// `home_mask` is that of this segment's number of groups.
     #[inline(always)]
     pub(super) unsafe fn prefetch(&self, hash: KeyHash, home_mask: u64) {
         // SAFETY: as the caller promises.
-        prefetch_line(unsafe { self.home_group(hash, home_mask) }.start());
+        let start = unsafe { self.home_group(hash, home_mask) }.start();
+        prefetch_line(start);
+        if Self::ONE_STAGE && Group::<K, V>::SIZE > LINE {
+            // SAFETY: the second line of the group.
+            prefetch_line(unsafe { start.add(LINE) });
+        }
     }
 
     /// Asks for the line that a search will go on to, once the first one is here: that of the first
@@ -221,6 +229,9 @@ impl<K, V> Segment<K, V> {
     /// `home_mask` is that of this segment's number of groups.
     #[inline(always)]
     pub(super) unsafe fn prefetch_entry(&self, hash: KeyHash, home_mask: u64) {
+        if Self::ONE_STAGE {
+            return;
+        }
         // SAFETY: as the caller promises.
         let group = unsafe { self.home_group(hash, home_mask) };
         match group.tags().matching(Tag::of(hash)).first() {
@@ -303,34 +314,30 @@ impl<K, V> Segment<K, V> {
         place: Place<K, V>,
         changes: &mut Changes<K, V>,
     ) -> NonNull<V> {
-        let marks = self.current_marks(place.group, changes);
-        // A store of what is there already would make one more cache line dirty, to be written
-        // back.
-        if marks >> place.slot & 1 == 0 {
-            place.group.set_marks(marks | 1 << place.slot);
+        if place.group.generation(place.slot) != changes.generation {
+            self.first_touch(place, changes);
         }
         place.value()
     }
 
-    /// The marks of a group under the current stamp, after handing out what is frozen.
-    #[inline(always)]
-    pub(super) fn current_marks(&mut self, group: Group<K, V>, changes: &mut Changes<K, V>) -> u64 {
-        let marks = group.marks();
-        if changes.is_current(marks) {
-            marks
-        } else {
-            self.first_touch(group, changes)
+    /// The first change of an entry in the current generation.
+    #[inline(never)]
+    fn first_touch(&mut self, place: Place<K, V>, changes: &mut Changes<K, V>) {
+        if changes.frozen.is_some() {
+            self.hand_out_group(place.group, changes);
         }
+        self.mark(place, changes);
     }
 
-    #[cold]
-    #[inline(never)]
-    fn first_touch(&mut self, group: Group<K, V>, changes: &mut Changes<K, V>) -> u64 {
-        self.hand_out_group(group, changes);
-        let index = self.index_of(group);
-        self.summarise(index, changes.parity());
-        group.set_marks(changes.stamp);
-        changes.stamp
+    /// Marks a slot as changed in the current generation, of which nothing may be owed.
+    pub(super) fn mark(&mut self, place: Place<K, V>, changes: &Changes<K, V>) {
+        let (group, generation) = (place.group, changes.generation);
+        if generation != 0 {
+            if !group.marks().holds(generation) {
+                self.summarise(self.index_of(group), generation);
+            }
+            group.set_marks(group.marks().with(place.slot, generation));
+        }
     }
 
     pub(super) fn index_of(&self, group: Group<K, V>) -> usize {
@@ -341,24 +348,25 @@ impl<K, V> Segment<K, V> {
         index >> self.groups_log2().saturating_sub(SUMMARY_LOG2)
     }
 
-    pub(super) fn summarise(&mut self, index: usize, parity: usize) {
+    fn summarise(&mut self, index: usize, generation: u8) {
         let bit = self.summary_bit(index);
-        self.write_header().summary[parity][bit / 64] |= 1 << (bit % 64);
+        let summary = &mut self.write_header().summary[usize::from(generation - 1)];
+        summary[bit / 64] |= 1 << (bit % 64);
     }
 
-    /// Whether the group may hold marks of the generation with this parity.
-    pub(super) fn may_hold_marks(&self, index: usize, parity: usize) -> bool {
+    /// Whether the group may hold slots that this generation changed.
+    pub(super) fn may_hold(&self, index: usize, generation: u8) -> bool {
         let bit = self.summary_bit(index);
-        self.read_header().summary[parity][bit / 64] >> (bit % 64) & 1 == 1
+        self.read_header().summary[usize::from(generation - 1)][bit / 64] >> (bit % 64) & 1 == 1
     }
 
-    /// Whether some group may hold marks of the generation with this parity.
-    pub(super) fn any_marks(&self, parity: usize) -> bool {
-        self.read_header().summary[parity] != [0; SUMMARY_WORDS]
+    /// Whether some group may.
+    pub(super) fn any_may_hold(&self, generation: u8) -> bool {
+        self.read_header().summary[usize::from(generation - 1)] != [0; SUMMARY_WORDS]
     }
 
-    pub(super) fn forget_summary(&mut self, parity: usize) {
-        self.write_header().summary[parity] = [0; SUMMARY_WORDS];
+    pub(super) fn forget_summary(&mut self, generation: u8) {
+        self.write_header().summary[usize::from(generation - 1)] = [0; SUMMARY_WORDS];
     }
 
     /// Hands out what the frozen generation still owes of a group; how many entries that was.
@@ -367,7 +375,11 @@ impl<K, V> Segment<K, V> {
         self.hand_out_group(self.group(index), changes)
     }
 
-    fn hand_out_group(&mut self, group: Group<K, V>, changes: &mut Changes<K, V>) -> usize {
+    pub(super) fn hand_out_group(
+        &mut self,
+        group: Group<K, V>,
+        changes: &mut Changes<K, V>,
+    ) -> usize {
         let pending = changes.pending(group.tags(), group.marks());
         let mut count = 0;
         for slot in pending {
@@ -376,9 +388,7 @@ impl<K, V> Segment<K, V> {
             changes.hand_out(&entry.key, &entry.value);
             count += 1;
         }
-        if !changes.is_current(group.marks()) {
-            group.set_marks(changes.handed_out());
-        }
+        group.set_marks(changes.handed_out(group.marks()));
         count
     }
 }

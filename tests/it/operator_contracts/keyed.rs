@@ -1,7 +1,8 @@
 //! Contracts of rolling functions and running aggregates.
 
 use thalweg::operator::{
-    KeyedAggregate, KeyedReduce, MaxBy, MaxOf, MinBy, MinOf, Reduce, RollingFunction, SumOf,
+    FarForm, KeyedAggregate, KeyedReduce, MaxBy, MaxOf, MinBy, MinOf, Reduce, RollingFunction,
+    SumOf,
 };
 use thalweg::record::{BorrowedSelector, OwnedSelector};
 use thalweg::state::{Count, Sum};
@@ -121,5 +122,29 @@ fn counts_of_words_that_are_their_own_keys_keep_their_contract() -> Result<(), V
         })?;
     let counts: Vec<String> = records(&outputs).into_iter().map(|(c, _)| c).collect();
     assert_eq!(counts, ["to 1", "be 1", "to 2"]);
+    Ok(())
+}
+
+#[test]
+fn a_vanished_exchange_before_large_state_keeps_its_contract() -> Result<(), Violation> {
+    // Enough keys for the state to be worth fetching ahead; they come twice.
+    let pair = |n: i64| ([n % 7_000, n], Timestamp(n));
+    let outputs = Contract::<[i64; 2]>::new()
+        .records((0..7_000).map(pair))
+        .watermark(Timestamp(6_999))
+        .records((7_000..7_200).map(pair))
+        .watermark(Timestamp(7_199))
+        .check(|tail| {
+            let key = OwnedSelector(|pair: &[i64; 2]| pair[0]);
+            let add = Reduce(|a: &[i64; 2], b: &[i64; 2]| [a[0], a[1] + b[1]]);
+            FarForm::<[i64; 2], _>::new(KeyedReduce::new("rolled".into(), key, add, tail))
+        })?;
+    let expected: Vec<([i64; 2], i64)> = (0..7_200)
+        .map(|n| match n {
+            0..7_000 => ([n, n], n),
+            _ => ([n - 7_000, n - 7_000 + n], n),
+        })
+        .collect();
+    assert_eq!(records(&outputs), expected);
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! Contracts of windows of event time.
+//! Contracts of windows, of sessions, and of windows of processing time.
 
 use thalweg::operator::{
-    AggregateWindow, Lateness, OutputTag, Outputs, Push, Sliding, TimeWindow, Tumbling,
-    WindowOperator,
+    AggregateWindow, KeyedPartials, Lateness, OutputTag, Outputs, PartialAggregate, Push, Session,
+    SessionOperator, Sliding, TimeWindow, Tumbling, WindowAssigner, WindowOperator, WindowParts,
 };
 use thalweg::record::OwnedSelector;
 use thalweg::state::Count;
@@ -27,25 +27,31 @@ fn script() -> Contract<u64> {
         .watermark(Timestamp(250))
 }
 
-fn counts(
-    assigner: impl thalweg::operator::SlicedAssigner,
+fn counts(assigner: impl WindowAssigner<u64>) -> Result<Vec<Output<(u64, i64, u64)>>, Violation> {
+    counts_of(script(), assigner)
+}
+
+/// Through the description of the windows, to a `WindowOperator` or a `SessionOperator`.
+fn counts_of(
+    script: Contract<u64>,
+    assigner: impl WindowAssigner<u64>,
 ) -> Result<Vec<Output<(u64, i64, u64)>>, Violation> {
     let late = OutputTag::<u64>::new("late");
-    script().check(|tail: Tail<(u64, i64, u64)>| {
+    script.check(|tail: Tail<(u64, i64, u64)>| {
         let mut outputs = Outputs::new(tail.clone());
         let side: Box<dyn Push<u64>> = Box::new(tail.side(&late));
         outputs.sides.connect(late.name().clone(), side);
         let result = |key: &u64, window: TimeWindow, count: u64| (*key, window.start.0, count);
-        WindowOperator::new(
-            "windows".into(),
-            &assigner,
-            OwnedSelector(|n: &u64| *n),
-            AggregateWindow::new(Count, result),
-            outputs,
-        )
-        .expect("windows of a size")
-        .allowed_lateness(Lateness::of(nanoseconds(20)))
-        .late_to(late.clone())
+        let parts = WindowParts {
+            name: "windows".into(),
+            selector: OwnedSelector(|n: &u64| *n),
+            function: AggregateWindow::new(Count, result),
+            lateness: Lateness::of(nanoseconds(20)),
+            late: Some(late.clone()),
+        };
+        assigner
+            .operator(parts, outputs)
+            .expect("there are such windows")
     })
 }
 
@@ -70,5 +76,108 @@ fn sliding_windows_keep_their_contract() -> Result<(), Violation> {
     assert_eq!(late(&outputs), 1);
     let total: u64 = records(&outputs).iter().map(|((.., n), _)| n).sum();
     assert!(total > 3 * 299, "{total}");
+    Ok(())
+}
+
+#[test]
+fn sessions_keep_their_contract() -> Result<(), Violation> {
+    // Each record is a session of its own, the late one too.
+    let outputs = counts(Session::with_gap(nanoseconds(3)))?;
+    assert_eq!(late(&outputs), 1);
+    let total: u64 = records(&outputs).iter().map(|((.., n), _)| n).sum();
+    assert_eq!(total, 301);
+    let outputs = counts(Session::with_gap(nanoseconds(100)))?;
+    assert_eq!(late(&outputs), 0, "sessions save it");
+    assert!(records(&outputs).iter().any(|((.., n), _)| *n > 6));
+    Ok(())
+}
+
+#[test]
+fn windows_without_a_side_output_keep_their_contract() -> Result<(), Violation> {
+    let key = || OwnedSelector(|n: &u64| *n);
+    let count = || AggregateWindow::new(Count, |key: &u64, _: TimeWindow, n: u64| (*key, n));
+    let total = |outputs: &[Output<(u64, u64)>]| -> u64 {
+        assert!(!outputs.iter().any(|o| matches!(o, Output::Side(..))));
+        records(outputs).iter().map(|((_, n), _)| n).sum()
+    };
+    let windows = script().check(|tail: Tail<(u64, u64)>| {
+        let (windows, next) = (Tumbling::of(nanoseconds(50)), Outputs::new(tail));
+        WindowOperator::new("windows".into(), &windows, key(), count(), next).expect("a size")
+    })?;
+    assert_eq!(total(&windows), 300, "two are late");
+    let sessions = script().check(|tail: Tail<(u64, u64)>| {
+        let (session, next) = (Session::with_gap(nanoseconds(3)), Outputs::new(tail));
+        SessionOperator::new("sessions".into(), session, key(), count(), next).expect("a gap")
+    })?;
+    assert_eq!(total(&sessions), 300);
+    Ok(())
+}
+
+/// Batches of several records at several times.
+fn clock() -> Contract<u64> {
+    let batches = (1..40).map(|batch| Timestamp(batch * 7 + batch % 3));
+    let script = batches.fold(Contract::new(), |script, now| {
+        let records = (0..9).map(|n| (n * now.0 as u64 % 8, Timestamp::MIN));
+        script.time(now).records(records)
+    });
+    script.time(Timestamp(1_000))
+}
+
+#[test]
+fn windows_of_processing_time_keep_their_contract() -> Result<(), Violation> {
+    let windows = Tumbling::of(nanoseconds(50)).processing_time();
+    let total = |outputs: &[Output<_>]| -> u64 {
+        let counts = records(outputs);
+        counts
+            .iter()
+            .map(|((.., n), _): &((u64, i64, u64), i64)| n)
+            .sum()
+    };
+    assert_eq!(total(&counts_of(clock(), windows)?), 39 * 9);
+    let windows = Sliding::of(nanoseconds(60), nanoseconds(20)).processing_time();
+    assert_eq!(total(&counts_of(clock(), windows)?), 3 * 39 * 9);
+    let sessions = Session::with_gap(nanoseconds(9)).processing_time();
+    assert_eq!(total(&counts_of(clock(), sessions)?), 39 * 9);
+    Ok(())
+}
+
+#[test]
+fn partial_aggregates_keep_their_contract() -> Result<(), Violation> {
+    let windows = Sliding::of(nanoseconds(60), nanoseconds(20));
+    let outputs = script().check(|tail: Tail<u64>| {
+        PartialAggregate::new("partial".into(), &windows, Count, tail).expect("windows of a size")
+    })?;
+    let partials = records(&outputs);
+    assert_eq!(partials.iter().map(|(count, _)| count).sum::<u64>(), 302);
+    // Slices go out with their last timestamps, records that come later alone and with their own.
+    let alone = |at: i64| {
+        partials
+            .iter()
+            .filter(|(_, time)| *time == at)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((alone(95), alone(10)), (vec![&(1, 95)], vec![&(1, 10)]));
+    assert!(
+        partials
+            .iter()
+            .all(|(_, at)| at % 20 == 19 || *at == 95 || *at == 10)
+    );
+    Ok(())
+}
+
+#[test]
+fn keyed_partial_aggregates_keep_their_contract() -> Result<(), Violation> {
+    let windows = Sliding::of(nanoseconds(60), nanoseconds(20));
+    let outputs = script().check(|tail: Tail<(u64, u64)>| {
+        let key = OwnedSelector(|n: &u64| *n);
+        KeyedPartials::new("partial".into(), &windows, key, Count, tail).expect("windows of a size")
+    })?;
+    let partials = records(&outputs);
+    assert_eq!(partials.iter().map(|((_, n), _)| n).sum::<u64>(), 302);
+    // Slices go out with their last timestamps, records that come later alone and with their own.
+    let alone = |key: u64, at: i64| partials.contains(&((key, 1), at));
+    assert!(alone(3, 95) && alone(4, 10));
+    let of_slices = partials.iter().filter(|(_, at)| at % 20 == 19);
+    assert_eq!(of_slices.count(), partials.len() - 2);
     Ok(())
 }

@@ -82,7 +82,7 @@ fn keyed(trades: Stream<Trades>) -> TradesByKey {
 
 fn key_of(trade: &Trade) -> u64 {
     // The selectors and this function must agree on what a key is.
-    thalweg::record::OwnedSelector(|trade: &Trade| trade.key).with_key(trade, |key| *key)
+    thalweg::record::OwnedSelector(|trade: &Trade| trade.key).key(trade)
 }
 
 proptest! {

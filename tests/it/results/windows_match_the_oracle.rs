@@ -11,17 +11,17 @@ use thalweg::time::{Punctuated, Timestamp, nanoseconds};
 use crate::schedule::{Schedule, sorted};
 
 /// Key, timestamp, and the watermark behind it, if that is not 0.
-type Event = [u64; 3];
+pub(super) type Event = [u64; 3];
 
 /// The counts that each key and window fired with, in order, and the late records.
-type Fired = (BTreeMap<(u64, i64), Vec<u64>>, Vec<Event>);
+pub(super) type Fired = (BTreeMap<(u64, i64), Vec<u64>>, Vec<Event>);
 
 /// The windows' length, their distance, and how late a record may be.
 #[derive(Clone, Copy, Debug)]
-struct Shape {
-    size: i64,
-    slide: i64,
-    lateness: i64,
+pub(super) struct Shape {
+    pub(super) size: i64,
+    pub(super) slide: i64,
+    pub(super) lateness: i64,
 }
 
 impl Shape {
@@ -34,7 +34,7 @@ impl Shape {
     }
 }
 
-fn oracle(events: &[Event], shape: Shape) -> Fired {
+pub(super) fn oracle(events: &[Event], shape: Shape) -> Fired {
     let mut state: BTreeMap<(u64, i64), u64> = BTreeMap::new();
     let (mut fired, mut late) = (BTreeMap::<_, Vec<u64>>::new(), Vec::new());
     let mut watermark = i64::MIN;
@@ -112,7 +112,7 @@ fn run(schedule: Schedule, events: &[Event], shape: Shape) -> Fired {
     (fired, sorted(late.take()))
 }
 
-fn events() -> impl Strategy<Value = Vec<Event>> {
+pub(super) fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = (0..5_u64, 0..60_u64, 0..4_u64);
     prop::collection::vec(event, 0..120).prop_map(|events| {
         let place = |(n, (key, jitter, punctuated)): (u64, (u64, u64, u64))| {
@@ -123,7 +123,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
-const SHAPES: [Shape; 5] = [
+pub(super) const SHAPES: [Shape; 5] = [
     Shape {
         size: 40,
         slide: 40,

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use thalweg::runtime::{JobError, JobHandle, JobResult};
 
+use crate::number::grouped;
+
 use super::hourly_delays::Utc;
 use super::hourly_watermarks::Closings;
-use super::summary::{flights_read, grouped};
+use super::summary::flights_read;
 
 /// Time between two looks at the job.
 const INTERVAL: Duration = Duration::from_millis(10);

@@ -4,6 +4,8 @@
 //! Each slice has an index of its own for each side here, which is made when it is first needed and goes with
 //! its slice. A late record is added to it when its windows fire.
 
+use std::borrow::Borrow;
+
 use crate::operator::{Budget, Operator, Push};
 use crate::record::{Key, KeyHash, KeySelector, Wire};
 
@@ -85,7 +87,7 @@ fn collect<V, S>(
     for part in parts.parts() {
         let Side { log, index } = sides.get(part.slice);
         let Some(index) = index else { continue };
-        let equal = |record: &&V| selector.with_key(*record, |other| other == key);
+        let equal = |record: &&V| selector.key(record).borrow() == key;
         let chains = index.chains();
         let found = chains.find(chains.first(hash), |place| log.get(place), equal);
         let mut link = found.map_or(0, |(link, _)| link);
@@ -162,7 +164,7 @@ where
         let window = self.slicing.window(firing.window);
         let (gathering, function, next) =
             (&mut firing.gathering, &mut self.function, &mut self.next);
-        let then = |key: &S1::Key| {
+        let mut then = |key: &S1::Key| {
             let hashed = (key, key.key_hash());
             collect(&mut gathering.lefts, left, &state.left, &keys.left, hashed);
             collect(
@@ -182,9 +184,9 @@ where
             }
         };
         if in_left {
-            keys.left.with_key(lefts.get(place), then);
+            then(keys.left.key(lefts.get(place)).borrow());
         } else {
-            keys.right.with_key(rights.get(place), then);
+            then(keys.right.key(rights.get(place)).borrow());
         }
     }
 

@@ -9,6 +9,8 @@
 //! A round borrows the records, so it does not outlive its step. One that was interrupted, because the output
 //! was full, is found again when the firing goes on.
 
+use std::borrow::Borrow;
+
 use crate::operator::on_stack::on_stack;
 use crate::operator::window::time_window::TimeWindow;
 use crate::operator::{Budget, Push};
@@ -84,9 +86,10 @@ where
         return None;
     }
     for record in run_from(before).take_front(STEP) {
-        selector.with_key(record, |key| {
-            let equal = |place| selector.with_key(get(place), |other| other == key);
-            index.add(key.key_hash(), equal);
+        let key = selector.key(record);
+        let key = key.borrow();
+        index.add(key.key_hash(), |place| {
+            selector.key(get(place)).borrow() == key
         });
     }
     Some(index.len() - before)
@@ -119,17 +122,16 @@ where
         let records = self.rights.run_from(place).take_front(ROUND);
         let mut links = [0; ROUND];
         for (link, right) in links.iter_mut().zip(records.clone()) {
-            *link = (keys.right).with_key(right, |key| chains.first(key.key_hash()));
+            *link = chains.first(keys.right.key(right).borrow().key_hash());
         }
         if link != 0 {
             links[0] = link;
         }
         let (end, mut count) = (place + records.len(), 0);
         for (offset, right) in records.enumerate() {
-            let first = keys.right.with_key(right, |key| {
-                let equal = |left: &&L| keys.left.with_key(*left, |other| other == key);
-                chains.find(links[offset], |place| self.lefts.get(place), equal)
-            });
+            let key = keys.right.key(right);
+            let equal = |left: &&L| keys.left.key(left).borrow() == key.borrow();
+            let first = chains.find(links[offset], |place| self.lefts.get(place), equal);
             let Some((link, left)) = first else { continue };
             let unfinished = match pairs.get_mut(count) {
                 Some(pair) => {

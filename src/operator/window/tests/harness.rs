@@ -6,8 +6,8 @@ use super::oracle::{Event, Record, Shape};
 use crate::metrics::MetricGroup;
 use crate::operator::window::{Lateness, TimeWindow, WindowFunction, WindowOperator};
 use crate::operator::{
-    Budget, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal, SubtaskInfo,
-    pass_on,
+    Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
+    SubtaskInfo, pass_on,
 };
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism, OwnedSelector};
 use crate::time::{Clock, Timestamp, nanoseconds};
@@ -129,14 +129,10 @@ pub(super) fn key_of(record: &Record) -> u8 {
     record.0
 }
 
-pub(super) fn harness<F>(
-    shape: Shape,
-    function: F,
-    late: bool,
-) -> Harness<WindowOperator<Record, Key, F, Collect>>
-where
-    F: WindowFunction<Record, u8, Out = WindowResult>,
-{
+/// An operator that `build` makes in front of an output with a side output for late records.
+pub(super) fn harness_of<P: Push<Record>>(
+    build: impl FnOnce(Key, Outputs<Collect>, OutputTag<Record>) -> P,
+) -> Harness<P> {
     let down = Collect::default();
     let tag = OutputTag::<Record>::new("late");
     let mut outputs = Outputs::new(down.clone());
@@ -144,14 +140,7 @@ where
         .sides
         .connect("late".into(), Box::new(Late(down.clone())));
     let selector = OwnedSelector(key_of as fn(&Record) -> u8);
-    let operator = WindowOperator::new("w".into(), &shape.assigner(), selector, function, outputs);
-    let lateness = Lateness::of(nanoseconds(shape.lateness as u64));
-    let operator = operator.unwrap().allowed_lateness(lateness);
-    let mut operator = if late {
-        operator.late_to(tag)
-    } else {
-        operator
-    };
+    let mut operator = build(selector, outputs, tag);
     let cx = open_context(KeyGroupAssignment::Flink);
     operator.open(&cx).unwrap();
     Harness {
@@ -162,9 +151,30 @@ where
     }
 }
 
+pub(super) fn harness<F>(
+    shape: Shape,
+    function: F,
+    late: bool,
+) -> Harness<WindowOperator<Record, Key, F, Collect>>
+where
+    F: WindowFunction<Record, u8, Out = WindowResult>,
+{
+    harness_of(|selector, outputs, tag| {
+        let assigner = shape.assigner();
+        let operator = WindowOperator::new("w".into(), &assigner, selector, function, outputs);
+        let lateness = Lateness::of(nanoseconds(shape.lateness as u64));
+        let operator = operator.unwrap().allowed_lateness(lateness);
+        if late {
+            operator.late_to(tag)
+        } else {
+            operator
+        }
+    })
+}
+
 impl<P: Push<Record>> Harness<P> {
     /// What a head does before it hands on the next record or signal.
-    fn wait(&mut self) {
+    pub(super) fn wait(&mut self) {
         let mut turns = 0;
         while !self.operator.ready() {
             self.operator.resume(&mut Budget::new(self.budget));
@@ -176,8 +186,9 @@ impl<P: Push<Record>> Harness<P> {
     pub(super) fn push(&mut self, record: Record, at: i64) {
         self.wait();
         self.down.0.lock().unwrap().in_push = true;
-        self.operator.prefetch(&record);
-        self.operator.push(&record, Timestamp(at));
+        let hash = self.operator.hash_ahead(&record);
+        self.operator.prefetch(hash, Lookahead::Near);
+        self.operator.push_hashed(&record, Timestamp(at), hash);
         self.down.0.lock().unwrap().in_push = false;
     }
 

@@ -2,6 +2,8 @@
 
 mod harness;
 mod oracle;
+mod processing_time;
+mod session;
 
 use proptest::prelude::*;
 

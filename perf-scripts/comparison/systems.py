@@ -1,0 +1,142 @@
+"""The systems: how each is built, called, and described."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+ROOT = SCRIPTS.parent
+PEERS = SCRIPTS / "peers"
+FLINK = PEERS / "flink"
+
+# All programs in Rust are compiled alike: for this CPU, with the fat LTO of their release profiles.
+RUSTFLAGS = "-C target-cpu=native"
+
+
+def output(*command):
+    """What a command prints, or nothing where it cannot be run."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    except OSError:
+        return ""
+    return (done.stdout or done.stderr).strip()
+
+
+def locked(package, lock=PEERS / "Cargo.lock"):
+    """The version of a crate in a lock file."""
+    text = lock.read_text() if lock.exists() else ""
+    found = re.search(rf'name = "{package}"\nversion = "([^"]+)"', text)
+    return f"{package} {found[1]}" if found else package
+
+
+class Rust:
+    """A program built by cargo."""
+
+    def __init__(self, name, manifest, cargo_arguments, arguments, settings, crates):
+        self.name = name
+        self.manifest = manifest
+        self.cargo_arguments = cargo_arguments
+        self.arguments = arguments
+        self.settings = settings
+        self.crates = crates
+        # Apart from other builds, whose flags differ: neither throws the other's away.
+        self.target = manifest.parent / "target" / "compare"
+        self.pinned = True
+        self.runs = None
+
+    def program(self):
+        """The built program."""
+        return self.target / "release" / self.name
+
+    def missing(self):
+        """Why it cannot run, if it cannot."""
+        return None if self.program().exists() else f"{self.program()} is not built"
+
+    def build(self):
+        """Builds it; gives the reason why it cannot run, if it cannot."""
+        print(f"building {self.name} …", flush=True)
+        command = ["cargo", "build", "--release", "--manifest-path", str(self.manifest),
+                   "--target-dir", str(self.target), *self.cargo_arguments]
+        try:
+            done = subprocess.run(command, env={**os.environ, "RUSTFLAGS": RUSTFLAGS}, check=False)
+        except OSError as error:
+            return f"cargo: {error.strerror}"
+        return "it does not build" if done.returncode else self.missing()
+
+    def command(self):
+        """How it is called, up to the query's name."""
+        return [str(self.program()), *self.arguments]
+
+    def versions(self):
+        """What was compiled by what."""
+        crates = ", ".join(locked(crate) for crate in self.crates)
+        return "; ".join(part for part in [crates, output("rustc", "-V")] if part)
+
+
+class Thalweg(Rust):
+    """The system that all this is about."""
+
+    def versions(self):
+        """The commit, and whether it is what was built."""
+        commit = output("git", "rev-parse", "--short=12", "HEAD")
+        changed = output("git", "status", "--porcelain", "--", "src", "Cargo.toml", "Cargo.lock")
+        return f"{commit}{' with changes' if changed else ''}; {output('rustc', '-V')}"
+
+
+class Flink:
+    """Flink, in one JVM with the job."""
+
+    name = "flink"
+    settings = ("local MiniCluster in one JVM; object reuse; hand-written serializers; heap state, counters "
+                "updated in place; buffers sent when full; parallel garbage collector, 6 GB heap")
+    pinned = False
+    # Its runs are long, and its warm-up compiles.
+    runs = 1
+
+    def missing(self):
+        """Why it cannot run, if it cannot."""
+        for program in ["java", "javac"]:
+            if not shutil.which(program):
+                return f"{program} is not installed (Java 17)"
+        if not list((FLINK / "lib").glob("flink-dist-*.jar")):
+            return "its jars are not here: perf-scripts/peers/flink/get fetches them (330 MB)"
+        return None
+
+    def build(self):
+        """Compiles the job."""
+        missing = self.missing()
+        if missing:
+            return missing
+        print("building flink …", flush=True)
+        done = subprocess.run([str(FLINK / "build")], check=False)
+        return "its job does not compile" if done.returncode else None
+
+    def command(self):
+        """How it is called, up to the query's name."""
+        return [str(FLINK / "run")]
+
+    def versions(self):
+        """Of Flink and of Java."""
+        jars = [jar.stem for jar in (FLINK / "lib").glob("flink-dist-*.jar")]
+        java = output("java", "-version").splitlines()
+        return "; ".join(jars + java[1:2])
+
+
+def peer(name, settings, crates):
+    """A peer of the peers' workspace."""
+    return Rust(name, PEERS / "Cargo.toml", ["--bin", name], [], settings, crates)
+
+
+ALL = [
+    Thalweg("thalweg", ROOT / "Cargo.toml", ["--bin", "thalweg"], ["bench", "--format", "json"],
+            "defaults of `thalweg bench`", []),
+    peer("hand", "one loop a query; tables sized and touched before the clock starts; two subtasks: rings of "
+         "32768 records", ["hashbrown", "foldhash", "rtrb", "mimalloc"]),
+    peer("timely", "containers of 1024 records from sources, 4 a turn; sources at most 8 turns, or 30 s of event "
+         "time, ahead of the sink; sums written in place; workers pinned", ["timely", "hashbrown", "mimalloc"]),
+    peer("renoir", "fixed batches of 4096 records; a watermark every 1024; no exchange at parallelism 1",
+         ["renoir", "mimalloc"]),
+    Flink(),
+]

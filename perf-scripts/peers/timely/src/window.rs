@@ -1,0 +1,178 @@
+//! q5 and q7: windows by hand, as Timely has none. Times are event times, so that a frontier is a
+//! watermark.
+
+use std::collections::BTreeMap;
+
+use harness::{Counts, Inputs, Most, Options, Outcome, Panes, SLIDE_MS, Sliding, h3, h4, mix64};
+use serde::{Deserialize, Serialize};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::Operator;
+use timely::dataflow::operators::vec::Map;
+use timely::progress::frontier::MutableAntichain;
+
+use crate::run::{Pace, QUANTUM, run};
+
+const TUMBLE_MS: i64 = 10_000;
+
+/// The event time that nothing will come before.
+pub(crate) fn watermark(frontier: &MutableAntichain<u64>) -> i64 {
+    frontier
+        .frontier()
+        .first()
+        .map_or(i64::MAX, |time| *time as i64)
+}
+
+/// What counting needs of a bid.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Vote {
+    auction: u64,
+    date_time: i64,
+}
+
+/// Votes dealt out by auction and counted by pane; each worker's largest dealt out by window.
+pub(crate) fn q5(options: &Options, inputs: &'static Inputs) -> Outcome {
+    run(
+        options,
+        inputs,
+        |_| inputs.bids().len(),
+        |scope, run| {
+            let bids = run.blocks(scope, run.inputs.bids(), Pace::timed(QUANTUM), |bid| {
+                bid.date_time
+            });
+            let votes = bids.map(|bid| Vote {
+                auction: bid.auction,
+                date_time: bid.date_time,
+            });
+            let by_auction = Exchange::new(|vote: &Vote| mix64(vote.auction));
+            let parts = votes
+                .unary_frontier::<CapacityContainerBuilder<Vec<(i64, Most)>>, _, _, _>(
+                    by_auction,
+                    "count",
+                    |capability, _| {
+                        let mut held = Some(capability);
+                        let mut panes: Panes<Counts> = Panes::new(SLIDE_MS);
+                        let mut sliding = Sliding::default();
+                        move |(input, frontier), output| {
+                            input.for_each(|_, votes| {
+                                let count =
+                                    |pane: &mut Counts, vote: &Vote| *pane.value(vote.auction) += 1;
+                                panes.run(votes, |vote| vote.date_time, count);
+                            });
+                            let watermark = watermark(frontier);
+                            let Some(capability) = held.as_mut() else {
+                                return;
+                            };
+                            let mut session = output.session(capability);
+                            let mut fire = |end, most| session.give((end, most));
+                            panes.close(watermark, |end, pane| sliding.take(end, pane, &mut fire));
+                            sliding.advance(watermark, &mut fire);
+                            drop(session);
+                            match frontier.frontier().first() {
+                                Some(time) => capability.downgrade(time),
+                                None => held = None,
+                            }
+                        }
+                    },
+                );
+            let largest = largest(parts);
+            run.sink(largest, |&(end, (count, auction))| {
+                h3(end as u64, !auction, count)
+            });
+        },
+    )
+}
+
+/// A window's highest bid, ordered so that the largest wins: price, inverted auction and bidder.
+type Highest = (u64, u64, u64);
+
+/// Each worker's highest bid of a window, dealt out by window.
+pub(crate) fn q7(options: &Options, inputs: &'static Inputs) -> Outcome {
+    run(
+        options,
+        inputs,
+        |_| inputs.bids().len(),
+        |scope, run| {
+            let bids = run.blocks(scope, run.inputs.bids(), Pace::timed(QUANTUM), |bid| {
+                bid.date_time
+            });
+            let parts = bids
+                .unary_frontier::<CapacityContainerBuilder<Vec<(i64, Highest)>>, _, _, _>(
+                    Pipeline,
+                    "highest",
+                    |capability, _| {
+                        let mut held = Some(capability);
+                        let mut panes: Panes<Highest> = Panes::new(TUMBLE_MS);
+                        move |(input, frontier), output| {
+                            input.for_each(|_, bids| {
+                                panes.run(
+                                    bids,
+                                    |bid| bid.date_time,
+                                    |highest, bid| {
+                                        if bid.price >= highest.0 {
+                                            let bid = (bid.price, !bid.auction, !bid.bidder);
+                                            *highest = (*highest).max(bid);
+                                        }
+                                    },
+                                );
+                            });
+                            let Some(capability) = held.as_mut() else {
+                                return;
+                            };
+                            let mut session = output.session(capability);
+                            panes.close(watermark(frontier), |end, pane| {
+                                session.give((end, std::mem::take(pane)));
+                            });
+                            drop(session);
+                            match frontier.frontier().first() {
+                                Some(time) => capability.downgrade(time),
+                                None => held = None,
+                            }
+                        }
+                    },
+                );
+            let highest = largest(parts);
+            run.sink(highest, |&(end, (price, auction, bidder))| {
+                h4(end as u64, price, !auction, !bidder)
+            });
+        },
+    )
+}
+
+/// Of every window, the largest of the workers' parts, when no more will come.
+fn largest<'s, V>(parts: StreamVec<'s, u64, (i64, V)>) -> StreamVec<'s, u64, (i64, V)>
+where
+    V: Ord + Copy + Send + Serialize + for<'a> Deserialize<'a> + 'static,
+{
+    let by_window = Exchange::new(|part: &(i64, V)| (part.0 / SLIDE_MS) as u64);
+    parts.unary_frontier::<CapacityContainerBuilder<Vec<(i64, V)>>, _, _, _>(
+        by_window,
+        "largest",
+        |capability, _| {
+            let mut held = Some(capability);
+            let mut windows: BTreeMap<i64, V> = BTreeMap::new();
+            move |(input, frontier), output| {
+                input.for_each(|_, parts| {
+                    for (end, part) in parts.drain(..) {
+                        let whole = windows.entry(end).or_insert(part);
+                        *whole = (*whole).max(part);
+                    }
+                });
+                let Some(capability) = held.as_mut() else {
+                    return;
+                };
+                let watermark = watermark(frontier);
+                let mut session = output.session(capability);
+                while let Some(window) = windows.first_entry().filter(|w| *w.key() <= watermark) {
+                    session.give(window.remove_entry());
+                }
+                drop(session);
+                match frontier.frontier().first() {
+                    Some(time) => capability.downgrade(time),
+                    None => held = None,
+                }
+            }
+        },
+    )
+}

@@ -1,0 +1,154 @@
+//! The sink of every query: hashes and counts each row.
+//!
+//! The checksum is the sum of the rows' hashes modulo 2^64, so it does not depend on their order.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use thalweg::operator::{Outcome, Sink, SinkWriter};
+use thalweg::time::Timestamp;
+
+use crate::nexmark::mix64;
+
+use super::stopwatch::Stopwatch;
+
+/// By what the fields of a row are multiplied, in their order.
+const FACTORS: [u64; 4] = [
+    0x9E37_79B1_85EB_CA87,
+    0xC2B2_AE3D_27D4_EB4F,
+    0x1656_67B1_9E37_79F9,
+    0x85EB_CA77_C2B2_AE63,
+];
+
+/// A row of results.
+pub(super) trait Row: 'static {
+    /// The hash of its fields.
+    fn hash(&self) -> u64;
+}
+
+/// The hash of a few numbers.
+#[inline(always)]
+fn hash_of(fields: impl Iterator<Item = u64>) -> u64 {
+    let terms = fields.zip(FACTORS);
+    mix64(terms.fold(0, |sum, (field, factor)| {
+        sum.wrapping_add(field.wrapping_mul(factor))
+    }))
+}
+
+/// A row of numbers. Of more than four, the hash of those in front stands before the next three.
+impl<const N: usize> Row for [u64; N] {
+    #[inline(always)]
+    fn hash(&self) -> u64 {
+        let (front, rest) = self.split_at(N.min(FACTORS.len()));
+        let hash = hash_of(front.iter().copied());
+        rest.chunks(FACTORS.len() - 1).fold(hash, |hash, more| {
+            hash_of([hash].into_iter().chain(more.iter().copied()))
+        })
+    }
+}
+
+/// What the rows of a run came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Total {
+    /// How many rows there were.
+    pub(super) rows: u64,
+    /// The sum of their hashes.
+    pub(super) checksum: u64,
+}
+
+/// A sink that adds up the hashes of all rows; clones add to the same total.
+#[derive(Clone, Debug)]
+pub(super) struct Checksum {
+    total: Arc<Mutex<Total>>,
+    stopwatch: Stopwatch,
+}
+
+impl Checksum {
+    /// No row yet; `stopwatch` stops when a subtask has seen the end of input.
+    pub(super) fn new(stopwatch: &Stopwatch) -> Self {
+        Checksum {
+            total: Arc::default(),
+            stopwatch: stopwatch.clone(),
+        }
+    }
+
+    /// The total of the subtasks that have come to the end of input.
+    pub(super) fn total(&self) -> Total {
+        *self.total.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<R: Row + ?Sized> Sink<R> for Checksum {
+    type Writer = ChecksumWriter;
+
+    fn writer(&self, _index: u32, _parallelism: u32) -> ChecksumWriter {
+        ChecksumWriter {
+            checksum: self.clone(),
+            own: Total::default(),
+        }
+    }
+}
+
+/// Hashes and counts the rows of one subtask.
+#[derive(Debug)]
+pub(super) struct ChecksumWriter {
+    checksum: Checksum,
+    own: Total,
+}
+
+impl<R: Row + ?Sized> SinkWriter<R> for ChecksumWriter {
+    #[inline(always)]
+    fn write(&mut self, row: &R, _at: Timestamp) -> Outcome {
+        self.own.rows += 1;
+        self.own.checksum = self.own.checksum.wrapping_add(row.hash());
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Outcome {
+        let mut total = self
+            .checksum
+            .total
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        total.rows += self.own.rows;
+        total.checksum = total.checksum.wrapping_add(self.own.checksum);
+        self.checksum.stopwatch.stop();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_those_of_splitmix64() {
+        // The first numbers of SplitMix64 from the seeds 0 and 1.
+        assert_eq!(mix64(0), 0xE220_A839_7B1D_CDAF);
+        assert_eq!(mix64(1), 0x910A_2DEC_8902_5CC1);
+        assert_eq!([0; 3].hash(), mix64(0));
+        assert_eq!([0, 1].hash(), mix64(FACTORS[1]));
+        let front = [1, 2, 3, 4].hash();
+        assert_eq!([1, 2, 3, 4, 5].hash(), [front, 5].hash());
+        assert_eq!([1, 2, 3, 4, 5, 6, 7].hash(), [front, 5, 6, 7].hash());
+        let front = [front, 5, 6, 7].hash();
+        assert_eq!([1, 2, 3, 4, 5, 6, 7, 8].hash(), [front, 8].hash());
+    }
+
+    #[test]
+    fn the_total_is_that_of_all_subtasks_whatever_their_order() {
+        let rows = [[1, 2], [3, 4], [5, 6]];
+        let total = |shares: [&[[u64; 2]]; 2]| {
+            let checksum = Checksum::new(&Stopwatch::default());
+            for share in shares {
+                let mut writer = Sink::<[u64; 2]>::writer(&checksum, 0, 2);
+                for row in share {
+                    writer.write(row, Timestamp::MIN).expect("never fails");
+                }
+                SinkWriter::<[u64; 2]>::finish(&mut writer).expect("never fails");
+            }
+            checksum.total()
+        };
+        assert_eq!(total([&rows, &[]]), total([&rows[2..], &rows[..2]]));
+        assert_eq!(total([&rows, &[]]).rows, 3);
+    }
+}

@@ -1,0 +1,130 @@
+//! What a query is drawn with: its inputs and its sink.
+
+use std::path::PathBuf;
+
+use bytemuck::AnyBitPattern;
+use thalweg::connectors::{LineBlocks, RecordSource};
+use thalweg::datastream::{Environment, Stream};
+use thalweg::runtime::Pipe;
+use thalweg::time::{BoundedOutOfOrderness, millis};
+
+use crate::nexmark::{Counts, MadeUp, Recipe, TextAuction, TextBid, TextPerson, TextSource};
+
+use super::checksum::Checksum;
+use super::input::{Auction, Bid, KeyValue, Person};
+use super::options::BenchOptions;
+use super::stopwatch::{Stopwatch, Timed};
+
+/// How many records are made up in memory: as many as `thalweg generate` writes by default.
+const MADE_UP: Counts = Counts::up_to_bids(10_000_000);
+
+/// One run of a query: its job, and what measures it.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    options: &'a BenchOptions,
+    pub(super) env: Environment,
+    pub(super) stopwatch: Stopwatch,
+    checksum: Checksum,
+}
+
+impl<'a> Draft<'a> {
+    /// A job without operators, as `options` say.
+    pub(super) fn new(options: &'a BenchOptions) -> Self {
+        let env = Environment::new()
+            .parallelism(options.parallelism)
+            .workers(options.parallelism);
+        let stopwatch = Stopwatch::default();
+        Draft {
+            options,
+            env,
+            checksum: Checksum::new(&stopwatch),
+            stopwatch,
+        }
+    }
+
+    /// Whether records have strings.
+    pub(super) fn has_strings(&self) -> bool {
+        self.options.strings
+    }
+
+    /// Bids, in order of time but for the jitter.
+    pub(super) fn bids(&self) -> Stream<impl Pipe<Out = Bid> + use<>> {
+        self.records("bids")
+    }
+
+    /// Persons, in order of time but for the jitter.
+    pub(super) fn persons(&self) -> Stream<impl Pipe<Out = Person> + use<>> {
+        self.records("persons")
+    }
+
+    /// Auctions, in order of time but for the jitter.
+    pub(super) fn auctions(&self) -> Stream<impl Pipe<Out = Auction> + use<>> {
+        self.records("auctions")
+    }
+
+    /// Keys and values of the file called `name`.
+    pub(super) fn keys(&self, name: &str) -> Stream<impl Pipe<Out = KeyValue> + use<>> {
+        self.records(name)
+    }
+
+    /// The lines of the text file called `name`.
+    pub(super) fn lines(&self, name: &str) -> Stream<impl Pipe<Out = str> + use<>> {
+        let mut lines = LineBlocks::file(self.path(name, "txt"));
+        if let Some(limit) = self.options.limit {
+            lines = lines.limit(limit);
+        }
+        self.env.source(name, Timed::new(lines, &self.stopwatch))
+    }
+
+    /// Bids with all their strings, made up in memory.
+    pub(super) fn text_bids(&self) -> Stream<impl Pipe<Out = TextBid> + use<>> {
+        self.made_up("bids", MADE_UP.bids)
+    }
+
+    /// Persons with all their strings, made up in memory.
+    pub(super) fn text_persons(&self) -> Stream<impl Pipe<Out = TextPerson> + use<>> {
+        self.made_up("persons", MADE_UP.persons)
+    }
+
+    /// Auctions with all their strings, made up in memory.
+    pub(super) fn text_auctions(&self) -> Stream<impl Pipe<Out = TextAuction> + use<>> {
+        self.made_up("auctions", MADE_UP.auctions)
+    }
+
+    /// How late records may be.
+    pub(super) fn watermarks(&self) -> BoundedOutOfOrderness {
+        BoundedOutOfOrderness::of(millis(self.options.jitter_ms))
+    }
+
+    /// Where the query's rows go.
+    pub(super) fn rows(&self) -> Checksum {
+        self.checksum.clone()
+    }
+
+    fn path(&self, name: &str, extension: &str) -> PathBuf {
+        let suffix = &self.options.suffix;
+        self.options
+            .data
+            .join(format!("{name}{suffix}.{extension}"))
+    }
+
+    fn records<T>(&self, name: &str) -> Stream<impl Pipe<Out = T> + use<T>>
+    where
+        T: AnyBitPattern + Send + Sync,
+    {
+        let mut records = RecordSource::<T>::file(self.path(name, "bin"));
+        if let Some(limit) = self.options.limit {
+            records = records.limit(limit);
+        }
+        self.env.source(name, Timed::new(records, &self.stopwatch))
+    }
+    fn made_up<T: MadeUp>(&self, name: &str, count: u64) -> Stream<impl Pipe<Out = T> + use<T>> {
+        let recipe = Recipe {
+            jitter_ms: self.options.jitter_ms,
+            ..Recipe::default()
+        };
+        let count = self.options.limit.map_or(count, |limit| limit.min(count));
+        let records = TextSource::<T>::new(recipe, count);
+        self.env.source(name, Timed::new(records, &self.stopwatch))
+    }
+}

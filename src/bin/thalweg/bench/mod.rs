@@ -1,0 +1,15 @@
+//! `thalweg bench`: NEXMark queries and keyed running sums over files, with a checksum of every row.
+
+mod checksum;
+mod cpu_time;
+mod draft;
+mod input;
+mod measurement;
+mod options;
+mod query;
+mod run;
+mod stopwatch;
+
+pub(crate) use input::KeyValue;
+pub(crate) use options::{BenchOptions, HELP};
+pub(crate) use run::run;

@@ -1,0 +1,90 @@
+//! The options of `thalweg bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::query::Query;
+
+/// What stands below the options in `--help`.
+pub(crate) const HELP: &str = "\
+Measured:
+  Seconds are those from the read of the first record to the moment when the last sink instance has
+  seen the end of input; user CPU time is that of the whole process in between. The files are mapped
+  into memory, and their pages present, before. A warm-up run, which is not reported, goes first.
+
+Checked:
+  The checksum is the sum of the hashes of all rows, whatever their order: runs over the same data
+  have the same one, at every parallelism and in every system.
+
+Examples:
+  thalweg bench q5 --parallelism 2
+  thalweg bench keysum-1m keysum-10m --runs 5 --format json
+
+Exit codes: 0 done, 1 a run failed, 2 wrong usage";
+
+/// What `thalweg bench` may be told.
+#[derive(Debug, Args)]
+pub(crate) struct BenchOptions {
+    /// What to run: see --list
+    #[arg(
+        value_name = "QUERY",
+        value_enum,
+        required_unless_present = "list",
+        hide_possible_values = true
+    )]
+    pub(super) queries: Vec<Query>,
+
+    /// Print the queries, and run nothing
+    #[arg(long)]
+    pub(super) list: bool,
+
+    /// The directory of the input files, as `thalweg generate` writes them
+    #[arg(long, value_name = "DIR", default_value = "bench-data")]
+    pub(super) data: PathBuf,
+
+    /// How many subtasks each operator has, and how many workers run them
+    #[arg(long, short, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(super) parallelism: u32,
+
+    /// Read no more than the first N records of each input (of words: lines)
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<u64>,
+
+    /// How far behind the latest record before it a record may be, in milliseconds of event time:
+    /// the jitter that the data was generated with
+    #[arg(long, value_name = "J", default_value_t = 0)]
+    pub(super) jitter_ms: u64,
+
+    /// What stands between the name and the extension of the input files, such as `_x10`
+    #[arg(long, value_name = "S", default_value = "")]
+    pub(super) suffix: String,
+
+    /// Read records with all their strings, made up in memory, instead of files: q0 to q3. The queries
+    /// that are about strings always do.
+    #[arg(long)]
+    pub(super) strings: bool,
+
+    /// How runs are reported: a line for people, or one JSON object a line
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+
+    /// How many runs of each query are reported
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) runs: u32,
+
+    /// Leave the warm-up run out: the first run then pays for pages that no run has touched before
+    #[arg(long)]
+    pub(super) no_warm_up: bool,
+}
+
+/// How runs are reported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum Format {
+    /// A line for people
+    Text,
+    /// One object a line
+    Json,
+}

@@ -1,0 +1,85 @@
+//! Runs queries and reports what they took.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use thalweg::runtime::JobError;
+
+use crate::error::Failure;
+
+use super::draft::Draft;
+use super::measurement::Measurement;
+use super::options::{BenchOptions, Format};
+use super::query::Query;
+
+/// Runs the queries that `options` name, or lists all.
+///
+/// # Errors
+/// Where an input cannot be read or the output cannot be written.
+pub(crate) fn run(options: &BenchOptions) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    if options.list {
+        for query in Query::value_variants() {
+            writeln!(out, "{:<11}  {}", query.name(), query.about())?;
+        }
+        return Ok(());
+    }
+    let has_no_strings = |query: &&Query| !query.has_strings_variant() && !query.is_about_strings();
+    if let Some(query) = (options.queries.iter().find(has_no_strings)).filter(|_| options.strings) {
+        let name = query.name();
+        return Err(Failure::new(format_args!(
+            "{name} has no variant with strings: leave --strings out"
+        )));
+    }
+    for query in &options.queries {
+        if !options.no_warm_up {
+            measure(*query, options, 0)?;
+        }
+        for number in 1..=options.runs {
+            let measurement = measure(*query, options, number)?;
+            let line = match options.format {
+                Format::Text => measurement.text(),
+                Format::Json => measurement.json(),
+            };
+            writeln!(out, "{line}")?;
+            out.flush()?;
+        }
+    }
+    Ok(())
+}
+
+/// One run of a query.
+fn measure(query: Query, options: &BenchOptions, run: u32) -> Result<Measurement, Failure> {
+    let draft = Draft::new(options);
+    query.draw(&draft);
+    let mut name = query.name();
+    if options.strings && query.has_strings_variant() {
+        name += "-strings";
+    }
+    let ended = draft
+        .env
+        .execute(&name)
+        .map_err(|error| failure(error, options))?;
+    let total = draft.rows().total();
+    Ok(Measurement {
+        query: name,
+        parallelism: options.parallelism,
+        run,
+        records: query.records(ended.records(), total),
+        total,
+        elapsed: draft.stopwatch.elapsed(),
+    })
+}
+
+/// An input that cannot be read is best made anew.
+fn failure(error: JobError, options: &BenchOptions) -> Failure {
+    let JobError::Source { cause, .. } = &error else {
+        return error.into();
+    };
+    let cause = cause.to_string();
+    Failure::new(format_args!(
+        "{}; make the input files with `thalweg generate --data {}`",
+        cause.trim_end_matches('.'),
+        options.data.display()
+    ))
+}

@@ -1,0 +1,13 @@
+//! `thalweg generate`: the inputs of the benchmarks, the same bytes on every machine.
+
+mod content;
+mod disorder;
+mod input;
+mod input_file;
+mod job;
+mod options;
+mod summary;
+mod words;
+
+pub(crate) use job::run;
+pub(crate) use options::{GenerateOptions, HELP};

@@ -1,0 +1,31 @@
+//! `thalweg latency`: how long a record takes, at a rate that does not wait for it.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `schedule`, `stopwatch` | which record is due when, and the clock of both ends |
+//! | `tick`, `tick_source` | the records, the open loop, the answer that is checked |
+//! | `recorder` | the latency of every record, in the sink |
+//! | `trial` | one measurement: its threads, its span |
+//! | `dataflow`, `embedded`, `ring_hop`, `idle` | what is measured |
+//! | `processor_time`, `core_distance` | what the cores did meanwhile, and how far apart they were |
+//! | `report`, `percentile_plot` | what is told |
+
+mod core_distance;
+mod dataflow;
+mod embedded;
+mod idle;
+mod options;
+mod percentile_plot;
+mod processor_time;
+mod recorder;
+mod report;
+mod ring_hop;
+mod schedule;
+mod session;
+mod stopwatch;
+mod tick;
+mod tick_source;
+mod trial;
+
+pub(crate) use options::{HELP, LatencyOptions};
+pub(crate) use session::run;

@@ -1,0 +1,219 @@
+//! Recording: the latency of every record, at the place where it ends.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hdrhistogram::Histogram;
+use thalweg::operator::{Outcome, Sink, SinkWriter};
+use thalweg::time::Timestamp;
+
+use super::stopwatch::Stopwatch;
+use super::tick::Counted;
+
+/// The longest latency that is told from longer ones: 18 minutes.
+const NANOS_MAX: u64 = 1 << 40;
+
+/// Latencies are kept in three digits.
+const DIGITS: u8 = 3;
+
+/// The latencies of one sink instance, and what its records add up to.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder {
+    stopwatch: Stopwatch,
+    /// Records that were due before this warm the job up and are not recorded.
+    recorded_from_nanos: i64,
+    latencies: Latencies,
+}
+
+/// What one or several recorders have gathered.
+#[derive(Clone, Debug)]
+pub(crate) struct Latencies {
+    /// The recorded latencies, in nanoseconds.
+    pub(crate) histogram: Histogram<u64>,
+    /// All records, those of the warm-up too.
+    pub(crate) records: u64,
+    /// What they add up to, for checking.
+    pub(crate) checksum: u64,
+    /// The latency of the record that came last.
+    pub(crate) last_nanos: u64,
+}
+
+impl Latencies {
+    fn new() -> Self {
+        let histogram = Histogram::new_with_bounds(1, NANOS_MAX, DIGITS);
+        Latencies {
+            histogram: histogram.expect("the bounds are constants and in order"),
+            records: 0,
+            checksum: 0,
+            last_nanos: 0,
+        }
+    }
+
+    /// Adds the findings of another sink instance.
+    pub(crate) fn merge(&mut self, other: &Latencies) {
+        self.histogram
+            .add(&other.histogram)
+            .expect("all histograms have the same bounds");
+        self.records += other.records;
+        self.checksum = self.checksum.wrapping_add(other.checksum);
+        self.last_nanos = self.last_nanos.max(other.last_nanos);
+    }
+
+    /// The latency that a share of `percentile` / 100 of the records did not exceed.
+    pub(crate) fn at_percentile(&self, percentile: f64) -> u64 {
+        self.histogram.value_at_percentile(percentile)
+    }
+}
+
+impl Recorder {
+    /// A recorder of nothing yet, for records that were due at `recorded_from_nanos` or later.
+    pub(crate) fn new(stopwatch: Stopwatch, recorded_from_nanos: i64) -> Self {
+        Recorder {
+            stopwatch,
+            recorded_from_nanos,
+            latencies: Latencies::new(),
+        }
+    }
+
+    /// A record that was due at `due_nanos` is here. `summand` is what it adds to the checksum.
+    ///
+    /// The clock is read for every record: that is the measurement, and part of what it shows.
+    #[inline(always)]
+    pub(crate) fn arrived(&mut self, due_nanos: i64, summand: u64) {
+        self.arrived_at(self.stopwatch.nanos(), due_nanos, summand);
+    }
+
+    #[inline(always)]
+    fn arrived_at(&mut self, now_nanos: i64, due_nanos: i64, summand: u64) {
+        let nanos = (now_nanos - due_nanos).max(0).unsigned_abs();
+        let latencies = &mut self.latencies;
+        latencies.records += 1;
+        latencies.checksum = latencies.checksum.wrapping_add(summand);
+        latencies.last_nanos = nanos;
+        if due_nanos >= self.recorded_from_nanos {
+            latencies.histogram.saturating_record(nanos);
+        }
+    }
+
+    /// What was gathered.
+    pub(crate) fn into_latencies(self) -> Latencies {
+        self.latencies
+    }
+}
+
+/// A sink that records the latency of every count, each instance for itself.
+#[derive(Clone, Debug)]
+pub(crate) struct LatencySink {
+    recorder: Recorder,
+    finished: Arc<Mutex<Option<Latencies>>>,
+}
+
+impl LatencySink {
+    /// A sink whose instances begin as copies of `recorder`.
+    pub(crate) fn new(recorder: Recorder) -> Self {
+        LatencySink {
+            recorder,
+            finished: Arc::default(),
+        }
+    }
+
+    /// What all instances have gathered; those of a job that has finished.
+    pub(crate) fn into_latencies(self) -> Latencies {
+        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        finished.take().unwrap_or_else(Latencies::new)
+    }
+}
+
+impl Sink<Counted> for LatencySink {
+    type Writer = LatencyWriter;
+
+    fn writer(&self, _index: u32, _parallelism: u32) -> LatencyWriter {
+        LatencyWriter {
+            recorder: self.recorder.clone(),
+            finished: Arc::clone(&self.finished),
+        }
+    }
+}
+
+/// One instance of a [`LatencySink`].
+#[derive(Debug)]
+pub(crate) struct LatencyWriter {
+    recorder: Recorder,
+    finished: Arc<Mutex<Option<Latencies>>>,
+}
+
+impl SinkWriter<Counted> for LatencyWriter {
+    #[inline(always)]
+    fn write(&mut self, counted: &Counted, _at: Timestamp) -> Outcome {
+        self.recorder.arrived(counted.due_nanos, counted.count);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Outcome {
+        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = &self.recorder.latencies;
+        match &mut *finished {
+            Some(others) => others.merge(own),
+            None => *finished = Some(own.clone()),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The smallest latency that a share of `percentile` / 100 of the sorted ones does not exceed.
+    fn naive(sorted: &[u64], percentile: f64) -> u64 {
+        let rank = (percentile / 100.0 * sorted.len() as f64).ceil() as usize;
+        sorted[rank.clamp(1, sorted.len()) - 1]
+    }
+
+    /// Whether two values are the same in three digits.
+    fn are_close(a: u64, b: u64) -> bool {
+        a.abs_diff(b) as f64 <= a.max(b) as f64 / 1000.0
+    }
+
+    proptest! {
+        #[test]
+        fn percentiles_of_all_instances_are_those_of_the_sorted_latencies(
+            latencies in prop::collection::vec((0..2_usize, 0..2_000_i64, 1..1_u64 << 38), 1..300),
+        ) {
+            const WARM_UP_NANOS: i64 = 1_000;
+            let mut recorders =
+                [0, 1].map(|_| Recorder::new(Stopwatch::start(), WARM_UP_NANOS));
+            for &(instance, due, latency) in &latencies {
+                recorders[instance].arrived_at(due + latency as i64, due, latency);
+            }
+            let [mut merged, other] = recorders.map(Recorder::into_latencies);
+            merged.merge(&other);
+
+            let all = latencies.iter().map(|&(_, _, latency)| latency);
+            prop_assert_eq!(merged.records, latencies.len() as u64);
+            prop_assert_eq!(merged.checksum, all.sum::<u64>());
+            let recorded = latencies.iter().filter(|&&(_, due, _)| due >= WARM_UP_NANOS);
+            let mut sorted: Vec<u64> = recorded.map(|&(_, _, latency)| latency).collect();
+            sorted.sort_unstable();
+            prop_assert_eq!(merged.histogram.len(), sorted.len() as u64);
+            for percentile in [0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 100.0] {
+                if sorted.is_empty() {
+                    break;
+                }
+                let (found, expected) = (merged.at_percentile(percentile), naive(&sorted, percentile));
+                prop_assert!(are_close(found, expected), "p{}: {} and {}", percentile, found, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn record_that_is_early_or_very_late_is_recorded_as_far_as_can_be_told() {
+        let mut recorder = Recorder::new(Stopwatch::start(), 0);
+        recorder.arrived_at(5, 6, 0);
+        recorder.arrived_at(i64::MAX, 6, 0);
+        let latencies = recorder.into_latencies();
+        assert_eq!(latencies.histogram.len(), 2);
+        assert_eq!(latencies.at_percentile(50.0), 0);
+        assert!(latencies.histogram.max() >= NANOS_MAX - 1);
+    }
+}

@@ -1,0 +1,259 @@
+//! What is told of a run: a table for people, an object for programs.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use serde_json::{Map, Value, json};
+
+use crate::duration::shown;
+use crate::number::grouped;
+
+use super::idle::Idleness;
+use super::options::{LatencyOptions, Wait};
+use super::processor_time::ProcessorTime;
+use super::trial::{Line, Measurement};
+
+/// The percentiles that are told; the largest latency follows them.
+const PERCENTILES: [(&str, f64); 5] = [
+    ("p50", 50.0),
+    ("p90", 90.0),
+    ("p99", 99.0),
+    ("p99.9", 99.9),
+    ("p99.99", 99.99),
+];
+
+/// A run whose last record comes later than this has not kept up with its rate.
+const BEHIND_NANOS_MAX: u64 = 100_000_000;
+
+/// A line under the header and no other.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// A run: what was asked for, and what was found.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    /// The options it ran by.
+    pub(crate) options: &'a LatencyOptions,
+    /// Cores that the process may use.
+    pub(crate) cores: usize,
+    /// What a reading of the clock takes.
+    pub(crate) clock_reading_nanos: f64,
+    /// One for each line.
+    pub(crate) measurements: &'a [Measurement],
+}
+
+impl Report<'_> {
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let options = self.options;
+        let mut text = format!(
+            "{} records/s for {} s after {} s of warm-up; workers wait by `{}`; {} cores; \
+             a clock reading takes {:.0} ns\n\n",
+            grouped(options.rate),
+            options.seconds,
+            options.warm_up,
+            options.wait.name(),
+            self.cores,
+            self.clock_reading_nanos,
+        );
+        for table in [
+            latency_table(self.measurements),
+            machine_table(self.measurements),
+        ] {
+            let _ = writeln!(text, "{}\n", table.trim_fmt());
+        }
+        text += &notes(self.measurements);
+        text
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self) -> Value {
+        let options = self.options;
+        json!({
+            "rate": options.rate,
+            "seconds": options.seconds,
+            "warm_up_seconds": options.warm_up,
+            "wait": options.wait.name(),
+            "cores": self.cores,
+            "clock_reading_nanos": self.clock_reading_nanos,
+            "runs": self.measurements.iter().map(run).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn run(measurement: &Measurement) -> Value {
+    let latencies = &measurement.latencies;
+    let mut run = Map::new();
+    run.insert("mode".to_owned(), json!(measurement.line.name()));
+    run.insert("workers".to_owned(), json!(measurement.workers));
+    run.insert("records".to_owned(), json!(latencies.records));
+    run.insert("recorded".to_owned(), json!(latencies.histogram.len()));
+    for (name, percentile) in PERCENTILES {
+        let nanos = latencies.at_percentile(percentile);
+        run.insert(format!("{name}_nanos"), json!(nanos));
+    }
+    run.insert("max_nanos".to_owned(), json!(latencies.histogram.max()));
+    run.insert("mean_nanos".to_owned(), json!(latencies.histogram.mean()));
+    run.insert("behind_nanos".to_owned(), json!(latencies.last_nanos));
+    run.insert("cpu".to_owned(), cpu(&measurement.time));
+    let apart = measurement
+        .cores_apart
+        .map(|(before, after)| [before, after]);
+    run.insert("cores_apart_nanos".to_owned(), json!(apart));
+    run.insert("waited".to_owned(), json!(measurement.time.waited()));
+    run.insert("steal".to_owned(), json!(measurement.time.steal));
+    Value::Object(run)
+}
+
+fn cpu(time: &ProcessorTime) -> Value {
+    let threads = time.threads.iter();
+    json!({
+        "cores": time.cores(),
+        "user_cores": time.user_and_system.map(|(user, _)| user),
+        "system_cores": time.user_and_system.map(|(_, system)| system),
+        "threads": threads
+            .map(|thread| json!({
+                "name": thread.name, "cores": thread.cores, "waited": thread.waited,
+            }))
+            .collect::<Vec<_>>(),
+    })
+}
+
+/// The percentiles of every line.
+fn latency_table(measurements: &[Measurement]) -> Table {
+    let mut header = vec!["mode"];
+    header.extend(PERCENTILES.map(|(name, _)| name));
+    header.extend(["max", "recorded"]);
+    let rows = measurements.iter().map(
+        |Measurement {
+             line, latencies, ..
+         }| {
+            let mut row = vec![line.name().to_owned()];
+            let nanos = PERCENTILES.map(|(_, percentile)| latencies.at_percentile(percentile));
+            row.extend(nanos.map(|nanos| shown(Duration::from_nanos(nanos))));
+            row.push(shown(Duration::from_nanos(latencies.histogram.max())));
+            row.push(grouped(latencies.histogram.len()));
+            row
+        },
+    );
+    table(header, rows)
+}
+
+/// What the machine did meanwhile.
+fn machine_table(measurements: &[Measurement]) -> Table {
+    let percent = |share: Option<f64>| told(share.map(|share| share * 100.0), " %");
+    let rows = measurements.iter().map(|measurement| {
+        let time = &measurement.time;
+        vec![
+            measurement.line.name().to_owned(),
+            match measurement.cores_apart {
+                Some((before, after)) => format!("{before:.0}, {after:.0} ns"),
+                None => "-".to_owned(),
+            },
+            percent(time.steal),
+            percent(time.waited()),
+            told(time.cores(), ""),
+            told(time.user_and_system.map(|(_, system)| system), ""),
+            threads(time),
+        ]
+    });
+    let header = [
+        "mode",
+        "cores apart",
+        "steal",
+        "waited",
+        "CPU",
+        "in kernel",
+        "by thread",
+    ];
+    let mut table = table(header.to_vec(), rows);
+    if let Some(threads) = table.column_mut(header.len() - 1) {
+        threads.set_cell_alignment(CellAlignment::Left);
+    }
+    table
+}
+
+fn table(header: Vec<&str>, rows: impl Iterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(STYLE);
+    table.set_header(header);
+    table.add_rows(rows);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn told(number: Option<f64>, unit: &str) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| format!("{number:.2}{unit}"))
+}
+
+/// The distance to the floor, and who fell behind.
+fn notes(measurements: &[Measurement]) -> String {
+    let mut text = String::new();
+    let of = |line| measurements.iter().find(|found| found.line == line);
+    if let Some((hop, floor)) = of(Line::Hop).zip(of(Line::Rtrb)) {
+        let ratio = |percentile| {
+            let nanos = |found: &Measurement| found.latencies.at_percentile(percentile);
+            nanos(hop) as f64 / nanos(floor).max(1) as f64
+        };
+        let _ = writeln!(
+            text,
+            "a hop takes {:.2} times as long as one through bare rtrb at p50, {:.2} times at p99, \
+             {:.2} times at p99.9",
+            ratio(50.0),
+            ratio(99.0),
+            ratio(99.9),
+        );
+    }
+    for measurement in measurements {
+        let behind = measurement.latencies.last_nanos;
+        if behind > BEHIND_NANOS_MAX {
+            let _ = writeln!(
+                text,
+                "{} did not keep up: its last record came {} late",
+                measurement.line.name(),
+                shown(Duration::from_nanos(behind)),
+            );
+        }
+    }
+    text
+}
+
+fn threads(time: &ProcessorTime) -> String {
+    let used = time.threads.iter().filter(|thread| thread.cores >= 0.0005);
+    let used: Vec<_> = used
+        .map(|thread| format!("{} {:.3}", thread.name, thread.cores))
+        .collect();
+    match used.is_empty() {
+        true => "none".to_owned(),
+        false => used.join(", "),
+    }
+}
+
+/// An idle job, for people.
+pub(crate) fn idle_text(idleness: &Idleness, wait: Wait, seconds: f64) -> String {
+    let Idleness { workers, time } = idleness;
+    match time.cores() {
+        Some(cores) => format!(
+            "an idle job (workers: {workers}, wait: {}) used {:.3} % of a core for {seconds} s: {}\n",
+            wait.name(),
+            cores * 100.0,
+            threads(time),
+        ),
+        None => "processor times of threads are not told here: nothing was measured\n".to_owned(),
+    }
+}
+
+/// An idle job, for programs.
+pub(crate) fn idle_json(idleness: &Idleness, wait: Wait, seconds: f64) -> Value {
+    json!({
+        "idle": true,
+        "workers": idleness.workers,
+        "wait": wait.name(),
+        "seconds": seconds,
+        "cpu": cpu(&idleness.time),
+        "steal": idleness.time.steal,
+    })
+}

@@ -1,0 +1,159 @@
+//! What travels: a tick, and its key's count behind it.
+
+use bytemuck::{Pod, Zeroable};
+use thalweg::record::{self, Record};
+use thalweg::state::Aggregate;
+
+/// How many keys there are.
+const KEYS: u64 = 10_000;
+
+/// A record that is due at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Tick {
+    /// One of [`KEYS`], as good as random.
+    pub(crate) key: u64,
+    /// The record's index.
+    pub(crate) seq: u64,
+    /// When it is due, in nanoseconds of the stopwatch.
+    pub(crate) due_nanos: i64,
+}
+
+impl Record for Tick {
+    type Form = record::Pod;
+}
+
+/// What the job makes of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct Counted {
+    /// The tick's key.
+    pub(crate) key: u64,
+    /// How many ticks its key has had, this one included.
+    pub(crate) count: u64,
+    /// When the tick was due.
+    pub(crate) due_nanos: i64,
+}
+
+impl Record for Counted {
+    type Form = record::Pod;
+}
+
+impl Tick {
+    /// The tick with index `seq`.
+    #[inline(always)]
+    pub(crate) fn new(seq: u64, due_nanos: i64) -> Self {
+        Tick {
+            key: mix64(seq) % KEYS,
+            seq,
+            due_nanos,
+        }
+    }
+}
+
+/// The finaliser of SplitMix64, after adding its increment: neighbouring numbers go far apart.
+fn mix64(x: u64) -> u64 {
+    let z = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// What all the counts of the first `ticks` ticks add up to: the answer that a run is checked by.
+pub(crate) fn sum_of_counts(ticks: u64) -> u64 {
+    let mut counts = vec![0_u64; KEYS as usize];
+    for seq in 0..ticks {
+        counts[(mix64(seq) % KEYS) as usize] += 1;
+    }
+    let sums = counts.iter().map(|count| sum_below(count + 1));
+    sums.fold(0, u64::wrapping_add)
+}
+
+/// What the numbers below `end` add up to, modulo 2^64.
+pub(crate) fn sum_below(end: u64) -> u64 {
+    let end = u128::from(end);
+    (end * end.saturating_sub(1) / 2) as u64
+}
+
+/// The running count of a key, and the due time of the tick that was counted last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunningCount;
+
+/// What is kept of a key.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub(crate) struct CountAndDue {
+    count: u64,
+    due_nanos: i64,
+}
+
+impl Record for CountAndDue {
+    type Form = record::Pod;
+}
+
+impl CountAndDue {
+    /// The key's count as a record of its own.
+    #[inline(always)]
+    pub(crate) fn of_key(self, key: u64) -> Counted {
+        Counted {
+            key,
+            count: self.count,
+            due_nanos: self.due_nanos,
+        }
+    }
+}
+
+impl Aggregate<Tick> for RunningCount {
+    type Accumulator = CountAndDue;
+    type Out = CountAndDue;
+
+    #[inline(always)]
+    fn create(&self) -> CountAndDue {
+        CountAndDue::zeroed()
+    }
+
+    #[inline(always)]
+    fn add(&self, kept: &mut CountAndDue, tick: &Tick) {
+        kept.count += 1;
+        kept.due_nanos = tick.due_nanos;
+    }
+
+    #[inline(always)]
+    fn merge(&self, kept: &mut CountAndDue, other: &CountAndDue) {
+        kept.count += other.count;
+        kept.due_nanos = kept.due_nanos.max(other.due_nanos);
+    }
+
+    #[inline(always)]
+    fn result(&self, kept: &CountAndDue) -> CountAndDue {
+        *kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn sum_of_counts_is_that_of_counting_one_by_one() {
+        let mut counts: HashMap<u64, u64> = HashMap::new();
+        let mut sum = 0;
+        for seq in 0..30_000 {
+            let count = counts.entry(Tick::new(seq, 0).key).or_default();
+            *count += 1;
+            sum += *count;
+        }
+        assert_eq!(sum_of_counts(30_000), sum);
+        assert_eq!(sum_below(30_000), (0..30_000).sum::<u64>());
+        assert_eq!((sum_below(0), sum_below(1)), (0, 0));
+        assert!(counts.len() > 9_000, "{} keys", counts.len());
+    }
+
+    #[test]
+    fn mixing_gives_the_published_numbers() {
+        // The first outputs of SplitMix64 from the seed 0.
+        assert_eq!(mix64(0), 0xE220_A839_7B1D_CDAF);
+        assert_eq!(mix64(0x9E37_79B9_7F4A_7C15), 0x6E78_9E6A_A1B9_65F4);
+    }
+}

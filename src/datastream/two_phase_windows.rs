@@ -1,0 +1,123 @@
+//! Windows in two phases: aggregated where the records are, and merged where their keys meet.
+
+use crate::graph::Partitioning;
+use crate::operator::{
+    EventTime, KeyGroups, KeyedPartial, Lateness, MergeKeyedPartials, PartialKey, SlicedAssigner,
+    TimeWindow, WindowError,
+};
+use crate::record::{Far, Key, KeySelector, OwnedForm, Record};
+use crate::runtime::Pipe;
+use crate::state::Aggregate;
+
+use super::factory::KeyedPartialFactory;
+use super::keyed_stream::KeyedStream;
+use super::pipe::{Chained, Exchanged};
+use super::stream::Stream;
+use super::windowed_stream::{WindowResult, WindowedStream};
+
+/// Keyed windows whose records are aggregated before they cross the exchange.
+///
+/// Each subtask adds up what it has of every key and slice of a window; what crosses, when the watermark
+/// closes the slice, is one accumulator for each. That pays where many records share few keys, and keeps
+/// one hot key from weighing down the subtask that owns it. Where most keys have one record in a slice it
+/// costs a table more and saves nothing.
+///
+/// Results are those of one phase, but for what a subtask has that was idle while time went on without it.
+/// Records that are too late are counted and dropped: there is no record left of them that could go to a
+/// side output.
+#[derive(Debug)]
+pub struct TwoPhaseWindows<P: Pipe, S, A>
+where
+    P::Out: Record,
+    S: KeySelector<Far<P::Out>>,
+{
+    keyed: KeyedStream<Exchanged<P, KeyGroups<S>>, S>,
+    assigner: A,
+    lateness: Lateness,
+}
+
+impl<P, S, A> WindowedStream<Exchanged<P, KeyGroups<S>>, S, A>
+where
+    P: Pipe,
+    P::Out: Record,
+    S: KeySelector<Far<P::Out>>,
+    A: SlicedAssigner<Time = EventTime>,
+{
+    /// Aggregates the records where they are, before they cross the exchange, and then what has come of
+    /// that. There can be no side output of late records.
+    #[must_use]
+    pub fn two_phase(self) -> TwoPhaseWindows<P, S, A> {
+        if self.late.is_some() {
+            self.keyed
+                .stream
+                .reject(WindowError::LateInTwoPhases.into());
+        }
+        TwoPhaseWindows {
+            keyed: self.keyed,
+            assigner: self.assigner,
+            lateness: self.lateness,
+        }
+    }
+}
+
+impl<P, S, A> TwoPhaseWindows<P, S, A>
+where
+    P: Pipe,
+    P::Out: Record,
+    S: KeySelector<Far<P::Out>>,
+    A: SlicedAssigner<Time = EventTime>,
+{
+    /// Aggregates the records of each key and window.
+    pub fn aggregate<G>(
+        self,
+        aggregate: G,
+    ) -> Stream<impl Pipe<Out = WindowResult<<S::Key as Key>::Stored, G::Out>>>
+    where
+        G: Aggregate<Far<P::Out>>,
+        KeyedPartial<S::Key, G::Accumulator>:
+            Record<Form: OwnedForm<KeyedPartial<S::Key, G::Accumulator>>>,
+    {
+        self.aggregate_with(aggregate, |key: &S::Key, window, value| WindowResult {
+            key: key.to_stored(),
+            window,
+            value,
+        })
+    }
+
+    /// Aggregates the records of each key and window; emits `result(key, window, aggregated)`.
+    pub fn aggregate_with<G, R, O>(self, aggregate: G, result: R) -> Stream<impl Pipe<Out = O>>
+    where
+        G: Aggregate<Far<P::Out>>,
+        KeyedPartial<S::Key, G::Accumulator>:
+            Record<Form: OwnedForm<KeyedPartial<S::Key, G::Accumulator>>>,
+        R: FnMut(&S::Key, TimeWindow, G::Out) -> O + Clone + Send + 'static,
+        O: 'static,
+    {
+        let (env, node, exchanged) = self.keyed.stream.take();
+        let exchange = env.drawing().graph.precede(node, "partial window".into());
+        let factory = KeyedPartialFactory {
+            assigner: self.assigner.clone(),
+            selector: self.keyed.selector,
+            aggregate: aggregate.clone(),
+        };
+        let before = Chained {
+            before: exchanged.before,
+            node,
+            factory,
+        };
+        let selector = PartialKey::<S::Key, G::Accumulator>::new();
+        let together = Exchanged {
+            before,
+            node: exchange,
+            partitioning: Partitioning::KeyGroups,
+            partitioner: KeyGroups(selector.clone()),
+        };
+        let together = KeyedStream::new(Stream::new(env, exchange, together), selector);
+        let merge = MergeKeyedPartials::<Far<P::Out>, S::Key, G>::new(aggregate);
+        WindowedStream {
+            lateness: self.lateness,
+            ..together.window(self.assigner)
+        }
+        .aggregate_with(merge, result)
+    }
+}

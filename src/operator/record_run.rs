@@ -1,0 +1,114 @@
+//! A run of records at hand: pushed one by one, looking ahead where that pays.
+//!
+//! ```text
+//! records   … pushed ─── Near ───────────────── Far …
+//!             i          i + 12                 i + 48
+//!             taken      prefetched again       hashed, prefetched
+//! ```
+//! A key is hashed once, where the head sees it first.
+
+use crate::record::KeyHash;
+use crate::state::Lookahead;
+use crate::time::Timestamp;
+
+use super::Push;
+
+/// How far a head looks.
+const FAR: usize = Lookahead::Far.distance();
+
+/// A power of two above that.
+const ROOM: usize = 64;
+
+const _: () = assert!(FAR < ROOM);
+
+/// With fewer records it is too late to look ahead.
+const WORTHWHILE: usize = 32;
+
+/// Records that a head has at hand.
+pub(crate) trait RecordRun<V: ?Sized> {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// The one of number `index`, which is less.
+    fn record(&self, index: usize) -> &V;
+
+    /// Its timestamp.
+    fn time(&self, index: usize) -> Timestamp;
+}
+
+/// Pushes the first `wanted` records of a run while `next` is ready; says how many.
+///
+/// The compiler writes the whole chain out twice here, and should at no other place of a head: chains of
+/// chains would take their time to compile.
+#[inline(always)]
+pub(crate) fn push_run<V: ?Sized, D: Push<V>>(
+    next: &mut D,
+    run: &impl RecordRun<V>,
+    wanted: usize,
+) -> usize {
+    let wanted = wanted.min(run.len());
+    if wanted >= WORTHWHILE && next.looks_ahead() {
+        push_looking_ahead(next, run, wanted)
+    } else {
+        push_each(next, run, wanted)
+    }
+}
+
+#[inline(always)]
+fn push_each<V: ?Sized, D: Push<V>>(next: &mut D, run: &impl RecordRun<V>, wanted: usize) -> usize {
+    for index in 0..wanted {
+        if !next.ready() {
+            return index;
+        }
+        let record = run.record(index);
+        let hash = next.hash_ahead(record);
+        next.push_hashed(record, run.time(index), hash);
+    }
+    wanted
+}
+
+#[inline(always)]
+fn push_looking_ahead<V: ?Sized, D: Push<V>>(
+    next: &mut D,
+    run: &impl RecordRun<V>,
+    wanted: usize,
+) -> usize {
+    let mut hashes = HashesAhead([KeyHash::default(); ROOM]);
+    for index in 0..FAR.min(run.len()) {
+        hashes.look(next, index, run.record(index));
+    }
+    for index in 0..wanted {
+        if !next.ready() {
+            return index;
+        }
+        let ahead = index + FAR;
+        if ahead < run.len() {
+            hashes.look(next, ahead, run.record(ahead));
+        }
+        let hash = hashes.take(next, index);
+        next.push_hashed(run.record(index), run.time(index), hash);
+    }
+    wanted
+}
+
+/// The hashes of the records between the one that is looked at and the one that is pushed.
+struct HashesAhead([KeyHash; ROOM]);
+
+impl HashesAhead {
+    /// Looks at `record`, which is the one of number `index`.
+    #[inline(always)]
+    fn look<V: ?Sized>(&mut self, next: &impl Push<V>, index: usize, record: &V) {
+        let hash = next.hash_ahead(record);
+        self.0[index % ROOM] = hash;
+        next.prefetch(hash, Lookahead::Far);
+    }
+
+    /// The hash of the record of number `index`, which is pushed now; one not far behind it is fetched
+    /// for the second time.
+    #[inline(always)]
+    fn take<V: ?Sized>(&self, next: &impl Push<V>, index: usize) -> KeyHash {
+        let near = self.0[(index + Lookahead::Near.distance()) % ROOM];
+        next.prefetch(near, Lookahead::Near);
+        self.0[index % ROOM]
+    }
+}

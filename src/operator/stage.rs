@@ -1,0 +1,127 @@
+//! The stage: records on their way to a keyed operator whose head cannot look ahead for it.
+//!
+//! A head looks ahead among the records that it reads. Where an operator in between makes new ones (a map
+//! before a `key_by`, the words of a line), nobody has seen those before they are pushed, and each would
+//! wait for the memory of its state. The stage holds some of them back, in two halves: while one is
+//! filled, and the state of its records fetched, the other one's have been fetched and wait.
+//!
+//! ```text
+//! push ─► filling: hash, prefetch ─► full: the waiting half goes on, the halves change places
+//! signal, end of batch ────────────► both halves go on
+//! ```
+#![expect(unsafe_code, reason = "reads records back in place")]
+
+use std::marker::PhantomData;
+
+use rkyv::util::AlignedVec;
+
+use crate::record::{FRAME_ALIGN, KeyHash, Wire, in_place};
+use crate::state::Lookahead;
+use crate::time::Timestamp;
+
+use super::Push;
+
+/// Records of one half: as many as take about as long as memory does.
+const HALF: usize = 16;
+
+/// One record in a half.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    start: usize,
+    length: usize,
+    at: Timestamp,
+    hash: KeyHash,
+}
+
+#[derive(Default)]
+struct Half {
+    bytes: AlignedVec<FRAME_ALIGN>,
+    places: Vec<Place>,
+    /// How many of them have gone on.
+    gone: usize,
+}
+
+/// Some records of type `V`, held back.
+pub(super) struct Stage<V: ?Sized> {
+    filling: Half,
+    waiting: Half,
+    record: PhantomData<fn(&V)>,
+}
+
+impl<V: Wire + ?Sized> Stage<V> {
+    pub(super) fn new() -> Self {
+        Stage {
+            filling: Half::default(),
+            waiting: Half::default(),
+            record: PhantomData,
+        }
+    }
+
+    /// Takes a record, has its state fetched, and lets others go on for it while `next` is ready.
+    #[inline(always)]
+    pub(super) fn push<D: Push<V>>(&mut self, next: &mut D, record: &V, at: Timestamp) {
+        let hash = next.hash_ahead(record);
+        next.prefetch(hash, Lookahead::Far);
+        let Half { bytes, places, .. } = &mut self.filling;
+        let start = bytes.len().next_multiple_of(V::ALIGN);
+        if start > bytes.len() {
+            bytes.resize(start, 0);
+        }
+        let payload = record.as_bytes();
+        bytes.extend_from_slice(payload);
+        let length = payload.len();
+        places.push(Place {
+            start,
+            length,
+            at,
+            hash,
+        });
+        if places.len() >= HALF {
+            self.turn(next);
+        }
+    }
+
+    /// Lets the waiting half go on; if all of it has, the halves change places.
+    #[inline(never)]
+    fn turn<D: Push<V>>(&mut self, next: &mut D) {
+        if self.waiting.go_on(next) {
+            std::mem::swap(&mut self.filling, &mut self.waiting);
+            for place in &self.waiting.places {
+                next.prefetch(place.hash, Lookahead::Near);
+            }
+        }
+    }
+
+    /// Lets every record go on while `next` is ready; says whether none is left.
+    pub(super) fn drain<D: Push<V>>(&mut self, next: &mut D) -> bool {
+        for _ in 0..2 {
+            if !self.waiting.go_on(next) {
+                return false;
+            }
+            std::mem::swap(&mut self.filling, &mut self.waiting);
+        }
+        true
+    }
+}
+
+impl Half {
+    /// Pushes the records while `next` is ready; says whether all have gone. Called from several places, and
+    /// not written out in any.
+    #[inline(never)]
+    fn go_on<V: Wire + ?Sized, D: Push<V>>(&mut self, next: &mut D) -> bool {
+        while let Some(place) = self.places.get(self.gone) {
+            if !next.ready() {
+                return false;
+            }
+            self.gone += 1;
+            let payload = &self.bytes[place.start..place.start + place.length];
+            // SAFETY: `push` copied there what `as_bytes` of a `V` gave, from a multiple of its alignment on;
+            // nothing has changed the bytes since.
+            next.push_hashed(unsafe { in_place(payload) }, place.at, place.hash);
+        }
+        self.bytes.clear();
+        self.places.clear();
+        self.gone = 0;
+        true
+    }
+}

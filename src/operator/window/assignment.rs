@@ -1,0 +1,131 @@
+//! From a description of windows to the operator that makes them.
+
+use std::sync::Arc;
+
+use crate::operator::{OutputTag, Outputs, Push};
+use crate::record::KeySelector;
+
+use super::assigner::{SlicedAssigner, WindowError, WindowTime};
+use super::function::WindowFunction;
+use super::lateness::Lateness;
+use super::operator::WindowOperator;
+use super::session::{Session, SessionGap, SessionOperator};
+
+/// What a window operator is made of, besides its windows.
+#[derive(Debug)]
+pub struct WindowParts<V: ?Sized, S, F> {
+    /// The operator's name.
+    pub name: Arc<str>,
+    /// Finds the key of a record.
+    pub selector: S,
+    /// What is computed.
+    pub function: F,
+    /// How long windows are kept after the watermark has passed them.
+    pub lateness: Lateness,
+    /// Where late records go, rather than being dropped.
+    pub late: Option<OutputTag<V>>,
+}
+
+/// Assigns records to windows: [`Tumbling`](super::Tumbling), [`Sliding`](super::Sliding), [`Session`].
+pub trait WindowAssigner<V: ?Sized + 'static>: Clone + Send + 'static {
+    /// The operator for these windows, in front of `D`.
+    type Operator<S, F, D>: Push<V> + 'static
+    where
+        S: KeySelector<V>,
+        F: WindowFunction<V, S::Key>,
+        D: Push<F::Out> + 'static;
+
+    /// Whether there are such windows.
+    ///
+    /// # Errors
+    /// A [`WindowError`] if not.
+    fn check(&self) -> Result<(), WindowError>;
+
+    /// The operator.
+    ///
+    /// # Errors
+    /// A [`WindowError`] if there are no such windows.
+    fn operator<S, F, D>(
+        &self,
+        parts: WindowParts<V, S, F>,
+        next: Outputs<D>,
+    ) -> Result<Self::Operator<S, F, D>, WindowError>
+    where
+        S: KeySelector<V>,
+        F: WindowFunction<V, S::Key>,
+        D: Push<F::Out> + 'static;
+}
+
+impl<V, A> WindowAssigner<V> for A
+where
+    V: ?Sized + 'static,
+    A: SlicedAssigner,
+{
+    type Operator<S, F, D>
+        = WindowOperator<V, S, F, D, A::Time>
+    where
+        S: KeySelector<V>,
+        F: WindowFunction<V, S::Key>,
+        D: Push<F::Out> + 'static;
+
+    fn check(&self) -> Result<(), WindowError> {
+        self.slicing().map(drop)
+    }
+
+    fn operator<S, F, D>(
+        &self,
+        parts: WindowParts<V, S, F>,
+        next: Outputs<D>,
+    ) -> Result<Self::Operator<S, F, D>, WindowError>
+    where
+        S: KeySelector<V>,
+        F: WindowFunction<V, S::Key>,
+        D: Push<F::Out> + 'static,
+    {
+        let (selector, function) = (parts.selector, parts.function);
+        let operator = WindowOperator::new(parts.name, self, selector, function, next)?;
+        let operator = operator.allowed_lateness(parts.lateness);
+        Ok(match parts.late {
+            Some(tag) => operator.late_to(tag),
+            None => operator,
+        })
+    }
+}
+
+impl<V, G, T> WindowAssigner<V> for Session<G, T>
+where
+    V: ?Sized + 'static,
+    G: SessionGap<V>,
+    T: WindowTime + Clone,
+{
+    type Operator<S, F, D>
+        = SessionOperator<V, S, F, D, G, T>
+    where
+        S: KeySelector<V>,
+        F: WindowFunction<V, S::Key>,
+        D: Push<F::Out> + 'static;
+
+    fn check(&self) -> Result<(), WindowError> {
+        self.check::<V>()
+    }
+
+    fn operator<S, F, D>(
+        &self,
+        parts: WindowParts<V, S, F>,
+        next: Outputs<D>,
+    ) -> Result<Self::Operator<S, F, D>, WindowError>
+    where
+        S: KeySelector<V>,
+        F: WindowFunction<V, S::Key>,
+        D: Push<F::Out> + 'static,
+    {
+        let (selector, function) = (parts.selector, parts.function);
+        let session = self.clone();
+        let operator = SessionOperator::new(parts.name, session, selector, function, next)?;
+        let operator = operator.allowed_lateness(parts.lateness);
+        Ok(match parts.late {
+            Some(tag) => operator.late_to(tag),
+            None => operator,
+        })
+    }
+}

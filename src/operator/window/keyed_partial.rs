@@ -1,0 +1,432 @@
+//! The first half of keyed windows in two phases: each subtask aggregates its own records, by key.
+//!
+//! Where many records share few keys, most of what crosses the exchange of a window says no more than "one
+//! more of the same". An aggregate can be merged, so a subtask can add up what it has of each key and slice
+//! first, and only that crosses:
+//!
+//! ```text
+//! records ─► KeyedPartials ─┐  key and accumulator, when the watermark closes the slice
+//! records ─► KeyedPartials ─┴─ by key ─► WindowOperator with MergeKeyedPartials ─► results
+//! ```
+//! The results are those of one phase, lateness included. What a slice has accumulated goes out ahead of the
+//! watermark that closes it, with the slice's last timestamp: none of its windows has ended anywhere by
+//! then, since the watermark behind the exchange is not ahead of this subtask's. A record that comes when
+//! its slice is closed goes out at once, alone and with its own timestamp. So behind the exchange it is late
+//! where the record would have been late, and fires a window again where the record would have. Only after
+//! a subtask was idle, and time went on without it, is what it has of a slice late as a whole.
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::metrics::Gauge;
+use crate::operator::{
+    Aggregate, Budget, Lookahead, OpenContext, Operator, OperatorError, Push, Signal, pass_on,
+    raise,
+};
+use crate::record::{Far, Key, KeyHash, KeyHasher, KeySelector, OwnedForm, Record, StoredKey};
+use crate::state::Bookmark;
+use crate::time::Timestamp;
+
+use super::assigner::{EventTime, SlicedAssigner, WindowError};
+use super::current::Current;
+use super::slice_table::{TableId, TablePool};
+use super::slicing::{Slice, Slicing};
+
+/// How many accumulators a watermark may emit before the worker gets a chance to do something else.
+const SIGNAL_BUDGET: u32 = 256;
+
+type Stored<K> = <K as Key>::Stored;
+
+/// The slices that the watermark has not closed, and where their emission stands once it has.
+struct OpenSlices<K: Key + ?Sized, A> {
+    name: Arc<str>,
+    slicing: Slicing,
+    watermark: Timestamp,
+    /// No slice is closed by a watermark before this one.
+    quiet_before: Timestamp,
+    pool: TablePool<K, A>,
+    /// By number.
+    open: BTreeMap<i64, (Slice, TableId)>,
+    /// Where the emptying of the first one stands, and how many keys it had.
+    bookmark: Bookmark,
+    keys: usize,
+    state_entries: Gauge,
+    state_bytes: Gauge,
+}
+
+impl<K: Key + ?Sized, A> OpenSlices<K, A> {
+    fn new(name: Arc<str>, slicing: Slicing, hasher: KeyHasher) -> Self {
+        OpenSlices {
+            name,
+            slicing,
+            watermark: Timestamp::MIN,
+            quiet_before: Timestamp::MAX,
+            pool: TablePool::new(hasher, false),
+            open: BTreeMap::new(),
+            bookmark: Bookmark::default(),
+            keys: 0,
+            state_entries: Gauge::default(),
+            state_bytes: Gauge::default(),
+        }
+    }
+
+    /// The table of an open slice, made if there is none.
+    fn table(&mut self, slice: Slice) -> TableId {
+        let last = self.open.last_key_value();
+        let keys = last.map_or(0, |(_, (_, table))| self.pool.get(*table).entries.len());
+        let pool = &mut self.pool;
+        let new = || (slice, pool.take(0, keys));
+        self.quiet_before = self.quiet_before.min(slice.last);
+        self.open.entry(slice.number).or_insert_with(new).1
+    }
+
+    /// The first slice, if the watermark has closed it, and its table.
+    fn first_closed(&self) -> Option<(Slice, TableId)> {
+        let (_, &first) = self.open.first_key_value()?;
+        (first.0.last <= self.watermark).then_some(first)
+    }
+}
+
+/// Aggregates the records of one subtask by key and slice; emits keys with accumulators.
+pub struct KeyedPartials<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, D> {
+    current: Current<S::Key, A::Accumulator>,
+    selector: S,
+    aggregate: A,
+    hasher: KeyHasher,
+    next: D,
+    /// Closed slices are being emitted; the watermark has not been forwarded.
+    busy: bool,
+    slices: Box<OpenSlices<S::Key, A::Accumulator>>,
+    record: PhantomData<fn(&V)>,
+}
+
+impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, D> std::fmt::Debug
+    for KeyedPartials<V, S, A, D>
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyedPartials")
+            .field("name", &self.slices.name)
+            .field("slicing", &self.slices.slicing)
+            .field("watermark", &self.slices.watermark)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V, S, A, D> KeyedPartials<V, S, A, D>
+where
+    V: ?Sized,
+    S: KeySelector<V>,
+    A: Aggregate<V>,
+    D: Push<(Stored<S::Key>, A::Accumulator)>,
+{
+    /// An operator called `name`, which applies `aggregate` per key to the slices of the windows of
+    /// `assigner`.
+    ///
+    /// # Errors
+    /// [`WindowError`] if the assigner's windows cannot be.
+    pub fn new(
+        name: Arc<str>,
+        assigner: &impl SlicedAssigner<Time = EventTime>,
+        selector: S,
+        aggregate: A,
+        next: D,
+    ) -> Result<Self, WindowError> {
+        let slices = OpenSlices::new(name, assigner.slicing()?, KeyHasher::default());
+        Ok(KeyedPartials {
+            current: Current::none(slices.pool.fresh()),
+            selector,
+            aggregate,
+            hasher: KeyHasher::default(),
+            next,
+            busy: false,
+            slices: Box::new(slices),
+            record: PhantomData,
+        })
+    }
+
+    /// Adds a record of the current slice.
+    #[inline(always)]
+    fn add(&mut self, record: &V, hash: KeyHash) {
+        let key = self.selector.key(record);
+        let (table, aggregate) = (&mut *self.current.table, &self.aggregate);
+        let (accumulator, _) = table.accumulator(hash, key.borrow(), || aggregate.create());
+        aggregate.add(accumulator, record);
+    }
+
+    /// Adds a record that is not in the slice of the record before.
+    #[cold]
+    #[inline(never)]
+    fn push_elsewhere(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        let slices = &mut *self.slices;
+        if at.is_none() {
+            let operator = Arc::clone(&slices.name);
+            raise(OperatorError::NoTimestamp { operator });
+        }
+        // What is in no slice is in no window.
+        let Some(slice) = slices.slicing.slice(at) else {
+            return;
+        };
+        if slice.last <= slices.watermark {
+            let key = self.selector.key(record);
+            let key: &S::Key = key.borrow();
+            let mut accumulator = self.aggregate.create();
+            self.aggregate.add(&mut accumulator, record);
+            return self.next.push(&(key.to_stored(), accumulator), at);
+        }
+        self.current.settle(&mut slices.pool);
+        let table = slices.table(slice);
+        self.current.take(slice, table, &mut slices.pool);
+        self.add(record, hash);
+    }
+
+    /// Goes on emitting closed slices, in order of time, while there is budget and room downstream; then
+    /// forwards the watermark.
+    fn advance(&mut self, budget: &mut Budget) {
+        while self.busy && budget.left() > 0 && self.next.ready() {
+            let slices = &mut *self.slices;
+            let Some((slice, id)) = slices.first_closed() else {
+                let first = slices.open.first_key_value();
+                slices.quiet_before = first.map_or(Timestamp::MAX, |(_, first)| first.0.last);
+                self.busy = false;
+                self.next.signal(Signal::Watermark(slices.watermark));
+                return;
+            };
+            let (table, next) = (slices.pool.get_mut(id), &mut self.next);
+            slices.keys = slices.keys.max(table.entries.len());
+            let emit = |key: &Stored<S::Key>, accumulator: &A::Accumulator| {
+                next.push(&(key.clone(), accumulator.clone()), slice.last);
+                budget.take();
+                budget.left() > 0 && next.ready()
+            };
+            if table.entries.walk(&mut slices.bookmark, true, emit) {
+                slices.open.remove(&slice.number);
+                let keys = std::mem::take(&mut slices.keys);
+                slices.pool.release(0, id, keys);
+            }
+        }
+    }
+}
+
+impl<V, S, A, D> Operator for KeyedPartials<V, S, A, D>
+where
+    V: ?Sized,
+    S: KeySelector<V>,
+    A: Aggregate<V>,
+    D: Push<(Stored<S::Key>, A::Accumulator)>,
+{
+    pass_on!(next: begin, deadline, close);
+
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        let name = Arc::clone(&self.slices.name);
+        let metrics = cx.operator_metrics(&name);
+        self.hasher = cx.hasher;
+        *self.slices = OpenSlices {
+            state_entries: metrics.gauge("state_entries"),
+            state_bytes: metrics.gauge("state_bytes"),
+            ..OpenSlices::new(name, self.slices.slicing, cx.hasher)
+        };
+        self.current = Current::none(self.slices.pool.fresh());
+        self.next.open(cx)
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        debug_assert!(!self.busy, "a signal during a firing");
+        let Signal::Watermark(at) = signal else {
+            return self.next.signal(signal);
+        };
+        let slices = &mut *self.slices;
+        if at <= slices.watermark {
+            return;
+        }
+        slices.watermark = at;
+        if at < slices.quiet_before {
+            return self.next.signal(signal);
+        }
+        self.current.settle(&mut slices.pool);
+        self.busy = true;
+        self.advance(&mut Budget::new(SIGNAL_BUDGET));
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        !self.busy && self.next.ready()
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.next.resume(budget);
+        self.advance(budget);
+    }
+
+    fn flush(&mut self) {
+        let (entries, bytes) = self.slices.pool.size();
+        let table = &self.current.table;
+        let entries = entries + table.entries.len();
+        self.slices.state_entries.set(entries as i64);
+        (self.slices.state_bytes).set((bytes + table.memory_bytes()) as i64);
+        self.next.flush();
+    }
+}
+
+impl<V, S, A, D> Push<V> for KeyedPartials<V, S, A, D>
+where
+    V: ?Sized,
+    S: KeySelector<V>,
+    A: Aggregate<V>,
+    D: Push<(Stored<S::Key>, A::Accumulator)>,
+{
+    #[inline(always)]
+    fn push(&mut self, record: &V, at: Timestamp) {
+        self.push_hashed(record, at, self.hash_ahead(record));
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        if self.current.holds(at) {
+            self.add(record, hash);
+        } else {
+            self.push_elsewhere(record, at, hash);
+        }
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.current.table.entries.looks_ahead()
+    }
+
+    #[inline(always)]
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.hasher.hash(self.selector.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.current.table.entries.prefetch(hash, ahead);
+    }
+}
+
+/// What [`KeyedPartials`] emit, for keys of type `K` and accumulators of type `A`.
+pub type KeyedPartial<K, A> = (Stored<K>, A);
+
+/// Finds the key of what [`KeyedPartials`] emit, in the form that it has behind an exchange.
+pub struct PartialKey<K: ?Sized, A>(PhantomData<fn(&K, A)>);
+
+impl<K: ?Sized, A> PartialKey<K, A> {
+    /// The selector.
+    #[must_use]
+    pub const fn new() -> Self {
+        PartialKey(PhantomData)
+    }
+}
+
+impl<K: ?Sized, A> Default for PartialKey<K, A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: ?Sized, A> Clone for PartialKey<K, A> {
+    fn clone(&self) -> Self {
+        Self::new()
+    }
+}
+
+impl<K: ?Sized, A> std::fmt::Debug for PartialKey<K, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PartialKey")
+    }
+}
+
+/// A key in its owned form, as the key that it is.
+#[derive(Debug)]
+pub struct FoundKey<K: Key + ?Sized>(Stored<K>);
+
+impl<K: Key + ?Sized> Borrow<K> for FoundKey<K> {
+    #[inline(always)]
+    fn borrow(&self) -> &K {
+        self.0.key()
+    }
+}
+
+impl<K, A> KeySelector<Far<KeyedPartial<K, A>>> for PartialKey<K, A>
+where
+    K: Key + ?Sized,
+    A: 'static,
+    KeyedPartial<K, A>: Record,
+    <KeyedPartial<K, A> as Record>::Form: OwnedForm<KeyedPartial<K, A>>,
+{
+    type Key = K;
+    type Found<'a>
+        = FoundKey<K>
+    where
+        Far<KeyedPartial<K, A>>: 'a;
+
+    #[inline]
+    fn key(&self, partial: &Far<KeyedPartial<K, A>>) -> FoundKey<K> {
+        FoundKey(<KeyedPartial<K, A> as Record>::Form::owned(partial).0)
+    }
+}
+
+/// An aggregate of what [`KeyedPartials`] with the aggregate `A` emit.
+pub struct MergeKeyedPartials<V: ?Sized, K: ?Sized, A> {
+    aggregate: A,
+    types: PhantomData<fn(&V, &K)>,
+}
+
+impl<V: ?Sized, K: ?Sized, A> MergeKeyedPartials<V, K, A> {
+    /// Merges accumulators of `aggregate`.
+    pub fn new(aggregate: A) -> Self {
+        MergeKeyedPartials {
+            aggregate,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<V: ?Sized, K: ?Sized, A: Clone> Clone for MergeKeyedPartials<V, K, A> {
+    fn clone(&self) -> Self {
+        MergeKeyedPartials::new(self.aggregate.clone())
+    }
+}
+
+impl<V: ?Sized, K: ?Sized, A: std::fmt::Debug> std::fmt::Debug for MergeKeyedPartials<V, K, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("MergeKeyedPartials")
+            .field(&self.aggregate)
+            .finish()
+    }
+}
+
+impl<V, K, A> Aggregate<Far<KeyedPartial<K, A::Accumulator>>> for MergeKeyedPartials<V, K, A>
+where
+    V: ?Sized + 'static,
+    K: Key + ?Sized,
+    A: Aggregate<V>,
+    KeyedPartial<K, A::Accumulator>: Record,
+    <KeyedPartial<K, A::Accumulator> as Record>::Form: OwnedForm<KeyedPartial<K, A::Accumulator>>,
+{
+    type Accumulator = A::Accumulator;
+    type Out = A::Out;
+
+    fn create(&self) -> A::Accumulator {
+        self.aggregate.create()
+    }
+
+    fn add(
+        &self,
+        accumulator: &mut A::Accumulator,
+        partial: &Far<KeyedPartial<K, A::Accumulator>>,
+    ) {
+        let (_, partial) = <KeyedPartial<K, A::Accumulator> as Record>::Form::owned(partial);
+        self.aggregate.merge(accumulator, &partial);
+    }
+
+    fn merge(&self, accumulator: &mut A::Accumulator, other: &A::Accumulator) {
+        self.aggregate.merge(accumulator, other);
+    }
+
+    fn result(&self, accumulator: &A::Accumulator) -> A::Out {
+        self.aggregate.result(accumulator)
+    }
+}

@@ -1,0 +1,241 @@
+//! The first half of windows over a stream that has no keys: each subtask aggregates its own records.
+//!
+//! To compute such windows in one place, as Flink does, all records must be brought there. An
+//! aggregate can be merged, so only accumulators need to be:
+//!
+//! ```text
+//! records ─► PartialAggregate ─┐  one accumulator per slice, when the watermark closes it
+//! records ─► PartialAggregate ─┴─► WindowOperator with MergePartials ─► results
+//! ```
+//! An accumulator goes out ahead of the watermark that closes its slice, with the slice's last
+//! timestamp, so to the windows behind it is a record that is in time. A record that comes when its
+//! slice is closed goes out at once, as an accumulator of its own: whether it is late is decided behind
+//! the exchange, by the watermark of all subtasks.
+//!
+//! Adding a record is a comparison (is it in the slice of the record before?) and the aggregate's `add`.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::mem;
+use std::sync::Arc;
+
+use crate::operator::{Aggregate, Budget, Operator, OperatorError, Push, Signal, pass_on, raise};
+use crate::record::{Far, OwnedForm, Record};
+use crate::time::Timestamp;
+
+use super::assigner::{EventTime, SlicedAssigner, WindowError};
+use super::slicing::{Slice, Slicing};
+
+/// How many accumulators a watermark may emit before the worker gets a chance to do something else.
+const SIGNAL_BUDGET: u32 = 256;
+
+/// Aggregates the records of one subtask by slice; emits accumulators.
+pub struct PartialAggregate<V: ?Sized, A: Aggregate<V>, D> {
+    name: Arc<str>,
+    slicing: Slicing,
+    aggregate: A,
+    next: D,
+    watermark: Timestamp,
+    /// The slice of the record before; one that holds nothing after it was closed.
+    current: (Slice, A::Accumulator),
+    /// All other slices with records that the watermark has not closed, by their number.
+    open: BTreeMap<i64, (Slice, A::Accumulator)>,
+    /// Slices that the watermark has closed are being emitted; it has not been forwarded.
+    firing: bool,
+    record: PhantomData<fn(&V)>,
+}
+
+impl<V: ?Sized, A: Aggregate<V>, D> std::fmt::Debug for PartialAggregate<V, A, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PartialAggregate")
+            .field("name", &self.name)
+            .field("slicing", &self.slicing)
+            .field("watermark", &self.watermark)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V, A, D> PartialAggregate<V, A, D>
+where
+    V: ?Sized,
+    A: Aggregate<V>,
+    D: Push<A::Accumulator>,
+{
+    /// An operator called `name`, which applies `aggregate` to the slices of the windows of `assigner`.
+    ///
+    /// # Errors
+    /// [`WindowError`] if the assigner's windows cannot be.
+    pub fn new(
+        name: Arc<str>,
+        assigner: &impl SlicedAssigner<Time = EventTime>,
+        aggregate: A,
+        next: D,
+    ) -> Result<Self, WindowError> {
+        Ok(PartialAggregate {
+            name,
+            slicing: assigner.slicing()?,
+            current: (Slice::NONE, aggregate.create()),
+            aggregate,
+            next,
+            watermark: Timestamp::MIN,
+            open: BTreeMap::new(),
+            firing: false,
+            record: PhantomData,
+        })
+    }
+
+    /// Adds a record that is not in the slice of the record before.
+    #[inline(never)]
+    fn push_elsewhere(&mut self, record: &V, at: Timestamp) {
+        if at.is_none() {
+            let operator = Arc::clone(&self.name);
+            raise(OperatorError::NoTimestamp { operator });
+        }
+        // What is in no slice is in no window.
+        let Some(slice) = self.slicing.slice(at) else {
+            return;
+        };
+        let known = self.open.remove(&slice.number);
+        let (_, mut accumulator) = known.unwrap_or_else(|| (slice, self.aggregate.create()));
+        self.aggregate.add(&mut accumulator, record);
+        if slice.last <= self.watermark {
+            return self.next.push(&accumulator, at);
+        }
+        self.park((slice, accumulator));
+    }
+
+    /// Goes from the slice of the record before, which is put to the others, to `next`.
+    fn park(&mut self, next: (Slice, A::Accumulator)) {
+        let (slice, accumulator) = mem::replace(&mut self.current, next);
+        if slice != Slice::NONE {
+            self.open.insert(slice.number, (slice, accumulator));
+        }
+    }
+
+    /// Goes on emitting closed slices, in order of time, while there is budget and room downstream; then
+    /// forwards the watermark.
+    fn advance(&mut self, budget: &mut Budget) {
+        while self.firing && budget.left() > 0 && self.next.ready() {
+            let first = self.open.first_entry();
+            let closed = first.filter(|entry| entry.get().0.last <= self.watermark);
+            if let Some(entry) = closed {
+                let (slice, accumulator) = entry.remove();
+                self.next.push(&accumulator, slice.last);
+                budget.take();
+            } else {
+                self.firing = false;
+                self.next.signal(Signal::Watermark(self.watermark));
+            }
+        }
+    }
+}
+
+impl<V, A, D> Operator for PartialAggregate<V, A, D>
+where
+    V: ?Sized,
+    A: Aggregate<V>,
+    D: Push<A::Accumulator>,
+{
+    pass_on!(next: open, begin, flush, deadline, close);
+
+    fn signal(&mut self, signal: Signal) {
+        debug_assert!(!self.firing, "a signal during a firing");
+        let Signal::Watermark(at) = signal else {
+            return self.next.signal(signal);
+        };
+        if at <= self.watermark {
+            return;
+        }
+        self.watermark = at;
+        self.firing = true;
+        if self.current.0.last <= at {
+            self.park((Slice::NONE, self.aggregate.create()));
+        }
+        self.advance(&mut Budget::new(SIGNAL_BUDGET));
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        !self.firing && self.next.ready()
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.next.resume(budget);
+        self.advance(budget);
+    }
+}
+
+impl<V, A, D> Push<V> for PartialAggregate<V, A, D>
+where
+    V: ?Sized,
+    A: Aggregate<V>,
+    D: Push<A::Accumulator>,
+{
+    #[inline(always)]
+    fn push(&mut self, record: &V, at: Timestamp) {
+        let (slice, accumulator) = &mut self.current;
+        if slice.holds(at) {
+            self.aggregate.add(accumulator, record);
+        } else {
+            self.push_elsewhere(record, at);
+        }
+    }
+}
+
+/// An aggregate of accumulators of `A`, in the form that they have behind an exchange.
+pub struct MergePartials<V: ?Sized, A> {
+    aggregate: A,
+    record: PhantomData<fn(&V)>,
+}
+
+impl<V: ?Sized, A> MergePartials<V, A> {
+    /// Merges what [`PartialAggregate`]s with the same aggregate emit.
+    pub fn new(aggregate: A) -> Self {
+        MergePartials {
+            aggregate,
+            record: PhantomData,
+        }
+    }
+}
+
+impl<V: ?Sized, A: Clone> Clone for MergePartials<V, A> {
+    fn clone(&self) -> Self {
+        MergePartials::new(self.aggregate.clone())
+    }
+}
+
+impl<V: ?Sized, A: std::fmt::Debug> std::fmt::Debug for MergePartials<V, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("MergePartials")
+            .field(&self.aggregate)
+            .finish()
+    }
+}
+
+impl<V, A> Aggregate<Far<A::Accumulator>> for MergePartials<V, A>
+where
+    V: ?Sized + 'static,
+    A: Aggregate<V>,
+    A::Accumulator: Record,
+    <A::Accumulator as Record>::Form: OwnedForm<A::Accumulator>,
+{
+    type Accumulator = A::Accumulator;
+    type Out = A::Out;
+
+    fn create(&self) -> A::Accumulator {
+        self.aggregate.create()
+    }
+
+    fn add(&self, accumulator: &mut A::Accumulator, partial: &Far<A::Accumulator>) {
+        let partial = <A::Accumulator as Record>::Form::owned(partial);
+        self.aggregate.merge(accumulator, &partial);
+    }
+
+    fn merge(&self, accumulator: &mut A::Accumulator, other: &A::Accumulator) {
+        self.aggregate.merge(accumulator, other);
+    }
+
+    fn result(&self, accumulator: &A::Accumulator) -> A::Out {
+        self.aggregate.result(accumulator)
+    }
+}

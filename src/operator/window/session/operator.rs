@@ -1,0 +1,482 @@
+//! `SessionOperator`: session windows, keyed.
+//!
+//! A record costs one search, which finds its key's sessions: mostly the latest one takes it, which moves
+//! its end and adds to what it has accumulated. Everything else (the first record of a key or of a session,
+//! two sessions that become one, a record behind the watermark) leaves the fast path.
+//!
+//! # Timers are lazy
+//!
+//! Flink deletes a session's timer and registers another one at every record that moves its end. Here a
+//! session has an *alarm*, which is never after its end, and which no record moves. When it comes up and
+//! finds that the session goes on for longer, it is set anew, at the end. So a session costs an alarm for
+//! each gap's length of its life, not one for each record.
+//!
+//! Nothing of this shows. An alarm that is put off is put off to a later time, and what is due comes in the
+//! order of time once all alarms that may be due have been looked at (the [`agenda`](super::agenda) sees to
+//! that). So a session fires after all that end before it, in the pass of the watermark that reaches its
+//! end: exactly where Flink's timer, registered at its last record, would have come up. Keys with equal ends
+//! fire in no particular order here as there.
+//!
+//! ```text
+//! records      1   2     3          4                        gap: ├────────┤
+//! alarm at              1+gap ─► finds end 3+gap ─► finds end 4+gap: fires
+//! ```
+//! Invariant: every session that has not fired has an appointment, at its alarm, at or before its last
+//! timestamp; every one that has fired, unless it is kept for ever, at or before its clean-up time. An
+//! appointment at which no session has its alarm is of a session that was merged.
+
+use std::borrow::Borrow;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::operator::window::late::LateRecords;
+use crate::operator::window::{
+    EventTime, Lateness, TimeWindow, WindowError, WindowFunction, WindowTime,
+};
+use crate::operator::{
+    Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
+    earlier, raise,
+};
+use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
+use crate::state::{Table, TableOptions};
+use crate::time::Timestamp;
+
+use super::agenda::Appointment;
+use super::clockwork::{Clockwork, Stage, Stored};
+use super::gap::{FixedGap, Session, SessionGap};
+use super::sessions::{OneSession, Sessions};
+
+/// How many sessions a watermark may fire before the worker gets a chance to do something else.
+const SIGNAL_BUDGET: u32 = 256;
+/// So many looks at a session cost as much budget as one result.
+const LOOKS_PER_RESULT: usize = 4;
+/// How many looks ahead a session is fetched.
+const LOOKAHEAD: usize = 16;
+
+/// Session windows over a keyed stream, of event time or (`T`) of processing time.
+pub struct SessionOperator<V, S, F, D, G = FixedGap, T = EventTime>
+where
+    V: ?Sized,
+    S: KeySelector<V>,
+    F: WindowFunction<V, S::Key>,
+{
+    sessions: Table<Stored<S::Key>, Sessions<F::Accumulator>>,
+    watermark: Timestamp,
+    gap: G,
+    selector: S,
+    function: F,
+    hasher: KeyHasher,
+    /// Processing time of the batch; the end of time at the end of input.
+    now: Timestamp,
+    /// A firing is not finished.
+    busy: bool,
+    next: Outputs<D>,
+    clockwork: Box<Clockwork<S::Key>>,
+    late: Box<LateRecords<V>>,
+    time: PhantomData<T>,
+}
+
+impl<V, S, F, D, G, T> std::fmt::Debug for SessionOperator<V, S, F, D, G, T>
+where
+    V: ?Sized,
+    S: KeySelector<V>,
+    F: WindowFunction<V, S::Key>,
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionOperator")
+            .field("name", &self.clockwork.name)
+            .field("watermark", &self.watermark)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V, S, F, D, G, T> SessionOperator<V, S, F, D, G, T>
+where
+    V: ?Sized + 'static,
+    S: KeySelector<V>,
+    F: WindowFunction<V, S::Key>,
+    D: Push<F::Out>,
+    G: SessionGap<V>,
+    T: WindowTime,
+{
+    /// An operator called `name`, which applies `function` to sessions per key.
+    ///
+    /// # Errors
+    /// [`WindowError`] if there are no such sessions.
+    pub fn new(
+        name: Arc<str>,
+        session: Session<G, T>,
+        selector: S,
+        function: F,
+        next: Outputs<D>,
+    ) -> Result<Self, WindowError> {
+        session.check::<V>()?;
+        Ok(SessionOperator {
+            sessions: Table::new(TableOptions::default()),
+            watermark: Timestamp::MIN,
+            gap: session.gap,
+            selector,
+            function,
+            hasher: KeyHasher::default(),
+            now: Timestamp::MIN,
+            busy: false,
+            next,
+            clockwork: Box::new(Clockwork::new(name)),
+            late: Box::new(LateRecords::new()),
+            time: PhantomData,
+        })
+    }
+
+    /// Keeps sessions for some time after the watermark has passed them. Not those of processing time,
+    /// where nothing is late.
+    #[must_use]
+    pub fn allowed_lateness(mut self, lateness: Lateness) -> Self {
+        if T::IS_EVENT {
+            self.clockwork.lateness = lateness;
+        }
+        self
+    }
+
+    /// Sends late records to `tag` rather than dropping them.
+    #[must_use]
+    pub fn late_to(mut self, tag: OutputTag<V>) -> Self {
+        self.late.tag = Some(tag);
+        self
+    }
+
+    /// Adds a record that does not just go on with its key's latest session.
+    #[cold]
+    #[inline(never)]
+    fn push_elsewhere(&mut self, record: &V, at: Timestamp, gap: i64, hash: KeyHash) {
+        let name = &self.clockwork.name;
+        if at.is_none() {
+            let operator = Arc::clone(name);
+            raise(OperatorError::NoTimestamp { operator });
+        }
+        if gap == 0 {
+            raise(OperatorError::function(name, WindowError::ZeroGap.into()));
+        }
+        let window = TimeWindow {
+            start: at,
+            end: at.saturating_add(gap),
+        };
+        let found = self.selector.key(record);
+        let key: &S::Key = found.borrow();
+        let equal = |stored: &Stored<S::Key>| stored.key() == key;
+        let function = &mut self.function;
+        if let Some(sessions) = self.sessions.get_mut(hash, equal) {
+            let merge = |united: &mut _, later: &_| function.merge(united, later);
+            if let Some(merged) = sessions.merge(window, merge) {
+                let had_fired = TimeWindow {
+                    end: merged.last_end,
+                    ..window
+                }
+                .max_timestamp()
+                    <= self.watermark;
+                function.add(&mut merged.session.accumulator, record);
+                let last = merged.session.window.max_timestamp();
+                if last <= self.watermark {
+                    fire::<V, _, _, _>(function, &mut self.next, key, merged.session);
+                } else if had_fired {
+                    merged.session.alarm = last;
+                    self.clockwork.add(last, key.to_stored());
+                }
+                return;
+            }
+        }
+        self.begin_session(record, window, hash);
+    }
+
+    /// Adds a record that belongs to no session: to a new one, unless that would be late.
+    fn begin_session(&mut self, record: &V, window: TimeWindow, hash: KeyHash) {
+        let lateness = self.clockwork.lateness;
+        if lateness.is_window_late(window, self.watermark) {
+            if lateness.is_record_late(window.start, self.watermark) {
+                (self.late).take(&mut self.next.sides, record, window.start);
+            }
+            return;
+        }
+        let found = self.selector.key(record);
+        let key: &S::Key = found.borrow();
+        let mut accumulator = self.function.create();
+        self.function.add(&mut accumulator, record);
+        let last = window.max_timestamp();
+        let has_ended = last <= self.watermark;
+        let cleanup = lateness.cleanup_time(window);
+        let alarm = if has_ended { cleanup } else { last };
+        let session = OneSession {
+            window,
+            alarm,
+            accumulator,
+        };
+        if has_ended {
+            fire::<V, _, _, _>(&mut self.function, &mut self.next, key, &session);
+        }
+        let stored = key.to_stored();
+        let gap = window.end.0.saturating_sub(window.start.0);
+        self.clockwork.agenda.fit(gap, self.watermark);
+        if alarm < Timestamp::MAX {
+            self.clockwork.add(alarm, stored.clone());
+        }
+        let mut session = Some(session);
+        let equal = |stored: &Stored<S::Key>| stored.key() == key;
+        let (sessions, _) = self.sessions.find_or_insert_with(hash, equal, || {
+            let first = session.take().expect("taken here only");
+            (stored, Sessions::new(first))
+        });
+        if let Some(session) = session {
+            sessions.insert(session);
+        }
+    }
+
+    /// Looks at a session of which an alarm may be due: puts it off to the time when it is.
+    fn look_at(&mut self, appointment: Appointment<Stored<S::Key>>) {
+        let clockwork = &mut *self.clockwork;
+        if self.sessions.looks_ahead()
+            && let Some(ahead) = clockwork.agenda.ahead(LOOKAHEAD)
+        {
+            let hash = self.hasher.hash(ahead.key.key());
+            self.sessions.prefetch(hash, Lookahead::Far);
+        }
+        let Appointment { at, key } = appointment;
+        let equal = |stored: &Stored<S::Key>| *stored == key;
+        let Some(sessions) = self.sessions.get_mut(self.hasher.hash(key.key()), equal) else {
+            return;
+        };
+        if let Some(place) = sessions.with_alarm(at) {
+            let session = sessions.get(place);
+            let next = clockwork.next_alarm(session.window, at);
+            session.alarm = next.unwrap_or(Timestamp::MAX);
+            if let Some(at) = next {
+                let appointment = Appointment { at, key };
+                clockwork.agenda.put_back(appointment, self.watermark);
+            }
+        }
+    }
+
+    /// Does what is due for a session: fires it, drops it, or puts its alarm off.
+    fn attend(&mut self, appointment: Appointment<Stored<S::Key>>) {
+        let Appointment { at, key } = appointment;
+        let hash = self.hasher.hash(key.key());
+        let equal = |stored: &Stored<S::Key>| *stored == key;
+        let Some(sessions) = self.sessions.get_mut(hash, equal) else {
+            return;
+        };
+        let Some(place) = sessions.with_alarm(at) else {
+            return;
+        };
+        let session = sessions.get(place);
+        if session.window.max_timestamp() == at {
+            fire::<V, _, _, _>(&mut self.function, &mut self.next, key.key(), session);
+        }
+        let (window, lateness) = (session.window, self.clockwork.lateness);
+        if window.max_timestamp() <= at && lateness.cleanup_time(window) <= at {
+            if sessions.remove(place) {
+                self.sessions.remove(hash, equal);
+            }
+            return;
+        }
+        // What fires now is done with its end: the next alarm is after it.
+        let next = (self.clockwork).next_alarm(window, at.saturating_add(1));
+        session.alarm = next.unwrap_or(Timestamp::MAX);
+        if let Some(at) = next {
+            let appointment = Appointment { at, key };
+            (self.clockwork.agenda).put_back(appointment, self.watermark);
+        }
+    }
+
+    /// Time has come to `watermark`: starts to do what is due.
+    fn start_firing(&mut self, watermark: Timestamp) {
+        self.watermark = watermark;
+        self.clockwork.stage = Stage::Turn;
+        self.busy = true;
+        self.advance(&mut Budget::new(SIGNAL_BUDGET));
+    }
+
+    /// Goes on firing while there is budget and room downstream.
+    fn advance(&mut self, budget: &mut Budget) {
+        while self.busy && budget.left() > 0 && self.next.ready() {
+            let watermark = self.watermark;
+            match self.clockwork.stage {
+                Stage::Idle => self.busy = false,
+                Stage::Turn => {
+                    budget.take();
+                    for _ in 0..LOOKS_PER_RESULT {
+                        match self.clockwork.agenda.turn(watermark) {
+                            Some(appointment) => self.look_at(appointment),
+                            None => {
+                                self.clockwork.stage = Stage::Fire;
+                                break;
+                            }
+                        }
+                    }
+                }
+                Stage::Fire => match self.clockwork.agenda.next_due(watermark) {
+                    Some(appointment) => {
+                        budget.take();
+                        self.attend(appointment);
+                    }
+                    None => {
+                        self.clockwork.stage = Stage::Idle;
+                        self.clockwork.quiet_before = self.clockwork.agenda.quiet_before();
+                        self.busy = false;
+                        if T::IS_EVENT {
+                            self.next.signal(Signal::Watermark(watermark));
+                        }
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// Emits the results of a session.
+fn fire<V, K, F, D>(
+    function: &mut F,
+    next: &mut Outputs<D>,
+    key: &K,
+    session: &OneSession<F::Accumulator>,
+) where
+    V: ?Sized,
+    K: Key + ?Sized,
+    F: WindowFunction<V, K>,
+    D: Push<F::Out>,
+{
+    let (window, main) = (session.window, &mut next.main);
+    let emit = |result: &F::Out| main.push(result, window.max_timestamp());
+    function.fire(key, window, &session.accumulator, emit);
+}
+
+impl<V, S, F, D, G, T> Operator for SessionOperator<V, S, F, D, G, T>
+where
+    V: ?Sized + 'static,
+    S: KeySelector<V>,
+    F: WindowFunction<V, S::Key>,
+    D: Push<F::Out>,
+    G: SessionGap<V>,
+    T: WindowTime,
+{
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.next.open(cx)?;
+        self.hasher = cx.hasher;
+        self.sessions = Table::new(TableOptions {
+            hasher: cx.hasher,
+            ..TableOptions::default()
+        });
+        let metrics = cx.operator_metrics(&self.clockwork.name);
+        self.clockwork.open(&metrics);
+        self.late.open(&metrics);
+        Ok(())
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        self.next.begin(now);
+        if !T::IS_EVENT && now > self.now {
+            self.now = now;
+            self.watermark = now.saturating_sub(1);
+            if self.watermark >= self.clockwork.quiet_before {
+                self.start_firing(self.watermark);
+            }
+        }
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Watermark(at) if T::IS_EVENT => {
+                if at <= self.watermark {
+                    return;
+                }
+                if at >= self.clockwork.quiet_before {
+                    self.start_firing(at);
+                } else {
+                    self.watermark = at;
+                    self.next.signal(signal);
+                }
+            }
+            Signal::End => {
+                self.now = Timestamp::MAX;
+                self.next.signal(signal);
+            }
+            _ => self.next.signal(signal),
+        }
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        !self.busy && self.next.ready()
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.next.resume(budget);
+        self.advance(budget);
+    }
+
+    fn flush(&mut self) {
+        let bytes = self.sessions.memory_bytes();
+        self.clockwork.publish(self.sessions.len(), bytes);
+        self.late.publish();
+        self.next.flush();
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        let next = self.next.deadline();
+        if T::IS_EVENT || self.now == Timestamp::MAX || self.clockwork.agenda.len() == 0 {
+            return next;
+        }
+        // When that time has passed.
+        earlier(Some(self.clockwork.quiet_before.saturating_add(1)), next)
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        self.next.close()
+    }
+}
+
+impl<V, S, F, D, G, T> Push<V> for SessionOperator<V, S, F, D, G, T>
+where
+    V: ?Sized + 'static,
+    S: KeySelector<V>,
+    F: WindowFunction<V, S::Key>,
+    D: Push<F::Out>,
+    G: SessionGap<V>,
+    T: WindowTime,
+{
+    #[inline(always)]
+    fn push(&mut self, record: &V, at: Timestamp) {
+        self.push_hashed(record, at, self.hash_ahead(record));
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        let at = if T::IS_EVENT { at } else { self.now };
+        let gap = self.gap.gap(record);
+        let found = self.selector.key(record);
+        let key: &S::Key = found.borrow();
+        let equal = |stored: &Stored<S::Key>| stored.key() == key;
+        if let Some(sessions) = self.sessions.get_mut(hash, equal)
+            && sessions.latest.goes_on(at, self.watermark)
+            && gap > 0
+        {
+            let session = &mut sessions.latest;
+            session.window.end = session.window.end.max(at.saturating_add(gap));
+            self.function.add(&mut session.accumulator, record);
+        } else {
+            self.push_elsewhere(record, at, gap, hash);
+        }
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.sessions.looks_ahead()
+    }
+
+    #[inline(always)]
+    fn hash_ahead(&self, record: &V) -> KeyHash {
+        self.hasher.hash(self.selector.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.sessions.prefetch(hash, ahead);
+    }
+}

@@ -1,0 +1,248 @@
+//! The sessions of one key: few, apart from one another, in order of time.
+//!
+//! Nearly always a key has one session that takes records, and nearly always that is its only one. So the
+//! latest session stands in the table's entry itself, and the earlier ones, if there are any, in a list.
+//!
+//! Invariant: sessions neither overlap nor touch; `earlier` is in order of time, before `latest`.
+
+use crate::operator::window::TimeWindow;
+use crate::time::Timestamp;
+
+/// A session and what it has accumulated.
+#[derive(Debug)]
+pub(super) struct OneSession<A> {
+    pub(super) window: TimeWindow,
+    /// When it is to be looked at.
+    pub(super) alarm: Timestamp,
+    pub(super) accumulator: A,
+}
+
+impl<A> OneSession<A> {
+    /// Whether the session and `window` overlap or touch.
+    fn meets(&self, window: TimeWindow) -> bool {
+        self.window.start <= window.end && self.window.end >= window.start
+    }
+
+    /// Whether the session, open at `watermark`, takes a record at `at` without starting earlier.
+    #[inline(always)]
+    pub(super) fn goes_on(&self, at: Timestamp, watermark: Timestamp) -> bool {
+        let TimeWindow { start, end } = self.window;
+        start <= at && at <= end && self.window.max_timestamp() > watermark
+    }
+}
+
+/// The sessions of one key: at least one.
+#[derive(Debug)]
+pub(super) struct Sessions<A> {
+    pub(super) latest: OneSession<A>,
+    /// Boxed twice: a pointer's worth of room in the table for what hardly any key has.
+    earlier: Option<Box<Earlier<A>>>,
+}
+
+#[derive(Debug)]
+struct Earlier<A>(Vec<OneSession<A>>);
+
+/// What became of a window that met sessions.
+pub(super) struct Merged<'a, A> {
+    /// The one session that is left.
+    pub(super) session: &'a mut OneSession<A>,
+    /// The end of the last one that it was made of.
+    pub(super) last_end: Timestamp,
+}
+
+impl<A> Sessions<A> {
+    /// One session.
+    pub(super) fn new(session: OneSession<A>) -> Self {
+        Sessions {
+            latest: session,
+            earlier: None,
+        }
+    }
+
+    fn earlier(&mut self) -> &mut Vec<OneSession<A>> {
+        &mut self
+            .earlier
+            .get_or_insert_with(|| Box::new(Earlier(Vec::new())))
+            .0
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        1 + self.earlier.as_ref().map_or(0, |earlier| earlier.0.len())
+    }
+
+    /// The session at a place in the order of time.
+    pub(super) fn get(&mut self, place: usize) -> &mut OneSession<A> {
+        let earlier = self.earlier.as_mut();
+        let session = earlier.and_then(|earlier| earlier.0.get_mut(place));
+        session.unwrap_or(&mut self.latest)
+    }
+
+    /// The place of the session that is to be looked at at a time; of several the earliest.
+    pub(super) fn with_alarm(&self, at: Timestamp) -> Option<usize> {
+        let earlier = self.earlier.as_ref().map_or(&[][..], |earlier| &earlier.0);
+        let mut sessions = earlier.iter().chain([&self.latest]);
+        sessions.position(|session| session.alarm == at)
+    }
+
+    /// Merges all sessions that meet `window`, and the window, into one, to be looked at when the last of
+    /// them was; `None` if none meets it.
+    pub(super) fn merge(
+        &mut self,
+        window: TimeWindow,
+        merge: impl Fn(&mut A, &A),
+    ) -> Option<Merged<'_, A>> {
+        let with_latest = self.latest.meets(window);
+        let (first, after) = match &self.earlier {
+            None => (0, 0),
+            Some(earlier) => {
+                let sessions = &earlier.0;
+                let first = sessions.partition_point(|s| s.window.end < window.start);
+                let after = sessions.partition_point(|s| s.window.start <= window.end);
+                (first, after)
+            }
+        };
+        if first >= after && !with_latest {
+            return None;
+        }
+        let mut last = (self.latest.window.end, self.latest.alarm);
+        if first < after {
+            let mut met = self.earlier().drain(first..after);
+            let mut merged = met.next().expect("at least one session meets the window");
+            if !with_latest {
+                last = (merged.window.end, merged.alarm);
+            }
+            for session in met {
+                merge(&mut merged.accumulator, &session.accumulator);
+                if !with_latest {
+                    last = (session.window.end, session.alarm);
+                }
+            }
+            if with_latest {
+                merge(&mut merged.accumulator, &self.latest.accumulator);
+                std::mem::swap(&mut self.latest, &mut merged);
+            } else {
+                self.earlier().insert(first, merged);
+            }
+        }
+        let session = if with_latest {
+            &mut self.latest
+        } else {
+            &mut self.earlier()[first]
+        };
+        let (last_end, alarm) = last;
+        session.alarm = alarm;
+        session.window.start = session.window.start.min(window.start);
+        session.window.end = last_end.max(window.end);
+        Some(Merged { session, last_end })
+    }
+
+    /// Adds a session that meets none.
+    pub(super) fn insert(&mut self, session: OneSession<A>) -> &mut OneSession<A> {
+        if session.window.start > self.latest.window.start {
+            let before = std::mem::replace(&mut self.latest, session);
+            self.earlier().push(before);
+            return &mut self.latest;
+        }
+        let earlier = self.earlier();
+        let place = earlier.partition_point(|s| s.window.start < session.window.start);
+        earlier.insert(place, session);
+        &mut earlier[place]
+    }
+
+    /// Removes the session at a place in the order of time. Returns whether it was the only one, which
+    /// stays.
+    #[must_use]
+    pub(super) fn remove(&mut self, place: usize) -> bool {
+        if place + 1 < self.len() {
+            self.earlier().remove(place);
+            return false;
+        }
+        match self.earlier.as_mut().and_then(|earlier| earlier.0.pop()) {
+            Some(before) => {
+                self.latest = before;
+                false
+            }
+            None => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn window(start: i64, gap: i64) -> TimeWindow {
+        TimeWindow {
+            start: Timestamp(start),
+            end: Timestamp(start + gap),
+        }
+    }
+
+    fn session(window: TimeWindow, value: u32) -> OneSession<Vec<u32>> {
+        OneSession {
+            window,
+            alarm: window.end,
+            accumulator: vec![value],
+        }
+    }
+
+    /// Flink's `TimeWindow.mergeWindows` over all windows at once.
+    fn naive(windows: &[(TimeWindow, u32)]) -> Vec<(TimeWindow, Vec<u32>)> {
+        let mut sorted: Vec<_> = windows.to_vec();
+        sorted.sort_by_key(|(window, _)| window.start);
+        let mut merged: Vec<(TimeWindow, Vec<u32>)> = Vec::new();
+        for (window, value) in sorted {
+            match merged.last_mut() {
+                Some((last, values)) if last.end >= window.start => {
+                    last.end = last.end.max(window.end);
+                    values.push(value);
+                }
+                _ => merged.push((window, vec![value])),
+            }
+        }
+        for (_, values) in &mut merged {
+            values.sort_unstable();
+        }
+        merged
+    }
+
+    proptest! {
+        #[test]
+        fn sessions_are_all_windows_merged(
+            records in prop::collection::vec((0..300_i64, 1..20_i64), 1..60),
+        ) {
+            let windows: Vec<_> = (0..).zip(&records).map(|(value, &(at, gap))| (window(at, gap), value)).collect();
+            let mut sessions: Option<Sessions<Vec<u32>>> = None;
+            for &(window, value) in &windows {
+                let Some(sessions) = &mut sessions else {
+                    sessions = Some(Sessions::new(session(window, value)));
+                    continue;
+                };
+                match sessions.merge(window, |all, more| all.extend(more)) {
+                    Some(merged) => merged.session.accumulator.push(value),
+                    None => drop(sessions.insert(session(window, value))),
+                }
+            }
+            let mut sessions = sessions.expect("there is a record");
+            let mut found = Vec::new();
+            for place in 0..sessions.len() {
+                let OneSession { window, accumulator, .. } = sessions.get(place);
+                let mut values = accumulator.clone();
+                values.sort_unstable();
+                found.push((*window, values));
+            }
+            prop_assert_eq!(&found, &naive(&windows));
+            for _ in 1..found.len() {
+                let middle = found.len() / 2;
+                found.remove(middle);
+                prop_assert!(!sessions.remove(middle));
+                prop_assert_eq!(sessions.get(0).window, found[0].0);
+                prop_assert_eq!(sessions.latest.window, found[found.len() - 1].0);
+            }
+            prop_assert!(sessions.remove(0));
+        }
+    }
+}

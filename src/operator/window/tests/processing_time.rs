@@ -1,0 +1,130 @@
+//! Windows of processing time: the clock decides, timestamps and watermarks do not.
+
+use super::harness::{Collect, Harness, Key, harness_of};
+use super::lists;
+use super::oracle::{Event, Record};
+use crate::operator::window::{
+    ProcessingTime, Session, SessionOperator, SlicedAssigner, Sliding, Tumbling, WindowFunction,
+    WindowOperator,
+};
+use crate::operator::{Operator, Push, Signal};
+use crate::time::{Timestamp, nanoseconds};
+
+type Windows<F> = WindowOperator<Record, Key, F, Collect, ProcessingTime>;
+
+fn windows(
+    assigner: impl SlicedAssigner<Time = ProcessingTime>,
+) -> Harness<Windows<impl WindowFunction<Record, u8, Out = super::WindowResult>>> {
+    harness_of(|selector, outputs, _| {
+        WindowOperator::new("w".into(), &assigner, selector, lists(), outputs).unwrap()
+    })
+}
+
+fn result(key: u8, start: i64, end: i64, values: &[u32]) -> Event {
+    Event::Result {
+        key,
+        start,
+        end,
+        at: end - 1,
+        values: values.to_vec(),
+    }
+}
+
+impl<P: Push<Record>> Harness<P> {
+    /// A batch begins.
+    fn begin(&mut self, now: i64) {
+        self.wait();
+        self.operator.flush();
+        self.operator.begin(Timestamp(now));
+    }
+}
+
+#[test]
+fn records_are_in_the_window_of_their_batch() {
+    let mut windows = windows(Tumbling::of(nanoseconds(10)).processing_time());
+    windows.begin(3);
+    windows.push((1, 1), 1_000);
+    windows.push((1, 2), i64::MIN);
+    assert_eq!(windows.operator.deadline(), Some(Timestamp(10)));
+    windows.begin(9);
+    windows.push((1, 3), 0);
+    windows.begin(10);
+    windows.push((1, 4), 0);
+    assert_eq!(windows.events(), [result(1, 0, 10, &[1, 2, 3])]);
+    assert_eq!(windows.operator.deadline(), Some(Timestamp(20)));
+    windows.begin(57);
+    assert_eq!(windows.events(), [result(1, 10, 20, &[4])]);
+    assert_eq!(windows.operator.deadline(), None);
+}
+
+#[test]
+fn sliding_windows_fire_when_the_clock_has_passed_them() {
+    let assigner = Sliding::of(nanoseconds(10), nanoseconds(5)).processing_time();
+    let mut windows = windows(assigner);
+    windows.begin(7);
+    windows.push((1, 1), 0);
+    windows.begin(12);
+    windows.push((1, 2), 0);
+    windows.begin(15);
+    windows.begin(20);
+    let expected = [
+        result(1, 0, 10, &[1]),
+        result(1, 5, 15, &[1, 2]),
+        result(1, 10, 20, &[2]),
+    ];
+    assert_eq!(windows.events(), expected);
+}
+
+#[test]
+fn watermarks_pass_and_fire_nothing() {
+    let mut windows = windows(Tumbling::of(nanoseconds(10)).processing_time());
+    windows.begin(3);
+    windows.push((1, 1), 0);
+    windows.watermark(1_000);
+    assert_eq!(windows.events(), [Event::Watermark(1_000)]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_changes_nothing() {
+    let mut windows = windows(Tumbling::of(nanoseconds(10)).processing_time());
+    windows.begin(12);
+    windows.begin(4);
+    windows.push((1, 1), 0);
+    windows.begin(20);
+    assert_eq!(windows.events(), [result(1, 10, 20, &[1])]);
+}
+
+#[test]
+fn windows_that_are_open_at_the_end_of_input_never_fire() {
+    let mut windows = windows(Tumbling::of(nanoseconds(10)).processing_time());
+    windows.begin(3);
+    windows.push((1, 1), 0);
+    windows.watermark(i64::MAX);
+    windows.signal(Signal::End);
+    assert_eq!(windows.operator.deadline(), None);
+    windows.begin(1_000);
+    assert_eq!(windows.events(), [Event::Watermark(i64::MAX), Event::End]);
+}
+
+#[test]
+fn sessions_end_when_the_clock_has_passed_their_gap() {
+    let mut sessions = harness_of(|selector, outputs, _| {
+        let session = Session::with_gap(nanoseconds(10)).processing_time();
+        SessionOperator::new("s".into(), session, selector, lists(), outputs).unwrap()
+    });
+    sessions.begin(3);
+    sessions.push((1, 1), 0);
+    sessions.begin(8);
+    sessions.push((1, 2), 0);
+    assert_eq!(sessions.operator.deadline(), Some(Timestamp(13)));
+    sessions.begin(13);
+    sessions.push((2, 3), 0);
+    assert_eq!(sessions.operator.deadline(), Some(Timestamp(18)));
+    sessions.begin(18);
+    assert_eq!(sessions.events(), [result(1, 3, 18, &[1, 2])]);
+    sessions.push((1, 4), 0);
+    sessions.signal(Signal::End);
+    sessions.begin(1_000);
+    assert_eq!(sessions.events(), [Event::End]);
+    assert_eq!(sessions.operator.deadline(), None);
+}

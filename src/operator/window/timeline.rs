@@ -1,0 +1,128 @@
+//! `Timeline`: where a window operator stands in time, and all that it touches per watermark, batch or late
+//! record, but not per record.
+
+use std::sync::Arc;
+
+use crate::metrics::{Gauge, MetricGroup};
+use crate::operator::OpenContext;
+use crate::record::{Key, KeyHasher};
+use crate::time::Timestamp;
+
+use super::firing::Firing;
+use super::lateness::Lateness;
+use super::slice_table::{SliceTable, TableId};
+use super::slicing::Slicing;
+use super::state::WindowState;
+
+/// The size of a window operator's state, as metrics.
+#[derive(Default)]
+pub(super) struct WindowMetrics {
+    state_entries: Gauge,
+    state_bytes: Gauge,
+    /// Flushes until the size of the state is taken again.
+    flushes_left: usize,
+}
+
+/// What is touched per watermark, batch or late record, but not per record.
+pub(super) struct Timeline<K: Key + ?Sized, A> {
+    pub(super) name: Arc<str>,
+    pub(super) slicing: Slicing,
+    pub(super) lateness: Lateness,
+    pub(super) watermark: Timestamp,
+    /// The first window that the watermark has not ended.
+    pub(super) open_window: i64,
+    /// The first slice of which no window has ended.
+    pub(super) open_slice: i64,
+    /// A watermark before this one fires nothing and ends the life of no slice.
+    pub(super) quiet_before: Timestamp,
+    pub(super) state: WindowState<K, A>,
+    pub(super) firing: Firing<K, A>,
+    pub(super) metrics: WindowMetrics,
+}
+
+impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
+    pub(super) fn new(name: Arc<str>, slicing: Slicing, hasher: KeyHasher) -> Self {
+        let state = WindowState::new(hasher, slicing.slices_per_window() > 1);
+        let mut timeline = Timeline {
+            name,
+            slicing,
+            lateness: Lateness::default(),
+            watermark: Timestamp::MIN,
+            open_window: 0,
+            open_slice: 0,
+            quiet_before: Timestamp::MIN,
+            firing: Firing::new(state.pool.fresh()),
+            state,
+            metrics: WindowMetrics::default(),
+        };
+        timeline.find_open();
+        timeline.find_quiet();
+        timeline
+    }
+
+    /// Starts anew with what the subtask knows when it opens.
+    pub(super) fn open(&mut self, cx: &OpenContext, metrics: &MetricGroup) {
+        let (name, lateness) = (Arc::clone(&self.name), self.lateness);
+        *self = Timeline {
+            lateness,
+            metrics: WindowMetrics {
+                state_entries: metrics.gauge("state_entries"),
+                state_bytes: metrics.gauge("state_bytes"),
+                ..WindowMetrics::default()
+            },
+            ..Timeline::new(name, self.slicing, cx.hasher)
+        };
+    }
+
+    /// Finds out which windows and slices are open at the watermark.
+    pub(super) fn find_open(&mut self) {
+        self.open_window = self.slicing.first_open(self.watermark);
+        self.open_slice = self.slicing.first_slice_since(self.open_window);
+    }
+
+    /// Finds out until when nothing happens.
+    pub(super) fn find_quiet(&mut self) {
+        let next = self.slicing.window(self.open_window).max_timestamp();
+        let front = self.state.front();
+        let cleanup = front.map_or(Timestamp::MAX, |slice| self.cleanup_time(slice));
+        self.quiet_before = next.min(cleanup);
+    }
+
+    /// When the last window of a slice takes no record any more.
+    pub(super) fn cleanup_time(&self, slice: i64) -> Timestamp {
+        let (_, last) = self.slicing.windows_of(slice);
+        self.lateness.cleanup_time(self.slicing.window(last))
+    }
+
+    pub(super) fn is_late(&self, window: i64) -> bool {
+        self.lateness
+            .is_window_late(self.slicing.window(window), self.watermark)
+    }
+
+    /// The table of a slice, made if there is none.
+    pub(super) fn slice(&mut self, slice: i64) -> TableId {
+        let (table, is_known) = self.state.slice(slice);
+        if !is_known {
+            self.metrics.flushes_left = 0;
+            self.quiet_before = self.quiet_before.min(self.cleanup_time(slice));
+        }
+        table
+    }
+
+    /// Publishes the size of the state, with that of the current slice's table.
+    pub(super) fn publish(&mut self, current: &SliceTable<K, A>) {
+        let metrics = &mut self.metrics;
+        // Every table is asked, so with many tables it is done more seldom: a constant cost per flush.
+        match metrics.flushes_left.checked_sub(1) {
+            Some(left) => metrics.flushes_left = left,
+            None => {
+                let (entries, bytes) = self.state.pool.size();
+                let bytes = bytes + current.memory_bytes() + self.firing.memory_bytes();
+                let entries = entries + current.entries.len();
+                metrics.state_entries.set(entries as i64);
+                metrics.state_bytes.set(bytes as i64);
+                metrics.flushes_left = self.state.pool.count() / 16;
+            }
+        }
+    }
+}

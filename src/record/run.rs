@@ -1,0 +1,243 @@
+//! Runs: records of one length, packed behind one another in one frame.
+//!
+//! A frame's header is as long as many a record. Where all records of an exchange have one length they
+//! travel in *runs*: one header, then the records, each with its timestamp in front unless none of them
+//! has one.
+//!
+//! ```text
+//! plain   header │ record │ record │ record │ …                      aux = 0
+//! timed   header │ time │ record │ time │ record │ …                 aux = 1
+//! ```
+//! A run is gathered by the sender in memory of its own, which stays in the nearest cache, and copied into
+//! the ring as a whole: the lines that the receiver's core gives up are then written in one go.
+
+use std::marker::PhantomData;
+
+use super::form::{Wire, in_place};
+use super::frame::{FRAME_ALIGN, FrameHeader, FrameKind, HEADER_SIZE};
+use crate::time::Timestamp;
+
+/// Where the records of a run stand.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    /// From a place to the record in it; its timestamp stands at the place itself.
+    offset: usize,
+    /// From one place to the next.
+    stride: usize,
+}
+
+impl Layout {
+    /// `length` and `align` are those of the record.
+    const fn new(length: usize, align: usize, timed: bool) -> Self {
+        let align = if align < size_of::<Timestamp>() {
+            size_of::<Timestamp>()
+        } else {
+            align
+        };
+        if timed {
+            Layout {
+                offset: align,
+                stride: (align + length).next_multiple_of(align),
+            }
+        } else {
+            Layout {
+                offset: 0,
+                stride: length,
+            }
+        }
+    }
+}
+
+/// What `V` must have to travel in runs: one length.
+pub(crate) const fn travels_in_runs<V: Wire + ?Sized>() -> bool {
+    V::LENGTH.is_some()
+}
+
+/// A run that is being gathered.
+#[derive(Debug, Default)]
+pub(crate) struct RunWriter {
+    bytes: Vec<u8>,
+    timed: bool,
+}
+
+impl RunWriter {
+    /// Appends a record. Says `false`, and does nothing, if the records before it must go first: they
+    /// have timestamps and it has none, or the other way round.
+    #[inline(always)]
+    pub(crate) fn push<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> bool {
+        let payload = record.as_bytes();
+        // A record without bytes is counted by its timestamp.
+        let timed = !at.is_none() || payload.is_empty();
+        if timed != self.timed {
+            if !self.bytes.is_empty() {
+                return false;
+            }
+            self.timed = timed;
+        }
+        if timed {
+            let layout = Layout::new(payload.len(), V::ALIGN, true);
+            let start = self.bytes.len();
+            self.bytes.resize(start + layout.stride, 0);
+            let place = &mut self.bytes[start..start + layout.stride];
+            place[..size_of::<Timestamp>()].copy_from_slice(&at.0.to_ne_bytes());
+            place[layout.offset..layout.offset + payload.len()].copy_from_slice(payload);
+        } else {
+            self.bytes.extend_from_slice(payload);
+        }
+        true
+    }
+
+    /// Bytes gathered.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The frame of the run.
+    pub(crate) fn frame(&self) -> (FrameHeader, &[u8]) {
+        let aux = u32::from(self.timed);
+        let length = self.bytes.len() as u32;
+        let header = FrameHeader::new(FrameKind::RUN, aux, length, Timestamp::MIN);
+        (header, &self.bytes)
+    }
+
+    /// Begins the next run, in the same memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+}
+
+/// The bytes that a run of `V` takes at most in a ring: no more than one record needs where that is long.
+pub(crate) const fn run_size_min<V: Wire + ?Sized>() -> usize {
+    match V::LENGTH {
+        Some(length) => HEADER_SIZE + Layout::new(length, V::ALIGN, true).stride,
+        None => 0,
+    }
+}
+
+/// The records of a run, in place.
+#[derive(Debug)]
+pub(crate) struct RunReader<'a, V: ?Sized> {
+    payload: &'a [u8],
+    layout: Layout,
+    length: usize,
+    record: PhantomData<fn(&V)>,
+}
+
+impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
+    /// The records of a frame of kind [`FrameKind::RUN`].
+    ///
+    /// # Safety
+    /// `payload` is what a [`RunWriter`] of this process gathered of records of type `V`, `timed` what its
+    /// frame's `aux` says, and it starts at a multiple of [`FRAME_ALIGN`].
+    #[inline(always)]
+    #[expect(
+        unsafe_code,
+        reason = "the contract that every record of the run rests on"
+    )]
+    pub(crate) unsafe fn new(header: FrameHeader, payload: &'a [u8]) -> Self {
+        const { assert!(V::ALIGN <= FRAME_ALIGN) };
+        let length = V::LENGTH.unwrap_or(0);
+        RunReader {
+            payload,
+            layout: Layout::new(length, V::ALIGN, header.aux() != 0),
+            length,
+            record: PhantomData,
+        }
+    }
+
+    /// The records after the first `count`.
+    #[inline(always)]
+    pub(crate) fn after(self, count: usize) -> Self {
+        RunReader {
+            payload: &self.payload[count * self.layout.stride..],
+            ..self
+        }
+    }
+
+    /// How many records there are.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.payload.len() / self.layout.stride
+    }
+
+    /// The record of number `index`, if there are so many.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "reads a record in place")]
+    pub(crate) fn record(&self, index: usize) -> &'a V {
+        let start = index * self.layout.stride + self.layout.offset;
+        let bytes = &self.payload[start..start + self.length];
+        // SAFETY: `new` was promised that the writer put a `V` here, at a multiple of its alignment from
+        // a start that is a multiple of 16.
+        unsafe { in_place(bytes) }
+    }
+
+    /// The timestamp of the record of number `index`.
+    #[inline(always)]
+    pub(crate) fn time(&self, index: usize) -> Timestamp {
+        if self.layout.offset == 0 {
+            return Timestamp::MIN;
+        }
+        let start = index * self.layout.stride;
+        let mut bytes = [0; size_of::<Timestamp>()];
+        bytes.copy_from_slice(&self.payload[start..start + size_of::<Timestamp>()]);
+        Timestamp(i64::from_ne_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Pod, Record};
+
+    #[derive(Clone, Copy, PartialEq, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+    #[repr(C)]
+    struct Odd(u8, [u8; 2]);
+    impl Record for Odd {
+        type Form = Pod;
+    }
+
+    /// Payload bytes at the alignment that rings have.
+    fn aligned(payload: &[u8]) -> rkyv::util::AlignedVec<FRAME_ALIGN> {
+        let mut bytes = rkyv::util::AlignedVec::new();
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    #[expect(unsafe_code, reason = "the bytes were just gathered by a writer")]
+    fn round_trip<V: Wire + Copy + PartialEq + std::fmt::Debug>(records: &[(V, i64)]) {
+        let mut run = RunWriter::default();
+        for (record, at) in records {
+            assert!(run.push(record, Timestamp(*at)));
+        }
+        let (header, payload) = run.frame();
+        let payload = aligned(payload);
+        // SAFETY: gathered above, of the same type, and aligned.
+        let read = unsafe { RunReader::<V>::new(header, &payload) };
+        assert_eq!(read.len(), records.len());
+        for (index, (record, at)) in records.iter().enumerate() {
+            assert_eq!((read.record(index), read.time(index).0), (record, *at));
+        }
+    }
+
+    #[test]
+    fn records_come_out_as_they_went_in() {
+        let untimed = Timestamp::MIN.0;
+        round_trip(&[(Odd(1, [2, 3]), 7), (Odd(4, [5, 6]), -8)]);
+        round_trip(&[(Odd(1, [2, 3]), untimed), (Odd(4, [5, 6]), untimed)]);
+        round_trip(&[([1u64, 2], 3), ([4, 5], 6)]);
+        round_trip(&[(1u128, 3), (u128::MAX, 4)]);
+        round_trip(&[(9u8, untimed), (8, untimed), (7, untimed)]);
+        round_trip(&[([0u8; 0], untimed), ([], untimed)]);
+    }
+
+    #[test]
+    fn a_run_is_timed_or_it_is_not() {
+        let mut run = RunWriter::default();
+        assert!(run.push(&1u64, Timestamp(5)));
+        assert!(!run.push(&2u64, Timestamp::MIN));
+        run.clear();
+        assert!(run.push(&2u64, Timestamp::MIN));
+        assert!(!run.push(&3u64, Timestamp(5)));
+    }
+}

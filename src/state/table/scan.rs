@@ -1,0 +1,249 @@
+//! Going over a table in steps of the caller's choosing: reading all entries, and dropping them.
+//!
+//! What fires a window emits while there is room downstream, and goes on later where it was. So the
+//! visitor says after each entry whether to go on, and the bookmark is a value that the caller keeps.
+//! Entries come in the order of their segments' hash ranges and, within a segment, of their groups: as
+//! they lie in memory, and one word of tags tells all entries of a group.
+
+#![expect(
+    unsafe_code,
+    reason = "reads and drops entries that their tags vouch for"
+)]
+
+use std::mem::needs_drop;
+
+use super::group::{SLOTS_MAX, Tags};
+use super::keyed::Table;
+use super::layout::Entry;
+use super::segment::Segment;
+use crate::record::KeyHash;
+
+/// Where a [`Table::scan`] or a [`Table::walk`] stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bookmark {
+    /// The segment that comes now begins at this hash.
+    position: u64,
+    group: usize,
+    /// Slots of the group before this one are read.
+    slot: usize,
+}
+
+/// A step ends after so many groups, even if nobody has ended it: empty memory takes its time too.
+const GROUPS_PER_STEP: usize = 4096;
+
+impl<K, V> Table<K, V> {
+    /// Calls `visit` with the entries from `bookmark` on until it says `false`, or for a bounded time.
+    /// Returns whether that was all: then `bookmark` is at the start again.
+    ///
+    /// Between the steps of one reading the table must stay as it is, or entries may be missed.
+    #[inline]
+    pub fn scan(&self, bookmark: &mut Bookmark, mut visit: impl FnMut(&K, &V) -> bool) -> bool {
+        let mut groups_left = GROUPS_PER_STEP;
+        loop {
+            let segment = self.directory.segment(KeyHash(bookmark.position));
+            let count = if segment.len() == 0 {
+                0
+            } else {
+                segment.group_count()
+            };
+            while bookmark.group < count {
+                if groups_left == 0 {
+                    return false;
+                }
+                groups_left -= 1;
+                let group = segment.group(bookmark.group);
+                for slot in from(group.tags(), bookmark.slot).occupied() {
+                    // SAFETY: an occupied slot holds an entry; nothing changes while it is borrowed.
+                    let Entry { key, value } = unsafe { group.entry(slot).as_ref() };
+                    if !visit(key, value) {
+                        bookmark.slot = slot + 1;
+                        return false;
+                    }
+                }
+                bookmark.group += 1;
+                bookmark.slot = 0;
+            }
+            if self.next_segment(bookmark) {
+                return true;
+            }
+        }
+    }
+
+    /// As [`Table::scan`]; with `empty`, entries are dropped when all of their group have been seen, so
+    /// that at the end none is left. The memory stays then, and so does the shape: filling up again
+    /// needs no splits.
+    ///
+    /// # Panics
+    /// When the table tracks changes and is to be emptied: there is no note of what is dropped.
+    #[inline]
+    pub fn walk(
+        &mut self,
+        bookmark: &mut Bookmark,
+        empty: bool,
+        mut visit: impl FnMut(&K, &V) -> bool,
+    ) -> bool {
+        assert!(
+            !(empty && self.changes.tracked()),
+            "dropping all entries leaves no notes of it"
+        );
+        let mut groups_left = GROUPS_PER_STEP;
+        loop {
+            let segment = self.directory.segment_mut(KeyHash(bookmark.position));
+            let count = if segment.len() == 0 {
+                0
+            } else {
+                segment.group_count()
+            };
+            while bookmark.group < count {
+                if groups_left == 0 {
+                    return false;
+                }
+                groups_left -= 1;
+                let group = segment.group(bookmark.group);
+                for slot in from(group.tags(), bookmark.slot).occupied() {
+                    // SAFETY: an occupied slot holds an entry; nothing changes while it is borrowed.
+                    let Entry { key, value } = unsafe { group.entry(slot).as_ref() };
+                    if !visit(key, value) {
+                        bookmark.slot = slot + 1;
+                        return false;
+                    }
+                }
+                if empty {
+                    self.len -= segment.drop_group(bookmark.group);
+                }
+                bookmark.group += 1;
+                bookmark.slot = 0;
+            }
+            if self.next_segment(bookmark) {
+                return true;
+            }
+        }
+    }
+
+    /// Goes on to the next segment; `true` after the last one.
+    fn next_segment(&self, bookmark: &mut Bookmark) -> bool {
+        let next = self.directory.after(bookmark.position);
+        *bookmark = Bookmark {
+            position: next.unwrap_or(0),
+            ..Bookmark::default()
+        };
+        next.is_none()
+    }
+}
+
+impl<K, V> Segment<K, V> {
+    /// Drops all entries of a group; how many they were. Overflow counts go too: all groups that a
+    /// search would pass are emptied with this one.
+    fn drop_group(&mut self, index: usize) -> usize {
+        let group = self.group(index);
+        let slots = group.tags().occupied();
+        // Before anything else: an entry without a tag is dropped by nobody else, should one panic.
+        group.set_tags(Tags(0));
+        let mut count = 0;
+        for slot in slots {
+            if needs_drop::<Entry<K, V>>() {
+                // SAFETY: the slot held an entry; with its tag gone nothing reads it again.
+                unsafe { group.entry(slot).drop_in_place() };
+            }
+            count += 1;
+        }
+        self.write_header().len -= count as u32;
+        count
+    }
+}
+
+/// The tags of the slots from `slot` on, and the overflow count.
+fn from(tags: Tags, slot: usize) -> Tags {
+    debug_assert!(slot <= SLOTS_MAX);
+    Tags(tags.0 & (u64::MAX << (8 * slot)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::record::Key;
+    use crate::state::TableOptions;
+
+    fn table<V>(keys: u64, value: impl Fn(u64) -> V) -> Table<u64, V> {
+        let mut table = Table::new(TableOptions::default());
+        for key in 0..keys {
+            table.find_or_insert_with(key.key_hash(), |k| *k == key, || (key, value(key)));
+        }
+        table
+    }
+
+    /// Sizes from one segment of two groups to several of full size.
+    const SIZES: [u64; 5] = [0, 1, 9, 1000, if cfg!(miri) { 1500 } else { 40_000 }];
+
+    #[test]
+    fn a_reading_in_steps_sees_every_entry_once() {
+        for (keys, step) in SIZES.into_iter().flat_map(|keys| [(keys, 1), (keys, 17)]) {
+            let table = table(keys, |key| key + 1);
+            let (mut bookmark, mut seen) = (Bookmark::default(), vec![0; keys as usize]);
+            loop {
+                let mut left = step;
+                let all = table.scan(&mut bookmark, |&key, &value| {
+                    assert_eq!(value, key + 1);
+                    seen[key as usize] += 1;
+                    left -= 1;
+                    left > 0
+                });
+                if all {
+                    break;
+                }
+            }
+            assert!(seen.iter().all(|times| *times == 1), "{keys} keys");
+        }
+    }
+
+    #[test]
+    fn a_table_emptied_in_steps_can_be_filled_again() {
+        for (keys, step) in SIZES.into_iter().flat_map(|keys| [(keys, 1), (keys, 17)]) {
+            let witness = Rc::new(());
+            let mut table = table(keys, |key| (key, Rc::clone(&witness)));
+            for round in 1..3 {
+                let (mut bookmark, mut seen) = (Bookmark::default(), vec![false; keys as usize]);
+                loop {
+                    let before = table.len();
+                    let mut left = step;
+                    let all = table.walk(&mut bookmark, true, |&key, value| {
+                        assert_eq!(value.0, key);
+                        assert!(!std::mem::replace(&mut seen[key as usize], true));
+                        left -= 1;
+                        left > 0
+                    });
+                    assert!(before - table.len() <= step - left + SLOTS_MAX);
+                    if all {
+                        break;
+                    }
+                }
+                assert!(table.is_empty() && seen.iter().all(|seen| *seen));
+                assert_eq!(Rc::strong_count(&witness), 1, "round {round}");
+                for key in 0..keys {
+                    let hash = key.key_hash();
+                    assert!(table.get(hash, |k| *k == key).is_none());
+                    let make = || (key, (key, Rc::clone(&witness)));
+                    assert!(table.find_or_insert_with(hash, |k| *k == key, make).1);
+                }
+            }
+            drop(table);
+            assert_eq!(Rc::strong_count(&witness), 1);
+        }
+    }
+
+    #[test]
+    fn plain_entries_are_emptied_in_steps_too() {
+        for keys in SIZES {
+            let mut table = table(keys, |key| key);
+            let (mut bookmark, mut sum) = (Bookmark::default(), 0);
+            while !table.walk(&mut bookmark, true, |key, _| {
+                sum += key;
+                key % 3 > 0
+            }) {}
+            assert!(table.is_empty());
+            assert_eq!(sum, (0..keys).sum::<u64>());
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! `thalweg latency`: every record is measured, in every mode, and what is told has its form.
+
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+    command.arg("latency").args(arguments).stdin(Stdio::null());
+    command.output().expect("the program starts")
+}
+
+/// Runs the command to a good end; gives standard output.
+#[track_caller]
+fn succeed(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    assert_eq!(stderr, "", "{arguments:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Runs the command to a bad end; gives its exit code and standard error.
+#[track_caller]
+fn fail(arguments: &[&str]) -> (i32, String) {
+    let output = run(arguments);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{arguments:?}");
+    let code = output.status.code().expect("an exit code");
+    assert_ne!(code, 0, "{arguments:?}");
+    (code, String::from_utf8(output.stderr).expect("text"))
+}
+
+/// The findings of a short run with `arguments`, as JSON.
+#[track_caller]
+fn measured(arguments: &[&str]) -> Value {
+    let short = "--rate 4000 --seconds 0.5 --warm-up 0.25 --format json";
+    let arguments: Vec<&str> = short.split(' ').chain(arguments.iter().copied()).collect();
+    serde_json::from_str(&succeed(&arguments)).expect("one JSON object")
+}
+
+#[track_caller]
+fn assert_is_whole(run: &Value) {
+    // 0.25 s of warm-up and 0.5 s that are recorded, at 4,000 records a second.
+    assert_eq!(
+        (&run["records"], &run["recorded"]),
+        (&3000.into(), &2000.into()),
+        "{run}"
+    );
+    let fields = ["p50", "p90", "p99", "p99.9", "p99.99", "max"];
+    let nanos = fields.map(|field| {
+        run[format!("{field}_nanos")]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no {field} in {run}"))
+    });
+    assert!(nanos.is_sorted(), "{run}");
+    assert!(nanos[5] > 0, "{run}");
+    for field in ["mean_nanos", "behind_nanos"] {
+        assert!(run[field].is_number(), "{field}: {run}");
+    }
+    assert!(run["cpu"]["threads"].is_array(), "{run}");
+}
+
+#[test]
+fn every_mode_counts_every_record() {
+    let found = measured(&["--mode", "all"]);
+    assert_eq!(
+        (&found["rate"], &found["wait"]),
+        (&4000.into(), &"backoff".into())
+    );
+    assert!(found["clock_reading_nanos"].as_f64().expect("a number") > 0.0);
+    let runs = found["runs"].as_array().expect("runs");
+    runs.iter().for_each(assert_is_whole);
+    let lines = runs
+        .iter()
+        .map(|run| (run["mode"].as_str(), run["workers"].as_u64()));
+    let expected = [
+        ("rtrb", 0),
+        ("ring", 0),
+        ("fused", 1),
+        ("hop", 2),
+        ("embedded", 1),
+    ];
+    assert!(
+        lines.eq(expected.map(|(mode, workers)| (Some(mode), Some(workers)))),
+        "{found}"
+    );
+}
+
+#[test]
+fn every_wait_strategy_and_number_of_workers_counts_every_record() {
+    for wait in ["spin", "backoff", "park"] {
+        for (mode, workers) in [("hop", "1"), ("hop", "2"), ("embedded", "2")] {
+            let options = ["--wait", wait, "--mode", mode, "--workers", workers];
+            let found = measured(&options);
+            assert_eq!(found["wait"], wait);
+            let run = &found["runs"][0];
+            assert_is_whole(run);
+            assert_eq!(
+                (&run["mode"], run["workers"].to_string()),
+                (&mode.into(), workers.into())
+            );
+        }
+    }
+}
+
+/// How much of a core each thread used whose name begins with `thalweg-` and a digit.
+fn workers(cpu: &Value) -> Vec<f64> {
+    let threads = cpu["threads"].as_array().expect("threads").iter();
+    let is_worker = |name: &str| {
+        name.strip_prefix("thalweg-")
+            .is_some_and(|rest| rest.parse::<u32>().is_ok())
+    };
+    threads
+        .filter(|thread| thread["name"].as_str().is_some_and(is_worker))
+        .map(|thread| thread["cores"].as_f64().expect("a number"))
+        .collect()
+}
+
+#[test]
+fn processor_time_is_told_by_thread_where_the_system_tells_it() {
+    if !std::path::Path::new("/proc/self/schedstat").exists() {
+        return;
+    }
+    let found = measured(&["--mode", "hop", "--wait", "spin"]);
+    let run = &found["runs"][0];
+    assert_eq!(workers(&run["cpu"]).len(), 2, "{run}");
+    assert!(
+        run["waited"].is_number() && run["steal"].is_number(),
+        "{run}"
+    );
+}
+
+#[test]
+fn idle_job_is_measured_without_records() {
+    let idle = |wait| {
+        let arguments = [
+            "--idle",
+            "--seconds",
+            "0.3",
+            "--wait",
+            wait,
+            "--format",
+            "json",
+        ];
+        let found: Value = serde_json::from_str(&succeed(&arguments)).expect("one JSON object");
+        let told = (&found["idle"], &found["workers"], &found["wait"]);
+        assert_eq!(told, (&true.into(), &2.into(), &wait.into()));
+        workers(&found["cpu"])
+    };
+    let (spinning, parking) = (idle("spin"), idle("park"));
+    if !spinning.is_empty() {
+        let sum = |cores: &[f64]| cores.iter().sum::<f64>();
+        assert!(sum(&spinning) > 0.05, "{spinning:?}");
+        assert!(sum(&parking) < 0.02, "{parking:?}");
+    }
+    let text = succeed(&["--idle", "--seconds", "0.1", "--workers", "1"]);
+    let told = ["idle job (workers: 1, wait: backoff)", "not told"];
+    assert!(told.iter().any(|told| text.contains(told)), "{text}");
+}
+
+#[test]
+fn table_names_every_mode_and_the_plot_draws_each() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("latency.svg");
+    let short = "--rate 4000 --seconds 0.2 --warm-up 0 --plot";
+    let mut arguments: Vec<&str> = short.split(' ').collect();
+    arguments.push(path.to_str().expect("text"));
+    let text = succeed(&arguments);
+    let plot = std::fs::read_to_string(&path).expect("a plot");
+    assert!(
+        plot.starts_with("<svg") && plot.trim_end().ends_with("</svg>"),
+        "{plot}"
+    );
+    for mode in ["rtrb", "ring", "fused", "hop", "embedded"] {
+        assert!(
+            text.lines().any(|line| line.trim_start().starts_with(mode)),
+            "{text}"
+        );
+        assert!(plot.contains(mode), "{mode}: {plot}");
+    }
+    for word in ["4,000 records/s", "p99.99", "steal", "times as long"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+}
+
+#[test]
+fn bad_options_are_clear_errors() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["--rate", "0"], "0 is not in 1..=50000000"),
+        (&["--seconds", "0"], "nothing can be recorded in no time"),
+        (&["--seconds", "soon"], "not a number of seconds"),
+        (&["--warm-up", "-1"], "from 0 to 86400 seconds"),
+        (&["--warm-up", "NaN"], "from 0 to 86400 seconds"),
+        (
+            &["--wait", "sleep"],
+            "[possible values: spin, backoff, park]",
+        ),
+        (&["--workers", "3"], "3 is not in 1..=2"),
+        (
+            &["--mode", "fused", "--workers", "2"],
+            "it is all on one worker",
+        ),
+        (&["--mode", "ring", "--workers", "1"], "it has no workers"),
+        (
+            &["--idle", "--rate", "5"],
+            "cannot be used with '--rate <R>'",
+        ),
+        (
+            &["--idle", "--plot", "a.svg"],
+            "cannot be used with '--plot <FILE.svg>'",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        let (code, message) = fail(arguments);
+        assert!(message.contains(expected), "{arguments:?}: {message}");
+        assert_eq!(code, 2, "{arguments:?}: {message}");
+    }
+    let (code, message) = fail(&["--plot", "/no/such/directory/plot.svg"]);
+    assert_eq!(code, 1);
+    assert!(
+        message.starts_with("error: cannot write /no/such/directory/plot.svg:"),
+        "{message}"
+    );
+}
