@@ -25,6 +25,8 @@ const UNSAFE_FILES: &[&str] = &[
     "src/ring/producer.rs",
     "src/runtime/input_gate.rs",
     "src/state/backend.rs",
+    "src/state/log/chunk.rs",
+    "src/state/log/record_log.rs",
     "src/state/table/directory.rs",
     "src/state/table/entry.rs",
     "src/state/table/group.rs",
