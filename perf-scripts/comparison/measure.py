@@ -73,7 +73,8 @@ def run(plan, system, case):
         return [], None
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        return [], f"exit code {done.returncode}: {lines[0] if lines else 'no message'}"
+        ended = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+        return [], f"{ended}: {lines[0] if lines else 'no message'}"
     try:
         runs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     except json.JSONDecodeError as error:
@@ -108,7 +109,7 @@ class Progress:
 
 def rounds(plan):
     """Runs them all. Gives every run, and for (query, parallelism, system) what went wrong."""
-    runs, failures = [], {}
+    runs, failures, worked = [], {}, set()
     progress = Progress(plan.chosen.rounds * len(plan.cases) * len(plan.systems))
     for number in range(1, plan.chosen.rounds + 1):
         progress.line(f"round {number} of {plan.chosen.rounds}")
@@ -118,9 +119,12 @@ def rounds(plan):
             for system in plan.systems[turn:] + plan.systems[:turn]:
                 key = (case.query, case.parallelism, system.name)
                 progress.step(f"{system.name} {case.query} p{case.parallelism}")
-                if key in failures:
+                # What has never worked is not tried again.
+                if key in failures and key not in worked:
                     continue
                 found, failure = run(plan, system, case)
+                if found:
+                    worked.add(key)
                 if failure:
                     failures[key] = failure
                     progress.line(f"{system.name} {case.query} p{case.parallelism}: {failure}")

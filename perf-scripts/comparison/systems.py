@@ -134,7 +134,7 @@ ALL = [
             "defaults of `thalweg bench`", []),
     peer("hand", "one loop a query; tables sized and touched before the clock starts; two subtasks: rings of "
          "32768 records", ["hashbrown", "foldhash", "rtrb", "mimalloc"]),
-    peer("timely", "containers of 1024 records from sources, 4 a turn; sources at most 8 turns, or 30 s of event "
+    peer("timely", "containers of 1024 records from sources, 16 a turn; sources at most 8 turns, or 30 s of event "
          "time, ahead of the sink; sums written in place; workers pinned", ["timely", "hashbrown", "mimalloc"]),
     peer("renoir", "fixed batches of 4096 records; a watermark every 1024; no exchange at parallelism 1",
          ["renoir", "mimalloc"]),

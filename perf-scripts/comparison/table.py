@@ -1,7 +1,8 @@
 """The figures: medians with their spread, ratios round by round, answers held against each other."""
 
-from collections import Counter
 from statistics import median
+
+from . import systems
 
 ANSWER = ("records", "rows", "checksum")
 
@@ -62,6 +63,8 @@ def figures(runs, wrong):
     for entry in entries:
         rivals = [other for other in entries if same_case(entry, other) and entry["system"] == other["system"]]
         entry["best"] = entry is max(rivals, key=lambda one: one["rate"]["median"])
+    order = [system.name for system in systems.ALL]
+    entries.sort(key=lambda entry: order.index(entry["system"]))
     for entry in entries:
         own = find(entries, entry["query"], entry["parallelism"], "thalweg")
         entry["ratio"] = ratio(own, entry) if own and entry["system"] != "thalweg" else None
@@ -96,13 +99,14 @@ def shown(value):
 def millions(rate):
     """A rate with its spread, in millions a second."""
     median_, least, most = (shown(rate[key] / 1e6) for key in ("median", "min", "max"))
-    return f"{median_:>6}  {least + '–' + most:<13}"
+    return f"{median_:>6}  {least + '–' + most:<14}"
 
 
-def render(entries, verdicts, failures, wrong):
-    """The table for people."""
-    lines = ["", f"{'':<26}{'M records/s  min–max':<23}{'CPU ns':>7}   thalweg is  min–max"]
-    cases = dict.fromkeys((entry["query"], entry["parallelism"]) for entry in entries)
+def render(plan_order, entries, verdicts, failures, wrong):
+    """The table for people, query by query in the order they were run."""
+    lines = ["", f"{'':<28}{'M records/s':<16}{'CPU ns':>12}   thalweg is"]
+    measured = {(entry["query"], entry["parallelism"]) for entry in entries}
+    cases = dict.fromkeys(case for case in plan_order if case in measured)
     cases.update(dict.fromkeys(key[:2] for key in failures))
     for query, parallelism in cases:
         own = [entry for entry in entries if (entry["query"], entry["parallelism"]) == (query, parallelism)]
@@ -127,7 +131,7 @@ def line(entry, verdicts):
     name = entry["system"] + (f" ({entry['variant']})" if entry["variant"] else "")
     mark = " " if entry["best"] else "·"
     own = [verdict for verdict in verdicts if verdict["entry"] is entry]
-    return (f" {mark}{name:<24}{millions(entry['rate'])}{shown(entry['cpu']['median']):>7}"
+    return (f" {mark}{name:<24}{millions(entry['rate'])}{shown(entry['cpu']['median']):>8}"
             f"   {times(entry['ratio'])}{goal(own)}").rstrip()
 
 

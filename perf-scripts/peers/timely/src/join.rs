@@ -14,8 +14,8 @@ use crate::window::watermark;
 
 const WINDOW_MS: i64 = 10_000;
 /// Blocks in one go: as many persons and auctions as come together.
-const PERSONS: Pace = Pace::timed(2);
-const AUCTIONS: Pace = Pace::timed(6);
+const PERSONS: Pace = Pace::timed(4);
+const AUCTIONS: Pace = Pace::timed(12);
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Seller {
