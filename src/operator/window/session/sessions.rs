@@ -27,7 +27,8 @@ impl<A> OneSession<A> {
     #[inline(always)]
     pub(super) fn goes_on(&self, at: Timestamp, watermark: Timestamp) -> bool {
         let TimeWindow { start, end } = self.window;
-        start <= at && at <= end && self.window.max_timestamp() > watermark
+        // An end is a gap after the first timestamp at least: one less is a timestamp too.
+        start <= at && at <= end && end.0.wrapping_sub(1) > watermark.0
     }
 }
 
