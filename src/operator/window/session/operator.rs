@@ -25,7 +25,7 @@ use crate::time::Timestamp;
 use super::agenda::Appointment;
 use super::clockwork::{Clockwork, Stage, Stored};
 use super::gap::{FixedGap, Session, SessionGap};
-use super::sessions::{OneSession, Sessions};
+use super::sessions::{OneSession, Sessions, SpareLists};
 
 /// How many sessions a watermark may fire before the worker gets a chance to do something else.
 const SIGNAL_BUDGET: u32 = 256;
@@ -42,6 +42,7 @@ where
     F: WindowFunction<V, S::Key>,
 {
     sessions: Table<Stored<S::Key>, Sessions<F::Accumulator>>,
+    spare: SpareLists<F::Accumulator>,
     watermark: Timestamp,
     gap: G,
     selector: S,
@@ -97,6 +98,7 @@ where
         session.check::<V>()?;
         Ok(SessionOperator {
             sessions: Table::new(TableOptions::default()),
+            spare: SpareLists::new(),
             watermark: Timestamp::MIN,
             gap: session.gap,
             selector,
@@ -217,7 +219,7 @@ where
             (stored, Sessions::new(first))
         });
         if let Some(session) = session {
-            sessions.insert(session);
+            sessions.insert(session, &mut self.spare);
         }
     }
 
@@ -263,7 +265,7 @@ where
         }
         let (window, lateness) = (session.window, self.clockwork.lateness);
         if window.max_timestamp() <= at && lateness.cleanup_time(window) <= at {
-            if sessions.remove(place) {
+            if sessions.remove(place, &mut self.spare) {
                 self.sessions.remove(hash, equal);
             }
             return;
