@@ -3,12 +3,15 @@
 //! Where both inputs arrive through rings, the two ports belong to two ring readers; where an input is
 //! fused, its chain ends in the port itself and no ring exists. Either way the operator behind the
 //! ports is one value with one state.
+//!
+//! That each port has the operator to itself while it is called is not checked per record, which cost a
+//! sixth of a join's arrival: it is part of the contract of [`ports`].
 #![expect(
     unsafe_code,
-    reason = "the two ports of one operator move to their worker together"
+    reason = "the two ports of one operator move to their worker together and take turns there"
 )]
 
-use std::cell::RefCell;
+use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
@@ -63,15 +66,26 @@ struct Shared<T> {
     closed: bool,
 }
 
+/// The shared operator, for the length of one call.
+///
+/// # Safety
+/// The contract of [`ports`].
+#[inline(always)]
+#[expect(clippy::mut_from_ref, reason = "exclusive by the contract of `ports`")]
+unsafe fn shared<T>(shared: &UnsafeCell<Shared<T>>) -> &mut Shared<T> {
+    // SAFETY: both ports are on one thread, and no call of either is under way.
+    unsafe { &mut *shared.get() }
+}
+
 /// The first port of a two-input operator.
 pub struct First<T, B: ?Sized> {
-    shared: Rc<RefCell<Shared<T>>>,
+    shared: Rc<UnsafeCell<Shared<T>>>,
     other: PhantomData<fn(&B)>,
 }
 
 /// The second port of a two-input operator.
 pub struct Second<T, A: ?Sized> {
-    shared: Rc<RefCell<Shared<T>>>,
+    shared: Rc<UnsafeCell<Shared<T>>>,
     other: PhantomData<fn(&A)>,
 }
 
@@ -79,11 +93,12 @@ pub struct Second<T, A: ?Sized> {
 ///
 /// # Safety
 /// The two ports must always be owned by the same thread: whoever sends one to another thread must
-/// send the other along, and use neither in between.
+/// send the other along, and use neither in between. And no port may be called during a call of either:
+/// neither stands in the chain behind the operator, nor do user functions reach one.
 pub unsafe fn ports<A: ?Sized, B: ?Sized, T: TwoInput<A, B>>(
     operator: T,
 ) -> (First<T, B>, Second<T, A>) {
-    let shared = Rc::new(RefCell::new(Shared {
+    let shared = Rc::new(UnsafeCell::new(Shared {
         operator,
         opened: false,
         closed: false,
@@ -103,8 +118,8 @@ pub unsafe fn ports<A: ?Sized, B: ?Sized, T: TwoInput<A, B>>(
 
 macro_rules! port {
     ($port:ident, $other:ident) => {
-        // SAFETY: the operator itself is `Send`; the reference count and the borrow flag are not
-        // atomic, but the contract of `ports` keeps both ports on one thread at any time.
+        // SAFETY: the operator itself is `Send`; the reference count is not atomic, but the contract of
+        // `ports` keeps both ports on one thread at any time.
         unsafe impl<T: Send, $other: ?Sized> Send for $port<T, $other> {}
 
         impl<T, $other: ?Sized> std::fmt::Debug for $port<T, $other> {
@@ -113,9 +128,13 @@ macro_rules! port {
             }
         }
     };
+    (operator_of $port:ident, $shared:ident) => {
+        // SAFETY: the contract of `ports`: this call is the only one.
+        let $shared = unsafe { shared(&$port.shared) };
+    };
     (operator $input:literal) => {
         fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
-            let mut shared = self.shared.borrow_mut();
+            port!(operator_of self, shared);
             if std::mem::replace(&mut shared.opened, true) {
                 return Ok(());
             }
@@ -123,35 +142,38 @@ macro_rules! port {
         }
 
         fn begin(&mut self, now: Timestamp) {
-            self.shared.borrow_mut().operator.begin(now);
+            port!(operator_of self, shared);
+            shared.operator.begin(now);
         }
 
         fn signal(&mut self, signal: Signal) {
-            self.shared
-                .borrow_mut()
-                .operator
-                .signal_from($input, signal);
+            port!(operator_of self, shared);
+            shared.operator.signal_from($input, signal);
         }
 
         #[inline(always)]
         fn ready(&self) -> bool {
-            self.shared.borrow().operator.ready()
+            port!(operator_of self, shared);
+            shared.operator.ready()
         }
 
         fn resume(&mut self, budget: &mut Budget) {
-            self.shared.borrow_mut().operator.resume(budget);
+            port!(operator_of self, shared);
+            shared.operator.resume(budget);
         }
 
         fn flush(&mut self) {
-            self.shared.borrow_mut().operator.flush();
+            port!(operator_of self, shared);
+            shared.operator.flush();
         }
 
         fn deadline(&self) -> Option<Timestamp> {
-            self.shared.borrow().operator.deadline()
+            port!(operator_of self, shared);
+            shared.operator.deadline()
         }
 
         fn close(&mut self) -> Result<(), OperatorError> {
-            let mut shared = self.shared.borrow_mut();
+            port!(operator_of self, shared);
             if std::mem::replace(&mut shared.closed, true) {
                 return Ok(());
             }
@@ -174,43 +196,51 @@ impl<T: MultiInput, A: ?Sized> Operator for Second<T, A> {
 impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<A> for First<T, B> {
     #[inline(always)]
     fn push(&mut self, record: &A, at: Timestamp) {
-        self.shared.borrow_mut().operator.push_first(record, at);
+        port!(operator_of self, shared);
+        shared.operator.push_first(record, at);
     }
 
     #[inline(always)]
     fn hash_ahead(&self, record: &A) -> KeyHash {
-        self.shared.borrow().operator.hash_first(record)
+        port!(operator_of self, shared);
+        shared.operator.hash_first(record)
     }
 
     #[inline(always)]
     fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
-        self.shared.borrow().operator.prefetch(hash, ahead);
+        port!(operator_of self, shared);
+        shared.operator.prefetch(hash, ahead);
     }
 
     #[inline(always)]
     fn looks_ahead(&self) -> bool {
-        self.shared.borrow().operator.looks_ahead()
+        port!(operator_of self, shared);
+        shared.operator.looks_ahead()
     }
 }
 
 impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<B> for Second<T, A> {
     #[inline(always)]
     fn push(&mut self, record: &B, at: Timestamp) {
-        self.shared.borrow_mut().operator.push_second(record, at);
+        port!(operator_of self, shared);
+        shared.operator.push_second(record, at);
     }
 
     #[inline(always)]
     fn hash_ahead(&self, record: &B) -> KeyHash {
-        self.shared.borrow().operator.hash_second(record)
+        port!(operator_of self, shared);
+        shared.operator.hash_second(record)
     }
 
     #[inline(always)]
     fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
-        self.shared.borrow().operator.prefetch(hash, ahead);
+        port!(operator_of self, shared);
+        shared.operator.prefetch(hash, ahead);
     }
 
     #[inline(always)]
     fn looks_ahead(&self) -> bool {
-        self.shared.borrow().operator.looks_ahead()
+        port!(operator_of self, shared);
+        shared.operator.looks_ahead()
     }
 }

@@ -125,3 +125,32 @@ impl Half {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::recorder::Recorder;
+
+    #[test]
+    fn records_go_on_in_order_as_far_as_there_is_room() {
+        let mut stage = Stage::<[u64; 3]>::new();
+        let mut next = Recorder::<[u64; 3]>::new();
+        let record = |n: u64| ([n, n + 1, n * n], n as i64);
+        for n in 0..40 {
+            stage.push(&mut next, &record(n).0, Timestamp(n as i64));
+        }
+        assert_eq!(next.take_records(), (0..16).map(record).collect::<Vec<_>>());
+        next.set_room(5);
+        assert!(!stage.drain(&mut next));
+        assert_eq!(
+            next.take_records(),
+            (16..21).map(record).collect::<Vec<_>>()
+        );
+        next.set_room(usize::MAX);
+        assert!(stage.drain(&mut next));
+        assert_eq!(
+            next.take_records(),
+            (21..40).map(record).collect::<Vec<_>>()
+        );
+    }
+}

@@ -217,7 +217,6 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
     }
 
     /// Makes room for so many keys with these hashes in every state that is registered from now on.
-    #[must_use]
     pub fn expecting(mut self, keys: usize, hashes: RangeInclusive<KeyHash>) -> Self {
         (self.expected_keys, self.hashes) = (keys, hashes);
         self

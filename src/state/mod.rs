@@ -18,7 +18,7 @@ pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
 pub use aggregating::AggregatingState;
 pub use backend::{KeyedBackend, KeyedScope, KeyedTable, Scope, ScopeMut, StateError, StateKind};
 pub use list::ListState;
-pub use log::{ChunkPool, RecordLog};
+pub use log::{ChunkPool, RecordLog, Run};
 pub use map::MapState;
 pub use reducing::ReducingState;
 pub use table::{

@@ -4,4 +4,4 @@ mod chunk;
 mod record_log;
 
 pub use chunk::ChunkPool;
-pub use record_log::RecordLog;
+pub use record_log::{RecordLog, Run};

@@ -11,7 +11,7 @@
 //! the rest     │ span 0 │ span 1 │ …                          span: chunk, offset, length
 //!              │ record 0, to a multiple of 16 │ record 1 │   its bytes
 //! ```
-//! *Invariant:* the first `len` slots are written, and each holds what `as_bytes` of a `V` gave.
+//! *Invariant:* all slots but the last `left` ones are written, and each holds what `as_bytes` of a `V` gave.
 
 #![expect(
     unsafe_code,
@@ -34,11 +34,12 @@ struct Span {
 
 /// Records of type `V`, in the order in which they were appended.
 pub struct RecordLog<V: ?Sized> {
-    len: usize,
-    /// Slots that are left in the last chunk.
-    left: usize,
-    /// The next of them.
+    /// The next free slot.
     next: NonNull<u8>,
+    /// Free slots in the last chunk.
+    left: usize,
+    /// Slots in all chunks.
+    room: usize,
     slots: Vec<Chunk>,
     bytes: Vec<Chunk>,
     /// How much of the last chunk of `bytes` is used.
@@ -53,9 +54,9 @@ unsafe impl<V: ?Sized> Send for RecordLog<V> {}
 impl<V: ?Sized> Default for RecordLog<V> {
     fn default() -> Self {
         RecordLog {
-            len: 0,
-            left: 0,
             next: NonNull::dangling(),
+            left: 0,
+            room: 0,
             slots: Vec::new(),
             bytes: Vec::new(),
             filled: 0,
@@ -67,7 +68,7 @@ impl<V: ?Sized> Default for RecordLog<V> {
 impl<V: ?Sized> std::fmt::Debug for RecordLog<V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RecordLog")
-            .field("len", &self.len)
+            .field("len", &self.len())
             .finish_non_exhaustive()
     }
 }
@@ -77,14 +78,14 @@ impl<V: ?Sized> RecordLog<V> {
     #[inline(always)]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.room - self.left
     }
 
     /// Whether there are none.
     #[inline(always)]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Forgets all records and gives their memory back: one step per chunk.
@@ -93,7 +94,7 @@ impl<V: ?Sized> RecordLog<V> {
             spare.put(chunk);
         }
         spare.forget();
-        (self.len, self.left, self.filled) = (0, 0, 0);
+        (self.room, self.left, self.filled) = (0, 0, 0);
     }
 }
 
@@ -105,12 +106,13 @@ impl<V: Wire + ?Sized> RecordLog<V> {
         Some(length) if Self::INLINE => length,
         _ => size_of::<Span>(),
     };
-    /// A chunk has two to the power of this many slots.
-    const SLOTS_LOG2: u32 = if Self::SLOT == 0 {
-        CHUNK_SIZE.ilog2()
-    } else {
-        (CHUNK_SIZE / Self::SLOT).ilog2()
+    /// The logarithm of how many slots a chunk has: any number, where records have no bytes.
+    const SLOTS_LOG2: u32 = match CHUNK_SIZE.checked_div(Self::SLOT) {
+        Some(slots) => slots.ilog2(),
+        None => CHUNK_SIZE.ilog2(),
     };
+    /// How many slots a chunk has.
+    const SLOTS: usize = 1 << Self::SLOTS_LOG2;
 
     /// Appends a record.
     #[inline(always)]
@@ -136,7 +138,6 @@ impl<V: Wire + ?Sized> RecordLog<V> {
             self.next = self.next.add(Self::SLOT);
         }
         self.left -= 1;
-        self.len += 1;
     }
 
     #[cold]
@@ -145,7 +146,8 @@ impl<V: Wire + ?Sized> RecordLog<V> {
         const { assert!(V::ALIGN <= FRAME_ALIGN) };
         let chunk = spare.take();
         self.next = chunk.start();
-        self.left = 1 << Self::SLOTS_LOG2;
+        self.left = Self::SLOTS;
+        self.room += self.left;
         self.slots.push(chunk);
     }
 
@@ -186,26 +188,121 @@ impl<V: Wire + ?Sized> RecordLog<V> {
     #[inline(always)]
     #[must_use]
     pub fn get(&self, index: usize) -> &V {
-        assert!(index < self.len, "a log is read where it is written");
-        let chunk = &self.slots[index >> Self::SLOTS_LOG2];
-        let place = index & ((1 << Self::SLOTS_LOG2) - 1);
-        // SAFETY: a slot below `len` is written and lies in its chunk. It holds a record's bytes, aligned
-        // because slots are as long as records and chunks more aligned than any; or a span of bytes that
-        // were written, at a multiple of 16 from the start of a chunk. Neither changes while the log is
-        // borrowed.
+        assert!(index < self.len(), "a log is read where it is written");
+        // SAFETY: the slot is one of those that are written.
+        unsafe { self.read(self.slot(index)) }
+    }
+
+    /// The records from `start` on, in order, as many as lie side by side: none only if there are none.
+    #[inline]
+    #[must_use]
+    pub fn run_from(&self, start: usize) -> Run<'_, V> {
+        let left = self.len().saturating_sub(start);
+        let slot = if left == 0 {
+            NonNull::dangling()
+        } else {
+            // SAFETY: there is a record at `start`, in this slot.
+            unsafe { self.slot(start) }
+        };
+        Run {
+            log: self,
+            slot,
+            left: left.min(Self::SLOTS - start % Self::SLOTS),
+        }
+    }
+
+    /// # Safety
+    /// There is such a slot.
+    #[inline(always)]
+    unsafe fn slot(&self, index: usize) -> NonNull<u8> {
+        let place = index % Self::SLOTS;
+        // SAFETY: the caller says that there is the slot, so there is its chunk, in which it lies.
         unsafe {
-            let slot = chunk.start().add(place * Self::SLOT);
+            let chunk = self.slots.get_unchecked(index >> Self::SLOTS_LOG2);
+            chunk.start().add(place * Self::SLOT)
+        }
+    }
+
+    /// # Safety
+    /// The slot is one of this log, and written.
+    #[inline(always)]
+    unsafe fn read(&self, slot: NonNull<u8>) -> &V {
+        // SAFETY: a written slot holds a record's bytes, aligned because slots are as long as records and
+        // chunks more aligned than any; or a span of bytes that were written, at a multiple of 16 from the
+        // start of a chunk. Neither changes while the log is borrowed.
+        unsafe {
             let (start, length) = if Self::INLINE {
                 (slot, Self::SLOT)
             } else {
                 let span = slot.cast::<Span>().read();
-                let chunk = &self.bytes[span.chunk as usize];
+                let chunk = self.bytes.get_unchecked(span.chunk as usize);
                 (chunk.start().add(span.offset as usize), span.length)
             };
             in_place::<V>(std::slice::from_raw_parts(start.as_ptr(), length))
         }
     }
 }
+
+/// Some records of a log that lie side by side, in order.
+pub struct Run<'a, V: ?Sized> {
+    log: &'a RecordLog<V>,
+    /// The slot of the next record, if there is one.
+    slot: NonNull<u8>,
+    /// How many records are left, all of them in one chunk.
+    left: usize,
+}
+
+impl<V: ?Sized> Clone for Run<'_, V> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        Run { ..*self }
+    }
+}
+
+impl<V: ?Sized> std::fmt::Debug for Run<'_, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run")
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V: Wire + ?Sized> Run<'_, V> {
+    /// Takes up to `count` records off its front.
+    #[inline(always)]
+    #[must_use]
+    pub fn take_front(&mut self, count: usize) -> Self {
+        let left = self.left.min(count);
+        let front = Run { left, ..*self };
+        self.left -= left;
+        // SAFETY: that many slots lie in the chunk, from `slot` on.
+        self.slot = unsafe { self.slot.add(left * RecordLog::<V>::SLOT) };
+        front
+    }
+}
+
+impl<'a, V: Wire + ?Sized> Iterator for Run<'a, V> {
+    type Item = &'a V;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'a V> {
+        self.left = self.left.checked_sub(1)?;
+        let slot = self.slot;
+        // SAFETY: `slot` is that of a record that was left, so it is written, and ends in the chunk or at its
+        // end.
+        unsafe {
+            self.slot = slot.add(RecordLog::<V>::SLOT);
+            Some(self.log.read(slot))
+        }
+    }
+
+    #[inline(always)]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<V: Wire + ?Sized> ExactSizeIterator for Run<'_, V> {}
 
 #[cfg(test)]
 mod tests {
@@ -221,6 +318,20 @@ mod tests {
             (0..count).for_each(|n| log.push(&[n, n + 1, n + 2], &mut spare));
             assert_eq!(log.len() as u64, count);
             assert!((0..count).all(|n| *log.get(n as usize) == [n, n + 1, n + 2]));
+            for start in [0, 1, 511, 512, 513, count - 1, count, count + 1] {
+                let mut run = log.run_from(start as usize);
+                assert_eq!(run.len() == 0, start >= count);
+                let (length, front) = (run.len() as u64, run.take_front(3));
+                assert!(
+                    front
+                        .map(|record| record[0])
+                        .eq(start..start + length.min(3))
+                );
+                assert!(
+                    run.map(|record| record[0])
+                        .eq(start + length.min(3)..start + length)
+                );
+            }
             log.clear(&mut spare);
             assert!(log.is_empty());
         }
@@ -239,6 +350,7 @@ mod tests {
         for _ in 0..2 {
             (0..200).for_each(|n| log.push(&text(n), &mut spare));
             assert!((0..200).all(|n| *log.get(n) == text(n)));
+            assert!((log.run_from(3).zip(3..200)).all(|(found, n)| *found == text(n)));
             log.clear(&mut spare);
         }
     }

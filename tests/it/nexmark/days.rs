@@ -113,6 +113,35 @@ fn days_are_summed_up_as_the_oracles_say() {
     }
 }
 
+/// A gap of more than ten seconds ends a bidder's session.
+fn q11(bids: &[Bid]) -> Tally {
+    let mut times: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for [_, bidder, _, at] in bids {
+        times.entry(*bidder).or_default().push(*at);
+    }
+    let mut rows = Vec::new();
+    for (bidder, mut times) in times {
+        times.sort_unstable();
+        for session in times.chunk_by(|before, after| after - before <= 10_000) {
+            let (first, last) = (session[0], session[session.len() - 1]);
+            rows.push([bidder, session.len() as u64, first, last + 10_000]);
+        }
+    }
+    Tally::of(rows)
+}
+
+#[test]
+fn sessions_are_those_of_the_oracle() {
+    for jitter_ms in [0, 3000] {
+        let inputs = Inputs::generate(20_000, 100, jitter_ms);
+        let bids = &inputs.bids;
+        let expected = q11(bids);
+        // Bidders come again after a gap.
+        assert!(expected.rows > 2 * distinct(bids, 1), "{expected:?}");
+        inputs.assert_rows(&[("q11", bids.len(), expected)]);
+    }
+}
+
 /// SplitMix64's output function: what the table on the side holds.
 fn mix(x: u64) -> u64 {
     let mut z = x.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -1,5 +1,6 @@
 //! Every operator keeps to the protocol, and its results do not depend on how it is driven.
 
+mod joins;
 mod keyed;
 mod one_input;
 mod timers;

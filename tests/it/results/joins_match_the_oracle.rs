@@ -313,3 +313,53 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn joins_fire_alike_however_they_are_driven() {
+    let events: Vec<Event> = (0..600)
+        .map(|n| {
+            let (now, at) = (1_000 + n * 2, 1_000 + n * 2 + n * n * 31 % 97);
+            [
+                n * 7 % 3 % 2,
+                n * 11 % 13,
+                at,
+                n,
+                if n % 5 == 0 { now + 80 } else { 0 },
+            ]
+        })
+        .collect();
+    for shape in [SHAPES[1], SHAPES[3], SHAPES[4]] {
+        let expected = Oracle::of(&events, shape);
+        assert!(!expected.late.is_empty(), "some are late");
+        let mut once = expected.pairs.clone();
+        once.dedup();
+        assert!(once.len() < expected.pairs.len(), "some windows fire again");
+        for schedule in Schedule::all().filter(|schedule| schedule.parallelism == 1) {
+            let found = from_one_source(schedule, &events, shape);
+            assert_eq!(found, expected, "{shape:?} {schedule:?}");
+        }
+    }
+}
+
+#[test]
+fn a_hot_key_on_both_sides_joins_beside_many_others() {
+    let event = |n: u64| [n % 2, if n % 3 == 0 { n } else { 7 }, 5_000 + n, n, 0];
+    let events: Vec<Event> = (0..1_500).map(event).collect();
+    let shape = shape(1_000, 500, 0);
+    let expected = Oracle::of(&events, shape);
+    assert!(expected.pairs.len() > 200_000);
+    for schedule in [Schedule::threads(2), Schedule::steps(3, 5, 64).rings(4096)] {
+        let found = from_two_sources(schedule, &events, shape);
+        assert!(found.pairs == expected.pairs, "{schedule:?}");
+    }
+}
+
+#[test]
+fn an_input_without_records_joins_with_nothing_and_is_grouped() {
+    for side in [0, 1] {
+        let events: Vec<Event> = (0..50).map(|n| [side, n % 5, 100 + n, n, 0]).collect();
+        let found = from_two_sources(Schedule::threads(2), &events, SHAPES[0]);
+        let expected = Oracle::of(&events, SHAPES[0]);
+        assert_eq!((found.pairs.len(), found.groups), (0, expected.groups));
+    }
+}

@@ -5,8 +5,8 @@
 //!               Seek ─► Index ─► Groups … ─► Retire ─► Seek … ─► Forward ─► Idle     groups
 //! late record   Again ─► Index ─► Cross … ─► Again … ─► Idle
 //! ```
-//! *Chain* puts the smaller side of the window into an index, *Match* looks the records of the other side up
-//! in it and emits the pairs. *Index* sees to it that each slice of the window has an index of its own, and
+//! *Chain* puts the left side of the window into an index, *Match* looks the records of the right side up in
+//! it and emits the pairs. *Index* sees to it that each slice of the window has an index of its own, and
 //! *Cross* and *Groups* collect the records of a key from those.
 //!
 //! Invariant: between steps no record is added, so places stay as they are; the watermark goes on downstream
@@ -33,7 +33,7 @@ pub(super) enum Stage {
     Idle,
     /// Look for the next window that has ended.
     Seek,
-    /// Index the smaller side of the window.
+    /// Index the left side of the window.
     Chain,
     /// Find and emit pairs.
     Match,
@@ -184,7 +184,7 @@ where
         } else if firing.left.len() == 0 || firing.right.len() == 0 {
             Stage::Retire
         } else {
-            firing.matching.begin(&firing.left, &firing.right);
+            firing.matching.begin(&firing.left);
             Stage::Chain
         };
     }

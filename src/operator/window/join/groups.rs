@@ -7,13 +7,13 @@
 use std::borrow::Borrow;
 
 use crate::operator::{Budget, Operator, Push};
-use crate::record::{KeyHash, KeyHasher, KeySelector, Wire};
+use crate::record::{Key, KeyHash, KeySelector, Wire};
 
-use super::firing::{Firing, Late, Stage};
+use super::firing::{Late, Stage};
 use super::function::JoinFunction;
 use super::group::Group;
 use super::operator::WindowJoin;
-use super::pairs::{cost, index_some};
+use super::pairs::{PAIRS, cost, emit, index_some};
 use super::state::{Parts, Side, Sides};
 
 /// How many records are passed over before the budget is asked.
@@ -58,7 +58,7 @@ impl Gathering {
 }
 
 /// Indexes some more records of a slice. Says how many places that cost, or `None` if there are no more.
-fn index_side<V, S>(side: &mut Side<V>, selector: (&S, &KeyHasher)) -> Option<usize>
+fn index_side<V, S>(side: &mut Side<V>, selector: &S) -> Option<usize>
 where
     V: Wire + ?Sized,
     S: KeySelector<V>,
@@ -68,7 +68,8 @@ where
     if index.is_new() || index.is_crowded() {
         index.begin(log.len());
     }
-    index_some(index, log.len(), |place| log.get(place), selector)
+    let (run_from, get) = (|place| log.run_from(place), |place| log.get(place));
+    index_some(index, log.len(), run_from, get, selector)
 }
 
 /// Collects the places with `key` of one side of a window, whose slices are indexed.
@@ -86,17 +87,14 @@ fn collect<V, S>(
     for part in parts.parts() {
         let Side { log, index } = sides.get(part.slice);
         let Some(index) = index else { continue };
-        let before = places.len();
-        let mut link = index.first(hash);
+        let equal = |record: &&V| selector.key(record).borrow() == key;
+        let chains = index.chains();
+        let found = chains.find(chains.first(hash), |place| log.get(place), equal);
+        let mut link = found.map_or(0, |(link, _)| link);
         while link != 0 {
-            let place = link as usize - 1;
-            if selector.key(log.get(place)).borrow() == key {
-                places.push((part.start + place) as u32);
-            }
-            link = index.after(link);
+            places.push((part.start + link as usize - 1) as u32);
+            link = chains.same(link);
         }
-        // Chains lead back in time.
-        places[before..].reverse();
     }
 }
 
@@ -116,10 +114,10 @@ where
         let indexed = firing.gathering.indexed;
         let places = if let Some(part) = left.get(indexed) {
             let side = self.state.left.get_mut(part.slice);
-            index_side(side, (&keys.left, &keys.hasher))
+            index_side(side, &keys.left)
         } else if let Some(part) = right.get(indexed - left.len()) {
             let side = self.state.right.get_mut(part.slice);
-            index_side(side, (&keys.right, &keys.hasher))
+            index_side(side, &keys.right)
         } else {
             match firing.late {
                 Some((late, _)) => self.collect_late(late),
@@ -167,7 +165,7 @@ where
         let (gathering, function, next) =
             (&mut firing.gathering, &mut self.function, &mut self.next);
         let mut then = |key: &S1::Key| {
-            let hashed = (key, keys.hasher.hash(key));
+            let hashed = (key, key.key_hash());
             collect(&mut gathering.lefts, left, &state.left, &keys.left, hashed);
             collect(
                 &mut gathering.rights,
@@ -194,27 +192,25 @@ where
 
     /// Emits some pairs of the collected records.
     pub(super) fn cross(&mut self, budget: &mut Budget) {
-        let Firing {
-            gathering,
-            matching,
-            ..
-        } = &mut self.firing;
-        let found = &mut matching.found;
-        if found.is_empty() {
-            found.clear();
-            let rights = gathering.rights.len();
-            let pairs = gathering.lefts.len() * rights;
-            while gathering.crossed < pairs && !found.is_full() {
-                let (left, right) = (gathering.crossed / rights, gathering.crossed % rights);
-                found.note((gathering.lefts[left], gathering.rights[right]), true);
-                gathering.crossed += 1;
-            }
+        let (firing, state) = (&mut self.firing, &self.state);
+        let gathering = &mut firing.gathering;
+        let (count, crossed) = (gathering.lefts.len(), gathering.crossed);
+        let end = count * gathering.rights.len();
+        if crossed == end {
+            return self.go_back();
         }
-        if found.is_empty() {
-            self.go_back();
-        } else {
-            self.emit_found(budget);
+        let (lefts, rights) = (firing.left.of(&state.left), firing.right.of(&state.right));
+        let mut pairs = [None; PAIRS];
+        let found = PAIRS.min(end - crossed).min(budget.left() as usize);
+        for (pair, place) in pairs[..found].iter_mut().zip(crossed..) {
+            let left = lefts.get(gathering.lefts[place % count] as usize);
+            *pair = Some((left, rights.get(gathering.rights[place / count] as usize)));
         }
+        let window = self.slicing.window(firing.window);
+        let next = &mut self.next.main;
+        let emitted = emit(&pairs[..found], window, &mut self.function, next);
+        gathering.crossed += emitted;
+        budget.spend(emitted as u32);
     }
 
     /// Hands the records of some keys of the window to the function.

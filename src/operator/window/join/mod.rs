@@ -13,25 +13,24 @@
 //! # How
 //!
 //! A record that arrives is appended to the log of its slice: one copy, and neither its key nor its hash
-//! is looked at. When a window fires, its smaller side is chained by key hash in a small index, which is
-//! used for one window after the other, and the records of the larger side look for their partners there.
-//! So the arriving records touch memory in sequence, however many windows are open and however far one
-//! input runs ahead of the other, and the random access of the join happens in one window at a time: some
-//! thousand records, in the second cache. A table that is kept up to date as records arrive would hold the
-//! records of all open windows instead.
+//! is looked at. When a window fires, its left side is put into a small index, which is used for one window
+//! after the other, and the records of the right side look for their partners there. So the arriving records
+//! touch memory in sequence, however many windows are open and however far one input runs ahead of the other,
+//! and the random access of the join happens in one window at a time: some thousand records, in the second
+//! cache. A table that is kept up to date as records arrive would hold the records of all open windows instead.
 //!
-//! Records of sliding windows are kept once, in their slice; a window chains those of all its slices.
+//! Records of sliding windows are kept once, in their slice; a window indexes those of all its slices.
 //!
 //! Late records that are still allowed fire their windows again, for their key alone, and then, unlike
 //! when the watermark fires them, a key must be found among all records of both sides. Slices to which
-//! such records come get an index of their own, made when the first one comes.
+//! such records come get an index of their own, made when the first one comes; groups use those too.
 //!
 //! # Checkpoints
 //!
 //! All state between two records is the logs: indexes are made from them, and no firing is under way when
 //! a barrier passes. A log is in order of arrival; written in order of key groups it is two passes over it
-//! (count, then place), hashing each record's key anew, which for a log in memory costs less than carrying
-//! eight bytes of hash through every record's life.
+//! (count, then place), hashing each record's key anew. Carrying the hash in the log instead was considered:
+//! eight bytes more to write and to read for every record, to save a multiplication.
 
 mod firing;
 mod function;

@@ -22,7 +22,7 @@ use crate::operator::{
     Budget, MultiInput, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
     TwoInput, pass_on, raise,
 };
-use crate::record::{KeyHasher, KeySelector, Wire};
+use crate::record::{KeySelector, Wire};
 use crate::time::{Combiner, Timestamp};
 
 use super::firing::{Firing, Late};
@@ -46,11 +46,10 @@ struct JoinMetrics {
     flushes_left: usize,
 }
 
-/// How keys are found and hashed on both sides.
+/// How keys are found on both sides.
 pub(super) struct Keys<S1, S2> {
     pub(super) left: S1,
     pub(super) right: S2,
-    pub(super) hasher: KeyHasher,
 }
 
 /// What becomes of a record.
@@ -81,10 +80,9 @@ pub struct WindowJoin<L: ?Sized, R: ?Sized, S1, S2, F, D> {
     pub(super) firing: Firing,
     /// Signals that are not dealt with yet.
     pub(super) waiting: VecDeque<Signal>,
-    /// Whether a firing is under way or signals wait.
+    /// Whether a firing is under way, signals wait, or there was no room downstream when it was last called:
+    /// a record that is only kept needs none, so it does not ask.
     pub(super) busy: bool,
-    /// For each input the slice of the record before, if none of its windows has fired.
-    current: [(Slice, SliceId); 2],
     metrics: JoinMetrics,
 }
 
@@ -119,16 +117,11 @@ where
         function: F,
         next: Outputs<D>,
     ) -> Result<Self, WindowError> {
-        let hasher = KeyHasher::default();
         Ok(WindowJoin {
             name,
             slicing: assigner.slicing()?,
             lateness: Lateness::default(),
-            keys: Keys {
-                left,
-                right,
-                hasher,
-            },
+            keys: Keys { left, right },
             function,
             late_left: None,
             late_right: None,
@@ -139,7 +132,6 @@ where
             firing: Firing::default(),
             waiting: VecDeque::new(),
             busy: false,
-            current: [(Slice::NONE, SliceId::NONE); 2],
             metrics: JoinMetrics::default(),
         })
     }
@@ -199,17 +191,20 @@ where
     fn push_left(&mut self, record: &L, at: Timestamp) {
         match self.fate(at) {
             Fate::InTime(slice, id) => {
-                self.current[0] = (slice, id);
-                self.state.push_left(id, record);
+                let state = &mut self.state;
+                state.left.take(slice, id);
+                state.left.push(record, &mut state.spare);
             }
             Fate::Behind(id, windows) => {
-                let place = self.state.push_left(id, record);
+                let state = &mut self.state;
+                let place = state.left.push_to(id, record, &mut state.spare);
                 self.fire_again(Late::of_left(id, place), windows);
             }
             Fate::Late => {
                 self.count_late(self.late_left.is_none());
                 if let Some(tag) = &self.late_left {
                     self.next.sides.push(tag, record, at);
+                    self.busy = !self.next.ready();
                 }
             }
             Fate::InGap => {}
@@ -221,17 +216,20 @@ where
     fn push_right(&mut self, record: &R, at: Timestamp) {
         match self.fate(at) {
             Fate::InTime(slice, id) => {
-                self.current[1] = (slice, id);
-                self.state.push_right(id, record);
+                let state = &mut self.state;
+                state.right.take(slice, id);
+                state.right.push(record, &mut state.spare);
             }
             Fate::Behind(id, windows) => {
-                let place = self.state.push_right(id, record);
+                let state = &mut self.state;
+                let place = state.right.push_to(id, record, &mut state.spare);
                 self.fire_again(Late::of_right(id, place), windows);
             }
             Fate::Late => {
                 self.count_late(self.late_right.is_none());
                 if let Some(tag) = &self.late_right {
                     self.next.sides.push(tag, record, at);
+                    self.busy = !self.next.ready();
                 }
             }
             Fate::InGap => {}
@@ -240,6 +238,7 @@ where
 
     fn fire_again(&mut self, late: Late, windows: (i64, i64)) {
         debug_assert!(!self.busy, "a record during a firing");
+        self.state.settle();
         self.firing.start_again(late, windows);
         self.busy = true;
         self.advance(&mut Budget::new(SIGNAL_BUDGET));
@@ -255,7 +254,7 @@ where
         match signal {
             Signal::Watermark(at) if at > self.watermark => {
                 let before = std::mem::replace(&mut self.watermark, at);
-                self.current = [(Slice::NONE, SliceId::NONE); 2];
+                self.state.settle();
                 (self.firing).start(&self.slicing, self.lateness, before, at);
             }
             Signal::Watermark(_) => {}
@@ -280,7 +279,7 @@ where
     F: JoinFunction<S1::Key, L, R>,
     D: Push<F::Out>,
 {
-    pass_on!(next: begin, deadline, close);
+    pass_on!(next: deadline, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let metrics = cx.operator_metrics(&self.name);
@@ -291,8 +290,12 @@ where
             state_bytes: metrics.gauge("state_bytes"),
             ..JoinMetrics::default()
         };
-        self.keys.hasher = cx.hasher;
         self.next.open(cx)
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        self.next.begin(now);
+        self.busy |= !self.next.ready();
     }
 
     fn signal(&mut self, signal: Signal) {
@@ -303,7 +306,7 @@ where
 
     #[inline(always)]
     fn ready(&self) -> bool {
-        !self.busy && self.next.ready()
+        !self.busy
     }
 
     fn resume(&mut self, budget: &mut Budget) {
@@ -326,6 +329,7 @@ where
             }
         }
         self.next.flush();
+        self.busy |= !self.next.ready();
     }
 }
 
@@ -357,17 +361,19 @@ where
 {
     #[inline(always)]
     fn push_first(&mut self, record: &L, at: Timestamp) {
-        match self.current[0] {
-            (slice, id) if slice.holds(at) => _ = self.state.push_left(id, record),
-            _ => self.push_left(record, at),
+        if self.state.left.is_at_hand(at) {
+            self.state.left.push(record, &mut self.state.spare);
+        } else {
+            self.push_left(record, at);
         }
     }
 
     #[inline(always)]
     fn push_second(&mut self, record: &R, at: Timestamp) {
-        match self.current[1] {
-            (slice, id) if slice.holds(at) => _ = self.state.push_right(id, record),
-            _ => self.push_right(record, at),
+        if self.state.right.is_at_hand(at) {
+            self.state.right.push(record, &mut self.state.spare);
+        } else {
+            self.push_right(record, at);
         }
     }
 }

@@ -1,163 +1,219 @@
 //! The steps that find a window's pairs and emit them.
 //!
-//! Pairs are noted down, some hundred at a time, and then emitted: so one loop waits for memory, and the
-//! other one runs through user code and everything behind it. Whether two keys are equal decides no branch:
-//! a pair is always written, and counts if they are.
+//! The left side is put into an index, and the records of the right one are looked up in it, in order of
+//! arrival: in rounds of some dozen, of which first the chains are found, so that their cache misses are waited
+//! for together, then the pairs, which are noted down, and then those are emitted. All that in one loop was
+//! tried: with user code and everything behind it in the same loop nothing stays in registers, and a pair takes
+//! a third more instructions.
+//!
+//! A round borrows the records, so it does not outlive its step. One that was interrupted, because the output
+//! was full, is found again when the firing goes on.
 
 use std::borrow::Borrow;
 
-use crate::operator::{Budget, Operator, Push};
-use crate::record::{KeyHasher, KeySelector, Wire};
+use crate::operator::on_stack::on_stack;
+use crate::operator::window::time_window::TimeWindow;
+use crate::operator::{Budget, Push};
+use crate::record::{Key, KeySelector, Wire};
+use crate::state::Run;
 
 use super::firing::Stage;
 use super::function::JoinFunction;
-use super::index::Index;
-use super::operator::WindowJoin;
+use super::index::{Chains, Index};
+use super::operator::{Keys, WindowJoin};
 use super::state::{Parts, Records};
 
 /// How many places are indexed, or looked up, before the budget is asked.
 const STEP: usize = 1024;
 /// So many places cost as much budget as one result.
 const PLACES_PER_RESULT: usize = 8;
-/// Pairs that are noted down before they are emitted.
-const FOUND_MAX: usize = 256;
+/// How many records are looked up in a round.
+const ROUND: usize = 64;
+/// How many pairs a round has at most.
+pub(super) const PAIRS: usize = 2 * ROUND;
 
 /// The budget that `places` cost.
 pub(super) fn cost(places: usize) -> u32 {
     (places / PLACES_PER_RESULT).max(1) as u32
 }
 
-/// Pairs of places, left and right, that wait to be emitted.
-pub(super) struct Found {
-    pairs: Box<[(u32, u32); FOUND_MAX]>,
-    len: usize,
-    emitted: usize,
+/// How far a window's records have been looked up.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    /// The place on the right side that is looked up next.
+    place: usize,
+    /// The link of the left record of its next pair, if it had some already.
+    link: u32,
 }
 
-impl Default for Found {
-    fn default() -> Self {
-        Found {
-            pairs: Box::new([(0, 0); FOUND_MAX]),
-            len: 0,
-            emitted: 0,
-        }
-    }
-}
-
-impl Found {
-    pub(super) fn is_empty(&self) -> bool {
-        self.emitted == self.len
-    }
-
-    pub(super) fn clear(&mut self) {
-        (self.len, self.emitted) = (0, 0);
-    }
-
-    #[inline(always)]
-    pub(super) fn is_full(&self) -> bool {
-        self.len == FOUND_MAX
-    }
-
-    /// Notes a pair if it `counts`; there must be room.
-    #[inline(always)]
-    pub(super) fn note(&mut self, pair: (u32, u32), counts: bool) {
-        self.pairs[self.len] = pair;
-        self.len += usize::from(counts);
-    }
-}
-
-/// Which side is in the index, and how far the other one has been looked up.
+/// The index of the left side, and how far the right one has been looked up.
 #[derive(Default)]
 pub(super) struct Matching {
     index: Index,
-    left_is_chained: bool,
-    /// The place that is looked up next.
-    place: usize,
-    /// Where its chain goes on, if it was left: a link of the index, or 0.
-    link: u32,
-    pub(super) found: Found,
+    /// At the start of the round.
+    progress: Progress,
+    /// How many pairs of the round are emitted.
+    emitted: usize,
 }
 
 impl Matching {
-    /// Begins with the window's two sides.
-    pub(super) fn begin(&mut self, left: &Parts, right: &Parts) {
-        self.left_is_chained = left.len() <= right.len();
-        self.index.begin(left.len().min(right.len()));
-        (self.place, self.link) = (0, 0);
-        self.found.clear();
+    /// Begins with the window's left side.
+    pub(super) fn begin(&mut self, left: &Parts) {
+        self.index.begin(left.len());
+        (self.progress, self.emitted) = (Progress::default(), 0);
     }
 }
 
 /// Adds some of the records to an index that has those before them. Says how many places that cost, or
 /// `None` if there are no more.
+#[inline(never)]
 pub(super) fn index_some<'a, V, S>(
     index: &mut Index,
     len: usize,
-    record: impl Fn(usize) -> &'a V,
-    (selector, hasher): (&S, &KeyHasher),
+    run_from: impl FnOnce(usize) -> Run<'a, V>,
+    get: impl Fn(usize) -> &'a V,
+    selector: &S,
 ) -> Option<usize>
 where
-    V: ?Sized + 'a,
+    V: Wire + ?Sized,
     S: KeySelector<V>,
 {
     if let Some(cost) = index.clear_some() {
         return Some(cost);
     }
-    let places = index.len()..len.min(index.len() + STEP);
-    let count = places.len();
-    for place in places {
-        index.add(hasher.hash(selector.key(record(place)).borrow()));
+    let before = index.len();
+    if before == len {
+        return None;
     }
-    (count > 0).then_some(count)
+    for record in run_from(before).take_front(STEP) {
+        let key = selector.key(record);
+        let key = key.borrow();
+        index.add(key.key_hash(), |place| {
+            selector.key(get(place)).borrow() == key
+        });
+    }
+    Some(index.len() - before)
 }
 
-/// One side of a window, and how its keys are found.
-struct Party<'a, V: ?Sized, S> {
-    records: Records<'a, V>,
-    len: usize,
-    selector: &'a S,
+/// A pair that was found, or room for one.
+pub(super) type Pair<'a, L, R> = Option<(&'a L, &'a R)>;
+
+/// A window's records, of which pairs are to be found.
+struct Search<'a, L: ?Sized, R: ?Sized, S1, S2> {
+    lefts: Records<'a, L>,
+    rights: Records<'a, R>,
+    chains: Chains<'a>,
+    keys: &'a Keys<S1, S2>,
 }
 
-impl Matching {
-    /// Looks some records of one side up among those of the `chained` one, until enough pairs are found or
-    /// enough was done. Says how many places it looked at, 0 if there are no more.
-    #[inline(always)]
-    fn find<C, V, S1, S2>(
-        &mut self,
-        chained: &Party<'_, C, S1>,
-        looked_up: &Party<'_, V, S2>,
-        hasher: &KeyHasher,
-        pair: impl Fn(u32, u32) -> (u32, u32),
-    ) -> usize
-    where
-        C: Wire + ?Sized,
-        V: Wire + ?Sized,
-        S1: KeySelector<C>,
-        S2: KeySelector<V, Key = S1::Key>,
-    {
-        let Matching { index, found, .. } = self;
-        let start = self.place;
-        let end = looked_up.len.min(start + STEP);
-        for place in start..end {
-            let mut link = std::mem::take(&mut self.link);
-            let record = looked_up.records.get(place);
-            let key = looked_up.selector.key(record);
-            if link == 0 {
-                link = index.first(hasher.hash(key.borrow()));
-            }
-            while link != 0 && !found.is_full() {
-                let other = chained.selector.key(chained.records.get(link as usize - 1));
-                found.note(pair(link - 1, place as u32), other.borrow() == key.borrow());
-                link = index.after(link);
-            }
-            if link != 0 {
-                (self.place, self.link) = (place, link);
-                return place - start + 1;
+impl<'a, L, R, S1, S2> Search<'a, L, R, S1, S2>
+where
+    L: Wire + ?Sized,
+    R: Wire + ?Sized,
+    S1: KeySelector<L>,
+    S2: KeySelector<R, Key = S1::Key>,
+{
+    /// Looks some records up, as long as there is room for their pairs. Says how far it came and how many pairs
+    /// there are.
+    #[inline(never)]
+    fn find(&self, progress: Progress, pairs: &mut [Pair<'a, L, R>]) -> (Progress, usize) {
+        let Progress { place, link } = progress;
+        let (keys, chains) = (self.keys, self.chains);
+        let records = self.rights.run_from(place).take_front(ROUND);
+        let mut links = [0; ROUND];
+        for (link, right) in links.iter_mut().zip(records.clone()) {
+            *link = chains.first(keys.right.key(right).borrow().key_hash());
+        }
+        if link != 0 {
+            links[0] = link;
+        }
+        let (end, mut count) = (place + records.len(), 0);
+        for (offset, right) in records.enumerate() {
+            let key = keys.right.key(right);
+            let equal = |left: &&L| keys.left.key(left).borrow() == key.borrow();
+            let first = chains.find(links[offset], |place| self.lefts.get(place), equal);
+            let Some((link, left)) = first else { continue };
+            let unfinished = match pairs.get_mut(count) {
+                Some(pair) => {
+                    *pair = Some((left, right));
+                    count += 1;
+                    match chains.same(link) {
+                        0 => 0,
+                        other => self.note_others(other, right, pairs, &mut count),
+                    }
+                }
+                None => link,
+            };
+            if unfinished != 0 {
+                let place = place + offset;
+                return (
+                    Progress {
+                        place,
+                        link: unfinished,
+                    },
+                    count,
+                );
             }
         }
-        self.place = end;
-        end - start
+        (
+            Progress {
+                place: end,
+                link: 0,
+            },
+            count,
+        )
     }
+
+    /// Notes the pairs with the record at a link and those after it, as long as there is room. Says at which
+    /// link there was none left, or 0.
+    #[inline(never)]
+    fn note_others(
+        &self,
+        mut link: u32,
+        right: &'a R,
+        pairs: &mut [Pair<'a, L, R>],
+        count: &mut usize,
+    ) -> u32 {
+        for pair in &mut pairs[*count..] {
+            *pair = Some((self.lefts.get(link as usize - 1), right));
+            *count += 1;
+            link = self.chains.same(link);
+            if link == 0 {
+                break;
+            }
+        }
+        link
+    }
+}
+
+/// Emits pairs while there is room downstream; says how many. The caller has asked whether there is room for
+/// the first.
+#[inline(never)]
+pub(super) fn emit<K, L, R, F, D>(
+    pairs: &[Pair<'_, L, R>],
+    window: TimeWindow,
+    function: &mut F,
+    next: &mut D,
+) -> usize
+where
+    K: ?Sized,
+    L: ?Sized,
+    R: ?Sized,
+    F: JoinFunction<K, L, R>,
+    D: Push<F::Out>,
+{
+    let at = window.max_timestamp();
+    on_stack(next, |next| {
+        let mut count = 0;
+        for (left, right) in pairs.iter().flatten() {
+            if count > 0 && !next.ready() {
+                break;
+            }
+            function.pair(left, right, window, |result| next.push(result, at));
+            count += 1;
+        }
+        count
+    })
 }
 
 impl<L, R, S1, S2, F, D> WindowJoin<L, R, S1, S2, F, D>
@@ -169,72 +225,44 @@ where
     F: JoinFunction<S1::Key, L, R>,
     D: Push<F::Out>,
 {
-    /// Puts some records of the smaller side into the index.
+    /// Puts some records of the left side into the index.
     pub(super) fn chain(&mut self, budget: &mut Budget) {
-        let (firing, keys) = (&mut self.firing, &self.keys);
+        let firing = &mut self.firing;
+        let lefts = firing.left.of(&self.state.left);
+        let run_from = |place| lefts.run_from(place);
+        let get = |place| lefts.get(place);
         let index = &mut firing.matching.index;
-        let places = if firing.matching.left_is_chained {
-            let records = firing.left.of(&self.state.left);
-            let selector = (&keys.left, &keys.hasher);
-            index_some(index, firing.left.len(), |at| records.get(at), selector)
-        } else {
-            let records = firing.right.of(&self.state.right);
-            let selector = (&keys.right, &keys.hasher);
-            index_some(index, firing.right.len(), |at| records.get(at), selector)
-        };
-        match places {
+        match index_some(index, firing.left.len(), run_from, get, &self.keys.left) {
             Some(places) => budget.spend(cost(places)),
             None => firing.stage = Stage::Match,
         }
     }
 
-    /// Emits the pairs that are found, or finds some more.
+    /// Looks some records of the right side up and emits their pairs.
     pub(super) fn match_some(&mut self, budget: &mut Budget) {
-        if !self.firing.matching.found.is_empty() {
-            return self.emit_found(budget);
-        }
-        let (firing, keys) = (&mut self.firing, &self.keys);
-        firing.matching.found.clear();
-        let left = Party {
-            records: firing.left.of(&self.state.left),
-            len: firing.left.len(),
-            selector: &keys.left,
-        };
-        let right = Party {
-            records: firing.right.of(&self.state.right),
-            len: firing.right.len(),
-            selector: &keys.right,
-        };
+        let (firing, state) = (&mut self.firing, &self.state);
         let matching = &mut firing.matching;
-        let places = if matching.left_is_chained {
-            matching.find(&left, &right, &keys.hasher, |left, right| (left, right))
-        } else {
-            matching.find(&right, &left, &keys.hasher, |right, left| (left, right))
+        if matching.progress.place == firing.right.len() {
+            firing.stage = Stage::Retire;
+            return;
+        }
+        let search = Search {
+            lefts: firing.left.of(&state.left),
+            rights: firing.right.of(&state.right),
+            chains: matching.index.chains(),
+            keys: &self.keys,
         };
-        match places {
-            0 => firing.stage = Stage::Retire,
-            _ => budget.spend(cost(places)),
-        }
-    }
-
-    /// Emits pairs that are found while there is budget and room.
-    pub(super) fn emit_found(&mut self, budget: &mut Budget) {
-        let firing = &mut self.firing;
-        let lefts = firing.left.of(&self.state.left);
-        let rights = firing.right.of(&self.state.right);
+        let mut pairs = [None; PAIRS];
+        let max = PAIRS.min(matching.emitted + budget.left() as usize);
+        let (progress, found) = search.find(matching.progress, &mut pairs[..max]);
+        let places = progress.place - matching.progress.place;
         let window = self.slicing.window(firing.window);
-        let at = window.max_timestamp();
-        let found = &mut firing.matching.found;
-        // The caller has asked whether there is room for the first.
-        while let Some(&(left, right)) = found.pairs[..found.len].get(found.emitted) {
-            let (left, right) = (lefts.get(left as usize), rights.get(right as usize));
-            let next = &mut self.next.main;
-            (self.function).pair(left, right, window, |result| next.push(result, at));
-            found.emitted += 1;
-            budget.take();
-            if budget.left() == 0 || !self.next.ready() {
-                return;
-            }
+        let rest = &pairs[matching.emitted..found];
+        let count = emit(rest, window, &mut self.function, &mut self.next.main);
+        matching.emitted += count;
+        if matching.emitted == found {
+            (matching.progress, matching.emitted) = (progress, 0);
         }
+        budget.spend(cost(places).max(count as u32));
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use crate::operator::window::slicing::Slice;
 use crate::record::Wire;
-use crate::state::{ChunkPool, RecordLog};
+use crate::state::{ChunkPool, RecordLog, Run};
+use crate::time::Timestamp;
 
 use super::index::Index;
 
@@ -20,29 +22,83 @@ impl SliceId {
 /// The records of one input in one slice.
 pub(super) struct Side<V: ?Sized> {
     pub(super) log: RecordLog<V>,
-    /// Its records by key, or as many of them as were wanted so far: see `firing`.
+    /// Its records by key, or as many of them as were wanted so far: see `groups`.
     pub(super) index: Option<Index>,
 }
 
 /// The records of one input, by slice.
-pub(super) struct Sides<V: ?Sized>(Vec<Side<V>>);
+///
+/// The log of the slice that the last record was in is at hand, and its place is empty meanwhile: so a record
+/// of the same slice is appended without looking for it.
+pub(super) struct Sides<V: ?Sized> {
+    sides: Vec<Side<V>>,
+    current: (Slice, SliceId),
+    log: RecordLog<V>,
+}
 
 impl<V: ?Sized> Sides<V> {
+    fn new() -> Self {
+        Sides {
+            sides: Vec::new(),
+            current: (Slice::NONE, SliceId::NONE),
+            log: RecordLog::default(),
+        }
+    }
+
     #[inline(always)]
     pub(super) fn get(&self, id: SliceId) -> &Side<V> {
-        &self.0[id.0 as usize]
+        debug_assert!(self.current.1 != id, "a log that is at hand");
+        &self.sides[id.0 as usize]
     }
 
     #[inline(always)]
     pub(super) fn get_mut(&mut self, id: SliceId) -> &mut Side<V> {
-        &mut self.0[id.0 as usize]
+        debug_assert!(self.current.1 != id, "a log that is at hand");
+        &mut self.sides[id.0 as usize]
     }
 
     fn add(&mut self) {
-        self.0.push(Side {
+        self.sides.push(Side {
             log: RecordLog::default(),
             index: None,
         });
+    }
+
+    /// Whether a record at `at` belongs to the log at hand.
+    #[inline(always)]
+    pub(super) fn is_at_hand(&self, at: Timestamp) -> bool {
+        self.current.0.holds(at)
+    }
+
+    /// Puts the log at hand back in its place.
+    pub(super) fn settle(&mut self) {
+        let (_, id) = std::mem::replace(&mut self.current, (Slice::NONE, SliceId::NONE));
+        if id != SliceId::NONE {
+            std::mem::swap(&mut self.log, &mut self.sides[id.0 as usize].log);
+        }
+    }
+
+    /// Takes the log of a slice to hand.
+    pub(super) fn take(&mut self, slice: Slice, id: SliceId) {
+        self.settle();
+        self.current = (slice, id);
+        std::mem::swap(&mut self.log, &mut self.sides[id.0 as usize].log);
+    }
+}
+
+impl<V: Wire + ?Sized> Sides<V> {
+    /// Adds a record to the log at hand.
+    #[inline(always)]
+    pub(super) fn push(&mut self, record: &V, spare: &mut ChunkPool) {
+        self.log.push(record, spare);
+    }
+
+    /// Adds a record to a slice; says how many came before it.
+    pub(super) fn push_to(&mut self, id: SliceId, record: &V, spare: &mut ChunkPool) -> usize {
+        self.settle();
+        let log = &mut self.get_mut(id).log;
+        log.push(record, spare);
+        log.len() - 1
     }
 }
 
@@ -59,8 +115,8 @@ pub(super) struct JoinState<L: ?Sized, R: ?Sized> {
 impl<L: ?Sized, R: ?Sized> JoinState<L, R> {
     pub(super) fn new() -> Self {
         JoinState {
-            left: Sides(Vec::new()),
-            right: Sides(Vec::new()),
+            left: Sides::new(),
+            right: Sides::new(),
             spare: ChunkPool::new(),
             slices: VecDeque::new(),
             free: Vec::new(),
@@ -76,7 +132,7 @@ impl<L: ?Sized, R: ?Sized> JoinState<L, R> {
                 let id = self.free.pop().unwrap_or_else(|| {
                     self.left.add();
                     self.right.add();
-                    SliceId(self.left.0.len() as u32 - 1)
+                    SliceId(self.left.sides.len() as u32 - 1)
                 });
                 self.slices.insert(place, (number, id));
                 id
@@ -84,26 +140,10 @@ impl<L: ?Sized, R: ?Sized> JoinState<L, R> {
         }
     }
 
-    /// Adds a record of the left input to a slice; says how many came before it.
-    #[inline(always)]
-    pub(super) fn push_left(&mut self, id: SliceId, record: &L) -> usize
-    where
-        L: Wire,
-    {
-        let log = &mut self.left.get_mut(id).log;
-        log.push(record, &mut self.spare);
-        log.len() - 1
-    }
-
-    /// Adds a record of the right input to a slice; says how many came before it.
-    #[inline(always)]
-    pub(super) fn push_right(&mut self, id: SliceId, record: &R) -> usize
-    where
-        R: Wire,
-    {
-        let log = &mut self.right.get_mut(id).log;
-        log.push(record, &mut self.spare);
-        log.len() - 1
+    /// Puts both logs at hand back in their places: before windows are looked at.
+    pub(super) fn settle(&mut self) {
+        self.left.settle();
+        self.right.settle();
     }
 
     /// The first slice with records from `number` on.
@@ -140,15 +180,18 @@ impl<L: ?Sized, R: ?Sized> JoinState<L, R> {
 
     /// The records that are kept and the bytes that they take.
     pub(super) fn size(&self) -> (usize, usize) {
-        let ids = self.slices.iter().map(|&(_, id)| id);
-        ids.fold((0, self.spare.memory_bytes()), |(records, bytes), id| {
-            let (left, right) = (self.left.get(id), self.right.get(id));
+        let at_hand = self.left.log.len() + self.right.log.len();
+        let mut size = (at_hand, self.spare.memory_bytes());
+        for &(_, SliceId(id)) in &self.slices {
+            let (left, right) = (
+                &self.left.sides[id as usize],
+                &self.right.sides[id as usize],
+            );
+            size.0 += left.log.len() + right.log.len();
             let indexes = [&left.index, &right.index].into_iter().flatten();
-            (
-                records + left.log.len() + right.log.len(),
-                bytes + indexes.map(Index::memory_bytes).sum::<usize>(),
-            )
-        })
+            size.1 += indexes.map(Index::memory_bytes).sum::<usize>();
+        }
+        size
     }
 }
 
@@ -236,9 +279,22 @@ impl<'a, V: Wire + ?Sized> Records<'a, V> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn search(self, place: usize) -> &'a V {
-        let after = self.parts.partition_point(|part| part.start <= place);
-        let part = self.parts[after - 1];
+        let part = self.part_of(place);
         self.sides.get(part.slice).log.get(place - part.start)
+    }
+
+    fn part_of(self, place: usize) -> Part {
+        let after = self.parts.partition_point(|part| part.start <= place);
+        self.parts[after - 1]
+    }
+
+    /// The records from a place on, as many as lie side by side. There must be one at that place.
+    #[inline]
+    pub(super) fn run_from(self, place: usize) -> Run<'a, V> {
+        let part = self.part_of(place);
+        (self.sides.get(part.slice).log).run_from(place - part.start)
     }
 }

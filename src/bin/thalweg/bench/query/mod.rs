@@ -1,8 +1,21 @@
 //! The queries, each as a user would write it.
+//!
+//! NEXMark's are those of Apache Beam and of `nexmark-flink`; at each stands what was adapted. Three
+//! things hold for all of them:
+//!
+//! - The published queries that sum up *replace* rows: every record gives new ones. Here a row comes
+//!   once, when the watermark says that it is final, and nothing is kept for longer.
+//! - Where the published query leaves open which of equal records comes first, it is settled, so that a
+//!   run has the same rows at every parallelism.
+//! - Files have no strings. Queries that are about strings read records that are made up in memory, and
+//!   in a row the hash of a string stands for it.
+//!
+//! Query 10 writes its input into a partitioned directory, which is a sink's work and no query's.
 
 mod day;
 mod keysum;
 mod mean_price;
+mod q11;
 mod q12;
 mod q13;
 mod q14;
@@ -55,6 +68,8 @@ pub(super) enum Query {
     Q8,
     /// The winning bid of each auction
     Q9,
+    /// How many bids each bidder made in each session
+    Q11,
     /// How many bids each bidder made within ten seconds of processing time
     Q12,
     /// Every bid with a value of a table on the side
@@ -133,6 +148,7 @@ impl Query {
             Query::Q7 => q7::q7(draft),
             Query::Q8 => q8::q8(draft),
             Query::Q9 => q9::q9(draft),
+            Query::Q11 => q11::q11(draft),
             Query::Q12 => q12::q12(draft),
             Query::Q13 => q13::q13(draft),
             Query::Q14 => q14::q14(draft),

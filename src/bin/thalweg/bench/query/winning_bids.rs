@@ -7,7 +7,10 @@
 //! Nothing orders the two inputs, so bids that are ahead of their auction wait for it. A bid whose
 //! auction is not known when the watermark has passed the bid waits in vain: any auction that still
 //! comes begins later. So neither open auctions nor waiting bids are kept for longer than they can
-//! matter.
+//! matter. For the same reason the readers keep together: there are fifteen bids to an auction, and a
+//! reader of auctions that ran ahead would have all of them open at once.
+
+use std::time::Duration;
 
 use bytemuck::{Pod, Zeroable};
 use thalweg::datastream::Stream;
@@ -17,10 +20,13 @@ use thalweg::operator::{
 use thalweg::record::Record;
 use thalweg::runtime::Pipe;
 use thalweg::state::{ListState, ValueState};
-use thalweg::time::Timestamp;
+use thalweg::time::{AlignmentGroup, Timestamp, WatermarkStrategy, secs};
 
 use crate::bench::draft::Draft;
 use crate::bench::input::{Auction, Bid};
+
+/// How far a reader may be ahead of the others, in event time.
+const DRIFT: Duration = secs(1);
 
 /// An auction that is over, and the bid that won it.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -156,13 +162,15 @@ impl KeyedCoProcessFunction<u64, Auction, Bid> for FindWinner {
 
 /// The winning bid of each auction, when it is over; its timestamp is the auction's end.
 pub(super) fn winning_bids(draft: &Draft<'_>) -> Stream<impl Pipe<Out = WinningBid> + use<>> {
+    let together = AlignmentGroup::within(DRIFT);
+    let watermarks = draft.watermarks().with_alignment(&together);
     let auctions = draft
         .auctions()
-        .timestamps(draft.watermarks(), Auction::at)
+        .timestamps(watermarks.clone(), Auction::at)
         .key_by(|auction| auction.id);
     let bids = draft
         .bids()
-        .timestamps(draft.watermarks(), Bid::at)
+        .timestamps(watermarks, Bid::at)
         .key_by(|bid| bid.auction);
     auctions
         .connect(bids)
