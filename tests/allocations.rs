@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use thalweg::connectors::{Collection, Discard, Generator, Sequence};
 use thalweg::datastream::Environment;
-use thalweg::operator::{Sliding, Tumbling};
+use thalweg::operator::{Session, Sliding, Tumbling};
 use thalweg::record::{Archived, Record, View};
 use thalweg::state::{Count, Sum};
 use thalweg::time::{Monotonous, Timestamp, nanoseconds, secs};
@@ -139,6 +139,28 @@ fn windows(env: &Environment, count: u64, sliding: bool) {
     }
 }
 
+/// Sessions of ten records: twice as many of them for twice as many records.
+fn sessions(env: &Environment, count: u64) {
+    env.source("numbers", Generator::new(|n| n).count(count))
+        .timestamps(Monotonous, |n| Timestamp((n + n / 1_000 * 10_000) as i64))
+        .key_by(|n| n % 100)
+        .window(Session::with_gap(nanoseconds(2_000)))
+        .aggregate_with(Count, |_, _, count| count)
+        .sink("sessions", Discard::new());
+}
+
+/// Counted where they are, and merged.
+fn two_phases(env: &Environment, count: u64) {
+    let step = 20_000_000_000 / count;
+    env.source("numbers", Generator::new(|n| n).count(count))
+        .timestamps(Monotonous, move |n| Timestamp((n * step) as i64))
+        .key_by(|n| n % 100)
+        .window(Sliding::of(secs(4), secs(1)))
+        .two_phase()
+        .aggregate_with(Count, |_, _, count| count)
+        .sink("windows", Discard::new());
+}
+
 /// One test for all: allocations are counted for the whole process.
 #[test]
 fn no_record_allocates_in_steady_state() {
@@ -153,6 +175,9 @@ fn no_record_allocates_in_steady_state() {
             windows(env, count, true);
         });
     }
+    // With threads it depends on their pace how many sessions a key has at once.
+    per_records("sessions", 1, sessions);
+    per_records("windows in two phases", 1, two_phases);
     let (once, twice) = fewest(1, |env, count| {
         env.source("numbers", Sequence::new(0..count))
             .map(|n| n.to_string())

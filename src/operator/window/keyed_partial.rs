@@ -98,6 +98,9 @@ pub struct KeyedPartials<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, D> {
     next: D,
     /// Closed slices are being emitted; the watermark has not been forwarded.
     busy: bool,
+    /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so
+    /// whether there is room there need not be asked for each: it is whenever something went there.
+    ready: bool,
     slices: Box<OpenSlices<S::Key, A::Accumulator>>,
     record: PhantomData<fn(&V)>,
 }
@@ -141,6 +144,7 @@ where
             hasher: KeyHasher::default(),
             next,
             busy: false,
+            ready: false,
             slices: Box::new(slices),
             record: PhantomData,
         })
@@ -181,6 +185,11 @@ where
         self.add(record, hash);
     }
 
+    /// Asks whether there is room downstream, where something went just now.
+    fn refresh(&mut self) {
+        self.ready = !self.busy && self.next.ready();
+    }
+
     /// Goes on emitting closed slices, in order of time, while there is budget and room downstream; then
     /// forwards the watermark.
     fn advance(&mut self, budget: &mut Budget) {
@@ -216,7 +225,7 @@ where
     A: Aggregate<V>,
     D: Push<(Stored<S::Key>, A::Accumulator)>,
 {
-    pass_on!(next: begin, deadline, close);
+    pass_on!(next: deadline, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let name = Arc::clone(&self.slices.name);
@@ -230,35 +239,45 @@ where
             ..OpenSlices::new(name, self.slices.slicing, shape)
         };
         self.current = Current::none(self.slices.pool.fresh());
-        self.next.open(cx)
+        self.next.open(cx)?;
+        self.refresh();
+        Ok(())
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        self.next.begin(now);
+        self.refresh();
     }
 
     fn signal(&mut self, signal: Signal) {
         debug_assert!(!self.busy, "a signal during a firing");
-        let Signal::Watermark(at) = signal else {
-            return self.next.signal(signal);
-        };
         let slices = &mut *self.slices;
-        if at <= slices.watermark {
-            return;
+        match signal {
+            Signal::Watermark(at) if at <= slices.watermark => return,
+            Signal::Watermark(at) if at >= slices.quiet_before => {
+                slices.watermark = at;
+                self.current.settle(&mut slices.pool);
+                self.busy = true;
+                self.advance(&mut Budget::new(SIGNAL_BUDGET));
+            }
+            Signal::Watermark(at) => {
+                slices.watermark = at;
+                self.next.signal(signal);
+            }
+            _ => self.next.signal(signal),
         }
-        slices.watermark = at;
-        if at < slices.quiet_before {
-            return self.next.signal(signal);
-        }
-        self.current.settle(&mut slices.pool);
-        self.busy = true;
-        self.advance(&mut Budget::new(SIGNAL_BUDGET));
+        self.refresh();
     }
 
     #[inline(always)]
     fn ready(&self) -> bool {
-        !self.busy && self.next.ready()
+        self.ready
     }
 
     fn resume(&mut self, budget: &mut Budget) {
         self.next.resume(budget);
         self.advance(budget);
+        self.refresh();
     }
 
     fn flush(&mut self) {
@@ -268,6 +287,7 @@ where
         self.slices.state_entries.set(entries as i64);
         (self.slices.state_bytes).set((bytes + table.memory_bytes()) as i64);
         self.next.flush();
+        self.refresh();
     }
 }
 
@@ -289,6 +309,7 @@ where
             self.add(record, hash);
         } else {
             self.push_elsewhere(record, at, hash);
+            self.refresh();
         }
     }
 

@@ -56,6 +56,9 @@ where
     now: Timestamp,
     /// A firing is not finished.
     busy: bool,
+    /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so
+    /// whether there is room there need not be asked for each: it is whenever something went there.
+    ready: bool,
     next: Outputs<D>,
     timeline: Box<Timeline<S::Key, F::Accumulator>>,
     late: Box<LateRecords<V>>,
@@ -105,6 +108,7 @@ where
             hasher: KeyHasher::default(),
             now: Timestamp::MIN,
             busy: false,
+            ready: false,
             next,
             timeline: Box::new(timeline),
             late: Box::new(LateRecords::new()),
@@ -234,6 +238,11 @@ where
         }
     }
 
+    /// Asks whether there is room downstream, where something went just now.
+    fn refresh(&mut self) {
+        self.ready = !self.busy && self.next.ready();
+    }
+
     /// Time has come to `watermark`: starts to fire what that ends.
     fn start_firing(&mut self, watermark: Timestamp) {
         let timeline = &mut *self.timeline;
@@ -298,7 +307,9 @@ where
         self.timeline.open(cx, &metrics);
         self.late.open(&metrics);
         self.current = Current::none(self.timeline.state.pool.fresh());
-        self.next.open(cx)
+        self.next.open(cx)?;
+        self.refresh();
+        Ok(())
     }
 
     fn begin(&mut self, now: Timestamp) {
@@ -310,6 +321,7 @@ where
                 self.start_firing(passed);
             }
         }
+        self.refresh();
     }
 
     fn signal(&mut self, signal: Signal) {
@@ -328,22 +340,25 @@ where
             }
             _ => self.next.signal(signal),
         }
+        self.refresh();
     }
 
     #[inline(always)]
     fn ready(&self) -> bool {
-        !self.busy && self.next.ready()
+        self.ready
     }
 
     fn resume(&mut self, budget: &mut Budget) {
         self.next.resume(budget);
         self.advance(budget);
+        self.refresh();
     }
 
     fn flush(&mut self) {
         self.timeline.publish(&self.current.table);
         self.late.publish();
         self.next.flush();
+        self.refresh();
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -384,6 +399,7 @@ where
             self.add(record, hash);
         } else {
             self.push_elsewhere(record, at);
+            self.refresh();
         }
     }
 

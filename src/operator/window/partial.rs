@@ -19,7 +19,9 @@ use std::marker::PhantomData;
 use std::mem;
 use std::sync::Arc;
 
-use crate::operator::{Aggregate, Budget, Operator, OperatorError, Push, Signal, pass_on, raise};
+use crate::operator::{
+    Aggregate, Budget, OpenContext, Operator, OperatorError, Push, Signal, pass_on, raise,
+};
 use crate::record::{Far, OwnedForm, Record};
 use crate::time::Timestamp;
 
@@ -42,6 +44,9 @@ pub struct PartialAggregate<V: ?Sized, A: Aggregate<V>, D> {
     open: BTreeMap<i64, (Slice, A::Accumulator)>,
     /// Slices that the watermark has closed are being emitted; it has not been forwarded.
     firing: bool,
+    /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so
+    /// whether there is room there need not be asked for each: it is whenever something went there.
+    ready: bool,
     record: PhantomData<fn(&V)>,
 }
 
@@ -80,6 +85,7 @@ where
             watermark: Timestamp::MIN,
             open: BTreeMap::new(),
             firing: false,
+            ready: false,
             record: PhantomData,
         })
     }
@@ -112,6 +118,11 @@ where
         }
     }
 
+    /// Asks whether there is room downstream, where something went just now.
+    fn refresh(&mut self) {
+        self.ready = !self.firing && self.next.ready();
+    }
+
     /// Goes on emitting closed slices, in order of time, while there is budget and room downstream; then
     /// forwards the watermark.
     fn advance(&mut self, budget: &mut Budget) {
@@ -136,32 +147,50 @@ where
     A: Aggregate<V>,
     D: Push<A::Accumulator>,
 {
-    pass_on!(next: open, begin, flush, deadline, close);
+    pass_on!(next: deadline, close);
+
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.next.open(cx)?;
+        self.refresh();
+        Ok(())
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        self.next.begin(now);
+        self.refresh();
+    }
 
     fn signal(&mut self, signal: Signal) {
         debug_assert!(!self.firing, "a signal during a firing");
-        let Signal::Watermark(at) = signal else {
-            return self.next.signal(signal);
-        };
-        if at <= self.watermark {
-            return;
+        match signal {
+            Signal::Watermark(at) if at <= self.watermark => return,
+            Signal::Watermark(at) => {
+                self.watermark = at;
+                self.firing = true;
+                if self.current.0.last <= at {
+                    self.park((Slice::NONE, self.aggregate.create()));
+                }
+                self.advance(&mut Budget::new(SIGNAL_BUDGET));
+            }
+            _ => self.next.signal(signal),
         }
-        self.watermark = at;
-        self.firing = true;
-        if self.current.0.last <= at {
-            self.park((Slice::NONE, self.aggregate.create()));
-        }
-        self.advance(&mut Budget::new(SIGNAL_BUDGET));
+        self.refresh();
     }
 
     #[inline(always)]
     fn ready(&self) -> bool {
-        !self.firing && self.next.ready()
+        self.ready
     }
 
     fn resume(&mut self, budget: &mut Budget) {
         self.next.resume(budget);
         self.advance(budget);
+        self.refresh();
+    }
+
+    fn flush(&mut self) {
+        self.next.flush();
+        self.refresh();
     }
 }
 
@@ -178,6 +207,7 @@ where
             self.aggregate.add(accumulator, record);
         } else {
             self.push_elsewhere(record, at);
+            self.refresh();
         }
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Agenda<K> {
     near: BinaryHeap<Reverse<Appointment<K>>>,
     /// The bucket that is being turned.
     turning: Vec<Appointment<K>>,
+    /// The memory of buckets that were turned, for those to come.
+    spare: Vec<Vec<Appointment<K>>>,
     len: usize,
 }
 
@@ -63,6 +65,7 @@ impl<K: Ord> Agenda<K> {
             far_first: Timestamp::MAX,
             near: BinaryHeap::new(),
             turning: Vec::new(),
+            spare: Vec::new(),
             len: 0,
         }
     }
@@ -113,8 +116,12 @@ impl<K: Ord> Agenda<K> {
             self.near.push(Reverse(appointment));
         } else if number.wrapping_sub(self.base).cast_unsigned() < BUCKETS.cast_unsigned() {
             let slot = number.rem_euclid(BUCKETS);
-            self.occupied |= 1 << slot;
-            self.ring[slot as usize].push(appointment);
+            let bucket = &mut self.ring[slot as usize];
+            if self.occupied >> slot & 1 == 0 {
+                self.occupied |= 1 << slot;
+                *bucket = self.spare.pop().unwrap_or_default();
+            }
+            bucket.push(appointment);
         } else {
             self.far_first = self.far_first.min(appointment.at);
             self.far.push(appointment);
@@ -154,7 +161,9 @@ impl<K: Ord> Agenda<K> {
             } else if let Some(number) = first {
                 let slot = number.rem_euclid(BUCKETS);
                 self.occupied &= !(1 << slot);
-                std::mem::swap(&mut self.turning, &mut self.ring[slot as usize]);
+                let bucket = std::mem::take(&mut self.ring[slot as usize]);
+                self.spare
+                    .push(std::mem::replace(&mut self.turning, bucket));
                 self.base = number + 1;
             } else {
                 self.base = self.base.max(now.saturating_add(1));
@@ -182,10 +191,18 @@ impl<K: Ord> Agenda<K> {
     /// Moves to the ring what the ring reaches by now; if that is too little of it, the ring must reach
     /// further.
     fn fetch_far(&mut self) {
-        let far = std::mem::take(&mut self.far);
+        let reached = self.base.saturating_add(BUCKETS);
         self.far_first = Timestamp::MAX;
-        far.into_iter()
-            .for_each(|appointment| self.place(appointment));
+        let mut place = 0;
+        while let Some(appointment) = self.far.get(place) {
+            if bucket(appointment.at, self.grain()) < reached {
+                let appointment = self.far.swap_remove(place);
+                self.place(appointment);
+            } else {
+                self.far_first = self.far_first.min(appointment.at);
+                place += 1;
+            }
+        }
         let grain = self.grain();
         if self.far.len() * 2 > self.len && grain < GRAIN_MAX {
             let wider = (grain + 2).min(GRAIN_MAX);

@@ -1,4 +1,25 @@
-//! `Clockwork`: what a session operator touches per watermark, batch or session, but not per record.
+//! `Clockwork`: when sessions fire; what is touched per watermark, batch or session, but not per record.
+//!
+//! # Timers are lazy
+//!
+//! Flink deletes a session's timer and registers another one at every record that moves its end. Here a
+//! session has an *alarm*, which is never after its end, and which no record moves. When it comes up and
+//! finds that the session goes on for longer, it is set anew, at the end. So a session costs an alarm for
+//! each gap's length of its life, not one for each record.
+//!
+//! Nothing of this shows. An alarm that is put off is put off to a later time, and what is due comes in the
+//! order of time once all alarms that may be due have been looked at (the [`agenda`](super::agenda) sees to
+//! that). So a session fires after all that end before it, in the pass of the watermark that reaches its
+//! end: exactly where Flink's timer, registered at its last record, would have come up. Keys with equal ends
+//! fire in no particular order here as there.
+//!
+//! ```text
+//! records      1   2     3          4                        gap: ├────────┤
+//! alarm at              1+gap ─► finds end 3+gap ─► finds end 4+gap: fires
+//! ```
+//! Invariant: every session that has not fired has an appointment, at its alarm, at or before its last
+//! timestamp; every one that has fired, unless it is kept for ever, at or before its clean-up time. An
+//! appointment at which no session has its alarm is of a session that was merged.
 
 use std::sync::Arc;
 

@@ -4,26 +4,7 @@
 //! its end and adds to what it has accumulated. Everything else (the first record of a key or of a session,
 //! two sessions that become one, a record behind the watermark) leaves the fast path.
 //!
-//! # Timers are lazy
-//!
-//! Flink deletes a session's timer and registers another one at every record that moves its end. Here a
-//! session has an *alarm*, which is never after its end, and which no record moves. When it comes up and
-//! finds that the session goes on for longer, it is set anew, at the end. So a session costs an alarm for
-//! each gap's length of its life, not one for each record.
-//!
-//! Nothing of this shows. An alarm that is put off is put off to a later time, and what is due comes in the
-//! order of time once all alarms that may be due have been looked at (the [`agenda`](super::agenda) sees to
-//! that). So a session fires after all that end before it, in the pass of the watermark that reaches its
-//! end: exactly where Flink's timer, registered at its last record, would have come up. Keys with equal ends
-//! fire in no particular order here as there.
-//!
-//! ```text
-//! records      1   2     3          4                        gap: ├────────┤
-//! alarm at              1+gap ─► finds end 3+gap ─► finds end 4+gap: fires
-//! ```
-//! Invariant: every session that has not fired has an appointment, at its alarm, at or before its last
-//! timestamp; every one that has fired, unless it is kept for ever, at or before its clean-up time. An
-//! appointment at which no session has its alarm is of a session that was merged.
+//! When sessions fire stands in [`clockwork`](super::clockwork).
 
 use std::borrow::Borrow;
 use std::marker::PhantomData;
@@ -44,7 +25,7 @@ use crate::time::Timestamp;
 use super::agenda::Appointment;
 use super::clockwork::{Clockwork, Stage, Stored};
 use super::gap::{FixedGap, Session, SessionGap};
-use super::sessions::{OneSession, Sessions};
+use super::sessions::{OneSession, Sessions, SpareLists};
 
 /// How many sessions a watermark may fire before the worker gets a chance to do something else.
 const SIGNAL_BUDGET: u32 = 256;
@@ -61,6 +42,7 @@ where
     F: WindowFunction<V, S::Key>,
 {
     sessions: Table<Stored<S::Key>, Sessions<F::Accumulator>>,
+    spare: SpareLists<F::Accumulator>,
     watermark: Timestamp,
     gap: G,
     selector: S,
@@ -70,6 +52,9 @@ where
     now: Timestamp,
     /// A firing is not finished.
     busy: bool,
+    /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so
+    /// whether there is room there need not be asked for each: it is whenever something went there.
+    ready: bool,
     next: Outputs<D>,
     clockwork: Box<Clockwork<S::Key>>,
     late: Box<LateRecords<V>>,
@@ -113,6 +98,7 @@ where
         session.check::<V>()?;
         Ok(SessionOperator {
             sessions: Table::new(TableOptions::default()),
+            spare: SpareLists::new(),
             watermark: Timestamp::MIN,
             gap: session.gap,
             selector,
@@ -120,6 +106,7 @@ where
             hasher: KeyHasher::default(),
             now: Timestamp::MIN,
             busy: false,
+            ready: false,
             next,
             clockwork: Box::new(Clockwork::new(name)),
             late: Box::new(LateRecords::new()),
@@ -232,7 +219,7 @@ where
             (stored, Sessions::new(first))
         });
         if let Some(session) = session {
-            sessions.insert(session);
+            sessions.insert(session, &mut self.spare);
         }
     }
 
@@ -278,7 +265,7 @@ where
         }
         let (window, lateness) = (session.window, self.clockwork.lateness);
         if window.max_timestamp() <= at && lateness.cleanup_time(window) <= at {
-            if sessions.remove(place) {
+            if sessions.remove(place, &mut self.spare) {
                 self.sessions.remove(hash, equal);
             }
             return;
@@ -290,6 +277,11 @@ where
             let appointment = Appointment { at, key };
             (self.clockwork.agenda).put_back(appointment, self.watermark);
         }
+    }
+
+    /// Asks whether there is room downstream, where something went just now.
+    fn refresh(&mut self) {
+        self.ready = !self.busy && self.next.ready();
     }
 
     /// Time has come to `watermark`: starts to do what is due.
@@ -375,6 +367,7 @@ where
         let metrics = cx.operator_metrics(&self.clockwork.name);
         self.clockwork.open(&metrics);
         self.late.open(&metrics);
+        self.refresh();
         Ok(())
     }
 
@@ -387,6 +380,7 @@ where
                 self.start_firing(self.watermark);
             }
         }
+        self.refresh();
     }
 
     fn signal(&mut self, signal: Signal) {
@@ -408,16 +402,18 @@ where
             }
             _ => self.next.signal(signal),
         }
+        self.refresh();
     }
 
     #[inline(always)]
     fn ready(&self) -> bool {
-        !self.busy && self.next.ready()
+        self.ready
     }
 
     fn resume(&mut self, budget: &mut Budget) {
         self.next.resume(budget);
         self.advance(budget);
+        self.refresh();
     }
 
     fn flush(&mut self) {
@@ -425,6 +421,7 @@ where
         self.clockwork.publish(self.sessions.len(), bytes);
         self.late.publish();
         self.next.flush();
+        self.refresh();
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -471,6 +468,7 @@ where
             self.function.add(&mut session.accumulator, record);
         } else {
             self.push_elsewhere(record, at, gap, hash);
+            self.refresh();
         }
     }
 

@@ -27,7 +27,8 @@ impl<A> OneSession<A> {
     #[inline(always)]
     pub(super) fn goes_on(&self, at: Timestamp, watermark: Timestamp) -> bool {
         let TimeWindow { start, end } = self.window;
-        start <= at && at <= end && self.window.max_timestamp() > watermark
+        // An end is a gap after the first timestamp at least: one less is a timestamp too.
+        start <= at && at <= end && end.0.wrapping_sub(1) > watermark.0
     }
 }
 
@@ -41,6 +42,20 @@ pub(super) struct Sessions<A> {
 
 #[derive(Debug)]
 struct Earlier<A>(Vec<OneSession<A>>);
+
+/// Lists of earlier sessions that no key needs now: where the watermark is far behind, most keys need one
+/// now and then.
+#[derive(Debug)]
+pub(super) struct SpareLists<A>(Vec<Box<Earlier<A>>>);
+
+/// More spare lists than this are not kept.
+const SPARE_MAX: usize = 4096;
+
+impl<A> SpareLists<A> {
+    pub(super) const fn new() -> Self {
+        SpareLists(Vec::new())
+    }
+}
 
 /// What became of a window that met sessions.
 pub(super) struct Merged<'a, A> {
@@ -59,11 +74,10 @@ impl<A> Sessions<A> {
         }
     }
 
+    /// The list of earlier sessions, which there is.
     fn earlier(&mut self) -> &mut Vec<OneSession<A>> {
-        &mut self
-            .earlier
-            .get_or_insert_with(|| Box::new(Earlier(Vec::new())))
-            .0
+        let earlier = self.earlier.as_mut();
+        &mut earlier.expect("there are earlier sessions").0
     }
 
     /// How many there are.
@@ -138,33 +152,46 @@ impl<A> Sessions<A> {
     }
 
     /// Adds a session that meets none.
-    pub(super) fn insert(&mut self, session: OneSession<A>) -> &mut OneSession<A> {
+    pub(super) fn insert(
+        &mut self,
+        session: OneSession<A>,
+        spare: &mut SpareLists<A>,
+    ) -> &mut OneSession<A> {
+        let earlier = self.earlier.get_or_insert_with(|| {
+            let list = spare.0.pop();
+            list.unwrap_or_else(|| Box::new(Earlier(Vec::new())))
+        });
         if session.window.start > self.latest.window.start {
             let before = std::mem::replace(&mut self.latest, session);
-            self.earlier().push(before);
+            earlier.0.push(before);
             return &mut self.latest;
         }
-        let earlier = self.earlier();
-        let place = earlier.partition_point(|s| s.window.start < session.window.start);
-        earlier.insert(place, session);
-        &mut earlier[place]
+        let place = (earlier.0).partition_point(|s| s.window.start < session.window.start);
+        earlier.0.insert(place, session);
+        &mut earlier.0[place]
     }
 
     /// Removes the session at a place in the order of time. Returns whether it was the only one, which
     /// stays.
     #[must_use]
-    pub(super) fn remove(&mut self, place: usize) -> bool {
-        if place + 1 < self.len() {
-            self.earlier().remove(place);
-            return false;
+    pub(super) fn remove(&mut self, place: usize, spare: &mut SpareLists<A>) -> bool {
+        let is_latest = place + 1 == self.len();
+        let Some(earlier) = &mut self.earlier else {
+            return true;
+        };
+        let was_only = earlier.0.is_empty();
+        if !is_latest {
+            earlier.0.remove(place);
+        } else if let Some(before) = earlier.0.pop() {
+            self.latest = before;
         }
-        match self.earlier.as_mut().and_then(|earlier| earlier.0.pop()) {
-            Some(before) => {
-                self.latest = before;
-                false
-            }
-            None => true,
+        if earlier.0.is_empty()
+            && let Some(list) = self.earlier.take()
+            && spare.0.len() < SPARE_MAX
+        {
+            spare.0.push(list);
         }
+        was_only
     }
 }
 
@@ -216,6 +243,7 @@ mod tests {
         ) {
             let windows: Vec<_> = (0..).zip(&records).map(|(value, &(at, gap))| (window(at, gap), value)).collect();
             let mut sessions: Option<Sessions<Vec<u32>>> = None;
+            let mut spare = SpareLists::new();
             for &(window, value) in &windows {
                 let Some(sessions) = &mut sessions else {
                     sessions = Some(Sessions::new(session(window, value)));
@@ -223,7 +251,7 @@ mod tests {
                 };
                 match sessions.merge(window, |all, more| all.extend(more)) {
                     Some(merged) => merged.session.accumulator.push(value),
-                    None => drop(sessions.insert(session(window, value))),
+                    None => drop(sessions.insert(session(window, value), &mut spare)),
                 }
             }
             let mut sessions = sessions.expect("there is a record");
@@ -238,11 +266,12 @@ mod tests {
             for _ in 1..found.len() {
                 let middle = found.len() / 2;
                 found.remove(middle);
-                prop_assert!(!sessions.remove(middle));
+                prop_assert!(!sessions.remove(middle, &mut spare));
                 prop_assert_eq!(sessions.get(0).window, found[0].0);
                 prop_assert_eq!(sessions.latest.window, found[found.len() - 1].0);
             }
-            prop_assert!(sessions.remove(0));
+            prop_assert!(sessions.remove(0, &mut spare));
+            prop_assert!(spare.0.iter().all(|list| list.0.is_empty()));
         }
     }
 }
