@@ -15,7 +15,7 @@ use crate::record::{KeySelector, Wire};
 use crate::runtime::Pipe;
 
 use super::connected_streams::two_inputs;
-use super::factory::WindowJoinFactory;
+use super::factory::{UnboundedJoinFactory, WindowJoinFactory};
 use super::keyed_stream::KeyedStream;
 use super::pipe::TwoInputs;
 use super::stream::Stream;
@@ -40,6 +40,16 @@ pub struct WindowedJoin<A: Pipe, B: Pipe, S1, S2, W> {
     late_left: Option<OutputTag<A::Out>>,
     late_right: Option<OutputTag<B::Out>>,
 }
+
+/// Two keyed streams that are joined without windows: both are kept for ever.
+#[derive(Debug)]
+pub struct UnboundedJoin<A: Pipe, B: Pipe, S1, S2> {
+    joined: JoinedStreams<A, B, S1, S2>,
+}
+
+/// The operator behind an unbounded join.
+pub type UnboundedJoined<A, B, S1, S2, F> =
+    Stream<TwoInputs<A, B, UnboundedJoinFactory<S1, S2, F>>>;
 
 /// The operator behind a windowed join.
 pub type WindowJoined<A, B, S1, S2, W, F> =
@@ -90,6 +100,39 @@ impl<A: Pipe, B: Pipe, S1, S2> JoinedStreams<A, B, S1, S2> {
             late_left: None,
             late_right: None,
         }
+    }
+
+    /// Joins without windows: the regular join of Flink's SQL. Every record of both streams is kept for ever, so
+    /// this is for streams that end, or that stay small: changes of reference data, filtered streams.
+    #[must_use]
+    pub fn unbounded(self) -> UnboundedJoin<A, B, S1, S2> {
+        UnboundedJoin { joined: self }
+    }
+}
+
+impl<A, B, S1, S2> UnboundedJoin<A, B, S1, S2>
+where
+    A: Pipe,
+    B: Pipe,
+    A::Out: Wire,
+    B::Out: Wire,
+    S1: KeySelector<A::Out>,
+    S2: KeySelector<B::Out, Key = S1::Key>,
+{
+    /// Emits `function(left, right)` for every pair of records with equal keys, as soon as both are there: an
+    /// inner join. A result has the timestamp of the record that came second.
+    pub fn apply<O, F>(self, function: F) -> UnboundedJoined<A, B, S1, S2, F>
+    where
+        O: 'static,
+        F: FnMut(&A::Out, &B::Out) -> O + Clone + Send + 'static,
+    {
+        let JoinedStreams { left, right } = self.joined;
+        let factory = UnboundedJoinFactory {
+            selectors: (left.selector, right.selector),
+            function,
+        };
+        let kind = NodeKind::Operator { stateful: true };
+        two_inputs(kind, "unbounded join", left.stream, right.stream, factory)
     }
 }
 

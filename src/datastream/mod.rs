@@ -17,9 +17,11 @@ pub use environment::Environment;
 pub use factory::{
     AggregateFactory, CoProcessFactory, KeyedCoProcessFactory, KeyedPartialFactory,
     KeyedProcessFactory, PartialFactory, ProcessFactory, ReduceFactory, TimestampsFactory,
-    UnionFactory, WindowFactory, WindowJoinFactory,
+    UnboundedJoinFactory, UnionFactory, WindowFactory, WindowJoinFactory,
 };
-pub use joined_streams::{JoinedStreams, WindowJoined, WindowedJoin};
+pub use joined_streams::{
+    JoinedStreams, UnboundedJoin, UnboundedJoined, WindowJoined, WindowedJoin,
+};
 pub use keyed_stream::{KeyedStream, PairFn, Rolled};
 pub use pipe::{Chained, Exchanged, Forked, Side, SideChained, Sourced, TwoInputs};
 pub use stream::{SinkHandle, Stream};

@@ -45,6 +45,12 @@ pub enum OperatorError {
         /// The operator's name.
         operator: Arc<str>,
     },
+    /// A join without windows holds more records than it can tell apart.
+    #[error("operator `{operator}`: over four thousand million records of one input are to be joined")]
+    JoinTooLarge {
+        /// The operator's name.
+        operator: Arc<str>,
+    },
     /// A record is larger than a frame may be.
     #[error(
         "a record of {size} bytes does not fit a ring whose frames hold {limit} bytes at most: \

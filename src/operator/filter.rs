@@ -76,8 +76,12 @@ where
         self.blind == 0 && self.next.looks_ahead()
     }
 
+    /// Nothing while it is not looked ahead: most records are refused.
     #[inline(always)]
     fn hash_ahead(&self, record: &V) -> KeyHash {
+        if self.blind > 0 {
+            return KeyHash::default();
+        }
         self.next.hash_ahead(record)
     }
 
@@ -88,12 +92,24 @@ where
 
     #[inline(always)]
     fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
-        self.seen += 1;
+        let looks_ahead = self.blind == 0;
+        self.seen += u32::from(looks_ahead);
         if (self.predicate)(record) {
-            self.passed += 1;
-            self.next.push_hashed(record, at, hash);
+            if looks_ahead {
+                self.passed += 1;
+                self.next.push_hashed(record, at, hash);
+            } else {
+                push_unseen(&mut self.next, record, at);
+            }
         }
     }
+}
+
+/// Pushes one of the few records that pass: nobody has looked at it, so it is staged in front of what is keyed.
+/// Not written out once more where it is called.
+#[inline(never)]
+fn push_unseen<V: ?Sized>(next: &mut impl Push<V>, record: &V, at: Timestamp) {
+    next.push(record, at);
 }
 
 /// Makes [`Filter`]s.

@@ -227,8 +227,12 @@ where
 {
     #[inline(always)]
     fn push_first(&mut self, record: &A, at: Timestamp) {
+        self.push_first_hashed(record, at, self.hash_first(record));
+    }
+
+    #[inline(always)]
+    fn push_first_hashed(&mut self, record: &A, at: Timestamp, hash: KeyHash) {
         let key = self.first.key(record);
-        let hash = self.services.hash(key.borrow());
         let mut cx = self.services.context(key.borrow(), hash, at);
         let outcome = self.function.process_first(record, &mut cx);
         self.services.plain.check(outcome);
@@ -236,8 +240,12 @@ where
 
     #[inline(always)]
     fn push_second(&mut self, record: &B, at: Timestamp) {
+        self.push_second_hashed(record, at, self.hash_second(record));
+    }
+
+    #[inline(always)]
+    fn push_second_hashed(&mut self, record: &B, at: Timestamp, hash: KeyHash) {
         let key = self.second.key(record);
-        let hash = self.services.hash(key.borrow());
         let mut cx = self.services.context(key.borrow(), hash, at);
         let outcome = self.function.process_second(record, &mut cx);
         self.services.plain.check(outcome);

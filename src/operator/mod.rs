@@ -44,6 +44,7 @@ mod source;
 mod stage;
 mod timer_service;
 mod timestamps_and_watermarks;
+mod unbounded_join;
 mod union;
 mod window;
 
@@ -79,6 +80,7 @@ pub use signal::{Barrier, Signal, SplitId};
 pub use sink::{Sink, SinkOperator, SinkWriter};
 pub use source::{Collector, Source, SourceReader, SourceStatus};
 pub use timestamps_and_watermarks::TimestampsAndWatermarks;
+pub use unbounded_join::UnboundedJoin;
 pub use union::Union;
 
 pub use crate::state::{Aggregate, Count, Lookahead, Max, Mean, Min, Sum};

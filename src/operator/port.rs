@@ -36,6 +36,20 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
     /// Processes a record of the second input.
     fn push_second(&mut self, record: &B, at: Timestamp);
 
+    /// As [`TwoInput::push_first`], for a record that [`TwoInput::hash_first`] has given this hash.
+    #[inline(always)]
+    fn push_first_hashed(&mut self, record: &A, at: Timestamp, hash: KeyHash) {
+        let _ = hash;
+        self.push_first(record, at);
+    }
+
+    /// As [`TwoInput::push_second`], for a record that [`TwoInput::hash_second`] has given this hash.
+    #[inline(always)]
+    fn push_second_hashed(&mut self, record: &B, at: Timestamp, hash: KeyHash) {
+        let _ = hash;
+        self.push_second(record, at);
+    }
+
     /// Whether looking ahead pays, see [`Push::looks_ahead`].
     fn looks_ahead(&self) -> bool {
         false
@@ -201,6 +215,12 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<A> for First<T, B> {
     }
 
     #[inline(always)]
+    fn push_hashed(&mut self, record: &A, at: Timestamp, hash: KeyHash) {
+        port!(operator_of self, shared);
+        shared.operator.push_first_hashed(record, at, hash);
+    }
+
+    #[inline(always)]
     fn hash_ahead(&self, record: &A) -> KeyHash {
         port!(operator_of self, shared);
         shared.operator.hash_first(record)
@@ -224,6 +244,12 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<B> for Second<T, A> {
     fn push(&mut self, record: &B, at: Timestamp) {
         port!(operator_of self, shared);
         shared.operator.push_second(record, at);
+    }
+
+    #[inline(always)]
+    fn push_hashed(&mut self, record: &B, at: Timestamp, hash: KeyHash) {
+        port!(operator_of self, shared);
+        shared.operator.push_second_hashed(record, at, hash);
     }
 
     #[inline(always)]

@@ -1,40 +1,79 @@
 //! List state: elements per key, in the order in which they were added.
 //!
-//! A list is one `Vec` in its key's entry: reading is a slice, and adding may move the elements. A
-//! changed list is written whole by an incremental checkpoint, so it suits lists that stay short.
+//! A list is in its key's entry: the only element of a list of one, else a `Vec`. Most keys of a join wait
+//! for few others, and for those nothing is allocated. Reading is a slice, and adding may move the elements.
+//! A changed list is written whole by an incremental checkpoint, so it suits lists that stay short.
 
 use super::KeyedScope;
 use super::backend::{Place, handle};
 
+/// The elements of one key.
+#[derive(Clone)]
+pub(super) enum List<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<T> List<T> {
+    fn new() -> Self {
+        List::Many(Vec::new())
+    }
+
+    fn as_slice(&self) -> &[T] {
+        match self {
+            List::One(element) => std::slice::from_ref(element),
+            List::Many(elements) => elements,
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, element: T) {
+        match self {
+            List::Many(elements) if elements.capacity() == 0 => *self = List::One(element),
+            List::Many(elements) => elements.push(element),
+            List::One(_) => self.extend([element]),
+        }
+    }
+
+    fn extend(&mut self, others: impl IntoIterator<Item = T>) {
+        let mut elements = match std::mem::replace(self, List::new()) {
+            List::One(first) => vec![first],
+            List::Many(elements) => elements,
+        };
+        elements.extend(others);
+        *self = List::Many(elements);
+    }
+}
+
 /// A handle of one list per key. A key without elements holds nothing.
 ///
 /// A default handle is registered nowhere; using it panics.
-pub struct ListState<T>(Place<Vec<T>>);
+pub struct ListState<T>(Place<List<T>>);
 
 handle!(ListState<T>);
 
 impl<T: 'static> ListState<T> {
-    pub(super) fn at(place: Place<Vec<T>>) -> Self {
+    pub(super) fn at(place: Place<List<T>>) -> Self {
         ListState(place)
     }
 
     /// The elements of the current key, in the order in which they were added.
     #[inline]
     pub fn get<'a, C: KeyedScope>(&self, cx: &'a C) -> &'a [T] {
-        cx.scope().get(self.0).map_or(&[], Vec::as_slice)
+        cx.scope().get(self.0).map_or(&[], List::as_slice)
     }
 
     /// Adds an element at the end.
     #[inline]
     pub fn add<C: KeyedScope>(&self, cx: &mut C, element: T) {
-        cx.scope_mut().entry(self.0, Vec::new).0.push(element);
+        cx.scope_mut().entry(self.0, List::new).0.push(element);
     }
 
     /// Adds elements at the end.
     pub fn add_all<C: KeyedScope>(&self, cx: &mut C, elements: impl IntoIterator<Item = T>) {
         let mut elements = elements.into_iter().peekable();
         if elements.peek().is_some() {
-            cx.scope_mut().entry(self.0, Vec::new).0.extend(elements);
+            cx.scope_mut().entry(self.0, List::new).0.extend(elements);
         }
     }
 
@@ -43,7 +82,7 @@ impl<T: 'static> ListState<T> {
         if elements.is_empty() {
             self.clear(cx);
         } else {
-            *cx.scope_mut().entry(self.0, Vec::new).0 = elements;
+            *cx.scope_mut().entry(self.0, List::new).0 = List::Many(elements);
         }
     }
 
@@ -51,5 +90,36 @@ impl<T: 'static> ListState<T> {
     #[inline]
     pub fn clear<C: KeyedScope>(&self, cx: &mut C) {
         cx.scope_mut().remove(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_grow_from_nothing_and_keep_their_order() {
+        let mut list = List::new();
+        let mut expected = Vec::new();
+        for n in 0..20 {
+            assert_eq!(list.as_slice(), expected);
+            list.push(n);
+            expected.push(n);
+            if n % 5 == 0 {
+                list.extend([100 + n, 200 + n]);
+                expected.extend([100 + n, 200 + n]);
+            }
+        }
+        let mut extended = List::new();
+        extended.extend([1, 2]);
+        assert_eq!(extended.as_slice(), [1, 2]);
+        assert!(matches!(
+            {
+                let mut one = List::new();
+                one.push(1);
+                one
+            },
+            List::One(1)
+        ));
     }
 }

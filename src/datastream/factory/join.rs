@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::operator::{
     JoinFunction, Lateness, OutputTag, Outputs, Push, Site, SlicedAssigner, TwoInputFactory,
-    WindowJoin,
+    UnboundedJoin, WindowJoin,
 };
 use crate::record::{KeySelector, Wire};
 
@@ -52,5 +52,31 @@ where
             operator = operator.late_right_to(tag.clone());
         }
         operator
+    }
+}
+
+/// Makes [`UnboundedJoin`]s.
+#[derive(Debug)]
+pub struct UnboundedJoinFactory<S1, S2, F> {
+    pub(in crate::datastream) selectors: (S1, S2),
+    pub(in crate::datastream) function: F,
+}
+
+impl<L, R, S1, S2, F, O> TwoInputFactory<L, R> for UnboundedJoinFactory<S1, S2, F>
+where
+    L: Wire + ?Sized,
+    R: Wire + ?Sized,
+    S1: KeySelector<L>,
+    S2: KeySelector<R, Key = S1::Key>,
+    F: FnMut(&L, &R) -> O + Clone + Send + 'static,
+    O: 'static,
+{
+    type Out = O;
+    type Operator<D: Push<O> + 'static> = UnboundedJoin<L, R, S1, S2, F, D>;
+
+    fn create<D: Push<O> + 'static>(&self, site: &Site, next: Outputs<D>) -> Self::Operator<D> {
+        let name = Arc::clone(&site.name);
+        UnboundedJoin::new(name, self.selectors.clone(), self.function.clone(), next)
+            .expected_keys(site.expected_keys)
     }
 }

@@ -5,7 +5,7 @@ mod keyed;
 mod process;
 mod window;
 
-pub use join::WindowJoinFactory;
+pub use join::{UnboundedJoinFactory, WindowJoinFactory};
 pub use keyed::{AggregateFactory, ReduceFactory, TimestampsFactory};
 pub use process::{
     CoProcessFactory, KeyedCoProcessFactory, KeyedProcessFactory, ProcessFactory, UnionFactory,

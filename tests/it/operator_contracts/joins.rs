@@ -2,7 +2,7 @@
 
 use thalweg::operator::{
     CoGroup, Group, JoinFunction, JoinPairs, Lateness, OutputTag, Outputs, Push, Sliding,
-    TimeWindow, Tumbling, WindowJoin,
+    TimeWindow, Tumbling, UnboundedJoin, WindowJoin,
 };
 use thalweg::record::OwnedSelector;
 use thalweg::testing::{Output, Tail, TwoInputContract, Violation};
@@ -120,5 +120,23 @@ fn co_groups_keep_their_contract() -> Result<(), Violation> {
     let one_sided = |(_, count, _): &Joined| count / 1_000 == 0 || count % 1_000 == 0;
     assert!(found.iter().any(|(group, _)| one_sided(group)));
     assert!(found.iter().any(|(group, _)| !one_sided(group)));
+    Ok(())
+}
+
+#[test]
+fn joins_without_windows_keep_their_contract() -> Result<(), Violation> {
+    let outputs = script().fan_out(1).check(|tail: Tail<(u64, u64)>| {
+        let key = OwnedSelector(|n: &u64| if n % 4 == 0 { 0 } else { n % 12 });
+        let pair = |left: &u64, right: &u64| (*left, *right);
+        UnboundedJoin::new("join".into(), (key.clone(), key), pair, Outputs::new(tail))
+    })?;
+    let key = |n: u64| if n.is_multiple_of(4) { 0 } else { n % 12 };
+    let found = records(&outputs);
+    assert!(
+        found
+            .iter()
+            .all(|((left, right), _)| key(*left) == key(*right))
+    );
+    assert!(found.len() > 3_000, "{}", found.len());
     Ok(())
 }

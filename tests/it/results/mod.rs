@@ -16,6 +16,7 @@ mod side_outputs_get_their_records;
 mod slot_sharing_groups_take_workers_of_their_own;
 mod timers_fire_in_time;
 mod two_phase_windows_match_the_oracle;
+mod unbounded_joins_match_the_oracle;
 mod watermarks_reach_every_subtask;
 mod windows_match_the_oracle;
 mod windows_over_all_match_the_oracle;

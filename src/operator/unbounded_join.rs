@@ -1,0 +1,395 @@
+//! `UnboundedJoin`: every record of one input with every record of the other that has its key, for ever.
+//!
+//! What Flink's SQL calls a regular join, of inserts only: both sides are kept, and a pair is emitted as soon
+//! as both of its records are there, with the timestamp of the one that came second.
+//!
+//! ```text
+//! table   key ─► links of the records added last, left and right ─┐ one access per record
+//! log     record, record, record …                                ▼
+//! links   link of the record before with the same key, or 0;  a link is a place counted from 1
+//! ```
+//! Records are appended to a log and never moved, so keeping one costs a copy, and the table's entries are
+//! small whatever records there are. A key that has a million partners does not hold its worker up: a record
+//! emits some, and then yields.
+//!
+//! A checkpoint walks the table in order of key groups, and each key's chains; what was added since the one
+//! before is the end of the logs.
+
+use std::borrow::Borrow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey, Wire};
+use crate::state::{ChunkPool, Lookahead, RecordLog, Table, TableOptions};
+use crate::time::{Combiner, Timestamp};
+
+use super::inputs::Inputs;
+use super::key_context::TableGauges;
+use super::{
+    Budget, MultiInput, OpenContext, Operator, OperatorError, Outputs, Push, Signal, TwoInput,
+    pass_on, raise,
+};
+
+/// How many pairs one record may emit before the worker gets a chance to do something else.
+const PAIRS_MAX: u32 = 256;
+
+/// The links of the records of one key that were added last, left and right; 0 where there are none.
+#[derive(Clone, Copy, Default)]
+struct Heads {
+    left: u32,
+    right: u32,
+}
+
+/// The records of one input.
+struct Kept<V: ?Sized> {
+    log: RecordLog<V>,
+    links: RecordLog<u32>,
+}
+
+impl<V: ?Sized> Default for Kept<V> {
+    fn default() -> Self {
+        Kept {
+            log: RecordLog::default(),
+            links: RecordLog::default(),
+        }
+    }
+}
+
+impl<V: Wire + ?Sized> Kept<V> {
+    /// Adds a record before which the one at `before` has the same key.
+    #[inline(always)]
+    fn add(&mut self, record: &V, before: u32, spare: &mut ChunkPool) {
+        self.log.push(record, spare);
+        self.links.push(&before, spare);
+    }
+
+    /// The record at a link, and the link of the one before with the same key.
+    #[inline(always)]
+    fn get(&self, link: u32) -> (&V, u32) {
+        let place = link as usize - 1;
+        (self.log.get(place), *self.links.get(place))
+    }
+}
+
+/// A record that has partners left.
+#[derive(Clone, Copy)]
+struct Pending {
+    is_left: bool,
+    /// Its own link.
+    record: u32,
+    /// The link of its next partner.
+    partner: u32,
+    at: Timestamp,
+}
+
+/// Joins two keyed streams without windows.
+pub struct UnboundedJoin<L: ?Sized, R: ?Sized, S1, S2, F, D>
+where
+    S1: KeySelector<L>,
+{
+    name: Arc<str>,
+    selectors: (S1, S2),
+    function: F,
+    next: Outputs<D>,
+    hasher: KeyHasher,
+    expected_keys: usize,
+    table: Table<<S1::Key as Key>::Stored, Heads>,
+    left: Kept<L>,
+    right: Kept<R>,
+    spare: ChunkPool,
+    inputs: Inputs<Combiner>,
+    /// The record whose pairs are being emitted, if it was interrupted.
+    pending: Option<Pending>,
+    /// Signals behind that record.
+    waiting: VecDeque<Signal>,
+    /// Whether one of these two is not empty.
+    busy: bool,
+    gauges: TableGauges,
+}
+
+impl<L: ?Sized, R: ?Sized, S1, S2, F, D> std::fmt::Debug for UnboundedJoin<L, R, S1, S2, F, D>
+where
+    S1: KeySelector<L>,
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UnboundedJoin")
+            .field("name", &self.name)
+            .field("keys", &self.table.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Emits pairs from the one with the partner at `link` on, and calls `pair` for each partner. Says at which link
+/// it stopped, or 0. The caller has asked whether there is room for the first.
+#[inline(always)]
+fn emit<V, O, D>(
+    partners: &Kept<V>,
+    mut link: u32,
+    budget: &mut Budget,
+    (next, at): (&mut Outputs<D>, Timestamp),
+    mut pair: impl FnMut(&V) -> O,
+) -> u32
+where
+    V: Wire + ?Sized,
+    D: Push<O>,
+{
+    while link != 0 {
+        let (partner, before) = partners.get(link);
+        next.main.push(&pair(partner), at);
+        link = before;
+        budget.take();
+        if budget.left() == 0 || !next.ready() {
+            break;
+        }
+    }
+    link
+}
+
+impl<L, R, S1, S2, F, O, D> UnboundedJoin<L, R, S1, S2, F, D>
+where
+    L: Wire + ?Sized,
+    R: Wire + ?Sized,
+    S1: KeySelector<L>,
+    S2: KeySelector<R, Key = S1::Key>,
+    F: FnMut(&L, &R) -> O + Send,
+    D: Push<O>,
+{
+    /// Emits `function(left, right)` for every pair with equal keys in front of `next`.
+    pub fn new(name: Arc<str>, selectors: (S1, S2), function: F, next: Outputs<D>) -> Self {
+        UnboundedJoin {
+            name,
+            selectors,
+            function,
+            next,
+            hasher: KeyHasher::default(),
+            expected_keys: 0,
+            table: Table::new(TableOptions::default()),
+            left: Kept::default(),
+            right: Kept::default(),
+            spare: ChunkPool::new(),
+            inputs: Inputs::new(2, Combiner::new(2)),
+            pending: None,
+            waiting: VecDeque::new(),
+            busy: false,
+            gauges: TableGauges::default(),
+        }
+    }
+
+    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.expected_keys = keys;
+        self
+    }
+
+    /// What is known of a key.
+    #[inline(always)]
+    fn heads<'a>(
+        table: &'a mut Table<<S1::Key as Key>::Stored, Heads>,
+        key: &S1::Key,
+        hash: KeyHash,
+    ) -> &'a mut Heads {
+        let make = || (key.to_stored(), Heads::default());
+        let (heads, _) = table.find_or_insert_with(hash, |stored| stored.key() == key, make);
+        heads
+    }
+
+    /// The link of the record that is added next to a log of so many.
+    #[inline(always)]
+    fn next_link(&self, len: usize) -> u32 {
+        match u32::try_from(len + 1) {
+            Ok(link) => link,
+            Err(_) => self.raise_too_large(),
+        }
+    }
+
+    #[cold]
+    fn raise_too_large(&self) -> ! {
+        let operator = Arc::clone(&self.name);
+        raise(OperatorError::JoinTooLarge { operator })
+    }
+
+    /// Emits some pairs of the record that is pending.
+    fn go_on(&mut self, pending: Pending, budget: &mut Budget) {
+        let Pending {
+            is_left,
+            record,
+            partner,
+            at,
+        } = pending;
+        let function = &mut self.function;
+        let to = (&mut self.next, at);
+        let partner = if is_left {
+            let (left, _) = self.left.get(record);
+            emit(&self.right, partner, budget, to, |right| {
+                function(left, right)
+            })
+        } else {
+            let (right, _) = self.right.get(record);
+            emit(&self.left, partner, budget, to, |left| {
+                function(left, right)
+            })
+        };
+        let rest = Pending { partner, ..pending };
+        self.pending = (partner != 0).then_some(rest);
+    }
+
+    /// Begins with the pairs of a record that has partners.
+    #[inline(never)]
+    fn meet(&mut self, pending: Pending) {
+        self.go_on(pending, &mut Budget::new(PAIRS_MAX));
+        self.busy = self.pending.is_some();
+    }
+
+    /// Goes on while there is budget and room downstream.
+    fn advance(&mut self, budget: &mut Budget) {
+        while self.busy && budget.left() > 0 && self.next.ready() {
+            if let Some(pending) = self.pending {
+                self.go_on(pending, budget);
+            } else if let Some(signal) = self.waiting.pop_front() {
+                self.next.signal(signal);
+            } else {
+                self.busy = false;
+            }
+        }
+    }
+}
+
+impl<L, R, S1, S2, F, O, D> Operator for UnboundedJoin<L, R, S1, S2, F, D>
+where
+    L: Wire + ?Sized,
+    R: Wire + ?Sized,
+    S1: KeySelector<L>,
+    S2: KeySelector<R, Key = S1::Key>,
+    F: FnMut(&L, &R) -> O + Send,
+    D: Push<O>,
+{
+    pass_on!(next: begin, deadline, close);
+
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.next.open(cx)?;
+        self.hasher = cx.hasher;
+        self.table = Table::new(TableOptions {
+            hasher: cx.hasher,
+            expected_keys: cx.share_of_keys(self.expected_keys),
+            hashes: cx.hashes(),
+            ..TableOptions::default()
+        });
+        self.gauges = TableGauges::register(&self.name, cx);
+        Ok(())
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        self.waiting.push_back(signal);
+        self.busy = true;
+        self.advance(&mut Budget::new(PAIRS_MAX));
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        !self.busy && self.next.ready()
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.next.resume(budget);
+        self.advance(budget);
+    }
+
+    fn flush(&mut self) {
+        let records = self.left.log.len() + self.right.log.len();
+        let bytes = || self.table.memory_bytes() + self.spare.memory_bytes();
+        self.gauges.publish(records, bytes);
+        self.next.flush();
+    }
+}
+
+impl<L, R, S1, S2, F, O, D> MultiInput for UnboundedJoin<L, R, S1, S2, F, D>
+where
+    L: Wire + ?Sized,
+    R: Wire + ?Sized,
+    S1: KeySelector<L>,
+    S2: KeySelector<R, Key = S1::Key>,
+    F: FnMut(&L, &R) -> O + Send,
+    D: Push<O>,
+{
+    fn signal_from(&mut self, input: usize, signal: Signal) {
+        let waiting = &mut self.waiting;
+        (self.inputs).on_signal(input, signal, |signal| waiting.push_back(signal));
+        self.busy |= !self.waiting.is_empty();
+        self.advance(&mut Budget::new(PAIRS_MAX));
+    }
+}
+
+impl<L, R, S1, S2, F, O, D> TwoInput<L, R> for UnboundedJoin<L, R, S1, S2, F, D>
+where
+    L: Wire + ?Sized,
+    R: Wire + ?Sized,
+    S1: KeySelector<L>,
+    S2: KeySelector<R, Key = S1::Key>,
+    F: FnMut(&L, &R) -> O + Send,
+    D: Push<O>,
+{
+    #[inline(always)]
+    fn push_first(&mut self, record: &L, at: Timestamp) {
+        self.push_first_hashed(record, at, self.hash_first(record));
+    }
+
+    #[inline(always)]
+    fn push_second(&mut self, record: &R, at: Timestamp) {
+        self.push_second_hashed(record, at, self.hash_second(record));
+    }
+
+    #[inline(always)]
+    fn push_first_hashed(&mut self, record: &L, at: Timestamp, hash: KeyHash) {
+        let link = self.next_link(self.left.log.len());
+        let heads = Self::heads(&mut self.table, self.selectors.0.key(record).borrow(), hash);
+        let before = std::mem::replace(&mut heads.left, link);
+        let partner = heads.right;
+        self.left.add(record, before, &mut self.spare);
+        if partner != 0 {
+            self.meet(Pending {
+                is_left: true,
+                record: link,
+                partner,
+                at,
+            });
+        }
+    }
+
+    #[inline(always)]
+    fn push_second_hashed(&mut self, record: &R, at: Timestamp, hash: KeyHash) {
+        let link = self.next_link(self.right.log.len());
+        let heads = Self::heads(&mut self.table, self.selectors.1.key(record).borrow(), hash);
+        let before = std::mem::replace(&mut heads.right, link);
+        let partner = heads.left;
+        self.right.add(record, before, &mut self.spare);
+        if partner != 0 {
+            self.meet(Pending {
+                is_left: false,
+                record: link,
+                partner,
+                at,
+            });
+        }
+    }
+
+    #[inline(always)]
+    fn looks_ahead(&self) -> bool {
+        self.table.looks_ahead()
+    }
+
+    #[inline(always)]
+    fn hash_first(&self, record: &L) -> KeyHash {
+        self.hasher.hash(self.selectors.0.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn hash_second(&self, record: &R) -> KeyHash {
+        self.hasher.hash(self.selectors.1.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
+        self.table.prefetch(hash, ahead);
+    }
+}
