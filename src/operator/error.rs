@@ -46,7 +46,9 @@ pub enum OperatorError {
         operator: Arc<str>,
     },
     /// A join without windows holds more records than it can tell apart.
-    #[error("operator `{operator}`: over four thousand million records of one input are to be joined")]
+    #[error(
+        "operator `{operator}`: over four thousand million records of one input are to be joined"
+    )]
     JoinTooLarge {
         /// The operator's name.
         operator: Arc<str>,

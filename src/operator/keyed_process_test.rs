@@ -125,7 +125,7 @@ impl Chain {
     }
 
     fn ask(&mut self, key: u64, ask: Ask) {
-        let hash = self.operator.hash_ahead(&(key, ask.clone()));
+        let hash = self.operator.hash_ahead(&(key, ask));
         self.operator.prefetch(hash, Lookahead::Near);
         self.operator.push_hashed(&(key, ask), Timestamp(1), hash);
     }
@@ -360,7 +360,7 @@ fn conflicting_registration_fails_the_opening() {
     let mut chain = KeyedProcess::new("op".into(), selector, Conflicting, outputs);
     let error = chain.open(&open_context()).unwrap_err();
     let expected = "operator `op`: state `seen` is registered as value state of `u64` and cannot be \
-                    list state of `alloc::vec::Vec<u32>` as well";
+                    list state of `thalweg::state::list::List<u32>` as well";
     assert_eq!(error.to_string(), expected);
 }
 

@@ -71,7 +71,7 @@ where
         V: 'a;
 
     #[inline(always)]
-    fn key<'a>(&self, record: &'a V) -> K {
+    fn key(&self, record: &V) -> K {
         (self.0)(record)
     }
 }

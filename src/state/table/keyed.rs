@@ -191,7 +191,7 @@ impl<K: TableKey, V> Table<K, V> {
         self.len += 1;
         self.directory
             .segment_mut(hash)
-            .insert(hash, Entry { key, value }, &mut self.changes)
+            .insert(hash, Entry { key, value }, &self.changes)
     }
 }
 

@@ -130,13 +130,12 @@ impl<K, V> Group<K, V> {
     #[inline(always)]
     pub(super) fn generation(self, slot: usize) -> u8 {
         debug_assert!(slot < Self::SLOTS);
-        // SAFETY: as in `marks`; bytes of a word stand in ascending order on little-endian machines, and
-        // the other ones are taken care of here.
         let at = if cfg!(target_endian = "little") {
             slot
         } else {
             7 - slot
         };
+        // SAFETY: as in `marks`: one of the eight bytes of that word, in the order that they have here.
         unsafe { self.start.add(size_of::<u64>() + at).read() }
     }
 

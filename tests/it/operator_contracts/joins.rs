@@ -57,7 +57,7 @@ where
         let side: Box<dyn Push<u64>> = Box::new(tail.side(&late));
         outputs.sides.connect(late.name().clone(), side);
         // A quarter of the numbers have the key 0.
-        let key = OwnedSelector(|n: &u64| if n % 4 == 0 { 0 } else { n % 12 });
+        let key = OwnedSelector(|n: &u64| if n.is_multiple_of(4) { 0 } else { n % 12 });
         WindowJoin::new(
             "join".into(),
             &assigner,
@@ -126,7 +126,7 @@ fn co_groups_keep_their_contract() -> Result<(), Violation> {
 #[test]
 fn joins_without_windows_keep_their_contract() -> Result<(), Violation> {
     let outputs = script().fan_out(1).check(|tail: Tail<(u64, u64)>| {
-        let key = OwnedSelector(|n: &u64| if n % 4 == 0 { 0 } else { n % 12 });
+        let key = OwnedSelector(|n: &u64| if n.is_multiple_of(4) { 0 } else { n % 12 });
         let pair = |left: &u64, right: &u64| (*left, *right);
         UnboundedJoin::new("join".into(), (key.clone(), key), pair, Outputs::new(tail))
     })?;

@@ -343,7 +343,15 @@ fn joins_fire_alike_however_they_are_driven() {
 
 #[test]
 fn a_hot_key_on_both_sides_joins_beside_many_others() {
-    let event = |n: u64| [n % 2, if n % 3 == 0 { n } else { 7 }, 5_000 + n, n, 0];
+    let event = |n: u64| {
+        [
+            n % 2,
+            if n.is_multiple_of(3) { n } else { 7 },
+            5_000 + n,
+            n,
+            0,
+        ]
+    };
     let events: Vec<Event> = (0..1_500).map(event).collect();
     let shape = shape(1_000, 500, 0);
     let expected = Oracle::of(&events, shape);

@@ -46,6 +46,7 @@ struct Earlier<A>(Vec<OneSession<A>>);
 /// Lists of earlier sessions that no key needs now: where the watermark is far behind, most keys need one
 /// now and then.
 #[derive(Debug)]
+#[expect(clippy::vec_box, reason = "the boxes go back into tables as they are")]
 pub(super) struct SpareLists<A>(Vec<Box<Earlier<A>>>);
 
 /// More spare lists than this are not kept.
