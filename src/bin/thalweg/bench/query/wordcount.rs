@@ -16,8 +16,8 @@ impl FlatMapFunction<str> for Words {
     type Out = str;
 
     #[inline(always)]
-    fn flat_map(&mut self, line: &str, mut emit: impl FnMut(&str)) {
-        line.split(' ').for_each(|word| emit(word));
+    fn flat_map(&mut self, line: &str, emit: impl FnMut(&str)) {
+        line.split(' ').for_each(emit);
     }
 }
 
