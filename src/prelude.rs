@@ -9,7 +9,7 @@ pub use crate::connectors::{CsvSink, CsvSource, Malformed};
 pub use crate::datastream::{Environment, KeyedStream, Stream, WindowResult};
 pub use crate::graph::PlanFormat;
 pub use crate::operator::{
-    CoProcessFunction, KeyedCoProcessFunction, KeyedOpenContext, KeyedProcessContext,
+    CoProcessFunction, Group, KeyedCoProcessFunction, KeyedOpenContext, KeyedProcessContext,
     KeyedProcessFunction, Outcome, OutputTag, ProcessContext, ProcessFunction, Session, Sliding,
     TimeDomain, TimeWindow, Tumbling,
 };

@@ -43,7 +43,7 @@ pub struct WindowedJoin<A: Pipe, B: Pipe, S1, S2, W> {
 
 /// Two keyed streams that are joined without windows: both are kept for ever.
 #[derive(Debug)]
-pub struct UnboundedJoin<A: Pipe, B: Pipe, S1, S2> {
+pub struct UnboundedJoinedStreams<A: Pipe, B: Pipe, S1, S2> {
     joined: JoinedStreams<A, B, S1, S2>,
 }
 
@@ -105,12 +105,12 @@ impl<A: Pipe, B: Pipe, S1, S2> JoinedStreams<A, B, S1, S2> {
     /// Joins without windows: the regular join of Flink's SQL. Every record of both streams is kept for ever, so
     /// this is for streams that end, or that stay small: changes of reference data, filtered streams.
     #[must_use]
-    pub fn unbounded(self) -> UnboundedJoin<A, B, S1, S2> {
-        UnboundedJoin { joined: self }
+    pub fn unbounded(self) -> UnboundedJoinedStreams<A, B, S1, S2> {
+        UnboundedJoinedStreams { joined: self }
     }
 }
 
-impl<A, B, S1, S2> UnboundedJoin<A, B, S1, S2>
+impl<A, B, S1, S2> UnboundedJoinedStreams<A, B, S1, S2>
 where
     A: Pipe,
     B: Pipe,
@@ -192,6 +192,9 @@ where
 
     /// Emits `function(left, right, window)` for every pair of records with equal keys in the same window: an
     /// inner join. Results have the window's last timestamp; those of one window come in no particular order.
+    ///
+    /// Both streams are kept until their windows are over: map them to what the function needs first. It takes
+    /// less time if the left one is that with fewer records in a window.
     pub fn apply<O, F>(self, function: F) -> WindowJoined<A, B, S1, S2, W, JoinPairs<F>>
     where
         O: 'static,

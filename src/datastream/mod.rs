@@ -20,7 +20,7 @@ pub use factory::{
     UnboundedJoinFactory, UnionFactory, WindowFactory, WindowJoinFactory,
 };
 pub use joined_streams::{
-    JoinedStreams, UnboundedJoin, UnboundedJoined, WindowJoined, WindowedJoin,
+    JoinedStreams, UnboundedJoined, UnboundedJoinedStreams, WindowJoined, WindowedJoin,
 };
 pub use keyed_stream::{KeyedStream, PairFn, Rolled};
 pub use pipe::{Chained, Exchanged, Forked, Side, SideChained, Sourced, TwoInputs};

@@ -131,6 +131,12 @@ pub(super) struct Chains<'a> {
 }
 
 impl Chains<'_> {
+    /// How many places there are.
+    #[inline(always)]
+    pub(super) fn len(self) -> usize {
+        self.links.len()
+    }
+
     /// The first link of the chain for `hash`, or 0.
     #[inline(always)]
     pub(super) fn first(self, hash: KeyHash) -> u32 {

@@ -29,6 +29,8 @@ const STEP: usize = 1024;
 const PLACES_PER_RESULT: usize = 8;
 /// How many records are looked up in a round.
 const ROUND: usize = 64;
+/// Where more records than this are chained, those that are going to be compared are fetched first.
+const CACHED_MAX: usize = 1 << 14;
 /// How many pairs a round has at most.
 pub(super) const PAIRS: usize = 2 * ROUND;
 
@@ -126,6 +128,11 @@ where
         }
         if link != 0 {
             links[0] = link;
+        }
+        if chains.len() > CACHED_MAX {
+            for &link in links.iter().filter(|link| **link != 0) {
+                self.lefts.prefetch(link as usize - 1);
+            }
         }
         let (end, mut count) = (place + records.len(), 0);
         for (offset, right) in records.enumerate() {

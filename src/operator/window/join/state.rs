@@ -279,6 +279,14 @@ impl<'a, V: Wire + ?Sized> Records<'a, V> {
         }
     }
 
+    /// Asks for the cache line of a record that is read later, where it is easily found.
+    #[inline(always)]
+    pub(super) fn prefetch(self, place: usize) {
+        if let Some(log) = self.only {
+            log.prefetch(place);
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn search(self, place: usize) -> &'a V {
