@@ -27,37 +27,11 @@ use std::sync::Arc;
 
 use crate::record::{Key, KeyHash, KeyHasher, StateValue, StoredKey};
 
+use super::schema::StateKind;
 use super::{
     Aggregate, AggregatingState, ListState, Lookahead, MapState, ReducingState, Table,
     TableOptions, ValueState,
 };
-
-/// What a state does with its values.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StateKind {
-    /// [`ValueState`].
-    Value,
-    /// [`ListState`].
-    List,
-    /// [`MapState`].
-    Map,
-    /// [`ReducingState`].
-    Reducing,
-    /// [`AggregatingState`].
-    Aggregating,
-}
-
-impl fmt::Display for StateKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            StateKind::Value => "value",
-            StateKind::List => "list",
-            StateKind::Map => "map",
-            StateKind::Reducing => "reducing",
-            StateKind::Aggregating => "aggregating",
-        })
-    }
-}
 
 /// What is wrong with a registration of state.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -118,7 +92,7 @@ struct TypedTable<S, T> {
     table: Table<S, T>,
 }
 
-impl<S: StoredKey, T: Send + 'static> KeyedTable for TypedTable<S, T> {
+impl<S: StoredKey, T: StateValue> KeyedTable for TypedTable<S, T> {
     fn name(&self) -> &Arc<str> {
         &self.name
     }
@@ -128,7 +102,7 @@ impl<S: StoredKey, T: Send + 'static> KeyedTable for TypedTable<S, T> {
     }
 
     fn type_name(&self) -> &'static str {
-        type_name::<T>()
+        T::type_name()
     }
 
     fn len(&self) -> usize {
@@ -158,7 +132,7 @@ struct Erased {
 }
 
 impl Erased {
-    fn new<S: StoredKey, T: Send + 'static>(table: TypedTable<S, T>) -> Self {
+    fn new<S: StoredKey, T: StateValue>(table: TypedTable<S, T>) -> Self {
         Erased {
             type_id: TypeId::of::<TypedTable<S, T>>(),
             table: Box::new(table),
@@ -301,7 +275,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
         Ok(AggregatingState::at(place, aggregate))
     }
 
-    fn register<T: Send + 'static>(
+    fn register<T: StateValue>(
         &mut self,
         name: &str,
         kind: StateKind,
@@ -316,7 +290,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
                     registered_kind: table.kind(),
                     registered: table.type_name(),
                     requested_kind: kind,
-                    requested: type_name::<T>(),
+                    requested: T::type_name(),
                 });
             }
             return Ok(Place::new(index));
