@@ -22,7 +22,7 @@ pub use log::{ChunkPool, RecordLog, Run};
 pub use map::MapState;
 pub use reducing::ReducingState;
 pub use table::{
-    Bookmark, Change, Cursor, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
+    Bookmark, Cursor, Drained, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
     TableOptions,
 };
 pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};
