@@ -13,13 +13,17 @@
 mod error;
 mod memory;
 mod piece;
+mod redistribution;
 mod restored;
 mod snapshot;
+mod table_snapshot;
 mod value_snapshot;
 
 pub use error::CheckpointError;
 pub use memory::MemorySnapshot;
 pub use piece::{Piece, PieceKind, PieceRef, StateRef};
+pub use redistribution::share;
 pub use restored::{Pieces, Restored};
 pub use snapshot::{Deferred, PieceSink, SnapshotOutput, StateReport};
+pub use table_snapshot::{TableSnapshot, put_drained};
 pub use value_snapshot::ValueSnapshot;

@@ -27,10 +27,10 @@ use std::sync::Arc;
 
 use crate::record::{Key, KeyHash, KeyHasher, StateValue, StoredKey};
 
-use super::schema::StateKind;
+use super::schema::{HashOfKey, StateKind, StateSchema, encode_changes, hash_of_key};
 use super::{
-    Aggregate, AggregatingState, ListState, Lookahead, MapState, ReducingState, Table,
-    TableOptions, ValueState,
+    Aggregate, AggregatingState, DurableTable, ListState, Lookahead, MapState, ReducingState,
+    Table, TableOptions, ValueState,
 };
 
 /// What is wrong with a registration of state.
@@ -83,6 +83,15 @@ pub trait KeyedTable: Send {
 
     /// Whether fetching ahead is worth it.
     fn looks_ahead(&self) -> bool;
+
+    /// The schema of the state, as a checkpoint keeps it.
+    fn schema(&self) -> StateSchema;
+
+    /// Finds the hashes of its encoded keys.
+    fn hash_of_key(&self) -> HashOfKey;
+
+    /// The table, as a checkpoint sees it.
+    fn durable(&mut self) -> &mut dyn DurableTable;
 }
 
 /// A table and what it was registered as.
@@ -121,6 +130,18 @@ impl<S: StoredKey, T: StateValue> KeyedTable for TypedTable<S, T> {
     #[inline]
     fn looks_ahead(&self) -> bool {
         self.table.looks_ahead()
+    }
+
+    fn schema(&self) -> StateSchema {
+        StateSchema::keyed::<S, T>(&self.name, self.kind)
+    }
+
+    fn hash_of_key(&self) -> HashOfKey {
+        hash_of_key::<S>
+    }
+
+    fn durable(&mut self) -> &mut dyn DurableTable {
+        &mut self.table
     }
 }
 
@@ -165,6 +186,8 @@ pub struct KeyedBackend<K: Key + ?Sized> {
     /// How many keys each state will probably have, and which hashes.
     expected_keys: usize,
     hashes: RangeInclusive<KeyHash>,
+    /// Whether states track their changes, for checkpoints.
+    durable: bool,
     tables: Vec<Erased>,
     key: PhantomData<fn(&K)>,
 }
@@ -185,6 +208,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
             hasher,
             expected_keys: 0,
             hashes: KeyHash(0)..=KeyHash(u64::MAX),
+            durable: false,
             tables: Vec::new(),
             key: PhantomData,
         }
@@ -194,6 +218,19 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
     pub fn expecting(mut self, keys: usize, hashes: RangeInclusive<KeyHash>) -> Self {
         (self.expected_keys, self.hashes) = (keys, hashes);
         self
+    }
+
+    /// Has every state that is registered from now on track its changes, so that it can be frozen.
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// Every state, in the order of registration, to be frozen or put back.
+    pub fn tables_mut(&mut self) -> impl Iterator<Item = &mut dyn KeyedTable> {
+        self.tables
+            .iter_mut()
+            .map(|erased| &mut *erased.table as &mut dyn KeyedTable)
     }
 
     /// Every state, in the order of registration.
@@ -302,6 +339,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
                 hasher: self.hasher,
                 expected_keys: self.expected_keys,
                 hashes: self.hashes.clone(),
+                changes: self.durable.then(encode_changes),
                 ..TableOptions::default()
             }),
         }));

@@ -6,6 +6,7 @@
 mod aggregate;
 mod aggregating;
 mod backend;
+mod durable_table;
 mod list;
 mod log;
 mod map;
@@ -18,12 +19,13 @@ mod value;
 pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
 pub use aggregating::AggregatingState;
 pub use backend::{KeyedBackend, KeyedScope, KeyedTable, Scope, ScopeMut, StateError};
+pub use durable_table::{DurableTable, entries, removed_keys};
 pub use list::ListState;
 pub use log::{ChunkPool, RecordLog, Run};
 pub use map::MapState;
 pub use reducing::ReducingState;
 pub use schema::{
-    HashOfKey, StateKind, StateSchema, TypeLayout, decode_key, decode_value, encode_change,
+    HashOfKey, StateKind, StateSchema, TypeLayout, decode_key, decode_value, encode_changes,
     encode_entry, encode_value, hash_of_key,
 };
 pub use table::{
