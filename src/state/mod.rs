@@ -32,5 +32,5 @@ pub use table::{
     Bookmark, Cursor, Drained, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
     TableOptions,
 };
-pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};
+pub use timers::{DurableTimers, Timer, TimerQueue, hash_of_timer, timer_schema};
 pub use value::ValueState;
