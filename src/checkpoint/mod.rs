@@ -12,6 +12,7 @@
 
 mod error;
 mod memory;
+mod operator_state;
 mod piece;
 mod redistribution;
 mod restored;
@@ -21,8 +22,9 @@ mod value_snapshot;
 
 pub use error::CheckpointError;
 pub use memory::MemorySnapshot;
+pub use operator_state::{OperatorState, RestoredState};
 pub use piece::{Piece, PieceKind, PieceRef, StateRef};
-pub use redistribution::share;
+pub use redistribution::{share, share_from};
 pub use restored::{Pieces, Restored};
 pub use snapshot::{Deferred, PieceSink, SnapshotOutput, StateReport};
 pub use table_snapshot::{TableSnapshot, put_drained};
