@@ -60,7 +60,7 @@ pub enum Signal {
     CheckpointComplete(u64),
     /// The checkpoint with this number will not be completed. Does not cross an exchange.
     CheckpointAborted(u64),
-    /// No record and no barrier follows.
+    /// No record follows. Barriers may: what the chain keeps is part of checkpoints until the job ends.
     End,
 }
 
