@@ -16,10 +16,8 @@ mod piece;
 mod redistribution;
 mod restored;
 mod snapshot;
-mod stub;
 mod table_snapshot;
 mod value_snapshot;
-pub use stub::*;
 
 pub use error::CheckpointError;
 pub use memory::MemorySnapshot;
