@@ -11,15 +11,33 @@
 //! *Architecture invariant:* nothing here knows an operator, a ring or a job.
 
 mod error;
+mod fields;
+mod files;
+mod fold;
+mod format;
+mod manifest;
 mod memory;
 mod piece;
 mod restored;
+mod segment_reader;
+mod segment_writer;
 mod snapshot;
+mod storage;
+mod store;
 mod value_snapshot;
 
 pub use error::CheckpointError;
+pub use fold::{FoldTask, Folded};
+pub use manifest::{Chain, Link, Manifest, ManifestState, OperatorInfo, SegmentInfo};
 pub use memory::MemorySnapshot;
 pub use piece::{Piece, PieceKind, PieceRef, StateRef};
 pub use restored::{Pieces, Restored};
 pub use snapshot::{Deferred, PieceSink, SnapshotOutput, StateReport};
+pub use storage::{
+    DirectoryLock, Durability, Fault, Faults, Filling, HeapStorage, Loss, Operation, OperationKind,
+    ReadAt, RealStorage, SimulatedStorage, Storage, WriteOnce,
+};
+pub use store::{
+    CheckpointStore, Completed, Contents, Pending, Rejected, StoreOptions, SubtaskReport,
+};
 pub use value_snapshot::ValueSnapshot;
