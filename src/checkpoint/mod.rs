@@ -17,6 +17,7 @@ mod fold;
 mod format;
 mod manifest;
 mod memory;
+mod operator_state;
 mod piece;
 mod redistribution;
 mod restored;
@@ -32,8 +33,9 @@ pub use error::CheckpointError;
 pub use fold::{FoldTask, Folded};
 pub use manifest::{Chain, Link, Manifest, ManifestState, OperatorInfo, SegmentInfo};
 pub use memory::MemorySnapshot;
+pub use operator_state::{OperatorState, RestoredState};
 pub use piece::{Piece, PieceKind, PieceRef, StateRef};
-pub use redistribution::share;
+pub use redistribution::{share, share_from};
 pub use restored::{Pieces, Restored};
 pub use snapshot::{Deferred, PieceSink, SnapshotOutput, StateReport};
 pub use storage::{

@@ -169,7 +169,7 @@ impl<P: Pipe> Stream<P> {
     where
         F: ProcessFunction<P::Out> + Clone,
     {
-        self.chain_with_sides("process", false, ProcessFactory(function))
+        self.chain_with_sides("process", F::STATEFUL, ProcessFactory(function))
     }
 
     /// `N` streams with the same records, to be used independently.

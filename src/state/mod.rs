@@ -7,6 +7,7 @@ mod aggregate;
 mod aggregating;
 mod backend;
 mod durable_table;
+mod keyed_table;
 mod list;
 mod log;
 mod map;
@@ -18,8 +19,9 @@ mod value;
 
 pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
 pub use aggregating::AggregatingState;
-pub use backend::{KeyedBackend, KeyedScope, KeyedTable, Scope, ScopeMut, StateError};
+pub use backend::{KeyedBackend, KeyedScope, Scope, ScopeMut, StateError};
 pub use durable_table::{DurableTable, entries, removed_keys};
+pub use keyed_table::KeyedTable;
 pub use list::ListState;
 pub use log::{ChunkPool, RecordLog, Run};
 pub use map::MapState;
@@ -32,5 +34,5 @@ pub use table::{
     Bookmark, Cursor, Drained, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
     TableOptions,
 };
-pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};
+pub use timers::{DurableTimers, Timer, TimerQueue, hash_of_timer, timer_schema};
 pub use value::ValueState;
