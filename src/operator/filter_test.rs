@@ -1,6 +1,7 @@
 //! Filters in front of keyed state.
 
 use super::*;
+use crate::checkpoint::SnapshotOutput;
 use crate::operator::{Budget, OpenContext, OperatorError, Signal};
 
 /// The front of a chain with keyed state.
@@ -20,6 +21,10 @@ impl Operator for Keyed {
     fn deadline(&self) -> Option<Timestamp> {
         None
     }
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         Ok(())
     }
