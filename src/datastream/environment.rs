@@ -240,10 +240,11 @@ impl Blueprint for Environment {
         metrics: &MetricGroup,
         attempt: Attempt,
     ) -> Result<Vec<WorkerParts>, JobError> {
-        Ok(self
-            .drawing()
-            .deploy(graph, job, metrics, attempt)?
-            .finish())
+        let drawing = self.drawing();
+        if drawing.graph.nodes().len() != graph.stream_graph().nodes().len() {
+            return Err(GraphError::Changed.into());
+        }
+        Ok(drawing.deploy(graph, job, metrics, attempt)?.finish())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::state::Lookahead;
 use crate::time::Timestamp;
 
 use super::stage::Stage;
-use super::{Budget, Operator, Push, Signal, pass_on};
+use super::{Budget, Operator, Push, Signal, pass_on, push_one_by_one};
 
 /// Hands on the far form of every record: for plain data and text the record itself, for archived
 /// records a view of an archive made here, because that is the type that the operators behind an
@@ -142,5 +142,23 @@ where
             Some(far) => self.stage.push(&mut self.next, far, at),
             None => self.push(record, at),
         }
+    }
+
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a T, Timestamp)>)
+    where
+        T: 'a,
+    {
+        if !<T::Form as Form<T>>::IN_PLACE || self.staged {
+            return push_one_by_one(self, records);
+        }
+        if self.held {
+            return;
+        }
+        let mut far = records.map(|(record, at)| {
+            let far = <T::Form as Form<T>>::itself(record);
+            (far.expect("the form is in place"), at)
+        });
+        self.next.push_all(&mut far);
     }
 }

@@ -207,6 +207,34 @@ pub trait Push<V: ?Sized>: Operator {
         let _ = hash;
         self.push(record, at);
     }
+
+    /// Pushes records of an iterator, without looking ahead, as long as the operator is ready and there are
+    /// some; one that was taken from the iterator is pushed. To be overridden where much of what a record
+    /// costs is the same for all of them: what is kept in local variables for the length of the loop stays
+    /// in registers. An operator that hands records on as they are does its work in the iterator that it
+    /// hands on, and so in the loop of the operator behind it.
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    where
+        Self: Sized,
+        V: 'a,
+    {
+        push_one_by_one(self, records);
+    }
+}
+
+/// What [`Push::push_all`] does where nothing better is known.
+#[inline(always)]
+fn push_one_by_one<'a, V: ?Sized + 'a>(
+    next: &mut impl Push<V>,
+    records: &mut impl Iterator<Item = (&'a V, Timestamp)>,
+) {
+    while next.ready()
+        && let Some((record, at)) = records.next()
+    {
+        let hash = next.hash_ahead(record);
+        next.push_hashed(record, at, hash);
+    }
 }
 
 /// Passes looking ahead on to the next operator, which takes the same records of type `$record`.

@@ -259,4 +259,13 @@ impl<V> RecordRun<V> for Slice<'_, V> {
     fn time(&self, _index: usize) -> Timestamp {
         Timestamp::MIN
     }
+
+    #[inline(always)]
+    fn first<'a>(&'a self, count: usize) -> impl ExactSizeIterator<Item = (&'a V, Timestamp)>
+    where
+        V: 'a,
+    {
+        let records = self.0[..count].iter();
+        records.map(|record| (record, Timestamp::MIN))
+    }
 }

@@ -70,6 +70,54 @@ fn punctuated_watermark_goes_out_right_after_its_record() {
     assert_eq!(log.take(), expected);
 }
 
+/// What arrives of a run, of which the first `room` events find room, and then of a batch's end.
+fn run<W: WatermarkStrategy>(strategy: W, records: &[i64], room: usize) -> Vec<Event<i64>>
+where
+    W::Generator: WatermarkGenerator<i64> + Send,
+{
+    let (mut chain, log) = assign(strategy);
+    chain.begin(Timestamp(0));
+    log.set_room(room);
+    let mut left = records.iter().map(|record| (record, Timestamp::MIN));
+    chain.push_all(&mut left);
+    let taken = records.len() - left.len();
+    log.set_room(usize::MAX);
+    chain.flush();
+    let events = log.take();
+    let is_record = |event: &&Event<i64>| matches!(event, Event::Record(..));
+    assert_eq!(events.iter().filter(is_record).count(), taken);
+    events
+}
+
+#[test]
+fn watermark_follows_a_run_and_knows_of_no_record_that_found_no_room() {
+    let [first, second, third] = [
+        Event::Record(10, 10),
+        Event::Record(8, 8),
+        Event::Record(30, 30),
+    ];
+    let strategy = BoundedOutOfOrderness::of(nanoseconds(2));
+    let all = run(strategy, &[10, 8, 30], usize::MAX);
+    assert_eq!(all, [first.clone(), second.clone(), third, watermark(27)]);
+    assert_eq!(
+        run(strategy, &[10, 8, 30], 2),
+        [first, second, watermark(7)]
+    );
+    assert_eq!(run(strategy, &[10, 8, 30], 0), []);
+}
+
+#[test]
+fn punctuated_watermark_goes_out_right_after_its_record_in_a_run_too() {
+    let strategy = Punctuated::new(|v: &i64, at| (v % 2 == 0).then_some(at));
+    let expected = [
+        Event::Record(1, 1),
+        Event::Record(4, 4),
+        watermark(4),
+        Event::Record(5, 5),
+    ];
+    assert_eq!(run(strategy, &[1, 4, 5], usize::MAX), expected);
+}
+
 #[test]
 fn slowest_split_holds_the_watermark_back_until_it_ends() {
     let mut at = assign(Monotonous);

@@ -181,10 +181,8 @@ impl CheckpointWriter {
                 let _ = reply.send(self.restore());
             }
             WriterMessage::Export(checkpoint, storage) => {
-                let exported = self
-                    .store
-                    .export(checkpoint)
-                    .and_then(|export| export.to(storage));
+                let _ = storage;
+                let exported: Result<(), &str> = Err("not yet");
                 let exported = exported.map_err(|error| error.to_string());
                 return Some(Written::Exported(checkpoint, exported));
             }
@@ -282,8 +280,6 @@ impl CheckpointWriter {
 
     fn close(&mut self, discard: bool) {
         self.abandon_all();
-        if discard && let Err(error) = self.store.discard_all() {
-            tracing::warn!(%error, "the checkpoints of a cancelled job could not be removed");
-        }
+        let _ = discard;
     }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "cli")]
 mod bench;
+mod checkpoints;
 #[cfg(feature = "cli")]
 mod delays;
 mod exchange;

@@ -59,7 +59,7 @@ fn results_are_those_of_a_job_that_did_not_fail() {
         .flat_map(|key| (1..=NUMBERS / 10).map(move |n| [key, n]))
         .collect();
     expected.sort_unstable();
-    assert_eq!(ledger.rows(), expected);
+    assert!(ledger.rows() == expected);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn stopped_job_goes_on_at_another_parallelism_where_it_stopped() {
 
     let env = counts(1, &heap(), &ledger).restore(RestoreFrom::Path(second));
     env.execute("counts").expect("it finishes");
-    assert_eq!(ledger.rows(), expected());
+    assert!(ledger.rows() == expected());
 }
 
 #[test]
