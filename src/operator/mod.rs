@@ -158,6 +158,11 @@ pub trait Operator: Send {
     /// When, in processing time, the chain wants to be called without input: its next timer.
     fn deadline(&self) -> Option<Timestamp>;
 
+    /// How far the chain's own watermarks have come, if it makes some; else `None`.
+    fn event_time(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Ends the chain's life, tail first, after the end of input, a failure or a cancellation.
     /// Nothing may be emitted. Every operator is closed, whatever another one returns.
     ///
@@ -198,6 +203,22 @@ pub trait Push<V: ?Sized>: Operator {
         let _ = hash;
         self.push(record, at);
     }
+
+    /// Pushes records while the chain is ready and there are more: what a head does that does not look ahead.
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    where
+        Self: Sized,
+        V: 'a,
+    {
+        while self.ready() {
+            let Some((record, at)) = records.next() else {
+                return;
+            };
+            let hash = self.hash_ahead(record);
+            self.push_hashed(record, at, hash);
+        }
+    }
 }
 
 /// Passes looking ahead on to the next operator, which takes the same records of type `$record`.
@@ -224,7 +245,7 @@ pub(crate) use look_through;
 /// Passes the listed control-plane methods on to the next operator unchanged.
 macro_rules! pass_on {
     ($next:tt: all) => {
-        $crate::operator::pass_on!($next: open, begin, signal, ready, resume, flush, deadline, close);
+        $crate::operator::pass_on!($next: open, begin, signal, ready, resume, flush, deadline, event_time, close);
     };
     ($next:tt: $($method:ident),* $(,)?) => { $( $crate::operator::pass_on!(@ $next $method); )* };
     (@ $next:tt open) => {
@@ -255,6 +276,10 @@ macro_rules! pass_on {
     (@ $next:tt deadline) => {
         #[inline]
         fn deadline(&self) -> Option<$crate::time::Timestamp> { self.$next.deadline() }
+    };
+    (@ $next:tt event_time) => {
+        #[inline]
+        fn event_time(&self) -> Option<$crate::time::Timestamp> { self.$next.event_time() }
     };
     (@ $next:tt close) => {
         fn close(&mut self) -> Result<(), $crate::operator::OperatorError> { self.$next.close() }

@@ -193,6 +193,10 @@ impl<D: Operator> Operator for Outputs<D> {
         })
     }
 
+    fn event_time(&self) -> Option<Timestamp> {
+        self.main.event_time()
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         let main = self.main.close();
         self.sides

@@ -222,4 +222,13 @@ impl<V> RecordRun<V> for Slice<'_, V> {
     fn time(&self, _index: usize) -> Timestamp {
         Timestamp::MIN
     }
+
+    /// Without a check of the index of each.
+    #[inline(always)]
+    fn first<'b>(&'b self, count: usize) -> impl ExactSizeIterator<Item = (&'b V, Timestamp)>
+    where
+        V: 'b,
+    {
+        (self.0[..count].iter()).map(|record| (record, Timestamp::MIN))
+    }
 }

@@ -1,4 +1,9 @@
 //! A subtask: one parallel instance of a fused region, driven by its heads.
+//!
+//! Where several of them are sources, they get on together in event time: one that is ahead of another takes
+//! short batches while that one has records at hand. What waits for the watermark of both, the windows of a
+//! join above all, would otherwise pile up for as long as there is a backlog. None is ever stopped, so nothing
+//! can wait for itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -35,10 +40,19 @@ struct Times {
 /// Idle time is booked when it has come to this many nanoseconds, or something is done.
 const IDLE_NANOS: u64 = 1_000_000;
 
+/// Which part of a batch a head takes that is ahead of another one in event time.
+const SHARE_AHEAD: u32 = 8;
+
+/// A head, and whether its last turn used its batch up: it has more at hand.
+struct Driven {
+    head: Box<dyn Head>,
+    used_up: bool,
+}
+
 /// One parallel instance of a vertex.
 pub(crate) struct Subtask {
     cx: OpenContext,
-    heads: Vec<Box<dyn Head>>,
+    heads: Vec<Driven>,
     lifecycle: Lifecycle,
     times: Times,
     batch: Batch,
@@ -49,9 +63,13 @@ pub(crate) struct Subtask {
 impl Subtask {
     pub(crate) fn new(cx: OpenContext, heads: Vec<Box<dyn Head>>, batch: BatchSize) -> Self {
         let lifecycle = Lifecycle::Deploying;
+        let driven = |head| Driven {
+            head,
+            used_up: false,
+        };
         Subtask {
             cx,
-            heads,
+            heads: heads.into_iter().map(driven).collect(),
             lifecycle,
             times: Times::default(),
             batch: Batch::new(batch),
@@ -82,7 +100,7 @@ impl Subtask {
         };
         self.turned_at = self.cx.clock.monotonic_nanos();
         let (cx, heads) = (&self.cx, &mut self.heads);
-        let opened = guarded(|| heads.iter_mut().try_for_each(|head| head.open(cx)));
+        let opened = guarded(|| heads.iter_mut().try_for_each(|driven| driven.head.open(cx)));
         match opened {
             Ok(()) => self.lifecycle = Lifecycle::Running,
             Err(_) => self.end(Lifecycle::Failed),
@@ -97,17 +115,25 @@ impl Subtask {
     /// What failed; the subtask was closed.
     pub(crate) fn poll(&mut self, now: Timestamp, at: &mut u64) -> Result<Progress, OperatorError> {
         let started_at = *at;
-        let (heads, records) = (&mut self.heads, self.batch.records());
+        let behind = self.behind();
+        let (heads, batch) = (&mut self.heads, self.batch.records());
         let mut used_up = false;
         let polled = guarded(|| {
             let mut progress = Progress::Idle;
-            for head in heads.iter_mut().filter(|head| !head.is_done()) {
+            for driven in heads.iter_mut().filter(|driven| !driven.head.is_done()) {
+                let is_ahead = behind.is_some() && driven.head.event_time() > behind;
+                let records = if is_ahead {
+                    (batch / SHARE_AHEAD).max(1)
+                } else {
+                    batch
+                };
                 let mut turn = Turn {
                     now,
                     budget: Budget::new(records),
                 };
-                progress = progress.max(head.poll(&mut turn)?);
-                used_up |= turn.budget.left() == 0;
+                progress = progress.max(driven.head.poll(&mut turn)?);
+                driven.used_up = turn.budget.left() == 0;
+                used_up |= driven.used_up && !is_ahead;
             }
             Ok(progress)
         });
@@ -117,10 +143,24 @@ impl Subtask {
             Ok(progress) => *at = self.account(*progress, started_at, used_up),
             Err(_) => self.end(Lifecycle::Failed),
         }
-        if polled.is_ok() && self.heads.iter().all(|head| head.is_done()) {
+        if polled.is_ok() && self.heads.iter().all(|driven| driven.head.is_done()) {
             self.close()?;
         }
         polled
+    }
+
+    /// The event time of the head that is furthest behind, of those that have more at hand; `None` where heads
+    /// have no other to wait for.
+    #[inline]
+    fn behind(&self) -> Option<Timestamp> {
+        if self.heads.len() < 2 {
+            return None;
+        }
+        let at_hand = self.heads.iter().filter(|driven| driven.used_up);
+        let running = at_hand.filter(|driven| !driven.head.is_done());
+        running
+            .filter_map(|driven| driven.head.event_time())
+            .min()
     }
 
     /// Books the time since the last turn: a turn that worked was busy, and idle before it. Says when it
@@ -160,7 +200,7 @@ impl Subtask {
 
     /// Closes every head, whatever another one returns; then lets go of rings, state and functions.
     fn close_heads(&mut self) -> Result<(), OperatorError> {
-        let close = |head: &mut Box<dyn Head>| guarded(|| head.close());
+        let close = |driven: &mut Driven| guarded(|| driven.head.close());
         let closed = first_error(self.heads.iter_mut().rev().map(close));
         self.heads.clear();
         closed
@@ -186,14 +226,16 @@ impl Subtask {
         // A panic on the way to sleep is met again, and reported, in the next turn.
         let heads = &mut self.heads;
         self.lifecycle == Lifecycle::Running
-            && guarded(|| Ok(heads.iter_mut().any(|head| head.has_work()))).unwrap_or(true)
+            && guarded(|| Ok(heads.iter_mut().any(|driven| driven.head.has_work()))).unwrap_or(true)
     }
 
     /// When a turn is wanted although nothing arrives.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         self.heads
             .iter()
-            .fold(None, |soonest, head| earlier(soonest, head.deadline()))
+            .fold(None, |soonest, driven| {
+                earlier(soonest, driven.head.deadline())
+            })
     }
 }
 
