@@ -323,6 +323,33 @@ where
         self.note(record, at);
     }
 
+    /// The next operator takes the records as a run, which ends early at one after which a watermark goes out.
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    where
+        V: 'a,
+    {
+        while self.ready() {
+            let (function, current) = (&mut self.function, &mut self.current);
+            let mut signals = TimeSignals::NONE;
+            let mut timed = std::iter::from_fn(|| {
+                if !signals.is_empty() {
+                    return None;
+                }
+                let (record, _) = records.next()?;
+                let at = function(record);
+                current.records += 1;
+                signals = current.assigner.on_record(record, at);
+                Some((record, at))
+            });
+            self.next.push_all(&mut timed);
+            if signals.is_empty() {
+                return;
+            }
+            self.punctuate(signals);
+        }
+    }
+
     look_through!(next: V);
 
     #[inline(always)]

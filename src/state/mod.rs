@@ -9,6 +9,7 @@ mod backend;
 mod list;
 mod log;
 mod map;
+mod prefetch;
 mod reducing;
 mod table;
 mod timers;
@@ -20,6 +21,7 @@ pub use backend::{KeyedBackend, KeyedScope, KeyedTable, Scope, ScopeMut, StateEr
 pub use list::ListState;
 pub use log::{ChunkPool, RecordLog, Run};
 pub use map::MapState;
+pub(crate) use prefetch::prefetch;
 pub use reducing::ReducingState;
 pub use table::{
     Bookmark, Change, Cursor, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
