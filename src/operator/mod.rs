@@ -11,6 +11,7 @@
 //! *Architecture invariant:* nothing here starts a thread, touches a ring or a file, or reads a clock:
 //! an operator is tested by calling it.
 
+mod boxed_chain;
 mod co_process;
 mod context;
 mod error;
@@ -48,6 +49,7 @@ mod unbounded_join;
 mod union;
 mod window;
 
+pub use boxed_chain::BoxedChain;
 pub use co_process::{CoProcess, CoProcessFunction};
 pub use context::{OpenContext, SubtaskInfo};
 pub(crate) use error::first_error;

@@ -22,7 +22,8 @@ use super::wiring::channels;
 
 /// A typed, not yet running prefix of a job: attaching the operators after it gives chains.
 ///
-/// Each exchange is compiled twice, once fused and once ending in rings, whatever stands before it.
+/// Each exchange is compiled twice, once fused and once ending in rings, whatever stands before it. A chain that
+/// has become long by then is boxed, so this does not go on for ever.
 pub trait Pipe: Send + 'static {
     /// The type of the records that leave the prefix.
     type Out: ?Sized + 'static;

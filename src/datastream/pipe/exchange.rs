@@ -1,9 +1,16 @@
 //! Exchanges: a region ends in rings and another begins, or neither.
 
 use crate::graph::{NodeId, Partitioning};
-use crate::operator::{FarForm, Partitioner, Push};
+use crate::operator::{BoxedChain, FarForm, Partitioner, Push};
 use crate::record::{Far, Record, run_size_min};
 use crate::runtime::{Deployment, InputGate, Pipe, ResultPartition};
+
+/// Chains above this size in bytes are boxed where the exchange before them vanished.
+///
+/// An exchange may vanish or not, so what stands before it is compiled for both, and each prefix of a job of many
+/// exchanges for every one behind it at which its chain may end: forty operators took minutes. A chain of this
+/// size holds the state of several operators, beside which a virtual call a record is little.
+const FUSED_MAX: usize = 1024;
 
 /// A prefix and a change of partitioning behind it. Records leave it in their far form.
 #[derive(Debug)]
@@ -28,9 +35,17 @@ where
         next: &mut dyn FnMut(u32) -> D,
     ) {
         if plan.is_fused(self.node) {
-            self.before.attach(plan, &mut |subtask| {
-                FarForm::<P::Out, D>::new(next(subtask))
-            });
+            // The condition is the compiler's: only one of the two chains is written out.
+            if const { size_of::<D>() <= FUSED_MAX } {
+                self.before.attach(plan, &mut |subtask| {
+                    FarForm::<P::Out, D>::new(next(subtask))
+                });
+            } else {
+                self.before.attach(plan, &mut |subtask| {
+                    let next = BoxedChain::new(next(subtask));
+                    FarForm::<P::Out, BoxedChain<Self::Out>>::new(next)
+                });
+            }
             return;
         }
         let size_min = run_size_min::<Self::Out>();
