@@ -35,12 +35,14 @@
 //! | [`runtime`] | what runs: subtasks, workers, jobs. The only floor that starts a job's threads | user-facing types |
 //! | [`graph`] | what will run where, as data: stream graph, job graph, execution graph | threads, files, user code |
 //! | [`operator`] | what is computed: operators, nested into one another at compile time | threads, rings, files, clocks |
+//! | [`checkpoint`] | state made durable: snapshots, and what comes back from them | operators, rings, threads |
 //! | [`state`] | what is remembered, per key: tables, timers | files, threads (but for one that prepares memory) |
 //! | [`ring`] | how frames cross cores; how workers wait | operators; it never blocks by itself |
 //! | [`record`] | what travels, as bytes: forms, frames, keys, key groups | dependence on the process or the platform |
 //! | [`time`] | event time as pure values; the one clock | threads, sleeping |
 //! | [`metrics`] | numbers that every floor may count | locks on a write |
 
+pub mod checkpoint;
 pub mod connectors;
 pub mod datastream;
 pub mod graph;

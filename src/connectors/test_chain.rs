@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::checkpoint::SnapshotOutput;
 use crate::metrics::MetricGroup;
 use crate::operator::{
-    BoxError, Budget, Collector, OpenContext, Operator, OperatorError, Outputs, Push, Signal,
-    SourceReader, SourceStatus, SubtaskInfo,
+    BoxError, Budget, Checkpointing, Collector, OpenContext, Operator, OperatorError, Outputs,
+    Push, Signal, SourceReader, SourceStatus, SubtaskInfo,
 };
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
 use crate::ring::Waker;
@@ -41,6 +42,10 @@ impl<V: ?Sized, T: Send> Operator for Tail<V, T> {
     fn deadline(&self) -> Option<Timestamp> {
         None
     }
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         Ok(())
     }
@@ -183,5 +188,6 @@ pub(super) fn open_context(index: u32, parallelism: u32) -> OpenContext {
         key_groups: max.range(index, parallelism),
         waker: None,
         clock: Clock::default(),
+        checkpointing: Checkpointing::default(),
     }
 }

@@ -8,8 +8,8 @@ use crate::operator::{BoxError, Source};
 use crate::record::{KeyGroupAssignment, MaxParallelism};
 use crate::ring::WaitStrategy;
 use crate::runtime::{
-    BatchSize, Config, Deployment, JobError, JobHandle, JobResult, Stepper, Terminal, core_count,
-    start,
+    Attempt, BatchSize, Config, Deployment, JobError, JobHandle, JobResult, Stepper, Terminal,
+    core_count, start,
 };
 use crate::time::{Clock, ManualClock};
 
@@ -224,7 +224,14 @@ impl Drawing {
                 cause,
             })?;
         }
-        let mut plan = Deployment::new(graph, &self.config, name, metrics, self.groups()?);
+        let mut plan = Deployment::new(
+            graph,
+            &self.config,
+            name,
+            metrics,
+            self.groups()?,
+            Attempt::default(),
+        );
         self.terminals
             .iter()
             .for_each(|terminal| terminal.attach(&mut plan));

@@ -194,6 +194,13 @@ impl StreamGraph {
         self.nodes[id.index()].name = name;
     }
 
+    /// What binds state to a node: its uid, or its name where it has none.
+    #[must_use]
+    pub fn uid(&self, id: NodeId) -> Arc<str> {
+        let node = self.node(id);
+        Arc::clone(node.uid.as_ref().unwrap_or(&node.name))
+    }
+
     /// Gives a node its uid.
     pub fn set_uid(&mut self, id: NodeId, uid: Arc<str>) {
         self.nodes[id.index()].uid = Some(uid);

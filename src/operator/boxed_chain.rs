@@ -4,7 +4,7 @@ use crate::record::KeyHash;
 use crate::state::Lookahead;
 use crate::time::Timestamp;
 
-use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, pass_on};
+use super::{Operator, Push, pass_on};
 
 /// A chain behind a virtual call a record.
 ///

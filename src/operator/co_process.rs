@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::time::{Combiner, Timestamp};
 
 use super::inputs::Inputs;
@@ -143,6 +144,10 @@ where
 
     fn deadline(&self) -> Option<Timestamp> {
         self.services.outputs.deadline()
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.services.outputs.snapshot(out)
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

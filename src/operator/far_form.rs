@@ -64,7 +64,7 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
 }
 
 impl<T: Record + ?Sized, D: Push<Far<T>>> Operator for FarForm<T, D> {
-    pass_on!(next: open, deadline, close);
+    pass_on!(next: open, deadline, snapshot, close);
 
     #[inline]
     fn begin(&mut self, now: Timestamp) {

@@ -44,7 +44,7 @@ impl<F, D> Filter<F, D> {
 }
 
 impl<F: Send, D: Operator> Operator for Filter<F, D> {
-    pass_on!(next: open, begin, signal, ready, resume, deadline, event_time, close);
+    pass_on!(next: open, begin, signal, ready, resume, deadline, event_time, snapshot, close);
 
     fn flush(&mut self) {
         self.blind = self.blind.saturating_sub(1);

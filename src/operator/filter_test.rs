@@ -1,6 +1,7 @@
 //! Filters in front of keyed state.
 
 use super::*;
+use crate::checkpoint::SnapshotOutput;
 use crate::operator::recorder::Recorder;
 use crate::operator::{Budget, OpenContext, OperatorError, Signal};
 
@@ -21,6 +22,10 @@ impl Operator for Keyed {
     fn deadline(&self) -> Option<Timestamp> {
         None
     }
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         Ok(())
     }
@@ -64,7 +69,11 @@ fn records_pass_as_far_as_there_is_room() {
     log.set_room(2);
     filter.push_all(&mut run);
     assert_eq!(log.take_records(), [(0, 0), (3, 3)]);
-    assert_eq!(run.len(), 16, "the run stops behind the last that has passed");
+    assert_eq!(
+        run.len(),
+        16,
+        "the run stops behind the last that has passed"
+    );
     log.set_room(usize::MAX);
     filter.push_all(&mut run);
     let rest: Vec<_> = (2..7).map(|n| (3 * n, 3 * n)).collect();

@@ -58,7 +58,7 @@ where
     R: Send,
     D: Operator,
 {
-    pass_on!(next: begin, signal, ready, resume, deadline, close);
+    pass_on!(next: begin, signal, ready, resume, deadline, snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;

@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::record::{Key, KeyHash, KeySelector};
 use crate::time::Timestamp;
 
@@ -169,6 +170,10 @@ where
 
     fn deadline(&self) -> Option<Timestamp> {
         self.services.deadline()
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.services.plain.outputs.snapshot(out)
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

@@ -7,6 +7,8 @@
 //! ```text
 //! open ─► ( begin ─► resume ─► ( push | signal )* while ready ─► flush )* ─► signal(End) ─► close
 //! ```
+//! State that a checkpoint keeps is frozen when [`Signal::Barrier`] passes, and written between turns
+//! ([`Operator::snapshot`]); what it was at the last checkpoint is put back by `open`.
 //!
 //! *Architecture invariant:* nothing here starts a thread, touches a ring or a file, or reads a clock:
 //! an operator is tested by calling it.
@@ -51,7 +53,7 @@ mod window;
 
 pub use boxed_chain::BoxedChain;
 pub use co_process::{CoProcess, CoProcessFunction};
-pub use context::{OpenContext, SubtaskInfo};
+pub use context::{Checkpointing, OpenContext, SubtaskInfo};
 pub(crate) use error::first_error;
 pub use error::{BoxError, OperatorError, Outcome, raise};
 pub(crate) use factory::operator_factory;
@@ -79,7 +81,7 @@ pub(crate) use record_run::{RecordRun, push_run};
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};
-pub use sink::{Sink, SinkOperator, SinkWriter};
+pub use sink::{Prepared, Sink, SinkOperator, SinkWriter};
 pub use source::{Collector, Source, SourceReader, SourceStatus};
 pub use timestamps_and_watermarks::TimestampsAndWatermarks;
 pub use unbounded_join::UnboundedJoin;
@@ -95,6 +97,7 @@ pub use window::{
     WindowParts, WindowTime,
 };
 
+use crate::checkpoint::SnapshotOutput;
 use crate::record::KeyHash;
 use crate::time::Timestamp;
 
@@ -164,6 +167,10 @@ pub trait Operator: Send {
     fn event_time(&self) -> Option<Timestamp> {
         None
     }
+
+    /// Writes some of what the barrier of the checkpoint that `out` is for has frozen, down the chain. Returns
+    /// whether all of it is written by every operator: not while the barrier has not come to one of them.
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool;
 
     /// Ends the chain's life, tail first, after the end of input, a failure or a cancellation.
     /// Nothing may be emitted. Every operator is closed, whatever another one returns.
@@ -247,7 +254,9 @@ pub(crate) use look_through;
 /// Passes the listed control-plane methods on to the next operator unchanged.
 macro_rules! pass_on {
     ($next:tt: all) => {
-        $crate::operator::pass_on!($next: open, begin, signal, ready, resume, flush, deadline, event_time, close);
+        $crate::operator::pass_on!(
+            $next: open, begin, signal, ready, resume, flush, deadline, event_time, snapshot, close
+        );
     };
     ($next:tt: $($method:ident),* $(,)?) => { $( $crate::operator::pass_on!(@ $next $method); )* };
     (@ $next:tt open) => {
@@ -282,6 +291,11 @@ macro_rules! pass_on {
     (@ $next:tt event_time) => {
         #[inline]
         fn event_time(&self) -> Option<$crate::time::Timestamp> { self.$next.event_time() }
+    };
+    (@ $next:tt snapshot) => {
+        fn snapshot(&mut self, out: &mut $crate::checkpoint::SnapshotOutput<'_>) -> bool {
+            self.$next.snapshot(out)
+        }
     };
     (@ $next:tt close) => {
         fn close(&mut self) -> Result<(), $crate::operator::OperatorError> { self.$next.close() }

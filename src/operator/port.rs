@@ -15,6 +15,7 @@ use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::record::KeyHash;
 use crate::time::Timestamp;
 
@@ -105,9 +106,46 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
     }
 }
 
+/// Which of the two ports is held back, because it has brought a barrier that the other has not
+/// (`BarrierAligner` does the same for the channels of a gate).
+#[derive(Debug, Default)]
+struct Alignment {
+    /// The last barrier of each port; one that has ended counts as having brought them all.
+    barriers: [u64; 2],
+    held: [bool; 2],
+}
+
+impl Alignment {
+    fn on_signal(&mut self, input: usize, signal: Signal) {
+        let other = 1 - input;
+        match signal {
+            Signal::Barrier(barrier) => {
+                self.barriers[input] = self.barriers[input].max(barrier.checkpoint);
+                let is_behind = self.barriers[other] < self.barriers[input];
+                self.held = [false; 2];
+                self.held[input] = barrier.holds() && is_behind;
+            }
+            Signal::End => {
+                self.barriers[input] = u64::MAX;
+                self.held = [false; 2];
+            }
+            Signal::CheckpointAborted(checkpoint) if self.barriers[input] <= checkpoint => {
+                self.held[input] = false;
+            }
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn is_held(&self, input: usize) -> bool {
+        self.held[input]
+    }
+}
+
 /// What the two ports share.
 struct Shared<T> {
     operator: T,
+    alignment: Alignment,
     opened: bool,
     closed: bool,
 }
@@ -146,6 +184,7 @@ pub unsafe fn ports<A: ?Sized, B: ?Sized, T: TwoInput<A, B>>(
 ) -> (First<T, B>, Second<T, A>) {
     let shared = Rc::new(UnsafeCell::new(Shared {
         operator,
+        alignment: Alignment::default(),
         opened: false,
         closed: false,
     }));
@@ -194,13 +233,14 @@ macro_rules! port {
 
         fn signal(&mut self, signal: Signal) {
             port!(operator_of self, shared);
+            shared.alignment.on_signal($input, signal);
             shared.operator.signal_from($input, signal);
         }
 
         #[inline(always)]
         fn ready(&self) -> bool {
             port!(operator_of self, shared);
-            shared.operator.ready()
+            !shared.alignment.is_held($input) && shared.operator.ready()
         }
 
         fn resume(&mut self, budget: &mut Budget) {
@@ -216,6 +256,11 @@ macro_rules! port {
         fn deadline(&self) -> Option<Timestamp> {
             port!(operator_of self, shared);
             shared.operator.deadline()
+        }
+
+        fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+            port!(operator_of self, shared);
+            shared.operator.snapshot(out)
         }
 
         fn close(&mut self) -> Result<(), OperatorError> {

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::time::Timestamp;
 
 use super::process_services::ProcessServices;
@@ -126,6 +127,10 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
 
     fn deadline(&self) -> Option<Timestamp> {
         self.services.outputs.deadline()
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.services.outputs.snapshot(out)
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

@@ -68,7 +68,7 @@ impl<V, S: KeySelector<V>, F, D> KeyedReduce<V, S, F, D> {
 }
 
 impl<V: StateValue, S: KeySelector<V>, F: Send, D: Operator> Operator for KeyedReduce<V, S, F, D> {
-    pass_on!(next: begin, signal, ready, resume, deadline, close);
+    pass_on!(next: begin, signal, ready, resume, deadline, snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::record::KeyHash;
 use crate::time::Timestamp;
 
@@ -195,6 +196,12 @@ impl<D: Operator> Operator for Outputs<D> {
 
     fn event_time(&self) -> Option<Timestamp> {
         self.main.event_time()
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let main = self.main.snapshot(out);
+        let sides = self.sides.chains.iter_mut();
+        sides.fold(main, |all, (_, chain)| chain.snapshot(out) && all)
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

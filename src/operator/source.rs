@@ -52,6 +52,17 @@ pub trait Source: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Starts an attempt that goes on from a checkpoint, instead of [`start`](Self::start). `positions` are
+    /// those that the readers of all subtasks took part with, in the order of their subtasks; each reader is
+    /// given all of them too ([`SourceReader::seek`]).
+    ///
+    /// # Errors
+    /// Where the input is not what it was.
+    fn resume(&self, positions: &[Vec<u8>]) -> Result<(), BoxError> {
+        let _ = positions;
+        self.start()
+    }
+
     /// The reader of subtask `index` of `parallelism`. Opens nothing yet.
     fn reader(&self, index: u32, parallelism: u32) -> Self::Reader;
 }
@@ -78,6 +89,32 @@ pub trait SourceReader: Send + 'static {
         &mut self,
         out: &mut Collector<'_, D>,
     ) -> Result<SourceStatus, BoxError>;
+
+    /// Where the reader is: appends what it takes to go on from here, in this reader or in several others. What
+    /// is read to its end must be told too, if it would be read again otherwise.
+    ///
+    /// # Errors
+    /// Where the reader cannot go on from where it is; no checkpoint of the job completes then.
+    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+        let _ = positions;
+        Err("this source has no positions: implement `SourceReader::position` and `seek`".into())
+    }
+
+    /// Goes on from a checkpoint, before [`open`](Self::open): these are the positions of all readers that took
+    /// part, in the order of their subtasks, and `readers` is how many those were. Each reader of this attempt
+    /// is given the same and takes its own share.
+    ///
+    /// # Errors
+    /// Where they are not positions of this source.
+    fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
+        let _ = (positions, readers);
+        Err("this source has no positions: implement `SourceReader::position` and `seek`".into())
+    }
+
+    /// The checkpoint is complete: what was read before it will not be read again.
+    fn commit(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
 
     /// Whether a poll would find something now, asked on the way to sleep of a reader that wakes its
     /// worker by itself: what arrived before the worker announced its sleep woke nobody.

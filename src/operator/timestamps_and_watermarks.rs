@@ -240,7 +240,7 @@ where
     W::Generator: WatermarkGenerator<V> + Send,
     D: Operator,
 {
-    pass_on!(next: close);
+    pass_on!(next: snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.member = self.strategy.alignment().map(AlignmentGroup::join);
@@ -272,7 +272,10 @@ where
             Signal::Watermark(_) | Signal::Idle | Signal::Active => {}
             Signal::Split(split) => self.start_split(split),
             Signal::SplitEnd(split) => self.end_split(split),
-            Signal::Barrier(_) | Signal::End => self.next.signal(signal),
+            Signal::Barrier(_)
+            | Signal::CheckpointComplete(_)
+            | Signal::CheckpointAborted(_)
+            | Signal::End => self.next.signal(signal),
         }
     }
 

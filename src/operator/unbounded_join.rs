@@ -359,7 +359,7 @@ where
     F: FnMut(&L, &R) -> O + Send,
     D: Push<O>,
 {
-    pass_on!(next: deadline, close);
+    pass_on!(next: deadline, snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;

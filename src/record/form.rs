@@ -43,6 +43,10 @@ use super::frame::FRAME_ALIGN;
 pub trait Record: 'static {
     /// The form: [`Pod`](super::Pod), [`Archived`](super::Archived) or [`Raw`](super::Raw).
     type Form: Form<Self>;
+
+    /// Counts the changes of the type's fields that leave its size as it was: state of another version is
+    /// not read as this type.
+    const VERSION: u32 = 0;
 }
 
 /// What the far side of an exchange reads in place of a `T`.
@@ -134,7 +138,7 @@ pub struct FormError {
 }
 
 impl FormError {
-    pub(super) fn new<T: ?Sized>(bytes: &[u8], reason: impl ToString) -> Self {
+    pub(crate) fn new<T: ?Sized>(bytes: &[u8], reason: impl ToString) -> Self {
         FormError {
             type_name: std::any::type_name::<T>(),
             length: bytes.len(),
@@ -147,6 +151,18 @@ impl FormError {
 ///
 /// Never implemented by hand: a [`Record`] line is enough.
 pub trait StateValue: Sized + Clone + Send + 'static {
+    /// How many bytes every value is encoded in, if it is the same for all of them.
+    const LENGTH: Option<usize>;
+
+    /// The version of the type's layout: [`Record::VERSION`].
+    const VERSION: u32;
+
+    /// The type's name, for people.
+    #[must_use]
+    fn type_name() -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
     /// Appends the value's encoded bytes to `bytes`.
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>);
 
@@ -162,15 +178,69 @@ where
     T: Record + Clone + Send,
     T::Form: OwnedForm<T>,
 {
+    const LENGTH: Option<usize> = Far::<T>::LENGTH;
+
+    const VERSION: u32 = T::VERSION;
+
+    #[inline(always)]
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(T::Form::far(self, scratch).as_bytes());
     }
 
+    #[inline]
     fn decode(bytes: &[u8]) -> Result<Self, FormError> {
+        if bytes.as_ptr().addr().is_multiple_of(Far::<T>::ALIGN) {
+            return Ok(T::Form::owned(Far::<T>::from_bytes(bytes)?));
+        }
         let mut aligned = AlignedVec::<FRAME_ALIGN>::with_capacity(bytes.len());
         aligned.extend_from_slice(bytes);
         Ok(T::Form::owned(Far::<T>::from_bytes(&aligned)?))
     }
+}
+
+/// Appends what `encode` writes, behind its length (4 bytes, in this machine's order) unless every item has
+/// the same.
+#[inline(always)]
+pub(crate) fn with_length(
+    length: Option<usize>,
+    bytes: &mut Vec<u8>,
+    encode: impl FnOnce(&mut Vec<u8>),
+) {
+    if length.is_some() {
+        return encode(bytes);
+    }
+    let start = bytes.len();
+    bytes.extend_from_slice(&[0; ITEM_LENGTH]);
+    encode(bytes);
+    let written = (bytes.len() - start - ITEM_LENGTH) as u32;
+    bytes[start..start + ITEM_LENGTH].copy_from_slice(&written.to_ne_bytes());
+}
+
+/// Bytes of the length in front of an item.
+const ITEM_LENGTH: usize = size_of::<u32>();
+
+/// Cuts the next item off the front of `bytes`.
+///
+/// # Errors
+/// [`FormError`] where they end inside of it.
+#[inline(always)]
+pub(crate) fn take_item<'a>(
+    length: Option<usize>,
+    bytes: &mut &'a [u8],
+) -> Result<&'a [u8], FormError> {
+    let cut = |bytes: &mut &'a [u8], length: usize| {
+        let (item, rest) = bytes.split_at_checked(length)?;
+        *bytes = rest;
+        Some(item)
+    };
+    let item = match length {
+        Some(length) => cut(bytes, length),
+        None => cut(bytes, ITEM_LENGTH).and_then(|length| {
+            let length = u32::from_ne_bytes(length.try_into().ok()?);
+            cut(bytes, length as usize)
+        }),
+    };
+    item.ok_or_else(|| FormError::new::<[u8]>(bytes, "they end inside of an item"))
 }
 
 pub(super) mod sealed {

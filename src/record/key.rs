@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 
 use compact_str::CompactString;
 
+use super::form::{FormError, take_item, with_length};
 use super::key_hash::KeyHash;
 
 /// A key: equality, a stable hash, and an owned form that keyed state can store.
@@ -31,13 +32,25 @@ pub trait Key: Eq + 'static {
     fn java_hash(&self) -> i32;
 }
 
-/// The owned form of a key, as a state table keeps it.
+/// The owned form of a key, as a state table keeps it and a checkpoint holds it.
 pub trait StoredKey: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
     /// The key as user functions see it: `str` for [`CompactString`].
     type Key: Key<Stored = Self> + ?Sized;
 
+    /// How many bytes every key is encoded in, if it is the same for all of them.
+    const LENGTH: Option<usize>;
+
     /// The key as user functions see it.
     fn key(&self) -> &Self::Key;
+
+    /// Appends the key's bytes: the same in every process of this byte order.
+    fn encode(&self, bytes: &mut Vec<u8>);
+
+    /// The key whose bytes these are, after checking them.
+    ///
+    /// # Errors
+    /// [`FormError`] where they are not a key's.
+    fn decode(bytes: &[u8]) -> Result<Self, FormError>;
 }
 
 /// Finds the key of a record. Implemented by the two kinds of closure that `key_by` and
@@ -126,9 +139,22 @@ macro_rules! integer_key {
         impl StoredKey for $type {
             type Key = $type;
 
+            const LENGTH: Option<usize> = Some(size_of::<$type>());
+
             #[inline(always)]
             fn key(&self) -> &$type {
                 self
+            }
+
+            #[inline(always)]
+            fn encode(&self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(bytemuck::bytes_of(self));
+            }
+
+            #[inline(always)]
+            fn decode(bytes: &[u8]) -> Result<$type, FormError> {
+                bytemuck::checked::try_pod_read_unaligned(bytes)
+                    .map_err(|e| FormError::new::<$type>(bytes, e))
             }
         }
     )* };
@@ -144,7 +170,7 @@ integer_key! {
 }
 
 macro_rules! text_key {
-    ($borrowed:ty, $stored:ty, $bytes:expr, $java:expr) => {
+    ($borrowed:ty, $stored:ty, $bytes:expr, $java:expr, $read:expr) => {
         impl Key for $borrowed {
             type Stored = $stored;
 
@@ -165,12 +191,27 @@ macro_rules! text_key {
         impl StoredKey for $stored {
             type Key = $borrowed;
 
+            const LENGTH: Option<usize> = None;
+
             #[inline(always)]
             fn key(&self) -> &$borrowed {
                 self
             }
+
+            fn encode(&self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice($bytes(self));
+            }
+
+            fn decode(bytes: &[u8]) -> Result<$stored, FormError> {
+                $read(bytes).map(Into::into)
+            }
         }
     };
+}
+
+/// The text that these bytes are.
+fn text(bytes: &[u8]) -> Result<&str, FormError> {
+    std::str::from_utf8(bytes).map_err(|e| FormError::new::<str>(bytes, e))
 }
 
 /// `String.hashCode`: over UTF-16 units.
@@ -187,8 +228,14 @@ fn java_bytes(bytes: &[u8]) -> i32 {
     })
 }
 
-text_key!(str, CompactString, str::as_bytes, java_string);
-text_key!([u8], Box<[u8]>, std::convert::identity, java_bytes);
+text_key!(str, CompactString, str::as_bytes, java_string, text);
+text_key!(
+    [u8],
+    Box<[u8]>,
+    std::convert::identity,
+    java_bytes,
+    Ok::<_, FormError>
+);
 
 impl Key for String {
     type Stored = String;
@@ -210,8 +257,18 @@ impl Key for String {
 impl StoredKey for String {
     type Key = String;
 
+    const LENGTH: Option<usize> = None;
+
     fn key(&self) -> &String {
         self
+    }
+
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.as_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<String, FormError> {
+        text(bytes).map(str::to_owned)
     }
 }
 
@@ -235,8 +292,18 @@ impl<const N: usize> Key for [u8; N] {
 impl<const N: usize> StoredKey for [u8; N] {
     type Key = [u8; N];
 
+    const LENGTH: Option<usize> = Some(N);
+
     fn key(&self) -> &[u8; N] {
         self
+    }
+
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self);
+    }
+
+    fn decode(bytes: &[u8]) -> Result<[u8; N], FormError> {
+        <[u8; N]>::try_from(bytes).map_err(|e| FormError::new::<[u8; N]>(bytes, e))
     }
 }
 
@@ -273,12 +340,48 @@ macro_rules! tuple_key {
         {
             type Key = Self;
 
+            const LENGTH: Option<usize> = total(&[$first::LENGTH $(, $name::LENGTH)+]);
+
             #[inline(always)]
             fn key(&self) -> &Self {
                 self
             }
+
+            fn encode(&self, bytes: &mut Vec<u8>) {
+                put_item(&self.0, bytes);
+                $(put_item(&self.$index, bytes);)+
+            }
+
+            fn decode(mut bytes: &[u8]) -> Result<Self, FormError> {
+                let whole = bytes;
+                let key = ($first::decode(take_item($first::LENGTH, &mut bytes)?)?, $(
+                    $name::decode(take_item($name::LENGTH, &mut bytes)?)?,
+                )+);
+                match bytes {
+                    [] => Ok(key),
+                    rest => Err(FormError::new::<Self>(whole, format!("{} bytes too many", rest.len()))),
+                }
+            }
         }
     };
+}
+
+/// The length of several items together, if each has one.
+const fn total(lengths: &[Option<usize>]) -> Option<usize> {
+    let (mut sum, mut at) = (0, 0);
+    while at < lengths.len() {
+        match lengths[at] {
+            Some(length) => sum += length,
+            None => return None,
+        }
+        at += 1;
+    }
+    Some(sum)
+}
+
+/// Appends a key as one item of several: behind its length, unless all keys have the same.
+fn put_item<S: StoredKey>(key: &S, bytes: &mut Vec<u8>) {
+    with_length(S::LENGTH, bytes, |bytes| key.encode(bytes));
 }
 
 tuple_key!(A, B 1);

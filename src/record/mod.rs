@@ -11,8 +11,8 @@ mod raw;
 mod run;
 
 pub use archived::{Archived, RecordSerializer, View};
-pub(crate) use form::in_place;
 pub use form::{Far, Form, FormError, OwnedForm, Record, Scratch, StateValue, Wire};
+pub(crate) use form::{in_place, take_item, with_length};
 pub use frame::{FRAME_ALIGN, FrameHeader, FrameKind, HEADER_SIZE, frame_size};
 pub use key::{BorrowedSelector, Key, KeySelector, OwnedSelector, StoredKey};
 pub use key_group::{

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use crate::graph::{ExecutionGraph, NodeId, Partitioning};
 use crate::metrics::MetricGroup;
-use crate::operator::{OpenContext, Push, RouteContext, SideOutputs, Site, SubtaskInfo};
+use crate::operator::{
+    Checkpointing, OpenContext, Push, RouteContext, SideOutputs, Site, SubtaskInfo,
+};
 use crate::record::{KeyHasher, MaxParallelism};
 use crate::ring::{Consumer, Parker, Producer, RingOptions, Waker, ring};
 
@@ -50,6 +52,7 @@ pub struct Deployment<'a> {
     config: &'a Config,
     job: Arc<str>,
     attempt: u32,
+    checkpointing: Checkpointing,
     metrics: MetricGroup,
     hasher: KeyHasher,
     parkers: Vec<Parker>,
@@ -76,6 +79,15 @@ impl std::fmt::Debug for Deployment<'_> {
 /// For each branch of a fork that has come: its chains, one for each subtask.
 type Branches<V> = Vec<Vec<Box<dyn Push<V>>>>;
 
+/// Which attempt at running a job this is, and where it goes on from.
+#[derive(Clone, Debug, Default)]
+pub struct Attempt {
+    /// How often the job was started before.
+    pub number: u32,
+    /// Whether checkpoints are taken, and the one that is restored.
+    pub checkpointing: Checkpointing,
+}
+
 /// Everything that runs on one worker.
 pub(crate) struct WorkerParts {
     pub(crate) parker: Parker,
@@ -90,6 +102,7 @@ impl<'a> Deployment<'a> {
         job: &Arc<str>,
         metrics: &MetricGroup,
         max_parallelism: MaxParallelism,
+        attempt: Attempt,
     ) -> Self {
         let parkers: Vec<Parker> = (0..graph.workers()).map(|_| Parker::new()).collect();
         let stream = graph.stream_graph();
@@ -103,7 +116,8 @@ impl<'a> Deployment<'a> {
             graph,
             config,
             job: Arc::clone(job),
-            attempt: 0,
+            attempt: attempt.number,
+            checkpointing: attempt.checkpointing,
             metrics: metrics.clone(),
             hasher: KeyHasher::new(config.key_groups, max_parallelism),
             wakers: parkers.iter().map(Parker::waker).collect(),
@@ -129,6 +143,7 @@ impl<'a> Deployment<'a> {
         let expected = |input: &NodeId| graph.node(*input).expected_keys;
         let inputs = &graph.node(node).inputs;
         Site {
+            uid: graph.uid(node),
             name: Arc::clone(&graph.node(node).name),
             subtask: 0,
             parallelism: self.parallelism(node),
@@ -318,6 +333,7 @@ impl<'a> Deployment<'a> {
                 .range(placed.index, vertex.parallelism),
             waker: Some(self.wakers[placed.worker as usize].clone()),
             clock: self.config.clock.clone(),
+            checkpointing: self.checkpointing.clone(),
         }
     }
 }

@@ -23,7 +23,7 @@ mod worker;
 
 pub use batch::BatchSize;
 pub use config::Config;
-pub use deployment::{Deployment, Pipe, Terminal};
+pub use deployment::{Attempt, Deployment, Pipe, Terminal};
 pub use error::JobError;
 pub use job::{JobHandle, JobResult, JobStatus};
 pub use report::SubtaskReport;

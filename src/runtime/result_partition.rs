@@ -6,6 +6,7 @@
 //! overflow is gone. So the overflow holds what one record caused at most, and back-pressure is a
 //! state that can be seen and counted.
 
+use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
 use crate::operator::{
     Budget, OpenContext, Operator, OperatorError, Push, Route, Signal, Target, raise,
@@ -245,8 +246,11 @@ impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
                 self.broadcast(FrameKind::BARRIER, barrier.options, id);
             }
             Signal::End => self.broadcast(FrameKind::END, 0, Timestamp::MAX),
-            // Splits are the business of the region that reads them.
-            Signal::Split(_) | Signal::SplitEnd(_) => {}
+            // Splits are the business of the region that reads them; every region hears of checkpoints itself.
+            Signal::Split(_)
+            | Signal::SplitEnd(_)
+            | Signal::CheckpointComplete(_)
+            | Signal::CheckpointAborted(_) => {}
         }
     }
 
@@ -280,6 +284,10 @@ impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
 
     fn deadline(&self) -> Option<Timestamp> {
         None
+    }
+
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

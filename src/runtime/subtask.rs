@@ -158,9 +158,7 @@ impl Subtask {
         }
         let at_hand = self.heads.iter().filter(|driven| driven.used_up);
         let running = at_hand.filter(|driven| !driven.head.is_done());
-        running
-            .filter_map(|driven| driven.head.event_time())
-            .min()
+        running.filter_map(|driven| driven.head.event_time()).min()
     }
 
     /// Books the time since the last turn: a turn that worked was busy, and idle before it. Says when it
@@ -231,11 +229,9 @@ impl Subtask {
 
     /// When a turn is wanted although nothing arrives.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        self.heads
-            .iter()
-            .fold(None, |soonest, driven| {
-                earlier(soonest, driven.head.deadline())
-            })
+        self.heads.iter().fold(None, |soonest, driven| {
+            earlier(soonest, driven.head.deadline())
+        })
     }
 }
 

@@ -27,37 +27,11 @@ use std::sync::Arc;
 
 use crate::record::{Key, KeyHash, KeyHasher, StateValue, StoredKey};
 
+use super::schema::{HashOfKey, StateKind, StateSchema, encode_changes, hash_of_key};
 use super::{
-    Aggregate, AggregatingState, ListState, Lookahead, MapState, ReducingState, Table,
-    TableOptions, ValueState,
+    Aggregate, AggregatingState, DurableTable, ListState, Lookahead, MapState, ReducingState,
+    Table, TableOptions, ValueState,
 };
-
-/// What a state does with its values.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StateKind {
-    /// [`ValueState`].
-    Value,
-    /// [`ListState`].
-    List,
-    /// [`MapState`].
-    Map,
-    /// [`ReducingState`].
-    Reducing,
-    /// [`AggregatingState`].
-    Aggregating,
-}
-
-impl fmt::Display for StateKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            StateKind::Value => "value",
-            StateKind::List => "list",
-            StateKind::Map => "map",
-            StateKind::Reducing => "reducing",
-            StateKind::Aggregating => "aggregating",
-        })
-    }
-}
 
 /// What is wrong with a registration of state.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -109,6 +83,15 @@ pub trait KeyedTable: Send {
 
     /// Whether fetching ahead is worth it.
     fn looks_ahead(&self) -> bool;
+
+    /// The schema of the state, as a checkpoint keeps it.
+    fn schema(&self) -> StateSchema;
+
+    /// Finds the hashes of its encoded keys.
+    fn hash_of_key(&self) -> HashOfKey;
+
+    /// The table, as a checkpoint sees it.
+    fn durable(&mut self) -> &mut dyn DurableTable;
 }
 
 /// A table and what it was registered as.
@@ -118,7 +101,7 @@ struct TypedTable<S, T> {
     table: Table<S, T>,
 }
 
-impl<S: StoredKey, T: Send + 'static> KeyedTable for TypedTable<S, T> {
+impl<S: StoredKey, T: StateValue> KeyedTable for TypedTable<S, T> {
     fn name(&self) -> &Arc<str> {
         &self.name
     }
@@ -128,7 +111,7 @@ impl<S: StoredKey, T: Send + 'static> KeyedTable for TypedTable<S, T> {
     }
 
     fn type_name(&self) -> &'static str {
-        type_name::<T>()
+        T::type_name()
     }
 
     fn len(&self) -> usize {
@@ -148,6 +131,18 @@ impl<S: StoredKey, T: Send + 'static> KeyedTable for TypedTable<S, T> {
     fn looks_ahead(&self) -> bool {
         self.table.looks_ahead()
     }
+
+    fn schema(&self) -> StateSchema {
+        StateSchema::keyed::<S, T>(&self.name, self.kind)
+    }
+
+    fn hash_of_key(&self) -> HashOfKey {
+        hash_of_key::<S>
+    }
+
+    fn durable(&mut self) -> &mut dyn DurableTable {
+        &mut self.table
+    }
 }
 
 /// A table, and its type beside it, so that a handle is checked without a call through a pointer.
@@ -158,7 +153,7 @@ struct Erased {
 }
 
 impl Erased {
-    fn new<S: StoredKey, T: Send + 'static>(table: TypedTable<S, T>) -> Self {
+    fn new<S: StoredKey, T: StateValue>(table: TypedTable<S, T>) -> Self {
         Erased {
             type_id: TypeId::of::<TypedTable<S, T>>(),
             table: Box::new(table),
@@ -191,6 +186,8 @@ pub struct KeyedBackend<K: Key + ?Sized> {
     /// How many keys each state will probably have, and which hashes.
     expected_keys: usize,
     hashes: RangeInclusive<KeyHash>,
+    /// Whether states track their changes, for checkpoints.
+    durable: bool,
     tables: Vec<Erased>,
     key: PhantomData<fn(&K)>,
 }
@@ -211,6 +208,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
             hasher,
             expected_keys: 0,
             hashes: KeyHash(0)..=KeyHash(u64::MAX),
+            durable: false,
             tables: Vec::new(),
             key: PhantomData,
         }
@@ -220,6 +218,19 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
     pub fn expecting(mut self, keys: usize, hashes: RangeInclusive<KeyHash>) -> Self {
         (self.expected_keys, self.hashes) = (keys, hashes);
         self
+    }
+
+    /// Has every state that is registered from now on track its changes, so that it can be frozen.
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// Every state, in the order of registration, to be frozen or put back.
+    pub fn tables_mut(&mut self) -> impl Iterator<Item = &mut dyn KeyedTable> {
+        self.tables
+            .iter_mut()
+            .map(|erased| &mut *erased.table as &mut dyn KeyedTable)
     }
 
     /// Every state, in the order of registration.
@@ -301,7 +312,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
         Ok(AggregatingState::at(place, aggregate))
     }
 
-    fn register<T: Send + 'static>(
+    fn register<T: StateValue>(
         &mut self,
         name: &str,
         kind: StateKind,
@@ -316,7 +327,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
                     registered_kind: table.kind(),
                     registered: table.type_name(),
                     requested_kind: kind,
-                    requested: type_name::<T>(),
+                    requested: T::type_name(),
                 });
             }
             return Ok(Place::new(index));
@@ -328,6 +339,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
                 hasher: self.hasher,
                 expected_keys: self.expected_keys,
                 hashes: self.hashes.clone(),
+                changes: self.durable.then(encode_changes),
                 ..TableOptions::default()
             }),
         }));

@@ -6,6 +6,7 @@
 
 use super::KeyedScope;
 use super::backend::{Place, handle};
+use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
 
 /// The elements of one key.
 #[derive(Clone)]
@@ -42,6 +43,30 @@ impl<T> List<T> {
         };
         elements.extend(others);
         *self = List::Many(elements);
+    }
+}
+
+/// Encoded: the elements as items, in order.
+impl<T: StateValue> StateValue for List<T> {
+    const LENGTH: Option<usize> = None;
+    const VERSION: u32 = T::VERSION;
+
+    fn type_name() -> &'static str {
+        T::type_name()
+    }
+
+    fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
+        for element in self.as_slice() {
+            with_length(T::LENGTH, bytes, |bytes| element.encode(scratch, bytes));
+        }
+    }
+
+    fn decode(mut bytes: &[u8]) -> Result<Self, FormError> {
+        let mut list = List::new();
+        while !bytes.is_empty() {
+            list.push(T::decode(take_item(T::LENGTH, &mut bytes)?)?);
+        }
+        Ok(list)
     }
 }
 
@@ -96,6 +121,19 @@ impl<T: 'static> ListState<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn encoded_lists_come_back_and_cut_ones_do_not() {
+        for length in 0..4 {
+            let mut list = List::new();
+            list.extend((0..length).map(|n: u32| Some(n)));
+            let mut bytes = Vec::new();
+            list.encode(&mut Scratch::new(), &mut bytes);
+            let decoded = List::<Option<u32>>::decode(&bytes).expect("what was encoded");
+            assert_eq!(decoded.as_slice(), list.as_slice());
+            assert!(length == 0 || List::<Option<u32>>::decode(&bytes[..bytes.len() - 1]).is_err());
+        }
+    }
 
     #[test]
     fn lists_grow_from_nothing_and_keep_their_order() {

@@ -8,6 +8,29 @@ use std::collections::BTreeMap;
 
 use super::KeyedScope;
 use super::backend::{Place, handle};
+use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
+
+/// Encoded: keys and values as items, in the order of the keys.
+impl<K: StateValue + Ord, V: StateValue> StateValue for BTreeMap<K, V> {
+    const LENGTH: Option<usize> = None;
+    const VERSION: u32 = K::VERSION ^ V::VERSION.rotate_left(16);
+
+    fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
+        for (key, value) in self {
+            with_length(K::LENGTH, bytes, |bytes| key.encode(scratch, bytes));
+            with_length(V::LENGTH, bytes, |bytes| value.encode(scratch, bytes));
+        }
+    }
+
+    fn decode(mut bytes: &[u8]) -> Result<Self, FormError> {
+        let mut map = BTreeMap::new();
+        while !bytes.is_empty() {
+            let key = K::decode(take_item(K::LENGTH, &mut bytes)?)?;
+            map.insert(key, V::decode(take_item(V::LENGTH, &mut bytes)?)?);
+        }
+        Ok(map)
+    }
+}
 
 /// A handle of one map per key. A key with an empty map holds nothing.
 ///
@@ -83,5 +106,19 @@ impl<MK: Ord + 'static, MV: 'static> MapState<MK, MV> {
     #[inline]
     pub fn clear<C: KeyedScope>(&self, cx: &mut C) {
         cx.scope_mut().remove(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoded_maps_come_back_and_cut_ones_do_not() {
+        let map = BTreeMap::from([(1u64, Some(2u16)), (4, None)]);
+        let mut bytes = Vec::new();
+        map.encode(&mut Scratch::new(), &mut bytes);
+        assert_eq!(BTreeMap::decode(&bytes).expect("what was encoded"), map);
+        assert!(BTreeMap::<u64, Option<u16>>::decode(&bytes[..bytes.len() - 1]).is_err());
     }
 }

@@ -6,25 +6,32 @@
 mod aggregate;
 mod aggregating;
 mod backend;
+mod durable_table;
 mod list;
 mod log;
 mod map;
 mod prefetch;
 mod reducing;
+mod schema;
 mod table;
 mod timers;
 mod value;
 
 pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
 pub use aggregating::AggregatingState;
-pub use backend::{KeyedBackend, KeyedScope, KeyedTable, Scope, ScopeMut, StateError, StateKind};
+pub use backend::{KeyedBackend, KeyedScope, KeyedTable, Scope, ScopeMut, StateError};
+pub use durable_table::{DurableTable, entries, removed_keys};
 pub use list::ListState;
 pub use log::{ChunkPool, RecordLog, Run};
 pub use map::MapState;
 pub(crate) use prefetch::prefetch;
 pub use reducing::ReducingState;
+pub use schema::{
+    HashOfKey, StateKind, StateSchema, TypeLayout, decode_key, decode_value, encode_changes,
+    encode_entry, encode_value, hash_of_key,
+};
 pub use table::{
-    Bookmark, Change, Cursor, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
+    Bookmark, Cursor, Drained, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
     TableOptions,
 };
 pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt::Debug;
 
 use crate::metrics::MetricGroup;
-use crate::operator::{Lookahead, OpenContext, Push, Signal, SplitId, SubtaskInfo};
+use crate::operator::{Checkpointing, Lookahead, OpenContext, Push, Signal, SplitId, SubtaskInfo};
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
 use crate::time::{Clock, ManualClock, Timestamp};
 
@@ -196,5 +196,6 @@ pub fn open_context() -> OpenContext {
         key_groups: groups.range(0, 1),
         waker: None,
         clock: Clock::Manual(ManualClock::new(Timestamp(0))),
+        checkpointing: Checkpointing::default(),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::checkpoint::SnapshotOutput;
 use crate::operator::{Budget, OpenContext, Operator, OperatorError, OutputTag, Push, Signal};
 use crate::time::Timestamp;
 
@@ -230,6 +231,10 @@ impl<O: Debug + Send> Operator for Tail<O> {
         None
     }
 
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         self.log().calls.close += 1;
         Ok(())
@@ -283,6 +288,10 @@ impl<O: Send, U: ?Sized> Operator for SideTail<O, U> {
 
     fn deadline(&self) -> Option<Timestamp> {
         None
+    }
+
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

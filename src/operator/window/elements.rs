@@ -1,6 +1,6 @@
 //! `Elements`: the records of a window, kept one by one.
 
-use crate::record::{FormError, Scratch, StateValue};
+use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
 
 /// The records of one key in one window, in order of arrival.
 ///
@@ -93,48 +93,37 @@ impl<E> DoubleEndedIterator for ElementsIter<'_, E> {
     }
 }
 
+/// Encoded: for each element its arrival (8 bytes) and its value, as an item.
 impl<E: StateValue> StateValue for Elements<E> {
+    const LENGTH: Option<usize> = None;
+    const VERSION: u32 = E::VERSION;
+
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
         for (arrival, element) in &self.list {
-            bytes.extend_from_slice(&arrival.to_le_bytes());
-            let length_at = bytes.len();
-            bytes.extend_from_slice(&[0; 8]);
-            element.encode(scratch, bytes);
-            let length = (bytes.len() - length_at - 8) as u64;
-            bytes[length_at..length_at + 8].copy_from_slice(&length.to_le_bytes());
+            bytes.extend_from_slice(&arrival.to_ne_bytes());
+            with_length(E::LENGTH, bytes, |bytes| element.encode(scratch, bytes));
         }
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, FormError> {
-        let invalid = |reason: &str| FormError {
-            type_name: std::any::type_name::<Self>(),
-            length: bytes.len(),
-            reason: reason.to_owned(),
-        };
+        let invalid = |reason: &str| FormError::new::<Self>(bytes, reason);
         let mut elements = Elements::default();
         let mut rest = bytes;
-        while !rest.is_empty() {
-            let (arrival, after) = rest.split_first_chunk().ok_or_else(|| invalid("cut off"))?;
-            let (length, after) = after
-                .split_first_chunk()
-                .ok_or_else(|| invalid("cut off"))?;
-            let length = usize::try_from(u64::from_le_bytes(*length));
-            let split = length
-                .ok()
-                .and_then(|length| after.split_at_checked(length));
-            let (element, after) = split.ok_or_else(|| invalid("cut off"))?;
-            let arrival = u64::from_le_bytes(*arrival);
-            if elements
-                .list
-                .last()
-                .is_some_and(|&(last, _)| last >= arrival)
-            {
+        while let Some((arrival, after)) = rest.split_first_chunk() {
+            rest = after;
+            let arrival = u64::from_ne_bytes(*arrival);
+            let last = elements.list.last();
+            if last.is_some_and(|&(last, _)| last >= arrival) {
                 return Err(invalid("not in order of arrival"));
             }
-            elements.list.push((arrival, E::decode(element)?));
-            rest = after;
+            let element = E::decode(take_item(E::LENGTH, &mut rest)?)?;
+            elements.list.push((arrival, element));
         }
-        Ok(elements)
+        if rest.is_empty() {
+            Ok(elements)
+        } else {
+            Err(invalid("cut off"))
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::operator::{
     Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
     earlier, raise,
@@ -372,6 +373,10 @@ where
             timeline.slicing.window(first.max(timeline.open_window)).end
         });
         earlier(first, next)
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.next.snapshot(out)
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

@@ -147,7 +147,7 @@ where
     A: Aggregate<V>,
     D: Push<A::Accumulator>,
 {
-    pass_on!(next: deadline, close);
+    pass_on!(next: deadline, snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;

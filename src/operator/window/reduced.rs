@@ -12,6 +12,9 @@ use super::time_window::TimeWindow;
 pub struct Reduced<V>(Option<V>);
 
 impl<V: StateValue> StateValue for Reduced<V> {
+    const LENGTH: Option<usize> = None;
+    const VERSION: u32 = V::VERSION;
+
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
         if let Some(record) = &self.0 {
             bytes.push(1);
@@ -23,11 +26,7 @@ impl<V: StateValue> StateValue for Reduced<V> {
         match bytes {
             [] => Ok(Reduced(None)),
             [1, record @ ..] => V::decode(record).map(|record| Reduced(Some(record))),
-            _ => Err(FormError {
-                type_name: std::any::type_name::<Self>(),
-                length: bytes.len(),
-                reason: "does not begin with 1".to_owned(),
-            }),
+            _ => Err(FormError::new::<Self>(bytes, "does not begin with 1")),
         }
     }
 }

@@ -427,13 +427,13 @@ mod tests {
     #[test]
     fn memory_is_used_again_and_goes_back_after_a_peak() {
         let mut spare = ChunkPool::new();
-        let mut log = RecordLog::<u64>::default();
+        let mut log = RecordLog::<[u64; 128]>::default();
         let mut fill = |records: u64, spare: &mut ChunkPool| {
-            (0..records).for_each(|n| log.push(&n, spare));
+            (0..records).for_each(|n| log.push(&[n; 128], spare));
             log.clear(spare);
             spare.memory_bytes()
         };
-        let per_chunk = CHUNK_SIZE as u64 / 8;
+        let per_chunk = CHUNK_SIZE as u64 / 1024;
         assert_eq!(fill(2 * per_chunk, &mut spare), 2 * CHUNK_SIZE);
         assert_eq!(fill(2 * per_chunk, &mut spare), 2 * CHUNK_SIZE);
         let peak = fill(300 * per_chunk, &mut spare);

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 
 use compact_str::CompactString;
 
-use super::{Change, Cursor, Extent, Lookahead, MemoryMode, Table, TableKey, TableOptions};
+use super::{
+    Cursor, Drained, EncodeChange, Extent, Lookahead, MemoryMode, Table, TableKey, TableOptions,
+};
 use crate::record::KeyHash;
 
 /// How the keys of one run spread: well, or as badly as a hash can.
@@ -60,18 +62,16 @@ enum Step {
     Clear,
 }
 
-fn encode(change: Change<'_, Key, Value>, out: &mut Vec<u8>) {
-    let (kind, key, number) = match change {
-        Change::Set(key, value) => (1, key, value.number),
-        Change::Removed(key) => (0, key, 0),
-    };
-    out.push(kind);
-    out.extend(key.id.to_le_bytes());
-    out.extend(number.to_le_bytes());
-}
+const ENCODE: EncodeChange<Key, Value> = EncodeChange {
+    set: |key, value, out| {
+        out.extend(key.id.to_le_bytes());
+        out.extend(value.number.to_le_bytes());
+    },
+    removed: |key, out| out.extend(key.id.to_le_bytes()),
+};
 
-/// What a frozen generation must come to, the keys it owes, and its bytes so far.
-type Frozen = (Extent, HashMap<u16, u32>, HashSet<u16>, Vec<u8>);
+/// What a frozen generation must come to, the keys it owes, and what was drained so far.
+type Frozen = (Extent, HashMap<u16, u32>, HashSet<u16>, Drained);
 
 struct Model {
     spread: u8,
@@ -90,7 +90,7 @@ impl Model {
         Model {
             spread: spread as u8,
             table: Table::new(TableOptions {
-                changes: Some(encode),
+                changes: Some(ENCODE),
                 ..TableOptions::default()
             }),
             alive: Rc::new(()),
@@ -108,19 +108,18 @@ impl Model {
         }
     }
 
+    fn value(&self, number: u32) -> Value {
+        Value {
+            number,
+            _bulk: [0; 40],
+            _alive: Rc::clone(&self.alive),
+        }
+    }
+
     fn upsert(&mut self, id: u16, number: u32) {
         let key = self.key(id);
-        let alive = &self.alive;
-        let make = || {
-            (
-                key,
-                Value {
-                    number,
-                    _bulk: [0; 40],
-                    _alive: Rc::clone(alive),
-                },
-            )
-        };
+        let first = self.value(number);
+        let make = || (key, first);
         let (value, inserted) = self
             .table
             .find_or_insert_with(key.key_hash(), |k| *k == key, make);
@@ -137,6 +136,23 @@ impl Model {
             self.map.remove(&id).map(|n| (id, n))
         );
         self.changed.remove(&id);
+    }
+
+    /// What a checkpoint says: an entry, or that there is none.
+    fn restore(&mut self, id: u16, number: Option<u32>) {
+        let key = self.key(id);
+        match number {
+            Some(number) => {
+                let value = self.value(number);
+                self.table.restore_entry(key.key_hash(), key, value);
+                self.map.insert(id, number);
+            }
+            None => {
+                let removed = self.table.restore_removal(key.key_hash(), |k| *k == key);
+                assert_eq!(removed, self.map.remove(&id).is_some());
+            }
+        }
+        self.replica.clone_from(&self.map);
     }
 
     fn change(&mut self, id: u16, number: u32) {
@@ -160,31 +176,34 @@ impl Model {
             if extent == Extent::Whole {
                 owed = self.map.keys().copied().collect();
             }
-            self.frozen = Some((extent, self.map.clone(), owed, Vec::new()));
+            self.frozen = Some((extent, self.map.clone(), owed, Drained::default()));
         }
     }
 
     fn drain_frozen(&mut self, budget: usize) {
-        let Some((extent, at_freeze, owed, bytes)) = &mut self.frozen else {
-            assert!(self.table.drain_frozen(budget, &mut Vec::new()));
+        let Some((extent, at_freeze, owed, drained)) = &mut self.frozen else {
+            let mut nothing = Drained::default();
+            assert!(self.table.drain_frozen(budget, &mut nothing) && nothing.is_empty());
             return;
         };
-        if !self.table.drain_frozen(budget, bytes) {
+        if !self.table.drain_frozen(budget, drained) {
             return;
         }
         if *extent == Extent::Whole {
             self.replica.clear();
+            assert_eq!(drained.removed_count, 0);
         }
-        for record in bytes.chunks(7) {
-            let id = u16::from_le_bytes([record[1], record[2]]);
-            if record[0] == 0 {
-                assert!(*extent == Extent::Changes);
-                self.replica.remove(&id);
-            } else {
-                assert!(owed.remove(&id), "{id} was not owed, or came twice");
-                self.replica
-                    .insert(id, u32::from_le_bytes(record[3..7].try_into().unwrap()));
-            }
+        assert_eq!(drained.removed.len() as u64, 2 * drained.removed_count);
+        assert_eq!(drained.set.len() as u64, 6 * drained.set_count);
+        for key in drained.removed.chunks(2) {
+            let id = u16::from_le_bytes(key.try_into().unwrap());
+            self.replica.remove(&id);
+        }
+        for entry in drained.set.chunks(6) {
+            let id = u16::from_le_bytes([entry[0], entry[1]]);
+            assert!(owed.remove(&id), "{id} was not owed, or came twice");
+            self.replica
+                .insert(id, u32::from_le_bytes(entry[2..6].try_into().unwrap()));
         }
         assert!(owed.is_empty(), "never handed out: {owed:?}");
         assert_eq!(self.replica, *at_freeze);
@@ -289,6 +308,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..if cfg!(miri) { 12 } else { 60 })
 }
 
+/// What a checkpoint holds, in pieces: the later ones count.
+fn pieces() -> impl Strategy<Value = Vec<(u16, u16, Option<u32>)>> {
+    let number = prop::option::weighted(0.7, 0..50u32);
+    prop::collection::vec((0..UNIVERSE - RUN, 1..RUN, number), 0..4)
+}
+
 fn spreads() -> impl Strategy<Value = Spread> {
     prop_oneof![
         3 => Just(Spread::Even),
@@ -306,8 +331,15 @@ proptest! {
     })]
 
     #[test]
-    fn table_behaves_like_a_map_and_generations_are_exact(spread in spreads(), steps in steps()) {
+    fn table_behaves_like_a_map_and_generations_are_exact(
+        spread in spreads(),
+        pieces in pieces(),
+        steps in steps(),
+    ) {
         let mut model = Model::new(spread);
+        for (first, count, number) in pieces {
+            (first..first + count).for_each(|id| model.restore(id, number));
+        }
         for step in steps {
             model.step(step);
         }
@@ -439,12 +471,51 @@ fn share_of_the_hashes_takes_its_share_of_memory() {
     }
 }
 
+const NUMBERS: EncodeChange<u64, u64> = EncodeChange {
+    set: |key, value, out| out.extend([key.to_le_bytes(), value.to_le_bytes()].as_flattened()),
+    removed: |key, out| out.extend(key.to_le_bytes()),
+};
+
+#[test]
+fn removals_are_drained_in_slices_and_a_base_has_none() {
+    let count = if cfg!(miri) { 1500 } else { 10_000u64 };
+    for extent in [Extent::Changes, Extent::Whole] {
+        let mut table = Table::new(TableOptions {
+            changes: Some(NUMBERS),
+            ..TableOptions::default()
+        });
+        for key in 0..count {
+            table.restore_entry(key.key_hash(), key, key);
+        }
+        for key in 1..count {
+            table.remove(key.key_hash(), |k| *k == key);
+        }
+        table.freeze(extent);
+        let (mut all, mut slice) = (Drained::default(), Drained::default());
+        let mut done = false;
+        while !done {
+            done = table.drain_frozen(100, &mut slice);
+            assert!(slice.removed_count <= 1100, "{}", slice.removed_count);
+            all.removed.append(&mut slice.removed);
+            all.set.append(&mut slice.set);
+            slice.clear();
+        }
+        let mut removed: Vec<_> = all.removed.chunks(8).collect();
+        removed.sort_by_key(|key| u64::from_le_bytes((*key).try_into().unwrap()));
+        let expected = (1..count).map(u64::to_le_bytes);
+        if extent == Extent::Changes {
+            assert!(removed.into_iter().eq(expected) && all.set.is_empty());
+        } else {
+            assert!(removed.is_empty() && all.set == [0; 16]);
+        }
+    }
+}
+
 #[test]
 #[should_panic(expected = "not drained")]
 fn freezing_twice_without_draining_is_an_error() {
-    let encode = |_: Change<'_, u64, u64>, _: &mut Vec<u8>| ();
     let mut table = Table::new(TableOptions {
-        changes: Some(encode),
+        changes: Some(NUMBERS),
         ..TableOptions::default()
     });
     table.find_or_insert_with(KeyHash::of_u64(1), |key| *key == 1, || (1u64, 1u64));

@@ -1,5 +1,6 @@
 //! The harness sees what it is there to see: each of these operators breaks one rule.
 
+use thalweg::checkpoint::SnapshotOutput;
 use thalweg::operator::{Budget, OpenContext, Operator, OperatorError, Push, Signal};
 use thalweg::testing::{Contract, Fault, Phase, Tail};
 use thalweg::time::Timestamp;
@@ -69,6 +70,10 @@ impl Operator for Faulty {
 
     fn deadline(&self) -> Option<Timestamp> {
         None
+    }
+
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

@@ -279,7 +279,7 @@ where
     F: JoinFunction<S1::Key, L, R>,
     D: Push<F::Out>,
 {
-    pass_on!(next: deadline, close);
+    pass_on!(next: deadline, snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let metrics = cx.operator_metrics(&self.name);

@@ -1,0 +1,173 @@
+//! `Restored`: a checkpoint that a job goes on from, as its operators see it.
+
+use std::sync::Arc;
+
+use super::error::CheckpointError;
+use super::piece::{PieceKind, PieceRef, StateRef};
+use crate::record::{FormError, StateValue};
+use crate::state::{StateSchema, decode_value};
+
+/// A complete checkpoint, wherever its bytes are.
+pub trait Pieces: Send + Sync {
+    /// The checkpoint's number.
+    fn checkpoint(&self) -> u64;
+
+    /// The uids of the operators that have state in it.
+    fn operators(&self) -> Vec<Arc<str>>;
+
+    /// The schemas of an operator's states.
+    fn states(&self, operator: &str) -> Vec<StateSchema>;
+
+    /// How many subtasks the operator had.
+    fn parallelism(&self, operator: &str) -> u32;
+
+    /// About how many entries a state has in all subtasks together.
+    fn entry_count(&self, state: &StateRef) -> u64;
+
+    /// Calls `visit` with every piece of a state in the order in which they are to be applied: subtask by
+    /// subtask; of one, checkpoint by checkpoint; of one, what is dropped, what is removed, what is set. The
+    /// bytes begin at a multiple of 16.
+    ///
+    /// # Errors
+    /// Where the bytes cannot be read or are damaged, and what `visit` returned.
+    fn visit(
+        &self,
+        state: &StateRef,
+        visit: &mut dyn FnMut(PieceRef<'_>) -> Result<(), CheckpointError>,
+    ) -> Result<(), CheckpointError>;
+}
+
+/// A checkpoint that a job goes on from.
+#[derive(Clone)]
+pub struct Restored {
+    pieces: Arc<dyn Pieces>,
+}
+
+impl std::fmt::Debug for Restored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Restored")
+            .field("checkpoint", &self.checkpoint())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Restored {
+    /// The checkpoint with these pieces.
+    #[must_use]
+    pub fn new(pieces: Arc<dyn Pieces>) -> Self {
+        Restored { pieces }
+    }
+
+    /// The checkpoint's number.
+    #[must_use]
+    pub fn checkpoint(&self) -> u64 {
+        self.pieces.checkpoint()
+    }
+
+    /// The uids of the operators that have state in it.
+    #[must_use]
+    pub fn operators(&self) -> Vec<Arc<str>> {
+        self.pieces.operators()
+    }
+
+    /// The schemas of an operator's states.
+    #[must_use]
+    pub fn states(&self, operator: &str) -> Vec<StateSchema> {
+        self.pieces.states(operator)
+    }
+
+    /// About how many entries a state has in all subtasks together.
+    #[must_use]
+    pub fn entry_count(&self, state: &StateRef) -> u64 {
+        self.pieces.entry_count(state)
+    }
+
+    /// How many subtasks the operator had.
+    #[must_use]
+    pub fn parallelism(&self, operator: &str) -> u32 {
+        self.pieces.parallelism(operator)
+    }
+
+    /// The schema of a state, if the checkpoint has it, after checking that the job's agrees.
+    ///
+    /// # Errors
+    /// [`CheckpointError::KindChanged`] and [`CheckpointError::TypeChanged`].
+    pub fn agreed(
+        &self,
+        state: &StateRef,
+        wanted: &StateSchema,
+    ) -> Result<Option<StateSchema>, CheckpointError> {
+        let states = self.pieces.states(&state.operator);
+        let Some(saved) = states.into_iter().find(|saved| saved.name == state.state) else {
+            return Ok(None);
+        };
+        if saved.kind != wanted.kind {
+            return Err(CheckpointError::KindChanged {
+                state: state.clone(),
+                saved: saved.kind,
+                wanted: wanted.kind,
+            });
+        }
+        let parts = [
+            ("key", &saved.key, &wanted.key),
+            ("value", &saved.value, &wanted.value),
+        ];
+        for (part, saved, wanted) in parts {
+            if saved != wanted {
+                return Err(CheckpointError::TypeChanged {
+                    state: state.clone(),
+                    part,
+                    saved: Box::new(saved.clone()),
+                    wanted: Box::new(wanted.clone()),
+                });
+            }
+        }
+        Ok(Some(saved))
+    }
+
+    /// Calls `visit` with every piece of a state, see [`Pieces::visit`]. An error of form is that of the
+    /// state.
+    ///
+    /// # Errors
+    /// Where the bytes cannot be read or are not what they should be.
+    pub fn visit(
+        &self,
+        state: &StateRef,
+        mut visit: impl FnMut(PieceRef<'_>) -> Result<(), FormError>,
+    ) -> Result<(), CheckpointError> {
+        self.pieces.visit(state, &mut |piece| {
+            visit(piece).map_err(|cause| CheckpointError::Malformed {
+                state: state.clone(),
+                cause,
+            })
+        })
+    }
+
+    /// The values of a state without keys, by the subtask that had them.
+    ///
+    /// # Errors
+    /// As [`agreed`](Self::agreed) and [`visit`](Self::visit).
+    pub fn values<T: StateValue>(
+        &self,
+        state: &StateRef,
+        wanted: &StateSchema,
+    ) -> Result<Option<Vec<Vec<T>>>, CheckpointError> {
+        if self.agreed(state, wanted)?.is_none() {
+            return Ok(None);
+        }
+        let mut values: Vec<Vec<T>> = Vec::new();
+        values.resize_with(self.parallelism(&state.operator) as usize, Vec::new);
+        self.visit(state, |piece| {
+            let mut bytes = piece.bytes;
+            while piece.kind == PieceKind::Values && !bytes.is_empty() {
+                let value = decode_value(&mut bytes)?;
+                if values.len() <= piece.subtask as usize {
+                    values.resize_with(piece.subtask as usize + 1, Vec::new);
+                }
+                values[piece.subtask as usize].push(value);
+            }
+            Ok(())
+        })?;
+        Ok(Some(values))
+    }
+}

@@ -1,0 +1,157 @@
+//! `SnapshotOutput`: where an operator writes what a barrier froze.
+
+use std::sync::Arc;
+
+use super::piece::{Piece, PieceKind, StateRef};
+use crate::state::{HashOfKey, StateSchema};
+
+/// Work that must be done before a checkpoint is complete, but not on a worker: a sink's file is synced.
+pub type Deferred =
+    Box<dyn FnOnce() -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send>;
+
+/// Takes the pieces of a subtask's snapshots.
+pub trait PieceSink {
+    /// Whether another piece is wanted now. One that comes nevertheless is taken.
+    fn has_room(&self) -> bool;
+
+    /// Takes a piece of a checkpoint.
+    fn send(&mut self, checkpoint: u64, piece: Piece);
+
+    /// Takes work to be done before the checkpoint is complete.
+    fn defer(&mut self, checkpoint: u64, work: Deferred);
+
+    /// An empty buffer, which has memory already where one has come back.
+    fn buffer(&mut self) -> Vec<u8>;
+}
+
+/// What a subtask says of a state when all of it is handed over.
+#[derive(Clone, Debug)]
+pub struct StateReport {
+    /// Which state.
+    pub state: StateRef,
+    /// What it is.
+    pub schema: StateSchema,
+    /// Finds the hashes of its keys, if it has keys.
+    pub hash_of_key: Option<HashOfKey>,
+    /// Whether the pieces are all of it; if not, they are what changed since the checkpoint before.
+    pub is_whole: bool,
+}
+
+/// A piece is handed over when it has about so many bytes.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// Where an operator writes what a barrier froze, in slices.
+pub struct SnapshotOutput<'a> {
+    checkpoint: u64,
+    subtask: u32,
+    sink: &'a mut dyn PieceSink,
+    reports: &'a mut Vec<StateReport>,
+    budget: usize,
+}
+
+impl std::fmt::Debug for SnapshotOutput<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SnapshotOutput")
+            .field("checkpoint", &self.checkpoint)
+            .field("subtask", &self.subtask)
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> SnapshotOutput<'a> {
+    /// A slice of the snapshot that a subtask takes for a checkpoint: about `budget` entries.
+    pub fn new(
+        checkpoint: u64,
+        subtask: u32,
+        sink: &'a mut dyn PieceSink,
+        reports: &'a mut Vec<StateReport>,
+        budget: usize,
+    ) -> Self {
+        SnapshotOutput {
+            checkpoint,
+            subtask,
+            sink,
+            reports,
+            budget,
+        }
+    }
+
+    /// The checkpoint's number.
+    #[must_use]
+    pub fn checkpoint(&self) -> u64 {
+        self.checkpoint
+    }
+
+    /// How many entries may still be written in this slice: none while the writer is behind.
+    #[must_use]
+    pub fn budget(&self) -> usize {
+        if self.sink.has_room() { self.budget } else { 0 }
+    }
+
+    /// Takes so many entries off the budget.
+    pub fn spend(&mut self, entries: usize) {
+        self.budget = self.budget.saturating_sub(entries);
+    }
+
+    /// Hands `bytes` over as a piece if there are enough of them, or, where they are the `last` ones, any.
+    /// The buffer is empty then.
+    pub fn put(
+        &mut self,
+        state: &StateRef,
+        (kind, namespace): (PieceKind, i64),
+        count: &mut u64,
+        bytes: &mut Vec<u8>,
+        last: bool,
+    ) {
+        if bytes.len() < PIECE_BYTES && !(last && *count > 0) {
+            return;
+        }
+        let piece = Piece {
+            state: state.clone(),
+            subtask: self.subtask,
+            kind,
+            namespace,
+            count: std::mem::take(count),
+            bytes: std::mem::take(bytes),
+        };
+        self.sink.send(self.checkpoint, piece);
+        if !last {
+            *bytes = self.sink.buffer();
+        }
+    }
+
+    /// Says that a namespace is gone, with all of its entries.
+    pub fn drop_namespace(&mut self, state: &StateRef, namespace: i64) {
+        let piece = Piece {
+            state: state.clone(),
+            subtask: self.subtask,
+            kind: PieceKind::Dropped,
+            namespace,
+            count: 0,
+            bytes: Vec::new(),
+        };
+        self.sink.send(self.checkpoint, piece);
+    }
+
+    /// Has `work` done before the checkpoint is complete, off the worker.
+    pub fn defer(&mut self, work: Deferred) {
+        self.sink.defer(self.checkpoint, work);
+    }
+
+    /// Says that all of a state is handed over.
+    pub fn report(&mut self, report: StateReport) {
+        self.reports.push(report);
+    }
+}
+
+impl StateRef {
+    /// The state called `state` of `operator`.
+    #[must_use]
+    pub fn new(operator: &Arc<str>, state: &str) -> Self {
+        StateRef {
+            operator: Arc::clone(operator),
+            state: state.into(),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The snapshot of values without keys: small, captured at the barrier as a whole.
+
+use super::piece::{PieceKind, StateRef};
+use super::snapshot::{SnapshotOutput, StateReport};
+use crate::record::StateValue;
+use crate::state::{StateKind, StateSchema, encode_value};
+
+/// Values without keys of one state, as a barrier found them.
+#[derive(Debug)]
+pub struct ValueSnapshot {
+    state: StateRef,
+    schema: StateSchema,
+    checkpoint: u64,
+    /// Captured and not written yet.
+    pending: bool,
+    count: u64,
+    bytes: Vec<u8>,
+}
+
+impl ValueSnapshot {
+    /// The snapshots of a state whose values are of type `T`.
+    #[must_use]
+    pub fn of<T: StateValue>(state: StateRef, kind: StateKind) -> Self {
+        ValueSnapshot {
+            schema: StateSchema::unkeyed::<T>(&state.state, kind),
+            state,
+            checkpoint: 0,
+            pending: false,
+            count: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// The state's name.
+    #[must_use]
+    pub fn state(&self) -> &StateRef {
+        &self.state
+    }
+
+    /// What the state is.
+    #[must_use]
+    pub fn schema(&self) -> &StateSchema {
+        &self.schema
+    }
+
+    /// Captures all values for a checkpoint. They are of the type that [`of`](Self::of) was called with.
+    pub fn capture<'a, T: StateValue>(
+        &mut self,
+        checkpoint: u64,
+        values: impl IntoIterator<Item = &'a T>,
+    ) {
+        (self.checkpoint, self.pending, self.count) = (checkpoint, true, 0);
+        self.bytes.clear();
+        for value in values {
+            encode_value(value, &mut self.bytes);
+            self.count += 1;
+        }
+    }
+
+    /// Writes what was captured. Returns whether that is done: not if the barrier has not come yet.
+    pub fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        if self.checkpoint < out.checkpoint() {
+            return false;
+        }
+        if std::mem::take(&mut self.pending) {
+            let kind = (PieceKind::Values, 0);
+            out.put(&self.state, kind, &mut self.count, &mut self.bytes, true);
+            out.report(StateReport {
+                state: self.state.clone(),
+                schema: self.schema.clone(),
+                hash_of_key: None,
+                is_whole: true,
+            });
+        }
+        true
+    }
+}

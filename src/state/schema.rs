@@ -1,0 +1,250 @@
+//! What a state's bytes are: names, kinds, and the layouts of keys and values.
+//!
+//! A checkpoint keeps the schema of every state beside its entries, so that a state which comes back as
+//! another type is an error that names both, and nothing is ever read as what it is not.
+
+use std::any::type_name;
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+
+use super::table::EncodeChange;
+use crate::record::{
+    FormError, KeyHash, KeyHasher, Scratch, StateValue, StoredKey, take_item, with_length,
+};
+
+/// What a state does with its values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum StateKind {
+    /// [`ValueState`](super::ValueState).
+    Value = 1,
+    /// [`ListState`](super::ListState).
+    List = 2,
+    /// [`MapState`](super::MapState).
+    Map = 3,
+    /// [`ReducingState`](super::ReducingState).
+    Reducing = 4,
+    /// [`AggregatingState`](super::AggregatingState).
+    Aggregating = 5,
+    /// Timers, of either time.
+    Timers = 6,
+    /// What a window operator has accumulated, by slice.
+    Window = 7,
+    /// Operator state whose elements are dealt among the subtasks.
+    OperatorList = 8,
+    /// Operator state of which every subtask gets all elements.
+    UnionList = 9,
+    /// Operator state that is the same in every subtask.
+    Broadcast = 10,
+    /// What a subtask needs to go on where it was: positions, watermarks, transactions.
+    Progress = 11,
+    /// Frames that were on their way between two subtasks.
+    InFlight = 12,
+}
+
+impl StateKind {
+    /// The kind with this number.
+    #[must_use]
+    pub fn from_u8(number: u8) -> Option<Self> {
+        use StateKind::{
+            Aggregating, Broadcast, InFlight, List, Map, OperatorList, Progress, Reducing, Timers,
+            UnionList, Value, Window,
+        };
+        let kinds = [
+            Value,
+            List,
+            Map,
+            Reducing,
+            Aggregating,
+            Timers,
+            Window,
+            OperatorList,
+            UnionList,
+            Broadcast,
+            Progress,
+            InFlight,
+        ];
+        kinds.into_iter().find(|kind| *kind as u8 == number)
+    }
+
+    /// Whether its entries belong to keys.
+    #[must_use]
+    pub fn is_keyed(self) -> bool {
+        (self as u8) <= StateKind::Window as u8
+    }
+}
+
+impl fmt::Display for StateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StateKind::Value => "value",
+            StateKind::List => "list",
+            StateKind::Map => "map",
+            StateKind::Reducing => "reducing",
+            StateKind::Aggregating => "aggregating",
+            StateKind::Timers => "timer",
+            StateKind::Window => "window",
+            StateKind::OperatorList => "operator list",
+            StateKind::UnionList => "union list",
+            StateKind::Broadcast => "broadcast",
+            StateKind::Progress => "progress",
+            StateKind::InFlight => "in-flight",
+        })
+    }
+}
+
+/// How the values of a type look as bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TypeLayout {
+    /// The type's Rust name, for people and to be told from others.
+    pub name: Arc<str>,
+    /// How many bytes every value has, if it is the same for all of them; the others stand behind their
+    /// lengths (4 bytes).
+    pub length: Option<u32>,
+    /// The version that the type gives itself.
+    pub version: u32,
+}
+
+impl TypeLayout {
+    /// The layout of a value.
+    #[must_use]
+    pub fn of_value<T: StateValue>() -> Self {
+        TypeLayout {
+            name: T::type_name().into(),
+            length: T::LENGTH.map(|length| length as u32),
+            version: T::VERSION,
+        }
+    }
+
+    /// The layout of a key.
+    #[must_use]
+    pub fn of_key<S: StoredKey>() -> Self {
+        TypeLayout {
+            name: type_name::<S>().into(),
+            length: S::LENGTH.map(|length| length as u32),
+            version: 0,
+        }
+    }
+
+    /// The layout of nothing: of the keys of state that has none.
+    #[must_use]
+    pub fn none() -> Self {
+        TypeLayout {
+            name: "()".into(),
+            length: Some(0),
+            version: 0,
+        }
+    }
+}
+
+impl fmt::Display for TypeLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.name)?;
+        match self.length {
+            Some(length) => write!(f, " ({length} bytes")?,
+            None => f.write_str(" (of any length")?,
+        }
+        match self.version {
+            0 => f.write_str(")"),
+            version => write!(f, ", version {version})"),
+        }
+    }
+}
+
+/// Finds the hash of a key from its bytes: what orders entries without knowing their type.
+pub type HashOfKey = fn(&KeyHasher, &[u8]) -> Result<KeyHash, FormError>;
+
+/// What a state is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StateSchema {
+    /// Its name, unique in its operator.
+    pub name: Arc<str>,
+    /// Its kind.
+    pub kind: StateKind,
+    /// How its keys look.
+    pub key: TypeLayout,
+    /// How its values look.
+    pub value: TypeLayout,
+}
+
+impl StateSchema {
+    /// The schema of keyed state.
+    #[must_use]
+    pub fn keyed<S: StoredKey, T: StateValue>(name: &str, kind: StateKind) -> Self {
+        StateSchema {
+            name: name.into(),
+            kind,
+            key: TypeLayout::of_key::<S>(),
+            value: TypeLayout::of_value::<T>(),
+        }
+    }
+
+    /// The schema of state without keys.
+    #[must_use]
+    pub fn unkeyed<T: StateValue>(name: &str, kind: StateKind) -> Self {
+        StateSchema {
+            name: name.into(),
+            kind,
+            key: TypeLayout::none(),
+            value: TypeLayout::of_value::<T>(),
+        }
+    }
+}
+
+/// The hash of a key of type `S`.
+///
+/// # Errors
+/// [`FormError`] where the bytes are not such a key.
+pub fn hash_of_key<S: StoredKey>(hasher: &KeyHasher, bytes: &[u8]) -> Result<KeyHash, FormError> {
+    Ok(hasher.hash(S::decode(bytes)?.key()))
+}
+
+thread_local! {
+    /// Room in which values are encoded: none is held across a call.
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
+}
+
+/// How a checkpoint keeps the changes of a table: keys and values in turn, and keys alone.
+#[must_use]
+pub fn encode_changes<S: StoredKey, T: StateValue>() -> EncodeChange<S, T> {
+    EncodeChange {
+        set: encode_entry,
+        removed: |key, bytes| with_length(S::LENGTH, bytes, |bytes| key.encode(bytes)),
+    }
+}
+
+/// Appends a key and its value.
+#[inline]
+pub fn encode_entry<S: StoredKey, T: StateValue>(key: &S, value: &T, bytes: &mut Vec<u8>) {
+    with_length(S::LENGTH, bytes, |bytes| key.encode(bytes));
+    SCRATCH.with_borrow_mut(|scratch| {
+        with_length(T::LENGTH, bytes, |bytes| value.encode(scratch, bytes));
+    });
+}
+
+/// Appends one value, as an item of several.
+#[inline]
+pub fn encode_value<T: StateValue>(value: &T, bytes: &mut Vec<u8>) {
+    SCRATCH.with_borrow_mut(|scratch| {
+        with_length(T::LENGTH, bytes, |bytes| value.encode(scratch, bytes));
+    });
+}
+
+/// Cuts the next value off the front of `bytes`.
+///
+/// # Errors
+/// [`FormError`] where they do not begin with one.
+#[inline]
+pub fn decode_value<T: StateValue>(bytes: &mut &[u8]) -> Result<T, FormError> {
+    T::decode(take_item(T::LENGTH, bytes)?)
+}
+
+/// Cuts the next key off the front of `bytes`.
+///
+/// # Errors
+/// [`FormError`] where they do not begin with one.
+#[inline]
+pub fn decode_key<S: StoredKey>(bytes: &mut &[u8]) -> Result<S, FormError> {
+    S::decode(take_item(S::LENGTH, bytes)?)
+}
