@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::graph::{ExecutionGraph, NodeId, Partitioning};
 use crate::metrics::MetricGroup;
 use crate::operator::{
-    Checkpointing, OpenContext, Push, RouteContext, SideOutputs, Site, SubtaskInfo,
+    BoxedChain, Checkpointing, OpenContext, Push, RouteContext, SideOutputs, Site, SubtaskInfo,
 };
 use crate::record::{KeyHasher, MaxParallelism};
 use crate::ring::{Consumer, Parker, Producer, RingOptions, Waker, ring};
@@ -36,6 +36,16 @@ pub trait Pipe: Send + 'static {
         plan: &mut Deployment<'_>,
         next: &mut dyn FnMut(u32) -> D,
     );
+
+    /// As [`attach`](Pipe::attach), but every operator is boxed, so that it is compiled for this once, and not once
+    /// for each prefix that it is in: for chains that are seldom wanted.
+    fn attach_boxed(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> BoxedChain<Self::Out>,
+    ) {
+        self.attach(plan, next);
+    }
 }
 
 /// The end of a stream: what starts the building of its chains.

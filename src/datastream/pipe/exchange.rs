@@ -48,10 +48,48 @@ where
             }
             return;
         }
-        let size_min = run_size_min::<Self::Out>();
+        let mut ends = self.end_in_rings(plan, next);
+        self.before.attach(plan, &mut |subtask| {
+            ends[subtask as usize].take().expect(ONE_END)
+        });
+    }
+
+    fn attach_boxed(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> BoxedChain<Self::Out>,
+    ) {
+        if plan.is_fused(self.node) {
+            self.before.attach_boxed(plan, &mut |subtask| {
+                BoxedChain::new(FarForm::<P::Out, _>::new(next(subtask)))
+            });
+            return;
+        }
+        let mut ends = self.end_in_rings(plan, next);
+        self.before.attach_boxed(plan, &mut |subtask| {
+            BoxedChain::new(ends[subtask as usize].take().expect(ONE_END))
+        });
+    }
+}
+
+const ONE_END: &str = "one result partition a subtask";
+
+impl<P, R> Exchanged<P, R>
+where
+    P: Pipe,
+    P::Out: Record,
+    R: Partitioner<Far<P::Out>>,
+{
+    /// Adds the heads of the chains behind the exchange; gives the ends of those before it.
+    fn end_in_rings<D: Push<Far<P::Out>> + 'static>(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> D,
+    ) -> Vec<Option<ResultPartition<P::Out, R::Route>>> {
+        let size_min = run_size_min::<Far<P::Out>>();
         let (producers, consumers) = plan.rings(self.node, self.partitioning, size_min);
         for (subtask, consumers) in (0..).zip(consumers) {
-            let gate = InputGate::<Self::Out, D>::new(consumers, next(subtask));
+            let gate = InputGate::<Far<P::Out>, D>::new(consumers, next(subtask));
             plan.add_head(self.node, subtask, Box::new(gate));
         }
         let ends = (0..).zip(producers).map(|(sender, producers)| {
@@ -60,11 +98,6 @@ where
                 .route(&plan.route_context(sender, producers.len()));
             Some(ResultPartition::<P::Out, _>::new(producers, route))
         });
-        let mut ends: Vec<_> = ends.collect();
-        self.before.attach(plan, &mut |subtask| {
-            ends[subtask as usize]
-                .take()
-                .expect("one result partition a subtask")
-        });
+        ends.collect()
     }
 }
