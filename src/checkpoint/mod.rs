@@ -16,8 +16,10 @@ mod piece;
 mod redistribution;
 mod restored;
 mod snapshot;
+mod stub;
 mod table_snapshot;
 mod value_snapshot;
+pub use stub::*;
 
 pub use error::CheckpointError;
 pub use memory::MemorySnapshot;

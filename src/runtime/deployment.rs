@@ -18,6 +18,7 @@ use crate::record::{KeyHasher, MaxParallelism};
 use crate::ring::{Consumer, Parker, Producer, RingOptions, Waker, ring};
 
 use super::config::Config;
+use super::error::JobError;
 use super::head::Head;
 use super::subtask::Subtask;
 use super::wiring::channels;
@@ -90,12 +91,26 @@ impl std::fmt::Debug for Deployment<'_> {
 type Branches<V> = Vec<Vec<Box<dyn Push<V>>>>;
 
 /// Which attempt at running a job this is, and where it goes on from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Attempt {
     /// How often the job was started before.
     pub number: u32,
+    /// The number of key groups.
+    pub max_parallelism: MaxParallelism,
     /// Whether checkpoints are taken, and the one that is restored.
     pub checkpointing: Checkpointing,
+}
+
+/// A job as it was drawn, from which every attempt is built anew.
+pub(crate) trait Blueprint: Send {
+    /// Starts the sources of an attempt and builds its chains.
+    fn deploy(
+        &self,
+        graph: &ExecutionGraph,
+        job: &Arc<str>,
+        metrics: &MetricGroup,
+        attempt: Attempt,
+    ) -> Result<Vec<WorkerParts>, JobError>;
 }
 
 /// Everything that runs on one worker.
@@ -111,7 +126,6 @@ impl<'a> Deployment<'a> {
         config: &'a Config,
         job: &Arc<str>,
         metrics: &MetricGroup,
-        max_parallelism: MaxParallelism,
         attempt: Attempt,
     ) -> Self {
         let parkers: Vec<Parker> = (0..graph.workers()).map(|_| Parker::new()).collect();
@@ -129,7 +143,7 @@ impl<'a> Deployment<'a> {
             attempt: attempt.number,
             checkpointing: attempt.checkpointing,
             metrics: metrics.clone(),
-            hasher: KeyHasher::new(config.key_groups, max_parallelism),
+            hasher: KeyHasher::new(config.key_groups, attempt.max_parallelism),
             wakers: parkers.iter().map(Parker::waker).collect(),
             parkers,
             heads: graph.subtasks().iter().map(|_| Vec::new()).collect(),
@@ -304,7 +318,7 @@ impl<'a> Deployment<'a> {
             let placed = &self.graph.subtasks()[place];
             (
                 placed.worker,
-                Subtask::new(self.open_context(place), heads, self.config.batch),
+                Subtask::new(place, self.open_context(place), heads, self.config.batch),
             )
         };
         let subtasks: Vec<(u32, Subtask)> = heads.into_iter().enumerate().map(subtask).collect();
