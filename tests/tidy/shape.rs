@@ -32,6 +32,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/state/backend.rs",
     "src/state/log/chunk.rs",
     "src/state/log/record_log.rs",
+    "src/state/prefetch.rs",
     "src/state/table/directory.rs",
     "src/state/table/entry.rs",
     "src/state/table/group.rs",
