@@ -263,3 +263,7 @@ where
 #[cfg(test)]
 #[path = "keyed_process_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "keyed_process_restore_test.rs"]
+mod restore_tests;

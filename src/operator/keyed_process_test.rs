@@ -360,7 +360,7 @@ fn conflicting_registration_fails_the_opening() {
     let mut chain = KeyedProcess::new("op".into(), selector, Conflicting, outputs);
     let error = chain.open(&open_context()).unwrap_err();
     let expected = "operator `op`: state `seen` is registered as value state of `u64` and cannot be \
-                    list state of `thalweg::state::list::List<u32>` as well";
+                    list state of `u32` as well";
     assert_eq!(error.to_string(), expected);
 }
 

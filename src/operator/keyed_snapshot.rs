@@ -21,7 +21,7 @@ use super::timer_service::TimerService;
 use super::{Barrier, OpenContext, TimeDomain};
 
 /// The names of the states besides those that the function registers.
-const EVENT_TIMERS: &str = "timers.event";
+pub(super) const EVENT_TIMERS: &str = "timers.event";
 const PROCESSING_TIMERS: &str = "timers.processing";
 const WATERMARK: &str = "timers.watermark";
 
@@ -142,14 +142,10 @@ impl KeyedSnapshot {
 }
 
 /// The watermark to go on from, of those of the old subtasks.
-fn restored_watermark(old: &[Vec<i64>], cx: &OpenContext) -> Timestamp {
+pub(super) fn restored_watermark(old: &[Vec<i64>], cx: &OpenContext) -> Timestamp {
     let index = cx.subtask.index as usize;
     let same = old.len() == cx.subtask.parallelism as usize;
     let own = if same { &old[index..=index] } else { old };
     let time = own.iter().flatten().copied().filter(|at| *at != i64::MAX);
     time.min().map_or(Timestamp::MIN, Timestamp)
 }
-
-#[cfg(test)]
-#[path = "keyed_snapshot_test.rs"]
-mod tests;

@@ -7,6 +7,7 @@ mod aggregate;
 mod aggregating;
 mod backend;
 mod durable_table;
+mod error;
 mod keyed_table;
 mod list;
 mod log;
@@ -20,8 +21,9 @@ mod value;
 
 pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
 pub use aggregating::AggregatingState;
-pub use backend::{KeyedBackend, KeyedScope, Scope, ScopeMut, StateError};
+pub use backend::{KeyedBackend, KeyedScope, Scope, ScopeMut};
 pub use durable_table::{DurableTable, entries, removed_keys};
+pub use error::StateError;
 pub use keyed_table::KeyedTable;
 pub use list::ListState;
 pub use log::{ChunkPool, RecordLog, Run};

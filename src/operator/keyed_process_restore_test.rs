@@ -2,12 +2,10 @@
 //! that says what does not fit.
 
 use super::*;
-use crate::checkpoint::{MemorySnapshot, OperatorState, RestoredState, SnapshotOutput};
+use crate::checkpoint::{MemorySnapshot, Restored};
+use crate::operator::keyed_snapshot::{EVENT_TIMERS, restored_watermark};
 use crate::operator::recorder::{Recorder, open_context};
-use crate::operator::{
-    Checkpointing, KeyedOpenContext, KeyedProcess, KeyedProcessContext, KeyedProcessFunction,
-    Operator, OperatorError, Outcome, Outputs, ProcessContext, Push, Signal,
-};
+use crate::operator::{Barrier, Checkpointing};
 use crate::record::{MaxParallelism, OwnedSelector};
 use crate::state::{ListState, ValueState};
 
