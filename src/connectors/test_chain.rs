@@ -6,11 +6,12 @@ use crate::checkpoint::SnapshotOutput;
 use crate::metrics::MetricGroup;
 use crate::operator::{
     BoxError, Budget, Checkpointing, Collector, OpenContext, Operator, OperatorError, Outputs,
-    Push, Signal, SourceReader, SourceStatus, SubtaskInfo,
+    Push, Signal, Source, SourceReader, SourceStatus, SubtaskInfo,
 };
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
 use crate::ring::Waker;
 use crate::time::{Clock, ManualClock, Timestamp};
+use proptest::prelude::*;
 
 /// Records in one poll at most.
 const BUDGET: u32 = 256;
@@ -190,4 +191,51 @@ pub(super) fn open_context(index: u32, parallelism: u32) -> OpenContext {
         clock: Clock::default(),
         checkpointing: Checkpointing::default(),
     }
+}
+
+/// Attempts of a job: the parallelism of each, and how many records its readers emit before it is cut.
+pub(super) fn cuts() -> impl Strategy<Value = Vec<(u32, Vec<usize>)>> {
+    prop::collection::vec((1..9_u32, prop::collection::vec(0..60_usize, 8)), 1..5)
+}
+
+/// What a source emits in several attempts, each but the first going on from the positions at which the one
+/// before was cut, and a last one that reads to the end; in order.
+pub(super) fn emitted_in_attempts<S: Source, T>(
+    source: &S,
+    convert: fn(&S::Out) -> T,
+    attempts: &[(u32, Vec<usize>)],
+) -> Vec<T>
+where
+    T: Clone + Ord + Send + 'static,
+{
+    let mut chain = Chain::new(convert);
+    let mut before: Option<(Vec<Vec<u8>>, u32)> = None;
+    let last = (2, vec![usize::MAX; 2]);
+    for (parallelism, rooms) in attempts.iter().chain([&last]) {
+        let parallelism = (*parallelism).min(source.max_parallelism());
+        match &before {
+            Some((positions, _)) => source.resume(positions).unwrap(),
+            None => source.start().unwrap(),
+        }
+        let mut readers: Vec<_> = (0..parallelism)
+            .map(|i| source.reader(i, parallelism))
+            .collect();
+        for reader in &mut readers {
+            if let Some((positions, old)) = &before {
+                reader.seek(positions, *old).unwrap();
+            }
+            reader.open(&chain.cx()).unwrap();
+        }
+        // The barrier comes to each reader when it comes: the ones behind it read on.
+        let mut positions = Vec::new();
+        for (reader, room) in readers.iter_mut().zip(rooms) {
+            chain.room = *room;
+            while chain.room > 0 && chain.poll(reader) == SourceStatus::More {}
+            reader.position(&mut positions).unwrap();
+        }
+        before = Some((positions, parallelism));
+    }
+    let mut values = chain.values();
+    values.sort();
+    values
 }

@@ -228,9 +228,6 @@ impl CheckpointCoordinator {
         if self.settings.at_least_once {
             options |= Barrier::AT_LEAST_ONCE;
         }
-        if self.settings.unaligned && purpose == Purpose::Periodic {
-            options |= Barrier::UNALIGNED;
-        }
         Barrier {
             checkpoint,
             options,

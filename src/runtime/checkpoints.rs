@@ -15,7 +15,6 @@ pub(crate) struct CheckpointSettings {
     pub(crate) max_concurrent: usize,
     pub(crate) tolerable_failures: u32,
     pub(crate) at_least_once: bool,
-    pub(crate) unaligned: bool,
 }
 
 impl Default for CheckpointSettings {
@@ -27,7 +26,6 @@ impl Default for CheckpointSettings {
             max_concurrent: 1,
             tolerable_failures: 0,
             at_least_once: false,
-            unaligned: false,
         }
     }
 }

@@ -16,6 +16,7 @@ mod observer;
 mod operator_contracts;
 #[cfg(feature = "cli")]
 mod program;
+mod recovery;
 mod results;
 mod schedule;
 mod windows;

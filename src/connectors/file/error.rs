@@ -65,6 +65,16 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
+    /// A file is not the one of which a part was read before the checkpoint.
+    #[error(
+        "{} was changed since the checkpoint, so what is left of it is not known: put the file back, or \
+         start without the checkpoint",
+        path.display()
+    )]
+    ChangedSinceCheckpoint {
+        /// The file.
+        path: PathBuf,
+    },
     /// The operating system refused.
     #[error("{}: could not {action}: {cause}", path.display())]
     Io {

@@ -1,7 +1,10 @@
 //! Files and directories: which of them a source reads, how they are read and written.
 
+mod blocks;
 mod error;
 mod files;
+mod files_left;
+mod identity;
 mod line_blocks;
 mod line_sink;
 mod line_source;
@@ -13,10 +16,12 @@ mod record_source;
 pub use error::FileError;
 #[cfg(feature = "csv")]
 pub(super) use files::Files;
-pub use line_blocks::{LineBlockReader, LineBlocks, LinePosition};
+pub use files_left::FilePlace;
+pub(super) use files_left::FilesLeft;
+pub use line_blocks::{LineBlockReader, LineBlocks};
 pub use line_sink::{LineFile, LineFileWriter};
 pub use line_source::{LineDecoder, LineSource};
 #[cfg(feature = "csv")]
 pub(super) use part_file::{PartFile, PartFiles};
-pub use reader::{Decoded, Decoder, FilePosition, FileReader, Input};
-pub use record_source::{RecordPosition, RecordReader, RecordSource};
+pub use reader::{Decoded, Decoder, FileReader, Input};
+pub use record_source::{RecordReader, RecordSource};
