@@ -40,6 +40,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/state/table/layout.rs",
     "src/state/table/memory.rs",
     "src/state/table/page.rs",
+    "src/state/table/restore.rs",
     "src/state/table/scan.rs",
     "src/state/table/segment.rs",
     "tests/allocations.rs",
