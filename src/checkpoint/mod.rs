@@ -15,10 +15,12 @@ mod fields;
 mod files;
 mod fold;
 mod format;
+pub mod inspect;
 mod manifest;
 mod memory;
 mod piece;
 mod restored;
+mod savepoint;
 mod segment_reader;
 mod segment_writer;
 mod snapshot;
@@ -32,6 +34,7 @@ pub use manifest::{Chain, Link, Manifest, ManifestState, OperatorInfo, SegmentIn
 pub use memory::MemorySnapshot;
 pub use piece::{Piece, PieceKind, PieceRef, StateRef};
 pub use restored::{Pieces, Restored};
+pub use savepoint::{Export, open_savepoint};
 pub use snapshot::{Deferred, PieceSink, SnapshotOutput, StateReport};
 pub use storage::{
     DirectoryLock, Durability, Fault, Faults, Filling, HeapStorage, Loss, Operation, OperationKind,
