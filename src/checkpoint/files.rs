@@ -53,11 +53,12 @@ impl CheckpointFiles {
         Ok(())
     }
 
-    /// Reads and checks every block of every segment.
-    pub(super) fn verify(&self) -> Result<(), CheckpointError> {
+    /// Reads and checks every block of every segment. Returns how many there are.
+    pub(super) fn verify(&self) -> Result<u64, CheckpointError> {
         let mut buffer = BlockBuffer::new();
-        let mut segments = self.segments.values();
-        segments.try_for_each(|segment| segment.verify(&mut buffer))
+        let segments = self.segments.values();
+        let counts = segments.map(|segment| segment.verify(&mut buffer));
+        counts.sum()
     }
 
     pub(super) fn manifest(&self) -> &Manifest {
