@@ -1,11 +1,11 @@
 //! The names that most jobs use.
 
 pub use crate::connectors::{
-    Collected, Collection, Discard, ForEach, Generator, LineBlocks, LineFile, LineSource, Print,
+    Collected, Collection, Discard, FileSink, ForEach, Generator, LineBlocks, LineSource, Print,
     RecordSource, Sequence, inlet, outlet,
 };
 #[cfg(feature = "csv")]
-pub use crate::connectors::{CsvSink, CsvSource, Malformed};
+pub use crate::connectors::{CsvSource, Malformed};
 pub use crate::datastream::{Environment, KeyedStream, Stream, WindowResult};
 pub use crate::graph::PlanFormat;
 pub use crate::operator::{

@@ -150,6 +150,12 @@ pub enum CheckpointError {
         /// Where it was looked for.
         place: String,
     },
+    /// There is no checkpoint at all where there should be one.
+    #[error("there is no checkpoint in {place}")]
+    Empty {
+        /// Where one was looked for.
+        place: String,
+    },
     /// There are checkpoints, and none of them can be used.
     #[error(
         "{place} holds {count} checkpoints, none of which can be used; of the newest, {newest}: {cause}"

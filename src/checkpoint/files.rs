@@ -53,11 +53,12 @@ impl CheckpointFiles {
         Ok(())
     }
 
-    /// Reads and checks every block of every segment.
-    pub(super) fn verify(&self) -> Result<(), CheckpointError> {
+    /// Reads and checks every block of every segment. Returns how many there are.
+    pub(super) fn verify(&self) -> Result<u64, CheckpointError> {
         let mut buffer = BlockBuffer::new();
-        let mut segments = self.segments.values();
-        segments.try_for_each(|segment| segment.verify(&mut buffer))
+        let segments = self.segments.values();
+        let counts = segments.map(|segment| segment.verify(&mut buffer));
+        counts.sum()
     }
 
     pub(super) fn manifest(&self) -> &Manifest {
@@ -106,6 +107,11 @@ impl Pieces for CheckpointFiles {
         let mut operators = self.manifest.operators.iter();
         let operator = operators.find(|known| &*known.uid == operator);
         operator.map_or(0, |operator| operator.parallelism)
+    }
+
+    fn max_parallelism(&self) -> Option<u32> {
+        let mut operators = self.manifest.operators.iter();
+        operators.next().map(|operator| operator.max_parallelism)
     }
 
     fn entry_count(&self, state: &StateRef) -> u64 {

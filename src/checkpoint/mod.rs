@@ -15,12 +15,14 @@ mod fields;
 mod files;
 mod fold;
 mod format;
+pub mod inspect;
 mod manifest;
 mod memory;
 mod operator_state;
 mod piece;
 mod redistribution;
 mod restored;
+mod savepoint;
 mod segment_reader;
 mod segment_writer;
 mod snapshot;
@@ -37,6 +39,7 @@ pub use operator_state::{OperatorState, RestoredState};
 pub use piece::{Piece, PieceKind, PieceRef, StateRef};
 pub use redistribution::{share, share_from};
 pub use restored::{Pieces, Restored};
+pub use savepoint::{Export, open_savepoint};
 pub use snapshot::{Deferred, PieceSink, SnapshotOutput, StateReport};
 pub use storage::{
     DirectoryLock, Durability, Fault, Faults, Filling, HeapStorage, Loss, Operation, OperationKind,

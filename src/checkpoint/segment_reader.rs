@@ -135,16 +135,6 @@ impl Segment {
         CheckpointError::damaged(&self.name, 0, what)
     }
 
-    /// The states of which there are blocks.
-    pub(super) fn states(&self) -> &[StateRef] {
-        &self.states
-    }
-
-    /// All blocks, in the order in which they are applied.
-    pub(super) fn blocks(&self) -> &[Block] {
-        &self.blocks
-    }
-
     /// The blocks of one state and subtask, in the order in which they are applied.
     pub(super) fn blocks_of(&self, state: &StateRef, subtask: u32) -> &[Block] {
         let Some(index) = self.states.iter().position(|known| known == state) else {
@@ -190,13 +180,14 @@ impl Segment {
         })
     }
 
-    /// Reads every block and checks it.
-    pub(super) fn verify(&self, buffer: &mut BlockBuffer) -> Result<(), CheckpointError> {
+    /// Reads every block and checks it. Returns how many there are.
+    pub(super) fn verify(&self, buffer: &mut BlockBuffer) -> Result<u64, CheckpointError> {
         let mut blocks: Vec<&Block> = self.blocks.iter().collect();
         blocks.sort_by_key(|block| block.offset);
-        blocks
-            .into_iter()
-            .try_for_each(|block| self.piece(block, buffer).map(drop))
+        for block in &blocks {
+            self.piece(block, buffer)?;
+        }
+        Ok(blocks.len() as u64)
     }
 }
 

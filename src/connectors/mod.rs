@@ -19,9 +19,11 @@
 //! A job that goes on from a checkpoint may have more readers or fewer: what is left is dealt anew. Without
 //! a checkpoint a restarted job reads from the start.
 //!
-//! | sink | writes | after a failure |
+//! | sink | writes | with checkpoints |
 //! |---|---|---|
-//! | [`LineFile`], `CsvSink` | part files, hidden until whole | written again |
+//! | [`FileSink`] | part files of lines or CSV rows, hidden until their checkpoint is complete | exactly once |
+//! | [`Transactional`] | to a target of the program's own, in two phases ([`TwoPhaseCommit`]) | exactly once |
+//! | [`Outbox`] | to a target with transactions, out of the checkpoint ([`OutboxTarget`]) | exactly once |
 //! | [`outlet`] | to a thread of the program, which polls | at least once |
 //! | [`Print`] | lines to standard output or error | at least once |
 //! | [`Collected`] | into memory, for tests | at least once |
@@ -50,18 +52,20 @@ mod sequence;
 mod splits;
 #[cfg(test)]
 mod test_chain;
+mod transaction;
 
 pub use collect::{Collect, CollectWith, CollectWriter, Collected};
 pub use collection::{Collection, CollectionReader};
 #[cfg(feature = "csv")]
 pub use csv::{
-    Column, CsvDecoder, CsvError, CsvFields, CsvRow, CsvSink, CsvSource, CsvWriter, Malformed,
+    Column, CsvDecoder, CsvEncoder, CsvError, CsvFields, CsvRow, CsvRows, CsvSource, Malformed,
     MalformedRow, Place,
 };
 pub use discard::{Discard, DiscardWriter};
 pub use file::{
-    Decoded, Decoder, FileError, FilePlace, FileReader, Input, LineBlockReader, LineBlocks,
-    LineDecoder, LineFile, LineFileWriter, LineSource, RecordReader, RecordSource,
+    Decoded, Decoder, FileEncoder, FileError, FileFormat, FilePlace, FileReader, FileSink, Input,
+    LineBlockReader, LineBlocks, LineDecoder, LineEncoder, LineSource, Lines, Part, PartFiles,
+    RecordReader, RecordSource,
 };
 pub use for_each::{ForEach, ForEachWriter, IntoOutcome};
 pub use generator::{Generator, GeneratorReader};
@@ -72,3 +76,7 @@ pub use pacer::Pacer;
 pub use print::{Print, PrintError, PrintWriter};
 pub use sequence::{Sequence, SequenceReader};
 pub use splits::PositionError;
+pub use transaction::{
+    Outbox, OutboxError, OutboxTarget, OutboxWriter, TransactionError, Transactional,
+    TransactionalWriter, TwoPhaseCommit, Work,
+};

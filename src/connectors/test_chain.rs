@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::checkpoint::SnapshotOutput;
+use crate::checkpoint::{CheckpointError, PieceRef, Pieces, Restored, SnapshotOutput, StateRef};
 use crate::metrics::MetricGroup;
 use crate::operator::{
     BoxError, Budget, Checkpointing, Collector, OpenContext, Operator, OperatorError, Outputs,
@@ -10,6 +10,7 @@ use crate::operator::{
 };
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
 use crate::ring::Waker;
+use crate::state::StateSchema;
 use crate::time::{Clock, ManualClock, Timestamp};
 use proptest::prelude::*;
 
@@ -238,4 +239,46 @@ where
     let mut values = chain.values();
     values.sort();
     values
+}
+
+/// As [`open_context`], in a job that takes checkpoints or not.
+pub(super) fn checkpointed_context(index: u32, parallelism: u32, enabled: bool) -> OpenContext {
+    let mut cx = open_context(index, parallelism);
+    cx.checkpointing.enabled = enabled;
+    cx
+}
+
+/// A checkpoint that has a number and nothing else.
+struct Numbered(u64);
+
+impl Pieces for Numbered {
+    fn checkpoint(&self) -> u64 {
+        self.0
+    }
+    fn operators(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+    fn states(&self, _operator: &str) -> Vec<StateSchema> {
+        Vec::new()
+    }
+    fn parallelism(&self, _operator: &str) -> u32 {
+        0
+    }
+    fn entry_count(&self, _state: &StateRef) -> u64 {
+        0
+    }
+    fn visit(
+        &self,
+        _state: &StateRef,
+        _visit: &mut dyn FnMut(PieceRef<'_>) -> Result<(), CheckpointError>,
+    ) -> Result<(), CheckpointError> {
+        Ok(())
+    }
+}
+
+/// As [`checkpointed_context`], in a job that goes on from the checkpoint with this number.
+pub(super) fn restored_context(index: u32, parallelism: u32, checkpoint: u64) -> OpenContext {
+    let mut cx = checkpointed_context(index, parallelism, true);
+    cx.checkpointing.restored = Some(Restored::new(Arc::new(Numbered(checkpoint))));
+    cx
 }

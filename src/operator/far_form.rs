@@ -7,7 +7,7 @@ use crate::state::Lookahead;
 use crate::time::Timestamp;
 
 use super::stage::Stage;
-use super::{Budget, Operator, Push, Signal, pass_on, push_one_by_one};
+use super::{Budget, Operator, Push, Signal, pass_on};
 
 /// Hands on the far form of every record: for plain data and text the record itself, for archived
 /// records a view of an archive made here, because that is the type that the operators behind an
@@ -117,6 +117,27 @@ where
         }
     }
 
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a T, Timestamp)>)
+    where
+        T: 'a,
+    {
+        if !<T::Form as Form<T>>::IN_PLACE || self.stages || self.staged || self.held {
+            while self.ready() {
+                let Some((record, at)) = records.next() else {
+                    return;
+                };
+                self.push(record, at);
+            }
+            return;
+        }
+        let mut far = records.map(|(record, at)| {
+            let far = <T::Form as Form<T>>::itself(record);
+            (far.expect("a form in place is its own far form"), at)
+        });
+        self.next.push_all(&mut far);
+    }
+
     // A record that would have to be encoded first is not worth it.
     #[inline(always)]
     fn looks_ahead(&self) -> bool {
@@ -142,23 +163,5 @@ where
             Some(far) => self.stage.push(&mut self.next, far, at),
             None => self.push(record, at),
         }
-    }
-
-    #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a T, Timestamp)>)
-    where
-        T: 'a,
-    {
-        if !<T::Form as Form<T>>::IN_PLACE || self.staged {
-            return push_one_by_one(self, records);
-        }
-        if self.held {
-            return;
-        }
-        let mut far = records.map(|(record, at)| {
-            let far = <T::Form as Form<T>>::itself(record);
-            (far.expect("the form is in place"), at)
-        });
-        self.next.push_all(&mut far);
     }
 }

@@ -13,6 +13,7 @@
 //! *Architecture invariant:* nothing here starts a thread, touches a ring or a file, or reads a clock:
 //! an operator is tested by calling it.
 
+mod boxed_chain;
 mod co_process;
 mod context;
 mod error;
@@ -52,6 +53,7 @@ mod unbounded_join;
 mod union;
 mod window;
 
+pub use boxed_chain::BoxedChain;
 pub use co_process::{CoProcess, CoProcessFunction};
 pub use context::{Checkpointing, OpenContext, SubtaskInfo};
 pub(crate) use error::first_error;
@@ -163,6 +165,11 @@ pub trait Operator: Send {
     /// When, in processing time, the chain wants to be called without input: its next timer.
     fn deadline(&self) -> Option<Timestamp>;
 
+    /// How far the chain's own watermarks have come, if it makes some; else `None`.
+    fn event_time(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Writes some of what the barrier of the checkpoint that `out` is for has frozen, down the chain. Returns
     /// whether all of it is written by every operator: not while the barrier has not come to one of them.
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool;
@@ -262,7 +269,7 @@ pub(crate) use look_through;
 macro_rules! pass_on {
     ($next:tt: all) => {
         $crate::operator::pass_on!(
-            $next: open, begin, signal, ready, resume, flush, deadline, snapshot, close
+            $next: open, begin, signal, ready, resume, flush, deadline, event_time, snapshot, close
         );
     };
     ($next:tt: $($method:ident),* $(,)?) => { $( $crate::operator::pass_on!(@ $next $method); )* };
@@ -294,6 +301,10 @@ macro_rules! pass_on {
     (@ $next:tt deadline) => {
         #[inline]
         fn deadline(&self) -> Option<$crate::time::Timestamp> { self.$next.deadline() }
+    };
+    (@ $next:tt event_time) => {
+        #[inline]
+        fn event_time(&self) -> Option<$crate::time::Timestamp> { self.$next.event_time() }
     };
     (@ $next:tt snapshot) => {
         fn snapshot(&mut self, out: &mut $crate::checkpoint::SnapshotOutput<'_>) -> bool {

@@ -43,6 +43,18 @@ impl Prepared {
         self.transactions.push(transaction);
     }
 
+    /// The transactions that were handed over.
+    #[must_use]
+    pub fn transactions(&self) -> &[Vec<u8>] {
+        &self.transactions
+    }
+
+    /// Takes the work that must be done before the checkpoint is complete.
+    #[must_use]
+    pub fn take_work(&mut self) -> Vec<Deferred> {
+        std::mem::take(&mut self.work)
+    }
+
     /// Has `work` done before the checkpoint is complete, not on this thread: a file is synced.
     pub fn before_completion(&mut self, work: Deferred) {
         self.work.push(work);

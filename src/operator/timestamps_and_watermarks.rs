@@ -289,6 +289,10 @@ where
         self.next.flush();
     }
 
+    fn event_time(&self) -> Option<Timestamp> {
+        Some(self.splits.watermark())
+    }
+
     fn deadline(&self) -> Option<Timestamp> {
         let next = self.next.deadline();
         if self.held {

@@ -247,3 +247,28 @@ fn a_reader_that_is_ahead_of_its_group_waits_for_the_slowest_one() {
     fast.0.resume(&mut Budget::new(1));
     assert!(fast.0.ready(), "the end of the slowest holds nobody back");
 }
+
+#[test]
+fn run_of_records_gives_what_they_give_one_by_one() {
+    let strategy = || Punctuated::new(|v: &i64, at| (v % 3 == 0).then_some(at));
+    let records = [1, 3, 2, 6, 7, 9];
+    let (mut chain, log) = assign(strategy());
+    chain.begin(Timestamp(0));
+    for record in &records {
+        chain.push(record, Timestamp::MIN);
+    }
+    let one_by_one = log.take();
+    let (mut chain, log) = assign(strategy());
+    chain.begin(Timestamp(0));
+    let mut run = records.iter().map(|record| (record, Timestamp::MIN));
+    log.set_room(4);
+    chain.push_all(&mut run);
+    // A watermark is among the four events.
+    assert_eq!(log.take_records().len(), 3);
+    let left = run.len();
+    assert_eq!(left, 3, "no record is taken for which there is no room");
+    let (mut chain, log) = assign(strategy());
+    chain.begin(Timestamp(0));
+    chain.push_all(&mut records.iter().map(|record| (record, Timestamp::MIN)));
+    assert_eq!(log.take(), one_by_one);
+}

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::graph::{ExecutionGraph, NodeId, Partitioning};
 use crate::metrics::MetricGroup;
 use crate::operator::{
-    Checkpointing, OpenContext, Push, RouteContext, SideOutputs, Site, SubtaskInfo,
+    BoxedChain, Checkpointing, OpenContext, Push, RouteContext, SideOutputs, Site, SubtaskInfo,
 };
 use crate::record::{KeyHasher, MaxParallelism};
 use crate::ring::{Consumer, Parker, Producer, RingOptions, Waker, ring};
@@ -25,7 +25,8 @@ use super::wiring::channels;
 
 /// A typed, not yet running prefix of a job: attaching the operators after it gives chains.
 ///
-/// Each exchange is compiled twice, once fused and once ending in rings, whatever stands before it.
+/// Each exchange is compiled twice, once fused and once ending in rings, whatever stands before it. A chain that
+/// has become long by then is boxed, so this does not go on for ever.
 pub trait Pipe: Send + 'static {
     /// The type of the records that leave the prefix.
     type Out: ?Sized + 'static;
@@ -36,6 +37,16 @@ pub trait Pipe: Send + 'static {
         plan: &mut Deployment<'_>,
         next: &mut dyn FnMut(u32) -> D,
     );
+
+    /// As [`attach`](Pipe::attach), but every operator is boxed, so that it is compiled for this once, and not once
+    /// for each prefix that it is in: for chains that are seldom wanted.
+    fn attach_boxed(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> BoxedChain<Self::Out>,
+    ) {
+        self.attach(plan, next);
+    }
 }
 
 /// The end of a stream: what starts the building of its chains.

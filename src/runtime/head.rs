@@ -63,6 +63,11 @@ pub(crate) trait Head: Send {
     /// When, in processing time, the head wants to be polled although nothing arrives.
     fn deadline(&self) -> Option<Timestamp>;
 
+    /// How far the watermarks have come that its own chain makes, if it makes some.
+    fn event_time(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Whether the end of input has gone down the whole chain and all outputs are empty.
     fn is_done(&self) -> bool;
 

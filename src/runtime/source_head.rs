@@ -162,6 +162,10 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
         }
     }
 
+    fn event_time(&self) -> Option<Timestamp> {
+        self.next.event_time()
+    }
+
     fn is_done(&self) -> bool {
         self.pending.ended() && self.is_settled()
     }

@@ -1,4 +1,9 @@
 //! A subtask: one parallel instance of a fused region, driven by its heads.
+//!
+//! Where several of its heads are sources, they get on together in event time: one that is ahead of another takes
+//! short batches while that one has records at hand. What waits for the watermark of both, the windows of a
+//! join above all, would otherwise pile up for as long as there is a backlog. None is ever stopped, so nothing
+//! can wait for itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -41,6 +46,9 @@ struct Times {
 /// Idle time is booked when it has come to this many nanoseconds, or something is done.
 const IDLE_NANOS: u64 = 1_000_000;
 
+/// Which part of a batch a head takes that is ahead of another one in event time.
+const SHARE_AHEAD: u32 = 8;
+
 /// How long a subtask rests whose snapshot cannot go on, in nanoseconds.
 const SNAPSHOT_NANOS: i64 = 200_000;
 
@@ -50,6 +58,8 @@ pub(crate) struct Subtask {
     place: usize,
     cx: OpenContext,
     heads: Vec<Box<dyn Head>>,
+    /// For each head, whether its last turn used its batch up: it has more at hand.
+    used_up: Vec<bool>,
     lifecycle: Lifecycle,
     times: Times,
     batch: Batch,
@@ -73,6 +83,7 @@ impl Subtask {
         Subtask {
             place,
             cx,
+            used_up: vec![false; heads.len()],
             heads,
             lifecycle: Lifecycle::Deploying,
             finishing: false,
@@ -188,19 +199,29 @@ impl Subtask {
     /// What failed; the subtask was closed.
     pub(crate) fn poll(&mut self, now: Timestamp, at: &mut u64) -> Result<Progress, OperatorError> {
         let started_at = *at;
-        let (heads, records) = (&mut self.heads, self.batch.records());
+        let behind = self.behind();
+        let (heads, batch) = (&mut self.heads, self.batch.records());
+        let at_hand = &mut self.used_up;
         let snapshot = self.snapshot.as_ref().and_then(SubtaskSnapshot::current);
         let mut used_up = false;
         let mut polled = guarded(|| {
             let mut progress = Progress::Idle;
-            for head in heads.iter_mut().filter(|head| !head.is_done()) {
+            let running = heads.iter_mut().zip(at_hand);
+            for (head, at_hand) in running.filter(|(head, _)| !head.is_done()) {
+                let is_ahead = behind.is_some() && head.event_time() > behind;
+                let records = if is_ahead {
+                    (batch / SHARE_AHEAD).max(1)
+                } else {
+                    batch
+                };
                 let mut turn = Turn {
                     now,
                     budget: Budget::new(records),
                     snapshot,
                 };
                 progress = progress.max(head.poll(&mut turn)?);
-                used_up |= turn.budget.left() == 0;
+                *at_hand = turn.budget.left() == 0;
+                used_up |= *at_hand && !is_ahead;
             }
             Ok(progress)
         });
@@ -221,6 +242,20 @@ impl Subtask {
             self.end_turn()?;
         }
         polled
+    }
+
+    /// The event time of the head that is furthest behind, of those that have more at hand; `None` where heads
+    /// have no other to wait for.
+    #[inline]
+    fn behind(&self) -> Option<Timestamp> {
+        if self.heads.len() < 2 {
+            return None;
+        }
+        let running = self.heads.iter().zip(&self.used_up);
+        running
+            .filter(|(head, at_hand)| **at_hand && !head.is_done())
+            .filter_map(|(head, _)| head.event_time())
+            .min()
     }
 
     /// Closes the subtask if its life is over.

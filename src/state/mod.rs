@@ -12,6 +12,7 @@ mod keyed_table;
 mod list;
 mod log;
 mod map;
+mod prefetch;
 mod reducing;
 mod schema;
 mod table;
@@ -27,6 +28,7 @@ pub use keyed_table::KeyedTable;
 pub use list::ListState;
 pub use log::{ChunkPool, RecordLog, Run};
 pub use map::MapState;
+pub(crate) use prefetch::prefetch;
 pub use reducing::ReducingState;
 pub use schema::{
     HashOfKey, StateKind, StateSchema, TypeLayout, decode_key, decode_value, encode_changes,

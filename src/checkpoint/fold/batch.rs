@@ -19,30 +19,35 @@ pub(in crate::checkpoint) struct EntryLayout<'a> {
 }
 
 /// An entry or a removed key, as it stands among others.
-pub(super) struct Item<'a> {
-    pub(super) key: &'a [u8],
+pub(in crate::checkpoint) struct Item<'a> {
+    pub(in crate::checkpoint) key: &'a [u8],
     /// The value's bytes; a removed key has none.
-    pub(super) value: &'a [u8],
+    pub(in crate::checkpoint) value: &'a [u8],
     /// All of its bytes, lengths included.
-    pub(super) bytes: &'a [u8],
+    pub(in crate::checkpoint) bytes: &'a [u8],
 }
 
 impl EntryLayout<'_> {
     /// Calls `visit` with every item of a piece.
-    pub(super) fn items<'b>(
+    pub(in crate::checkpoint) fn items<'b>(
         &self,
         piece: &PieceRef<'b>,
         mut visit: impl FnMut(Item<'b>) -> Result<(), CheckpointError>,
     ) -> Result<(), CheckpointError> {
         let mut rest = piece.bytes;
+        if rest.is_empty() && piece.count > 0 {
+            // Neither keys nor values have any bytes: there is one such entry.
+            let (key, value, bytes) = (rest, rest, rest);
+            return visit(Item { key, value, bytes });
+        }
         while !rest.is_empty() {
             let start = rest;
             let item = self.item(piece.kind, &mut rest);
             let (key, value) = item.map_err(|cause| self.malformed(cause))?;
             let bytes = &start[..start.len() - rest.len()];
             if bytes.is_empty() {
-                // Neither key nor value has any bytes: there is one such entry, and no end of them.
-                return visit(Item { key, value, bytes });
+                let cause = FormError::new::<[u8]>(rest, "they should be none");
+                return Err(self.malformed(cause));
             }
             visit(Item { key, value, bytes })?;
         }
@@ -57,7 +62,9 @@ impl EntryLayout<'_> {
         let length = |length: Option<u32>| length.map(|length| length as usize);
         let key = take_item(length(self.schema.key.length), rest)?;
         let value = match kind {
-            PieceKind::Set => take_item(length(self.schema.value.length), rest)?,
+            PieceKind::Set | PieceKind::Values => {
+                take_item(length(self.schema.value.length), rest)?
+            }
             _ => &[],
         };
         Ok((key, value))

@@ -4,7 +4,7 @@
 //! begin ─► Pending ─ append(piece) … ─► complete(contents) ─► it counts
 //!             └────── abandon                  └─ error ─► nothing has changed
 //!
-//! complete: segment: index, sync │ manifest aside: write, sync │ rename │ directory: sync │ it counts │ old ones go
+//! complete: segment: sync │ manifest aside: write, sync │ rename │ directory: sync │ it counts │ old ones go
 //! ```
 //! One process writes: the store holds the directory's lock. Before the directory is synced nothing counts and
 //! nothing is removed; whatever fails, the checkpoints before stay as they were. A checkpoint that is found
@@ -27,13 +27,16 @@ use super::format::{Origin, SegmentHeader};
 use super::manifest::{Manifest, OperatorInfo};
 use super::piece::{Piece, StateRef};
 use super::restored::Restored;
+use super::savepoint::Export;
 use super::segment_writer::{SegmentWriter, segment_name};
 use super::snapshot::StateReport;
 use super::storage::{DirectoryLock, Storage};
 use crate::record::KeyHasher;
 use crate::state::HashOfKey;
-pub(in crate::checkpoint) use retention::Pin;
+pub(super) use complete::write_manifest;
+pub(super) use opening::{list, lock, usable};
 use retention::Retention;
+pub(super) use retention::{FileName, Pin, aside_name};
 
 /// How checkpoints are kept.
 #[derive(Clone, Debug)]
@@ -283,7 +286,7 @@ impl CheckpointStore {
     pub fn restore_newest(&mut self) -> Result<Option<Restored>, CheckpointError> {
         while let Some(entry) = self.completed.last_entry() {
             let checked = CheckpointFiles::open(&*self.storage, entry.get().clone())
-                .and_then(|files| files.verify().map(|()| files));
+                .and_then(|files| files.verify().map(|_| files));
             match checked {
                 Ok(files) => return Ok(Some(Restored::new(Arc::new(files)))),
                 Err(cause) => {
@@ -345,6 +348,22 @@ impl CheckpointStore {
         if let Some(unused) = self.folds.attach(folded) {
             self.retention.discard(segment_name(unused));
         }
+    }
+
+    /// A checkpoint to be exported as a savepoint. Its segments stay until the export is dropped.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unknown`].
+    pub fn export(&mut self, checkpoint: u64) -> Result<Export, CheckpointError> {
+        let manifest = self.manifest(checkpoint)?.clone();
+        Ok(Export {
+            storage: Arc::clone(&self.storage),
+            _pin: self.retention.pin(&manifest),
+            manifest,
+            hasher: self.options.hasher,
+            hashes: self.hashes.clone(),
+            memory: self.options.fold_memory,
+        })
     }
 
     fn reject(&mut self, checkpoint: u64, cause: CheckpointError) {

@@ -10,7 +10,7 @@ use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::files::CheckpointFiles;
 use crate::checkpoint::fold::FoldQueue;
 use crate::checkpoint::manifest::Manifest;
-use crate::checkpoint::storage::Storage;
+use crate::checkpoint::storage::{DirectoryLock, Storage};
 
 /// The numbers of the checkpoints that there are manifests of, the newest first, and the largest number in any
 /// other file's name.
@@ -33,6 +33,17 @@ pub(in crate::checkpoint) fn list(
     Ok((checkpoints, largest))
 }
 
+/// Takes the right to write.
+pub(in crate::checkpoint) fn lock(
+    storage: &dyn Storage,
+) -> Result<Box<dyn DirectoryLock>, CheckpointError> {
+    let place = storage.place();
+    storage.lock().map_err(|cause| match cause.kind() {
+        io::ErrorKind::WouldBlock => CheckpointError::Locked { place },
+        _ => CheckpointError::storage("lock", &place, cause),
+    })
+}
+
 impl CheckpointStore {
     /// Opens the store of a directory: takes its lock, finds the checkpoints that can be used, and removes
     /// what an earlier process left behind.
@@ -42,12 +53,7 @@ impl CheckpointStore {
     /// checkpoints are no error: they are [`rejected`](Self::rejected).
     pub fn open(storage: Arc<dyn Storage>, options: StoreOptions) -> Result<Self, CheckpointError> {
         let place = storage.place();
-        let lock = storage.lock().map_err(|cause| match cause.kind() {
-            io::ErrorKind::WouldBlock => CheckpointError::Locked {
-                place: place.clone(),
-            },
-            _ => CheckpointError::storage("lock", &place, cause),
-        })?;
+        let lock = lock(&*storage)?;
         // A process that was killed may have renamed a manifest without syncing the directory: what is built
         // on that checkpoint from now on must not outlive it.
         let synced = storage.sync_directory();
@@ -105,7 +111,10 @@ impl CheckpointStore {
 }
 
 /// The manifest of a checkpoint whose segments are there, with headers and indexes as they should be.
-fn usable(storage: &dyn Storage, checkpoint: u64) -> Result<Manifest, CheckpointError> {
+pub(in crate::checkpoint) fn usable(
+    storage: &dyn Storage,
+    checkpoint: u64,
+) -> Result<Manifest, CheckpointError> {
     let manifest = Manifest::load(storage, checkpoint)?;
     CheckpointFiles::open(storage, manifest).map(CheckpointFiles::into_manifest)
 }

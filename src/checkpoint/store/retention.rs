@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use super::CheckpointStore;
+use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::manifest::{Manifest, manifest_name};
 use crate::checkpoint::segment_writer::{remove_leftover, segment_name};
 
@@ -51,7 +52,7 @@ impl Retention {
 
 /// What the name of a file says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum FileName {
+pub(in crate::checkpoint) enum FileName {
     Manifest(u64),
     Segment(u64),
     /// A manifest that is written aside.
@@ -59,12 +60,12 @@ pub(super) enum FileName {
 }
 
 /// The name of the manifest that is written aside.
-pub(super) fn aside_name(number: u64) -> String {
+pub(in crate::checkpoint) fn aside_name(number: u64) -> String {
     format!("new-{number:010}")
 }
 
 impl FileName {
-    pub(super) fn parse(name: &str) -> Option<Self> {
+    pub(in crate::checkpoint) fn parse(name: &str) -> Option<Self> {
         let (kind, number) = name.split_once('-')?;
         let number = number.parse().ok()?;
         let parsed = match kind {
@@ -84,38 +85,66 @@ impl FileName {
 }
 
 impl CheckpointStore {
-    /// The numbers of segments that must stay: named, attached, or being read.
+    /// Removes every checkpoint: for a job that was cancelled and is to leave none. Manifests go first, the newest
+    /// last, so that whatever is interrupted leaves checkpoints that are whole.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Storage`] where a file cannot be removed.
+    pub fn discard_all(&mut self) -> Result<(), CheckpointError> {
+        let completed = std::mem::take(&mut self.completed);
+        let manifests = completed.keys().map(|number| manifest_name(*number));
+        let segments = completed.values().flat_map(|manifest| &manifest.segments);
+        let segments: BTreeSet<u64> = segments.map(|segment| segment.number).collect();
+        for name in manifests.chain(segments.into_iter().map(segment_name)) {
+            let removed = self.storage.remove(&name);
+            removed.map_err(|cause| CheckpointError::storage("remove", &name, cause))?;
+        }
+        Ok(())
+    }
+
+    /// The numbers of the segments that complete checkpoints name.
     fn named(&self) -> BTreeSet<u64> {
-        let manifests = self.completed.values();
-        let named = manifests.flat_map(|manifest| manifest.segments.iter().map(|s| s.number));
-        let pins = self.retention.pins.iter().filter_map(Weak::upgrade);
-        let pinned: Vec<u64> = pins.flat_map(|pin| pin.to_vec()).collect();
-        let folded = self.folds.segment().map(|info| info.number);
-        named.chain(pinned).chain(folded).collect()
+        let segments = self
+            .completed
+            .values()
+            .flat_map(|manifest| &manifest.segments);
+        segments.map(|segment| segment.number).collect()
+    }
+
+    /// The numbers of the segments that must stay: also those that are being read or wait to be named.
+    fn kept(&self) -> BTreeSet<u64> {
+        let mut kept = self.named();
+        kept.extend(self.folds.segment().map(|info| info.number));
+        for pin in self.retention.pins.iter().filter_map(Weak::upgrade) {
+            kept.extend(pin.iter());
+        }
+        kept
     }
 
     /// Removes what is to go. The directory has been synced since it was found to be no longer named.
     pub(super) fn retire(&mut self) {
         self.retention.pins.retain(|pin| pin.strong_count() > 0);
-        let named = self.named();
-        let stays = |name: &str| match FileName::parse(name) {
-            Some(FileName::Manifest(checkpoint)) => self.completed.contains_key(&checkpoint),
-            Some(FileName::Segment(number)) => named.contains(&number),
-            _ => false,
-        };
+        let (named, kept) = (self.named(), self.kept());
         let mut left = Vec::new();
         for name in std::mem::take(&mut self.retention.garbage) {
-            let is_pinned = stays(&name) && name.starts_with("segment");
-            let is_kept = is_pinned || (!stays(&name) && self.storage.remove(&name).is_err());
-            // What is not there any more needs no removal.
-            if is_kept && self.storage.open(&name).is_ok() {
-                left.push(name);
+            match FileName::parse(&name) {
+                // In use again: it is no garbage any more.
+                Some(FileName::Manifest(checkpoint))
+                    if self.completed.contains_key(&checkpoint) => {}
+                Some(FileName::Segment(number)) if named.contains(&number) => {}
+                Some(FileName::Segment(number)) if kept.contains(&number) => left.push(name),
+                // What could not be removed is tried again, unless it is not there any more.
+                _ if self.storage.remove(&name).is_ok() => {}
+                _ if self.storage.open(&name).is_err() => {}
+                _ => left.push(name),
             }
         }
         self.retention.garbage = left;
         self.drop_oldest();
-        if self.retention.unswept && self.completed.len() >= self.options.retained {
+        if self.completed.len() >= self.options.retained {
             self.drop_rejected();
+        }
+        if self.retention.unswept && self.rejected.is_empty() {
             self.retention.unswept = self.sweep().is_err();
         }
     }
@@ -154,11 +183,11 @@ impl CheckpointStore {
 
     /// Removes what was there when the store was opened and what no checkpoint names.
     pub(super) fn sweep(&mut self) -> std::io::Result<()> {
-        let named = self.named();
+        let kept = self.kept();
         for name in self.storage.list()? {
             let is_leftover = match FileName::parse(&name) {
                 Some(FileName::Segment(number)) => {
-                    number < self.retention.first_number && !named.contains(&number)
+                    number < self.retention.first_number && !kept.contains(&number)
                 }
                 Some(FileName::Aside(number)) => number < self.retention.first_number,
                 Some(FileName::Manifest(_)) | None => false,

@@ -284,3 +284,29 @@ pub(crate) fn changes(checkpoint: u64) -> Changes {
             .collect(),
     }
 }
+
+/// A disk with checkpoints 1, 2 and 3, whose chains begin with the first, and what is in the third.
+pub(crate) fn prepared() -> (SimulatedStorage, Entries) {
+    let storage = SimulatedStorage::new(1);
+    let mut store = open(&storage).expect("empty");
+    let mut entries = Entries::new();
+    for checkpoint in 1..=3 {
+        let changes = changes(checkpoint);
+        changes.apply(&mut entries);
+        let parent = store.newest();
+        take(&mut store, checkpoint, parent, &changes).expect("complete");
+    }
+    (storage, entries)
+}
+
+/// Folds what is due. A fold that fails costs nothing.
+pub(crate) fn fold(store: &mut CheckpointStore) -> bool {
+    let folded = store.plan_fold().map(|task| task.run());
+    match folded {
+        Some(Ok(folded)) => {
+            store.attach(folded);
+            true
+        }
+        Some(Err(_)) | None => false,
+    }
+}

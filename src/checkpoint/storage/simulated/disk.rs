@@ -270,6 +270,10 @@ impl Disk {
         self.after(())
     }
 
+    pub(super) fn names(&self) -> Vec<String> {
+        self.live.keys().cloned().collect()
+    }
+
     /// The bytes of a file, as the process sees them.
     pub(super) fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
         let file = &self.inodes[self.find(name)?];

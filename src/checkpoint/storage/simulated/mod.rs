@@ -76,6 +76,12 @@ impl SimulatedStorage {
         SimulatedStorage::with(disk)
     }
 
+    /// The names of all files, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.disk().names()
+    }
+
     /// The bytes of a file.
     ///
     /// # Errors
