@@ -81,10 +81,10 @@ impl Stepper {
         let parts = blueprint.deploy(graph, &job, &metrics, attempt)?;
         let mut subtasks: Vec<Subtask> = parts.into_iter().flat_map(|part| part.subtasks).collect();
         let settings = config.checkpoints.map(|checkpoints| checkpoints.settings);
+        let next = origin.next_checkpoint();
         let checkpoints = origin.store.zip(settings).map(|(store, settings)| {
             let now = Duration::from_nanos(clock.monotonic_nanos());
-            let next = store.next_checkpoint();
-            let (writer, messages, pieces) = checkpoint_writer(store, origin.restored);
+            let (writer, messages, pieces) = checkpoint_writer(store, next, origin.restored);
             SteppedCheckpoints {
                 checkpointer: Checkpointer::new(settings, graph, origin.max_parallelism, next, now),
                 writer,
@@ -200,7 +200,7 @@ impl Stepper {
 
     /// Lets the checkpoint writer do something: all there is, or as much as the seed says.
     fn write(&mut self) -> Result<bool, JobError> {
-        let steps = match self.random {
+        let steps = match self.next_random() {
             0 => u64::MAX,
             random => random % 4,
         };
@@ -247,17 +247,23 @@ impl Stepper {
         }
     }
 
-    /// The places of all subtasks, shuffled by the seed (Fisher–Yates over a xorshift generator).
+    /// The next number that the seed gives (xorshift); 0 without one.
+    fn next_random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+
+    /// The places of all subtasks, shuffled by the seed (Fisher–Yates).
     fn order(&mut self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.subtasks.len()).collect();
         if self.random == 0 {
             return order;
         }
         for last in (1..order.len()).rev() {
-            self.random ^= self.random << 13;
-            self.random ^= self.random >> 7;
-            self.random ^= self.random << 17;
-            order.swap(last, (self.random % (last as u64 + 1)) as usize);
+            let place = self.next_random() % (last as u64 + 1);
+            order.swap(last, place as usize);
         }
         order
     }
