@@ -24,13 +24,14 @@
 //! | [`FileSink`] | part files of lines or CSV rows, hidden until their checkpoint is complete | exactly once |
 //! | [`Transactional`] | to a target of the program's own, in two phases ([`TwoPhaseCommit`]) | exactly once |
 //! | [`Outbox`] | to a target with transactions, out of the checkpoint ([`OutboxTarget`]) | exactly once |
+//! | `SqliteSink` | rows of a table, by primary key | at least once and idempotent, or exactly once |
 //! | [`outlet`] | to a thread of the program, which polls | at least once |
 //! | [`Print`] | lines to standard output or error | at least once |
 //! | [`Collected`] | into memory, for tests | at least once |
 //! | [`Discard`] | nothing, counts | at least once |
 //! | [`ForEach`] | what a closure does | at least once |
 //!
-//! CSV and `.gz` files need the feature `csv`.
+//! CSV and `.gz` files need the feature `csv`, SQLite the feature `sqlite`.
 //!
 //! *Architecture invariant:* no connector knows what a job is, or which thread runs it.
 
@@ -50,6 +51,8 @@ mod print;
 mod record_ring;
 mod sequence;
 mod splits;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 #[cfg(test)]
 mod test_chain;
 mod transaction;
@@ -76,6 +79,8 @@ pub use pacer::Pacer;
 pub use print::{Print, PrintError, PrintWriter};
 pub use sequence::{Sequence, SequenceReader};
 pub use splits::PositionError;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqlRow, SqliteError, SqliteSink, SqliteTable, SqliteWriter};
 pub use transaction::{
     Outbox, OutboxError, OutboxTarget, OutboxWriter, TransactionError, Transactional,
     TransactionalWriter, TwoPhaseCommit, Work,
