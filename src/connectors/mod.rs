@@ -11,6 +11,7 @@
 //! | the same, watching a path | | by file | begun and finished files | exactly once, a changed file again in full |
 //! | [`LineBlocks`] | lines of a mapped file, in place | yes, by block | what is left of each stride of blocks, a byte offset | exactly once² |
 //! | [`RecordSource`] | fixed-size records of a mapped file, in place | yes, by block | the same, a number of records | exactly once² |
+//! | [`durable_inlet`] | what a thread of the program pushes, by a log on the disk | no | a record's number | exactly once |
 //! | [`inlet`] | what a thread of the program pushes | no | none: it cannot be part of a checkpoint | at most once |
 //!
 //! ¹ The program must make the same records for the same index again. ² A file that was changed or removed
@@ -40,6 +41,7 @@ mod collection;
 #[cfg(feature = "csv")]
 mod csv;
 mod discard;
+mod durable_inlet;
 mod file;
 mod for_each;
 mod generator;
@@ -65,6 +67,9 @@ pub use csv::{
     MalformedRow, Place,
 };
 pub use discard::{Discard, DiscardWriter};
+pub use durable_inlet::{
+    DurableInlet, DurableInletError, DurableInletReader, DurableInletSource, durable_inlet,
+};
 pub use file::{
     Decoded, Decoder, FileEncoder, FileError, FileFormat, FilePlace, FileReader, FileSink, Input,
     LineBlockReader, LineBlocks, LineDecoder, LineEncoder, LineSource, Lines, Part, PartFiles,
