@@ -15,7 +15,9 @@ pub use crate::operator::{
 };
 pub use crate::record::{Archived, Pod, Record, View};
 pub use crate::ring::WaitStrategy;
-pub use crate::runtime::{JobError, JobHandle, JobResult, Pipe};
+pub use crate::runtime::{
+    Checkpoints, JobError, JobHandle, JobResult, JobStatus, Pipe, RestartStrategy, RestoreFrom,
+};
 pub use crate::state::{
     AggregatingState, Count, ListState, MapState, Max, Mean, Min, ReducingState, Sum, ValueState,
 };

@@ -1,5 +1,6 @@
 //! Errors of checkpoints.
 
+use std::io;
 use std::sync::Arc;
 
 use super::piece::StateRef;
@@ -44,6 +45,20 @@ pub enum CheckpointError {
         #[source]
         cause: FormError,
     },
+    /// The number of key groups is fixed by the first checkpoint.
+    #[error(
+        "the checkpoint has {saved} key groups (its max parallelism) and the job {wanted}: \
+         set `max_parallelism({saved})`, or none"
+    )]
+    MaxParallelism {
+        /// That of the checkpoint.
+        saved: u32,
+        /// That of the job.
+        wanted: u32,
+    },
+    /// Files cannot be reached.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
     /// State that no operator of the job takes.
     #[error(
         "the checkpoint holds {state}, which the job does not have: \
@@ -62,4 +77,171 @@ pub enum CheckpointError {
         /// The operator's uid.
         operator: Arc<str>,
     },
+    /// The directory is in use.
+    #[error(
+        "{place} is in use: only one process may write checkpoints there; stop the other one or choose \
+         another directory"
+    )]
+    Locked {
+        /// The directory.
+        place: String,
+    },
+    /// The system refused something.
+    #[error("cannot {action} `{file}`: {cause}")]
+    Storage {
+        /// What was to be done.
+        action: &'static str,
+        /// With which file.
+        file: String,
+        /// Why it cannot be done.
+        #[source]
+        cause: io::Error,
+    },
+    /// The disk is full.
+    #[error(
+        "no space left: {wanted} bytes wanted for `{file}`; free some, or retain fewer checkpoints"
+    )]
+    NoSpace {
+        /// The file that was being written.
+        file: String,
+        /// How many bytes it was to get.
+        wanted: u64,
+    },
+    /// A file is not as it was written.
+    #[error(
+        "`{file}` is damaged at byte {offset}: {what}; the checkpoints that need it cannot be used, others can"
+    )]
+    Damaged {
+        /// The file.
+        file: String,
+        /// Where it is damaged.
+        offset: u64,
+        /// How.
+        what: &'static str,
+    },
+    /// A file was written by something that writes other files.
+    #[error(
+        "`{file}` has {what} {found}, and this program reads {wanted}: \
+         use the program that wrote it, or a savepoint that this one can read"
+    )]
+    Foreign {
+        /// The file.
+        file: String,
+        /// What does not fit.
+        what: &'static str,
+        /// What it is in the file.
+        found: String,
+        /// What it should be.
+        wanted: String,
+    },
+    /// A file that a checkpoint needs is not there.
+    #[error("`{file}`, which checkpoint {checkpoint} needs, is not there")]
+    Missing {
+        /// The checkpoint.
+        checkpoint: u64,
+        /// The file.
+        file: String,
+    },
+    /// There is no such checkpoint.
+    #[error("there is no checkpoint {checkpoint} in {place}")]
+    Unknown {
+        /// The checkpoint.
+        checkpoint: u64,
+        /// Where it was looked for.
+        place: String,
+    },
+    /// There is no checkpoint at all where there should be one.
+    #[error("there is no checkpoint in {place}")]
+    Empty {
+        /// Where one was looked for.
+        place: String,
+    },
+    /// There are checkpoints, and none of them can be used.
+    #[error(
+        "{place} holds {count} checkpoints, none of which can be used; of the newest, {newest}: {cause}"
+    )]
+    NoneUsable {
+        /// The directory.
+        place: String,
+        /// How many there are.
+        count: usize,
+        /// The newest of them.
+        newest: u64,
+        /// Why it cannot be used.
+        #[source]
+        cause: Arc<CheckpointError>,
+    },
+    /// A checkpoint that is to be taken is not newer than one that was.
+    #[error("checkpoint {checkpoint} cannot follow checkpoint {newest}: numbers must grow")]
+    NotNewer {
+        /// The number that was asked for.
+        checkpoint: u64,
+        /// The largest that there is.
+        newest: u64,
+    },
+    /// What changed is to be kept, but not what it changed.
+    #[error(
+        "subtask {subtask} hands over changes of {state}, and the checkpoint before does not hold it: \
+         it must be handed over as a whole"
+    )]
+    NoParent {
+        /// The state.
+        state: StateRef,
+        /// The subtask.
+        subtask: u32,
+    },
+    /// A subtask's parts of a checkpoint contradict each other or what others hand over.
+    #[error("subtask {subtask} hands over {state}, but {what}")]
+    Inconsistent {
+        /// The state.
+        state: StateRef,
+        /// The subtask.
+        subtask: u32,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A checkpoint cannot be completed because a part of it could not be written.
+    #[error("checkpoint {checkpoint} cannot be completed: a part of it was not written")]
+    Incomplete {
+        /// The checkpoint.
+        checkpoint: u64,
+    },
+    /// A savepoint is to be written where there is something already.
+    #[error("{place} holds checkpoint {checkpoint} already: choose an empty directory")]
+    NotEmpty {
+        /// The directory.
+        place: String,
+        /// What is there.
+        checkpoint: u64,
+    },
+}
+
+impl CheckpointError {
+    /// The error of an access to a file, from what the system says.
+    pub(super) fn storage(action: &'static str, file: &str, cause: io::Error) -> Self {
+        CheckpointError::Storage {
+            action,
+            file: file.to_owned(),
+            cause,
+        }
+    }
+
+    /// The error of a write of so many bytes.
+    pub(super) fn write(action: &'static str, file: &str, wanted: u64, cause: io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => CheckpointError::NoSpace {
+                file: file.to_owned(),
+                wanted,
+            },
+            _ => CheckpointError::storage(action, file, cause),
+        }
+    }
+
+    pub(super) fn damaged(file: &str, offset: u64, what: &'static str) -> Self {
+        CheckpointError::Damaged {
+            file: file.to_owned(),
+            offset,
+            what,
+        }
+    }
 }

@@ -11,19 +11,42 @@
 //! *Architecture invariant:* nothing here knows an operator, a ring or a job.
 
 mod error;
+mod fields;
+mod files;
+mod fold;
+mod format;
+pub mod inspect;
+mod manifest;
 mod memory;
+mod operator_state;
 mod piece;
 mod redistribution;
 mod restored;
+mod savepoint;
+mod segment_reader;
+mod segment_writer;
 mod snapshot;
+mod storage;
+mod store;
 mod table_snapshot;
 mod value_snapshot;
 
 pub use error::CheckpointError;
+pub use fold::{FoldTask, Folded};
+pub use manifest::{Chain, Link, Manifest, ManifestState, OperatorInfo, SegmentInfo};
 pub use memory::MemorySnapshot;
+pub use operator_state::{OperatorState, RestoredState};
 pub use piece::{Piece, PieceKind, PieceRef, StateRef};
-pub use redistribution::share;
+pub use redistribution::{share, share_from};
 pub use restored::{Pieces, Restored};
+pub use savepoint::{Export, open_savepoint};
 pub use snapshot::{Deferred, PieceSink, SnapshotOutput, StateReport};
+pub use storage::{
+    DirectoryLock, Durability, Fault, Faults, Filling, HeapStorage, Loss, Operation, OperationKind,
+    ReadAt, RealStorage, SimulatedStorage, Storage, WriteOnce,
+};
+pub use store::{
+    CheckpointStore, Completed, Contents, Pending, Rejected, StoreOptions, SubtaskReport,
+};
 pub use table_snapshot::{TableSnapshot, put_drained};
 pub use value_snapshot::ValueSnapshot;

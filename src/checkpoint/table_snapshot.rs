@@ -7,7 +7,9 @@ use super::piece::{PieceKind, StateRef};
 use super::restored::Restored;
 use super::snapshot::{SnapshotOutput, StateReport};
 use crate::record::{KeyHash, StateValue, StoredKey};
-use crate::state::{Drained, DurableTable, Extent, HashOfKey, StateKind, StateSchema, hash_of_key};
+use crate::state::{
+    Drained, DurableTable, Extent, HashOfKey, StateKind, StateSchema, TypeLayout, hash_of_key,
+};
 
 /// How far the writing of what one table froze has come.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub struct TableSnapshot {
     extent: Extent,
     /// Not all of it is written.
     pending: bool,
+    /// The values in the checkpoints before are of an older type.
+    migrated: bool,
     drained: Drained,
 }
 
@@ -44,6 +48,7 @@ impl TableSnapshot {
             checkpoint: 0,
             extent: Extent::Changes,
             pending: false,
+            migrated: false,
             drained: Drained::default(),
         }
     }
@@ -60,8 +65,14 @@ impl TableSnapshot {
         &self.schema
     }
 
-    /// Freezes `table` for a checkpoint. The one before must be drained.
+    /// Freezes `table` for a checkpoint. The one before must be drained. The first one after a migration is
+    /// frozen as a whole: changes cannot stand beside entries of another type.
     pub fn freeze(&mut self, table: &mut dyn DurableTable, checkpoint: u64, extent: Extent) {
+        let extent = if std::mem::take(&mut self.migrated) {
+            Extent::Whole
+        } else {
+            extent
+        };
         table.freeze(extent);
         (self.checkpoint, self.extent, self.pending) = (checkpoint, extent, true);
     }
@@ -111,7 +122,37 @@ impl TableSnapshot {
         restored: &Restored,
         hashes: &RangeInclusive<KeyHash>,
     ) -> Result<bool, CheckpointError> {
-        if restored.agreed(&self.state, &self.schema)?.is_none() {
+        self.restore_as(&self.schema, table, restored, hashes)
+    }
+
+    /// As [`restore`](Self::restore), into a table that takes values of the layout `old` and makes its own of
+    /// them.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore).
+    pub fn migrate(
+        &mut self,
+        old: TypeLayout,
+        table: &mut dyn DurableTable,
+        restored: &Restored,
+        hashes: &RangeInclusive<KeyHash>,
+    ) -> Result<bool, CheckpointError> {
+        self.migrated = true;
+        let saved = StateSchema {
+            value: old,
+            ..self.schema.clone()
+        };
+        self.restore_as(&saved, table, restored, hashes)
+    }
+
+    fn restore_as(
+        &self,
+        schema: &StateSchema,
+        table: &mut dyn DurableTable,
+        restored: &Restored,
+        hashes: &RangeInclusive<KeyHash>,
+    ) -> Result<bool, CheckpointError> {
+        if restored.agreed(&self.state, schema)?.is_none() {
             return Ok(false);
         }
         restored.visit(&self.state, |piece| match piece.kind {

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::checkpoint::Restored;
+use crate::checkpoint::{CheckpointError, Restored, StateRef};
 use crate::metrics::MetricGroup;
 use crate::record::{KeyGroupRange, KeyHash, KeyHasher};
 use crate::ring::Waker;
@@ -66,6 +66,38 @@ impl OpenContext {
     #[must_use]
     pub fn is_restored(&self) -> bool {
         self.checkpointing.restored.is_some()
+    }
+
+    /// This subtask's share of the entries that the checkpoint which the job goes on from has of a state.
+    #[must_use]
+    pub fn restored_entries(&self, operator: &Arc<str>, state: &str) -> usize {
+        let restored = self.checkpointing.restored.as_ref();
+        restored.map_or(0, |restored| {
+            let entries = restored.entry_count(&StateRef::new(operator, state));
+            self.share_of_keys(usize::try_from(entries).unwrap_or(usize::MAX))
+        })
+    }
+
+    /// Looks for state of an operator that the checkpoint has and that is not `taken`.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NotRestored`] if there is some and it may not be left behind.
+    pub fn check_restored(
+        &self,
+        operator: &Arc<str>,
+        taken: impl Fn(&str) -> bool,
+    ) -> Result<(), CheckpointError> {
+        let checkpointing = &self.checkpointing;
+        let Some(restored) = &checkpointing.restored else {
+            return Ok(());
+        };
+        let mut states = restored.states(operator).into_iter();
+        match states.find(|state| !taken(&state.name)) {
+            Some(state) if !checkpointing.allow_non_restored => Err(CheckpointError::NotRestored {
+                state: StateRef::new(operator, &state.name),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The hashes of the keys whose state this subtask owns.

@@ -117,6 +117,27 @@ where
         }
     }
 
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a T, Timestamp)>)
+    where
+        T: 'a,
+    {
+        if !<T::Form as Form<T>>::IN_PLACE || self.stages || self.staged || self.held {
+            while self.ready() {
+                let Some((record, at)) = records.next() else {
+                    return;
+                };
+                self.push(record, at);
+            }
+            return;
+        }
+        let mut far = records.map(|(record, at)| {
+            let far = <T::Form as Form<T>>::itself(record);
+            (far.expect("a form in place is its own far form"), at)
+        });
+        self.next.push_all(&mut far);
+    }
+
     // A record that would have to be encoded first is not worth it.
     #[inline(always)]
     fn looks_ahead(&self) -> bool {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::checkpoint::SnapshotOutput;
+use crate::operator::recorder::Recorder;
 use crate::operator::{Budget, OpenContext, OperatorError, Signal};
 
 /// The front of a chain with keyed state.
@@ -57,4 +58,24 @@ fn filter_that_refuses_most_records_looks_ahead_in_few_batches() {
     };
     assert_eq!((blind(1), blind(3)), (0, 0));
     assert_eq!(blind(20), 4 * BATCHES);
+}
+
+#[test]
+fn records_pass_as_far_as_there_is_room() {
+    let log = Recorder::<i64>::new();
+    let mut filter = Filter::new(|n: &i64| n % 3 == 0, log.clone());
+    let numbers: Vec<i64> = (0..20).collect();
+    let mut run = numbers.iter().map(|n| (n, Timestamp(*n)));
+    log.set_room(2);
+    filter.push_all(&mut run);
+    assert_eq!(log.take_records(), [(0, 0), (3, 3)]);
+    assert_eq!(
+        run.len(),
+        16,
+        "the run stops behind the last that has passed"
+    );
+    log.set_room(usize::MAX);
+    filter.push_all(&mut run);
+    let rest: Vec<_> = (2..7).map(|n| (3 * n, 3 * n)).collect();
+    assert_eq!((log.take_records(), run.len()), (rest, 0));
 }

@@ -51,6 +51,38 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
         self.push_second(record, at);
     }
 
+    /// As [`Push::push_all`], for the first input.
+    #[inline(always)]
+    fn push_all_first<'a>(&mut self, records: &mut impl Iterator<Item = (&'a A, Timestamp)>)
+    where
+        Self: Sized,
+        A: 'a,
+    {
+        while self.ready() {
+            let Some((record, at)) = records.next() else {
+                return;
+            };
+            let hash = self.hash_first(record);
+            self.push_first_hashed(record, at, hash);
+        }
+    }
+
+    /// As [`Push::push_all`], for the second input.
+    #[inline(always)]
+    fn push_all_second<'a>(&mut self, records: &mut impl Iterator<Item = (&'a B, Timestamp)>)
+    where
+        Self: Sized,
+        B: 'a,
+    {
+        while self.ready() {
+            let Some((record, at)) = records.next() else {
+                return;
+            };
+            let hash = self.hash_second(record);
+            self.push_second_hashed(record, at, hash);
+        }
+    }
+
     /// Whether looking ahead pays, see [`Push::looks_ahead`].
     fn looks_ahead(&self) -> bool {
         false
@@ -266,6 +298,15 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<A> for First<T, B> {
     }
 
     #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a A, Timestamp)>)
+    where
+        A: 'a,
+    {
+        port!(operator_of self, shared);
+        shared.operator.push_all_first(records);
+    }
+
+    #[inline(always)]
     fn hash_ahead(&self, record: &A) -> KeyHash {
         port!(operator_of self, shared);
         shared.operator.hash_first(record)
@@ -295,6 +336,15 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<B> for Second<T, A> {
     fn push_hashed(&mut self, record: &B, at: Timestamp, hash: KeyHash) {
         port!(operator_of self, shared);
         shared.operator.push_second_hashed(record, at, hash);
+    }
+
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a B, Timestamp)>)
+    where
+        B: 'a,
+    {
+        port!(operator_of self, shared);
+        shared.operator.push_all_second(records);
     }
 
     #[inline(always)]

@@ -194,6 +194,10 @@ impl<D: Operator> Operator for Outputs<D> {
         })
     }
 
+    fn event_time(&self) -> Option<Timestamp> {
+        self.main.event_time()
+    }
+
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let main = self.main.snapshot(out);
         let sides = self.sides.chains.iter_mut();

@@ -20,8 +20,6 @@ impl Barrier {
     pub const WHOLE: u32 = 1;
     /// Option: inputs that have brought the barrier go on while others have not.
     pub const AT_LEAST_ONCE: u32 = 2;
-    /// Option: the barrier overtakes the records in front of it, which become part of the checkpoint.
-    pub const UNALIGNED: u32 = 4;
 
     /// How much of its state an operator writes.
     #[must_use]
@@ -60,7 +58,7 @@ pub enum Signal {
     CheckpointComplete(u64),
     /// The checkpoint with this number will not be completed. Does not cross an exchange.
     CheckpointAborted(u64),
-    /// No record and no barrier follows.
+    /// No record follows. Barriers may: what the chain keeps is part of checkpoints until the job ends.
     End,
 }
 

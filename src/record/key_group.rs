@@ -184,6 +184,12 @@ impl KeyHasher {
         }
     }
 
+    /// Which function takes keys to key groups.
+    #[must_use]
+    pub fn assignment(&self) -> KeyGroupAssignment {
+        self.assignment
+    }
+
     /// The number of key groups.
     #[must_use]
     pub fn max_parallelism(&self) -> MaxParallelism {

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "cli")]
 mod bench;
+mod checkpoints;
 #[cfg(feature = "cli")]
 mod delays;
 mod exchange;
@@ -16,6 +17,7 @@ mod observer;
 mod operator_contracts;
 #[cfg(feature = "cli")]
 mod program;
+mod recovery;
 mod results;
 mod schedule;
 mod windows;

@@ -93,7 +93,7 @@ fn drain_segment<K, V>(
     let generation = changes.frozen_generation();
     let whole = frozen.extent == Extent::Whole;
     let segment = directory.segment_mut(KeyHash(frozen.position));
-    let mut spent = 1;
+    let mut spent = 0;
     if whole || segment.any_may_hold(generation) {
         while frozen.group < segment.group_count() {
             if spent >= budget {
@@ -112,5 +112,5 @@ fn drain_segment<K, V>(
         group: 0,
         ..frozen
     });
-    spent
+    spent + 1
 }

@@ -65,6 +65,8 @@ mod page;
 mod restore;
 mod scan;
 mod segment;
+#[cfg(test)]
+mod table_test;
 
 pub use change::{Drained, EncodeChange, Extent};
 pub use drain::Cursor;

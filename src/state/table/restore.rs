@@ -2,7 +2,7 @@
 //!
 //! What is restored bears no mark, so that the first freeze of [`Extent::Changes`] after it hands out
 //! what changed since. Entries in the order of their hashes reach one segment after the other: each
-//! lies in the nearest caches while it is filled.
+//! lies in the nearest caches while it is filled, and has been fetched while the one before was.
 //!
 //! [`Extent::Changes`]: super::Extent::Changes
 
@@ -23,6 +23,7 @@ impl<K: TableKey + Eq, V> Table<K, V> {
     #[inline]
     pub fn restore_entry(&mut self, hash: KeyHash, key: K, value: V) {
         self.assert_not_frozen();
+        self.directory.prefetch_next(hash);
         match self.directory.find(hash, |stored| *stored == key) {
             // SAFETY: the place was just found, and it holds an entry.
             Some(place) => unsafe { *place.value().as_mut() = value },

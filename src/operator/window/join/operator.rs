@@ -376,4 +376,32 @@ where
             self.push_right(record, at);
         }
     }
+
+    #[inline(always)]
+    fn push_all_first<'a>(&mut self, records: &mut impl Iterator<Item = (&'a L, Timestamp)>)
+    where
+        L: 'a,
+    {
+        while !self.busy {
+            let state = &mut self.state;
+            let Some((record, at)) = state.left.extend(records, &mut state.spare) else {
+                return;
+            };
+            self.push_left(record, at);
+        }
+    }
+
+    #[inline(always)]
+    fn push_all_second<'a>(&mut self, records: &mut impl Iterator<Item = (&'a R, Timestamp)>)
+    where
+        R: 'a,
+    {
+        while !self.busy {
+            let state = &mut self.state;
+            let Some((record, at)) = state.right.extend(records, &mut state.spare) else {
+                return;
+            };
+            self.push_right(record, at);
+        }
+    }
 }

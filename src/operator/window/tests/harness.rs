@@ -198,6 +198,17 @@ impl<P: Push<Record>> Harness<P> {
         self.down.0.lock().unwrap().in_push = false;
     }
 
+    /// Pushes records as a head does that has them at hand.
+    pub(super) fn push_run(&mut self, run: &[(Record, i64)]) {
+        let mut records = run.iter().map(|(record, at)| (record, Timestamp(*at)));
+        while records.len() > 0 {
+            self.wait();
+            self.down.0.lock().unwrap().in_push = true;
+            self.operator.push_all(&mut records);
+            self.down.0.lock().unwrap().in_push = false;
+        }
+    }
+
     pub(super) fn signal(&mut self, signal: Signal) {
         self.wait();
         self.operator.signal(signal);

@@ -1,0 +1,200 @@
+//! A file that is filled through memory maps.
+//!
+//! ```text
+//! 0          window                    allocated
+//! ├──────────╞═══════════╪════════════╡┄┄┄┄┄┄┄┄┤ next extent
+//!  unmapped    written     allocated,
+//!  again                   mapped
+//! ```
+//! Space is allocated (`posix_fallocate`) before it is mapped, so that a full disk is an error here and no
+//! signal. One window of the file is mapped at a time, and its pages are fetched by the system in one call
+//! (`MADV_POPULATE_WRITE`), whose error is an error. A page that fails nevertheless is caught by the guard
+//! ([`super::sigbus`]). The file is cut to its length only when nothing of it is mapped any more.
+#![expect(
+    unsafe_code,
+    reason = "maps a file that is being written, allocates its space"
+)]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+
+use memmap2::{MmapMut, MmapOptions};
+
+use super::sigbus::Guard;
+use super::{Durability, WriteOnce};
+
+/// So much is mapped at a time at most.
+const WINDOW_BYTES: u64 = 32 << 20;
+/// A file that needs more than was expected gets so much more at a time, at least.
+const EXTENT_BYTES_MIN: u64 = 1 << 20;
+/// So many pages are fetched at a time.
+const FETCH_BYTES: usize = 1 << 20;
+/// Windows begin at multiples of it: of every page size there is.
+const WINDOW_ALIGN: u64 = 1 << 16;
+
+/// A part of the file in memory. Unmapped before its guard is gone.
+struct Window {
+    map: MmapMut,
+    guard: Guard,
+    /// Where in the file it begins.
+    start: u64,
+    /// How much of it the system has been asked for.
+    fetched: usize,
+}
+
+/// A file that is being filled.
+pub(super) struct MappedFile {
+    file: File,
+    window: Option<Window>,
+    allocated: u64,
+    length: u64,
+    /// Whether maps are to be had: space must be allocated, and the guard must have a place.
+    maps: bool,
+}
+
+impl MappedFile {
+    /// Allocates space for `expected` bytes in a file that is empty and that nobody else has open.
+    pub(super) fn new(file: File, expected: u64) -> io::Result<Self> {
+        let mut mapped = MappedFile {
+            file,
+            window: None,
+            allocated: 0,
+            length: 0,
+            maps: true,
+        };
+        mapped.allocate(expected.max(1))?;
+        Ok(mapped)
+    }
+
+    /// Allocates the next `bytes`, rounded up.
+    fn allocate(&mut self, bytes: u64) -> io::Result<()> {
+        let bytes = bytes.next_multiple_of(WINDOW_ALIGN);
+        match allocate(&self.file, self.allocated, bytes) {
+            Ok(()) => self.allocated += bytes,
+            // A file system that cannot allocate: its full disk would be a signal.
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => self.maps = false,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Maps the window that begins where the file's bytes end, or gives maps up.
+    fn move_window(&mut self) -> io::Result<()> {
+        self.close_window()?;
+        if self.length == self.allocated {
+            self.allocate(EXTENT_BYTES_MIN.max(self.allocated / 4))?;
+        }
+        if !self.maps {
+            return Ok(());
+        }
+        let start = self.length - self.length % WINDOW_ALIGN;
+        let size = (self.allocated - start).min(WINDOW_BYTES) as usize;
+        let mut options = MmapOptions::new();
+        options.offset(start).len(size);
+        // SAFETY: the file was created by this process under the directory's lock, and nobody else writes to
+        // it or makes it shorter. If somebody does nevertheless, the guard turns the fault into an error;
+        // the bytes are only ever written here, so nothing rests on what they are.
+        let map = unsafe { options.map_mut(&self.file) };
+        // Without a map or a guard the file is filled by writes: slower in places, but no worse.
+        let guarded = map.ok().and_then(|map| {
+            let guard = Guard::over(map.as_ptr_range())?;
+            Some(Window {
+                map,
+                guard,
+                start,
+                fetched: 0,
+            })
+        });
+        self.maps = guarded.is_some();
+        self.window = guarded;
+        Ok(())
+    }
+
+    fn close_window(&mut self) -> io::Result<()> {
+        match self.window.take() {
+            Some(window) => window.guard.check(),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends what fits into the window. Returns the rest.
+    fn fill<'a>(&mut self, bytes: &'a [u8]) -> io::Result<&'a [u8]> {
+        let Some(window) = &mut self.window else {
+            return Ok(bytes);
+        };
+        let at = (self.length - window.start) as usize;
+        let room = (window.map.len() - at).min(bytes.len());
+        let (now, rest) = bytes.split_at(room);
+        while window.fetched < at + now.len() {
+            window.fetch()?;
+        }
+        window.map[at..at + now.len()].copy_from_slice(now);
+        self.length += now.len() as u64;
+        window.guard.check()?;
+        Ok(rest)
+    }
+}
+
+impl Window {
+    /// Has the system bring the next pages, in one call in place of one fault each.
+    fn fetch(&mut self) -> io::Result<()> {
+        let size = FETCH_BYTES.min(self.map.len() - self.fetched);
+        let range = &mut self.map[self.fetched..self.fetched + size];
+        // SAFETY: the range is part of a mapping of ours; its pages are made present, not changed.
+        let result =
+            unsafe { libc::madvise(range.as_mut_ptr().cast(), size, libc::MADV_POPULATE_WRITE) };
+        self.fetched += size;
+        let error = io::Error::last_os_error();
+        // Systems that do not know the advice fault page by page.
+        if result == 0 || error.raw_os_error() == Some(libc::EINVAL) {
+            return Ok(());
+        }
+        Err(error)
+    }
+}
+
+impl WriteOnce for MappedFile {
+    fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        for part in parts {
+            let mut rest = self.fill(part)?;
+            while !rest.is_empty() && self.maps {
+                self.move_window()?;
+                rest = self.fill(rest)?;
+            }
+            if !rest.is_empty() {
+                self.file.write_all_at(rest, self.length)?;
+                self.length += rest.len() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, durability: Durability) -> io::Result<u64> {
+        self.close_window()?;
+        if self.allocated > self.length {
+            self.file.set_len(self.length)?;
+        }
+        // What was stored through the map became the page cache's when it was unmapped.
+        if durability == Durability::Synced {
+            self.file.sync_data()?;
+        }
+        Ok(self.length)
+    }
+}
+
+/// Allocates `length` bytes from `offset` on; the file has them then.
+fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    let out_of_range = |_| io::Error::from(io::ErrorKind::FileTooLarge);
+    let offset = offset.try_into().map_err(out_of_range)?;
+    let length = length.try_into().map_err(out_of_range)?;
+    loop {
+        // SAFETY: the descriptor is open as long as `file` is borrowed; no memory is involved.
+        match unsafe { libc::posix_fallocate(file.as_raw_fd(), offset, length) } {
+            0 => return Ok(()),
+            libc::EINTR => {}
+            error => return Err(io::Error::from_raw_os_error(error)),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Storage in a directory.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::{DirectoryLock, Durability, ReadAt, Storage, WriteOnce};
+
+/// The file whose lock is the directory's.
+const LOCK: &str = "lock";
+
+/// How files are filled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Filling {
+    /// Through memory maps, where the system has them; else by writes.
+    #[default]
+    Map,
+    /// By writes.
+    Write,
+}
+
+/// A directory.
+#[derive(Debug)]
+pub struct RealStorage {
+    directory: PathBuf,
+    filling: Filling,
+}
+
+impl RealStorage {
+    /// The directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn create(directory: impl AsRef<Path>) -> io::Result<Self> {
+        let directory = directory.as_ref();
+        if !directory.is_dir() {
+            fs::create_dir_all(directory)?;
+            // The new name must outlive a power loss as well.
+            if let Some(parent) = directory.canonicalize()?.parent() {
+                File::open(parent)?.sync_all()?;
+            }
+        }
+        RealStorage::existing(directory)
+    }
+
+    /// The directory, which must be there.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotADirectory`] or [`io::ErrorKind::NotFound`] if it is none.
+    pub fn existing(directory: impl AsRef<Path>) -> io::Result<Self> {
+        let directory = directory.as_ref().to_path_buf();
+        if !fs::metadata(&directory)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Ok(RealStorage {
+            directory,
+            filling: Filling::default(),
+        })
+    }
+
+    /// The same directory, its files filled in that way.
+    #[must_use]
+    pub fn filled_by(mut self, filling: Filling) -> Self {
+        self.filling = filling;
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+impl Storage for RealStorage {
+    fn create(&self, name: &str, expected: u64) -> io::Result<Box<dyn WriteOnce>> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true);
+        let file = file.open(self.path(name))?;
+        #[cfg(target_os = "linux")]
+        if self.filling == Filling::Map {
+            return match super::mapped_file::MappedFile::new(file, expected) {
+                Ok(mapped) => Ok(Box::new(mapped)),
+                Err(error) => {
+                    // Best effort: what is left over is removed when the directory is opened next.
+                    let _ = fs::remove_file(self.path(name));
+                    Err(error)
+                }
+            };
+        }
+        let _ = expected;
+        Ok(Box::new(WrittenFile { file, length: 0 }))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn ReadAt>> {
+        let file = File::open(self.path(name))?;
+        let length = file.metadata()?.len();
+        Ok(Box::new(ReadFile { file, length }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            // A name that is no text is none of ours.
+            names.extend(entry?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        File::open(&self.directory)?.sync_all()
+    }
+
+    fn lock(&self) -> io::Result<Box<dyn DirectoryLock>> {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false);
+        let file = file.open(self.path(LOCK))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(FileLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn place(&self) -> String {
+        self.directory.display().to_string()
+    }
+}
+
+/// Closing the file gives the lock back.
+#[derive(Debug)]
+struct FileLock {
+    _file: File,
+}
+
+impl DirectoryLock for FileLock {}
+
+struct ReadFile {
+    file: File,
+    length: u64,
+}
+
+impl ReadAt for ReadFile {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, offset)
+    }
+}
+
+/// A file that is filled by writes.
+struct WrittenFile {
+    file: File,
+    length: u64,
+}
+
+impl WriteOnce for WrittenFile {
+    fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        for part in parts {
+            self.file.write_all_at(part, self.length)?;
+            self.length += part.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, durability: Durability) -> io::Result<u64> {
+        if durability == Durability::Synced {
+            self.file.sync_data()?;
+        }
+        Ok(self.length)
+    }
+}

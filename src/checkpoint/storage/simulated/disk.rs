@@ -1,0 +1,369 @@
+//! A simulated disk: what is on it, what is only in the page cache, and what a loss of power leaves.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::fault::{Fault, Faults, Loss, Operation, OperationKind};
+use super::random::Random;
+
+/// Disks write sectors as a whole, and nothing larger.
+const SECTOR: usize = 512;
+/// The log keeps so many operations, so that a long run stays small.
+const LOG_LENGTH_MAX: usize = 100_000;
+
+/// A file, whatever its name.
+#[derive(Clone, Debug, Default)]
+struct Inode {
+    /// As the process sees it.
+    live: Vec<u8>,
+    /// How long it is for the process: space that is allocated ahead counts.
+    length: usize,
+    /// As it is on the disk.
+    durable: Vec<u8>,
+    /// What of `live` is not on the disk.
+    unsynced: Vec<Range<usize>>,
+}
+
+/// A change of the directory that is not on the disk yet.
+#[derive(Clone, Debug)]
+enum Change {
+    Link(String, usize),
+    Unlink(String),
+    Rename(String, String, usize),
+}
+
+/// A simulated disk with one directory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Disk {
+    inodes: Vec<Inode>,
+    live: BTreeMap<String, usize>,
+    durable: BTreeMap<String, usize>,
+    changes: Vec<Change>,
+    pub(super) lock: Option<Arc<()>>,
+    pub(super) faults: Faults,
+    pub(super) operations: u64,
+    pub(super) log: Vec<Operation>,
+    pub(super) random: Random,
+    crashed: bool,
+}
+
+fn apply(names: &mut BTreeMap<String, usize>, change: &Change) {
+    match change {
+        Change::Link(name, inode) => {
+            names.insert(name.clone(), *inode);
+        }
+        Change::Unlink(name) => {
+            names.remove(name);
+        }
+        Change::Rename(from, to, inode) => {
+            names.remove(from);
+            names.insert(to.clone(), *inode);
+        }
+    }
+}
+
+fn power_is_off() -> io::Error {
+    io::Error::other("the power is off")
+}
+
+impl Fault {
+    fn error(self) -> io::Error {
+        match self {
+            Fault::Io | Fault::ShortWrite => io::Error::from_raw_os_error(libc::EIO),
+            Fault::NoSpace => io::Error::from_raw_os_error(libc::ENOSPC),
+        }
+    }
+}
+
+impl Disk {
+    /// Begins an operation: counts it, and says what becomes of it. An operation in which the power fails is
+    /// told so only [`after`](Self::after) its effect.
+    pub(super) fn begin(&mut self, kind: OperationKind, name: &str) -> io::Result<Option<Fault>> {
+        if self.crashed {
+            return Err(power_is_off());
+        }
+        let number = self.operations;
+        self.operations += 1;
+        if self.log.len() < LOG_LENGTH_MAX {
+            let name = name.to_owned();
+            self.log.push(Operation { kind, name });
+        }
+        self.crashed = self.faults.crash_at == Some(number);
+        match self.faults.fail_at {
+            Some((at, fault)) if at == number => return Ok(Some(fault)),
+            _ => {}
+        }
+        if self.faults.failed_per_million > 0
+            && self.random.below(1_000_000) < u64::from(self.faults.failed_per_million)
+        {
+            let faults = [Fault::Io, Fault::NoSpace, Fault::ShortWrite];
+            return Ok(Some(faults[self.random.below(3) as usize]));
+        }
+        Ok(None)
+    }
+
+    /// Ends an operation that has had its effect.
+    pub(super) fn after<T>(&self, result: T) -> io::Result<T> {
+        if self.crashed {
+            return Err(power_is_off());
+        }
+        Ok(result)
+    }
+
+    fn change(&mut self, change: Change) {
+        apply(&mut self.live, &change);
+        self.changes.push(change);
+    }
+
+    fn used(&self) -> u64 {
+        let lengths = self
+            .live
+            .values()
+            .map(|inode| self.inodes[*inode].length as u64);
+        lengths.sum()
+    }
+
+    fn has_room(&self, bytes: u64) -> bool {
+        let capacity = self.faults.capacity;
+        capacity.is_none_or(|capacity| self.used() + bytes <= capacity)
+    }
+
+    pub(super) fn find(&self, name: &str) -> io::Result<usize> {
+        let inode = self.live.get(name).copied();
+        inode.ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    pub(super) fn create(&mut self, name: &str, expected: u64) -> io::Result<usize> {
+        if let Some(fault) = self.begin(OperationKind::Create, name)? {
+            return Err(fault.error());
+        }
+        if self.live.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        if !self.has_room(expected) {
+            return Err(Fault::NoSpace.error());
+        }
+        self.inodes.push(Inode {
+            length: expected as usize,
+            ..Inode::default()
+        });
+        let inode = self.inodes.len() - 1;
+        self.change(Change::Link(name.to_owned(), inode));
+        self.after(inode)
+    }
+
+    pub(super) fn append(&mut self, inode: usize, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let fault = self.begin(OperationKind::Append, name)?;
+        let start = self.inodes[inode].live.len();
+        let more = (start + bytes.len()).saturating_sub(self.inodes[inode].length);
+        let fault = fault.or((!self.has_room(more as u64)).then_some(Fault::NoSpace));
+        let written = match fault {
+            None => bytes.len(),
+            Some(Fault::ShortWrite) => self.random.below(bytes.len() as u64 + 1) as usize,
+            Some(Fault::Io | Fault::NoSpace) => 0,
+        };
+        let file = &mut self.inodes[inode];
+        file.live.extend_from_slice(&bytes[..written]);
+        file.length = file.length.max(file.live.len());
+        if written > 0 {
+            file.unsynced.push(start..start + written);
+        }
+        match fault {
+            Some(fault) => Err(fault.error()),
+            None => self.after(()),
+        }
+    }
+
+    pub(super) fn finish(&mut self, inode: usize, name: &str, sync: bool) -> io::Result<u64> {
+        let kind = if sync {
+            OperationKind::Sync
+        } else {
+            OperationKind::Close
+        };
+        let fault = self.begin(kind, name)?;
+        let file = &mut self.inodes[inode];
+        file.length = file.live.len();
+        if let Some(fault) = fault {
+            // The system marks the pages clean all the same: nothing will write them any more.
+            file.unsynced.clear();
+            return Err(fault.error());
+        }
+        let length = file.length as u64;
+        if sync && !self.crashed {
+            file.unsynced.clear();
+            file.durable.clone_from(&file.live);
+        }
+        self.after(length)
+    }
+
+    pub(super) fn read(
+        &mut self,
+        inode: usize,
+        name: &str,
+        offset: u64,
+        out: &mut [u8],
+    ) -> io::Result<()> {
+        if let Some(fault) = self.begin(OperationKind::Read, name)? {
+            return Err(fault.error());
+        }
+        let file = &self.inodes[inode];
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        if start.saturating_add(out.len()) > file.length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let rest = file.live.get(start..).unwrap_or_default();
+        let (written, allocated) = out.split_at_mut(rest.len().min(out.len()));
+        written.copy_from_slice(&rest[..written.len()]);
+        allocated.fill(0);
+        let flipped = self.faults.flipped_per_million > 0
+            && self.random.below(1_000_000) < u64::from(self.faults.flipped_per_million);
+        if flipped && !out.is_empty() {
+            let at = self.random.below(out.len() as u64) as usize;
+            out[at] ^= 1 << self.random.below(8);
+        }
+        self.after(())
+    }
+
+    pub(super) fn open(&mut self, name: &str) -> io::Result<(usize, u64)> {
+        if let Some(fault) = self.begin(OperationKind::Open, name)? {
+            return Err(fault.error());
+        }
+        let inode = self.find(name)?;
+        self.after((inode, self.inodes[inode].length as u64))
+    }
+
+    pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        if let Some(fault) = self.begin(OperationKind::Rename, to)? {
+            return Err(fault.error());
+        }
+        let inode = self.find(from)?;
+        self.change(Change::Rename(from.to_owned(), to.to_owned(), inode));
+        self.after(())
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> io::Result<()> {
+        if let Some(fault) = self.begin(OperationKind::Remove, name)? {
+            return Err(fault.error());
+        }
+        self.find(name)?;
+        self.change(Change::Unlink(name.to_owned()));
+        self.after(())
+    }
+
+    pub(super) fn list(&mut self) -> io::Result<Vec<String>> {
+        if let Some(fault) = self.begin(OperationKind::List, "")? {
+            return Err(fault.error());
+        }
+        self.after(self.live.keys().cloned().collect())
+    }
+
+    pub(super) fn sync_directory(&mut self) -> io::Result<()> {
+        if let Some(fault) = self.begin(OperationKind::SyncDirectory, "")? {
+            return Err(fault.error());
+        }
+        if !self.crashed {
+            self.durable.clone_from(&self.live);
+            self.changes.clear();
+        }
+        self.after(())
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.live.keys().cloned().collect()
+    }
+
+    /// The bytes of a file, as the process sees them.
+    pub(super) fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
+        let file = &self.inodes[self.find(name)?];
+        let mut bytes = file.live.clone();
+        bytes.resize(file.length, 0);
+        Ok(bytes)
+    }
+
+    /// Puts a file there, durably, as if somebody else had.
+    pub(super) fn put(&mut self, name: &str, bytes: Vec<u8>) {
+        self.inodes.push(Inode {
+            length: bytes.len(),
+            durable: bytes.clone(),
+            live: bytes,
+            unsynced: Vec::new(),
+        });
+        let inode = self.inodes.len() - 1;
+        self.live.insert(name.to_owned(), inode);
+        self.durable.insert(name.to_owned(), inode);
+    }
+
+    /// Takes a file away, durably, as if somebody else had.
+    pub(super) fn take(&mut self, name: &str) {
+        self.live.remove(name);
+        self.durable.remove(name);
+    }
+
+    /// The disk that is found after the power was lost now.
+    pub(super) fn after_loss(&self, loss: Loss) -> Disk {
+        let mut random = match loss {
+            Loss::Some(seed) => Random::new(seed),
+            Loss::All | Loss::None => Random::new(0),
+        };
+        let mut names = self.durable.clone();
+        for change in &self.changes {
+            let kept = match loss {
+                Loss::All => false,
+                Loss::None => true,
+                Loss::Some(_) => random.below(2) == 0,
+            };
+            if kept {
+                apply(&mut names, change);
+            }
+        }
+        let mut disk = Disk {
+            random: self.random.clone(),
+            ..Disk::default()
+        };
+        for (name, inode) in names {
+            let bytes = self.inodes[inode].after_loss(loss, &mut random);
+            disk.put(&name, bytes);
+        }
+        disk
+    }
+}
+
+impl Inode {
+    fn after_loss(&self, loss: Loss, random: &mut Random) -> Vec<u8> {
+        match loss {
+            Loss::All => self.durable.clone(),
+            Loss::None => {
+                let mut bytes = self.live.clone();
+                bytes.resize(self.length, 0);
+                bytes
+            }
+            Loss::Some(_) if self.unsynced.is_empty() => self.durable.clone(),
+            Loss::Some(_) => self.torn(random),
+        }
+    }
+
+    /// Some sectors of the unsynced writes are there, the others are empty or hold what was there long ago.
+    fn torn(&self, random: &mut Random) -> Vec<u8> {
+        let longest = self.length.max(self.live.len());
+        let lengths = [longest, self.live.len(), self.durable.len()];
+        let mut bytes = self.durable.clone();
+        bytes.resize(longest, 0);
+        let (lost_of_eight, filler) = (random.below(9), (random.below(4) == 0).then_some(0xA5));
+        for write in &self.unsynced {
+            let mut start = write.start;
+            while start < write.end {
+                let end = (start - start % SECTOR + SECTOR).min(write.end);
+                if random.below(8) >= lost_of_eight {
+                    bytes[start..end].copy_from_slice(&self.live[start..end]);
+                } else if let Some(filler) = filler {
+                    bytes[start..end].fill(filler);
+                }
+                start = end;
+            }
+        }
+        bytes.truncate(lengths[random.below(3) as usize]);
+        bytes
+    }
+}

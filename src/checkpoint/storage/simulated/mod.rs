@@ -1,0 +1,200 @@
+//! Storage on a simulated disk: power fails, writes tear, disks fill up, bits flip; all of it by a seed.
+//!
+//! The disk keeps apart what the process sees and what is durable. Bytes become durable when their file is
+//! synced, names when the directory is. [`SimulatedStorage::power_loss`] gives the disk that is found
+//! afterwards: what was synced is there, and of the rest all, nothing, or any part of it, sector by sector and
+//! name by name in any order. Operations are counted, so that "the power fails in the middle of operation k"
+//! can be tried for every k.
+
+mod disk;
+mod fault;
+mod random;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{DirectoryLock, Durability, ReadAt, Storage, WriteOnce};
+use disk::Disk;
+pub use fault::{Fault, Faults, Loss, Operation, OperationKind};
+use random::Random;
+
+/// A simulated disk. A clone is another handle to the same disk.
+#[derive(Clone, Debug)]
+pub struct SimulatedStorage {
+    disk: Arc<Mutex<Disk>>,
+}
+
+impl SimulatedStorage {
+    /// An empty disk, whose random faults follow from the seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut disk = Disk::default();
+        disk.random = Random::new(seed);
+        SimulatedStorage::with(disk)
+    }
+
+    fn with(disk: Disk) -> Self {
+        SimulatedStorage {
+            disk: Arc::new(Mutex::new(disk)),
+        }
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets what goes wrong from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.disk().faults = faults;
+    }
+
+    /// How many operations there have been: the number of the next.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.disk().operations
+    }
+
+    /// The operations so far, the first hundred thousand of them.
+    #[must_use]
+    pub fn log(&self) -> Vec<Operation> {
+        self.disk().log.clone()
+    }
+
+    /// The disk that is found after the power was lost now: another disk, without faults, nobody's lock on
+    /// it. This one goes on as if nothing had been.
+    #[must_use]
+    pub fn power_loss(&self, loss: Loss) -> SimulatedStorage {
+        SimulatedStorage::with(self.disk().after_loss(loss))
+    }
+
+    /// The disk that is found after the process was killed now: what it wrote is there, synced or not, and
+    /// may still be lost with the power.
+    #[must_use]
+    pub fn killed(&self) -> SimulatedStorage {
+        let mut disk = self.disk().clone();
+        (disk.faults, disk.lock) = (Faults::default(), None);
+        SimulatedStorage::with(disk)
+    }
+
+    /// The names of all files, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.disk().names()
+    }
+
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] if there is none.
+    pub fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
+        self.disk().bytes(name)
+    }
+
+    /// Puts a file there, durably and whatever was there before: damage is done with it.
+    pub fn put(&self, name: &str, bytes: Vec<u8>) {
+        self.disk().put(name, bytes);
+    }
+
+    /// Takes a file away, durably: damage, too.
+    pub fn take(&self, name: &str) {
+        self.disk().take(name);
+    }
+}
+
+impl Storage for SimulatedStorage {
+    fn create(&self, name: &str, expected: u64) -> io::Result<Box<dyn WriteOnce>> {
+        let inode = self.disk().create(name, expected)?;
+        Ok(Box::new(SimulatedFile {
+            storage: self.clone(),
+            inode,
+            name: name.to_owned(),
+        }))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn ReadAt>> {
+        let (inode, length) = self.disk().open(name)?;
+        Ok(Box::new(SimulatedBytes {
+            storage: self.clone(),
+            inode,
+            name: name.to_owned(),
+            length,
+        }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk().rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk().remove(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk().list()
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.disk().sync_directory()
+    }
+
+    fn lock(&self) -> io::Result<Box<dyn DirectoryLock>> {
+        let mut disk = self.disk();
+        if let Some(fault) = disk.begin(OperationKind::Lock, "")? {
+            return Err(io::Error::other(format!("{fault:?}")));
+        }
+        let taken = disk.lock.as_ref();
+        if taken.is_some_and(|held| Arc::strong_count(held) > 1) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let held = Arc::new(());
+        disk.lock = Some(Arc::clone(&held));
+        disk.after(Box::new(SimulatedLock { _held: held }) as Box<dyn DirectoryLock>)
+    }
+
+    fn place(&self) -> String {
+        "a simulated disk".to_owned()
+    }
+}
+
+#[derive(Debug)]
+struct SimulatedLock {
+    _held: Arc<()>,
+}
+
+impl DirectoryLock for SimulatedLock {}
+
+struct SimulatedFile {
+    storage: SimulatedStorage,
+    inode: usize,
+    name: String,
+}
+
+impl WriteOnce for SimulatedFile {
+    fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        let mut disk = self.storage.disk();
+        disk.append(self.inode, &self.name, &parts.concat())
+    }
+
+    fn finish(self: Box<Self>, durability: Durability) -> io::Result<u64> {
+        let sync = durability == Durability::Synced;
+        self.storage.disk().finish(self.inode, &self.name, sync)
+    }
+}
+
+struct SimulatedBytes {
+    storage: SimulatedStorage,
+    inode: usize,
+    name: String,
+    length: u64,
+}
+
+impl ReadAt for SimulatedBytes {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let mut disk = self.storage.disk();
+        disk.read(self.inode, &self.name, offset, out)
+    }
+}

@@ -1,0 +1,166 @@
+//! What every storage does, and what the simulated one does to the unsynced.
+
+use std::io;
+
+use super::*;
+
+const FILE: &str = "segment";
+
+/// Writes a file from front to back.
+fn write(storage: &dyn Storage, name: &str, parts: &[&[u8]]) -> io::Result<u64> {
+    let mut file = storage.create(name, 100)?;
+    for part in parts {
+        file.append(&[part, b"|"])?;
+    }
+    file.finish(Durability::Synced)
+}
+
+fn read(storage: &dyn Storage, name: &str) -> io::Result<Vec<u8>> {
+    read_whole(&*storage.open(name)?, u64::MAX)
+}
+
+fn keeps_its_promises(storage: &dyn Storage) {
+    let large = vec![7u8; 3_000_000];
+    let length = write(storage, FILE, &[b"abc", &large]).expect("written");
+    assert_eq!(length, 5 + 3_000_000);
+    let bytes = read(storage, FILE).expect("read");
+    assert_eq!(bytes.len() as u64, length);
+    assert_eq!(&bytes[..4], b"abc|");
+    assert!(bytes[4..3_000_004].iter().all(|byte| *byte == 7));
+
+    let twice = storage.create(FILE, 0).map(drop).expect_err("it is there");
+    assert_eq!(twice.kind(), io::ErrorKind::AlreadyExists);
+    let behind = storage
+        .open(FILE)
+        .expect("there")
+        .read_at(length - 1, &mut [0; 2]);
+    assert_eq!(
+        behind.expect_err("past its end").kind(),
+        io::ErrorKind::UnexpectedEof
+    );
+
+    write(storage, "other", &[b"x"]).expect("written");
+    let open = storage.open(FILE).expect("there");
+    storage.rename("other", FILE).expect("replaced");
+    storage.sync_directory().expect("synced");
+    assert_eq!(read(storage, FILE).expect("read"), b"x|");
+    let mut first = [0; 3];
+    open.read_at(0, &mut first).expect("still readable");
+    assert_eq!(&first, b"abc");
+
+    storage.remove(FILE).expect("removed");
+    let gone = storage.open(FILE).map(drop).expect_err("it is gone");
+    assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+    assert!(!storage.list().expect("listed").contains(&FILE.to_owned()));
+
+    let lock = storage.lock().expect("free");
+    let locked = storage.lock().map(drop).expect_err("taken");
+    assert_eq!(locked.kind(), io::ErrorKind::WouldBlock);
+    drop(lock);
+    storage.lock().expect("free again");
+}
+
+#[test]
+fn a_heap_storage_keeps_its_promises() {
+    keeps_its_promises(&HeapStorage::new());
+}
+
+#[test]
+fn a_simulated_storage_without_faults_keeps_its_promises() {
+    keeps_its_promises(&SimulatedStorage::new(1));
+}
+
+#[test]
+#[cfg(not(miri))]
+fn a_directory_keeps_its_promises() {
+    for filling in [Filling::Map, Filling::Write] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let storage = RealStorage::create(directory.path().join("a/b")).expect("made");
+        keeps_its_promises(&storage.filled_by(filling));
+    }
+}
+
+#[test]
+fn a_loss_of_power_takes_what_was_not_synced() {
+    let storage = SimulatedStorage::new(1);
+    write(&storage, "named", &[b"kept"]).expect("written");
+    storage.sync_directory().expect("synced");
+    write(&storage, "unnamed", &[b"kept"]).expect("written");
+    let mut file = storage.create("unsynced", 10).expect("created");
+    file.append(&[b"lost"]).expect("appended");
+
+    let all = storage.power_loss(Loss::All);
+    assert_eq!(all.list().expect("listed"), ["named"]);
+    let none = storage.power_loss(Loss::None);
+    assert_eq!(
+        none.list().expect("listed"),
+        ["named", "unnamed", "unsynced"]
+    );
+    assert_eq!(none.bytes("unsynced").expect("there"), b"lost\0\0\0\0\0\0");
+    let some = (0..64).map(|seed| storage.power_loss(Loss::Some(seed)));
+    let kept = some.filter(|disk| disk.open("unsynced").is_ok()).count();
+    assert!(
+        (1..64).contains(&kept),
+        "{kept} of 64 kept an unsynced name"
+    );
+}
+
+#[test]
+fn a_sync_that_failed_makes_nothing_durable_ever() {
+    let storage = SimulatedStorage::new(1);
+    let mut file = storage.create(FILE, 10).expect("created");
+    file.append(&[b"lost"]).expect("appended");
+    storage.sync_directory().expect("synced");
+    storage.set_faults(Faults {
+        fail_at: Some((storage.operations(), Fault::Io)),
+        ..Faults::default()
+    });
+    file.finish(Durability::Synced).expect_err("the sync fails");
+    for seed in 0..64 {
+        let bytes = storage.power_loss(Loss::Some(seed)).bytes(FILE);
+        assert_eq!(bytes.expect("named"), b"");
+    }
+    assert_eq!(
+        storage.bytes(FILE).expect("there"),
+        b"lost",
+        "the process still sees it"
+    );
+}
+
+#[test]
+fn the_power_fails_in_the_middle_of_the_operation_that_is_told() {
+    let storage = SimulatedStorage::new(1);
+    storage.set_faults(Faults {
+        crash_at: Some(1),
+        ..Faults::default()
+    });
+    let mut file = storage.create(FILE, 10).expect("the first operation");
+    file.append(&[b"x"]).expect_err("the power is off");
+    file.finish(Durability::Synced).expect_err("it stays off");
+    storage.list().expect_err("for everybody");
+    let kinds: Vec<_> = storage
+        .log()
+        .into_iter()
+        .map(|operation| operation.kind)
+        .collect();
+    assert_eq!(kinds, [OperationKind::Create, OperationKind::Append]);
+    // It may have come to pass nevertheless.
+    assert_eq!(
+        &storage.power_loss(Loss::None).bytes(FILE).expect("there")[..1],
+        b"x"
+    );
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let storage = SimulatedStorage::new(1);
+    storage.set_faults(Faults {
+        capacity: Some(1_000),
+        ..Faults::default()
+    });
+    let full = storage.create("a", 1_001).map(drop).expect_err("too much");
+    assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+    let mut file = storage.create("b", 900).expect("enough");
+    let full = file.append(&[&[1; 1_001]]).expect_err("too much");
+    assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+}

@@ -1,0 +1,377 @@
+//! The store: where the checkpoints of one job are kept.
+//!
+//! ```text
+//! begin ─► Pending ─ append(piece) … ─► complete(contents) ─► it counts
+//!             └────── abandon                  └─ error ─► nothing has changed
+//!
+//! complete: segment: sync │ manifest aside: write, sync │ rename │ directory: sync │ it counts │ old ones go
+//! ```
+//! One process writes: the store holds the directory's lock. Before the directory is synced nothing counts and
+//! nothing is removed; whatever fails, the checkpoints before stay as they were. A checkpoint that is found
+//! damaged is *rejected*, by name and with its reason, and the one before it is used.
+//!
+//! What is no longer named goes in two steps, so that no loss of power leaves a manifest without its segments:
+//! manifests behind the sync of one checkpoint, their segments behind that of the next.
+
+mod complete;
+mod opening;
+mod retention;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use super::error::CheckpointError;
+use super::files::CheckpointFiles;
+use super::fold::{FoldQueue, FoldTask, Folded, is_due};
+use super::format::{Origin, SegmentHeader};
+use super::manifest::{Manifest, OperatorInfo};
+use super::piece::{Piece, StateRef};
+use super::restored::Restored;
+use super::savepoint::Export;
+use super::segment_writer::{SegmentWriter, segment_name};
+use super::snapshot::StateReport;
+use super::storage::{DirectoryLock, Storage};
+use crate::record::KeyHasher;
+use crate::state::HashOfKey;
+pub(super) use complete::write_manifest;
+pub(super) use opening::{list, lock, usable};
+use retention::Retention;
+pub(super) use retention::{FileName, Pin, aside_name};
+
+/// How checkpoints are kept.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// So many complete checkpoints are kept: 1 at least.
+    pub retained: usize,
+    /// How the job hashes keys.
+    pub hasher: KeyHasher,
+    /// For so many bytes space is allocated ahead of the first checkpoint; later ones go by the one before.
+    pub segment_bytes: u64,
+    /// A chain is folded when it has more than so many links behind its first.
+    pub deltas_max: usize,
+    /// A chain with so many bytes is folded when its changes have more than its first link.
+    pub fold_bytes_min: u64,
+    /// A fold keeps about so many bytes in memory.
+    pub fold_memory: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        StoreOptions {
+            retained: 2,
+            hasher: KeyHasher::default(),
+            segment_bytes: 1 << 20,
+            deltas_max: 8,
+            fold_bytes_min: 1 << 20,
+            fold_memory: 64 << 20,
+        }
+    }
+}
+
+/// What a subtask said of the states of its operators.
+#[derive(Clone, Debug)]
+pub struct SubtaskReport {
+    /// The subtask's index.
+    pub subtask: u32,
+    /// Every state that it has.
+    pub states: Vec<StateReport>,
+}
+
+/// What a complete checkpoint consists of, apart from its pieces.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    /// The complete checkpoint that changes are changes of.
+    pub parent: Option<u64>,
+    /// Whether it was taken as a savepoint.
+    pub is_savepoint: bool,
+    /// When it was begun, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// When all of it was handed over.
+    pub completed_ms: u64,
+    /// Every operator that has state.
+    pub operators: Vec<OperatorInfo>,
+    /// What all subtasks said.
+    pub reports: Vec<SubtaskReport>,
+}
+
+/// A checkpoint that is complete.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Completed {
+    /// Its number.
+    pub checkpoint: u64,
+    /// How many bytes were written for it.
+    pub bytes_written: u64,
+    /// How many entries it has in all, every change counted.
+    pub entries: u64,
+    /// How many bytes of state it has in all.
+    pub bytes: u64,
+}
+
+/// A checkpoint that cannot be used.
+#[derive(Debug)]
+pub struct Rejected {
+    /// Its number.
+    pub checkpoint: u64,
+    /// Why.
+    pub cause: Arc<CheckpointError>,
+}
+
+/// A checkpoint that is being taken.
+#[derive(Debug)]
+pub struct Pending {
+    checkpoint: u64,
+    /// The number of its segment.
+    number: u64,
+    storage: Arc<dyn Storage>,
+    header: SegmentHeader,
+    expected: u64,
+    /// Once there is something to write.
+    segment: Option<SegmentWriter>,
+    failed: bool,
+}
+
+impl Pending {
+    /// Its number.
+    #[must_use]
+    pub fn checkpoint(&self) -> u64 {
+        self.checkpoint
+    }
+
+    /// Writes a piece. After an error the checkpoint cannot be completed.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoSpace`], [`CheckpointError::Storage`].
+    pub fn append(&mut self, piece: &Piece) -> Result<(), CheckpointError> {
+        if self.failed {
+            let checkpoint = self.checkpoint;
+            return Err(CheckpointError::Incomplete { checkpoint });
+        }
+        let result = self.write(piece);
+        self.failed = result.is_err();
+        result
+    }
+
+    fn write(&mut self, piece: &Piece) -> Result<(), CheckpointError> {
+        let segment = match &mut self.segment {
+            Some(segment) => segment,
+            none => {
+                let expected = self.expected.max(piece.bytes.len() as u64);
+                let segment = SegmentWriter::create(&self.storage, self.header, expected)?;
+                none.insert(segment)
+            }
+        };
+        segment.append(&piece.state, piece.as_ref())
+    }
+
+    fn discard(self) {
+        if let Some(segment) = self.segment {
+            segment.discard();
+        }
+    }
+}
+
+/// The checkpoints of one job in one directory.
+#[derive(Debug)]
+pub struct CheckpointStore {
+    storage: Arc<dyn Storage>,
+    options: StoreOptions,
+    _lock: Box<dyn DirectoryLock>,
+    /// Those that can be used, by number.
+    completed: BTreeMap<u64, Manifest>,
+    rejected: Vec<Rejected>,
+    /// The number of the next file; numbers are never used twice.
+    next_number: u64,
+    /// How long the last segment was.
+    last_length: u64,
+    retention: Retention,
+    folds: FoldQueue,
+    /// Whether a fold is under way or waits: one at a time.
+    fold: Weak<Vec<u64>>,
+    /// How keys are hashed, as far as subtasks have said.
+    hashes: BTreeMap<StateRef, HashOfKey>,
+}
+
+impl CheckpointStore {
+    /// Checkpoints that cannot be used, the newest first.
+    #[must_use]
+    pub fn rejected(&self) -> &[Rejected] {
+        &self.rejected
+    }
+
+    /// Complete checkpoints, the oldest first.
+    pub fn completed(&self) -> impl Iterator<Item = &Manifest> {
+        self.completed.values()
+    }
+
+    /// The newest complete checkpoint.
+    #[must_use]
+    pub fn newest(&self) -> Option<u64> {
+        self.completed.last_key_value().map(|(number, _)| *number)
+    }
+
+    /// A number greater than that of every checkpoint that was ever found here.
+    #[must_use]
+    pub fn next_checkpoint(&self) -> u64 {
+        self.largest() + 1
+    }
+
+    fn largest(&self) -> u64 {
+        let rejected = self.rejected.iter().map(|rejected| rejected.checkpoint);
+        rejected.chain(self.newest()).max().unwrap_or(0)
+    }
+
+    fn take_number(&mut self) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        number
+    }
+
+    fn header(&self, number: u64, checkpoint: u64) -> SegmentHeader {
+        SegmentHeader {
+            origin: Origin::of(&self.options.hasher),
+            number,
+            checkpoint,
+        }
+    }
+
+    /// Begins a checkpoint. Several may be pending.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NotNewer`] if there is one with this number or a larger one.
+    pub fn begin(&mut self, checkpoint: u64) -> Result<Pending, CheckpointError> {
+        let newest = self.largest();
+        if checkpoint <= newest {
+            return Err(CheckpointError::NotNewer { checkpoint, newest });
+        }
+        let number = self.take_number();
+        Ok(Pending {
+            checkpoint,
+            number,
+            storage: Arc::clone(&self.storage),
+            header: self.header(number, checkpoint),
+            expected: self.options.segment_bytes.max(self.last_length / 8 * 9),
+            segment: None,
+            failed: false,
+        })
+    }
+
+    /// Gives a checkpoint up, with everything that was written for it.
+    pub fn abandon(&mut self, pending: Pending) {
+        pending.discard();
+    }
+
+    /// A checkpoint to go on from. Its blocks are checked as they are read.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unknown`]; those of files that cannot be read or are damaged.
+    pub fn restore(&self, checkpoint: u64) -> Result<Restored, CheckpointError> {
+        let manifest = self.manifest(checkpoint)?;
+        let files = CheckpointFiles::open(&*self.storage, manifest.clone())?;
+        Ok(Restored::new(Arc::new(files)))
+    }
+
+    fn manifest(&self, checkpoint: u64) -> Result<&Manifest, CheckpointError> {
+        let manifest = self.completed.get(&checkpoint);
+        manifest.ok_or_else(|| CheckpointError::Unknown {
+            checkpoint,
+            place: self.storage.place(),
+        })
+    }
+
+    /// The newest checkpoint that can be used, every byte of which was checked; none if the directory has
+    /// never held one. Those that cannot be used are among the [`rejected`](Self::rejected) then.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoneUsable`]: there are checkpoints, and beginning anew would lose them.
+    pub fn restore_newest(&mut self) -> Result<Option<Restored>, CheckpointError> {
+        while let Some(entry) = self.completed.last_entry() {
+            let checked = CheckpointFiles::open(&*self.storage, entry.get().clone())
+                .and_then(|files| files.verify().map(|_| files));
+            match checked {
+                Ok(files) => return Ok(Some(Restored::new(Arc::new(files)))),
+                Err(cause) => {
+                    let checkpoint = entry.remove().checkpoint;
+                    self.reject(checkpoint, cause);
+                }
+            }
+        }
+        let Some(newest) = self.rejected.first() else {
+            return Ok(None);
+        };
+        Err(CheckpointError::NoneUsable {
+            place: self.storage.place(),
+            count: self.rejected.len(),
+            newest: newest.checkpoint,
+            cause: Arc::clone(&newest.cause),
+        })
+    }
+
+    /// What is to be folded now, if anything is, and no fold is under way.
+    pub fn plan_fold(&mut self) -> Option<FoldTask> {
+        let (_, newest) = self.completed.last_key_value()?;
+        if self.fold.strong_count() > 0 {
+            return None;
+        }
+        let mut chains = Vec::new();
+        for (state, entry) in &newest.states {
+            let Some(hash) = self.hashes.get(state) else {
+                continue;
+            };
+            let due = entry
+                .chains
+                .iter()
+                .filter(|(_, chain)| is_due(chain, &self.options));
+            chains.extend(due.map(|(subtask, _)| (state.clone(), *hash, *subtask)));
+        }
+        if chains.is_empty() {
+            return None;
+        }
+        let manifest = newest.clone();
+        let pin = self.retention.pin(&manifest);
+        self.fold = Arc::downgrade(&pin);
+        let number = self.take_number();
+        // The one behind it is the scratch file's.
+        self.take_number();
+        Some(FoldTask {
+            storage: Arc::clone(&self.storage),
+            header: self.header(number, manifest.checkpoint),
+            manifest,
+            hasher: self.options.hasher,
+            memory: self.options.fold_memory,
+            chains,
+            pin,
+        })
+    }
+
+    /// Takes what a fold came to: the next checkpoint is made of it.
+    pub fn attach(&mut self, folded: Folded) {
+        if let Some(unused) = self.folds.attach(folded) {
+            self.retention.discard(segment_name(unused));
+        }
+    }
+
+    /// A checkpoint to be exported as a savepoint. Its segments stay until the export is dropped.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unknown`].
+    pub fn export(&mut self, checkpoint: u64) -> Result<Export, CheckpointError> {
+        let manifest = self.manifest(checkpoint)?.clone();
+        Ok(Export {
+            storage: Arc::clone(&self.storage),
+            _pin: self.retention.pin(&manifest),
+            manifest,
+            hasher: self.options.hasher,
+            hashes: self.hashes.clone(),
+            memory: self.options.fold_memory,
+        })
+    }
+
+    fn reject(&mut self, checkpoint: u64, cause: CheckpointError) {
+        tracing::warn!(checkpoint, error = %cause, "a checkpoint cannot be used");
+        let cause = Arc::new(cause);
+        self.rejected.push(Rejected { checkpoint, cause });
+        self.rejected
+            .sort_by_key(|rejected| std::cmp::Reverse(rejected.checkpoint));
+        self.retention.keep_unnamed();
+    }
+}

@@ -1,0 +1,183 @@
+//! What goes when it is no longer named, and when.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+
+use super::CheckpointStore;
+use crate::checkpoint::manifest::{Manifest, manifest_name};
+use crate::checkpoint::segment_writer::{remove_leftover, segment_name};
+
+/// Segments that somebody reads: they stay until it is dropped.
+pub(in crate::checkpoint) type Pin = Arc<Vec<u64>>;
+
+/// What is to go.
+#[derive(Debug, Default)]
+pub(super) struct Retention {
+    /// Files that nothing on the disk names once the directory has been synced.
+    garbage: Vec<String>,
+    /// Files with smaller numbers were there before the store was opened.
+    first_number: u64,
+    /// Whether such files are kept although no usable checkpoint names them: one that is rejected may.
+    unswept: bool,
+    pins: Vec<Weak<Vec<u64>>>,
+}
+
+impl Retention {
+    pub(super) fn new(first_number: u64) -> Self {
+        Retention {
+            first_number,
+            ..Retention::default()
+        }
+    }
+
+    /// Keeps what no usable checkpoint names until enough newer checkpoints are complete.
+    pub(super) fn keep_unnamed(&mut self) {
+        self.unswept = true;
+    }
+
+    /// Has a file removed behind the next sync of the directory.
+    pub(super) fn discard(&mut self, name: String) {
+        self.garbage.push(name);
+    }
+
+    /// Keeps the segments of a checkpoint until the pin is dropped.
+    pub(super) fn pin(&mut self, manifest: &Manifest) -> Pin {
+        let segments = manifest.segments.iter().map(|segment| segment.number);
+        let pin = Arc::new(segments.collect());
+        self.pins.push(Arc::downgrade(&pin));
+        pin
+    }
+}
+
+/// What the name of a file says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::checkpoint) enum FileName {
+    Manifest(u64),
+    Segment(u64),
+    /// A manifest that is written aside.
+    Aside(u64),
+}
+
+/// The name of the manifest that is written aside.
+pub(in crate::checkpoint) fn aside_name(number: u64) -> String {
+    format!("new-{number:010}")
+}
+
+impl FileName {
+    pub(in crate::checkpoint) fn parse(name: &str) -> Option<Self> {
+        let (kind, number) = name.split_once('-')?;
+        let number = number.parse().ok()?;
+        let parsed = match kind {
+            "manifest" => FileName::Manifest(number),
+            "segment" => FileName::Segment(number),
+            "new" => FileName::Aside(number),
+            _ => return None,
+        };
+        // A file of another spelling is none of ours.
+        let spelled = match parsed {
+            FileName::Manifest(number) => manifest_name(number),
+            FileName::Segment(number) => segment_name(number),
+            FileName::Aside(number) => aside_name(number),
+        };
+        (spelled == name).then_some(parsed)
+    }
+}
+
+impl CheckpointStore {
+    /// The numbers of the segments that complete checkpoints name.
+    fn named(&self) -> BTreeSet<u64> {
+        let segments = self
+            .completed
+            .values()
+            .flat_map(|manifest| &manifest.segments);
+        segments.map(|segment| segment.number).collect()
+    }
+
+    /// The numbers of the segments that must stay: also those that are being read or wait to be named.
+    fn kept(&self) -> BTreeSet<u64> {
+        let mut kept = self.named();
+        kept.extend(self.folds.segment().map(|info| info.number));
+        for pin in self.retention.pins.iter().filter_map(Weak::upgrade) {
+            kept.extend(pin.iter());
+        }
+        kept
+    }
+
+    /// Removes what is to go. The directory has been synced since it was found to be no longer named.
+    pub(super) fn retire(&mut self) {
+        self.retention.pins.retain(|pin| pin.strong_count() > 0);
+        let (named, kept) = (self.named(), self.kept());
+        let mut left = Vec::new();
+        for name in std::mem::take(&mut self.retention.garbage) {
+            match FileName::parse(&name) {
+                // In use again: it is no garbage any more.
+                Some(FileName::Manifest(checkpoint))
+                    if self.completed.contains_key(&checkpoint) => {}
+                Some(FileName::Segment(number)) if named.contains(&number) => {}
+                Some(FileName::Segment(number)) if kept.contains(&number) => left.push(name),
+                // What could not be removed is tried again, unless it is not there any more.
+                _ if self.storage.remove(&name).is_ok() => {}
+                _ if self.storage.open(&name).is_err() => {}
+                _ => left.push(name),
+            }
+        }
+        self.retention.garbage = left;
+        self.drop_oldest();
+        if self.completed.len() >= self.options.retained {
+            self.drop_rejected();
+        }
+        if self.retention.unswept && self.rejected.is_empty() {
+            self.retention.unswept = self.sweep().is_err();
+        }
+    }
+
+    /// Removes the manifests of the oldest checkpoints. Their segments follow behind the next sync.
+    fn drop_oldest(&mut self) {
+        while self.completed.len() > self.options.retained.max(1) {
+            let Some((checkpoint, manifest)) = self.completed.pop_first() else {
+                return;
+            };
+            let name = manifest_name(checkpoint);
+            if self.storage.remove(&name).is_err() {
+                self.retention.discard(name);
+            }
+            let named = self.named();
+            for segment in manifest.segments {
+                if !named.contains(&segment.number) {
+                    self.retention.discard(segment_name(segment.number));
+                }
+            }
+        }
+    }
+
+    /// Forgets rejected checkpoints that are older than all that are kept.
+    fn drop_rejected(&mut self) {
+        let oldest = self.completed.first_key_value().map(|(number, _)| *number);
+        let storage = &self.storage;
+        self.rejected.retain(|rejected| {
+            let is_old = oldest.is_some_and(|oldest| rejected.checkpoint < oldest);
+            if is_old {
+                remove_leftover(&**storage, &manifest_name(rejected.checkpoint));
+            }
+            !is_old
+        });
+    }
+
+    /// Removes what was there when the store was opened and what no checkpoint names.
+    pub(super) fn sweep(&mut self) -> std::io::Result<()> {
+        let kept = self.kept();
+        for name in self.storage.list()? {
+            let is_leftover = match FileName::parse(&name) {
+                Some(FileName::Segment(number)) => {
+                    number < self.retention.first_number && !kept.contains(&number)
+                }
+                Some(FileName::Aside(number)) => number < self.retention.first_number,
+                Some(FileName::Manifest(_)) | None => false,
+            };
+            if is_leftover {
+                remove_leftover(&*self.storage, &name);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! What a job goes on from: its directory of checkpoints, and the one in it, or elsewhere, that it is restored
+//! from.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::checkpoint::{
+    CheckpointError, CheckpointStore, RealStorage, Restored, Storage, StoreOptions,
+};
+use crate::graph::ExecutionGraph;
+use crate::record::{KeyHasher, MaxParallelism};
+
+use super::checkpoints::{Checkpoints, Place, RestoreFrom};
+use super::config::Config;
+use super::error::JobError;
+
+/// Where a job's checkpoints are kept, and what it goes on from.
+pub(crate) struct Origin {
+    pub(crate) store: Option<CheckpointStore>,
+    pub(crate) restored: Option<Restored>,
+    /// The number of key groups: the checkpoint's, unless the job has none.
+    pub(crate) max_parallelism: MaxParallelism,
+}
+
+impl Origin {
+    /// Opens the store and the checkpoint that `config` names, and checks that they fit the job.
+    ///
+    /// # Errors
+    /// [`JobError::Restore`] where they do not.
+    pub(crate) fn find(
+        config: &Config,
+        job: &Arc<str>,
+        graph: &ExecutionGraph,
+        max_parallelism: MaxParallelism,
+    ) -> Result<Self, JobError> {
+        let hasher = KeyHasher::new(config.key_groups, max_parallelism);
+        let failed = |cause| JobError::restore(job, cause);
+        let checkpoints = config.checkpoints.as_ref();
+        let mut store = checkpoints
+            .map(|to| open_store(to, hasher))
+            .transpose()
+            .map_err(failed)?;
+        let restored = match (&config.restore, &mut store) {
+            (RestoreFrom::Nothing, _) => None,
+            (RestoreFrom::Latest, Some(store)) => store.restore_newest().map_err(failed)?,
+            (RestoreFrom::Latest, None) => return Err(JobError::NoCheckpoints(Arc::clone(job))),
+            (RestoreFrom::Path(path), _) => Some(open_path(path).map_err(failed)?),
+        };
+        let mut max_parallelism = max_parallelism;
+        if let Some(restored) = &restored {
+            max_parallelism = groups_of(restored, config, max_parallelism).map_err(failed)?;
+            if !config.allow_non_restored {
+                check_operators(restored, graph).map_err(failed)?;
+            }
+        }
+        Ok(Origin {
+            store,
+            restored,
+            max_parallelism,
+        })
+    }
+}
+
+fn open_store(
+    checkpoints: &Checkpoints,
+    hasher: KeyHasher,
+) -> Result<CheckpointStore, CheckpointError> {
+    let storage: Arc<dyn Storage> = match &checkpoints.place {
+        Place::Directory(directory) => Arc::new(RealStorage::create(directory)?),
+        Place::Storage(storage) => Arc::clone(storage),
+    };
+    let options = StoreOptions {
+        retained: checkpoints.retained,
+        hasher,
+        ..StoreOptions::default()
+    };
+    CheckpointStore::open(storage, options)
+}
+
+fn open_path(path: &Path) -> Result<Restored, CheckpointError> {
+    let mut store = CheckpointStore::open(
+        Arc::new(RealStorage::existing(path)?),
+        StoreOptions::default(),
+    )?;
+    store.restore_newest().map(|r| r.expect("some"))
+}
+
+/// The number of key groups of a job that goes on from a checkpoint: Flink's rule. The checkpoint's is adopted
+/// unless the job says another one.
+fn groups_of(
+    restored: &Restored,
+    config: &Config,
+    wanted: MaxParallelism,
+) -> Result<MaxParallelism, CheckpointError> {
+    let Some(saved) = restored.max_parallelism() else {
+        return Ok(wanted);
+    };
+    if config.max_parallelism.is_some_and(|groups| groups != saved) {
+        return Err(CheckpointError::MaxParallelism {
+            saved,
+            wanted: wanted.get(),
+        });
+    }
+    MaxParallelism::new(saved).map_err(|_| CheckpointError::MaxParallelism {
+        saved,
+        wanted: wanted.get(),
+    })
+}
+
+/// Every operator that has state in the checkpoint must be in the job.
+fn check_operators(restored: &Restored, graph: &ExecutionGraph) -> Result<(), CheckpointError> {
+    let stream = graph.stream_graph();
+    let uids: BTreeSet<Arc<str>> = stream
+        .nodes()
+        .iter()
+        .map(|node| stream.uid(node.id))
+        .collect();
+    match restored
+        .operators()
+        .into_iter()
+        .find(|operator| !uids.contains(operator))
+    {
+        None => Ok(()),
+        Some(operator) => Err(CheckpointError::OperatorGone { operator }),
+    }
+}
