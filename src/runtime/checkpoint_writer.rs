@@ -181,8 +181,8 @@ impl CheckpointWriter {
                 let _ = reply.send(self.restore());
             }
             WriterMessage::Export(checkpoint, storage) => {
-                let _ = storage;
-                let exported: Result<(), &str> = Err("not yet");
+                let export = self.store.export(checkpoint);
+                let exported = export.and_then(|export| export.to(&storage));
                 let exported = exported.map_err(|error| error.to_string());
                 return Some(Written::Exported(checkpoint, exported));
             }
@@ -280,6 +280,8 @@ impl CheckpointWriter {
 
     fn close(&mut self, discard: bool) {
         self.abandon_all();
-        let _ = discard;
+        if discard && let Err(error) = self.store.discard_all() {
+            tracing::warn!(%error, "the checkpoints of a cancelled job could not be removed");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::checkpoint::{
-    CheckpointError, CheckpointStore, RealStorage, Restored, Storage, StoreOptions,
+    CheckpointError, CheckpointStore, RealStorage, Restored, Storage, StoreOptions, open_savepoint,
 };
 use crate::graph::ExecutionGraph;
 use crate::record::{KeyHasher, MaxParallelism};
@@ -79,11 +79,7 @@ fn open_store(
 }
 
 fn open_path(path: &Path) -> Result<Restored, CheckpointError> {
-    let mut store = CheckpointStore::open(
-        Arc::new(RealStorage::existing(path)?),
-        StoreOptions::default(),
-    )?;
-    store.restore_newest().map(|r| r.expect("some"))
+    open_savepoint(&RealStorage::existing(path)?)
 }
 
 /// The number of key groups of a job that goes on from a checkpoint: Flink's rule. The checkpoint's is adopted

@@ -29,7 +29,7 @@ fn running_counts(parallelism: u32, storage: &Arc<dyn Storage>, ledger: &Ledger)
 
 /// What the job gives when nothing happens to it.
 fn expected() -> Vec<[u64; 2]> {
-    let of_key = |key| (1..=(NUMBERS - key).div_ceil(KEYS)).map(move |n| [key, n]);
+    let of_key = |key: u64| (1..=(NUMBERS - key).div_ceil(KEYS)).map(move |n| [key, n]);
     (0..KEYS).flat_map(of_key).collect()
 }
 
