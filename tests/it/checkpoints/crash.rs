@@ -152,6 +152,31 @@ fn of_a_checkpoint_what_was_acknowledged_never_goes_back() {
 }
 
 #[test]
+fn what_a_killed_process_left_is_built_on_only_when_it_is_durable() {
+    for operation in 0..200 {
+        let (storage, _) = prepared();
+        let mut store = open(&storage).expect("undamaged");
+        storage.set_faults(Faults {
+            crash_at: Some(storage.operations() + operation),
+            ..Faults::default()
+        });
+        let is_over = take(&mut store, 4, Some(3), &changes(4)).is_ok();
+        let disk = storage.killed();
+        let mut again = open(&disk).expect("the disk is whole");
+        let restored = again.restore_newest().expect("good").expect("there is one");
+        // The job that went on from it has told the world so. Then the power fails.
+        let mut after = open(&disk.power_loss(Loss::All)).expect("the disk works again");
+        let found = after.restore_newest().expect("good").expect("there is one");
+        assert_eq!(found.checkpoint(), restored.checkpoint());
+        if is_over {
+            assert!(operation > 10, "{operation}");
+            return;
+        }
+    }
+    panic!("a checkpoint has so many operations");
+}
+
+#[test]
 fn of_a_savepoint() {
     let mut found = 0;
     let (_, expected) = prepared();
