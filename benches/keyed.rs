@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hashbrown::HashMap;
+use thalweg::checkpoint::SnapshotOutput;
 use thalweg::metrics::MetricGroup;
 use thalweg::operator::{
-    Budget, KeyedAggregate, KeyedOpenContext, KeyedProcess, KeyedProcessContext,
+    Budget, Checkpointing, KeyedAggregate, KeyedOpenContext, KeyedProcess, KeyedProcessContext,
     KeyedProcessFunction, KeyedReduce, Lookahead, OpenContext, Operator, OperatorError, Outcome,
     Outputs, Push, Reduce, Signal, SubtaskInfo, Sum, TimestampsAndWatermarks,
 };
@@ -55,6 +56,10 @@ impl Operator for Checksum {
     fn deadline(&self) -> Option<Timestamp> {
         None
     }
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         Ok(())
     }
@@ -90,6 +95,10 @@ impl Operator for &mut Checksum {
     fn deadline(&self) -> Option<Timestamp> {
         None
     }
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         Ok(())
     }
@@ -149,6 +158,7 @@ fn open_context() -> OpenContext {
         key_groups: groups.range(0, 1),
         waker: None,
         clock: Clock::System,
+        checkpointing: Checkpointing::default(),
     }
 }
 

@@ -17,11 +17,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use hashbrown::HashMap;
+use thalweg::checkpoint::SnapshotOutput;
 use thalweg::metrics::MetricGroup;
 use thalweg::operator::{
-    AggregateWindow, Budget, Count, Lateness, Lookahead, OpenContext, Operator, OperatorError,
-    Outputs, Push, Session, Signal, Sliding, SubtaskInfo, Sum, TimeWindow, WindowAssigner,
-    WindowParts,
+    AggregateWindow, Budget, Checkpointing, Count, Lateness, Lookahead, OpenContext, Operator,
+    OperatorError, Outputs, Push, Session, Signal, Sliding, SubtaskInfo, Sum, TimeWindow,
+    WindowAssigner, WindowParts,
 };
 use thalweg::record::{KeyGroupAssignment, KeyHash, KeyHasher, MaxParallelism, OwnedSelector};
 use thalweg::time::{Clock, Timestamp, nanoseconds};
@@ -114,6 +115,10 @@ impl Operator for Digest {
     fn deadline(&self) -> Option<Timestamp> {
         None
     }
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         Ok(())
     }
@@ -143,6 +148,7 @@ fn open_context() -> OpenContext {
         key_groups: max_parallelism.range(0, 1),
         waker: None,
         clock: Clock::System,
+        checkpointing: Checkpointing::default(),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The names that most jobs use.
 
 pub use crate::connectors::{
-    Collected, Collection, Discard, ForEach, Generator, LineBlocks, LineFile, LineSource, Print,
+    Collected, Collection, Discard, FileSink, ForEach, Generator, LineBlocks, LineSource, Print,
     RecordSource, Sequence, inlet, outlet,
 };
 #[cfg(feature = "csv")]
-pub use crate::connectors::{CsvSink, CsvSource, Malformed};
+pub use crate::connectors::{CsvSource, Malformed};
 pub use crate::datastream::{Environment, KeyedStream, Stream, WindowResult};
 pub use crate::graph::PlanFormat;
 pub use crate::operator::{
@@ -15,7 +15,9 @@ pub use crate::operator::{
 };
 pub use crate::record::{Archived, Pod, Record, View};
 pub use crate::ring::WaitStrategy;
-pub use crate::runtime::{JobError, JobHandle, JobResult, Pipe};
+pub use crate::runtime::{
+    Checkpoints, JobError, JobHandle, JobResult, JobStatus, Pipe, RestartStrategy, RestoreFrom,
+};
 pub use crate::state::{
     AggregatingState, Count, ListState, MapState, Max, Mean, Min, ReducingState, Sum, ValueState,
 };

@@ -45,6 +45,20 @@ pub enum CheckpointError {
         #[source]
         cause: FormError,
     },
+    /// The number of key groups is fixed by the first checkpoint.
+    #[error(
+        "the checkpoint has {saved} key groups (its max parallelism) and the job {wanted}: \
+         set `max_parallelism({saved})`, or none"
+    )]
+    MaxParallelism {
+        /// That of the checkpoint.
+        saved: u32,
+        /// That of the job.
+        wanted: u32,
+    },
+    /// Files cannot be reached.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
     /// State that no operator of the job takes.
     #[error(
         "the checkpoint holds {state}, which the job does not have: \

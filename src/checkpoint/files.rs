@@ -109,6 +109,11 @@ impl Pieces for CheckpointFiles {
         operator.map_or(0, |operator| operator.parallelism)
     }
 
+    fn max_parallelism(&self) -> Option<u32> {
+        let mut operators = self.manifest.operators.iter();
+        operators.next().map(|operator| operator.max_parallelism)
+    }
+
     fn entry_count(&self, state: &StateRef) -> u64 {
         let state = self.manifest.states.get(state);
         state.map_or(0, ManifestState::entries)

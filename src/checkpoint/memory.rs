@@ -76,6 +76,12 @@ impl MemorySnapshot {
         self.deferred.drain(..).try_for_each(|work| work())
     }
 
+    /// Drops what was handed over for a checkpoint that will not be complete.
+    pub fn abort(&mut self) {
+        self.fresh.clear();
+        self.deferred.clear();
+    }
+
     /// What is kept, to be restored from.
     #[must_use]
     pub fn restored(&self) -> Restored {

@@ -22,7 +22,9 @@ pub mod format;
 pub mod inspect;
 mod manifest;
 mod memory;
+mod operator_state;
 mod piece;
+mod redistribution;
 mod restored;
 mod savepoint;
 mod segment_reader;
@@ -30,13 +32,16 @@ mod segment_writer;
 mod snapshot;
 mod storage;
 mod store;
+mod table_snapshot;
 mod value_snapshot;
 
 pub use error::CheckpointError;
 pub use fold::{FoldTask, Folded};
 pub use manifest::{Chain, Link, Manifest, ManifestState, OperatorInfo, SegmentInfo};
 pub use memory::MemorySnapshot;
+pub use operator_state::{OperatorState, RestoredState};
 pub use piece::{Piece, PieceKind, PieceRef, StateRef};
+pub use redistribution::{share, share_from};
 pub use restored::{Pieces, Restored};
 pub use savepoint::{Export, open_savepoint};
 pub use snapshot::{Deferred, PieceSink, SnapshotOutput, StateReport};
@@ -47,4 +52,5 @@ pub use storage::{
 pub use store::{
     CheckpointStore, Completed, Contents, Pending, Rejected, StoreOptions, SubtaskReport,
 };
+pub use table_snapshot::{TableSnapshot, put_drained};
 pub use value_snapshot::ValueSnapshot;

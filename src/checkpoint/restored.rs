@@ -21,6 +21,11 @@ pub trait Pieces: Send + Sync {
     /// How many subtasks the operator had.
     fn parallelism(&self, operator: &str) -> u32;
 
+    /// The number of key groups of the job that took it, if it says so.
+    fn max_parallelism(&self) -> Option<u32> {
+        None
+    }
+
     /// About how many entries a state has in all subtasks together.
     fn entry_count(&self, state: &StateRef) -> u64;
 
@@ -62,6 +67,12 @@ impl Restored {
     #[must_use]
     pub fn checkpoint(&self) -> u64 {
         self.pieces.checkpoint()
+    }
+
+    /// The number of key groups of the job that took it, if it says so.
+    #[must_use]
+    pub fn max_parallelism(&self) -> Option<u32> {
+        self.pieces.max_parallelism()
     }
 
     /// The uids of the operators that have state in it.

@@ -47,6 +47,7 @@ pub struct SnapshotOutput<'a> {
     sink: &'a mut dyn PieceSink,
     reports: &'a mut Vec<StateReport>,
     budget: usize,
+    has_written: bool,
 }
 
 impl std::fmt::Debug for SnapshotOutput<'_> {
@@ -74,6 +75,7 @@ impl<'a> SnapshotOutput<'a> {
             sink,
             reports,
             budget,
+            has_written: false,
         }
     }
 
@@ -91,7 +93,14 @@ impl<'a> SnapshotOutput<'a> {
 
     /// Takes so many entries off the budget.
     pub fn spend(&mut self, entries: usize) {
+        self.has_written = true;
         self.budget = self.budget.saturating_sub(entries);
+    }
+
+    /// Whether something was written in this slice.
+    #[must_use]
+    pub fn has_written(&self) -> bool {
+        self.has_written
     }
 
     /// Hands `bytes` over as a piece if there are enough of them, or, where they are the `last` ones, any.
@@ -141,6 +150,7 @@ impl<'a> SnapshotOutput<'a> {
 
     /// Says that all of a state is handed over.
     pub fn report(&mut self, report: StateReport) {
+        self.has_written = true;
         self.reports.push(report);
     }
 }

@@ -57,6 +57,12 @@ impl ValueSnapshot {
         }
     }
 
+    /// Whether values are captured for this checkpoint.
+    #[must_use]
+    pub fn is_captured(&self, checkpoint: u64) -> bool {
+        self.checkpoint == checkpoint
+    }
+
     /// Writes what was captured. Returns whether that is done: not if the barrier has not come yet.
     pub fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         if self.checkpoint < out.checkpoint() {

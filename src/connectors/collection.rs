@@ -4,10 +4,16 @@ use std::sync::Arc;
 
 use crate::operator::{BoxError, Collector, Push, Source, SourceReader, SourceStatus};
 
+use super::splits::{Position, PositionError, PositionReader};
+
+/// How errors call this source.
+const NAME: &str = "a collection";
+
 /// Emits the records of a vector, in order, by reference: none is cloned. Parallelism 1, bounded.
 ///
 /// Flink's `fromCollection` (`fromData`). The records are shared by the attempts of a job, so every
-/// attempt reads them from the start. The position, from which they can be replayed, is an index.
+/// attempt that does not go on from a checkpoint reads them from the start. The position, from which they
+/// are replayed, is an index: the program must make the same collection again.
 ///
 /// ```
 /// use thalweg::connectors::Collection;
@@ -84,6 +90,30 @@ impl<T: Send + Sync + 'static> SourceReader for CollectionReader<T> {
         }
         Ok(SourceStatus::More)
     }
+
+    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+        positions.push(Position::of(NAME).number(self.position as u64).end());
+        Ok(())
+    }
+
+    fn seek(&mut self, positions: &[Vec<u8>], _readers: u32) -> Result<(), BoxError> {
+        for position in positions {
+            let mut reader = PositionReader::of(NAME, position)?;
+            let (read, count) = (reader.number()?, self.records.len() as u64);
+            reader.end()?;
+            if read > count {
+                let wanted = NAME;
+                return Err(PositionError::Shorter {
+                    wanted,
+                    count,
+                    read,
+                }
+                .into());
+            }
+            self.position = self.position.max(read as usize);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -112,6 +142,35 @@ mod tests {
         chain.room = usize::MAX;
         chain.drain(&mut reader);
         assert_eq!(chain.values(), (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn restored_reader_goes_on_where_it_was() {
+        let source = Collection::of(0..10_u64);
+        for cut in 0..=10 {
+            let mut chain = Chain::new(|n: &u64| *n);
+            chain.room = cut;
+            let mut reader = source.reader(0, 1);
+            chain.poll(&mut reader);
+            let mut positions = Vec::new();
+            reader.position(&mut positions).unwrap();
+            let mut restored = source.reader(0, 1);
+            restored.seek(&positions, 1).unwrap();
+            chain.room = usize::MAX;
+            chain.drain(&mut restored);
+            assert_eq!(chain.values(), (0..10).collect::<Vec<_>>());
+            let shorter = Collection::of(0..cut as u64)
+                .reader(0, 1)
+                .seek(&positions, 1);
+            assert!(shorter.is_ok());
+            if cut > 0 {
+                let error = Collection::of(0..cut as u64 - 1)
+                    .reader(0, 1)
+                    .seek(&positions, 1);
+                let message = error.unwrap_err().to_string();
+                assert!(message.contains("but"), "{message}");
+            }
+        }
     }
 
     #[test]

@@ -3,14 +3,19 @@
 use crate::operator::{BoxError, Collector, Push, Source, SourceReader, SourceStatus};
 
 use super::pacer::Pacer;
+use super::splits::{Position, Progression, Progressions, deal, read_progressions};
+
+/// How errors call this source.
+const NAME: &str = "a generator";
 
 /// Emits `function(0)`, `function(1)`, …: for ever or up to a count, as fast as it can or at a
 /// rate. Flink's `DataGeneratorSource`.
 ///
 /// Of `p` subtasks subtask `i` emits the records `i`, `i + p`, `i + 2p` …, so that all of them
 /// advance together. Count and rate are those of all subtasks together. The position, from
-/// which it can be replayed if the function gives the same record for the same index, is the next
-/// index.
+/// which it is replayed if the function gives the same record for the same index, is what is left of
+/// each such progression. A restored job may have another count: the indices up to it are emitted that
+/// were not before.
 ///
 /// ```
 /// use thalweg::connectors::Generator;
@@ -69,10 +74,16 @@ where
     fn reader(&self, index: u32, parallelism: u32) -> GeneratorReader<F> {
         GeneratorReader {
             function: self.function.clone(),
-            next: u64::from(index),
-            stride: u64::from(parallelism.max(1)),
+            index,
+            parallelism,
+            left: Progressions::one(Progression::new(
+                u64::from(index),
+                u64::from(parallelism),
+                self.count.unwrap_or(u64::MAX),
+            )),
             end: self.count.unwrap_or(u64::MAX),
             pacer: self.pacer,
+            first: 0,
         }
     }
 }
@@ -81,11 +92,14 @@ where
 #[derive(Debug)]
 pub struct GeneratorReader<F> {
     function: F,
-    /// Index of the next record to emit.
-    next: u64,
-    stride: u64,
+    index: u32,
+    parallelism: u32,
+    /// The indices that are left.
+    left: Progressions,
     end: u64,
     pacer: Option<Pacer>,
+    /// The index at which the schedule starts, in all readers.
+    first: u64,
 }
 
 impl<T, F> SourceReader for GeneratorReader<F>
@@ -97,32 +111,46 @@ where
 
     fn poll<D: Push<T>>(&mut self, out: &mut Collector<'_, D>) -> Result<SourceStatus, BoxError> {
         let due = match &mut self.pacer {
-            Some(pacer) => {
-                let round = self.next - self.next % self.stride;
-                pacer.due(round, out.now()).min(self.end)
-            }
+            Some(pacer) => pacer.due(self.first, out.now()),
             None => self.end,
         };
-        while self.next < due {
+        while let Some(index) = self.left.next_before(due) {
             if !out.ready() {
                 return Ok(SourceStatus::More);
             }
-            out.emit(&(self.function)(self.next));
-            self.next = self.next.saturating_add(self.stride);
+            out.emit(&(self.function)(index));
+            self.left.step(1);
         }
         Ok(match &self.pacer {
-            _ if self.next >= self.end => SourceStatus::Finished,
-            Some(pacer) => SourceStatus::Idle(Some(pacer.deadline(self.next))),
+            _ if self.left.is_done() => SourceStatus::Finished,
+            Some(pacer) => SourceStatus::Idle(Some(pacer.deadline(self.left.current().next))),
             None => SourceStatus::More,
         })
+    }
+
+    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+        let left = self.left.all();
+        positions.extend(left.map(|part| part.write(Position::of(NAME)).end()));
+        Ok(())
+    }
+
+    fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
+        if readers > 0 {
+            let mut left = read_progressions(NAME, positions)?;
+            left.iter_mut().for_each(|part| part.end = self.end);
+            self.first = left.iter().map(|part| part.next).min().unwrap_or(0);
+            self.left = Progressions::of(deal(&left, self.index, self.parallelism));
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connectors::test_chain::Chain;
+    use crate::connectors::test_chain::{Chain, cuts, emitted_in_attempts};
     use crate::time::{Timestamp, millis};
+    use proptest::prelude::*;
 
     #[test]
     fn subtasks_emit_every_index_once() {
@@ -136,6 +164,35 @@ mod tests {
         assert_eq!(shares, [vec![0, 30, 60], vec![10, 40], vec![20, 50]]);
     }
 
+    proptest! {
+        #[test]
+        fn every_index_is_emitted_once_whatever_is_restored_where(
+            count in 0..500_u64, attempts in cuts(),
+        ) {
+            let source = Generator::new(|index| index * 3).count(count);
+            let emitted = emitted_in_attempts(&source, |n| n / 3, &attempts);
+            prop_assert_eq!(emitted, (0..count).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn restored_schedule_starts_where_it_was_and_the_count_may_grow() {
+        let mut reader = Generator::new(|index| index).count(10).reader(0, 1);
+        let mut chain = Chain::new(|n: &u64| *n);
+        chain.drain(&mut reader);
+        chain.take();
+        let mut positions = Vec::new();
+        reader.position(&mut positions).unwrap();
+        let mut reader = Generator::new(|index| index)
+            .count(15)
+            .rate(1000)
+            .reader(0, 1);
+        reader.seek(&positions, 1).unwrap();
+        let at = |ms| SourceStatus::Idle(Some(Timestamp::from_millis(ms)));
+        assert_eq!(chain.poll(&mut reader), at(1));
+        assert_eq!(chain.values(), [10]);
+    }
+
     #[test]
     fn source_without_a_count_is_unbounded_and_stops_by_the_budget() {
         let source = Generator::new(|index| index);
@@ -143,8 +200,8 @@ mod tests {
         let mut chain = Chain::new(|n: &u64| *n);
         let mut reader = source.reader(0, 1);
         assert_eq!(chain.poll(&mut reader), SourceStatus::More);
-        assert_eq!(chain.values().len() as u64, reader.next);
-        assert!(reader.next > 0);
+        assert_eq!(chain.values().len() as u64, reader.left.current().next);
+        assert!(reader.left.current().next > 0);
     }
 
     #[test]

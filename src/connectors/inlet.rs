@@ -73,6 +73,12 @@ pub enum InletError {
          make a new inlet, and run the job without restarts"
     )]
     AlreadyStarted,
+    /// A checkpoint was to be taken.
+    #[error(
+        "an inlet cannot be part of a checkpoint, because what was pushed cannot be read again: feed the \
+         job through a `durable_inlet`, or run it without checkpoints"
+    )]
+    NoPosition,
 }
 
 impl From<RingError> for InletError {
@@ -313,6 +319,14 @@ impl<T: Record + ?Sized> SourceReader for InletReader<T> {
         Ok(SourceStatus::More)
     }
 
+    fn position(&mut self, _positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+        Err(InletError::NoPosition.into())
+    }
+
+    fn seek(&mut self, _positions: &[Vec<u8>], _readers: u32) -> Result<(), BoxError> {
+        Err(InletError::NoPosition.into())
+    }
+
     fn has_input(&mut self) -> bool {
         self.ring
             .as_mut()
@@ -407,6 +421,13 @@ mod tests {
         assert!(words.is_closed());
         while words.push("word").is_ok() {}
         assert_eq!(words.push("word").unwrap_err(), InletError::Closed);
+    }
+
+    #[test]
+    fn inlet_says_what_to_do_when_a_checkpoint_asks_for_its_position() {
+        let (_inlet, source) = inlet::<u64>(1 << 10);
+        let error = source.reader(0, 1).position(&mut Vec::new()).unwrap_err();
+        assert!(error.to_string().contains("`durable_inlet`"));
     }
 
     #[test]

@@ -2,22 +2,28 @@
 //!
 //! Each is a plain description that opens nothing; a subtask opens its own reader or writer.
 //!
-//! | source | reads | parallel | position, from which it can be replayed |
-//! |---|---|---|---|
-//! | [`Collection`] | a vector | no | an index |
-//! | [`Sequence`] | consecutive numbers | yes, contiguous shares | the next number |
-//! | [`Generator`] | a function of the index, at a rate | yes, striding | the next index |
-//! | `CsvSource` | rows of files, directories, watched paths | by file | a byte offset per file |
-//! | [`LineSource`] | lines of the same | by file | a byte offset per file |
-//! | [`LineBlocks`] | lines of a mapped file, in place | yes, by block | a block and a byte offset |
-//! | [`RecordSource`] | fixed-size records of a mapped file, in place | yes, by block | a block and an offset in it |
-//! | [`inlet`] | what a thread of the program pushes | no | none: it cannot be restarted |
+//! | source | reads | parallel | position in a checkpoint | records are |
+//! |---|---|---|---|---|
+//! | [`Collection`] | a vector | no | an index | exactly once¹ |
+//! | [`Sequence`] | consecutive numbers | yes, contiguous shares | what is left of each share | exactly once |
+//! | [`Generator`] | a function of the index, at a rate | yes, striding | what is left of each stride | exactly once¹ |
+//! | `CsvSource`, [`LineSource`] | rows or lines of files, directories | by file | begun files with byte and line, finished and waiting ones | exactly once² |
+//! | the same, watching a path | | by file | begun and finished files | exactly once, a changed file again in full |
+//! | [`LineBlocks`] | lines of a mapped file, in place | yes, by block | what is left of each stride of blocks, a byte offset | exactly once² |
+//! | [`RecordSource`] | fixed-size records of a mapped file, in place | yes, by block | the same, a number of records | exactly once² |
+//! | [`inlet`] | what a thread of the program pushes | no | none: it cannot be part of a checkpoint | at most once |
 //!
-//! Without a checkpoint a restarted job reads from the start.
+//! ¹ The program must make the same records for the same index again. ² A file that was changed or removed
+//! since is an error.
 //!
-//! | sink | writes | after a failure |
+//! A job that goes on from a checkpoint may have more readers or fewer: what is left is dealt anew. Without
+//! a checkpoint a restarted job reads from the start.
+//!
+//! | sink | writes | with checkpoints |
 //! |---|---|---|
-//! | [`LineFile`], `CsvSink` | part files, hidden until whole | written again |
+//! | [`FileSink`] | part files of lines or CSV rows, hidden until their checkpoint is complete | exactly once |
+//! | [`Transactional`] | to a target of the program's own, in two phases ([`TwoPhaseCommit`]) | exactly once |
+//! | [`Outbox`] | to a target with transactions, out of the checkpoint ([`OutboxTarget`]) | exactly once |
 //! | [`outlet`] | to a thread of the program, which polls | at least once |
 //! | [`Print`] | lines to standard output or error | at least once |
 //! | [`Collected`] | into memory, for tests | at least once |
@@ -43,21 +49,23 @@ mod pacer;
 mod print;
 mod record_ring;
 mod sequence;
+mod splits;
 #[cfg(test)]
 mod test_chain;
+mod transaction;
 
 pub use collect::{Collect, CollectWith, CollectWriter, Collected};
 pub use collection::{Collection, CollectionReader};
 #[cfg(feature = "csv")]
 pub use csv::{
-    Column, CsvDecoder, CsvError, CsvFields, CsvRow, CsvSink, CsvSource, CsvWriter, Malformed,
+    Column, CsvDecoder, CsvEncoder, CsvError, CsvFields, CsvRow, CsvRows, CsvSource, Malformed,
     MalformedRow, Place,
 };
 pub use discard::{Discard, DiscardWriter};
 pub use file::{
-    Decoded, Decoder, FileError, FilePosition, FileReader, Input, LineBlockReader, LineBlocks,
-    LineDecoder, LineFile, LineFileWriter, LinePosition, LineSource, RecordPosition, RecordReader,
-    RecordSource,
+    Decoded, Decoder, FileEncoder, FileError, FileFormat, FilePlace, FileReader, FileSink, Input,
+    LineBlockReader, LineBlocks, LineDecoder, LineEncoder, LineSource, Lines, Part, PartFiles,
+    RecordReader, RecordSource,
 };
 pub use for_each::{ForEach, ForEachWriter, IntoOutcome};
 pub use generator::{Generator, GeneratorReader};
@@ -67,3 +75,8 @@ pub use outlet::{Outlet, OutletError, OutletSink, OutletWriter, outlet};
 pub use pacer::Pacer;
 pub use print::{Print, PrintError, PrintWriter};
 pub use sequence::{Sequence, SequenceReader};
+pub use splits::PositionError;
+pub use transaction::{
+    Outbox, OutboxError, OutboxTarget, OutboxWriter, TransactionError, Transactional,
+    TransactionalWriter, TwoPhaseCommit, Work,
+};

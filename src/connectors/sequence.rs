@@ -4,13 +4,18 @@ use std::ops::Range;
 
 use crate::operator::{BoxError, Collector, Push, Source, SourceReader, SourceStatus};
 
+use super::splits::{Position, Progression, Progressions, deal, read_progressions};
+
+/// How errors call this source.
+const NAME: &str = "a sequence";
+
 /// Emits the numbers of a range, in order, bounded. Flink's `fromSequence`.
 ///
 /// Of `p` subtasks each emits one contiguous share, as in Flink: subtask `i` of a range of `n`
 /// numbers those from place `⌊n·i/p⌋` to before `⌊n·(i+1)/p⌋`. Shares differ by one number at most.
 /// Where numbers should rather advance together in all subtasks, as timestamps must, take a
-/// [`Generator`](super::Generator). The position, from which it can be replayed, is the
-/// next number.
+/// [`Generator`](super::Generator). The position, from which it is replayed, is the numbers that
+/// are left of each share; a restored job shares those anew, and emits them whatever range it is made with.
 #[derive(Clone, Debug)]
 pub struct Sequence {
     range: Range<u64>,
@@ -37,9 +42,12 @@ impl Source for Sequence {
     type Reader = SequenceReader;
 
     fn reader(&self, index: u32, parallelism: u32) -> SequenceReader {
+        let start = share_start(&self.range, index, parallelism);
+        let end = share_start(&self.range, index + 1, parallelism);
         SequenceReader {
-            next: share_start(&self.range, index, parallelism),
-            end: share_start(&self.range, index + 1, parallelism),
+            index,
+            parallelism,
+            numbers: Progressions::one(Progression::new(start, 1, end)),
         }
     }
 }
@@ -47,30 +55,45 @@ impl Source for Sequence {
 /// Emits one subtask's share of a [`Sequence`].
 #[derive(Debug)]
 pub struct SequenceReader {
-    /// The next number to emit.
-    next: u64,
-    end: u64,
+    index: u32,
+    parallelism: u32,
+    /// What is left to emit.
+    numbers: Progressions,
 }
 
 impl SourceReader for SequenceReader {
     type Out = u64;
 
     fn poll<D: Push<u64>>(&mut self, out: &mut Collector<'_, D>) -> Result<SourceStatus, BoxError> {
-        while self.next < self.end {
+        while let Some(number) = self.numbers.next_before(u64::MAX) {
             if !out.ready() {
                 return Ok(SourceStatus::More);
             }
-            out.emit(&self.next);
-            self.next += 1;
+            out.emit(&number);
+            self.numbers.step(1);
         }
         Ok(SourceStatus::Finished)
+    }
+
+    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+        let left = self.numbers.all();
+        positions.extend(left.map(|part| part.write(Position::of(NAME)).end()));
+        Ok(())
+    }
+
+    fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
+        if readers > 0 {
+            let left = read_progressions(NAME, positions)?;
+            self.numbers = Progressions::of(deal(&left, self.index, self.parallelism));
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connectors::test_chain::Chain;
+    use crate::connectors::test_chain::{Chain, cuts, emitted_in_attempts};
     use proptest::prelude::*;
 
     fn emitted(source: &Sequence, index: u32, parallelism: u32) -> Vec<u64> {
@@ -89,10 +112,20 @@ mod tests {
     #[test]
     fn the_largest_range_is_shared_without_overflow() {
         let last = Sequence::new(0..u64::MAX).reader(2, 3);
+        let last = last.numbers.current();
         assert_eq!((last.next, last.end), (u64::MAX / 3 * 2, u64::MAX));
     }
 
     proptest! {
+        #[test]
+        fn every_number_is_emitted_once_whatever_is_restored_where(
+            count in 0..500_u64, attempts in cuts(),
+        ) {
+            let source = Sequence::new(7..7 + count);
+            let emitted = emitted_in_attempts(&source, |n| *n, &attempts);
+            prop_assert_eq!(emitted, (7..7 + count).collect::<Vec<_>>());
+        }
+
         #[test]
         fn shares_are_contiguous_and_cover_the_range_once(
             start in 0..1000_u64, count in 0..500_u64, parallelism in 1..9_u32,

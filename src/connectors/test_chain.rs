@@ -2,14 +2,17 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::checkpoint::{CheckpointError, PieceRef, Pieces, Restored, SnapshotOutput, StateRef};
 use crate::metrics::MetricGroup;
 use crate::operator::{
-    BoxError, Budget, Collector, OpenContext, Operator, OperatorError, Outputs, Push, Signal,
-    SourceReader, SourceStatus, SubtaskInfo,
+    BoxError, Budget, Checkpointing, Collector, OpenContext, Operator, OperatorError, Outputs,
+    Push, Signal, Source, SourceReader, SourceStatus, SubtaskInfo,
 };
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
 use crate::ring::Waker;
+use crate::state::StateSchema;
 use crate::time::{Clock, ManualClock, Timestamp};
+use proptest::prelude::*;
 
 /// Records in one poll at most.
 const BUDGET: u32 = 256;
@@ -41,6 +44,10 @@ impl<V: ?Sized, T: Send> Operator for Tail<V, T> {
     fn deadline(&self) -> Option<Timestamp> {
         None
     }
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         Ok(())
     }
@@ -183,5 +190,95 @@ pub(super) fn open_context(index: u32, parallelism: u32) -> OpenContext {
         key_groups: max.range(index, parallelism),
         waker: None,
         clock: Clock::default(),
+        checkpointing: Checkpointing::default(),
     }
+}
+
+/// Attempts of a job: the parallelism of each, and how many records its readers emit before it is cut.
+pub(super) fn cuts() -> impl Strategy<Value = Vec<(u32, Vec<usize>)>> {
+    prop::collection::vec((1..9_u32, prop::collection::vec(0..60_usize, 8)), 1..5)
+}
+
+/// What a source emits in several attempts, each but the first going on from the positions at which the one
+/// before was cut, and a last one that reads to the end; in order.
+pub(super) fn emitted_in_attempts<S: Source, T>(
+    source: &S,
+    convert: fn(&S::Out) -> T,
+    attempts: &[(u32, Vec<usize>)],
+) -> Vec<T>
+where
+    T: Clone + Ord + Send + 'static,
+{
+    let mut chain = Chain::new(convert);
+    let mut before: Option<(Vec<Vec<u8>>, u32)> = None;
+    let last = (2, vec![usize::MAX; 2]);
+    for (parallelism, rooms) in attempts.iter().chain([&last]) {
+        let parallelism = (*parallelism).min(source.max_parallelism());
+        match &before {
+            Some((positions, _)) => source.resume(positions).unwrap(),
+            None => source.start().unwrap(),
+        }
+        let mut readers: Vec<_> = (0..parallelism)
+            .map(|i| source.reader(i, parallelism))
+            .collect();
+        for reader in &mut readers {
+            if let Some((positions, old)) = &before {
+                reader.seek(positions, *old).unwrap();
+            }
+            reader.open(&chain.cx()).unwrap();
+        }
+        // The barrier comes to each reader when it comes: the ones behind it read on.
+        let mut positions = Vec::new();
+        for (reader, room) in readers.iter_mut().zip(rooms) {
+            chain.room = *room;
+            while chain.room > 0 && chain.poll(reader) == SourceStatus::More {}
+            reader.position(&mut positions).unwrap();
+        }
+        before = Some((positions, parallelism));
+    }
+    let mut values = chain.values();
+    values.sort();
+    values
+}
+
+/// As [`open_context`], in a job that takes checkpoints or not.
+pub(super) fn checkpointed_context(index: u32, parallelism: u32, enabled: bool) -> OpenContext {
+    let mut cx = open_context(index, parallelism);
+    cx.checkpointing.enabled = enabled;
+    cx
+}
+
+/// A checkpoint that has a number and nothing else.
+struct Numbered(u64);
+
+impl Pieces for Numbered {
+    fn checkpoint(&self) -> u64 {
+        self.0
+    }
+    fn operators(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+    fn states(&self, _operator: &str) -> Vec<StateSchema> {
+        Vec::new()
+    }
+    fn parallelism(&self, _operator: &str) -> u32 {
+        0
+    }
+    fn entry_count(&self, _state: &StateRef) -> u64 {
+        0
+    }
+    fn visit(
+        &self,
+        _state: &StateRef,
+        _visit: &mut dyn FnMut(PieceRef<'_>) -> Result<(), CheckpointError>,
+    ) -> Result<(), CheckpointError> {
+        Ok(())
+    }
+}
+
+/// As [`checkpointed_context`], in a job that goes on from the checkpoint with this number.
+pub(super) fn restored_context(index: u32, parallelism: u32, checkpoint: u64) -> OpenContext {
+    let mut cx = checkpointed_context(index, parallelism, true);
+    cx.checkpointing.restored = Some(Restored::new(Arc::new(Numbered(checkpoint))));
+    cx
 }

@@ -99,6 +99,7 @@ impl<P: Pipe, W: SlicedAssigner<Time = EventTime>> AllWindowedStream<P, W> {
             aggregate: aggregate.clone(),
         };
         let partials = self.stream.chain("partial windows", true, partial);
+        let part = partials.node();
         let together = partials.exchange(Partitioning::Global, Global);
         let merge = MergePartials::<P::Out, G>::new(aggregate);
         KeyedStream::new(together.parallelism(1), Together)
@@ -106,5 +107,6 @@ impl<P: Pipe, W: SlicedAssigner<Time = EventTime>> AllWindowedStream<P, W> {
             .allowed_lateness(self.allowed_lateness)
             .aggregate_with(merge, move |_: &u8, window, value| result(window, value))
             .name("window all")
+            .with_part(part)
     }
 }

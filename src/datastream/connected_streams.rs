@@ -73,7 +73,9 @@ impl<A: Pipe, B: Pipe> ConnectedStreams<A, B> {
     where
         F: CoProcessFunction<A::Out, B::Out> + Clone,
     {
-        let kind = NodeKind::Operator { stateful: true };
+        let kind = NodeKind::Operator {
+            stateful: F::STATEFUL,
+        };
         two_inputs(
             kind,
             "co-process",

@@ -8,7 +8,8 @@ use crate::operator::{BoxError, Source};
 use crate::record::{KeyGroupAssignment, MaxParallelism};
 use crate::ring::WaitStrategy;
 use crate::runtime::{
-    BatchSize, Config, Deployment, JobError, JobHandle, JobResult, Stepper, Terminal, core_count,
+    Attempt, BatchSize, Blueprint, Checkpoints, Config, Deployment, JobError, JobHandle, JobResult,
+    RestartStrategy, RestoreFrom, Stepper, Terminal, WorkerParts, core_count, restored_positions,
     start,
 };
 use crate::time::{Clock, ManualClock};
@@ -34,8 +35,10 @@ impl std::fmt::Debug for Environment {
     }
 }
 
-/// Starts a source's attempt: its name and its `start`.
-type Starter = (NodeId, Box<dyn Fn() -> Result<(), BoxError> + Send>);
+/// Starts a source's attempt, anew or from the positions of a checkpoint.
+type Start = dyn Fn(Option<&[Vec<u8>]>) -> Result<(), BoxError> + Send;
+/// A source and what starts it.
+type Starter = (NodeId, Box<Start>);
 
 /// What has been drawn so far.
 pub(super) struct Drawing {
@@ -121,15 +124,45 @@ impl Environment {
         self.configured(|config| config.batch = size)
     }
 
+    /// How the job takes checkpoints. Default: it takes none.
+    #[must_use]
+    pub fn checkpoints(self, checkpoints: Checkpoints) -> Self {
+        self.configured(|config| config.checkpoints = Some(checkpoints))
+    }
+
+    /// What the job goes on from. Default: nothing, it starts anew.
+    #[must_use]
+    pub fn restore(self, from: RestoreFrom) -> Self {
+        self.configured(|config| config.restore = from)
+    }
+
+    /// Whether state of the checkpoint that the job goes on from may be left behind that no operator takes.
+    /// Default: no, the job does not start then.
+    #[must_use]
+    pub fn allow_non_restored_state(self, allow: bool) -> Self {
+        self.configured(|config| config.allow_non_restored = allow)
+    }
+
+    /// Whether and when the job starts again after a failure. Default: with checkpoints always, after delays that
+    /// grow from a second to a minute; without them never.
+    #[must_use]
+    pub fn restart(self, strategy: RestartStrategy) -> Self {
+        self.configured(|config| config.restart = Some(strategy))
+    }
+
     /// Adds a source called `name`.
     pub fn source<S: Source>(&self, name: &str, source: S) -> Stream<Sourced<S>> {
         let limit = source.max_parallelism();
         let node = self.add(NodeKind::Source { limit }, name, Vec::new());
         let source = Arc::new(source);
         let starter = Arc::clone(&source);
-        self.drawing()
-            .starters
-            .push((node, Box::new(move || starter.start())));
+        self.drawing().starters.push((
+            node,
+            Box::new(move |positions| match positions {
+                Some(positions) => starter.resume(positions),
+                None => starter.start(),
+            }),
+        ));
         Stream::new(self.clone(), node, Sourced { source, node })
     }
 
@@ -162,11 +195,23 @@ impl Environment {
     /// # Errors
     /// [`JobError`] if the graph cannot run or a source cannot start.
     pub fn spawn(&self, name: &str) -> Result<JobHandle, JobError> {
-        let drawing = self.drawing();
-        let (name, metrics) = (Arc::from(name), MetricGroup::new());
-        let graph = drawing.execution_graph()?;
-        let parts = drawing.deploy(&graph, &name, &metrics)?.finish();
-        start(name, parts, metrics, drawing.config.clone())
+        let (config, graph, groups) = {
+            let drawing = self.drawing();
+            (
+                drawing.config.clone(),
+                drawing.execution_graph()?,
+                drawing.groups()?,
+            )
+        };
+        let blueprint = Box::new(self.clone());
+        start(
+            name.into(),
+            MetricGroup::new(),
+            config,
+            graph,
+            groups,
+            blueprint,
+        )
     }
 
     /// The job, to be driven by hand on this thread, at the time that `clock` shows.
@@ -174,12 +219,32 @@ impl Environment {
     /// # Errors
     /// [`JobError`] if the graph cannot run or a source cannot start.
     pub fn stepper(&self, name: &str, clock: ManualClock) -> Result<Stepper, JobError> {
-        let mut drawing = self.drawing();
-        drawing.config.clock = Clock::Manual(clock);
-        let (name, metrics) = (Arc::from(name), MetricGroup::new());
-        let graph = drawing.execution_graph()?;
-        let parts = drawing.deploy(&graph, &name, &metrics)?.finish();
-        Ok(Stepper::new(parts, drawing.config.clock.clone(), metrics))
+        let (config, graph, groups) = {
+            let mut drawing = self.drawing();
+            drawing.config.clock = Clock::Manual(clock);
+            (
+                drawing.config.clone(),
+                drawing.execution_graph()?,
+                drawing.groups()?,
+            )
+        };
+        Stepper::new(name.into(), config, &graph, groups, self)
+    }
+}
+
+impl Blueprint for Environment {
+    fn deploy(
+        &self,
+        graph: &ExecutionGraph,
+        job: &Arc<str>,
+        metrics: &MetricGroup,
+        attempt: Attempt,
+    ) -> Result<Vec<WorkerParts>, JobError> {
+        let drawing = self.drawing();
+        if drawing.graph.nodes().len() != graph.stream_graph().nodes().len() {
+            return Err(GraphError::Changed.into());
+        }
+        Ok(drawing.deploy(graph, job, metrics, attempt)?.finish())
     }
 }
 
@@ -191,7 +256,7 @@ impl Default for Environment {
 
 impl Drawing {
     fn execution_graph(&self) -> Result<ExecutionGraph, GraphError> {
-        self.graph.check(false)?;
+        self.graph.check(self.config.checkpoints.is_some())?;
         self.groups()?;
         let workers = self.config.workers.unwrap_or_else(core_count);
         Ok(ExecutionGraph::new(self.graph.clone(), workers))
@@ -217,14 +282,22 @@ impl Drawing {
         graph: &'a ExecutionGraph,
         name: &Arc<str>,
         metrics: &MetricGroup,
+        attempt: Attempt,
     ) -> Result<Deployment<'a>, JobError> {
         for (node, start) in &self.starters {
-            start().map_err(|cause| JobError::Source {
+            let uid = self.graph.uid(*node);
+            let restored = restored_positions(&attempt.checkpointing, &uid);
+            let restored = restored.map_err(|cause| JobError::Restore {
+                job: Arc::clone(name),
+                cause,
+            })?;
+            let positions = restored.as_ref().map(|(positions, _)| &positions[..]);
+            start(positions).map_err(|cause| JobError::Source {
                 source_name: Arc::clone(&self.graph.node(*node).name),
                 cause,
             })?;
         }
-        let mut plan = Deployment::new(graph, &self.config, name, metrics, self.groups()?);
+        let mut plan = Deployment::new(graph, &self.config, name, metrics, attempt);
         self.terminals
             .iter()
             .for_each(|terminal| terminal.attach(&mut plan));

@@ -74,6 +74,17 @@ impl<P: Pipe> Stream<P> {
         Stream::new(env, node, SideChained::new(before, node, factory))
     }
 
+    /// The place of the last operator.
+    pub(super) fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Says that the operator at `part` does the first half of the work of the last one, and shares its uid.
+    pub(super) fn with_part(self, part: NodeId) -> Self {
+        self.env.drawing().graph.set_part(part, self.node);
+        self
+    }
+
     /// Notes an error of a builder call; the job will not run.
     pub(super) fn reject(&self, error: GraphError) {
         self.env.drawing().graph.reject(error);
@@ -169,7 +180,7 @@ impl<P: Pipe> Stream<P> {
     where
         F: ProcessFunction<P::Out> + Clone,
     {
-        self.chain_with_sides("process", false, ProcessFactory(function))
+        self.chain_with_sides("process", F::STATEFUL, ProcessFactory(function))
     }
 
     /// `N` streams with the same records, to be used independently.

@@ -119,5 +119,6 @@ where
             ..together.window(self.assigner)
         }
         .aggregate_with(merge, result)
+        .with_part(node)
     }
 }

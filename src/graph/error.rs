@@ -12,6 +12,11 @@ pub enum GraphError {
     /// The graph has no operator: Flink's words.
     #[error("No operators defined in streaming topology. Cannot execute.")]
     Empty,
+    /// Something was added to the graph of a job that runs.
+    #[error(
+        "something was added to the job's environment since the job was started, so it cannot start again"
+    )]
+    Changed,
     /// A parallelism of zero.
     #[error("operator `{0}`: a parallelism is 1 at least")]
     ZeroParallelism(Arc<str>),

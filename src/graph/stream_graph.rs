@@ -90,6 +90,8 @@ pub struct Node {
     parallelism: Option<u32>,
     slot_group: Option<Arc<str>>,
     pub(super) starts_chain: bool,
+    /// The operator that this one is a part of: the graph's user sees that one alone, and gives it the uid.
+    part_of: Option<NodeId>,
     /// How many keys the stream behind this exchange will probably have; 0 if nobody has said.
     pub expected_keys: usize,
 }
@@ -143,6 +145,7 @@ impl StreamGraph {
             parallelism: None,
             slot_group: None,
             starts_chain: false,
+            part_of: None,
             expected_keys: 0,
         });
         id
@@ -166,6 +169,7 @@ impl StreamGraph {
             parallelism: None,
             slot_group: None,
             starts_chain: false,
+            part_of: None,
             expected_keys: 0,
         };
         let before = std::mem::replace(&mut self.nodes[exchange.index()], operator);
@@ -194,8 +198,28 @@ impl StreamGraph {
         self.nodes[id.index()].name = name;
     }
 
-    /// Gives a node its uid.
+    /// What binds state to a node: its uid, or its name where it has none.
+    #[must_use]
+    pub fn uid(&self, id: NodeId) -> Arc<str> {
+        let node = self.node(id);
+        Arc::clone(node.uid.as_ref().unwrap_or(&node.name))
+    }
+
+    /// Says that the operator at `part` does the first half of the work of the one at `whole`: its uid is that
+    /// one's with `.partial` behind it.
+    pub fn set_part(&mut self, part: NodeId, whole: NodeId) {
+        self.nodes[part.index()].part_of = Some(whole);
+    }
+
+    /// Gives a node its uid, and its parts theirs.
     pub fn set_uid(&mut self, id: NodeId, uid: Arc<str>) {
+        let parts = self
+            .nodes
+            .iter_mut()
+            .filter(|node| node.part_of == Some(id));
+        for part in parts {
+            part.uid = Some(format!("{uid}.partial").into());
+        }
         self.nodes[id.index()].uid = Some(uid);
     }
 
@@ -308,7 +332,9 @@ impl StreamGraph {
                     limit,
                 });
             }
-            NodeKind::Operator { stateful: true } if checkpoints && node.uid.is_none() => {
+            NodeKind::Operator { stateful: true }
+                if checkpoints && node.uid.is_none() && node.part_of.is_none() =>
+            {
                 return Err(GraphError::MissingUid(Arc::clone(&node.name)));
             }
             NodeKind::Exchange(partitioning) if partitioning != Partitioning::Forward => {

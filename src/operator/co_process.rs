@@ -1,11 +1,13 @@
 //! `process` on two connected streams without a key.
 //!
 //! Nothing orders the two inputs relative to each other. With a broadcast edge as one input this is
-//! Flink's `BroadcastProcessFunction`, the broadcast state being a field of the function.
+//! Flink's `BroadcastProcessFunction`, the broadcast state being a field of the function that it hands over at
+//! barriers.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::{OperatorState, RestoredState, SnapshotOutput};
 use crate::time::{Combiner, Timestamp};
 
 use super::inputs::Inputs;
@@ -19,6 +21,10 @@ use super::{
 pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
     /// The type of the results.
     type Out: ?Sized + 'static;
+
+    /// Whether [`snapshot`](Self::snapshot) hands over state: the operator needs a uid then, by which a
+    /// checkpoint finds it again.
+    const STATEFUL: bool = false;
 
     /// Prepares the function, before the first record.
     ///
@@ -70,6 +76,26 @@ pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
         Ok(())
     }
 
+    /// A barrier of both inputs: hands over what the function keeps, of which a checkpoint is taken. See
+    /// [`OperatorState`].
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn snapshot(&mut self, state: &mut OperatorState) -> Outcome {
+        let _ = state;
+        Ok(())
+    }
+
+    /// Takes back what the function kept: called after [`open`](Self::open) if the job goes on from a
+    /// checkpoint, whether or not that has state of this function.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn restore(&mut self, state: &RestoredState<'_>) -> Outcome {
+        let _ = state;
+        Ok(())
+    }
+
     /// Releases what the function holds; called on failure and cancellation too.
     ///
     /// # Errors
@@ -105,6 +131,13 @@ impl<A: ?Sized, B: ?Sized, F, D: Operator> CoProcess<A, B, F, D> {
             records: PhantomData,
         }
     }
+
+    /// Binds the function's state to a uid rather than to the operator's name.
+    #[must_use]
+    pub fn uid(mut self, uid: Arc<str>) -> Self {
+        self.services.uid = uid;
+        self
+    }
 }
 
 impl<A, B, F, D> Operator for CoProcess<A, B, F, D>
@@ -117,7 +150,9 @@ where
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.services.open(cx)?;
         let opened = self.function.open(cx);
-        opened.map_err(|cause| OperatorError::function(&self.services.name, cause))
+        opened.map_err(|cause| OperatorError::function(&self.services.name, cause))?;
+        let function = &mut self.function;
+        (self.services).restore(cx, Vec::new(), |state| function.restore(state))
     }
 
     fn begin(&mut self, now: Timestamp) {
@@ -145,6 +180,10 @@ where
         self.services.outputs.deadline()
     }
 
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.services.snapshot(out)
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         let function = &mut self.function;
         self.services.close(|| function.close())
@@ -169,9 +208,15 @@ where
         }
         let (function, services) = (&mut self.function, &mut self.services);
         (self.inputs).on_signal(input, signal, |signal| {
-            if let Signal::Watermark(at) = signal {
-                let done = function.on_watermark(at, &mut services.context(Timestamp::MIN));
-                services.check(done);
+            match signal {
+                Signal::Watermark(at) => {
+                    let done = function.on_watermark(at, &mut services.context(Timestamp::MIN));
+                    services.check(done);
+                }
+                Signal::Barrier(barrier) => {
+                    services.capture(barrier, F::STATEFUL, |state| function.snapshot(state));
+                }
+                _ => {}
             }
             services.signal(signal);
         });

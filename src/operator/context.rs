@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use crate::checkpoint::{CheckpointError, Restored, StateRef};
 use crate::metrics::MetricGroup;
 use crate::record::{KeyGroupRange, KeyHash, KeyHasher};
 use crate::ring::Waker;
@@ -38,6 +39,19 @@ pub struct OpenContext {
     pub waker: Option<Waker>,
     /// The job's clock, for the control plane only.
     pub clock: Clock,
+    /// Whether checkpoints are taken, and which one the job goes on from.
+    pub checkpointing: Checkpointing,
+}
+
+/// What a job's checkpoints mean for an operator that opens.
+#[derive(Clone, Debug, Default)]
+pub struct Checkpointing {
+    /// Whether checkpoints are taken: state has to track its changes.
+    pub enabled: bool,
+    /// The checkpoint that the job goes on from.
+    pub restored: Option<Restored>,
+    /// Whether state of that checkpoint may be left behind that no operator takes.
+    pub allow_non_restored: bool,
 }
 
 impl OpenContext {
@@ -45,6 +59,45 @@ impl OpenContext {
     #[must_use]
     pub fn operator_metrics(&self, name: &Arc<str>) -> MetricGroup {
         self.metrics.scoped(Arc::clone(name), self.subtask.index)
+    }
+
+    /// Whether the job goes on from a checkpoint (Flink 2.0's `isRestored`): whether or not it has state of
+    /// this operator.
+    #[must_use]
+    pub fn is_restored(&self) -> bool {
+        self.checkpointing.restored.is_some()
+    }
+
+    /// This subtask's share of the entries that the checkpoint which the job goes on from has of a state.
+    #[must_use]
+    pub fn restored_entries(&self, operator: &Arc<str>, state: &str) -> usize {
+        let restored = self.checkpointing.restored.as_ref();
+        restored.map_or(0, |restored| {
+            let entries = restored.entry_count(&StateRef::new(operator, state));
+            self.share_of_keys(usize::try_from(entries).unwrap_or(usize::MAX))
+        })
+    }
+
+    /// Looks for state of an operator that the checkpoint has and that is not `taken`.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NotRestored`] if there is some and it may not be left behind.
+    pub fn check_restored(
+        &self,
+        operator: &Arc<str>,
+        taken: impl Fn(&str) -> bool,
+    ) -> Result<(), CheckpointError> {
+        let checkpointing = &self.checkpointing;
+        let Some(restored) = &checkpointing.restored else {
+            return Ok(());
+        };
+        let mut states = restored.states(operator).into_iter();
+        match states.find(|state| !taken(&state.name)) {
+            Some(state) if !checkpointing.allow_non_restored => Err(CheckpointError::NotRestored {
+                state: StateRef::new(operator, &state.name),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The hashes of the keys whose state this subtask owns.

@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use crate::checkpoint::CheckpointError;
+
 /// Any error of user code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -29,6 +31,15 @@ pub enum OperatorError {
     /// A user function panicked.
     #[error("subtask panicked: {0}")]
     Panic(String),
+    /// State that a checkpoint has cannot be put back.
+    #[error("operator `{operator}` cannot be restored: {cause}")]
+    Restore {
+        /// The operator's name.
+        operator: Arc<str>,
+        /// What is wrong.
+        #[source]
+        cause: CheckpointError,
+    },
     /// A record without a timestamp reached an operator that needs one.
     #[error(
         "operator `{operator}`: a record has no timestamp (is `timestamps(…)` missing before the window?)"
@@ -78,6 +89,14 @@ impl OperatorError {
     /// An error of the function of `operator`.
     pub fn function(operator: &Arc<str>, cause: BoxError) -> Self {
         OperatorError::Function {
+            operator: Arc::clone(operator),
+            cause,
+        }
+    }
+
+    /// State of `operator` cannot be put back.
+    pub fn restore(operator: &Arc<str>, cause: CheckpointError) -> Self {
+        OperatorError::Restore {
             operator: Arc::clone(operator),
             cause,
         }

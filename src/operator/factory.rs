@@ -9,6 +9,8 @@ use super::{Outputs, Push, TwoInput};
 pub struct Site {
     /// The operator's name.
     pub name: Arc<str>,
+    /// What binds state to it: its uid, or its name where it has none.
+    pub uid: Arc<str>,
     /// The subtask's index, from 0.
     pub subtask: u32,
     /// How many subtasks there are.

@@ -1,5 +1,6 @@
 //! `FanOut`: a stream used more than once. The one place inside a region where a record meets `dyn`.
 
+use crate::checkpoint::SnapshotOutput;
 use crate::time::Timestamp;
 
 use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, earlier, first_error};
@@ -63,6 +64,11 @@ impl<V: ?Sized> Operator for FanOut<V> {
         self.branches
             .iter()
             .fold(None, |soonest, branch| earlier(soonest, branch.deadline()))
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let written = |all: bool, branch: &mut Box<dyn Push<V>>| branch.snapshot(out) && all;
+        self.branches.iter_mut().fold(true, written)
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

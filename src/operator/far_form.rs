@@ -64,7 +64,7 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
 }
 
 impl<T: Record + ?Sized, D: Push<Far<T>>> Operator for FarForm<T, D> {
-    pass_on!(next: open, deadline, close);
+    pass_on!(next: open, deadline, snapshot, close);
 
     #[inline]
     fn begin(&mut self, now: Timestamp) {
@@ -115,6 +115,27 @@ where
         } else {
             self.next.push(far, at);
         }
+    }
+
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a T, Timestamp)>)
+    where
+        T: 'a,
+    {
+        if !<T::Form as Form<T>>::IN_PLACE || self.stages || self.staged || self.held {
+            while self.ready() {
+                let Some((record, at)) = records.next() else {
+                    return;
+                };
+                self.push(record, at);
+            }
+            return;
+        }
+        let mut far = records.map(|(record, at)| {
+            let far = <T::Form as Form<T>>::itself(record);
+            (far.expect("a form in place is its own far form"), at)
+        });
+        self.next.push_all(&mut far);
     }
 
     // A record that would have to be encoded first is not worth it.

@@ -44,7 +44,7 @@ impl<F, D> Filter<F, D> {
 }
 
 impl<F: Send, D: Operator> Operator for Filter<F, D> {
-    pass_on!(next: open, begin, signal, ready, resume, deadline, close);
+    pass_on!(next: open, begin, signal, ready, resume, deadline, event_time, snapshot, close);
 
     fn flush(&mut self) {
         self.blind = self.blind.saturating_sub(1);
@@ -68,6 +68,28 @@ where
     fn push(&mut self, record: &V, at: Timestamp) {
         if (self.predicate)(record) {
             self.next.push(record, at);
+        }
+    }
+
+    /// A record that is refused leaves the rest of the chain as it is, so it is asked whether it is ready only
+    /// when one has passed.
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    where
+        V: 'a,
+    {
+        let Filter {
+            predicate, next, ..
+        } = self;
+        while next.ready() {
+            let passed = loop {
+                match records.next() {
+                    Some((record, at)) if predicate(record) => break (record, at),
+                    Some(_) => {}
+                    None => return,
+                }
+            };
+            next.push(passed.0, passed.1);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Filters in front of keyed state.
 
 use super::*;
+use crate::checkpoint::SnapshotOutput;
+use crate::operator::recorder::Recorder;
 use crate::operator::{Budget, OpenContext, OperatorError, Signal};
 
 /// The front of a chain with keyed state.
@@ -20,6 +22,10 @@ impl Operator for Keyed {
     fn deadline(&self) -> Option<Timestamp> {
         None
     }
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         Ok(())
     }
@@ -52,4 +58,24 @@ fn filter_that_refuses_most_records_looks_ahead_in_few_batches() {
     };
     assert_eq!((blind(1), blind(3)), (0, 0));
     assert_eq!(blind(20), 4 * BATCHES);
+}
+
+#[test]
+fn records_pass_as_far_as_there_is_room() {
+    let log = Recorder::<i64>::new();
+    let mut filter = Filter::new(|n: &i64| n % 3 == 0, log.clone());
+    let numbers: Vec<i64> = (0..20).collect();
+    let mut run = numbers.iter().map(|n| (n, Timestamp(*n)));
+    log.set_room(2);
+    filter.push_all(&mut run);
+    assert_eq!(log.take_records(), [(0, 0), (3, 3)]);
+    assert_eq!(
+        run.len(),
+        16,
+        "the run stops behind the last that has passed"
+    );
+    log.set_room(usize::MAX);
+    filter.push_all(&mut run);
+    let rest: Vec<_> = (2..7).map(|n| (3 * n, 3 * n)).collect();
+    assert_eq!((log.take_records(), run.len()), (rest, 0));
 }

@@ -88,6 +88,11 @@ impl<M: Merge> Inputs<M> {
                 }
             }
             Signal::Split(_) | Signal::SplitEnd(_) => {}
+            Signal::CheckpointAborted(checkpoint) => {
+                self.abort(checkpoint);
+                send(signal);
+            }
+            Signal::CheckpointComplete(_) => send(signal),
             _ if self.inputs[input].drained => {}
             Signal::Watermark(at) => forward(self.merge.on_watermark(input, at), &mut send),
             Signal::Idle => forward(self.merge.on_idle(input), &mut send),
@@ -119,6 +124,14 @@ impl<M: Merge> Inputs<M> {
         }
         let current = self.barrier.map(|b| b.checkpoint);
         self.inputs[input].aligned |= current == Some(barrier.checkpoint);
+    }
+
+    /// Waits no longer for a barrier that is not worth it.
+    fn abort(&mut self, checkpoint: u64) {
+        if self.barrier.is_some_and(|b| b.checkpoint == checkpoint) {
+            self.barrier = None;
+            self.inputs.iter_mut().for_each(|i| i.aligned = false);
+        }
     }
 
     fn forward_barrier(&mut self, send: &mut impl FnMut(Signal)) {

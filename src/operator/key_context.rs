@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
+use crate::checkpoint::{CheckpointError, SnapshotOutput, StateRef, TableSnapshot};
 use crate::metrics::Gauge;
-use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
-use crate::state::{Lookahead, Table, TableOptions};
+use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StateValue, StoredKey};
+use crate::state::{Lookahead, StateKind, Table, TableOptions, encode_changes};
 
-use super::OpenContext;
+use super::{Barrier, OpenContext, OperatorError};
 
 /// The stored form of the keys that a selector finds.
 pub(super) type Stored<V, S> = <<S as KeySelector<V>>::Key as Key>::Stored;
@@ -22,29 +23,41 @@ pub(super) struct KeyContext<V: ?Sized, S: KeySelector<V>, T> {
     /// How many keys all subtasks together will probably hold.
     pub(super) expected_keys: usize,
     gauges: TableGauges,
+    durable: Box<Durable>,
+}
+
+/// How checkpoints keep the state.
+struct Durable {
+    kind: StateKind,
+    /// The state's name.
+    name: &'static str,
+    /// The operator's uid: its name where it was given none.
+    uid: Option<Arc<str>>,
+    /// Where there are checkpoints.
+    snapshot: Option<TableSnapshot>,
 }
 
 impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
     /// No state yet; the table is made by [`open`](Self::open).
-    pub(super) fn new(selector: S) -> Self {
+    pub(super) fn new(selector: S, kind: StateKind, name: &'static str) -> Self {
         KeyContext {
             selector,
             hasher: KeyHasher::default(),
             table: Table::new(TableOptions::default()),
             expected_keys: 0,
             gauges: TableGauges::default(),
+            durable: Box::new(Durable {
+                kind,
+                name,
+                uid: None,
+                snapshot: None,
+            }),
         }
     }
 
-    pub(super) fn open(&mut self, name: &Arc<str>, cx: &OpenContext) {
-        self.hasher = cx.hasher;
-        self.table = Table::new(TableOptions {
-            hasher: cx.hasher,
-            expected_keys: cx.share_of_keys(self.expected_keys),
-            hashes: cx.hashes(),
-            ..TableOptions::default()
-        });
-        self.gauges = TableGauges::register(name, cx);
+    /// Binds the state to a uid rather than to the operator's name.
+    pub(super) fn bind(&mut self, uid: Arc<str>) {
+        self.durable.uid = Some(uid);
     }
 
     /// Fetches a cache line of the state under a hash.
@@ -92,6 +105,55 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
         let table = &self.table;
         (self.gauges).publish(table.len(), || table.memory_bytes());
     }
+}
+
+impl<V: ?Sized, S: KeySelector<V>, T: StateValue> KeyContext<V, S, T> {
+    /// Makes the table, and puts back what a checkpoint has of it.
+    pub(super) fn open(&mut self, name: &Arc<str>, cx: &OpenContext) -> Result<(), OperatorError> {
+        let durable = &mut self.durable;
+        let uid = durable.uid.get_or_insert_with(|| Arc::clone(name));
+        let expected = cx.share_of_keys(self.expected_keys);
+        self.hasher = cx.hasher;
+        self.table = Table::new(TableOptions {
+            hasher: cx.hasher,
+            expected_keys: expected.max(cx.restored_entries(uid, durable.name)),
+            hashes: cx.hashes(),
+            changes: (cx.checkpointing.enabled).then(encode_changes),
+            ..TableOptions::default()
+        });
+        self.gauges = TableGauges::register(name, cx);
+        let state = StateRef::new(uid, durable.name);
+        let snapshot = TableSnapshot::of::<Stored<V, S>, T>(state, durable.kind);
+        let restored = restore(&mut self.table, &snapshot, cx);
+        restored.map_err(|cause| OperatorError::restore(name, cause))?;
+        durable.snapshot = cx.checkpointing.enabled.then_some(snapshot);
+        Ok(())
+    }
+
+    /// Freezes the table for a checkpoint.
+    pub(super) fn freeze(&mut self, barrier: Barrier) {
+        if let Some(snapshot) = &mut self.durable.snapshot {
+            snapshot.freeze(&mut self.table, barrier.checkpoint, barrier.extent());
+        }
+    }
+
+    /// Writes some of what was frozen; whether that is done.
+    pub(super) fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let snapshot = self.durable.snapshot.as_mut();
+        snapshot.is_none_or(|snapshot| snapshot.drain(&mut self.table, out))
+    }
+}
+
+fn restore<S: StoredKey, T: StateValue>(
+    table: &mut Table<S, T>,
+    snapshot: &TableSnapshot,
+    cx: &OpenContext,
+) -> Result<(), CheckpointError> {
+    if let Some(restored) = &cx.checkpointing.restored {
+        snapshot.restore(table, restored, &cx.hashes())?;
+    }
+    let state = snapshot.state();
+    cx.check_restored(&state.operator, |name| name == &*state.state)
 }
 
 /// The size of one table, as metrics.

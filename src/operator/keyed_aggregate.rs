@@ -3,12 +3,13 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::record::{KeyHash, KeySelector};
-use crate::state::Aggregate;
+use crate::state::{Aggregate, StateKind};
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::{Lookahead, OpenContext, Operator, OperatorError, Push, pass_on};
+use super::{Lookahead, OpenContext, Operator, OperatorError, Push, Signal, pass_on};
 
 /// Adds each record to the accumulator of its key and emits what a function makes of the key and the
 /// result, with the record's timestamp.
@@ -35,11 +36,18 @@ impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> KeyedAggregate<V, S, A
     pub fn new(name: Arc<str>, selector: S, aggregate: A, emit: R, next: D) -> Self {
         KeyedAggregate {
             name,
-            state: KeyContext::new(selector),
+            state: KeyContext::new(selector, StateKind::Aggregating, "accumulator"),
             aggregate,
             emit,
             next,
         }
+    }
+
+    /// Binds the operator's state to a uid rather than to its name.
+    #[must_use]
+    pub fn uid(mut self, uid: Arc<str>) -> Self {
+        self.state.bind(uid);
+        self
     }
 
     /// Makes room for so many keys, of all subtasks together, when the operator opens.
@@ -58,12 +66,23 @@ where
     R: Send,
     D: Operator,
 {
-    pass_on!(next: begin, signal, ready, resume, deadline, close);
+    pass_on!(next: begin, ready, resume, deadline, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;
-        self.state.open(&self.name, cx);
-        Ok(())
+        self.state.open(&self.name, cx)
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if let Signal::Barrier(barrier) = signal {
+            self.state.freeze(barrier);
+        }
+        self.next.signal(signal);
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let written = self.state.drain(out);
+        self.next.snapshot(out) && written
     }
 
     fn flush(&mut self) {

@@ -7,11 +7,12 @@ use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::{OperatorState, RestoredState, SnapshotOutput};
 use crate::record::{Key, KeyHash, KeySelector};
 use crate::time::{Combiner, Timestamp};
 
 use super::inputs::Inputs;
-use super::process_services::{KeyedOpenContext, KeyedServices};
+use super::keyed_services::{KeyedFunction, KeyedOpenContext, KeyedServices, keyed_function};
 use super::{
     Budget, KeyedProcessContext, Lookahead, MultiInput, OpenContext, Operator, OperatorError,
     Outcome, Outputs, ProcessContext, Push, Signal, TimeDomain, TwoInput,
@@ -84,6 +85,25 @@ pub trait KeyedCoProcessFunction<K: Key + ?Sized, A: ?Sized, B: ?Sized>: Send + 
         Ok(())
     }
 
+    /// A barrier: hands over what the function keeps besides its keyed state. See [`OperatorState`].
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn snapshot(&mut self, state: &mut OperatorState) -> Outcome {
+        let _ = state;
+        Ok(())
+    }
+
+    /// Takes back what the function kept besides its keyed state: called after [`open`](Self::open) if the job
+    /// goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn restore(&mut self, state: &RestoredState<'_>) -> Outcome {
+        let _ = state;
+        Ok(())
+    }
+
     /// Releases what the function holds; called on failure and cancellation too.
     ///
     /// # Errors
@@ -93,6 +113,23 @@ pub trait KeyedCoProcessFunction<K: Key + ?Sized, A: ?Sized, B: ?Sized>: Send + 
     }
 }
 
+/// A function with the types of its records.
+struct TwoInputs<A: ?Sized, B: ?Sized, F> {
+    function: F,
+    records: PhantomData<fn(&A, &B)>,
+}
+
+impl<K, A, B, F, D> KeyedFunction<K, D> for TwoInputs<A, B, F>
+where
+    K: Key + ?Sized,
+    A: ?Sized,
+    B: ?Sized,
+    F: KeyedCoProcessFunction<K, A, B>,
+    D: Push<F::Out>,
+{
+    keyed_function!(K, D);
+}
+
 /// Runs a [`KeyedCoProcessFunction`].
 pub struct KeyedCoProcess<A: ?Sized, B: ?Sized, S1, S2, F, D>
 where
@@ -100,10 +137,9 @@ where
 {
     first: S1,
     second: S2,
-    function: F,
+    function: TwoInputs<A, B, F>,
     services: KeyedServices<S1::Key, D>,
     inputs: Inputs<Combiner>,
-    records: PhantomData<fn(&A, &B)>,
 }
 
 impl<A: ?Sized, B: ?Sized, S1, S2, F, D> std::fmt::Debug for KeyedCoProcess<A, B, S1, S2, F, D>
@@ -128,11 +164,20 @@ where
         KeyedCoProcess {
             first,
             second,
-            function,
+            function: TwoInputs {
+                function,
+                records: PhantomData,
+            },
             services: KeyedServices::new(name, outputs),
             inputs: Inputs::new(2, Combiner::new(2)),
-            records: PhantomData,
         }
+    }
+
+    /// Binds the operator's state to a uid rather than to its name.
+    #[must_use]
+    pub fn uid(mut self, uid: Arc<str>) -> Self {
+        self.services.plain.uid = uid;
+        self
     }
 
     /// Makes room for so many keys, of all subtasks together, when the operator opens.
@@ -153,18 +198,15 @@ where
     D: Push<F::Out>,
 {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
-        let function = &mut self.function;
-        self.services.open(cx, |cx| function.open(cx))
+        self.services.open(cx, &mut self.function)
     }
 
     fn begin(&mut self, now: Timestamp) {
-        let function = &mut self.function;
-        (self.services).begin(now, |at, domain, cx| function.on_timer(at, domain, cx));
+        self.services.begin(now, &mut self.function);
     }
 
     fn signal(&mut self, signal: Signal) {
-        let function = &mut self.function;
-        (self.services).signal(signal, |at, domain, cx| function.on_timer(at, domain, cx));
+        self.services.signal(signal, &mut self.function);
     }
 
     #[inline(always)]
@@ -173,8 +215,7 @@ where
     }
 
     fn resume(&mut self, budget: &mut Budget) {
-        let function = &mut self.function;
-        (self.services).resume(budget, |at, domain, cx| function.on_timer(at, domain, cx));
+        self.services.resume(budget, &mut self.function);
     }
 
     fn flush(&mut self) {
@@ -185,8 +226,12 @@ where
         self.services.deadline()
     }
 
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.services.snapshot(out)
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
-        let function = &mut self.function;
+        let function = &mut self.function.function;
         self.services.plain.close(|| function.close())
     }
 }
@@ -205,13 +250,13 @@ where
         if signal == Signal::End {
             let cx = &mut services.plain.context(Timestamp::MIN);
             let ended = match input {
-                0 => function.end_first(cx),
-                _ => function.end_second(cx),
+                0 => function.function.end_first(cx),
+                _ => function.function.end_second(cx),
             };
             services.plain.check(ended);
         }
         self.inputs.on_signal(input, signal, |signal| {
-            services.signal(signal, |at, domain, cx| function.on_timer(at, domain, cx));
+            services.signal(signal, function);
         });
     }
 }
@@ -234,7 +279,7 @@ where
     fn push_first_hashed(&mut self, record: &A, at: Timestamp, hash: KeyHash) {
         let key = self.first.key(record);
         let mut cx = self.services.context(key.borrow(), hash, at);
-        let outcome = self.function.process_first(record, &mut cx);
+        let outcome = self.function.function.process_first(record, &mut cx);
         self.services.plain.check(outcome);
     }
 
@@ -247,7 +292,7 @@ where
     fn push_second_hashed(&mut self, record: &B, at: Timestamp, hash: KeyHash) {
         let key = self.second.key(record);
         let mut cx = self.services.context(key.borrow(), hash, at);
-        let outcome = self.function.process_second(record, &mut cx);
+        let outcome = self.function.function.process_second(record, &mut cx);
         self.services.plain.check(outcome);
     }
 

@@ -1,12 +1,14 @@
 //! `process` on a keyed stream: a function with keyed state and timers.
 
 use std::borrow::Borrow;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::{OperatorState, RestoredState, SnapshotOutput};
 use crate::record::{Key, KeyHash, KeySelector};
 use crate::time::Timestamp;
 
-use super::process_services::{KeyedOpenContext, KeyedServices};
+use super::keyed_services::{KeyedFunction, KeyedOpenContext, KeyedServices, keyed_function};
 use super::{
     Budget, KeyedProcessContext, Lookahead, OpenContext, Operator, OperatorError, Outcome, Outputs,
     Push, Signal, TimeDomain,
@@ -89,6 +91,25 @@ pub trait KeyedProcessFunction<K: Key + ?Sized, V: ?Sized>: Send + 'static {
         Ok(())
     }
 
+    /// A barrier: hands over what the function keeps besides its keyed state. See [`OperatorState`].
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn snapshot(&mut self, state: &mut OperatorState) -> Outcome {
+        let _ = state;
+        Ok(())
+    }
+
+    /// Takes back what the function kept besides its keyed state: called after [`open`](Self::open) if the job
+    /// goes on from a checkpoint.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn restore(&mut self, state: &RestoredState<'_>) -> Outcome {
+        let _ = state;
+        Ok(())
+    }
+
     /// Releases what the function holds; called on failure and cancellation too.
     ///
     /// # Errors
@@ -98,10 +119,26 @@ pub trait KeyedProcessFunction<K: Key + ?Sized, V: ?Sized>: Send + 'static {
     }
 }
 
+/// A function with the type of its records.
+struct OneInput<V: ?Sized, F> {
+    function: F,
+    record: PhantomData<fn(&V)>,
+}
+
+impl<K, V, F, D> KeyedFunction<K, D> for OneInput<V, F>
+where
+    K: Key + ?Sized,
+    V: ?Sized,
+    F: KeyedProcessFunction<K, V>,
+    D: Push<F::Out>,
+{
+    keyed_function!(K, D);
+}
+
 /// Runs a [`KeyedProcessFunction`].
 pub struct KeyedProcess<V: ?Sized, S: KeySelector<V>, F, D> {
     selector: S,
-    function: F,
+    function: OneInput<V, F>,
     services: KeyedServices<S::Key, D>,
 }
 
@@ -118,9 +155,19 @@ impl<V: ?Sized, S: KeySelector<V>, F, D: Operator> KeyedProcess<V, S, F, D> {
     pub fn new(name: Arc<str>, selector: S, function: F, outputs: Outputs<D>) -> Self {
         KeyedProcess {
             selector,
-            function,
+            function: OneInput {
+                function,
+                record: PhantomData,
+            },
             services: KeyedServices::new(name, outputs),
         }
+    }
+
+    /// Binds the operator's state to a uid rather than to its name.
+    #[must_use]
+    pub fn uid(mut self, uid: Arc<str>) -> Self {
+        self.services.plain.uid = uid;
+        self
     }
 
     /// Makes room for so many keys, of all subtasks together, when the operator opens.
@@ -139,18 +186,15 @@ where
     D: Push<F::Out>,
 {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
-        let function = &mut self.function;
-        self.services.open(cx, |cx| function.open(cx))
+        self.services.open(cx, &mut self.function)
     }
 
     fn begin(&mut self, now: Timestamp) {
-        let function = &mut self.function;
-        (self.services).begin(now, |at, domain, cx| function.on_timer(at, domain, cx));
+        self.services.begin(now, &mut self.function);
     }
 
     fn signal(&mut self, signal: Signal) {
-        let function = &mut self.function;
-        (self.services).signal(signal, |at, domain, cx| function.on_timer(at, domain, cx));
+        self.services.signal(signal, &mut self.function);
     }
 
     #[inline(always)]
@@ -159,8 +203,7 @@ where
     }
 
     fn resume(&mut self, budget: &mut Budget) {
-        let function = &mut self.function;
-        (self.services).resume(budget, |at, domain, cx| function.on_timer(at, domain, cx));
+        self.services.resume(budget, &mut self.function);
     }
 
     fn flush(&mut self) {
@@ -171,8 +214,12 @@ where
         self.services.deadline()
     }
 
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.services.snapshot(out)
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
-        let function = &mut self.function;
+        let function = &mut self.function.function;
         self.services.plain.close(|| function.close())
     }
 }
@@ -193,7 +240,7 @@ where
     fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let key = self.selector.key(record);
         let mut cx = self.services.context(key.borrow(), hash, at);
-        let outcome = self.function.process(record, &mut cx);
+        let outcome = self.function.function.process(record, &mut cx);
         self.services.plain.check(outcome);
     }
 
@@ -216,3 +263,7 @@ where
 #[cfg(test)]
 #[path = "keyed_process_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "keyed_process_restore_test.rs"]
+mod restore_tests;

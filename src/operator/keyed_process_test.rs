@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::operator::OutputTag;
-use crate::operator::process_services::FIRINGS_MAX;
+use crate::operator::keyed_services::FIRINGS_MAX;
 use crate::operator::recorder::{Event, Recorder, open_context, watermark};
 use crate::record::OwnedSelector;
 use crate::state::{ListState, ValueState};
@@ -198,7 +198,7 @@ fn timer_registered_in_a_callback_fires_in_the_same_pass_if_due() {
     assert_eq!(fired[..3], expected);
     assert_eq!(fired.len(), FIRINGS_MAX as usize);
     assert!(!chain.operator.ready());
-    chain.operator.function.chained.clear();
+    chain.operator.function.function.chained.clear();
     chain.operator.resume(&mut Budget::new(100));
     let rest = chain.log.take();
     assert_eq!(
@@ -331,7 +331,7 @@ fn failing_function_fails_its_subtask_by_name_and_is_closed() {
     let error = OperatorError::from_panic(payload);
     assert_eq!(error.to_string(), "operator `timers`: no 13 please");
     chain.operator.close().unwrap();
-    assert!(chain.operator.function.closed);
+    assert!(chain.operator.function.function.closed);
     assert_eq!(chain.log.take_calls(), ["open", "close"]);
 }
 
@@ -360,7 +360,7 @@ fn conflicting_registration_fails_the_opening() {
     let mut chain = KeyedProcess::new("op".into(), selector, Conflicting, outputs);
     let error = chain.open(&open_context()).unwrap_err();
     let expected = "operator `op`: state `seen` is registered as value state of `u64` and cannot be \
-                    list state of `thalweg::state::list::List<u32>` as well";
+                    list state of `u32` as well";
     assert_eq!(error.to_string(), expected);
 }
 

@@ -7,10 +7,13 @@
 //! ```text
 //! open ─► ( begin ─► resume ─► ( push | signal )* while ready ─► flush )* ─► signal(End) ─► close
 //! ```
+//! State that a checkpoint keeps is frozen when [`Signal::Barrier`] passes, and written between turns
+//! ([`Operator::snapshot`]); what it was at the last checkpoint is put back by `open`.
 //!
 //! *Architecture invariant:* nothing here starts a thread, touches a ring or a file, or reads a clock:
 //! an operator is tested by calling it.
 
+mod boxed_chain;
 mod co_process;
 mod context;
 mod error;
@@ -24,6 +27,8 @@ mod key_context;
 mod keyed_aggregate;
 mod keyed_co_process;
 mod keyed_process;
+mod keyed_services;
+mod keyed_snapshot;
 mod map;
 mod min_max;
 mod nothing;
@@ -48,8 +53,9 @@ mod unbounded_join;
 mod union;
 mod window;
 
+pub use boxed_chain::BoxedChain;
 pub use co_process::{CoProcess, CoProcessFunction};
-pub use context::{OpenContext, SubtaskInfo};
+pub use context::{Checkpointing, OpenContext, SubtaskInfo};
 pub(crate) use error::first_error;
 pub use error::{BoxError, OperatorError, Outcome, raise};
 pub(crate) use factory::operator_factory;
@@ -61,6 +67,7 @@ pub use flat_map::{FlatMap, FlatMapFactory, FlatMapFunction, IterFunction};
 pub use keyed_aggregate::KeyedAggregate;
 pub use keyed_co_process::{KeyedCoProcess, KeyedCoProcessFunction};
 pub use keyed_process::{KeyedProcess, KeyedProcessFunction};
+pub use keyed_services::KeyedOpenContext;
 pub use map::{Map, MapFactory};
 pub use min_max::{MaxBy, MaxOf, MinBy, MinOf, SumOf};
 pub use nothing::Nothing;
@@ -72,12 +79,11 @@ pub use partitioner::{
 pub use port::{First, MultiInput, Second, TwoInput, ports};
 pub use process::{Process, ProcessFunction};
 pub use process_context::{KeyedProcessContext, ProcessContext, TimeDomain};
-pub use process_services::KeyedOpenContext;
 pub(crate) use record_run::{RecordRun, push_run};
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};
-pub use sink::{Sink, SinkOperator, SinkWriter};
+pub use sink::{Prepared, Sink, SinkOperator, SinkWriter};
 pub use source::{Collector, Source, SourceReader, SourceStatus};
 pub use timestamps_and_watermarks::TimestampsAndWatermarks;
 pub use unbounded_join::UnboundedJoin;
@@ -93,6 +99,7 @@ pub use window::{
     WindowParts, WindowTime,
 };
 
+use crate::checkpoint::SnapshotOutput;
 use crate::record::KeyHash;
 use crate::time::Timestamp;
 
@@ -158,6 +165,15 @@ pub trait Operator: Send {
     /// When, in processing time, the chain wants to be called without input: its next timer.
     fn deadline(&self) -> Option<Timestamp>;
 
+    /// How far the chain's own watermarks have come, if it makes some; else `None`.
+    fn event_time(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Writes some of what the barrier of the checkpoint that `out` is for has frozen, down the chain. Returns
+    /// whether all of it is written by every operator: not while the barrier has not come to one of them.
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool;
+
     /// Ends the chain's life, tail first, after the end of input, a failure or a cancellation.
     /// Nothing may be emitted. Every operator is closed, whatever another one returns.
     ///
@@ -198,6 +214,34 @@ pub trait Push<V: ?Sized>: Operator {
         let _ = hash;
         self.push(record, at);
     }
+
+    /// Pushes records of an iterator, without looking ahead, as long as the operator is ready and there are
+    /// some; one that was taken from the iterator is pushed. To be overridden where much of what a record
+    /// costs is the same for all of them: what is kept in local variables for the length of the loop stays
+    /// in registers. An operator that hands records on as they are does its work in the iterator that it
+    /// hands on, and so in the loop of the operator behind it.
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    where
+        Self: Sized,
+        V: 'a,
+    {
+        push_one_by_one(self, records);
+    }
+}
+
+/// What [`Push::push_all`] does where nothing better is known.
+#[inline(always)]
+fn push_one_by_one<'a, V: ?Sized + 'a>(
+    next: &mut impl Push<V>,
+    records: &mut impl Iterator<Item = (&'a V, Timestamp)>,
+) {
+    while next.ready()
+        && let Some((record, at)) = records.next()
+    {
+        let hash = next.hash_ahead(record);
+        next.push_hashed(record, at, hash);
+    }
 }
 
 /// Passes looking ahead on to the next operator, which takes the same records of type `$record`.
@@ -224,7 +268,9 @@ pub(crate) use look_through;
 /// Passes the listed control-plane methods on to the next operator unchanged.
 macro_rules! pass_on {
     ($next:tt: all) => {
-        $crate::operator::pass_on!($next: open, begin, signal, ready, resume, flush, deadline, close);
+        $crate::operator::pass_on!(
+            $next: open, begin, signal, ready, resume, flush, deadline, event_time, snapshot, close
+        );
     };
     ($next:tt: $($method:ident),* $(,)?) => { $( $crate::operator::pass_on!(@ $next $method); )* };
     (@ $next:tt open) => {
@@ -255,6 +301,15 @@ macro_rules! pass_on {
     (@ $next:tt deadline) => {
         #[inline]
         fn deadline(&self) -> Option<$crate::time::Timestamp> { self.$next.deadline() }
+    };
+    (@ $next:tt event_time) => {
+        #[inline]
+        fn event_time(&self) -> Option<$crate::time::Timestamp> { self.$next.event_time() }
+    };
+    (@ $next:tt snapshot) => {
+        fn snapshot(&mut self, out: &mut $crate::checkpoint::SnapshotOutput<'_>) -> bool {
+            self.$next.snapshot(out)
+        }
     };
     (@ $next:tt close) => {
         fn close(&mut self) -> Result<(), $crate::operator::OperatorError> { self.$next.close() }

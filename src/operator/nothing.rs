@@ -1,5 +1,6 @@
 //! The end of a stream that nobody reads.
 
+use crate::checkpoint::SnapshotOutput;
 use crate::time::Timestamp;
 
 use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal};
@@ -28,6 +29,10 @@ impl Operator for Nothing {
 
     fn deadline(&self) -> Option<Timestamp> {
         None
+    }
+
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

@@ -15,6 +15,7 @@ use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::record::KeyHash;
 use crate::time::Timestamp;
 
@@ -50,6 +51,38 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
         self.push_second(record, at);
     }
 
+    /// As [`Push::push_all`], for the first input.
+    #[inline(always)]
+    fn push_all_first<'a>(&mut self, records: &mut impl Iterator<Item = (&'a A, Timestamp)>)
+    where
+        Self: Sized,
+        A: 'a,
+    {
+        while self.ready() {
+            let Some((record, at)) = records.next() else {
+                return;
+            };
+            let hash = self.hash_first(record);
+            self.push_first_hashed(record, at, hash);
+        }
+    }
+
+    /// As [`Push::push_all`], for the second input.
+    #[inline(always)]
+    fn push_all_second<'a>(&mut self, records: &mut impl Iterator<Item = (&'a B, Timestamp)>)
+    where
+        Self: Sized,
+        B: 'a,
+    {
+        while self.ready() {
+            let Some((record, at)) = records.next() else {
+                return;
+            };
+            let hash = self.hash_second(record);
+            self.push_second_hashed(record, at, hash);
+        }
+    }
+
     /// Whether looking ahead pays, see [`Push::looks_ahead`].
     fn looks_ahead(&self) -> bool {
         false
@@ -73,9 +106,46 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
     }
 }
 
+/// Which of the two ports is held back, because it has brought a barrier that the other has not
+/// (`BarrierAligner` does the same for the channels of a gate).
+#[derive(Debug, Default)]
+struct Alignment {
+    /// The last barrier of each port; one that has ended counts as having brought them all.
+    barriers: [u64; 2],
+    held: [bool; 2],
+}
+
+impl Alignment {
+    fn on_signal(&mut self, input: usize, signal: Signal) {
+        let other = 1 - input;
+        match signal {
+            Signal::Barrier(barrier) => {
+                self.barriers[input] = self.barriers[input].max(barrier.checkpoint);
+                let is_behind = self.barriers[other] < self.barriers[input];
+                self.held = [false; 2];
+                self.held[input] = barrier.holds() && is_behind;
+            }
+            Signal::End => {
+                self.barriers[input] = u64::MAX;
+                self.held = [false; 2];
+            }
+            Signal::CheckpointAborted(checkpoint) if self.barriers[input] <= checkpoint => {
+                self.held[input] = false;
+            }
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn is_held(&self, input: usize) -> bool {
+        self.held[input]
+    }
+}
+
 /// What the two ports share.
 struct Shared<T> {
     operator: T,
+    alignment: Alignment,
     opened: bool,
     closed: bool,
 }
@@ -114,6 +184,7 @@ pub unsafe fn ports<A: ?Sized, B: ?Sized, T: TwoInput<A, B>>(
 ) -> (First<T, B>, Second<T, A>) {
     let shared = Rc::new(UnsafeCell::new(Shared {
         operator,
+        alignment: Alignment::default(),
         opened: false,
         closed: false,
     }));
@@ -162,13 +233,14 @@ macro_rules! port {
 
         fn signal(&mut self, signal: Signal) {
             port!(operator_of self, shared);
+            shared.alignment.on_signal($input, signal);
             shared.operator.signal_from($input, signal);
         }
 
         #[inline(always)]
         fn ready(&self) -> bool {
             port!(operator_of self, shared);
-            shared.operator.ready()
+            !shared.alignment.is_held($input) && shared.operator.ready()
         }
 
         fn resume(&mut self, budget: &mut Budget) {
@@ -184,6 +256,11 @@ macro_rules! port {
         fn deadline(&self) -> Option<Timestamp> {
             port!(operator_of self, shared);
             shared.operator.deadline()
+        }
+
+        fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+            port!(operator_of self, shared);
+            shared.operator.snapshot(out)
         }
 
         fn close(&mut self) -> Result<(), OperatorError> {
@@ -221,6 +298,15 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<A> for First<T, B> {
     }
 
     #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a A, Timestamp)>)
+    where
+        A: 'a,
+    {
+        port!(operator_of self, shared);
+        shared.operator.push_all_first(records);
+    }
+
+    #[inline(always)]
     fn hash_ahead(&self, record: &A) -> KeyHash {
         port!(operator_of self, shared);
         shared.operator.hash_first(record)
@@ -250,6 +336,15 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<B> for Second<T, A> {
     fn push_hashed(&mut self, record: &B, at: Timestamp, hash: KeyHash) {
         port!(operator_of self, shared);
         shared.operator.push_second_hashed(record, at, hash);
+    }
+
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a B, Timestamp)>)
+    where
+        B: 'a,
+    {
+        port!(operator_of self, shared);
+        shared.operator.push_all_second(records);
     }
 
     #[inline(always)]

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::{OperatorState, RestoredState, SnapshotOutput};
 use crate::time::Timestamp;
 
 use super::process_services::ProcessServices;
@@ -33,6 +34,10 @@ pub trait ProcessFunction<V: ?Sized>: Send + 'static {
     /// The type of the results.
     type Out: ?Sized + 'static;
 
+    /// Whether [`snapshot`](Self::snapshot) hands over state: the operator needs a uid then, by which a
+    /// checkpoint finds it again.
+    const STATEFUL: bool = false;
+
     /// Prepares the function, before the first record.
     ///
     /// # Errors
@@ -54,6 +59,25 @@ pub trait ProcessFunction<V: ?Sized>: Send + 'static {
     /// Fails the subtask.
     fn on_end(&mut self, cx: &mut impl ProcessContext<Self::Out>) -> Outcome {
         let _ = cx;
+        Ok(())
+    }
+
+    /// A barrier: hands over what the function keeps, of which a checkpoint is taken. See [`OperatorState`].
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn snapshot(&mut self, state: &mut OperatorState) -> Outcome {
+        let _ = state;
+        Ok(())
+    }
+
+    /// Takes back what the function kept: called after [`open`](Self::open) if the job goes on from a
+    /// checkpoint, whether or not that has state of this function.
+    ///
+    /// # Errors
+    /// Fails the subtask.
+    fn restore(&mut self, state: &RestoredState<'_>) -> Outcome {
+        let _ = state;
         Ok(())
     }
 
@@ -90,13 +114,22 @@ impl<V: ?Sized, F, D: Operator> Process<V, F, D> {
             record: PhantomData,
         }
     }
+
+    /// Binds the function's state to a uid rather than to the operator's name.
+    #[must_use]
+    pub fn uid(mut self, uid: Arc<str>) -> Self {
+        self.services.uid = uid;
+        self
+    }
 }
 
 impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, F, D> {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.services.open(cx)?;
         let opened = self.function.open(cx);
-        opened.map_err(|cause| OperatorError::function(&self.services.name, cause))
+        opened.map_err(|cause| OperatorError::function(&self.services.name, cause))?;
+        let function = &mut self.function;
+        (self.services).restore(cx, Vec::new(), |state| function.restore(state))
     }
 
     fn begin(&mut self, now: Timestamp) {
@@ -104,11 +137,18 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
     }
 
     fn signal(&mut self, signal: Signal) {
-        if signal == Signal::End {
-            let ended = (self.function).on_end(&mut self.services.context(Timestamp::MIN));
-            self.services.check(ended);
+        let (function, services) = (&mut self.function, &mut self.services);
+        match signal {
+            Signal::Barrier(barrier) => {
+                services.capture(barrier, F::STATEFUL, |state| function.snapshot(state));
+            }
+            Signal::End => {
+                let ended = function.on_end(&mut services.context(Timestamp::MIN));
+                services.check(ended);
+            }
+            _ => {}
         }
-        self.services.signal(signal);
+        services.signal(signal);
     }
 
     #[inline(always)]
@@ -128,6 +168,10 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
         self.services.outputs.deadline()
     }
 
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.services.snapshot(out)
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         let function = &mut self.function;
         self.services.close(|| function.close())
@@ -141,3 +185,7 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Push<V> for Process<V, F
         self.services.check(outcome);
     }
 }
+
+#[cfg(test)]
+#[path = "process_test.rs"]
+mod tests;

@@ -34,6 +34,15 @@ pub(crate) trait RecordRun<V: ?Sized> {
 
     /// Its timestamp.
     fn time(&self, index: usize) -> Timestamp;
+
+    /// The first `count` records with their timestamps; there are so many.
+    #[inline(always)]
+    fn first<'a>(&'a self, count: usize) -> impl ExactSizeIterator<Item = (&'a V, Timestamp)>
+    where
+        V: 'a,
+    {
+        (0..count).map(|index| (self.record(index), self.time(index)))
+    }
 }
 
 /// Pushes the first `wanted` records of a run while `next` is ready; says how many.
@@ -56,15 +65,9 @@ pub(crate) fn push_run<V: ?Sized, D: Push<V>>(
 
 #[inline(always)]
 fn push_each<V: ?Sized, D: Push<V>>(next: &mut D, run: &impl RecordRun<V>, wanted: usize) -> usize {
-    for index in 0..wanted {
-        if !next.ready() {
-            return index;
-        }
-        let record = run.record(index);
-        let hash = next.hash_ahead(record);
-        next.push_hashed(record, run.time(index), hash);
-    }
-    wanted
+    let mut records = run.first(wanted);
+    next.push_all(&mut records);
+    wanted - records.len()
 }
 
 #[inline(always)]

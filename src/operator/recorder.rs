@@ -3,11 +3,14 @@
 use std::borrow::ToOwned;
 use std::sync::{Arc, Mutex};
 
+use crate::checkpoint::SnapshotOutput;
 use crate::metrics::MetricGroup;
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
 use crate::time::{Clock, Timestamp};
 
-use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, SubtaskInfo};
+use super::{
+    Budget, Checkpointing, OpenContext, Operator, OperatorError, Push, Signal, SubtaskInfo,
+};
 
 /// Something that arrived.
 #[derive(Clone, PartialEq, Debug)]
@@ -113,6 +116,10 @@ impl<T: Send> Operator for Recorder<T> {
         None
     }
 
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         self.note_call("close");
         Ok(())
@@ -141,6 +148,7 @@ pub(super) fn open_context_under(assignment: KeyGroupAssignment) -> OpenContext 
         key_groups: groups.range(0, 1),
         waker: None,
         clock: Clock::System,
+        checkpointing: Checkpointing::default(),
     }
 }
 

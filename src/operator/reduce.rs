@@ -6,11 +6,13 @@
 use std::borrow::Borrow;
 use std::sync::Arc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::record::{KeyHash, KeySelector, StateValue};
+use crate::state::StateKind;
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::{Lookahead, OpenContext, Operator, OperatorError, Push, pass_on};
+use super::{Lookahead, OpenContext, Operator, OperatorError, Push, Signal, pass_on};
 
 /// How a record joins the reduction of the records of its key before it.
 pub trait RollingFunction<V>: Clone + Send + 'static {
@@ -53,10 +55,17 @@ impl<V, S: KeySelector<V>, F, D> KeyedReduce<V, S, F, D> {
     pub fn new(name: Arc<str>, selector: S, function: F, next: D) -> Self {
         KeyedReduce {
             name,
-            state: KeyContext::new(selector),
+            state: KeyContext::new(selector, StateKind::Reducing, "reduced"),
             function,
             next,
         }
+    }
+
+    /// Binds the operator's state to a uid rather than to its name.
+    #[must_use]
+    pub fn uid(mut self, uid: Arc<str>) -> Self {
+        self.state.bind(uid);
+        self
     }
 
     /// Makes room for so many keys, of all subtasks together, when the operator opens.
@@ -68,12 +77,23 @@ impl<V, S: KeySelector<V>, F, D> KeyedReduce<V, S, F, D> {
 }
 
 impl<V: StateValue, S: KeySelector<V>, F: Send, D: Operator> Operator for KeyedReduce<V, S, F, D> {
-    pass_on!(next: begin, signal, ready, resume, deadline, close);
+    pass_on!(next: begin, ready, resume, deadline, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;
-        self.state.open(&self.name, cx);
-        Ok(())
+        self.state.open(&self.name, cx)
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if let Signal::Barrier(barrier) = signal {
+            self.state.freeze(barrier);
+        }
+        self.next.signal(signal);
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let written = self.state.drain(out);
+        self.next.snapshot(out) && written
     }
 
     fn flush(&mut self) {

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::record::KeyHash;
 use crate::time::Timestamp;
 
@@ -191,6 +192,16 @@ impl<D: Operator> Operator for Outputs<D> {
         sides.fold(self.main.deadline(), |soonest, (_, chain)| {
             earlier(soonest, chain.deadline())
         })
+    }
+
+    fn event_time(&self) -> Option<Timestamp> {
+        self.main.event_time()
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let main = self.main.snapshot(out);
+        let sides = self.sides.chains.iter_mut();
+        sides.fold(main, |all, (_, chain)| chain.snapshot(out) && all)
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

@@ -1,5 +1,6 @@
 //! Signals: what travels in order with the records but is none.
 
+use crate::state::Extent;
 use crate::time::{TimeSignal, Timestamp};
 
 /// A number for a split of a source, unique within one reader.
@@ -10,8 +11,39 @@ pub type SplitId = u32;
 pub struct Barrier {
     /// The checkpoint's id: 1, 2, 3 …
     pub checkpoint: u64,
-    /// 24 bits of options: whether a savepoint, whether unaligned.
+    /// Options, 24 bits at most.
     pub options: u32,
+}
+
+impl Barrier {
+    /// Option: every state is written as a whole, not only what changed.
+    pub const WHOLE: u32 = 1;
+    /// Option: inputs that have brought the barrier go on while others have not.
+    pub const AT_LEAST_ONCE: u32 = 2;
+    /// Option: nothing is read behind the barrier, because the job ends with this checkpoint.
+    pub const SUSPEND: u32 = 4;
+
+    /// How much of its state an operator writes.
+    #[must_use]
+    pub fn extent(self) -> Extent {
+        if self.options & Barrier::WHOLE == 0 {
+            Extent::Changes
+        } else {
+            Extent::Whole
+        }
+    }
+
+    /// Whether sources stop at it.
+    #[must_use]
+    pub fn suspends(self) -> bool {
+        self.options & Barrier::SUSPEND != 0
+    }
+
+    /// Whether an input that has brought the barrier is held back until all others have.
+    #[must_use]
+    pub fn holds(self) -> bool {
+        self.options & Barrier::AT_LEAST_ONCE == 0
+    }
 }
 
 /// A signal, in order with the records around it.
@@ -29,7 +61,12 @@ pub enum Signal {
     Split(SplitId),
     /// This split is finished. Does not cross an exchange.
     SplitEnd(SplitId),
-    /// No record and no signal follows.
+    /// The checkpoint with this number is complete, and so is every one before it that was not aborted. Does
+    /// not cross an exchange.
+    CheckpointComplete(u64),
+    /// The checkpoint with this number will not be completed. Does not cross an exchange.
+    CheckpointAborted(u64),
+    /// No record follows. Barriers may: what the chain keeps is part of checkpoints until the job ends.
     End,
 }
 

@@ -3,7 +3,11 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::{
+    CheckpointError, Deferred, SnapshotOutput, StateRef, ValueSnapshot, share,
+};
 use crate::metrics::Counter;
+use crate::state::StateKind;
 use crate::time::Timestamp;
 
 use super::{Budget, OpenContext, Operator, OperatorError, Outcome, Push, Signal, raise};
@@ -15,6 +19,46 @@ pub trait Sink<V: ?Sized>: Send + Sync + 'static {
 
     /// The writer of one subtask. Opens nothing yet.
     fn writer(&self, index: u32, parallelism: u32) -> Self::Writer;
+}
+
+/// What a sink hands over at a barrier.
+#[derive(Default)]
+pub struct Prepared {
+    transactions: Vec<Vec<u8>>,
+    work: Vec<Deferred>,
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared")
+            .field("transactions", &self.transactions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Prepared {
+    /// Has the checkpoint keep `transaction`: whatever lets the sink, or its successor, commit it. A
+    /// transaction that was not committed when the next barrier comes must be handed over again.
+    pub fn keep(&mut self, transaction: Vec<u8>) {
+        self.transactions.push(transaction);
+    }
+
+    /// The transactions that were handed over.
+    #[must_use]
+    pub fn transactions(&self) -> &[Vec<u8>] {
+        &self.transactions
+    }
+
+    /// Takes the work that must be done before the checkpoint is complete.
+    #[must_use]
+    pub fn take_work(&mut self) -> Vec<Deferred> {
+        std::mem::take(&mut self.work)
+    }
+
+    /// Has `work` done before the checkpoint is complete, not on this thread: a file is synced.
+    pub fn before_completion(&mut self, work: Deferred) {
+        self.work.push(work);
+    }
 }
 
 /// One subtask's end of a sink.
@@ -66,6 +110,38 @@ pub trait SinkWriter<V: ?Sized>: Send + 'static {
         Ok(())
     }
 
+    /// A barrier: everything that was written since the one before belongs to this checkpoint, and nothing that
+    /// is written from now on. A sink whose output is to be exactly once hands over what will let it be
+    /// committed, even by another process; any sink may hand over work that must be done first.
+    ///
+    /// # Errors
+    /// Where what was written cannot be made to last; the subtask fails.
+    fn prepare(&mut self, checkpoint: u64, prepared: &mut Prepared) -> Outcome {
+        let _ = (checkpoint, prepared);
+        self.flush()
+    }
+
+    /// The checkpoint is complete: commits everything prepared up to it. Called for some checkpoints and not
+    /// for others, and perhaps twice for one; that a call is missing is normal.
+    ///
+    /// # Errors
+    /// Where it cannot be committed; the subtask fails, and tries again when it is restored.
+    fn commit(&mut self, checkpoint: u64) -> Outcome {
+        let _ = checkpoint;
+        Ok(())
+    }
+
+    /// Goes on from a checkpoint, before the first record and after [`open`](Self::open): commits what a
+    /// checkpoint says was prepared, whether or not it was committed already, and drops what was written after
+    /// it. These are this subtask's share of the transactions, which may be another one's.
+    ///
+    /// # Errors
+    /// Where they cannot be committed; the subtask fails.
+    fn recover(&mut self, transactions: Vec<Vec<u8>>) -> Outcome {
+        let _ = transactions;
+        Ok(())
+    }
+
     /// The end of input: the last records have been written.
     ///
     /// # Errors
@@ -89,6 +165,11 @@ pub struct SinkOperator<W, V: ?Sized> {
     name: Arc<str>,
     written: u64,
     records_out: Counter,
+    /// The state in which a checkpoint keeps transactions, where there are checkpoints.
+    transactions: Option<ValueSnapshot>,
+    uid: Arc<str>,
+    /// What must be done before the checkpoint that was prepared is complete.
+    work: Vec<Deferred>,
     record: PhantomData<fn(&V)>,
 }
 
@@ -106,11 +187,21 @@ impl<W, V: ?Sized> SinkOperator<W, V> {
         let records_out = Counter::default();
         SinkOperator {
             writer,
+            uid: Arc::clone(&name),
             name,
             written: 0,
             records_out,
+            transactions: None,
+            work: Vec::new(),
             record: PhantomData,
         }
+    }
+
+    /// Binds the sink's transactions to a uid rather than to its name.
+    #[must_use]
+    pub fn uid(mut self, uid: Arc<str>) -> Self {
+        self.uid = uid;
+        self
     }
 
     /// Fails the subtask if `outcome` is an error.
@@ -122,12 +213,47 @@ impl<W, V: ?Sized> SinkOperator<W, V> {
     }
 }
 
+impl<V: ?Sized, W: SinkWriter<V>> SinkOperator<W, V> {
+    /// Prepares for a checkpoint, and captures what it is to keep.
+    fn prepare(&mut self, checkpoint: u64) -> Outcome {
+        let mut prepared = Prepared::default();
+        self.writer.prepare(checkpoint, &mut prepared)?;
+        if let Some(transactions) = &mut self.transactions {
+            transactions.capture(checkpoint, &prepared.transactions);
+            self.work = prepared.work;
+        }
+        Ok(())
+    }
+
+    /// This subtask's share of the transactions that a checkpoint keeps, if it keeps some of this sink.
+    fn recovered(
+        cx: &OpenContext,
+        kept: &ValueSnapshot,
+    ) -> Result<Option<Vec<Vec<u8>>>, CheckpointError> {
+        let Some(restored) = &cx.checkpointing.restored else {
+            return Ok(None);
+        };
+        let values = restored.values::<Vec<u8>>(kept.state(), kept.schema())?;
+        Ok(values.map(|values| share(values, cx.subtask.index, cx.subtask.parallelism)))
+    }
+}
+
 impl<V: ?Sized, W: SinkWriter<V>> Operator for SinkOperator<W, V> {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.records_out = cx.operator_metrics(&self.name).counter("records_out");
-        self.writer
-            .open(cx)
-            .map_err(|cause| OperatorError::function(&self.name, cause))
+        let function = |cause| OperatorError::function(&self.name, cause);
+        self.writer.open(cx).map_err(function)?;
+        let state = StateRef::new(&self.uid, "transactions");
+        let kept = ValueSnapshot::of::<Vec<u8>>(state, StateKind::OperatorList);
+        let recovered = Self::recovered(cx, &kept);
+        if let Some(transactions) =
+            recovered.map_err(|cause| OperatorError::restore(&self.name, cause))?
+        {
+            let recovered = self.writer.recover(transactions);
+            recovered.map_err(|cause| OperatorError::function(&self.name, cause))?;
+        }
+        self.transactions = cx.checkpointing.enabled.then_some(kept);
+        Ok(())
     }
 
     fn begin(&mut self, _now: Timestamp) {}
@@ -135,6 +261,8 @@ impl<V: ?Sized, W: SinkWriter<V>> Operator for SinkOperator<W, V> {
     fn signal(&mut self, signal: Signal) {
         let outcome = match signal {
             Signal::Watermark(at) => self.writer.watermark(at),
+            Signal::Barrier(barrier) => self.prepare(barrier.checkpoint),
+            Signal::CheckpointComplete(checkpoint) => self.writer.commit(checkpoint),
             Signal::End => self.writer.finish(),
             _ => Ok(()),
         };
@@ -159,6 +287,17 @@ impl<V: ?Sized, W: SinkWriter<V>> Operator for SinkOperator<W, V> {
 
     fn deadline(&self) -> Option<Timestamp> {
         None
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let Some(transactions) = &mut self.transactions else {
+            return true;
+        };
+        let written = transactions.drain(out);
+        if written {
+            self.work.drain(..).for_each(|work| out.defer(work));
+        }
+        written
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

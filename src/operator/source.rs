@@ -4,6 +4,9 @@
 //! [`SourceReader`] from it, which is polled for a batch at a time and must not block: a reader that has
 //! nothing says when to ask again, or is woken through its worker's waker.
 
+use std::ptr;
+
+use crate::state::prefetch;
 use crate::time::Timestamp;
 
 use super::on_stack::on_stack;
@@ -49,6 +52,17 @@ pub trait Source: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Starts an attempt that goes on from a checkpoint, instead of [`start`](Self::start). `positions` are
+    /// those that the readers of all subtasks took part with, in the order of their subtasks; each reader is
+    /// given all of them too ([`SourceReader::seek`]).
+    ///
+    /// # Errors
+    /// Where the input is not what it was.
+    fn resume(&self, positions: &[Vec<u8>]) -> Result<(), BoxError> {
+        let _ = positions;
+        self.start()
+    }
+
     /// The reader of subtask `index` of `parallelism`. Opens nothing yet.
     fn reader(&self, index: u32, parallelism: u32) -> Self::Reader;
 }
@@ -75,6 +89,32 @@ pub trait SourceReader: Send + 'static {
         &mut self,
         out: &mut Collector<'_, D>,
     ) -> Result<SourceStatus, BoxError>;
+
+    /// Where the reader is: appends what it takes to go on from here, in this reader or in several others. What
+    /// is read to its end must be told too, if it would be read again otherwise.
+    ///
+    /// # Errors
+    /// Where the reader cannot go on from where it is; no checkpoint of the job completes then.
+    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+        let _ = positions;
+        Err("this source has no positions: implement `SourceReader::position` and `seek`".into())
+    }
+
+    /// Goes on from a checkpoint, before [`open`](Self::open): these are the positions of all readers that took
+    /// part, in the order of their subtasks, and `readers` is how many those were. Each reader of this attempt
+    /// is given the same and takes its own share.
+    ///
+    /// # Errors
+    /// Where they are not positions of this source.
+    fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
+        let _ = (positions, readers);
+        Err("this source has no positions: implement `SourceReader::position` and `seek`".into())
+    }
+
+    /// The checkpoint is complete: what was read before it will not be read again.
+    fn commit(&mut self, checkpoint: u64) {
+        let _ = checkpoint;
+    }
 
     /// Whether a poll would find something now, asked on the way to sleep of a reader that wakes its
     /// worker by itself: what arrived before the worker announced its sleep woke nobody.
@@ -204,6 +244,9 @@ impl<'a, D> Collector<'a, D> {
     }
 }
 
+/// How many bytes ahead the records of a slice are asked for.
+const AHEAD: usize = 1024;
+
 /// A slice of records without timestamps.
 struct Slice<'a, V>(&'a [V]);
 
@@ -221,5 +264,18 @@ impl<V> RecordRun<V> for Slice<'_, V> {
     #[inline(always)]
     fn time(&self, _index: usize) -> Timestamp {
         Timestamp::MIN
+    }
+
+    /// Without a check of the index of each, and with the line of one some way behind asked for: the processor's
+    /// own prefetching stops at the end of every page.
+    #[inline(always)]
+    fn first<'b>(&'b self, count: usize) -> impl ExactSizeIterator<Item = (&'b V, Timestamp)>
+    where
+        V: 'b,
+    {
+        self.0[..count].iter().map(|record| {
+            prefetch(ptr::from_ref(record).wrapping_byte_add(AHEAD));
+            (record, Timestamp::MIN)
+        })
     }
 }

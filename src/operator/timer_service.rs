@@ -1,7 +1,7 @@
 //! The timers of one keyed operator: a queue per time domain.
 
-use crate::record::{Key, KeyHash};
-use crate::state::{Timer, TimerQueue};
+use crate::record::{Key, KeyHash, KeyHasher};
+use crate::state::{DurableTimers, Timer, TimerQueue};
 use crate::time::Timestamp;
 
 use super::TimeDomain;
@@ -15,6 +15,8 @@ pub(super) struct TimerService<K: Key + ?Sized> {
     next: Option<Timestamp>,
     /// `next` may be too early, because timers were deleted.
     stale: bool,
+    /// The input has ended: no processing timer fires any more.
+    ended: bool,
 }
 
 impl<K: Key + ?Sized> TimerService<K> {
@@ -24,6 +26,7 @@ impl<K: Key + ?Sized> TimerService<K> {
             processing: TimerQueue::new(),
             next: None,
             stale: false,
+            ended: false,
         }
     }
 
@@ -34,7 +37,9 @@ impl<K: Key + ?Sized> TimerService<K> {
             }
             TimeDomain::Processing => {
                 self.processing.register(hash, key.to_stored(), (), at);
-                self.next = Some(self.next.map_or(at, |next| next.min(at)));
+                if !self.ended {
+                    self.next = Some(self.next.map_or(at, |next| next.min(at)));
+                }
             }
         }
     }
@@ -75,19 +80,45 @@ impl<K: Key + ?Sized> TimerService<K> {
     /// Finds the next processing timer if it is not known: to be called at the end of a batch.
     #[inline]
     pub(super) fn refresh(&mut self) {
-        if std::mem::take(&mut self.stale) {
+        if std::mem::take(&mut self.stale) && !self.ended {
             self.next = self.processing.peek();
         }
     }
 
-    /// Drops the processing timers, which nothing fires after the end of input.
+    /// Lets no processing timer fire after the end of input. They stay where they are: a checkpoint whose
+    /// barrier came before the end may not be written yet.
     pub(super) fn end(&mut self) {
-        self.processing = TimerQueue::new();
-        self.next = None;
+        (self.ended, self.next) = (true, None);
     }
 
-    /// Event and processing timers there are.
+    /// Event and processing timers that may still fire.
     pub(super) fn len(&self) -> usize {
-        self.event.len() + self.processing.len()
+        let processing = if self.ended { 0 } else { self.processing.len() };
+        self.event.len() + processing
+    }
+
+    /// Has both queues note their changes, for checkpoints.
+    pub(super) fn note_changes(&mut self, on: bool) {
+        self.event.note_changes(on);
+        self.processing.note_changes(on);
+    }
+
+    /// The timers of `domain` as checkpoints see them.
+    pub(super) fn durable(
+        &mut self,
+        domain: TimeDomain,
+        hasher: KeyHasher,
+    ) -> DurableTimers<'_, K::Stored> {
+        let queue = match domain {
+            TimeDomain::Event => &mut self.event,
+            TimeDomain::Processing => &mut self.processing,
+        };
+        DurableTimers::new(queue, hasher)
+    }
+
+    /// Finds the next processing timer after some were put back.
+    pub(super) fn rearm(&mut self) {
+        self.stale = true;
+        self.refresh();
     }
 }

@@ -24,7 +24,7 @@ use crate::time::{
 
 use super::{
     Budget, OpenContext, Operator, OperatorError, Push, Signal, SplitId, earlier, look_through,
-    pass_on,
+    pass_on, push_one_by_one,
 };
 
 /// The generator of one split.
@@ -240,7 +240,7 @@ where
     W::Generator: WatermarkGenerator<V> + Send,
     D: Operator,
 {
-    pass_on!(next: close);
+    pass_on!(next: snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.member = self.strategy.alignment().map(AlignmentGroup::join);
@@ -272,7 +272,10 @@ where
             Signal::Watermark(_) | Signal::Idle | Signal::Active => {}
             Signal::Split(split) => self.start_split(split),
             Signal::SplitEnd(split) => self.end_split(split),
-            Signal::Barrier(_) | Signal::End => self.next.signal(signal),
+            Signal::Barrier(_)
+            | Signal::CheckpointComplete(_)
+            | Signal::CheckpointAborted(_)
+            | Signal::End => self.next.signal(signal),
         }
     }
 
@@ -284,6 +287,10 @@ where
             self.keep_together();
         }
         self.next.flush();
+    }
+
+    fn event_time(&self) -> Option<Timestamp> {
+        Some(self.splits.watermark())
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -326,6 +333,31 @@ where
         let at = (self.function)(record);
         self.next.push_hashed(record, at, hash);
         self.note(record, at);
+    }
+
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    where
+        V: 'a,
+    {
+        if !W::Generator::NEEDS_GREATEST_ONLY {
+            return push_one_by_one(self, records);
+        }
+        if self.held {
+            return;
+        }
+        let (mut greatest, mut count) = (Timestamp::MIN, 0);
+        let mut timed = records.map(|(record, _)| {
+            let at = (self.function)(record);
+            greatest = greatest.max(at);
+            count += 1;
+            (record, at)
+        });
+        self.next.push_all(&mut timed);
+        if count > 0 {
+            self.current.records += count;
+            self.current.assigner.on_greatest::<V>(greatest);
+        }
     }
 }
 

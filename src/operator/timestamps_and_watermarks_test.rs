@@ -70,6 +70,54 @@ fn punctuated_watermark_goes_out_right_after_its_record() {
     assert_eq!(log.take(), expected);
 }
 
+/// What arrives of a run, of which the first `room` events find room, and then of a batch's end.
+fn run<W: WatermarkStrategy>(strategy: W, records: &[i64], room: usize) -> Vec<Event<i64>>
+where
+    W::Generator: WatermarkGenerator<i64> + Send,
+{
+    let (mut chain, log) = assign(strategy);
+    chain.begin(Timestamp(0));
+    log.set_room(room);
+    let mut left = records.iter().map(|record| (record, Timestamp::MIN));
+    chain.push_all(&mut left);
+    let taken = records.len() - left.len();
+    log.set_room(usize::MAX);
+    chain.flush();
+    let events = log.take();
+    let is_record = |event: &&Event<i64>| matches!(event, Event::Record(..));
+    assert_eq!(events.iter().filter(is_record).count(), taken);
+    events
+}
+
+#[test]
+fn watermark_follows_a_run_and_knows_of_no_record_that_found_no_room() {
+    let [first, second, third] = [
+        Event::Record(10, 10),
+        Event::Record(8, 8),
+        Event::Record(30, 30),
+    ];
+    let strategy = BoundedOutOfOrderness::of(nanoseconds(2));
+    let all = run(strategy, &[10, 8, 30], usize::MAX);
+    assert_eq!(all, [first.clone(), second.clone(), third, watermark(27)]);
+    assert_eq!(
+        run(strategy, &[10, 8, 30], 2),
+        [first, second, watermark(7)]
+    );
+    assert_eq!(run(strategy, &[10, 8, 30], 0), []);
+}
+
+#[test]
+fn punctuated_watermark_goes_out_right_after_its_record_in_a_run_too() {
+    let strategy = Punctuated::new(|v: &i64, at| (v % 2 == 0).then_some(at));
+    let expected = [
+        Event::Record(1, 1),
+        Event::Record(4, 4),
+        watermark(4),
+        Event::Record(5, 5),
+    ];
+    assert_eq!(run(strategy, &[1, 4, 5], usize::MAX), expected);
+}
+
 #[test]
 fn slowest_split_holds_the_watermark_back_until_it_ends() {
     let mut at = assign(Monotonous);
@@ -198,4 +246,29 @@ fn a_reader_that_is_ahead_of_its_group_waits_for_the_slowest_one() {
     slow.0.signal(Signal::Watermark(Timestamp::MAX));
     fast.0.resume(&mut Budget::new(1));
     assert!(fast.0.ready(), "the end of the slowest holds nobody back");
+}
+
+#[test]
+fn run_of_records_gives_what_they_give_one_by_one() {
+    let strategy = || Punctuated::new(|v: &i64, at| (v % 3 == 0).then_some(at));
+    let records = [1, 3, 2, 6, 7, 9];
+    let (mut chain, log) = assign(strategy());
+    chain.begin(Timestamp(0));
+    for record in &records {
+        chain.push(record, Timestamp::MIN);
+    }
+    let one_by_one = log.take();
+    let (mut chain, log) = assign(strategy());
+    chain.begin(Timestamp(0));
+    let mut run = records.iter().map(|record| (record, Timestamp::MIN));
+    log.set_room(4);
+    chain.push_all(&mut run);
+    // A watermark is among the four events.
+    assert_eq!(log.take_records().len(), 3);
+    let left = run.len();
+    assert_eq!(left, 3, "no record is taken for which there is no room");
+    let (mut chain, log) = assign(strategy());
+    chain.begin(Timestamp(0));
+    chain.push_all(&mut records.iter().map(|record| (record, Timestamp::MIN)));
+    assert_eq!(log.take(), one_by_one);
 }

@@ -12,6 +12,11 @@
 //! small whatever records there are. A key that has a million partners does not hold its worker up: a record
 //! emits some, and then yields.
 //!
+//! What is random access, the table, comes some dozen records later: they *arrive*, the line of the table that
+//! each will need is asked for, and when there are [`ROOM`] of them, or the batch is over, or a signal comes,
+//! they are *linked*, in order of arrival. So cache misses are waited for together, whatever stands in front of
+//! the join, and a filter there does not have the lines of refused records fetched.
+//!
 //! A checkpoint walks the table in order of key groups, and each key's chains; what was added since the one
 //! before is the end of the logs.
 
@@ -30,8 +35,12 @@ use super::{
     pass_on, raise,
 };
 
-/// How many pairs one record may emit before the worker gets a chance to do something else.
+/// How many pairs the arrivals, or a signal behind them, may emit before the worker gets a chance to do
+/// something else.
 const PAIRS_MAX: u32 = 256;
+
+/// How many records arrive before they are linked: enough to wait for all their cache misses together.
+const ROOM: usize = 64;
 
 /// The links of the records of one key that were added last, left and right; 0 where there are none.
 #[derive(Clone, Copy, Default)]
@@ -56,13 +65,6 @@ impl<V: ?Sized> Default for Kept<V> {
 }
 
 impl<V: Wire + ?Sized> Kept<V> {
-    /// Adds a record before which the one at `before` has the same key.
-    #[inline(always)]
-    fn add(&mut self, record: &V, before: u32, spare: &mut ChunkPool) {
-        self.log.push(record, spare);
-        self.links.push(&before, spare);
-    }
-
     /// The record at a link, and the link of the one before with the same key.
     #[inline(always)]
     fn get(&self, link: u32) -> (&V, u32) {
@@ -80,6 +82,40 @@ struct Pending {
     /// The link of its next partner.
     partner: u32,
     at: Timestamp,
+}
+
+/// A record that is kept, and not linked to those with its key yet.
+#[derive(Clone, Copy)]
+struct Arrival {
+    hash: KeyHash,
+    at: Timestamp,
+    /// Its own link.
+    link: u32,
+    is_left: bool,
+}
+
+/// The records that are not linked yet, in order of arrival. More than [`ROOM`] only if an operator in front
+/// makes several records of one: it does not ask whether there is room for each.
+#[derive(Default)]
+struct Arrivals {
+    arrivals: Vec<Arrival>,
+    /// How many of them have been linked.
+    linked: usize,
+}
+
+impl Arrivals {
+    /// Takes the next one that is to be linked; makes room if there is none.
+    #[inline(always)]
+    fn take(&mut self) -> Option<Arrival> {
+        let arrival = self.arrivals.get(self.linked).copied();
+        if arrival.is_some() {
+            self.linked += 1;
+        } else {
+            self.arrivals.clear();
+            self.linked = 0;
+        }
+        arrival
+    }
 }
 
 /// Joins two keyed streams without windows.
@@ -100,9 +136,12 @@ where
     inputs: Inputs<Combiner>,
     /// The record whose pairs are being emitted, if it was interrupted.
     pending: Option<Pending>,
-    /// Signals behind that record.
+    /// Those that came after it.
+    arrivals: Arrivals,
+    /// Signals behind those.
     waiting: VecDeque<Signal>,
-    /// Whether one of these two is not empty.
+    /// Whether something of that is under way, or there was no room downstream when it was last called: a
+    /// record that only arrives needs none, so it does not ask.
     busy: bool,
     gauges: TableGauges,
 }
@@ -169,6 +208,7 @@ where
             spare: ChunkPool::new(),
             inputs: Inputs::new(2, Combiner::new(2)),
             pending: None,
+            arrivals: Arrivals::default(),
             waiting: VecDeque::new(),
             busy: false,
             gauges: TableGauges::default(),
@@ -209,6 +249,65 @@ where
         raise(OperatorError::JoinTooLarge { operator })
     }
 
+    /// Notes a record that was added to its log, and asks for the line of the table that it will need.
+    #[inline(always)]
+    fn arrive(&mut self, arrival: Arrival) {
+        self.table.prefetch(arrival.hash, Lookahead::Far);
+        self.arrivals.arrivals.push(arrival);
+        if self.arrivals.arrivals.len() >= ROOM && !self.busy {
+            self.settle();
+        }
+    }
+
+    /// Has the records that have arrived linked, as far as there is room for their pairs, and deals with what
+    /// waits behind them.
+    #[inline(never)]
+    fn settle(&mut self) {
+        for arrival in &self.arrivals.arrivals[self.arrivals.linked..] {
+            self.table.prefetch(arrival.hash, Lookahead::Near);
+        }
+        self.busy = true;
+        self.advance(&mut Budget::new(PAIRS_MAX));
+    }
+
+    /// Links records that have arrived until one has partners, which is then pending; says whether one has.
+    #[inline(never)]
+    fn link_some(&mut self) -> bool {
+        while let Some(arrival) = self.arrivals.take() {
+            let Arrival {
+                hash,
+                at,
+                link,
+                is_left,
+            } = arrival;
+            let (table, spare) = (&mut self.table, &mut self.spare);
+            let place = link as usize - 1;
+            let partner = if is_left {
+                let key = self.selectors.0.key(self.left.log.get(place));
+                let heads = Self::heads(table, key.borrow(), hash);
+                let before = std::mem::replace(&mut heads.left, link);
+                self.left.links.push(&before, spare);
+                heads.right
+            } else {
+                let key = self.selectors.1.key(self.right.log.get(place));
+                let heads = Self::heads(table, key.borrow(), hash);
+                let before = std::mem::replace(&mut heads.right, link);
+                self.right.links.push(&before, spare);
+                heads.left
+            };
+            if partner != 0 {
+                self.pending = Some(Pending {
+                    is_left,
+                    record: link,
+                    partner,
+                    at,
+                });
+                return true;
+            }
+        }
+        false
+    }
+
     /// Emits some pairs of the record that is pending.
     fn go_on(&mut self, pending: Pending, budget: &mut Budget) {
         let Pending {
@@ -219,13 +318,14 @@ where
         } = pending;
         let function = &mut self.function;
         let to = (&mut self.next, at);
+        let record = record as usize - 1;
         let partner = if is_left {
-            let (left, _) = self.left.get(record);
+            let left = self.left.log.get(record);
             emit(&self.right, partner, budget, to, |right| {
                 function(left, right)
             })
         } else {
-            let (right, _) = self.right.get(record);
+            let right = self.right.log.get(record);
             emit(&self.left, partner, budget, to, |left| {
                 function(left, right)
             })
@@ -234,18 +334,13 @@ where
         self.pending = (partner != 0).then_some(rest);
     }
 
-    /// Begins with the pairs of a record that has partners.
-    #[inline(never)]
-    fn meet(&mut self, pending: Pending) {
-        self.go_on(pending, &mut Budget::new(PAIRS_MAX));
-        self.busy = self.pending.is_some();
-    }
-
     /// Goes on while there is budget and room downstream.
     fn advance(&mut self, budget: &mut Budget) {
         while self.busy && budget.left() > 0 && self.next.ready() {
             if let Some(pending) = self.pending {
                 self.go_on(pending, budget);
+            } else if self.link_some() {
+                // It is pending now.
             } else if let Some(signal) = self.waiting.pop_front() {
                 self.next.signal(signal);
             } else {
@@ -264,7 +359,7 @@ where
     F: FnMut(&L, &R) -> O + Send,
     D: Push<O>,
 {
-    pass_on!(next: begin, deadline, close);
+    pass_on!(next: deadline, snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;
@@ -279,15 +374,19 @@ where
         Ok(())
     }
 
+    fn begin(&mut self, now: Timestamp) {
+        self.next.begin(now);
+        self.busy |= !self.next.ready();
+    }
+
     fn signal(&mut self, signal: Signal) {
         self.waiting.push_back(signal);
-        self.busy = true;
-        self.advance(&mut Budget::new(PAIRS_MAX));
+        self.settle();
     }
 
     #[inline(always)]
     fn ready(&self) -> bool {
-        !self.busy && self.next.ready()
+        !self.busy
     }
 
     fn resume(&mut self, budget: &mut Budget) {
@@ -296,10 +395,14 @@ where
     }
 
     fn flush(&mut self) {
+        if !self.arrivals.arrivals.is_empty() {
+            self.settle();
+        }
         let records = self.left.log.len() + self.right.log.len();
         let bytes = || self.table.memory_bytes() + self.spare.memory_bytes();
         self.gauges.publish(records, bytes);
         self.next.flush();
+        self.busy |= !self.next.ready();
     }
 }
 
@@ -315,8 +418,9 @@ where
     fn signal_from(&mut self, input: usize, signal: Signal) {
         let waiting = &mut self.waiting;
         (self.inputs).on_signal(input, signal, |signal| waiting.push_back(signal));
-        self.busy |= !self.waiting.is_empty();
-        self.advance(&mut Budget::new(PAIRS_MAX));
+        if !self.waiting.is_empty() {
+            self.settle();
+        }
     }
 }
 
@@ -331,65 +435,27 @@ where
 {
     #[inline(always)]
     fn push_first(&mut self, record: &L, at: Timestamp) {
-        self.push_first_hashed(record, at, self.hash_first(record));
+        let link = self.next_link(self.left.log.len());
+        let hash = self.hasher.hash(self.selectors.0.key(record).borrow());
+        self.left.log.push(record, &mut self.spare);
+        self.arrive(Arrival {
+            hash,
+            at,
+            link,
+            is_left: true,
+        });
     }
 
     #[inline(always)]
     fn push_second(&mut self, record: &R, at: Timestamp) {
-        self.push_second_hashed(record, at, self.hash_second(record));
-    }
-
-    #[inline(always)]
-    fn push_first_hashed(&mut self, record: &L, at: Timestamp, hash: KeyHash) {
-        let link = self.next_link(self.left.log.len());
-        let heads = Self::heads(&mut self.table, self.selectors.0.key(record).borrow(), hash);
-        let before = std::mem::replace(&mut heads.left, link);
-        let partner = heads.right;
-        self.left.add(record, before, &mut self.spare);
-        if partner != 0 {
-            self.meet(Pending {
-                is_left: true,
-                record: link,
-                partner,
-                at,
-            });
-        }
-    }
-
-    #[inline(always)]
-    fn push_second_hashed(&mut self, record: &R, at: Timestamp, hash: KeyHash) {
         let link = self.next_link(self.right.log.len());
-        let heads = Self::heads(&mut self.table, self.selectors.1.key(record).borrow(), hash);
-        let before = std::mem::replace(&mut heads.right, link);
-        let partner = heads.left;
-        self.right.add(record, before, &mut self.spare);
-        if partner != 0 {
-            self.meet(Pending {
-                is_left: false,
-                record: link,
-                partner,
-                at,
-            });
-        }
-    }
-
-    #[inline(always)]
-    fn looks_ahead(&self) -> bool {
-        self.table.looks_ahead()
-    }
-
-    #[inline(always)]
-    fn hash_first(&self, record: &L) -> KeyHash {
-        self.hasher.hash(self.selectors.0.key(record).borrow())
-    }
-
-    #[inline(always)]
-    fn hash_second(&self, record: &R) -> KeyHash {
-        self.hasher.hash(self.selectors.1.key(record).borrow())
-    }
-
-    #[inline(always)]
-    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
-        self.table.prefetch(hash, ahead);
+        let hash = self.hasher.hash(self.selectors.1.key(record).borrow());
+        self.right.log.push(record, &mut self.spare);
+        self.arrive(Arrival {
+            hash,
+            at,
+            link,
+            is_left: false,
+        });
     }
 }

@@ -34,7 +34,7 @@ impl<D> Union<D> {
 }
 
 impl<D: Operator> Operator for Union<D> {
-    pass_on!(next: open, begin, flush, deadline, close);
+    pass_on!(next: open, begin, flush, deadline, snapshot, close);
 
     fn signal(&mut self, signal: Signal) {
         if self.ready() {

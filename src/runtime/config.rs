@@ -5,6 +5,8 @@ use crate::ring::WaitStrategy;
 use crate::time::Clock;
 
 use super::batch::BatchSize;
+use super::checkpoints::{Checkpoints, RestoreFrom};
+use super::restart::RestartStrategy;
 
 /// Settings of a job's runtime; every one has a default that suits an embedded service.
 #[derive(Clone, Debug)]
@@ -24,6 +26,14 @@ pub struct Config {
     pub key_groups: KeyGroupAssignment,
     /// Number of key groups; `None`: Flink's default for the job's largest parallelism.
     pub max_parallelism: Option<u32>,
+    /// How checkpoints are taken, if they are.
+    pub checkpoints: Option<Checkpoints>,
+    /// What the job goes on from.
+    pub restore: RestoreFrom,
+    /// Whether state of that checkpoint may be left behind that no operator takes.
+    pub allow_non_restored: bool,
+    /// Whether it starts again when it fails; `None`: with checkpoints ever later, without them never.
+    pub restart: Option<RestartStrategy>,
     /// Where processing time comes from.
     pub clock: Clock,
 }
@@ -38,6 +48,10 @@ impl Default for Config {
             batch: BatchSize::Adaptive,
             key_groups: KeyGroupAssignment::Hash,
             max_parallelism: None,
+            checkpoints: None,
+            restore: RestoreFrom::default(),
+            allow_non_restored: false,
+            restart: None,
             clock: Clock::System,
         }
     }

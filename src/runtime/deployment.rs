@@ -11,18 +11,22 @@ use std::sync::Arc;
 
 use crate::graph::{ExecutionGraph, NodeId, Partitioning};
 use crate::metrics::MetricGroup;
-use crate::operator::{OpenContext, Push, RouteContext, SideOutputs, Site, SubtaskInfo};
+use crate::operator::{
+    BoxedChain, Checkpointing, OpenContext, Push, RouteContext, SideOutputs, Site, SubtaskInfo,
+};
 use crate::record::{KeyHasher, MaxParallelism};
 use crate::ring::{Consumer, Parker, Producer, RingOptions, Waker, ring};
 
 use super::config::Config;
+use super::error::JobError;
 use super::head::Head;
 use super::subtask::Subtask;
 use super::wiring::channels;
 
 /// A typed, not yet running prefix of a job: attaching the operators after it gives chains.
 ///
-/// Each exchange is compiled twice, once fused and once ending in rings, whatever stands before it.
+/// Each exchange is compiled twice, once fused and once ending in rings, whatever stands before it. A chain that
+/// has become long by then is boxed, so this does not go on for ever.
 pub trait Pipe: Send + 'static {
     /// The type of the records that leave the prefix.
     type Out: ?Sized + 'static;
@@ -33,6 +37,16 @@ pub trait Pipe: Send + 'static {
         plan: &mut Deployment<'_>,
         next: &mut dyn FnMut(u32) -> D,
     );
+
+    /// As [`attach`](Pipe::attach), but every operator is boxed, so that it is compiled for this once, and not once
+    /// for each prefix that it is in: for chains that are seldom wanted.
+    fn attach_boxed(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> BoxedChain<Self::Out>,
+    ) {
+        self.attach(plan, next);
+    }
 }
 
 /// The end of a stream: what starts the building of its chains.
@@ -49,6 +63,7 @@ pub struct Deployment<'a> {
     config: &'a Config,
     job: Arc<str>,
     attempt: u32,
+    checkpointing: Checkpointing,
     metrics: MetricGroup,
     hasher: KeyHasher,
     parkers: Vec<Parker>,
@@ -75,6 +90,29 @@ impl std::fmt::Debug for Deployment<'_> {
 /// For each branch of a fork that has come: its chains, one for each subtask.
 type Branches<V> = Vec<Vec<Box<dyn Push<V>>>>;
 
+/// Which attempt at running a job this is, and where it goes on from.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// How often the job was started before.
+    pub number: u32,
+    /// The number of key groups.
+    pub max_parallelism: MaxParallelism,
+    /// Whether checkpoints are taken, and the one that is restored.
+    pub checkpointing: Checkpointing,
+}
+
+/// A job as it was drawn, from which every attempt is built anew.
+pub(crate) trait Blueprint: Send {
+    /// Starts the sources of an attempt and builds its chains.
+    fn deploy(
+        &self,
+        graph: &ExecutionGraph,
+        job: &Arc<str>,
+        metrics: &MetricGroup,
+        attempt: Attempt,
+    ) -> Result<Vec<WorkerParts>, JobError>;
+}
+
 /// Everything that runs on one worker.
 pub(crate) struct WorkerParts {
     pub(crate) parker: Parker,
@@ -88,7 +126,7 @@ impl<'a> Deployment<'a> {
         config: &'a Config,
         job: &Arc<str>,
         metrics: &MetricGroup,
-        max_parallelism: MaxParallelism,
+        attempt: Attempt,
     ) -> Self {
         let parkers: Vec<Parker> = (0..graph.workers()).map(|_| Parker::new()).collect();
         let stream = graph.stream_graph();
@@ -102,9 +140,10 @@ impl<'a> Deployment<'a> {
             graph,
             config,
             job: Arc::clone(job),
-            attempt: 0,
+            attempt: attempt.number,
+            checkpointing: attempt.checkpointing,
             metrics: metrics.clone(),
-            hasher: KeyHasher::new(config.key_groups, max_parallelism),
+            hasher: KeyHasher::new(config.key_groups, attempt.max_parallelism),
             wakers: parkers.iter().map(Parker::waker).collect(),
             parkers,
             heads: graph.subtasks().iter().map(|_| Vec::new()).collect(),
@@ -128,6 +167,7 @@ impl<'a> Deployment<'a> {
         let expected = |input: &NodeId| graph.node(*input).expected_keys;
         let inputs = &graph.node(node).inputs;
         Site {
+            uid: graph.uid(node),
             name: Arc::clone(&graph.node(node).name),
             subtask: 0,
             parallelism: self.parallelism(node),
@@ -278,7 +318,7 @@ impl<'a> Deployment<'a> {
             let placed = &self.graph.subtasks()[place];
             (
                 placed.worker,
-                Subtask::new(self.open_context(place), heads, self.config.batch),
+                Subtask::new(place, self.open_context(place), heads, self.config.batch),
             )
         };
         let subtasks: Vec<(u32, Subtask)> = heads.into_iter().enumerate().map(subtask).collect();
@@ -317,6 +357,7 @@ impl<'a> Deployment<'a> {
                 .range(placed.index, vertex.parallelism),
             waker: Some(self.wakers[placed.worker as usize].clone()),
             clock: self.config.clock.clone(),
+            checkpointing: self.checkpointing.clone(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::checkpoint::CheckpointError;
 use crate::graph::GraphError;
 use crate::operator::{BoxError, OperatorError};
 
@@ -36,6 +37,29 @@ pub enum JobError {
         /// Errors of other subtasks, and of closing, in the order in which they arrived.
         suppressed: Vec<OperatorError>,
     },
+    /// The job cannot go on from the checkpoint that it was given.
+    #[error("job `{job}` cannot be restored: {cause}")]
+    Restore {
+        /// The job's name.
+        job: Arc<str>,
+        /// What is wrong.
+        #[source]
+        cause: CheckpointError,
+    },
+    /// The job is to go on from its last checkpoint, and has nowhere to keep any.
+    #[error(
+        "job `{0}` is to go on from its latest checkpoint and takes none: \
+         say where they are with `.checkpoints(…)`"
+    )]
+    NoCheckpoints(Arc<str>),
+    /// A checkpoint or savepoint that was asked for cannot be completed, or too many have failed.
+    #[error("job `{job}`: {reason}")]
+    Checkpoint {
+        /// The job's name.
+        job: Arc<str>,
+        /// What is wrong.
+        reason: String,
+    },
     /// The job was cancelled.
     #[error("job `{job}` was cancelled")]
     Cancelled {
@@ -45,4 +69,13 @@ pub enum JobError {
     /// The operating system refused a thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
+}
+
+impl JobError {
+    pub(super) fn restore(job: &Arc<str>, cause: CheckpointError) -> Self {
+        JobError::Restore {
+            job: Arc::clone(job),
+            cause,
+        }
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::operator::{Budget, OpenContext, OperatorError, Push, Signal};
+use crate::checkpoint::SnapshotOutput;
+use crate::operator::{Barrier, BoxError, Budget, OpenContext, OperatorError, Push, Signal};
 use crate::time::Timestamp;
 
 /// What a turn achieved.
@@ -21,6 +22,29 @@ pub(crate) enum Progress {
 pub(crate) struct Turn {
     pub(crate) now: Timestamp,
     pub(crate) budget: Budget,
+    /// The checkpoint whose state is being written: the barrier of a later one waits.
+    pub(crate) snapshot: Option<u64>,
+}
+
+impl Turn {
+    /// Whether a barrier has to wait, because the state of a checkpoint before it is not written.
+    pub(crate) fn waits_for(&self, barrier: Barrier) -> bool {
+        self.snapshot
+            .is_some_and(|checkpoint| checkpoint < barrier.checkpoint)
+    }
+}
+
+/// What a head is told of checkpoints, beside what comes with the records.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Notice {
+    /// A checkpoint begins: sources send its barrier.
+    Triggered(Barrier),
+    /// The input is over: sources end as if they had come to their end.
+    Drain,
+    /// A checkpoint is complete.
+    Complete(u64),
+    /// A checkpoint will not be completed.
+    Aborted(u64),
 }
 
 /// The driver of one chain.
@@ -37,8 +61,28 @@ pub(crate) trait Head: Send {
     /// When, in processing time, the head wants to be polled although nothing arrives.
     fn deadline(&self) -> Option<Timestamp>;
 
+    /// How far the watermarks have come that its own chain makes, if it makes some.
+    fn event_time(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Whether the end of input has gone down the whole chain and all outputs are empty.
     fn is_done(&self) -> bool;
+
+    /// Whether everything that it was told has gone down the chain.
+    fn is_settled(&self) -> bool;
+
+    /// Hears of a checkpoint.
+    ///
+    /// # Errors
+    /// Where a source cannot say where it is: the checkpoint is declined.
+    fn notice(&mut self, notice: Notice) -> Result<(), BoxError>;
+
+    /// The last checkpoint whose barrier has gone into the chain.
+    fn barrier(&self) -> u64;
+
+    /// Writes some of what the chain, and the head itself, froze at the barrier. Returns whether that is all.
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool;
 
     /// Ends the chain's life.
     fn close(&mut self) -> Result<(), OperatorError>;
@@ -49,12 +93,22 @@ pub(crate) trait Head: Send {
 pub(crate) struct Pending {
     signals: VecDeque<Signal>,
     ended: bool,
+    barrier: u64,
+    barrier_queued: u64,
 }
 
 impl Pending {
     /// Queues a signal.
     pub(crate) fn add(&mut self, signal: Signal) {
+        if let Signal::Barrier(barrier) = signal {
+            self.barrier_queued = barrier.checkpoint;
+        }
         self.signals.push_back(signal);
+    }
+
+    /// Queues signals.
+    pub(crate) fn extend(&mut self, signals: impl IntoIterator<Item = Signal>) {
+        signals.into_iter().for_each(|signal| self.add(signal));
     }
 
     /// Gives queued signals to `next` while it is ready; says whether none is left and it still is.
@@ -64,7 +118,11 @@ impl Pending {
             let Some(signal) = self.signals.pop_front() else {
                 return true;
             };
-            self.ended |= signal == Signal::End;
+            match signal {
+                Signal::End => self.ended = true,
+                Signal::Barrier(barrier) => self.barrier = barrier.checkpoint,
+                _ => {}
+            }
             next.signal(signal);
         }
         false
@@ -73,6 +131,16 @@ impl Pending {
     /// Whether [`Signal::End`] was delivered.
     pub(crate) fn ended(&self) -> bool {
         self.ended
+    }
+
+    /// The last checkpoint whose barrier was delivered.
+    pub(crate) fn barrier(&self) -> u64 {
+        self.barrier
+    }
+
+    /// The last checkpoint whose barrier was queued.
+    pub(crate) fn barrier_queued(&self) -> u64 {
+        self.barrier_queued
     }
 
     /// Whether signals are waiting.

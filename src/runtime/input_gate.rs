@@ -6,20 +6,24 @@
 
 use std::marker::PhantomData;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
-use crate::operator::{OpenContext, OperatorError, Push, RecordRun, Signal, on_stack, push_run};
+use crate::operator::{
+    Barrier, BoxError, OpenContext, OperatorError, Push, RecordRun, Signal, on_stack, push_run,
+};
 use crate::record::{FrameHeader, FrameKind, RunReader, Wire, in_place, travels_in_runs};
 use crate::ring::Consumer;
 use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
 
-use super::head::{Head, Pending, Progress, Turn, gets_on, start_turn};
+use super::barrier_aligner::BarrierAligner;
+use super::head::{Head, Notice, Pending, Progress, Turn, gets_on, start_turn};
 
 /// Reads records of type `V` from rings into the chain behind it.
 pub(crate) struct InputGate<V: ?Sized, D> {
     channels: Vec<Channel>,
     /// The channel that is read first in the next turn.
     first: usize,
-    time: ChannelTimes,
+    signals: ChannelSignals,
     pending: Pending,
     next: D,
     read: u64,
@@ -41,27 +45,54 @@ struct GateMetrics {
 }
 
 /// What the signals of all channels amount to.
-struct ChannelTimes {
+struct ChannelSignals {
     valve: Valve,
+    aligner: BarrierAligner,
     open: usize,
+    /// The last checkpoint that was triggered. Its barrier comes with no record once all channels have ended.
+    triggered: Option<Barrier>,
 }
 
-impl ChannelTimes {
+impl ChannelSignals {
     /// Takes one channel's signal and queues what follows from all of them.
     fn take(&mut self, channel: usize, header: FrameHeader, pending: &mut Pending) {
         match header.kind() {
             FrameKind::WATERMARK => queue(self.valve.on_watermark(channel, header.time), pending),
             FrameKind::IDLE => queue(self.valve.on_idle(channel), pending),
             FrameKind::ACTIVE => queue(self.valve.on_active(channel), pending),
+            FrameKind::BARRIER => {
+                let aligned = self.aligner.on_barrier(channel, barrier_of(header));
+                pending.extend(aligned.map(Signal::Barrier));
+            }
             FrameKind::END => {
                 queue(self.valve.on_end(channel), pending);
+                let aligned = self.aligner.on_end(channel);
+                pending.extend(aligned.map(Signal::Barrier));
                 self.open -= 1;
                 if self.open == 0 {
                     pending.add(Signal::End);
+                    self.pass_triggered(pending);
                 }
             }
             kind => unreachable!("no frame of kind {} is sent", kind.as_u8()),
         }
+    }
+
+    /// With every channel at its end, the barrier of the checkpoint that was triggered is the gate's to send.
+    fn pass_triggered(&mut self, pending: &mut Pending) {
+        if self.open == 0
+            && let Some(barrier) = self.triggered.take()
+            && barrier.checkpoint > pending.barrier_queued()
+        {
+            pending.add(Signal::Barrier(barrier));
+        }
+    }
+}
+
+fn barrier_of(header: FrameHeader) -> Barrier {
+    Barrier {
+        checkpoint: header.time.0.cast_unsigned(),
+        options: header.aux(),
     }
 }
 
@@ -85,9 +116,11 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         InputGate {
             channels: consumers.into_iter().map(channel).collect(),
             first: 0,
-            time: ChannelTimes {
+            signals: ChannelSignals {
                 valve: Valve::new(channels),
+                aligner: BarrierAligner::new(channels),
                 open: channels,
+                triggered: None,
             },
             pending: Pending::default(),
             next,
@@ -102,6 +135,9 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         let mut progress = Progress::Idle;
         for turns in 0..channels {
             let channel = (self.first + turns) % channels;
+            if self.signals.aligner.is_held(channel) {
+                continue;
+            }
             if self.read(channel, turn) {
                 progress = Progress::Worked;
             }
@@ -120,7 +156,7 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
     fn read(&mut self, channel: usize, turn: &mut Turn) -> bool {
         let InputGate {
             channels,
-            time,
+            signals: channel_signals,
             pending,
             next,
             ..
@@ -153,10 +189,12 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
                     next.push(record, frame.header.time);
                     records += 1;
                 }
+                FrameKind::BARRIER if turn.waits_for(barrier_of(frame.header)) => break,
                 _ => {
                     signals = true;
-                    time.take(channel, frame.header, pending);
-                    if !pending.deliver(next) {
+                    channel_signals.take(channel, frame.header, pending);
+                    let delivered = pending.deliver(next);
+                    if !delivered || channel_signals.aligner.is_held(channel) {
                         frames.next();
                         break;
                     }
@@ -204,7 +242,7 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
             None => self.read_channels(turn),
         };
         self.metrics.records_in.set(self.read);
-        self.metrics.watermark.set(self.time.valve.watermark().0);
+        self.metrics.watermark.set(self.signals.valve.watermark().0);
         self.next.flush();
         Ok(progress)
     }
@@ -213,11 +251,10 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
         if !self.next.ready() {
             return gets_on(&mut self.next);
         }
+        let aligner = &self.signals.aligner;
+        let mut channels = (0..).zip(&mut self.channels);
         !self.pending.is_empty()
-            || self
-                .channels
-                .iter_mut()
-                .any(|channel| !channel.consumer.is_empty())
+            || channels.any(|(n, channel)| !aligner.is_held(n) && !channel.consumer.is_empty())
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -225,7 +262,37 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
     }
 
     fn is_done(&self) -> bool {
-        self.pending.ended() && self.next.ready()
+        self.pending.ended() && self.is_settled()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.next.ready()
+    }
+
+    fn notice(&mut self, notice: Notice) -> Result<(), BoxError> {
+        match notice {
+            Notice::Triggered(barrier) => {
+                self.signals.triggered = Some(barrier);
+                self.signals.pass_triggered(&mut self.pending);
+            }
+            Notice::Drain => {}
+            Notice::Complete(checkpoint) => {
+                self.pending.add(Signal::CheckpointComplete(checkpoint));
+            }
+            Notice::Aborted(checkpoint) => {
+                self.signals.aligner.abort(checkpoint);
+                self.pending.add(Signal::CheckpointAborted(checkpoint));
+            }
+        }
+        Ok(())
+    }
+
+    fn barrier(&self) -> u64 {
+        self.pending.barrier()
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.next.snapshot(out)
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

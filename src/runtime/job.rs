@@ -1,79 +1,44 @@
-//! A running job: its master thread, its states, and the handle that a host holds.
+//! A running job as its host sees it: the handle, and what the job leaves behind.
 
-use std::sync::mpsc::{Receiver, channel};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::checkpoint::{RealStorage, Storage};
 use crate::metrics::{MetricGroup, MetricSample};
-use crate::operator::{OperatorError, SubtaskInfo};
 
-use super::config::Config;
-use super::deployment::WorkerParts;
+use super::checkpointer::StopMode;
 use super::error::JobError;
-use super::mailbox::{Letter, Post, mailbox};
+use super::job_status::JobStatus;
+use super::master::{Command, Master};
 use super::report::{SubtaskReport, reports};
-use super::worker::{Event, Worker};
-
-/// Where a job is in its life (Flink's `JobStatus`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum JobStatus {
-    /// Built, not yet running.
-    Created,
-    /// Its subtasks run.
-    Running,
-    /// A subtask failed; the others are being closed.
-    Failing,
-    /// Ended by a failure.
-    Failed,
-    /// Being closed from outside.
-    Cancelling,
-    /// Closed from outside.
-    Canceled,
-    /// Every input came to its end.
-    Finished,
-}
-
-impl JobStatus {
-    /// Whether nothing follows this state.
-    #[must_use]
-    pub fn is_terminal(self) -> bool {
-        matches!(
-            self,
-            JobStatus::Failed | JobStatus::Canceled | JobStatus::Finished
-        )
-    }
-
-    /// Whether `next` may follow this state.
-    fn leads_to(self, next: JobStatus) -> bool {
-        use JobStatus::{Canceled, Cancelling, Created, Failed, Failing, Finished, Running};
-        match self {
-            Created => matches!(next, Running | Failing | Cancelling),
-            Running => matches!(next, Finished | Failing | Cancelling),
-            Failing => matches!(next, Failed | Cancelling),
-            Cancelling => matches!(next, Canceled | Failed),
-            Failed | Canceled | Finished => false,
-        }
-    }
-}
+use super::worker::Event;
 
 /// What handle and master share.
 #[derive(Debug)]
-struct Shared {
-    name: Arc<str>,
+pub(super) struct Shared {
+    pub(super) name: Arc<str>,
     status: Mutex<JobStatus>,
-    metrics: MetricGroup,
-    posts: Vec<Post>,
+    pub(super) metrics: MetricGroup,
 }
 
 impl Shared {
-    fn status(&self) -> JobStatus {
+    pub(super) fn new(name: Arc<str>, metrics: MetricGroup) -> Self {
+        Shared {
+            name,
+            status: Mutex::new(JobStatus::Created),
+            metrics,
+        }
+    }
+
+    pub(super) fn status(&self) -> JobStatus {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Goes to `next` if that may follow; says whether it did.
-    fn advance(&self, next: JobStatus) -> bool {
+    pub(super) fn advance(&self, next: JobStatus) -> bool {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let may = status.leads_to(next);
         if may {
@@ -81,10 +46,6 @@ impl Shared {
             *status = next;
         }
         may
-    }
-
-    fn cancel_subtasks(&self) {
-        self.posts.iter().for_each(|post| post.send(Letter::Cancel));
     }
 }
 
@@ -118,6 +79,7 @@ impl JobResult {
 #[derive(Debug)]
 pub struct JobHandle {
     shared: Arc<Shared>,
+    events: Sender<Event>,
     master: Option<JoinHandle<Result<JobResult, JobError>>>,
 }
 
@@ -155,8 +117,79 @@ impl JobHandle {
     /// Cancels the job: subtasks are closed, nothing more is emitted. Returns at once.
     pub fn cancel(&self) {
         if self.shared.advance(JobStatus::Cancelling) {
-            self.shared.cancel_subtasks();
+            self.command(Command::Cancel);
         }
+    }
+
+    /// Takes a checkpoint now and waits until it is complete.
+    ///
+    /// # Errors
+    /// [`JobError::Checkpoint`] if it cannot be completed, or the job has no checkpoints.
+    pub fn checkpoint(&self) -> Result<(), JobError> {
+        let (reply, answer) = channel();
+        self.command(Command::Checkpoint(reply));
+        self.await_answer(&answer)
+    }
+
+    /// Takes a savepoint and waits until it is complete: a copy of all state in a directory of its own, from which
+    /// this job, or a changed one, can go on at any parallelism
+    /// ([`RestoreFrom::Path`](super::RestoreFrom::Path)).
+    ///
+    /// # Errors
+    /// [`JobError::Checkpoint`] if it cannot be completed, or the job has no checkpoints.
+    pub fn savepoint(&self, directory: impl AsRef<Path>) -> Result<PathBuf, JobError> {
+        self.save(directory.as_ref(), StopMode::GoOn)
+    }
+
+    /// Takes a savepoint and ends the job there: no record after it has any effect, and no window fires that is
+    /// open. Transactional sinks commit what is before it.
+    ///
+    /// # Errors
+    /// As [`savepoint`](Self::savepoint); the job goes on then.
+    pub fn stop(&self, directory: impl AsRef<Path>) -> Result<PathBuf, JobError> {
+        self.save(directory.as_ref(), StopMode::Suspend)
+    }
+
+    /// Ends the sources as if their input were over, so that every window and event timer fires, then takes a
+    /// savepoint and ends the job. Nothing is left to go on with but what comes after.
+    ///
+    /// # Errors
+    /// As [`savepoint`](Self::savepoint).
+    pub fn drain(&self, directory: impl AsRef<Path>) -> Result<PathBuf, JobError> {
+        self.save(directory.as_ref(), StopMode::Drain)
+    }
+
+    fn save(&self, directory: &Path, mode: StopMode) -> Result<PathBuf, JobError> {
+        let storage = RealStorage::create(directory).map_err(|cause| JobError::Checkpoint {
+            job: Arc::clone(&self.shared.name),
+            reason: format!("{}: {cause}", directory.display()),
+        })?;
+        let (reply, answer) = channel();
+        let target: Arc<dyn Storage> = Arc::new(storage);
+        self.command(Command::Savepoint {
+            target,
+            mode,
+            reply,
+        });
+        self.await_answer(&answer)?;
+        Ok(directory.to_owned())
+    }
+
+    fn command(&self, command: Command) {
+        // A master that has ended answers nobody.
+        let _ = self.events.send(Event::Command(command));
+    }
+
+    fn await_answer(
+        &self,
+        answer: &std::sync::mpsc::Receiver<Result<(), String>>,
+    ) -> Result<(), JobError> {
+        let ended = || Err("the job has ended".to_owned());
+        let answer = answer.recv().unwrap_or_else(|_| ended());
+        answer.map_err(|reason| JobError::Checkpoint {
+            job: Arc::clone(&self.shared.name),
+            reason,
+        })
     }
 
     /// Waits for the job's end.
@@ -185,137 +218,23 @@ impl Drop for JobHandle {
     }
 }
 
-/// Starts the workers of a deployed job, and the thread that minds them.
+/// Starts the thread that minds a job.
 ///
 /// # Errors
 /// [`JobError::Thread`] if the operating system refuses one.
-pub(crate) fn start(
-    name: Arc<str>,
-    parts: Vec<WorkerParts>,
-    metrics: MetricGroup,
-    config: Config,
+pub(super) fn mind(
+    shared: Arc<Shared>,
+    events: Sender<Event>,
+    master: Master,
 ) -> Result<JobHandle, JobError> {
-    let (events, inbox) = channel();
-    let mut workers = Vec::new();
-    let mut posts = Vec::new();
-    for (index, part) in (0..).zip(parts) {
-        let (post, mailbox) = mailbox(part.waker);
-        posts.push(post);
-        let (parker, subtasks, events) = (part.parker, part.subtasks, events.clone());
-        workers.push(Worker {
-            index,
-            subtasks,
-            mailbox,
-            parker,
-            events,
-        });
-    }
-    let status = Mutex::new(JobStatus::Created);
-    let shared = Arc::new(Shared {
-        name,
-        status,
-        metrics,
-        posts,
-    });
-    let master = Master {
-        shared: Arc::clone(&shared),
-        inbox,
-        failure: None,
-        suppressed: Vec::new(),
-    };
-    // Workers are started by the master, which is never pinned: threads inherit the mask of the
-    // thread that starts them.
+    // Workers are started by the master, which is never pinned: threads inherit the mask of the thread that
+    // starts them.
     let master = std::thread::Builder::new()
         .name("thalweg-master".to_owned())
-        .spawn(move || master.run(workers, config))?;
+        .spawn(move || master.run())?;
     Ok(JobHandle {
         shared,
+        events,
         master: Some(master),
     })
-}
-
-/// The thread that minds a job: starts its workers, hears of failures, decides how the job ends.
-struct Master {
-    shared: Arc<Shared>,
-    inbox: Receiver<Event>,
-    failure: Option<(SubtaskInfo, OperatorError)>,
-    suppressed: Vec<OperatorError>,
-}
-
-impl Master {
-    fn run(mut self, workers: Vec<Worker>, config: Config) -> Result<JobResult, JobError> {
-        let started = Instant::now();
-        let config = Arc::new(config);
-        let mut threads = Vec::new();
-        self.shared.advance(JobStatus::Running);
-        for worker in workers {
-            let config = Arc::clone(&config);
-            let builder = std::thread::Builder::new().name(format!("thalweg-{}", worker.index));
-            match builder.spawn(move || worker.run(&config)) {
-                Ok(thread) => threads.push(thread),
-                Err(refused) => {
-                    self.shared.cancel_subtasks();
-                    threads.into_iter().for_each(|thread| drop(thread.join()));
-                    self.shared.advance(JobStatus::Failing);
-                    self.shared.advance(JobStatus::Failed);
-                    return Err(refused.into());
-                }
-            }
-        }
-        self.mind(threads.len());
-        threads.into_iter().for_each(|thread| drop(thread.join()));
-        self.conclude(started.elapsed())
-    }
-
-    /// Hears the workers until all have ended.
-    fn mind(&mut self, mut running: usize) {
-        while running > 0 {
-            match self.inbox.recv() {
-                Ok(Event::Ended) => running -= 1,
-                Ok(Event::Failed { subtask, error }) => self.fail(subtask, error),
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn fail(&mut self, subtask: SubtaskInfo, error: OperatorError) {
-        tracing::error!(vertex = %subtask.vertex, subtask = subtask.index, %error, "subtask failed");
-        if self.failure.is_some() {
-            self.suppressed.push(error);
-            return;
-        }
-        self.failure = Some((subtask, error));
-        if self.shared.advance(JobStatus::Failing) {
-            self.shared.cancel_subtasks();
-        }
-    }
-
-    fn conclude(self, duration: Duration) -> Result<JobResult, JobError> {
-        let job = Arc::clone(&self.shared.name);
-        match self.shared.status() {
-            JobStatus::Failing => {
-                self.shared.advance(JobStatus::Failed);
-            }
-            JobStatus::Cancelling => {
-                self.shared.advance(JobStatus::Canceled);
-            }
-            _ => {
-                self.shared.advance(JobStatus::Finished);
-            }
-        }
-        match self.failure {
-            Some((subtask, cause)) => Err(JobError::Failed {
-                job,
-                vertex: subtask.vertex,
-                subtask: subtask.index + 1,
-                cause,
-                suppressed: self.suppressed,
-            }),
-            None if self.shared.status() == JobStatus::Canceled => Err(JobError::Cancelled { job }),
-            None => Ok(JobResult {
-                duration,
-                metrics: self.shared.metrics.samples(),
-            }),
-        }
-    }
 }

@@ -6,11 +6,17 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::ring::Waker;
 
+use super::head::Notice;
+
 /// What a job master asks of a worker.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Letter {
     /// Close every subtask that still runs.
     Cancel,
+    /// Close every subtask: the job has come to its end.
+    Finish,
+    /// Something about a checkpoint.
+    Notice(Notice),
 }
 
 /// The job master's end. Clones post to the same mailbox.

@@ -5,32 +5,49 @@
 //! the job master, an unpinned thread, minds the workers. Nothing on a worker blocks.
 
 mod affinity;
+mod barrier_aligner;
 mod batch;
+mod checkpoint_coordinator;
+mod checkpoint_writer;
+mod checkpointer;
+mod checkpoints;
 mod config;
 mod deployment;
 mod error;
 mod head;
 mod input_gate;
 mod job;
+mod job_status;
+mod keeper;
 mod mailbox;
+mod master;
+mod origin;
 mod report;
+mod restart;
 mod result_partition;
 mod source_head;
+mod stepped_checkpoints;
 mod stepper;
 mod subtask;
+mod subtask_snapshot;
 mod wiring;
 mod worker;
 
 pub use batch::BatchSize;
+pub use checkpoint_writer::CheckpointSize;
+pub use checkpoints::{Checkpoints, RestoreFrom, Retention};
 pub use config::Config;
-pub use deployment::{Deployment, Pipe, Terminal};
+pub use deployment::{Attempt, Deployment, Pipe, Terminal};
 pub use error::JobError;
-pub use job::{JobHandle, JobResult, JobStatus};
+pub use job::{JobHandle, JobResult};
+pub use job_status::JobStatus;
 pub use report::SubtaskReport;
+pub use restart::RestartStrategy;
 pub use stepper::{Step, Stepper};
 
 pub(crate) use affinity::core_count;
+pub(crate) use deployment::{Blueprint, WorkerParts};
 pub(crate) use input_gate::InputGate;
-pub(crate) use job::start;
+pub(crate) use master::start;
 pub(crate) use result_partition::ResultPartition;
-pub(crate) use source_head::SourceHead;
+pub(crate) use source_head::{SourceHead, restored_positions};

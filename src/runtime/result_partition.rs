@@ -6,6 +6,7 @@
 //! overflow is gone. So the overflow holds what one record caused at most, and back-pressure is a
 //! state that can be seen and counted.
 
+use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
 use crate::operator::{
     Budget, OpenContext, Operator, OperatorError, Push, Route, Signal, Target, raise,
@@ -182,6 +183,8 @@ pub(crate) struct ResultPartition<T: ?Sized, R> {
     scratch: Scratch,
     /// How many channels have an overflow.
     full: usize,
+    /// The end of input was sent.
+    ended: bool,
     sent: u64,
     flushes: u32,
     metrics: PartitionMetrics,
@@ -202,6 +205,7 @@ impl<T: ?Sized, R> ResultPartition<T, R> {
             route,
             scratch: Scratch::new(),
             full: 0,
+            ended: false,
             sent: 0,
             flushes: 0,
             metrics: PartitionMetrics::default(),
@@ -240,13 +244,21 @@ impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
             Signal::Watermark(at) => self.broadcast(FrameKind::WATERMARK, 0, at),
             Signal::Idle => self.broadcast(FrameKind::IDLE, 0, Timestamp::MIN),
             Signal::Active => self.broadcast(FrameKind::ACTIVE, 0, Timestamp::MIN),
+            // Whoever reads hears of checkpoints by itself once the input is at its end.
+            Signal::Barrier(_) if self.ended => {}
             Signal::Barrier(barrier) => {
                 let id = Timestamp(barrier.checkpoint.cast_signed());
                 self.broadcast(FrameKind::BARRIER, barrier.options, id);
             }
-            Signal::End => self.broadcast(FrameKind::END, 0, Timestamp::MAX),
-            // Splits are the business of the region that reads them.
-            Signal::Split(_) | Signal::SplitEnd(_) => {}
+            Signal::End => {
+                self.broadcast(FrameKind::END, 0, Timestamp::MAX);
+                self.ended = true;
+            }
+            // Splits are the business of the region that reads them; every region hears of checkpoints itself.
+            Signal::Split(_)
+            | Signal::SplitEnd(_)
+            | Signal::CheckpointComplete(_)
+            | Signal::CheckpointAborted(_) => {}
         }
     }
 
@@ -280,6 +292,10 @@ impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
 
     fn deadline(&self) -> Option<Timestamp> {
         None
+    }
+
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

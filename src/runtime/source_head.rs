@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::checkpoint::{CheckpointError, SnapshotOutput, StateRef, ValueSnapshot};
 use crate::metrics::Counter;
 use crate::operator::{
-    Collector, OpenContext, Operator, OperatorError, Outputs, Push, Signal, SourceReader,
-    SourceStatus, earlier,
+    BoxError, Checkpointing, Collector, OpenContext, Operator, OperatorError, Outputs, Push,
+    Signal, SourceReader, SourceStatus, earlier,
 };
+use crate::state::StateKind;
 use crate::time::Timestamp;
 
-use super::head::{Head, Pending, Progress, Turn, gets_on, start_turn};
+use super::head::{Head, Notice, Pending, Progress, Turn, gets_on, start_turn};
 
 /// Polls a source reader into the chain behind it.
 pub(crate) struct SourceHead<R, D> {
@@ -18,13 +20,43 @@ pub(crate) struct SourceHead<R, D> {
     next: Outputs<D>,
     pending: Pending,
     status: SourceStatus,
+    /// Nothing more is read: the job ends with a checkpoint.
+    suspended: bool,
+    uid: Arc<str>,
+    /// The state in which a checkpoint keeps the reader's position, where there are checkpoints.
+    position: Option<ValueSnapshot>,
     read: u64,
     records_in: Counter,
 }
 
+/// The state of a source in which a checkpoint keeps the positions of its readers.
+fn position_state(uid: &Arc<str>) -> ValueSnapshot {
+    ValueSnapshot::of::<Vec<u8>>(StateRef::new(uid, "positions"), StateKind::UnionList)
+}
+
+/// The positions of all readers of a source that a checkpoint keeps, and how many readers there were; `None`
+/// where the job does not go on from one, or that has none of this source.
+pub(crate) fn restored_positions(
+    checkpointing: &Checkpointing,
+    uid: &Arc<str>,
+) -> Result<Option<(Vec<Vec<u8>>, u32)>, CheckpointError> {
+    let Some(restored) = &checkpointing.restored else {
+        return Ok(None);
+    };
+    let state = position_state(uid);
+    let values = restored.values::<Vec<u8>>(state.state(), state.schema())?;
+    Ok(values.map(|values| {
+        let readers = values.len() as u32;
+        (values.into_iter().flatten().collect(), readers)
+    }))
+}
+
 impl<R, D> SourceHead<R, D> {
-    pub(crate) fn new(name: Arc<str>, reader: R, next: Outputs<D>) -> Self {
+    pub(crate) fn new(name: Arc<str>, uid: Arc<str>, reader: R, next: Outputs<D>) -> Self {
         SourceHead {
+            suspended: false,
+            uid,
+            position: None,
             name,
             reader,
             next,
@@ -44,9 +76,7 @@ impl<R: SourceReader, D: Push<R::Out>> SourceHead<R, D> {
         self.status = polled.map_err(|cause| OperatorError::function(&self.name, cause))?;
         self.read += emitted;
         if self.status == SourceStatus::Finished {
-            // Flink's order at the end of input: the last watermark, then the end.
-            self.pending.add(Signal::Watermark(Timestamp::MAX));
-            self.pending.add(Signal::End);
+            self.end();
             return Ok(Progress::Worked);
         }
         let worked = emitted > 0 || self.status == SourceStatus::More;
@@ -58,10 +88,42 @@ impl<R: SourceReader, D: Push<R::Out>> SourceHead<R, D> {
     }
 }
 
+impl<R, D> SourceHead<R, D> {
+    /// Ends the input, in Flink's order: the last watermark, then the end.
+    fn end(&mut self) {
+        self.status = SourceStatus::Finished;
+        self.pending.add(Signal::Watermark(Timestamp::MAX));
+        self.pending.add(Signal::End);
+    }
+}
+
+impl<R: SourceReader, D> SourceHead<R, D> {
+    /// Captures where the reader is: it is not asked for records before the barrier is delivered.
+    fn capture(&mut self, checkpoint: u64) -> Result<(), BoxError> {
+        let Some(position) = &mut self.position else {
+            return Ok(());
+        };
+        let mut positions = Vec::new();
+        let told = self.reader.position(&mut positions);
+        told.map_err(|cause| format!("source `{}`: {cause}", self.name))?;
+        position.capture(checkpoint, &positions);
+        Ok(())
+    }
+}
+
 impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;
         self.records_in = cx.operator_metrics(&self.name).counter("source_records");
+        let position = position_state(&self.uid);
+        let restored = restored_positions(&cx.checkpointing, &self.uid)
+            .map_err(|cause| OperatorError::restore(&self.name, cause))?;
+        self.position = cx.checkpointing.enabled.then_some(position);
+        if let Some((positions, readers)) = restored {
+            self.reader
+                .seek(&positions, readers)
+                .map_err(|cause| OperatorError::function(&self.name, cause))?;
+        }
         self.reader
             .open(cx)
             .map_err(|cause| OperatorError::function(&self.name, cause))
@@ -70,7 +132,7 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
     fn poll(&mut self, turn: &mut Turn) -> Result<Progress, OperatorError> {
         let progress = match start_turn::<R::Out, _>(&mut self.next, &mut self.pending, turn) {
             Some(progress) => progress,
-            None if self.status == SourceStatus::Finished => Progress::Idle,
+            None if self.status == SourceStatus::Finished || self.suspended => Progress::Idle,
             None => self.read(turn)?,
         };
         self.pending.deliver::<R::Out, _>(&mut self.next);
@@ -83,10 +145,13 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
         if !self.next.ready() {
             return gets_on::<R::Out, _>(&mut self.next);
         }
-        if self.is_done() {
+        if !self.pending.is_empty() {
+            return true;
+        }
+        if self.is_done() || self.suspended {
             return false;
         }
-        let waits = matches!(self.status, SourceStatus::Idle(_)) && self.pending.is_empty();
+        let waits = matches!(self.status, SourceStatus::Idle(_));
         !waits || self.reader.has_input()
     }
 
@@ -97,8 +162,49 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
         }
     }
 
+    fn event_time(&self) -> Option<Timestamp> {
+        self.next.event_time()
+    }
+
     fn is_done(&self) -> bool {
-        self.pending.ended() && self.next.ready()
+        self.pending.ended() && self.is_settled()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.next.ready()
+    }
+
+    fn notice(&mut self, notice: Notice) -> Result<(), BoxError> {
+        match notice {
+            Notice::Triggered(barrier) => {
+                self.capture(barrier.checkpoint)?;
+                self.suspended |= barrier.suspends();
+                self.pending.add(Signal::Barrier(barrier));
+            }
+            Notice::Drain if self.status != SourceStatus::Finished => self.end(),
+            Notice::Drain => {}
+            Notice::Complete(checkpoint) => {
+                self.reader.commit(checkpoint);
+                self.pending.add(Signal::CheckpointComplete(checkpoint));
+            }
+            Notice::Aborted(checkpoint) => {
+                self.suspended = false;
+                self.pending.add(Signal::CheckpointAborted(checkpoint));
+            }
+        }
+        Ok(())
+    }
+
+    fn barrier(&self) -> u64 {
+        self.pending.barrier()
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let own = self
+            .position
+            .as_mut()
+            .is_none_or(|position| position.drain(out));
+        self.next.snapshot(out) && own
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

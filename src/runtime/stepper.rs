@@ -4,13 +4,25 @@
 //! is the same every time: the way to test a job, to simulate one, and to embed one without giving up a
 //! thread.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::checkpoint::Storage;
+use crate::graph::ExecutionGraph;
 use crate::metrics::{MetricGroup, MetricSample};
+use crate::operator::Checkpointing;
+use crate::record::MaxParallelism;
 use crate::time::Clock;
 
 use super::batch::BatchSize;
-use super::deployment::WorkerParts;
+use super::checkpoint_writer::checkpoint_writer;
+use super::checkpointer::{Checkpointer, StopMode};
+use super::config::Config;
+use super::deployment::{Attempt, Blueprint};
 use super::error::JobError;
 use super::head::Progress;
+use super::origin::Origin;
+use super::stepped_checkpoints::SteppedCheckpoints;
 use super::subtask::Subtask;
 
 /// What a step achieved.
@@ -25,8 +37,13 @@ pub enum Step {
 }
 
 /// A job that runs when it is told to. Dropping it cancels the job.
+///
+/// Its checkpoints are taken and written in steps as well. It does not start again by itself when it fails:
+/// whoever steps it makes another one that goes on from the last checkpoint.
 pub struct Stepper {
+    job: Arc<str>,
     subtasks: Vec<Subtask>,
+    checkpoints: Option<SteppedCheckpoints>,
     clock: Clock,
     random: u64,
     opened: bool,
@@ -42,15 +59,56 @@ impl std::fmt::Debug for Stepper {
 }
 
 impl Stepper {
-    pub(crate) fn new(parts: Vec<WorkerParts>, clock: Clock, metrics: MetricGroup) -> Self {
-        let subtasks = parts.into_iter().flat_map(|part| part.subtasks).collect();
-        Stepper {
+    /// Deploys a job.
+    pub(crate) fn new(
+        job: Arc<str>,
+        config: Config,
+        graph: &ExecutionGraph,
+        max_parallelism: MaxParallelism,
+        blueprint: &dyn Blueprint,
+    ) -> Result<Self, JobError> {
+        let origin = Origin::find(&config, &job, graph, max_parallelism)?;
+        let (metrics, clock) = (MetricGroup::new(), config.clock.clone());
+        let attempt = Attempt {
+            number: 0,
+            max_parallelism: origin.max_parallelism,
+            checkpointing: Checkpointing {
+                enabled: origin.store.is_some(),
+                restored: origin.restored.clone(),
+                allow_non_restored: config.allow_non_restored,
+            },
+        };
+        let parts = blueprint.deploy(graph, &job, &metrics, attempt)?;
+        let mut subtasks: Vec<Subtask> = parts.into_iter().flat_map(|part| part.subtasks).collect();
+        let settings = config.checkpoints.map(|checkpoints| checkpoints.settings);
+        let next = origin.next_checkpoint();
+        let checkpoints = origin.store.zip(settings).map(|(store, settings)| {
+            let now = Duration::from_nanos(clock.monotonic_nanos());
+            let (writer, messages, pieces) = checkpoint_writer(store, next, origin.restored);
+            SteppedCheckpoints {
+                checkpointer: Checkpointer::new(settings, graph, origin.max_parallelism, next, now),
+                writer,
+                messages,
+                pieces,
+                clock: clock.clone(),
+                completed: None,
+                failure: None,
+            }
+        });
+        if let Some(checkpoints) = &checkpoints {
+            for subtask in &mut subtasks {
+                subtask.take_snapshots(Box::new(checkpoints.pieces.clone()));
+            }
+        }
+        Ok(Stepper {
+            job,
             subtasks,
+            checkpoints,
             clock,
             random: 0,
             opened: false,
             metrics,
-        }
+        })
     }
 
     /// Gives turns in an order that `seed` decides; 0, the default, is the order of the plan.
@@ -76,7 +134,29 @@ impl Stepper {
         self.metrics.samples()
     }
 
-    /// One turn for every subtask that still runs.
+    /// Asks for a checkpoint; steps take it.
+    pub fn checkpoint(&mut self) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.want(&mut self.subtasks);
+        }
+    }
+
+    /// Asks for a savepoint in `target`; steps take it.
+    pub fn savepoint(&mut self, target: Arc<dyn Storage>) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.save(target, StopMode::GoOn, &mut self.subtasks);
+        }
+    }
+
+    /// The last checkpoint that is complete, of those that this stepper took.
+    #[must_use]
+    pub fn completed_checkpoint(&self) -> Option<u64> {
+        self.checkpoints
+            .as_ref()
+            .and_then(|checkpoints| checkpoints.completed)
+    }
+
+    /// One turn for every subtask that still runs, and one for what writes checkpoints.
     ///
     /// # Errors
     /// [`JobError::Failed`] if one fails; all others are closed.
@@ -89,6 +169,9 @@ impl Stepper {
         }
         let now = self.clock.now();
         let mut worked = false;
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.tick(&mut self.subtasks);
+        }
         for place in self.order() {
             if !self.subtasks[place].is_running() {
                 continue;
@@ -98,13 +181,41 @@ impl Stepper {
                 Ok(progress) => worked |= progress == Progress::Worked,
                 Err(error) => return Err(self.fail(place, error)),
             }
+            for message in self.subtasks[place].take_messages() {
+                worked = true;
+                if let Some(checkpoints) = &mut self.checkpoints {
+                    let place = self.subtasks[place].place();
+                    checkpoints.hear(place, message, &mut self.subtasks);
+                }
+            }
         }
+        worked |= self.write()?;
         let running = self.subtasks.iter().any(Subtask::is_running);
         Ok(match (running, worked) {
             (false, _) => Step::Finished,
             (true, true) => Step::Worked,
             (true, false) => Step::Idle,
         })
+    }
+
+    /// Lets the checkpoint writer do something: all there is, or as much as the seed says.
+    fn write(&mut self) -> Result<bool, JobError> {
+        let steps = match self.next_random() {
+            0 => u64::MAX,
+            random => random % 4,
+        };
+        let Some(checkpoints) = &mut self.checkpoints else {
+            return Ok(false);
+        };
+        let worked = checkpoints.write(steps, &mut self.subtasks) || steps == 0;
+        match checkpoints.failure.take() {
+            None => Ok(worked),
+            Some(reason) => {
+                self.subtasks.iter_mut().for_each(Subtask::cancel);
+                let job = Arc::clone(&self.job);
+                Err(JobError::Checkpoint { job, reason })
+            }
+        }
     }
 
     /// Steps until nothing can be done any more.
@@ -136,17 +247,23 @@ impl Stepper {
         }
     }
 
-    /// The places of all subtasks, shuffled by the seed (Fisher–Yates over a xorshift generator).
+    /// The next number that the seed gives (xorshift); 0 without one.
+    fn next_random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+
+    /// The places of all subtasks, shuffled by the seed (Fisher–Yates).
     fn order(&mut self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.subtasks.len()).collect();
         if self.random == 0 {
             return order;
         }
         for last in (1..order.len()).rev() {
-            self.random ^= self.random << 13;
-            self.random ^= self.random >> 7;
-            self.random ^= self.random << 17;
-            order.swap(last, (self.random % (last as u64 + 1)) as usize);
+            let place = self.next_random() % (last as u64 + 1);
+            order.swap(last, place as usize);
         }
         order
     }

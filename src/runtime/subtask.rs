@@ -1,13 +1,22 @@
 //! A subtask: one parallel instance of a fused region, driven by its heads.
+//!
+//! Where several of its heads are sources, they get on together in event time: one that is ahead of another takes
+//! short batches while that one has records at hand. What waits for the watermark of both, the windows of a
+//! join above all, would otherwise pile up for as long as there is a backlog. None is ever stopped, so nothing
+//! can wait for itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::checkpoint::PieceSink;
 use crate::metrics::Counter;
-use crate::operator::{Budget, OpenContext, OperatorError, SubtaskInfo, earlier, first_error};
+use crate::operator::{
+    Barrier, Budget, OpenContext, OperatorError, SubtaskInfo, earlier, first_error,
+};
 use crate::time::Timestamp;
 
 use super::batch::{Batch, BatchSize};
-use super::head::{Head, Progress, Turn};
+use super::head::{Head, Notice, Progress, Turn};
+use super::subtask_snapshot::{Message, SubtaskSnapshot};
 
 /// Where a subtask is in its life (Flink's task states, those that a worker sees).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +25,8 @@ pub(crate) enum Lifecycle {
     Deploying,
     /// Opened: records flow.
     Running,
+    /// The end of input has gone through, and what is kept is part of the checkpoints to come.
+    AtEnd,
     /// The end of input has gone through; closed.
     Finished,
     /// A user function, source or sink failed; closed.
@@ -35,24 +46,49 @@ struct Times {
 /// Idle time is booked when it has come to this many nanoseconds, or something is done.
 const IDLE_NANOS: u64 = 1_000_000;
 
+/// Which part of a batch a head takes that is ahead of another one in event time.
+const SHARE_AHEAD: u32 = 8;
+
+/// How long a subtask rests whose snapshot cannot go on, in nanoseconds.
+const SNAPSHOT_NANOS: i64 = 200_000;
+
 /// One parallel instance of a vertex.
 pub(crate) struct Subtask {
+    /// Its place in the execution graph.
+    place: usize,
     cx: OpenContext,
     heads: Vec<Box<dyn Head>>,
+    /// For each head, whether its last turn used its batch up: it has more at hand.
+    used_up: Vec<bool>,
     lifecycle: Lifecycle,
     times: Times,
     batch: Batch,
+    /// The job is at its end.
+    finishing: bool,
+    /// Where there are checkpoints.
+    snapshot: Option<SubtaskSnapshot>,
+    /// What the job master has not been told yet.
+    messages: Vec<Message>,
     /// When the last turn ended, by the worker's monotonic clock.
     turned_at: u64,
 }
 
 impl Subtask {
-    pub(crate) fn new(cx: OpenContext, heads: Vec<Box<dyn Head>>, batch: BatchSize) -> Self {
-        let lifecycle = Lifecycle::Deploying;
+    pub(crate) fn new(
+        place: usize,
+        cx: OpenContext,
+        heads: Vec<Box<dyn Head>>,
+        batch: BatchSize,
+    ) -> Self {
         Subtask {
+            place,
             cx,
+            used_up: vec![false; heads.len()],
             heads,
-            lifecycle,
+            lifecycle: Lifecycle::Deploying,
+            finishing: false,
+            snapshot: None,
+            messages: Vec::new(),
             times: Times::default(),
             batch: Batch::new(batch),
             turned_at: 0,
@@ -64,9 +100,75 @@ impl Subtask {
         &self.cx.subtask
     }
 
+    /// Its place in the execution graph.
+    pub(crate) fn place(&self) -> usize {
+        self.place
+    }
+
+    /// Has it take part in checkpoints, whose pieces go to `sink`.
+    pub(crate) fn take_snapshots(&mut self, sink: Box<dyn PieceSink + Send>) {
+        self.snapshot = Some(SubtaskSnapshot::new(self.cx.subtask.index, sink));
+    }
+
     /// Whether it has more to do.
     pub(crate) fn is_running(&self) -> bool {
-        self.lifecycle == Lifecycle::Running
+        matches!(self.lifecycle, Lifecycle::Running | Lifecycle::AtEnd)
+    }
+
+    /// What the job master has not been told yet.
+    pub(crate) fn take_messages(&mut self) -> Vec<Message> {
+        std::mem::take(&mut self.messages)
+    }
+
+    /// Hears of a checkpoint.
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        if !self.is_running() {
+            return;
+        }
+        match (notice, &mut self.snapshot) {
+            (Notice::Triggered(barrier), Some(snapshot)) => {
+                if let Some(barrier) = snapshot.trigger(barrier) {
+                    self.trigger(barrier);
+                }
+                return;
+            }
+            (Notice::Aborted(checkpoint), Some(snapshot)) => snapshot.abort(checkpoint),
+            _ => {}
+        }
+        for head in &mut self.heads {
+            // Only a source that cannot say where it is has something against it, when it is asked.
+            let _ = head.notice(notice);
+        }
+    }
+
+    fn trigger(&mut self, barrier: Barrier) {
+        for head in &mut self.heads {
+            let told = guarded(|| {
+                let told = head.notice(Notice::Triggered(barrier));
+                told.map_err(|cause| OperatorError::function(&self.cx.subtask.vertex, cause))
+            });
+            if let Err(error) = told {
+                self.messages.push(Message::Declined {
+                    checkpoint: barrier.checkpoint,
+                    reason: error.to_string(),
+                });
+                return;
+            }
+        }
+    }
+
+    /// Writes some of what the last barrier has frozen. Says whether something was written.
+    fn write_snapshot(&mut self) -> bool {
+        let Some(snapshot) = &mut self.snapshot else {
+            return false;
+        };
+        let message = snapshot.write(&mut self.heads);
+        let wrote = message.is_some() || snapshot.has_work();
+        self.messages.extend(message);
+        if let Some(barrier) = snapshot.next() {
+            self.trigger(barrier);
+        }
+        wrote
     }
 
     /// Opens every chain, tail first.
@@ -97,30 +199,83 @@ impl Subtask {
     /// What failed; the subtask was closed.
     pub(crate) fn poll(&mut self, now: Timestamp, at: &mut u64) -> Result<Progress, OperatorError> {
         let started_at = *at;
-        let (heads, records) = (&mut self.heads, self.batch.records());
+        let behind = self.behind();
+        let (heads, batch) = (&mut self.heads, self.batch.records());
+        let at_hand = &mut self.used_up;
+        let snapshot = self.snapshot.as_ref().and_then(SubtaskSnapshot::current);
         let mut used_up = false;
-        let polled = guarded(|| {
+        let mut polled = guarded(|| {
             let mut progress = Progress::Idle;
-            for head in heads.iter_mut().filter(|head| !head.is_done()) {
+            let running = heads.iter_mut().zip(at_hand);
+            for (head, at_hand) in running.filter(|(head, _)| !head.is_done()) {
+                let is_ahead = behind.is_some() && head.event_time() > behind;
+                let records = if is_ahead {
+                    (batch / SHARE_AHEAD).max(1)
+                } else {
+                    batch
+                };
                 let mut turn = Turn {
                     now,
                     budget: Budget::new(records),
+                    snapshot,
                 };
                 progress = progress.max(head.poll(&mut turn)?);
-                used_up |= turn.budget.left() == 0;
+                *at_hand = turn.budget.left() == 0;
+                used_up |= *at_hand && !is_ahead;
             }
             Ok(progress)
         });
+        if polled.is_ok() && self.snapshot.is_some() {
+            match guarded(|| Ok(self.write_snapshot())) {
+                Ok(true) => polled = Ok(Progress::Worked),
+                Ok(false) => {}
+                Err(error) => polled = Err(error),
+            }
+        }
         match &polled {
             // Idle time is booked now and then: a turn without work costs as little as it can.
             Ok(Progress::Idle) if started_at - self.turned_at < IDLE_NANOS => {}
             Ok(progress) => *at = self.account(*progress, started_at, used_up),
             Err(_) => self.end(Lifecycle::Failed),
         }
-        if polled.is_ok() && self.heads.iter().all(|head| head.is_done()) {
-            self.close()?;
+        if polled.is_ok() {
+            self.end_turn()?;
         }
         polled
+    }
+
+    /// The event time of the head that is furthest behind, of those that have more at hand; `None` where heads
+    /// have no other to wait for.
+    #[inline]
+    fn behind(&self) -> Option<Timestamp> {
+        if self.heads.len() < 2 {
+            return None;
+        }
+        let running = self.heads.iter().zip(&self.used_up);
+        running
+            .filter(|(head, at_hand)| **at_hand && !head.is_done())
+            .filter_map(|(head, _)| head.event_time())
+            .min()
+    }
+
+    /// Closes the subtask if its life is over.
+    fn end_turn(&mut self) -> Result<(), OperatorError> {
+        if self.lifecycle == Lifecycle::Running && self.heads.iter().all(|head| head.is_done()) {
+            if self.snapshot.is_none() {
+                return self.close();
+            }
+            self.lifecycle = Lifecycle::AtEnd;
+            self.messages.push(Message::AtEnd);
+        }
+        if self.finishing && self.heads.iter().all(|head| head.is_settled()) {
+            return self.close();
+        }
+        Ok(())
+    }
+
+    /// Has it close as soon as it has passed on what it was told: the job is at its end.
+    pub(crate) fn finish(&mut self) {
+        self.finishing = true;
     }
 
     /// Books the time since the last turn: a turn that worked was busy, and idle before it. Says when it
@@ -176,24 +331,35 @@ impl Subtask {
 
     /// Closes the subtask from outside.
     pub(crate) fn cancel(&mut self) {
-        if matches!(self.lifecycle, Lifecycle::Deploying | Lifecycle::Running) {
+        if self.lifecycle == Lifecycle::Deploying || self.is_running() {
             self.end(Lifecycle::Canceled);
         }
     }
 
     /// Whether a turn would do something now.
     pub(crate) fn has_work(&mut self) -> bool {
+        if !self.is_running() {
+            return false;
+        }
+        let writes = self
+            .snapshot
+            .as_ref()
+            .is_some_and(SubtaskSnapshot::has_work);
         // A panic on the way to sleep is met again, and reported, in the next turn.
         let heads = &mut self.heads;
-        self.lifecycle == Lifecycle::Running
-            && guarded(|| Ok(heads.iter_mut().any(|head| head.has_work()))).unwrap_or(true)
+        self.finishing
+            || writes
+            || guarded(|| Ok(heads.iter_mut().any(|head| head.has_work()))).unwrap_or(true)
     }
 
     /// When a turn is wanted although nothing arrives.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        // A snapshot whose writer is behind looks again soon.
+        let snapshot = self.snapshot.as_ref().and_then(SubtaskSnapshot::current);
+        let again = snapshot.map(|_| self.cx.clock.now().saturating_add(SNAPSHOT_NANOS));
         self.heads
             .iter()
-            .fold(None, |soonest, head| earlier(soonest, head.deadline()))
+            .fold(again, |soonest, head| earlier(soonest, head.deadline()))
     }
 }
 

@@ -8,10 +8,13 @@ use crate::ring::{Idle, Parker};
 use crate::time::{Clock, RoundClock};
 
 use super::affinity;
+use super::checkpoint_writer::Written;
 use super::config::Config;
 use super::head::Progress;
 use super::mailbox::{Letter, Mailbox};
+use super::master::Command;
 use super::subtask::Subtask;
+use super::subtask_snapshot::Message;
 
 /// What a worker tells the job master.
 #[derive(Debug)]
@@ -21,6 +24,16 @@ pub(crate) enum Event {
         subtask: SubtaskInfo,
         error: OperatorError,
     },
+    /// A subtask has something to say about checkpoints, or its end.
+    Told {
+        /// Its place in the execution graph.
+        place: usize,
+        message: Message,
+    },
+    /// The checkpoint writer has done something.
+    Written(Written),
+    /// The host wants something.
+    Command(Command),
     /// Nothing runs on this worker any more.
     Ended,
 }
@@ -68,6 +81,13 @@ impl Worker {
     fn read(&mut self, letter: Letter) {
         match letter {
             Letter::Cancel => self.subtasks.iter_mut().for_each(Subtask::cancel),
+            Letter::Finish => self.subtasks.iter_mut().for_each(Subtask::finish),
+            Letter::Notice(notice) => {
+                for subtask in &mut self.subtasks {
+                    subtask.notice(notice);
+                    tell(&self.events, subtask);
+                }
+            }
         }
     }
 
@@ -81,7 +101,10 @@ impl Worker {
             .filter(|subtask| subtask.is_running())
         {
             match subtask.poll(now, &mut at) {
-                Ok(progress) => worked |= progress == Progress::Worked || !subtask.is_running(),
+                Ok(progress) => {
+                    worked |= progress == Progress::Worked || !subtask.is_running();
+                    tell(&self.events, subtask);
+                }
                 Err(error) => {
                     report(&self.events, subtask, error);
                     worked = true;
@@ -107,6 +130,13 @@ impl Worker {
         let (subtasks, mailbox) = (&mut self.subtasks, &self.mailbox);
         let ready = || mailbox.has_letter() || subtasks.iter_mut().any(Subtask::has_work);
         idle.sleep(ready, timeout);
+    }
+}
+
+fn tell(events: &Sender<Event>, subtask: &mut Subtask) {
+    for message in subtask.take_messages() {
+        let place = subtask.place();
+        let _ = events.send(Event::Told { place, message });
     }
 }
 

@@ -27,102 +27,14 @@ use std::sync::Arc;
 
 use crate::record::{Key, KeyHash, KeyHasher, StateValue, StoredKey};
 
-use super::schema::StateKind;
+use super::error::StateError;
+use super::keyed_table::{KeyedTable, Migration, TypedTable};
+use super::list::List;
+use super::schema::{StateKind, TypeLayout, encode_changes};
 use super::{
     Aggregate, AggregatingState, ListState, Lookahead, MapState, ReducingState, Table,
     TableOptions, ValueState,
 };
-
-/// What is wrong with a registration of state.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StateError {
-    /// The name is taken by a state of another type.
-    #[error(
-        "state `{name}` is registered as {registered_kind} state of `{registered}` and cannot be \
-         {requested_kind} state of `{requested}` as well"
-    )]
-    TypeConflict {
-        /// The state's name.
-        name: Arc<str>,
-        /// The kind it was registered with first.
-        registered_kind: StateKind,
-        /// The Rust type it was registered with first.
-        registered: &'static str,
-        /// The kind it was to be registered with.
-        requested_kind: StateKind,
-        /// The Rust type it was to be registered with.
-        requested: &'static str,
-    },
-}
-
-/// One state's table with its types hidden.
-pub trait KeyedTable: Send {
-    /// The state's name.
-    fn name(&self) -> &Arc<str>;
-
-    /// The state's kind.
-    fn kind(&self) -> StateKind;
-
-    /// The Rust type of what is kept per key.
-    fn type_name(&self) -> &'static str;
-
-    /// How many keys have a value.
-    fn len(&self) -> usize;
-
-    /// Whether no key has a value.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Bytes that the table holds, without what keys and values own elsewhere (a list's elements).
-    fn memory_bytes(&self) -> usize;
-
-    /// Fetches the cache lines that a search for `hash` reads.
-    fn prefetch(&self, hash: KeyHash, ahead: Lookahead);
-
-    /// Whether fetching ahead is worth it.
-    fn looks_ahead(&self) -> bool;
-}
-
-/// A table and what it was registered as.
-struct TypedTable<S, T> {
-    name: Arc<str>,
-    kind: StateKind,
-    table: Table<S, T>,
-}
-
-impl<S: StoredKey, T: StateValue> KeyedTable for TypedTable<S, T> {
-    fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    fn kind(&self) -> StateKind {
-        self.kind
-    }
-
-    fn type_name(&self) -> &'static str {
-        T::type_name()
-    }
-
-    fn len(&self) -> usize {
-        self.table.len()
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.table.memory_bytes()
-    }
-
-    #[inline]
-    fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
-        self.table.prefetch(hash, ahead);
-    }
-
-    #[inline]
-    fn looks_ahead(&self) -> bool {
-        self.table.looks_ahead()
-    }
-}
 
 /// A table, and its type beside it, so that a handle is checked without a call through a pointer.
 struct Erased {
@@ -165,6 +77,10 @@ pub struct KeyedBackend<K: Key + ?Sized> {
     /// How many keys each state will probably have, and which hashes.
     expected_keys: usize,
     hashes: RangeInclusive<KeyHash>,
+    /// Whether states track their changes, for checkpoints.
+    durable: bool,
+    /// How many entries a checkpoint has of states that will be registered.
+    restored: BTreeMap<Arc<str>, usize>,
     tables: Vec<Erased>,
     key: PhantomData<fn(&K)>,
 }
@@ -185,6 +101,8 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
             hasher,
             expected_keys: 0,
             hashes: KeyHash(0)..=KeyHash(u64::MAX),
+            durable: false,
+            restored: BTreeMap::new(),
             tables: Vec::new(),
             key: PhantomData,
         }
@@ -194,6 +112,31 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
     pub fn expecting(mut self, keys: usize, hashes: RangeInclusive<KeyHash>) -> Self {
         (self.expected_keys, self.hashes) = (keys, hashes);
         self
+    }
+
+    /// Has every state that is registered from now on track its changes, so that it can be frozen.
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// How keys are hashed.
+    #[must_use]
+    pub fn hasher(&self) -> KeyHasher {
+        self.hasher
+    }
+
+    /// Makes room for so many entries in states that are restored.
+    pub fn restoring(mut self, entries: BTreeMap<Arc<str>, usize>) -> Self {
+        self.restored = entries;
+        self
+    }
+
+    /// Every state, in the order of registration, to be frozen or put back.
+    pub fn tables_mut(&mut self) -> impl Iterator<Item = &mut dyn KeyedTable> {
+        self.tables
+            .iter_mut()
+            .map(|erased| &mut *erased.table as &mut dyn KeyedTable)
     }
 
     /// Every state, in the order of registration.
@@ -222,6 +165,46 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
     /// [`StateError::TypeConflict`], here and below, if the name is taken by another kind or type.
     pub fn value_state<T: StateValue>(&mut self, name: &str) -> Result<ValueState<T>, StateError> {
         Ok(ValueState::at(self.register(name, StateKind::Value)?))
+    }
+
+    /// Registers value state that may be restored from a checkpoint in which its values are of type `Old`:
+    /// they are migrated then. Where they are of type `T` already, `migrate` is not called.
+    ///
+    /// ```
+    /// # use thalweg::record::KeyHasher;
+    /// # use thalweg::state::{KeyedBackend, ValueState};
+    /// # let mut backend = KeyedBackend::<u64>::new(KeyHasher::default());
+    /// // Once a count, now the count and the sum, of which the older values knew nothing.
+    /// let state: ValueState<(u64, f64)> =
+    ///     backend.value_state_migrated("sums", |count: u64| (count, 0.0))?;
+    /// # Ok::<(), thalweg::state::StateError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`value_state`](Self::value_state).
+    pub fn value_state_migrated<T: StateValue, Old: StateValue>(
+        &mut self,
+        name: &str,
+        migrate: impl Fn(Old) -> T + Send + 'static,
+    ) -> Result<ValueState<T>, StateError> {
+        let place = self.register(name, StateKind::Value)?;
+        self.migrate(place, migrate);
+        Ok(ValueState::at(place))
+    }
+
+    /// Registers list state that may be restored from a checkpoint in which its elements are of type `Old`:
+    /// see [`value_state_migrated`](Self::value_state_migrated).
+    ///
+    /// # Errors
+    /// As [`value_state`](Self::value_state).
+    pub fn list_state_migrated<T: StateValue, Old: StateValue>(
+        &mut self,
+        name: &str,
+        migrate: impl Fn(Old) -> T + Send + 'static,
+    ) -> Result<ListState<T>, StateError> {
+        let place = self.register(name, StateKind::List)?;
+        self.migrate(place, move |old: List<Old>| old.map(&migrate));
+        Ok(ListState::at(place))
     }
 
     /// Registers list state.
@@ -300,12 +283,30 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
             kind,
             table: Table::new(TableOptions {
                 hasher: self.hasher,
-                expected_keys: self.expected_keys,
+                expected_keys: (self.restored.get(name))
+                    .map_or(self.expected_keys, |&known| known.max(self.expected_keys)),
                 hashes: self.hashes.clone(),
+                changes: self.durable.then(encode_changes),
                 ..TableOptions::default()
             }),
+            migration: None,
         }));
         Ok(Place::new(self.tables.len() - 1))
+    }
+
+    /// Notes how older values of the state become its own.
+    fn migrate<T: StateValue, Old: StateValue>(
+        &mut self,
+        place: Place<T>,
+        migrate: impl Fn(Old) -> T + Send + 'static,
+    ) {
+        let erased = self.tables.get_mut(place.index as usize);
+        if let Some(typed) = erased.and_then(Erased::typed_mut::<K::Stored, T>) {
+            typed.migration = Some(Migration {
+                old: TypeLayout::of_value::<Old>(),
+                migrate: Box::new(move |bytes| Old::decode(bytes).map(&migrate)),
+            });
+        }
     }
 
     #[inline]

@@ -20,6 +20,14 @@ impl<T> List<T> {
         List::Many(Vec::new())
     }
 
+    /// The list of what `map` makes of its elements.
+    pub(super) fn map<U>(self, map: impl Fn(T) -> U) -> List<U> {
+        match self {
+            List::One(element) => List::One(map(element)),
+            List::Many(elements) => List::Many(elements.into_iter().map(map).collect()),
+        }
+    }
+
     fn as_slice(&self) -> &[T] {
         match self {
             List::One(element) => std::slice::from_ref(element),

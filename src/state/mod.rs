@@ -6,9 +6,13 @@
 mod aggregate;
 mod aggregating;
 mod backend;
+mod durable_table;
+mod error;
+mod keyed_table;
 mod list;
 mod log;
 mod map;
+mod prefetch;
 mod reducing;
 mod schema;
 mod table;
@@ -17,18 +21,22 @@ mod value;
 
 pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
 pub use aggregating::AggregatingState;
-pub use backend::{KeyedBackend, KeyedScope, KeyedTable, Scope, ScopeMut, StateError};
+pub use backend::{KeyedBackend, KeyedScope, Scope, ScopeMut};
+pub use durable_table::{DurableTable, entries, removed_keys};
+pub use error::StateError;
+pub use keyed_table::KeyedTable;
 pub use list::ListState;
 pub use log::{ChunkPool, RecordLog, Run};
 pub use map::MapState;
+pub(crate) use prefetch::prefetch;
 pub use reducing::ReducingState;
 pub use schema::{
-    HashOfKey, StateKind, StateSchema, TypeLayout, decode_key, decode_value, encode_change,
+    HashOfKey, StateKind, StateSchema, TypeLayout, decode_key, decode_value, encode_changes,
     encode_entry, encode_value, hash_of_key,
 };
 pub use table::{
-    Bookmark, Change, Cursor, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
+    Bookmark, Cursor, Drained, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
     TableOptions,
 };
-pub use timers::{Timer, TimerChanges, TimerQueue, TimersByGroup};
+pub use timers::{DurableTimers, Timer, TimerQueue, hash_of_timer, timer_schema};
 pub use value::ValueState;

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use super::table::Change;
+use super::table::EncodeChange;
 use crate::record::{
     FormError, KeyHash, KeyHasher, Scratch, StateValue, StoredKey, take_item, with_length,
 };
@@ -205,12 +205,12 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
 }
 
-/// Appends a change as a checkpoint keeps it: a key, and its value where it has one.
-#[inline]
-pub fn encode_change<S: StoredKey, T: StateValue>(change: Change<'_, S, T>, bytes: &mut Vec<u8>) {
-    match change {
-        Change::Set(key, value) => encode_entry(key, value, bytes),
-        Change::Removed(key) => with_length(S::LENGTH, bytes, |bytes| key.encode(bytes)),
+/// How a checkpoint keeps the changes of a table: keys and values in turn, and keys alone.
+#[must_use]
+pub fn encode_changes<S: StoredKey, T: StateValue>() -> EncodeChange<S, T> {
+    EncodeChange {
+        set: encode_entry,
+        removed: |key, bytes| with_length(S::LENGTH, bytes, |bytes| key.encode(bytes)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt::Debug;
 
 use crate::metrics::MetricGroup;
-use crate::operator::{Lookahead, OpenContext, Push, Signal, SplitId, SubtaskInfo};
+use crate::operator::{Checkpointing, Lookahead, OpenContext, Push, Signal, SplitId, SubtaskInfo};
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
 use crate::time::{Clock, ManualClock, Timestamp};
 
@@ -33,10 +33,7 @@ impl<V: ToOwned + ?Sized> Contract<V> {
     pub fn new() -> Self {
         Contract {
             script: Vec::new(),
-            rules: Rules {
-                fan_out: 8,
-                watermarks_by_batch: false,
-            },
+            rules: Rules::DEFAULT,
         }
     }
 
@@ -96,6 +93,20 @@ impl<V: ToOwned + ?Sized> Contract<V> {
     /// compared between the ways of driving.
     pub fn watermarks_by_batch(mut self) -> Self {
         self.rules.watermarks_by_batch = true;
+        self
+    }
+
+    /// Says that the operator keeps in checkpoints all that it knows: it is restored between any two elements,
+    /// too.
+    pub fn restores(mut self) -> Self {
+        self.rules.restores = true;
+        self
+    }
+
+    /// Says that a restored operator may emit results of one timestamp in another order, as timers do that
+    /// are due at the same time.
+    pub fn ties_in_any_order(mut self) -> Self {
+        self.rules.ties_in_any_order = true;
         self
     }
 
@@ -161,6 +172,21 @@ where
         }
     }
 
+    fn inputs(&self) -> usize {
+        1
+    }
+
+    fn signal_of(&self, element: &&Element<T>) -> Option<(usize, Signal)> {
+        match element {
+            Element::Record(..) => None,
+            Element::Signal(signal) => Some((0, *signal)),
+        }
+    }
+
+    fn signal(&mut self, _input: usize, signal: Signal) {
+        self.operator.signal(signal);
+    }
+
     fn feed(&mut self, element: &&Element<T>) {
         match element {
             Element::Record(record, at) => {
@@ -196,5 +222,6 @@ pub fn open_context() -> OpenContext {
         key_groups: groups.range(0, 1),
         waker: None,
         clock: Clock::Manual(ManualClock::new(Timestamp(0))),
+        checkpointing: Checkpointing::default(),
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fmt::Debug;
 
-use crate::operator::{Budget, OpenContext, OperatorError, Signal};
+use crate::checkpoint::{Restored, SnapshotOutput};
+use crate::operator::{Budget, Checkpointing, OpenContext, OperatorError, Signal};
 use crate::time::Timestamp;
 
 use super::contract::open_context;
+use super::restoring::{Checkpoints, Taken, sort_ties};
 use super::tail::{Output, Pace, Tail};
 use super::violation::{Fault, Phase, Violation};
 
@@ -26,6 +28,13 @@ pub(super) trait Subject<E> {
     /// Which call an element is.
     fn phase(&self, element: &E) -> Phase;
     fn feed(&mut self, element: &E);
+    /// How many inputs the operator has.
+    fn inputs(&self) -> usize;
+    /// The signal that an element is, and of which input.
+    fn signal_of(&self, element: &E) -> Option<(usize, Signal)>;
+    /// Feeds a signal to one input.
+    fn signal(&mut self, input: usize, signal: Signal);
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool;
     fn ready(&self) -> bool;
     fn resume(&mut self, budget: &mut Budget);
     fn flush(&mut self);
@@ -53,6 +62,9 @@ macro_rules! subject_of {
         fn flush(&mut self) {
             self.$operator.flush();
         }
+        fn snapshot(&mut self, out: &mut $crate::checkpoint::SnapshotOutput<'_>) -> bool {
+            self.$operator.snapshot(out)
+        }
         fn close(&mut self) -> Result<(), $crate::operator::OperatorError> {
             self.$operator.close()
         }
@@ -62,12 +74,14 @@ pub(super) use subject_of;
 
 /// One way of driving.
 #[derive(Clone, Copy, Debug)]
-struct Driving {
+pub(super) struct Driving {
     name: &'static str,
     /// How many elements a batch has.
     batch: usize,
     budget: u32,
     pace: Pace,
+    /// How checkpoints are taken, and restored from.
+    pub(super) checkpoints: Option<Checkpoints>,
 }
 
 const fn driving(name: &'static str, batch: usize, budget: u32, full: (u32, u32)) -> Driving {
@@ -77,6 +91,23 @@ const fn driving(name: &'static str, batch: usize, budget: u32, full: (u32, u32)
         batch,
         budget,
         pace: Pace { room, resumptions },
+        checkpoints: None,
+    }
+}
+
+impl Driving {
+    const fn checkpoints(mut self, interval: usize, slice: usize, life: usize) -> Self {
+        self.checkpoints = Some(Checkpoints {
+            interval,
+            slice,
+            life,
+        });
+        self
+    }
+
+    fn restores(&self) -> bool {
+        self.checkpoints
+            .is_some_and(|checkpoints| checkpoints.life > 0)
     }
 }
 
@@ -93,10 +124,26 @@ const DRIVINGS: &[Driving] = &[
         2,
         (3, 1),
     ),
+    driving("with a barrier after every element", 1, 1024, (0, 0)).checkpoints(1, 1024, 0),
+    driving("restored after every element", 1, 1024, (0, 0)).checkpoints(1, 3, 1),
+    driving(
+        "restored to a checkpoint some elements ago",
+        3,
+        1024,
+        (0, 0),
+    )
+    .checkpoints(2, 3, 7),
+    driving(
+        "restored some elements later, in one batch with a slow output",
+        usize::MAX,
+        1,
+        (1, 2),
+    )
+    .checkpoints(3, 1, 5),
 ];
 
 /// How often an operator may be resumed before it counts as stuck.
-const RESUMPTIONS_MAX: u32 = 100_000;
+pub(super) const RESUMPTIONS_MAX: u32 = 100_000;
 
 /// What a script expects of an operator.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +152,19 @@ pub(super) struct Rules {
     pub(super) fan_out: u32,
     /// Watermarks depend on where batches end; records do not.
     pub(super) watermarks_by_batch: bool,
+    /// The operator keeps what it knows in checkpoints.
+    pub(super) restores: bool,
+    /// A restored operator may emit results of one timestamp in another order.
+    pub(super) ties_in_any_order: bool,
+}
+
+impl Rules {
+    pub(super) const DEFAULT: Self = Rules {
+        fan_out: 8,
+        watermarks_by_batch: false,
+        restores: false,
+        ties_in_any_order: false,
+    };
 }
 
 /// Drives what `build` makes in every way, and compares.
@@ -119,15 +179,21 @@ where
 {
     let mut expected: Option<Vec<Output<O>>> = None;
     for driving in DRIVINGS {
+        if driving.restores() && !rules.restores {
+            continue;
+        }
         let tail = Tail::new(driving.pace, rules.fan_out);
         let mut run = Run {
             subject: build(tail.clone()),
+            build: &build,
             tail,
             driving: *driving,
             rules,
             step: 0,
             begun: false,
             now: Timestamp(0),
+            fed: 0,
+            taken: Taken::new(),
             records: std::marker::PhantomData,
         };
         let violation = |step, fault| Violation {
@@ -140,8 +206,15 @@ where
         let outputs = std::mem::take(&mut run.tail.log().outputs);
         match &expected {
             None => expected = Some(outputs),
-            Some(expected) => compare(&outputs, expected, rules)
-                .map_err(|fault| violation(script.len(), fault))?,
+            Some(expected) => {
+                let compared = if driving.restores() && rules.ties_in_any_order {
+                    let expected = sort_ties(expected.clone());
+                    compare(&sort_ties(outputs), &expected, rules)
+                } else {
+                    compare(&outputs, expected, rules)
+                };
+                compared.map_err(|fault| violation(script.len(), fault))?;
+            }
         }
     }
     Ok(expected.unwrap_or_default())
@@ -181,41 +254,46 @@ where
 }
 
 /// One run through the script.
-struct Run<E, O, S> {
-    subject: S,
-    tail: Tail<O>,
-    driving: Driving,
-    rules: Rules,
+pub(super) struct Run<'a, E, O, S> {
+    pub(super) subject: S,
+    pub(super) build: &'a dyn Fn(Tail<O>) -> S,
+    pub(super) tail: Tail<O>,
+    pub(super) driving: Driving,
+    pub(super) rules: Rules,
     step: usize,
     /// Whether the current batch was begun.
-    begun: bool,
-    now: Timestamp,
+    pub(super) begun: bool,
+    pub(super) now: Timestamp,
+    /// Elements of the current batch.
+    pub(super) fed: usize,
+    /// Checkpoints that were taken.
+    pub(super) taken: Taken,
     records: std::marker::PhantomData<fn(&E)>,
 }
 
-impl<E, O: Debug + Send, S: Subject<E>> Run<E, O, S> {
+impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
     fn drive(&mut self, script: &[Step<E>]) -> Result<(), Fault> {
-        self.tail.log().enter(Phase::Open);
-        let opened = self.subject.open(&open_context());
-        opened.map_err(|error| Fault::Failed(Phase::Open, error.to_string()))?;
-        let mut fed = 0;
-        for (step, what) in script.iter().enumerate() {
-            self.step = step + 1;
+        self.open(None)?;
+        let mut at = 0;
+        while let Some(what) = script.get(at) {
+            at += 1;
+            self.step = at;
             match what {
                 Step::Time(now) => {
                     self.settle()?;
                     self.end_batch()?;
                     self.now = *now;
-                    fed = 0;
                 }
                 Step::Element(element) => {
                     self.feed(element)?;
-                    fed += 1;
-                    if fed >= self.driving.batch {
+                    self.fed += 1;
+                    if self.fed >= self.driving.batch {
                         self.end_batch()?;
-                        fed = 0;
                     }
                 }
+            }
+            if let Some(checkpoints) = self.driving.checkpoints {
+                at = self.checkpoint(checkpoints, script, at)?;
             }
         }
         self.settle()?;
@@ -223,15 +301,29 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<E, O, S> {
         self.finish()
     }
 
+    /// Opens the operator, to go on from a checkpoint where there is one.
+    pub(super) fn open(&mut self, restored: Option<Restored>) -> Result<(), Fault> {
+        self.tail.log().enter(Phase::Open);
+        let opened = self.subject.open(&OpenContext {
+            checkpointing: Checkpointing {
+                enabled: self.rules.restores && self.driving.checkpoints.is_some(),
+                restored,
+                allow_non_restored: false,
+            },
+            ..open_context()
+        });
+        opened.map_err(|error| Fault::Failed(Phase::Open, error.to_string()))
+    }
+
     /// One call, and what went wrong in it.
-    fn call(&mut self, phase: Phase, call: impl FnOnce(&mut S)) -> Result<(), Fault> {
+    pub(super) fn call(&mut self, phase: Phase, call: impl FnOnce(&mut S)) -> Result<(), Fault> {
         self.tail.log().enter(phase);
         call(&mut self.subject);
         self.tail.log().fault.take().map_or(Ok(()), Err)
     }
 
     /// Resumes until the operator takes input, in a batch that was begun.
-    fn settle(&mut self) -> Result<(), Fault> {
+    pub(super) fn settle(&mut self) -> Result<(), Fault> {
         for _ in 0..RESUMPTIONS_MAX {
             if self.subject.ready() {
                 if self.begun {
@@ -264,7 +356,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<E, O, S> {
     }
 
     fn end_batch(&mut self) -> Result<(), Fault> {
-        self.begun = false;
+        (self.begun, self.fed) = (false, 0);
         self.call(Phase::Flush, Subject::flush)
     }
 
@@ -273,13 +365,8 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<E, O, S> {
         while !self.subject.ready() {
             self.settle()?;
         }
-        self.tail.log().enter(Phase::Close);
-        let closed = self.subject.close();
-        closed.map_err(|error| Fault::Failed(Phase::Close, error.to_string()))?;
-        let mut log = self.tail.log();
-        if let Some(fault) = log.fault.take() {
-            return Err(fault);
-        }
+        self.close()?;
+        let log = self.tail.log();
         let calls = [
             (Phase::Open, log.calls.open == 1),
             (Phase::Begin, log.calls.begin > 0),
@@ -290,5 +377,12 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<E, O, S> {
             return Err(Fault::NotPassedOn(phase));
         }
         if log.ended { Ok(()) } else { Err(Fault::NoEnd) }
+    }
+
+    pub(super) fn close(&mut self) -> Result<(), Fault> {
+        self.tail.log().enter(Phase::Close);
+        let closed = self.subject.close();
+        closed.map_err(|error| Fault::Failed(Phase::Close, error.to_string()))?;
+        self.tail.log().fault.take().map_or(Ok(()), Err)
     }
 }

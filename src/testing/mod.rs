@@ -3,7 +3,9 @@
 //! A [`Contract`] is a script of records and signals. It drives one operator through the script in
 //! every way in which the runtime may: record by record, in batches, in front of an output that is
 //! full again and again, with budgets that are too small. The results and their order must be the same
-//! each time, and the operator must keep to the protocol of [`Operator`](crate::operator::Operator).
+//! each time, and the operator must keep to the protocol of [`Operator`](crate::operator::Operator). An
+//! operator whose state is kept by checkpoints ([`Contract::restores`]) is besides frozen between any two
+//! elements, written in small slices, thrown away, and restored, and must go on as if nothing had happened.
 //! What does not hold is a [`Violation`] that says in which way of driving, and at which step.
 //!
 //! ```
@@ -24,6 +26,7 @@
 
 mod contract;
 mod drive;
+mod restoring;
 mod tail;
 mod two_inputs;
 mod violation;

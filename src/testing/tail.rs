@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::checkpoint::SnapshotOutput;
 use crate::operator::{Budget, OpenContext, Operator, OperatorError, OutputTag, Push, Signal};
 use crate::time::Timestamp;
 
@@ -35,7 +36,16 @@ pub(super) struct Calls {
     pub(super) open: u32,
     pub(super) begin: u32,
     pub(super) flush: u32,
+    pub(super) snapshot: u32,
     pub(super) close: u32,
+}
+
+/// A barrier that came out, and what had come out before it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Passed {
+    pub(super) checkpoint: u64,
+    pub(super) outputs: usize,
+    watermark: Timestamp,
 }
 
 /// What arrived and what is known about the call that is going on.
@@ -43,6 +53,7 @@ pub(super) struct Calls {
 pub(super) struct Log<O> {
     pub(super) outputs: Vec<Output<O>>,
     pub(super) calls: Calls,
+    pub(super) barriers: Vec<Passed>,
     pub(super) fault: Option<Fault>,
     pub(super) ended: bool,
     /// Records and signals since the call began.
@@ -65,6 +76,7 @@ impl<O> Log<O> {
         Log {
             outputs: Vec::new(),
             calls: Calls::default(),
+            barriers: Vec::new(),
             fault: None,
             ended: false,
             emitted: 0,
@@ -83,7 +95,10 @@ impl<O> Log<O> {
     /// Notes that `phase` begins.
     pub(super) fn enter(&mut self, phase: Phase) {
         self.phase = phase;
-        if !matches!(phase, Phase::Resume | Phase::Flush | Phase::Prefetch) {
+        if !matches!(
+            phase,
+            Phase::Resume | Phase::Flush | Phase::Prefetch | Phase::Snapshot
+        ) {
             self.cause = phase;
         }
         self.ready_at_start = self.is_ready();
@@ -93,6 +108,23 @@ impl<O> Log<O> {
 
     pub(super) fn is_ready(&self) -> bool {
         self.resumptions_left == 0
+    }
+
+    /// Forgets what came out after a barrier.
+    pub(super) fn rewind(&mut self, passed: Passed) {
+        self.outputs.truncate(passed.outputs);
+        self.barriers.retain(|b| b.checkpoint <= passed.checkpoint);
+        (self.watermark, self.ended) = (Timestamp::MIN, false);
+        self.calls = Calls::default();
+    }
+
+    /// Forgets what came out of a restored operator that was told the watermarks of its inputs; the records
+    /// among it.
+    pub(super) fn retell(&mut self, passed: Passed) -> Vec<Output<O>> {
+        self.watermark = passed.watermark;
+        let told = self.outputs.split_off(passed.outputs);
+        let is_record = |output: &Output<O>| !matches!(output, Output::Signal(_));
+        told.into_iter().filter(is_record).collect()
     }
 
     fn fault(&mut self, fault: Fault) {
@@ -106,7 +138,10 @@ impl<O> Log<O> {
     /// Counts one record or signal and holds the rules that are the same for both.
     fn count(&mut self, what: impl Fn() -> String) {
         let phase = self.phase;
-        if matches!(phase, Phase::Open | Phase::Prefetch | Phase::Close) {
+        if matches!(
+            phase,
+            Phase::Open | Phase::Prefetch | Phase::Snapshot | Phase::Close
+        ) {
             self.fault(Fault::Emitted(phase, what()));
         }
         if self.ended {
@@ -145,6 +180,14 @@ impl<O> Log<O> {
             }
             Signal::Watermark(to) => self.watermark = to,
             Signal::End => self.ended = true,
+            Signal::Barrier(barrier) => {
+                self.barriers.push(Passed {
+                    checkpoint: barrier.checkpoint,
+                    outputs: self.outputs.len(),
+                    watermark: self.watermark,
+                });
+                return;
+            }
             _ => {}
         }
         self.outputs.push(Output::Signal(signal));
@@ -230,6 +273,13 @@ impl<O: Debug + Send> Operator for Tail<O> {
         None
     }
 
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let mut log = self.log();
+        log.calls.snapshot += 1;
+        let last = log.barriers.last();
+        last.is_some_and(|barrier| barrier.checkpoint >= out.checkpoint())
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         self.log().calls.close += 1;
         Ok(())
@@ -283,6 +333,10 @@ impl<O: Send, U: ?Sized> Operator for SideTail<O, U> {
 
     fn deadline(&self) -> Option<Timestamp> {
         None
+    }
+
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

@@ -33,10 +33,7 @@ impl<A: ToOwned + ?Sized, B: ToOwned + ?Sized> TwoInputContract<A, B> {
     pub fn new() -> Self {
         TwoInputContract {
             script: Vec::new(),
-            rules: Rules {
-                fan_out: 8,
-                watermarks_by_batch: false,
-            },
+            rules: Rules::DEFAULT,
         }
     }
 
@@ -74,6 +71,20 @@ impl<A: ToOwned + ?Sized, B: ToOwned + ?Sized> TwoInputContract<A, B> {
     /// How many records and signals one firing or signal may cause. Default: 8.
     pub fn fan_out(mut self, records: u32) -> Self {
         self.rules.fan_out = records;
+        self
+    }
+
+    /// Says that the operator keeps in checkpoints all that it knows: it is restored between any two elements,
+    /// too.
+    pub fn restores(mut self) -> Self {
+        self.rules.restores = true;
+        self
+    }
+
+    /// Says that a restored operator may emit results of one timestamp in another order, as timers do that
+    /// are due at the same time.
+    pub fn ties_in_any_order(mut self) -> Self {
+        self.rules.ties_in_any_order = true;
         self
     }
 
@@ -144,6 +155,21 @@ where
             Element::First(..) | Element::Second(..) => Phase::Push,
             Element::Signal(..) => Phase::Signal,
         }
+    }
+
+    fn inputs(&self) -> usize {
+        2
+    }
+
+    fn signal_of(&self, element: &&Element<C, D>) -> Option<(usize, Signal)> {
+        match element {
+            Element::First(..) | Element::Second(..) => None,
+            Element::Signal(input, signal) => Some((*input, *signal)),
+        }
+    }
+
+    fn signal(&mut self, input: usize, signal: Signal) {
+        self.operator.signal_from(input, signal);
     }
 
     fn feed(&mut self, element: &&Element<C, D>) {

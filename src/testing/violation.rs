@@ -34,6 +34,8 @@ pub enum Phase {
     Resume,
     /// `flush`.
     Flush,
+    /// `snapshot`.
+    Snapshot,
     /// `close`.
     Close,
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Phase {
             Phase::Signal => "signal",
             Phase::Resume => "resume",
             Phase::Flush => "flush",
+            Phase::Snapshot => "snapshot",
             Phase::Close => "close",
         };
         write!(f, "`{name}`")
@@ -107,6 +110,23 @@ pub enum Fault {
     /// A call that did not reach the operator behind.
     #[error("{0} does not reach the operator behind, or more than once where once is right")]
     NotPassedOn(Phase),
+    /// A barrier did not go on, or not once.
+    #[error("the barrier of checkpoint {checkpoint} went on {count} times")]
+    Barrier {
+        /// The checkpoint.
+        checkpoint: u64,
+        /// How often it came out.
+        count: usize,
+    },
+    /// A snapshot was said to be written before its barrier came.
+    #[error("`snapshot` says that checkpoint {0} is written, whose barrier has not come")]
+    WrittenEarly(u64),
+    /// A snapshot is never written, however often it is gone on with.
+    #[error("`snapshot` never says that checkpoint {0} is written")]
+    NeverWritten(u64),
+    /// A restored operator emitted again what it had emitted before the checkpoint.
+    #[error("a watermark that came before the checkpoint has an effect after it: {0}")]
+    Repeated(String),
     /// The operator does not become ready, however often it is resumed.
     #[error("the operator does not become ready although its output is")]
     Stuck,

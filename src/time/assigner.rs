@@ -74,6 +74,16 @@ impl<G> WatermarkAssigner<G> {
         }
     }
 
+    /// The greatest timestamp of some records, for a generator to which nothing else counts.
+    #[inline(always)]
+    pub fn on_greatest<V: ?Sized>(&mut self, at: Timestamp)
+    where
+        G: WatermarkGenerator<V>,
+    {
+        debug_assert!(G::NEEDS_GREATEST_ONLY);
+        self.generator.on_greatest(at);
+    }
+
     /// The end of a batch, empty or not: idleness first, and the periodic watermark if there is none.
     pub fn on_batch_end<V: ?Sized>(&mut self, batch: BatchEnd) -> TimeSignals
     where

@@ -50,6 +50,7 @@ impl Timestamp {
     }
 
     /// Whole milliseconds since the epoch, rounded down.
+    #[inline]
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0.div_euclid(1_000_000)

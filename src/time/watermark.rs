@@ -14,9 +14,20 @@ use super::{AlignmentGroup, Timestamp, nanos};
 ///
 /// What it gives is dropped unless it is above what it gave before; a generator need not check that.
 pub trait WatermarkGenerator<V: ?Sized> {
+    /// Whether nothing but the greatest timestamp counts: the generator gives no punctuated watermark, and
+    /// may be told of many records at once by [`on_greatest`](WatermarkGenerator::on_greatest).
+    const NEEDS_GREATEST_ONLY: bool = false;
+
     /// Looks at a record with timestamp `at`. A watermark given here is *punctuated*: it goes out at
     /// once, after the record.
     fn on_record(&mut self, record: &V, at: Timestamp) -> Option<Timestamp>;
+
+    /// In place of [`on_record`](WatermarkGenerator::on_record) for each of some records: the greatest of
+    /// their timestamps. Called only if the generator [says](WatermarkGenerator::NEEDS_GREATEST_ONLY) that
+    /// this is enough.
+    fn on_greatest(&mut self, at: Timestamp) {
+        let _ = at;
+    }
 
     /// The *periodic* watermark, asked for at the end of every batch, empty ones too. `now` is the
     /// processing time of the batch.
@@ -182,10 +193,17 @@ pub struct BoundedGenerator {
 }
 
 impl<V: ?Sized> WatermarkGenerator<V> for BoundedGenerator {
+    const NEEDS_GREATEST_ONLY: bool = true;
+
     #[inline(always)]
     fn on_record(&mut self, _record: &V, at: Timestamp) -> Option<Timestamp> {
         self.greatest = self.greatest.max(at);
         None
+    }
+
+    #[inline]
+    fn on_greatest(&mut self, at: Timestamp) {
+        self.greatest = self.greatest.max(at);
     }
 
     #[inline]
@@ -207,6 +225,8 @@ impl WatermarkStrategy for NoWatermarks {
 }
 
 impl<V: ?Sized> WatermarkGenerator<V> for NoWatermarks {
+    const NEEDS_GREATEST_ONLY: bool = true;
+
     #[inline(always)]
     fn on_record(&mut self, _record: &V, _at: Timestamp) -> Option<Timestamp> {
         None
@@ -246,6 +266,8 @@ impl WatermarkStrategy for ProcessingTimeLag {
 }
 
 impl<V: ?Sized> WatermarkGenerator<V> for ProcessingTimeLag {
+    const NEEDS_GREATEST_ONLY: bool = true;
+
     #[inline(always)]
     fn on_record(&mut self, _record: &V, _at: Timestamp) -> Option<Timestamp> {
         None

@@ -17,6 +17,7 @@ mod observer;
 mod operator_contracts;
 #[cfg(feature = "cli")]
 mod program;
+mod recovery;
 mod results;
 mod schedule;
 mod windows;

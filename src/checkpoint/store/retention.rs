@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use super::CheckpointStore;
+use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::manifest::{Manifest, manifest_name};
 use crate::checkpoint::segment_writer::{remove_leftover, segment_name};
 
@@ -84,6 +85,23 @@ impl FileName {
 }
 
 impl CheckpointStore {
+    /// Removes every checkpoint: for a job that was cancelled and is to leave none. Manifests go first, the newest
+    /// last, so that whatever is interrupted leaves checkpoints that are whole.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Storage`] where a file cannot be removed.
+    pub fn discard_all(&mut self) -> Result<(), CheckpointError> {
+        let completed = std::mem::take(&mut self.completed);
+        let manifests = completed.keys().map(|number| manifest_name(*number));
+        let segments = completed.values().flat_map(|manifest| &manifest.segments);
+        let segments: BTreeSet<u64> = segments.map(|segment| segment.number).collect();
+        for name in manifests.chain(segments.into_iter().map(segment_name)) {
+            let removed = self.storage.remove(&name);
+            removed.map_err(|cause| CheckpointError::storage("remove", &name, cause))?;
+        }
+        Ok(())
+    }
+
     /// The numbers of the segments that complete checkpoints name.
     fn named(&self) -> BTreeSet<u64> {
         let segments = self

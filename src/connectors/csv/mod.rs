@@ -9,7 +9,7 @@ mod source;
 pub use error::{CsvError, Place};
 pub use malformed::{Malformed, MalformedRow};
 pub use row::{Column, CsvRow};
-pub use sink::{CsvFields, CsvSink, CsvWriter};
+pub use sink::{CsvEncoder, CsvFields, CsvRows};
 pub use source::{CsvDecoder, CsvSource};
 
 #[cfg(test)]

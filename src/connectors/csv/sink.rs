@@ -1,20 +1,17 @@
-//! A sink that writes rows into CSV part files.
+//! Rows as a format of file sinks.
 
+use std::cell::RefCell;
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
+use std::io;
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use csv::{ByteRecord, Writer, WriterBuilder};
 
-use crate::connectors::file::{FileError, PartFile, PartFiles};
+use crate::connectors::file::{FileEncoder, FileFormat, FileSink};
 use crate::connectors::line_format::FormatFailed;
-use crate::operator::{BoxError, OpenContext, Outcome, Sink, SinkWriter};
-use crate::time::Timestamp;
-
-/// Bytes that a writer holds at most before it writes them.
-const BUFFER_SIZE: usize = 128 * 1024;
+use crate::operator::{BoxError, Outcome};
 
 /// A row that is being written: fields in order.
 #[derive(Debug, Default)]
@@ -43,201 +40,190 @@ impl CsvFields {
     }
 }
 
-/// Writes every record as a row into a file `part-<subtask>-<n>.csv` of a directory.
-///
-/// Files are named, finished and never overwritten as by [`LineFile`](crate::connectors::LineFile).
-/// A row whose number of fields is not the header's, or the first row's, fails the subtask.
-///
-/// ```
-/// use thalweg::connectors::CsvSink;
-///
-/// let sink = CsvSink::directory("delays").header(["carrier", "mean"]).records(
-///     |delay: &(String, f64), row| {
-///         row.push(&delay.0).push(delay.1);
-///     },
-/// );
-/// ```
+/// The format of a CSV row for every record.
 #[must_use]
-pub struct CsvSink<V: ?Sized = (), F = ()> {
-    directory: PathBuf,
+pub struct CsvRows<V: ?Sized = (), F = ()> {
     header: Option<Arc<[Box<str>]>>,
     delimiter: u8,
     function: F,
     record: PhantomData<fn(&V)>,
 }
 
-impl CsvSink {
-    /// Writes parts into the directory at `path`.
-    pub fn directory(path: impl AsRef<Path>) -> Self {
-        CsvSink {
-            directory: path.as_ref().to_path_buf(),
+impl FileSink<CsvRows> {
+    /// Writes every record as a CSV row into parts whose names end in `.csv`. A row whose number of fields is
+    /// not the header's, or the part's first row's, fails the subtask.
+    ///
+    /// ```
+    /// use thalweg::connectors::FileSink;
+    ///
+    /// let sink = FileSink::csv("delays").header(["carrier", "mean"]).records(
+    ///     |delay: &(String, f64), row| {
+    ///         row.push(&delay.0).push(delay.1);
+    ///     },
+    /// );
+    /// ```
+    pub fn csv(directory: impl AsRef<Path>) -> Self {
+        let format = CsvRows {
             header: None,
             delimiter: b',',
             function: (),
             record: PhantomData,
-        }
+        };
+        FileSink::new(directory, format).extension("csv")
     }
 
     /// Writes the fields that `function` pushes for every record.
-    pub fn records<V, F>(self, function: F) -> CsvSink<V, F>
+    pub fn records<V, F>(self, function: F) -> FileSink<CsvRows<V, F>>
     where
         V: ?Sized,
         F: Fn(&V, &mut CsvFields) + Clone + Send + Sync + 'static,
     {
-        CsvSink {
-            directory: self.directory,
-            header: self.header,
-            delimiter: self.delimiter,
+        self.format(|rows| CsvRows {
+            header: rows.header,
+            delimiter: rows.delimiter,
             function,
             record: PhantomData,
-        }
+        })
     }
 }
 
-impl<V: ?Sized, F> CsvSink<V, F> {
+impl<V: ?Sized, F> FileSink<CsvRows<V, F>> {
     /// Begins every part with a row of these names.
     pub fn header<S: Into<Box<str>>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
-        self.header = Some(names.into_iter().map(Into::into).collect());
+        self.format.header = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
     /// Ends fields with `delimiter` instead of a comma.
     pub fn delimiter(mut self, delimiter: u8) -> Self {
-        self.delimiter = delimiter;
+        self.format.delimiter = delimiter;
         self
     }
 }
 
-impl<V: ?Sized, F> fmt::Debug for CsvSink<V, F> {
+impl<V: ?Sized, F: Clone> Clone for CsvRows<V, F> {
+    fn clone(&self) -> Self {
+        CsvRows {
+            header: self.header.clone(),
+            delimiter: self.delimiter,
+            function: self.function.clone(),
+            record: PhantomData,
+        }
+    }
+}
+
+impl<V: ?Sized, F> fmt::Debug for CsvRows<V, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CsvSink")
-            .field("directory", &self.directory)
+        f.debug_struct("CsvRows")
             .field("header", &self.header)
             .finish_non_exhaustive()
     }
 }
 
-impl<V, F> Sink<V> for CsvSink<V, F>
+impl<V, F> FileFormat<V> for CsvRows<V, F>
 where
     V: ?Sized + 'static,
     F: Fn(&V, &mut CsvFields) + Clone + Send + Sync + 'static,
 {
-    type Writer = CsvWriter<F>;
+    type Encoder = CsvEncoder<V, F>;
 
-    fn writer(&self, index: u32, _parallelism: u32) -> CsvWriter<F> {
-        CsvWriter {
-            parts: PartFiles::new(&self.directory, index, ".csv"),
-            header: self.header.clone(),
-            delimiter: self.delimiter,
-            function: self.function.clone(),
-            part: None,
+    fn encoder(&self) -> CsvEncoder<V, F> {
+        CsvEncoder {
+            format: self.clone(),
+            rows: None,
             row: CsvFields::default(),
         }
     }
 }
 
-/// Writes the rows of one subtask of a [`CsvSink`].
-pub struct CsvWriter<F> {
-    parts: PartFiles,
-    header: Option<Arc<[Box<str>]>>,
-    delimiter: u8,
-    function: F,
-    part: Option<Writer<PartFile>>,
+/// Rows that `csv` has written out, to be taken from behind it.
+#[derive(Default)]
+struct Written(RefCell<Vec<u8>>);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.get_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes CSV rows.
+pub struct CsvEncoder<V: ?Sized, F> {
+    format: CsvRows<V, F>,
+    rows: Option<Writer<Written>>,
     row: CsvFields,
 }
 
-impl<F> fmt::Debug for CsvWriter<F> {
+impl<V: ?Sized, F> fmt::Debug for CsvEncoder<V, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CsvWriter")
-            .field("parts", &self.parts)
+        f.debug_struct("CsvEncoder")
+            .field("format", &self.format)
             .finish_non_exhaustive()
     }
 }
 
-impl<F> CsvWriter<F> {
-    #[cold]
-    fn create(&self) -> Result<Writer<PartFile>, BoxError> {
-        let mut part = WriterBuilder::new()
-            .delimiter(self.delimiter)
-            .buffer_capacity(BUFFER_SIZE)
-            .from_writer(self.parts.create()?);
-        if let Some(header) = &self.header {
-            part.write_record(header.iter().map(|name| name.as_bytes()))
-                .map_err(|error| row_error(&part, error))?;
-        }
-        Ok(part)
-    }
-}
-
-/// The error of writing a row, with the file's name.
-fn row_error(part: &Writer<PartFile>, error: csv::Error) -> BoxError {
-    let path = part.get_ref().path();
+/// The error of writing a row.
+fn row_error(error: csv::Error) -> BoxError {
     match error.into_kind() {
         csv::ErrorKind::UnequalLengths {
             expected_len, len, ..
         } => RowWidth {
-            path: path.to_path_buf(),
             expected: expected_len,
             found: len,
         }
         .into(),
-        csv::ErrorKind::Io(cause) => FileError::io(path, "write it", cause).into(),
-        other => format!("{}: {other:?}", path.display()).into(),
+        csv::ErrorKind::Io(cause) => cause.into(),
+        other => format!("{other:?}").into(),
     }
 }
 
 /// A row has more or fewer fields than the header, or than the first row.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{}: a row of {found} fields where there should be {expected}: push as many for every record",
-    path.display()
-)]
+#[error("a row of {found} fields where there should be {expected}: push as many for every record")]
 struct RowWidth {
-    path: PathBuf,
     expected: u64,
     found: u64,
 }
 
-impl<V, F> SinkWriter<V> for CsvWriter<F>
+impl<V, F> FileEncoder<V> for CsvEncoder<V, F>
 where
-    V: ?Sized,
+    V: ?Sized + 'static,
     F: Fn(&V, &mut CsvFields) + Send + 'static,
 {
-    fn open(&mut self, _cx: &OpenContext) -> Outcome {
-        Ok(self.parts.create_directory()?)
+    fn begin(&mut self, _bytes: &mut Vec<u8>) -> Outcome {
+        let mut rows = WriterBuilder::new()
+            .delimiter(self.format.delimiter)
+            .from_writer(Written::default());
+        if let Some(header) = &self.format.header {
+            let names = header.iter().map(|name| name.as_bytes());
+            rows.write_record(names).map_err(row_error)?;
+        }
+        self.rows = Some(rows);
+        Ok(())
     }
 
-    fn write(&mut self, record: &V, _at: Timestamp) -> Outcome {
+    fn append(&mut self, record: &V, bytes: &mut Vec<u8>) -> Outcome {
         self.row.fields.clear();
-        (self.function)(record, &mut self.row);
+        (self.format.function)(record, &mut self.row);
         if std::mem::take(&mut self.row.failed) {
             return Err(FormatFailed.into());
         }
-        if self.part.is_none() {
-            self.part = Some(self.create()?);
-        }
-        if let Some(part) = &mut self.part
-            && let Err(error) = part.write_byte_record(&self.row.fields)
-        {
-            return Err(row_error(part, error));
+        if let Some(rows) = &mut self.rows {
+            rows.write_byte_record(&self.row.fields)
+                .map_err(row_error)?;
+            bytes.append(&mut rows.get_ref().0.borrow_mut());
         }
         Ok(())
     }
 
-    fn finish(&mut self) -> Outcome {
-        let Some(mut part) = self.part.take() else {
-            return Ok(());
-        };
-        let flushed = part.flush();
-        flushed.map_err(|cause| FileError::io(part.get_ref().path(), "write it", cause))?;
-        let mut file = part.into_inner().map_err(|error| error.to_string())?;
-        file.flush()?;
-        file.finish()?;
-        Ok(())
-    }
-
-    fn close(&mut self) -> Outcome {
-        self.part = None;
+    fn end(&mut self, bytes: &mut Vec<u8>) -> Outcome {
+        if let Some(rows) = self.rows.take() {
+            let written = rows.into_inner().map_err(|error| error.to_string())?;
+            bytes.append(&mut written.0.into_inner());
+        }
         Ok(())
     }
 }
@@ -246,22 +232,23 @@ where
 mod tests {
     use super::*;
     use crate::connectors::test_chain::open_context;
+    use crate::operator::{Sink, SinkWriter};
+    use crate::time::Timestamp;
     use std::fs;
 
     #[test]
     fn rows_are_quoted_where_they_must_be_and_begin_with_the_header() {
         let dir = tempfile::tempdir().unwrap();
-        let sink = CsvSink::directory(dir.path())
-            .header(["name", "price"])
-            .records(|pair: &(&'static str, Option<f64>), row| {
+        let sink = FileSink::csv(dir.path()).header(["name", "price"]).records(
+            |pair: &(&'static str, Option<f64>), row| {
                 row.push(pair.0).push_optional(pair.1);
-            });
+            },
+        );
         let mut writer = sink.writer(3, 4);
         writer.open(&open_context(3, 4)).unwrap();
         for pair in [("a,b", Some(1.5)), ("say \"c\"", None)] {
             writer.write(&pair, Timestamp::MIN).unwrap();
         }
-        assert!(dir.path().join(".part-3-0.csv.inprogress").exists());
         writer.finish().unwrap();
         let text = fs::read_to_string(dir.path().join("part-3-0.csv")).unwrap();
         assert_eq!(text, "name,price\n\"a,b\",1.5\n\"say \"\"c\"\"\",\n");
@@ -270,7 +257,7 @@ mod tests {
     #[test]
     fn row_of_another_width_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let sink = CsvSink::directory(dir.path())
+        let sink = FileSink::csv(dir.path())
             .header(["one"])
             .records(|n: &u64, row| {
                 row.push(n).push(n);

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
-use crate::connectors::file::{Decoded, Decoder, FileError, FileReader, Files, Input};
+use crate::connectors::file::{
+    Decoded, Decoder, FileError, FilePlace, FileReader, Files, FilesLeft, Input,
+};
 use crate::connectors::pacer::Pacer;
 use crate::metrics::Counter;
 use crate::operator::{BoxError, Collector, OpenContext, Push, Source};
@@ -27,11 +29,24 @@ struct Options {
     malformed: Malformed,
 }
 
+impl Options {
+    fn rows(&self, input: BufReader<Input>) -> Reader<BufReader<Input>> {
+        ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(self.delimiter)
+            .buffer_capacity(Input::BUFFER_SIZE)
+            .from_reader(input)
+    }
+}
+
 /// Emits what a closure makes of the rows of CSV files.
 ///
 /// The first row is the header, unless told otherwise. Files whose names end in `.gz` are
 /// decompressed. A directory's files are read one by one, oldest first, each as a split with a
-/// watermark of its own; several readers share them. Names that begin with `.` or `_` are hidden,
+/// watermark of its own; several readers share them. The position in a checkpoint is the byte and the line of
+/// each file that was begun (a compressed one is read again up to it), and which were finished; a restored job
+/// reads the files that were found when it first started. Names that begin with `.` or `_` are hidden,
 /// and directories below are not entered.
 ///
 /// A [watched](CsvSource::watch) path is listed every interval. **A file that has changed since
@@ -167,6 +182,10 @@ where
         Ok(self.files.start()?)
     }
 
+    fn resume(&self, positions: &[Vec<u8>]) -> Result<(), BoxError> {
+        Ok(self.files.resume(&FilesLeft::of(positions)?)?)
+    }
+
     fn reader(&self, index: u32, parallelism: u32) -> Self::Reader {
         let decoder = CsvDecoder {
             options: self.options.clone(),
@@ -205,6 +224,8 @@ struct OpenFile {
     width: Option<usize>,
     /// Lines end in `\r\n`, of which `csv` leaves the `\n` to the next row.
     crlf: bool,
+    /// Where `rows` began to read.
+    start: FilePlace,
 }
 
 impl OpenFile {
@@ -219,8 +240,9 @@ impl OpenFile {
         let position = self.rows.position();
         let input = self.rows.get_ref().get_ref();
         // After `\n` the position is on the line behind the row, else on the row's last.
-        let is_behind = !self.crlf && !input.is_unended_at(position.byte());
-        position.line() - u64::from(is_behind)
+        let end = self.start.offset + position.byte();
+        let is_behind = !self.crlf && !input.is_unended_at(end);
+        self.start.lines + position.line() - u64::from(is_behind)
     }
 
     fn read_header(&mut self, fields: &mut ByteRecord) -> Result<(), FileError> {
@@ -248,7 +270,7 @@ fn has_crlf(start: &[u8]) -> bool {
 impl<T, F> Decoder for CsvDecoder<F>
 where
     T: 'static,
-    F: Fn(&CsvRow<'_>) -> Result<T, CsvError> + Send + 'static,
+    F: Fn(&CsvRow<'_>) -> Result<T, CsvError> + Clone + Send + 'static,
 {
     type Out = T;
 
@@ -256,27 +278,40 @@ where
         self.malformed_rows = cx.metrics.counter("malformed_rows");
     }
 
-    fn begin(&mut self, input: Input) -> Result<(), BoxError> {
+    fn another(&self) -> Self {
+        CsvDecoder {
+            options: self.options.clone(),
+            function: self.function.clone(),
+            malformed_rows: self.malformed_rows.clone(),
+            file: None,
+            fields: ByteRecord::new(),
+        }
+    }
+
+    fn begin(&mut self, input: Input, from: FilePlace) -> Result<(), BoxError> {
         let path = Arc::clone(input.path());
         let mut input = BufReader::with_capacity(Input::BUFFER_SIZE, input);
         let start = input.fill_buf();
         let start = start.map_err(|cause| FileError::io(&path, "read it", cause))?;
         let crlf = has_crlf(start);
-        let rows = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(self.options.delimiter)
-            .buffer_capacity(Input::BUFFER_SIZE)
-            .from_reader(input);
         let mut file = OpenFile {
             path,
-            rows,
+            rows: self.options.rows(input),
             columns: Columns::default(),
             width: None,
             crlf,
+            start: FilePlace::default(),
         };
         if self.options.header {
             file.read_header(&mut self.fields)?;
+        } else if from.offset > 0 && file.read(&mut self.fields)? {
+            file.width = Some(self.fields.len());
+        }
+        if from.offset > file.rows.position().byte() {
+            let mut input = Input::open(&file.path)?;
+            input.skip_to(from.offset)?;
+            let input = BufReader::with_capacity(Input::BUFFER_SIZE, input);
+            (file.rows, file.start) = (self.options.rows(input), from);
         }
         self.file = Some(file);
         Ok(())
@@ -325,12 +360,13 @@ where
         }
     }
 
-    fn offset(&self) -> u64 {
-        let file = self.file.as_ref();
-        file.map_or(0, |file| file.rows.position().byte())
-    }
-
-    fn end(&mut self) {
-        self.file = None;
+    fn place(&self) -> FilePlace {
+        self.file.as_ref().map_or(FilePlace::default(), |file| {
+            let position = file.rows.position();
+            FilePlace {
+                offset: file.start.offset + position.byte(),
+                lines: file.start.lines + position.line() - 1,
+            }
+        })
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
-use crate::connectors::test_chain::Chain;
+use crate::connectors::test_chain::{Chain, cuts, emitted_in_attempts};
 use crate::operator::{BoxError, OutputTag, Source, SourceReader, SourceStatus};
 
 type Pair = (String, Option<f64>);
@@ -246,5 +246,45 @@ proptest! {
             Ok((row.text("a")?.to_owned(), row.text("b")?.to_owned()))
         }));
         prop_assert_eq!(found.unwrap(), rows);
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_row_is_read_once_with_its_line_whatever_is_restored_where(
+        rows in prop::collection::vec("[a-c,\"\r\n ]{0,6}", 0..60),
+        attempts in cuts(),
+        (crlf, compressed, header) in any::<(bool, bool, bool)>(),
+    ) {
+        let mut writer = csv::WriterBuilder::new();
+        if crlf {
+            writer.terminator(csv::Terminator::CRLF);
+        }
+        let mut writer = writer.from_writer(Vec::new());
+        if header {
+            writer.write_record(["n", "text"]).unwrap();
+        }
+        for (number, text) in rows.iter().enumerate() {
+            writer.write_record([&format!("{number:02}"), text]).unwrap();
+        }
+        let mut bytes = writer.into_inner().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(if compressed { "rows.csv.gz" } else { "rows.csv" });
+        if compressed {
+            let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            out.write_all(&bytes).unwrap();
+            bytes = out.finish().unwrap();
+        }
+        fs::write(&path, bytes).unwrap();
+        let mut source = CsvSource::directory(dir.path());
+        if !header {
+            source = source.without_header();
+        }
+        let source = source.records(|row| {
+            Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned(), row.line()))
+        });
+        let expected = read(&source).unwrap();
+        prop_assert_eq!(expected.len(), rows.len());
+        prop_assert_eq!(emitted_in_attempts(&source, Clone::clone, &attempts), expected);
     }
 }

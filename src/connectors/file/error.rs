@@ -65,6 +65,28 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
+    /// A file is not the one of which a part was read before the checkpoint.
+    #[error(
+        "{} was changed since the checkpoint, so what is left of it is not known: put the file back, or \
+         start without the checkpoint",
+        path.display()
+    )]
+    ChangedSinceCheckpoint {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A part file of a checkpoint is not there, or not whole, or the disk refused it.
+    #[error("{} is lost: what a checkpoint counts as written is not on the disk", path.display())]
+    PartLost {
+        /// The part file.
+        path: PathBuf,
+    },
+    /// There is another file by the name of a part.
+    #[error("{} exists already, so a part file cannot get its name: move it away", path.display())]
+    PartExists {
+        /// The name.
+        path: PathBuf,
+    },
     /// The operating system refused.
     #[error("{}: could not {action}: {cause}", path.display())]
     Io {

@@ -1,23 +1,28 @@
 //! Which files a source reads: one, those of a directory, or those that appear at a path.
 //!
 //! The readers of a source share one split enumerator: each takes a file at a time from it, so the
-//! lock is taken once per file. What it remembers is what a checkpoint would keep: the files that
-//! wait, and in a watched directory those that were given out.
+//! lock is taken once per file.
+//!
+//! What a checkpoint keeps is told by the readers, each at its own barrier: the files it is reading, those it
+//! has finished, and those that wait. A file that one reader still saw waiting may be another's already, so
+//! what a reader tells of its own files outdoes what any tells of those that wait ([`FilesLeft`]).
 //!
 //! Where Flink's directory monitor remembers the newest modification time and ignores what is not
 //! newer (so that a file moved in with an old time is never read), this one remembers each file's
 //! size and modification time. What both do: a file that has changed is read again *in full*.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::operator::SplitId;
 use crate::time::{Timestamp, nanos};
 
 use super::FileError;
+use super::files_left::FilesLeft;
+use super::identity::Identity;
 
 /// How a path is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +41,8 @@ pub(crate) struct FileSplit {
     /// Its number in this attempt.
     pub(crate) id: SplitId,
     pub(crate) path: PathBuf,
+    /// Which file was listed.
+    pub(super) identity: Identity,
 }
 
 /// What the enumerator answers a reader that wants a file.
@@ -47,22 +54,6 @@ pub(crate) enum Assignment {
     Wait(Timestamp),
     /// There will be none.
     Done,
-}
-
-/// By what a watched file is known to be the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Identity {
-    size: u64,
-    modified: SystemTime,
-}
-
-impl Identity {
-    fn of(metadata: &Metadata) -> Self {
-        Identity {
-            size: metadata.len(),
-            modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
-        }
-    }
 }
 
 #[derive(Default, Debug)]
@@ -127,6 +118,60 @@ impl Files {
         self.ensure_started()
     }
 
+    /// Starts an attempt that goes on from a checkpoint. The files that were being read are no business of
+    /// the enumerator: readers find theirs among what is left.
+    pub(crate) fn resume(&self, left: &FilesLeft) -> Result<(), FileError> {
+        let mut enumerator = self.lock();
+        *enumerator = Enumerator {
+            started: true,
+            ..Enumerator::default()
+        };
+        match self.mode {
+            Mode::File | Mode::Directory => enumerator.queue(&left.waiting),
+            Mode::Watch(_) => {
+                let found = match list(&self.path) {
+                    Err(error) if error.is_not_found() => Vec::new(),
+                    found => found?,
+                };
+                let told: HashSet<_> = left.told().collect();
+                let known = |file: &&(PathBuf, Identity)| told.contains(&(&*file.0, file.1));
+                enumerator.known = found.iter().filter(known).cloned().collect();
+                enumerator.add(found);
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`resume`](Self::resume), if nobody has started this attempt.
+    pub(crate) fn ensure_resumed(&self, left: &FilesLeft) -> Result<(), FileError> {
+        if self.lock().started {
+            return Ok(());
+        }
+        self.resume(left)
+    }
+
+    /// A number for a split that a reader goes on with.
+    pub(super) fn next_id(&self) -> SplitId {
+        self.lock().take_id()
+    }
+
+    /// The files that wait, where listing the path again would not find the same.
+    pub(super) fn waiting(&self) -> Vec<(PathBuf, Identity)> {
+        let enumerator = self.lock();
+        let waiting = enumerator.waiting.iter().filter(|_| !self.is_watched());
+        waiting
+            .map(|split| (split.path.clone(), split.identity))
+            .collect()
+    }
+
+    /// Forgets those of the finished files that a listing would not take for known any more.
+    pub(super) fn forget_gone(&self, finished: &mut Vec<(PathBuf, Identity)>) {
+        if self.is_watched() {
+            let known = &self.lock().known;
+            finished.retain(|(path, identity)| known.get(path) == Some(identity));
+        }
+    }
+
     /// Lists the files if nobody has in this attempt.
     pub(crate) fn ensure_started(&self) -> Result<(), FileError> {
         let mut enumerator = self.lock();
@@ -183,16 +228,29 @@ impl Files {
 }
 
 impl Enumerator {
+    fn take_id(&mut self) -> SplitId {
+        let id = self.next_id;
+        self.next_id = id.wrapping_add(1);
+        id
+    }
+
+    fn queue(&mut self, files: &[(PathBuf, Identity)]) {
+        for (path, identity) in files {
+            let split = FileSplit {
+                id: self.take_id(),
+                path: path.clone(),
+                identity: *identity,
+            };
+            self.waiting.push_back(split);
+        }
+    }
+
     /// Queues what is new or has changed among all the files that there are, oldest first.
     fn add(&mut self, mut found: Vec<(PathBuf, Identity)>) {
         found.sort_by(|(a, x), (b, y)| (x.modified, a).cmp(&(y.modified, b)));
-        for (path, identity) in &found {
-            if self.known.get(path) != Some(identity) {
-                let (id, path) = (self.next_id, path.clone());
-                self.waiting.push_back(FileSplit { id, path });
-                self.next_id = self.next_id.wrapping_add(1);
-            }
-        }
+        let is_new = |file: &&(PathBuf, Identity)| self.known.get(&file.0) != Some(&file.1);
+        let new: Vec<_> = found.iter().filter(is_new).cloned().collect();
+        self.queue(&new);
         self.known = found.into_iter().collect();
     }
 }
@@ -237,7 +295,7 @@ mod tests {
     fn write(path: &Path, text: &str, modified_secs: u64) {
         fs::write(path, text).unwrap();
         let file = fs::File::options().append(true).open(path).unwrap();
-        let modified = SystemTime::UNIX_EPOCH + secs(modified_secs);
+        let modified = std::time::SystemTime::UNIX_EPOCH + secs(modified_secs);
         file.set_modified(modified).unwrap();
     }
 

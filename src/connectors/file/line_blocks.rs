@@ -15,7 +15,11 @@ use std::sync::Arc;
 use crate::operator::{BoxError, Collector, OpenContext, Push, Source, SourceReader, SourceStatus};
 
 use super::FileError;
+use super::blocks::Blocks;
 use super::mapping::{MappedFile, Mapping};
+
+/// How errors call this source.
+const NAME: &str = "the blocks of a file of lines";
 
 /// Bytes that are checked to be text at a time. What a full chain leaves over is checked again.
 const CHUNK_SIZE: usize = 4096;
@@ -25,8 +29,8 @@ const CHUNK_SIZE: usize = 4096;
 ///
 /// The file is mapped into memory when the job starts. Parallel subtasks deal it in blocks of
 /// [64 KiB](LineBlocks::BLOCK), block `b` to subtask `b mod p`; one alone reads the file as a whole.
-/// The position, from which it can be replayed, is a block and the byte offset of the next line in the
-/// file. A line that is not UTF-8 fails the subtask.
+/// The position, from which it is replayed, is the blocks that are left and the byte offset of the next line;
+/// a restored job deals those anew. The file must be the same then. A line that is not UTF-8 fails the subtask.
 ///
 /// Nobody may write to the file or truncate it while the job runs, as for
 /// [`RecordSource`](super::RecordSource). For compressed files, directories and files that come later,
@@ -94,42 +98,25 @@ impl Source for LineBlocks {
     }
 
     fn reader(&self, index: u32, parallelism: u32) -> LineBlockReader {
-        let block_size = self.block_size;
         LineBlockReader {
             file: self.file.clone(),
             limit: self.limit,
             mapping: None,
             lines: Lines {
                 end: 0,
-                block_size,
-                stride: parallelism.max(1) as usize,
-                position: LinePosition {
-                    block: index as usize,
-                    offset: 0,
-                },
+                blocks: Blocks::new(NAME, self.block_size, (index, parallelism)),
             },
         }
     }
 }
 
-/// Where a [`LineBlockReader`] stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LinePosition {
-    /// The block of the next line, from 0.
-    pub block: usize,
-    /// Bytes of the file before the next line.
-    pub offset: usize,
-}
-
-/// Which lines are one subtask's, and how far it has come.
+/// Which lines are one subtask's, and how far it has come: the offset of a block that was begun is that of
+/// the next line in the file, and that of one that was not is 0.
 #[derive(Debug)]
 struct Lines {
     /// Bytes of the file that are read.
     end: usize,
-    block_size: usize,
-    /// From one of the subtask's blocks to its next one.
-    stride: usize,
-    position: LinePosition,
+    blocks: Blocks,
 }
 
 /// Where the first line begins that does so at `from` or later; the end, if none does.
@@ -143,47 +130,53 @@ fn line_start(bytes: &[u8], from: usize) -> usize {
 }
 
 impl Lines {
-    /// Goes to the subtask's first line.
-    fn start(&mut self, bytes: &[u8], end: usize) {
-        self.end = end;
-        self.go_to(bytes, self.position.block);
-    }
-
-    /// Goes to the first line of a block.
-    fn go_to(&mut self, bytes: &[u8], block: usize) {
-        let start = block.saturating_mul(self.block_size);
-        let offset = line_start(&bytes[..self.end], start);
-        self.position = LinePosition { block, offset };
+    /// Where a block begins in the file.
+    fn start(&self, block: u64) -> usize {
+        usize::try_from(block.saturating_mul(self.blocks.length)).unwrap_or(usize::MAX)
     }
 
     /// Where the block ends that is read. A subtask that is alone reads a block as long as the file.
     fn block_end(&self) -> usize {
-        match self.stride {
+        let next = self.blocks.left.current();
+        match next.stride {
             1 => usize::MAX,
-            _ => (self.position.block.saturating_add(1)).saturating_mul(self.block_size),
+            _ => self.start(next.next.saturating_add(1)),
         }
     }
 
-    /// The next lines that follow one another, whole; empty at the end.
-    fn chunk<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+    /// The next lines that follow one another, whole, and where they begin; empty at the end.
+    fn chunk<'a>(&mut self, bytes: &'a [u8]) -> (usize, &'a [u8]) {
         let bytes = &bytes[..self.end];
-        while self.position.offset >= self.block_end() && self.position.offset < self.end {
+        loop {
+            let next = *self.blocks.left.current();
+            let mut offset = next.offset as usize;
+            if offset == 0 {
+                offset = line_start(bytes, self.start(next.next));
+                self.blocks.left.set_offset(offset as u64);
+            }
+            // Where no line begins in a block, none does in the blocks behind it.
+            if self.blocks.left.is_done() || offset >= self.end {
+                return (self.end, &[]);
+            }
+            let block_end = self.block_end();
+            if offset < block_end {
+                let until = offset.saturating_add(CHUNK_SIZE).min(block_end);
+                return (offset, &bytes[offset..line_start(bytes, until).max(offset)]);
+            }
             // Blocks that a long line fills are left out: no line begins there.
-            let LinePosition { block, offset } = self.position;
-            let turns = (offset / self.block_size - block).div_ceil(self.stride);
-            self.go_to(bytes, block + turns * self.stride);
+            let blocks = offset as u64 / self.blocks.length - next.next;
+            self.blocks.left.step(blocks.div_ceil(next.stride));
         }
-        let start = self.position.offset.min(self.end);
-        let until = start.saturating_add(CHUNK_SIZE).min(self.block_end());
-        &bytes[start..line_start(bytes, until).max(start)]
     }
 
-    /// Moves on by lines of so many bytes.
-    fn advance(&mut self, bytes: usize) {
-        self.position.offset += bytes;
-        if self.stride == 1 {
-            self.position.block = self.position.offset / self.block_size;
+    /// Moves on to the line that begins at `offset`.
+    fn advance(&mut self, offset: usize) {
+        let next = *self.blocks.left.current();
+        let block = offset as u64 / self.blocks.length;
+        if next.stride == 1 && block > next.next {
+            self.blocks.left.step(block - next.next);
         }
+        self.blocks.left.set_offset(offset as u64);
     }
 }
 
@@ -194,14 +187,6 @@ pub struct LineBlockReader {
     limit: Option<u64>,
     mapping: Option<Arc<Mapping>>,
     lines: Lines,
-}
-
-impl LineBlockReader {
-    /// Where the reader stands, once it is open.
-    #[must_use]
-    pub fn position(&self) -> LinePosition {
-        self.lines.position
-    }
 }
 
 /// The text of whole lines that begin at `start`.
@@ -230,7 +215,8 @@ impl SourceReader for LineBlockReader {
         let mapping = self.file.open(u64::MAX)?;
         let bytes = mapping.bytes();
         let end = self.limit.map_or(bytes.len(), |lines| end_of(bytes, lines));
-        self.lines.start(bytes, end);
+        self.lines.blocks.check(&mapping)?;
+        self.lines.end = end;
         self.mapping = Some(mapping);
         Ok(())
     }
@@ -240,13 +226,13 @@ impl SourceReader for LineBlockReader {
             return Ok(SourceStatus::Finished);
         };
         loop {
-            let chunk = self.lines.chunk(mapping.bytes());
+            let (start, chunk) = self.lines.chunk(mapping.bytes());
             if chunk.is_empty() {
                 mapping.check()?;
                 return Ok(SourceStatus::Finished);
             }
-            let mut read = 0;
-            for line in text(mapping, self.lines.position.offset, chunk)?.split_inclusive('\n') {
+            let mut read = start;
+            for line in text(mapping, start, chunk)?.split_inclusive('\n') {
                 if !out.ready() {
                     self.lines.advance(read);
                     return Ok(SourceStatus::More);
@@ -259,6 +245,16 @@ impl SourceReader for LineBlockReader {
         }
     }
 
+    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+        self.lines
+            .blocks
+            .position(self.mapping.as_deref(), positions)
+    }
+
+    fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
+        self.lines.blocks.seek(positions, readers)
+    }
+
     fn close(&mut self) -> Result<(), BoxError> {
         self.mapping = None;
         Ok(())
@@ -268,7 +264,7 @@ impl SourceReader for LineBlockReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connectors::test_chain::Chain;
+    use crate::connectors::test_chain::{Chain, cuts, emitted_in_attempts};
     use proptest::prelude::*;
     use std::fs;
     use std::path::PathBuf;
@@ -304,8 +300,8 @@ mod tests {
         chain.room = 2;
         reader.open(&chain.cx()).unwrap();
         assert_eq!(chain.poll(&mut reader), SourceStatus::More);
-        let (block, offset) = (2, 9);
-        assert_eq!(reader.position(), LinePosition { block, offset });
+        let next = reader.lines.blocks.left.current();
+        assert_eq!((next.next, next.offset), (2, 9));
         chain.room = usize::MAX;
         assert_eq!(chain.poll(&mut reader), SourceStatus::Finished);
         assert_eq!(chain.values(), ["one", "two", "", "last"]);
@@ -329,6 +325,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn every_line_is_emitted_once_whatever_is_restored_where(
+            lines in prop::collection::vec(0..12_usize, 0..200),
+            block in 1..40_usize,
+            attempts in cuts(),
+        ) {
+            let lines = lines.iter().enumerate();
+            let lines: Vec<_> = lines.map(|(n, dots)| format!("{n:03}{}", ".".repeat(*dots))).collect();
+            let (_dir, path) = file(lines.join("\n").as_bytes());
+            let source = LineBlocks::file(path).block(block);
+            let emitted = emitted_in_attempts(&source, str::to_owned, &attempts);
+            prop_assert_eq!(emitted, lines);
+        }
+
         #[test]
         fn every_line_is_emitted_once_in_order_whatever_the_blocks(
             text in "([ab\u{e4}]{0,9}\n){0,12}[ab]{0,9}",

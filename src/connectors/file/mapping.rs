@@ -9,15 +9,15 @@
 //! does not come to that: reading a page that a truncation has cut off kills the process (`SIGBUS`).
 #![expect(unsafe_code, reason = "maps a file")]
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::SystemTime;
 
 use memmap2::{Mmap, MmapOptions};
 
 use super::FileError;
+use super::identity::Identity;
 
 /// Files above this size in bytes are not read ahead as a whole: their pages come as they are
 /// reached.
@@ -30,22 +30,6 @@ pub(super) struct Mapping {
     file: File,
     bytes: Mmap,
     opened: Identity,
-}
-
-/// By what a file is known to be unchanged.
-#[derive(PartialEq, Eq, Debug)]
-struct Identity {
-    size: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Identity {
-    fn of(metadata: &Metadata) -> Self {
-        Identity {
-            size: metadata.len(),
-            modified: metadata.modified().ok(),
-        }
-    }
 }
 
 impl Mapping {
@@ -108,6 +92,11 @@ impl Mapping {
     #[inline(always)]
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Which file it is.
+    pub(super) fn identity(&self) -> Identity {
+        self.opened
     }
 
     /// Whether the file is the one that was opened, of the same size and unwritten: to be asked when

@@ -7,8 +7,9 @@
 //! Reading a local file is a system call that may wait for the disk. It is made once per
 //! [`Input::BUFFER_SIZE`] bytes, not once per record.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,8 +18,11 @@ use crate::operator::{
 };
 
 use super::FileError;
-use super::files::{Assignment, FileSplit, Files};
+use super::files::{Assignment, Files};
+use super::files_left::{BegunFile, FilePlace, FilesLeft};
+use super::identity::Identity;
 use crate::connectors::pacer::Pacer;
+use crate::connectors::splits::deal_whole;
 
 /// Steps (a record read or refused, a file opened or ended) of a poll at most: a file full of
 /// refused records must not keep the worker.
@@ -27,10 +31,16 @@ const STEPS_MAX: u32 = 4096;
 /// A file's bytes, decompressed if its name ends in `.gz`.
 pub struct Input {
     path: Arc<Path>,
-    bytes: Box<dyn Read + Send>,
-    /// How many bytes were read so far, and the last of them.
+    bytes: Bytes,
+    /// How many bytes were read or passed over so far, and the last that was read.
     size: u64,
     last_byte: Option<u8>,
+}
+
+/// Where bytes come from.
+enum Bytes {
+    Plain(File),
+    Decompressed(Box<dyn Read + Send>),
 }
 
 impl Input {
@@ -47,9 +57,9 @@ impl Input {
             .extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("gz"));
         let bytes = if compressed {
-            decompress(path, file)?
+            Bytes::Decompressed(decompress(path, file)?)
         } else {
-            Box::new(file)
+            Bytes::Plain(file)
         };
         let path = path.into();
         Ok(Input {
@@ -66,6 +76,37 @@ impl Input {
         &self.path
     }
 
+    /// Passes over the bytes before `offset`: a plain file is not read, a compressed one is.
+    ///
+    /// # Errors
+    /// Where they cannot be read, or there are fewer.
+    pub fn skip_to(&mut self, offset: u64) -> Result<(), FileError> {
+        let skipped = match &mut self.bytes {
+            Bytes::Plain(file) => file.seek(SeekFrom::Start(offset)),
+            Bytes::Decompressed(bytes) => {
+                let ahead = offset.saturating_sub(self.size);
+                let read = io::copy(&mut bytes.take(ahead), &mut io::sink());
+                read.map(|read| self.size + read)
+            }
+        };
+        self.size = skipped.map_err(|cause| FileError::io(&self.path, "read it", cause))?;
+        if self.size == offset {
+            return Ok(());
+        }
+        let path = self.path.to_path_buf();
+        Err(FileError::ChangedSinceCheckpoint { path })
+    }
+
+    /// Which file it is.
+    fn identity(&self) -> Result<Identity, FileError> {
+        let metadata = match &self.bytes {
+            Bytes::Plain(file) => file.metadata(),
+            Bytes::Decompressed(_) => std::fs::metadata(&self.path),
+        };
+        let metadata = metadata.map_err(|cause| FileError::io(&self.path, "look at it", cause))?;
+        Ok(Identity::of(&metadata))
+    }
+
     /// Whether a row or line that ends at `offset` stands at the end of the file without a line's
     /// end.
     #[cfg(feature = "csv")]
@@ -77,7 +118,10 @@ impl Input {
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let size = self.bytes.read(buffer)?;
+        let size = match &mut self.bytes {
+            Bytes::Plain(file) => file.read(buffer)?,
+            Bytes::Decompressed(bytes) => bytes.read(buffer)?,
+        };
         self.size += size as u64;
         self.last_byte = buffer[..size].last().copied().or(self.last_byte);
         Ok(size)
@@ -114,7 +158,7 @@ pub enum Decoded {
 }
 
 /// Makes records of a file's bytes.
-pub trait Decoder: Send + 'static {
+pub trait Decoder: Sized + Send + 'static {
     /// The records' type.
     type Out: ?Sized + 'static;
 
@@ -123,11 +167,15 @@ pub trait Decoder: Send + 'static {
         let _ = cx;
     }
 
-    /// Starts a file.
+    /// A decoder for another file, as this one was before its first.
+    #[must_use]
+    fn another(&self) -> Self;
+
+    /// Starts a file, at a place where this decoder stood before.
     ///
     /// # Errors
     /// Where its beginning is not what it should be.
-    fn begin(&mut self, input: Input) -> Result<(), BoxError>;
+    fn begin(&mut self, input: Input, from: FilePlace) -> Result<(), BoxError>;
 
     /// Reads the next record and emits it. Called when `out` is ready.
     ///
@@ -136,34 +184,38 @@ pub trait Decoder: Send + 'static {
     fn step<D: Push<Self::Out>>(&mut self, out: &mut Collector<'_, D>)
     -> Result<Decoded, BoxError>;
 
-    /// Bytes of the file, after decompression, before the next record.
-    fn offset(&self) -> u64;
-
-    /// Lets go of the file.
-    fn end(&mut self);
+    /// Where the next record is.
+    fn place(&self) -> FilePlace;
 }
 
-/// Where in which file a reader stands.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FilePosition {
+/// A file being read.
+#[derive(Debug)]
+struct OpenFile<C> {
+    decoder: C,
     /// The split's number in this attempt.
-    pub split: SplitId,
-    /// The file.
-    pub path: PathBuf,
-    /// Bytes of the file, after decompression, before the next record.
-    pub offset: u64,
+    split: SplitId,
+    path: PathBuf,
+    identity: Identity,
 }
 
 /// Reads the files of one subtask.
+///
+/// One at a time, unless it goes on from a checkpoint at which several were begun: those it reads in turns,
+/// as they were read before, so that none of them holds back the watermark, or is left behind by it.
 #[derive(Debug)]
 pub struct FileReader<C> {
     files: Files,
+    /// Makes the decoders.
     decoder: C,
-    /// The file being read, as of the end of the last poll.
-    position: Option<FilePosition>,
+    current: Option<OpenFile<C>>,
+    /// Other files that were begun, by whose turn is next.
+    others: VecDeque<OpenFile<C>>,
+    /// Files of a checkpoint that are to be opened.
+    begun: Vec<BegunFile>,
+    finished: Vec<(PathBuf, Identity)>,
     pacer: Option<Pacer>,
-    index: u64,
-    parallelism: u64,
+    index: u32,
+    parallelism: u32,
     /// How many records this reader has emitted.
     emitted: u64,
 }
@@ -178,73 +230,120 @@ impl<C: Decoder> FileReader<C> {
         FileReader {
             files: files.clone(),
             decoder,
-            position: None,
+            current: None,
+            others: VecDeque::new(),
+            begun: Vec::new(),
+            finished: Vec::new(),
             pacer,
-            index: u64::from(index),
-            parallelism: u64::from(parallelism),
+            index,
+            parallelism,
             emitted: 0,
         }
     }
 
-    /// Where the reader stands; `None` between two files.
-    #[must_use]
-    pub fn position(&self) -> Option<&FilePosition> {
-        self.position.as_ref()
-    }
-
     /// The place of this reader's next record in the common schedule: readers take turns in it.
     fn turn(&self) -> u64 {
-        self.emitted * self.parallelism + self.index
+        self.round() + u64::from(self.index)
     }
 
-    fn begin<D: Push<C::Out>>(
-        &mut self,
-        split: FileSplit,
-        out: &mut Collector<'_, D>,
-    ) -> Result<(), BoxError> {
-        let input = match Input::open(&split.path) {
+    fn round(&self) -> u64 {
+        self.emitted * u64::from(self.parallelism)
+    }
+
+    /// Opens a file; none if it is gone from a watched directory, or another by now.
+    fn open_file(&self, split: SplitId, file: BegunFile) -> Result<Option<OpenFile<C>>, BoxError> {
+        let BegunFile {
+            path,
+            identity,
+            place,
+        } = file;
+        let input = match Input::open(&path) {
             Err(error) if error.is_not_found() && self.files.is_watched() => {
-                tracing::info!(path = %split.path.display(), "a watched file was removed unread");
-                return Ok(());
+                tracing::info!(path = %path.display(), "a watched file was removed unread");
+                return Ok(None);
             }
             input => input?,
         };
-        self.decoder.begin(input)?;
-        if self.files.has_splits() {
-            out.start_split(split.id);
+        if place != FilePlace::default() && input.identity()? != identity {
+            if self.files.is_watched() {
+                tracing::info!(path = %path.display(), "a watched file has changed: it is read anew");
+                return Ok(None);
+            }
+            return Err(FileError::ChangedSinceCheckpoint { path }.into());
         }
-        self.position = Some(FilePosition {
-            split: split.id,
-            path: split.path,
-            offset: self.decoder.offset(),
-        });
+        let mut decoder = self.decoder.another();
+        decoder.begin(input, place)?;
+        Ok(Some(OpenFile {
+            decoder,
+            split,
+            path,
+            identity,
+        }))
+    }
+
+    /// Opens the files that were begun before the checkpoint, each a split from now on.
+    fn open_begun<D: Push<C::Out>>(&mut self, out: &mut Collector<'_, D>) -> Result<(), BoxError> {
+        for file in std::mem::take(&mut self.begun) {
+            if let Some(file) = self.open_file(self.files.next_id(), file)? {
+                self.start_split(file.split, out);
+                self.others.push_back(file);
+            }
+        }
         Ok(())
     }
 
-    fn end<D: Push<C::Out>>(&mut self, out: &mut Collector<'_, D>) {
-        self.decoder.end();
-        if let Some(position) = self.position.take()
-            && self.files.has_splits()
-        {
-            out.end_split(position.split);
+    fn start_split<D: Push<C::Out>>(&self, split: SplitId, out: &mut Collector<'_, D>) {
+        if self.files.has_splits() {
+            out.start_split(split);
         }
+    }
+
+    /// Gives the turn to the next file that was begun, if there are several.
+    fn take_turns<D: Push<C::Out>>(&mut self, out: &mut Collector<'_, D>) {
+        if let Some(next) = self.others.pop_front() {
+            self.start_split(next.split, out);
+            self.others.extend(self.current.replace(next));
+        }
+    }
+
+    fn end<D: Push<C::Out>>(&mut self, out: &mut Collector<'_, D>) {
+        if let Some(file) = self.current.take() {
+            if self.files.has_splits() {
+                out.end_split(file.split);
+            }
+            self.finished.push((file.path, file.identity));
+        }
+        self.take_turns(out);
     }
 
     fn read<D: Push<C::Out>>(
         &mut self,
         out: &mut Collector<'_, D>,
     ) -> Result<SourceStatus, BoxError> {
+        let round = self.round();
         let due = match &mut self.pacer {
-            Some(pacer) => pacer.due(self.emitted * self.parallelism, out.now()),
+            Some(pacer) => pacer.due(round, out.now()),
             None => u64::MAX,
         };
         for _ in 0..STEPS_MAX {
             if !out.ready() {
                 return Ok(SourceStatus::More);
             }
-            if self.position.is_none() {
+            if self.current.is_none() {
                 match self.files.assign(out.now())? {
-                    Assignment::Split(split) => self.begin(split, out)?,
+                    Assignment::Split(split) => {
+                        let (path, identity, place) =
+                            (split.path, split.identity, FilePlace::default());
+                        let file = BegunFile {
+                            path,
+                            identity,
+                            place,
+                        };
+                        self.current = self.open_file(split.id, file)?;
+                        if self.current.is_some() {
+                            self.start_split(split.id, out);
+                        }
+                    }
                     Assignment::Wait(at) => return Ok(SourceStatus::Idle(Some(at))),
                     Assignment::Done => return Ok(SourceStatus::Finished),
                 }
@@ -252,8 +351,8 @@ impl<C: Decoder> FileReader<C> {
                 && self.turn() >= due
             {
                 return Ok(SourceStatus::Idle(Some(pacer.deadline(self.turn()))));
-            } else {
-                match self.decoder.step(out)? {
+            } else if let Some(file) = &mut self.current {
+                match file.decoder.step(out)? {
                     Decoded::Record => self.emitted += 1,
                     Decoded::Refused => {}
                     Decoded::End => self.end(out),
@@ -261,6 +360,22 @@ impl<C: Decoder> FileReader<C> {
             }
         }
         Ok(SourceStatus::More)
+    }
+
+    /// What this reader tells of the files.
+    fn left(&mut self) -> FilesLeft {
+        self.files.forget_gone(&mut self.finished);
+        let begun = self.current.iter().chain(&self.others);
+        let begun = begun.map(|file| BegunFile {
+            path: file.path.clone(),
+            identity: file.identity,
+            place: file.decoder.place(),
+        });
+        FilesLeft {
+            begun: begun.chain(self.begun.iter().cloned()).collect(),
+            finished: self.finished.clone(),
+            waiting: self.files.waiting(),
+        }
     }
 }
 
@@ -276,15 +391,34 @@ impl<C: Decoder> SourceReader for FileReader<C> {
         &mut self,
         out: &mut Collector<'_, D>,
     ) -> Result<SourceStatus, BoxError> {
-        let status = self.read(out);
-        if let Some(position) = &mut self.position {
-            position.offset = self.decoder.offset();
+        if !self.begun.is_empty() {
+            self.open_begun(out)?;
         }
-        status
+        if !self.others.is_empty() {
+            self.take_turns(out);
+        }
+        self.read(out)
+    }
+
+    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+        self.left().write(positions);
+        Ok(())
+    }
+
+    fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
+        if readers == 0 {
+            return Ok(());
+        }
+        let left = FilesLeft::of(positions)?;
+        self.files.ensure_resumed(&left)?;
+        self.begun = deal_whole(left.begun, self.index, self.parallelism).collect();
+        self.finished = deal_whole(left.finished, self.index, self.parallelism).collect();
+        Ok(())
     }
 
     fn close(&mut self) -> Result<(), BoxError> {
-        self.decoder.end();
+        self.current = None;
+        self.others.clear();
         Ok(())
     }
 }

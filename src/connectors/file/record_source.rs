@@ -19,7 +19,11 @@ use bytemuck::AnyBitPattern;
 use crate::operator::{BoxError, Collector, OpenContext, Push, Source, SourceReader, SourceStatus};
 
 use super::FileError;
+use super::blocks::Blocks;
 use super::mapping::{MappedFile, Mapping};
+
+/// How errors call this source.
+const NAME: &str = "a file of records";
 
 /// The smallest page of any platform: what a mapping is aligned to.
 const PAGE_SIZE: usize = 4096;
@@ -30,7 +34,8 @@ const PAGE_SIZE: usize = 4096;
 /// The file is mapped into memory when the job starts, and records are handed on where they stand.
 /// Parallel subtasks deal it in blocks of [1024](RecordSource::BLOCK) records, block `b` to subtask
 /// `b mod p`, so that all of them advance together; one alone reads the file as a whole. The position,
-/// from which it can be replayed, is a block and the number of its records that were read.
+/// from which it is replayed, is the blocks that are left and the number of records that were read of the
+/// next one; a restored job deals those anew. The file must be the same then.
 ///
 /// Nobody may write to the file or truncate it while the job runs. Where that is found out when the
 /// file has been read, the job fails ([`FileError::Changed`]); where a truncation takes away a page
@@ -117,14 +122,7 @@ impl<T: AnyBitPattern + Send + Sync> Source for RecordSource<T> {
             file: self.file.clone(),
             size_max: self.limit * Self::SIZE,
             mapping: None,
-            deal: Deal {
-                block_records: self.block,
-                stride: parallelism.max(1) as usize,
-                position: RecordPosition {
-                    block: index as usize,
-                    offset: 0,
-                },
-            },
+            blocks: Blocks::new(NAME, self.block, (index, parallelism)),
             record: PhantomData,
         }
     }
@@ -143,42 +141,29 @@ fn check_size<T>(path: &Path, size: u64) -> Result<(), FileError> {
     })
 }
 
-/// Where a [`RecordReader`] stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RecordPosition {
-    /// The block of the next record, from 0.
-    pub block: usize,
-    /// How many records of the block come before the next one.
-    pub offset: usize,
+/// The places of the next records that follow one another, in a file of so many.
+fn run(blocks: &Blocks, records: usize) -> std::ops::Range<usize> {
+    let next = blocks.left.current();
+    let start = next.next.saturating_mul(blocks.length);
+    let end = match next.stride {
+        1 => u64::MAX,
+        _ => start.saturating_add(blocks.length),
+    };
+    let place = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(records);
+    place(start.saturating_add(next.offset))..place(end)
 }
 
-/// Which records are one subtask's, and how far it has come.
-#[derive(Debug)]
-struct Deal {
-    block_records: usize,
-    /// From one of the subtask's blocks to its next one.
-    stride: usize,
-    position: RecordPosition,
-}
-
-impl Deal {
-    /// The places of the next records that follow one another, in a file of so many.
-    fn run(&self, records: usize) -> std::ops::Range<usize> {
-        let RecordPosition { block, offset } = self.position;
-        let start = block.saturating_mul(self.block_records);
-        let end = match self.stride {
-            1 => records,
-            _ => start.saturating_add(self.block_records),
-        };
-        start.saturating_add(offset).min(records)..end.min(records)
+/// Moves on by so many records of the run.
+fn advance(blocks: &mut Blocks, records: usize) {
+    let offset = blocks.left.current().offset + records as u64;
+    if offset < blocks.length {
+        return blocks.left.set_offset(offset);
     }
-
-    /// Moves on by so many records of the run.
-    fn advance(&mut self, records: usize) {
-        let RecordPosition { block, offset } = &mut self.position;
-        *offset += records;
-        *block += *offset / self.block_records * self.stride;
-        *offset %= self.block_records;
+    blocks.left.step(offset / blocks.length);
+    // Only who is alone reads beyond a block: then the next place is its own.
+    let begun = offset % blocks.length;
+    if begun > 0 {
+        blocks.left.set_offset(begun);
     }
 }
 
@@ -187,23 +172,15 @@ pub struct RecordReader<T> {
     file: MappedFile,
     size_max: u64,
     mapping: Option<Arc<Mapping>>,
-    deal: Deal,
+    blocks: Blocks,
     record: PhantomData<fn() -> T>,
-}
-
-impl<T> RecordReader<T> {
-    /// Where the reader stands.
-    #[must_use]
-    pub fn position(&self) -> RecordPosition {
-        self.deal.position
-    }
 }
 
 impl<T> std::fmt::Debug for RecordReader<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RecordReader")
             .field("path", &self.file.path())
-            .field("position", &self.position())
+            .field("blocks", &self.blocks)
             .finish_non_exhaustive()
     }
 }
@@ -214,6 +191,7 @@ impl<T: AnyBitPattern + Send + Sync> SourceReader for RecordReader<T> {
     fn open(&mut self, _cx: &OpenContext) -> Result<(), BoxError> {
         let mapping = self.file.open(self.size_max)?;
         check_size::<T>(mapping.path(), mapping.bytes().len() as u64)?;
+        self.blocks.check(&mapping)?;
         self.mapping = Some(mapping);
         Ok(())
     }
@@ -224,17 +202,25 @@ impl<T: AnyBitPattern + Send + Sync> SourceReader for RecordReader<T> {
         };
         let records: &[T] = bytemuck::cast_slice(mapping.bytes());
         loop {
-            let run = &records[self.deal.run(records.len())];
+            let run = &records[run(&self.blocks, records.len())];
             if run.is_empty() {
                 mapping.check()?;
                 return Ok(SourceStatus::Finished);
             }
             let emitted = out.emit_slice(run);
-            self.deal.advance(emitted);
+            advance(&mut self.blocks, emitted);
             if emitted < run.len() {
                 return Ok(SourceStatus::More);
             }
         }
+    }
+
+    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+        self.blocks.position(self.mapping.as_deref(), positions)
+    }
+
+    fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
+        self.blocks.seek(positions, readers)
     }
 
     fn close(&mut self) -> Result<(), BoxError> {
@@ -246,7 +232,7 @@ impl<T: AnyBitPattern + Send + Sync> SourceReader for RecordReader<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connectors::test_chain::Chain;
+    use crate::connectors::test_chain::{Chain, cuts, emitted_in_attempts};
     use proptest::prelude::*;
     use std::fs;
     use std::path::PathBuf;
@@ -283,8 +269,8 @@ mod tests {
         chain.room = 11;
         reader.open(&chain.cx()).unwrap();
         assert_eq!(chain.poll(&mut reader), SourceStatus::More);
-        let (block, offset) = (3, 3);
-        assert_eq!(reader.position(), RecordPosition { block, offset });
+        let next = reader.blocks.left.current();
+        assert_eq!((next.next, next.offset), (3, 3));
         chain.room = usize::MAX;
         assert_eq!(chain.poll(&mut reader), SourceStatus::Finished);
         assert_eq!(chain.values(), (8..16).chain(24..32).collect::<Vec<_>>());
@@ -331,7 +317,38 @@ mod tests {
         );
     }
 
+    #[test]
+    fn file_that_was_changed_since_the_checkpoint_is_an_error() {
+        let (_dir, path) = numbers(1000);
+        let source = RecordSource::<u32>::file(&path);
+        let mut reader = source.reader(0, 1);
+        let mut chain = Chain::new(|number: &u32| *number);
+        reader.open(&chain.cx()).unwrap();
+        chain.poll(&mut reader);
+        let mut positions = Vec::new();
+        reader.position(&mut positions).unwrap();
+        reader.close().unwrap();
+        fs::write(&path, [0; 4 * 1001]).unwrap();
+        let mut restored = source.reader(0, 1);
+        restored.seek(&positions, 1).unwrap();
+        let error = restored.open(&chain.cx()).unwrap_err().to_string();
+        assert!(
+            error.contains("numbers.bin was changed since the checkpoint"),
+            "{error}"
+        );
+    }
+
     proptest! {
+        #[test]
+        fn every_record_is_emitted_once_whatever_is_restored_where(
+            count in 0..500_u32, block in 1..40_usize, attempts in cuts(),
+        ) {
+            let (_dir, path) = numbers(count);
+            let source = RecordSource::file(path).block(block);
+            let emitted = emitted_in_attempts(&source, |n: &u32| *n, &attempts);
+            prop_assert_eq!(emitted, (0..count).collect::<Vec<_>>());
+        }
+
         #[test]
         fn every_record_up_to_the_limit_is_emitted_by_the_owner_of_its_block(
             count in 0..300_u32,

@@ -23,6 +23,7 @@ operator_factory! {
     |this, site, next| KeyedReduce::new(
         Arc::clone(&site.name), this.selector.clone(), this.function.clone(), next,
     )
+    .uid(Arc::clone(&site.uid))
     .expected_keys(site.expected_keys)
 }
 
@@ -44,6 +45,7 @@ operator_factory! {
     |this, site, next| KeyedAggregate::new(
         Arc::clone(&site.name), this.selector.clone(), this.aggregate.clone(), this.emit.clone(), next,
     )
+    .uid(Arc::clone(&site.uid))
     .expected_keys(site.expected_keys)
 }
 

@@ -26,7 +26,7 @@ where
         site: &Site,
         next: Outputs<D>,
     ) -> Self::Operator<D> {
-        Process::new(Arc::clone(&site.name), self.0.clone(), next)
+        Process::new(Arc::clone(&site.name), self.0.clone(), next).uid(Arc::clone(&site.uid))
     }
 }
 
@@ -53,6 +53,7 @@ where
     ) -> Self::Operator<D> {
         let name = Arc::clone(&site.name);
         KeyedProcess::new(name, self.selector.clone(), self.function.clone(), next)
+            .uid(Arc::clone(&site.uid))
             .expected_keys(site.expected_keys)
     }
 }
@@ -75,7 +76,7 @@ where
         site: &Site,
         next: Outputs<D>,
     ) -> Self::Operator<D> {
-        CoProcess::new(Arc::clone(&site.name), self.0.clone(), next)
+        CoProcess::new(Arc::clone(&site.name), self.0.clone(), next).uid(Arc::clone(&site.uid))
     }
 }
 
@@ -111,6 +112,7 @@ where
             self.function.clone(),
             next,
         )
+        .uid(Arc::clone(&site.uid))
         .expected_keys(site.expected_keys)
     }
 }

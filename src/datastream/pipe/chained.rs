@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::graph::NodeId;
-use crate::operator::{OperatorFactory, Outputs, Push, SideOutputFactory};
+use crate::operator::{BoxedChain, OperatorFactory, Outputs, Push, SideOutputFactory};
 use crate::runtime::{Deployment, Pipe};
 
 /// A prefix and one operator behind it.
@@ -26,6 +26,18 @@ impl<P: Pipe, F: OperatorFactory<P::Out>> Pipe for Chained<P, F> {
         self.before.attach(plan, &mut |subtask| {
             self.factory
                 .create(&site.of_subtask(subtask), next(subtask))
+        });
+    }
+
+    fn attach_boxed(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> BoxedChain<F::Out>,
+    ) {
+        let site = plan.site(self.node);
+        self.before.attach_boxed(plan, &mut |subtask| {
+            let site = site.of_subtask(subtask);
+            BoxedChain::new(self.factory.create(&site, next(subtask)))
         });
     }
 }
@@ -69,6 +81,24 @@ where
                 let outputs = outputs[subtask as usize].take();
                 let outputs = outputs.expect("one chain a subtask");
                 inner.factory.create(&site.of_subtask(subtask), outputs)
+            });
+        });
+    }
+
+    fn attach_boxed(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> BoxedChain<F::Out>,
+    ) {
+        let inner = Arc::clone(&self.inner);
+        let node = inner.lock().unwrap_or_else(PoisonError::into_inner).node;
+        with_outputs(plan, node, next, move |plan, mut outputs| {
+            let inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let site = plan.site(node);
+            inner.before.attach_boxed(plan, &mut |subtask| {
+                let outputs = outputs[subtask as usize].take();
+                let outputs = outputs.expect("one chain a subtask");
+                BoxedChain::new(inner.factory.create(&site.of_subtask(subtask), outputs))
             });
         });
     }

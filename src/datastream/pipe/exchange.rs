@@ -1,9 +1,16 @@
 //! Exchanges: a region ends in rings and another begins, or neither.
 
 use crate::graph::{NodeId, Partitioning};
-use crate::operator::{FarForm, Partitioner, Push};
+use crate::operator::{BoxedChain, FarForm, Partitioner, Push};
 use crate::record::{Far, Record, run_size_min};
 use crate::runtime::{Deployment, InputGate, Pipe, ResultPartition};
+
+/// Chains above this size in bytes are boxed where the exchange before them vanished.
+///
+/// An exchange may vanish or not, so what stands before it is compiled for both, and each prefix of a job of many
+/// exchanges for every one behind it at which its chain may end: forty operators took minutes. A chain of this
+/// size holds the state of several operators, beside which a virtual call a record is little.
+const FUSED_MAX: usize = 1024;
 
 /// A prefix and a change of partitioning behind it. Records leave it in their far form.
 #[derive(Debug)]
@@ -28,15 +35,61 @@ where
         next: &mut dyn FnMut(u32) -> D,
     ) {
         if plan.is_fused(self.node) {
-            self.before.attach(plan, &mut |subtask| {
-                FarForm::<P::Out, D>::new(next(subtask))
+            // The condition is the compiler's: only one of the two chains is written out.
+            if const { size_of::<D>() <= FUSED_MAX } {
+                self.before.attach(plan, &mut |subtask| {
+                    FarForm::<P::Out, D>::new(next(subtask))
+                });
+            } else {
+                self.before.attach(plan, &mut |subtask| {
+                    let next = BoxedChain::new(next(subtask));
+                    FarForm::<P::Out, BoxedChain<Self::Out>>::new(next)
+                });
+            }
+            return;
+        }
+        let mut ends = self.end_in_rings(plan, next);
+        self.before.attach(plan, &mut |subtask| {
+            ends[subtask as usize].take().expect(ONE_END)
+        });
+    }
+
+    fn attach_boxed(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> BoxedChain<Self::Out>,
+    ) {
+        if plan.is_fused(self.node) {
+            self.before.attach_boxed(plan, &mut |subtask| {
+                BoxedChain::new(FarForm::<P::Out, _>::new(next(subtask)))
             });
             return;
         }
-        let size_min = run_size_min::<Self::Out>();
+        let mut ends = self.end_in_rings(plan, next);
+        self.before.attach_boxed(plan, &mut |subtask| {
+            BoxedChain::new(ends[subtask as usize].take().expect(ONE_END))
+        });
+    }
+}
+
+const ONE_END: &str = "one result partition a subtask";
+
+impl<P, R> Exchanged<P, R>
+where
+    P: Pipe,
+    P::Out: Record,
+    R: Partitioner<Far<P::Out>>,
+{
+    /// Adds the heads of the chains behind the exchange; gives the ends of those before it.
+    fn end_in_rings<D: Push<Far<P::Out>> + 'static>(
+        &self,
+        plan: &mut Deployment<'_>,
+        next: &mut dyn FnMut(u32) -> D,
+    ) -> Vec<Option<ResultPartition<P::Out, R::Route>>> {
+        let size_min = run_size_min::<Far<P::Out>>();
         let (producers, consumers) = plan.rings(self.node, self.partitioning, size_min);
         for (subtask, consumers) in (0..).zip(consumers) {
-            let gate = InputGate::<Self::Out, D>::new(consumers, next(subtask));
+            let gate = InputGate::<Far<P::Out>, D>::new(consumers, next(subtask));
             plan.add_head(self.node, subtask, Box::new(gate));
         }
         let ends = (0..).zip(producers).map(|(sender, producers)| {
@@ -45,11 +98,6 @@ where
                 .route(&plan.route_context(sender, producers.len()));
             Some(ResultPartition::<P::Out, _>::new(producers, route))
         });
-        let mut ends: Vec<_> = ends.collect();
-        self.before.attach(plan, &mut |subtask| {
-            ends[subtask as usize]
-                .take()
-                .expect("one result partition a subtask")
-        });
+        ends.collect()
     }
 }

@@ -1,8 +1,11 @@
 //! Loose ends: streams that nobody has used. They run too, and their records end in nothing.
+//!
+//! Every stream may turn out to be one, so what would be compiled for them is every prefix of every chain. Hence
+//! their operators are boxed.
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::operator::Nothing;
+use crate::operator::{BoxedChain, Nothing};
 use crate::runtime::{Deployment, Pipe};
 
 /// Holds a stream's prefix until a builder call takes it.
@@ -40,7 +43,7 @@ impl<P: Pipe> LooseEnd for Slot<P> {
 
     fn attach(&self, plan: &mut Deployment<'_>) {
         if let Some(pipe) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            pipe.attach(plan, &mut |_| Nothing);
+            pipe.attach_boxed(plan, &mut |_| BoxedChain::new(Nothing));
         }
     }
 }

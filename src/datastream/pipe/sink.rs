@@ -17,7 +17,7 @@ impl<P: Pipe, S: Sink<P::Out>> Terminal for SinkTerminal<P, S> {
         let site = plan.site(self.node);
         self.before.attach(plan, &mut |subtask| {
             let writer = self.sink.writer(subtask, site.parallelism);
-            SinkOperator::new(site.name.clone(), writer)
+            SinkOperator::new(site.name.clone(), writer).uid(site.uid.clone())
         });
     }
 }

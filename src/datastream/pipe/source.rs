@@ -26,11 +26,11 @@ impl<S: Source> Pipe for Sourced<S> {
         let (source, node) = (Arc::clone(&self.source), self.node);
         let parallelism = plan.parallelism(node);
         with_outputs(plan, node, next, move |plan, outputs| {
-            let name = plan.site(node).name;
+            let site = plan.site(node);
             for (subtask, outputs) in (0..).zip(outputs) {
                 let reader = source.reader(subtask, parallelism);
                 let outputs = outputs.expect("one chain a subtask");
-                let head = SourceHead::new(name.clone(), reader, outputs);
+                let head = SourceHead::new(site.name.clone(), site.uid.clone(), reader, outputs);
                 plan.add_head(node, subtask, Box::new(head));
             }
         });

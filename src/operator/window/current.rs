@@ -12,11 +12,41 @@ use crate::time::Timestamp;
 use super::slice_table::{SliceTable, TableId, TablePool};
 use super::slicing::Slice;
 
+/// The timestamps of the current slice.
+#[derive(Clone, Copy)]
+pub(super) struct Range {
+    first: i64,
+    /// How many there are; 0 if there is no current slice.
+    length: u64,
+}
+
+impl Range {
+    /// Those of a slice.
+    #[inline]
+    pub(super) fn of(slice: Slice) -> Self {
+        if slice.first > slice.last {
+            return Range::NONE;
+        }
+        Range {
+            first: slice.first.0,
+            length: slice.last.0.wrapping_sub(slice.first.0).cast_unsigned() + 1,
+        }
+    }
+
+    const NONE: Range = Range {
+        first: 0,
+        length: 0,
+    };
+
+    #[inline(always)]
+    pub(super) fn holds(self, at: Timestamp) -> bool {
+        at.0.wrapping_sub(self.first).cast_unsigned() < self.length
+    }
+}
+
 /// A slice and its table, if there is a current one.
 pub(super) struct Current<K: Key + ?Sized, A> {
-    first: i64,
-    /// How many timestamps the slice has; 0 if there is no current slice.
-    length: u64,
+    pub(super) range: Range,
     pub(super) table: Box<SliceTable<K, A>>,
     /// What the table is called in the pool.
     id: Option<TableId>,
@@ -26,23 +56,17 @@ impl<K: Key + ?Sized, A> Current<K, A> {
     /// No slice. `empty` will stand for the table of the current one.
     pub(super) fn none(empty: Box<SliceTable<K, A>>) -> Self {
         Current {
-            first: 0,
-            length: 0,
+            range: Range::NONE,
             table: empty,
             id: None,
         }
-    }
-
-    #[inline(always)]
-    pub(super) fn holds(&self, at: Timestamp) -> bool {
-        at.0.wrapping_sub(self.first).cast_unsigned() < self.length
     }
 
     /// Gives the table back: there is no current slice then.
     pub(super) fn settle(&mut self, pool: &mut TablePool<K, A>) {
         if let Some(id) = self.id.take() {
             std::mem::swap(pool.get_mut(id), &mut self.table);
-            self.length = 0;
+            self.range = Range::NONE;
         }
     }
 
@@ -51,7 +75,6 @@ impl<K: Key + ?Sized, A> Current<K, A> {
         debug_assert!(self.id.is_none(), "the slice before is settled");
         std::mem::swap(pool.get_mut(id), &mut self.table);
         self.id = Some(id);
-        self.first = slice.first.0;
-        self.length = slice.last.0.wrapping_sub(slice.first.0).cast_unsigned() + 1;
+        self.range = Range::of(slice);
     }
 }

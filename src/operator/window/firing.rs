@@ -18,7 +18,7 @@
 
 use std::collections::VecDeque;
 
-use crate::operator::{Budget, Operator, Outputs, Push};
+use crate::operator::{Budget, Push};
 use crate::record::{Key, KeyHash, StoredKey};
 use crate::state::Bookmark;
 use crate::time::Timestamp;
@@ -285,9 +285,12 @@ fn unite<V, K, F>(
 }
 
 /// Where the results of a window go, and how many of them now.
+///
+/// Results are not sent to side outputs, so those, which the compiler cannot look into, are asked for room
+/// before a firing goes on and not after every result.
 pub(super) struct Emission<'a, D> {
-    pub(super) next: &'a mut Outputs<D>,
-    pub(super) budget: &'a mut Budget,
+    pub(super) next: &'a mut D,
+    pub(super) budget: Budget,
     pub(super) window: TimeWindow,
 }
 
@@ -301,7 +304,7 @@ impl<D> Emission<'_, D> {
         F: WindowFunction<V, K>,
         D: Push<F::Out>,
     {
-        let (at, next) = (self.window.max_timestamp(), &mut self.next.main);
+        let (at, next) = (self.window.max_timestamp(), &mut *self.next);
         function.fire(key, self.window, accumulator, |result| {
             next.push(result, at)
         });

@@ -225,7 +225,7 @@ where
     A: Aggregate<V>,
     D: Push<(Stored<S::Key>, A::Accumulator)>,
 {
-    pass_on!(next: deadline, close);
+    pass_on!(next: deadline, snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let name = Arc::clone(&self.slices.name);
@@ -305,10 +305,32 @@ where
 
     #[inline(always)]
     fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
-        if self.current.holds(at) {
+        if self.current.range.holds(at) {
             self.add(record, hash);
         } else {
             self.push_elsewhere(record, at, hash);
+            self.refresh();
+        }
+    }
+
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    where
+        V: 'a,
+    {
+        while self.ready {
+            let range = self.current.range;
+            let elsewhere = records.find(|&(record, at)| {
+                let here = range.holds(at);
+                if here {
+                    self.add(record, self.hash_ahead(record));
+                }
+                !here
+            });
+            let Some((record, at)) = elsewhere else {
+                return;
+            };
+            self.push_elsewhere(record, at, self.hash_ahead(record));
             self.refresh();
         }
     }

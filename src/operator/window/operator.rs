@@ -22,6 +22,7 @@ use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::operator::{
     Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
     earlier, raise,
@@ -271,13 +272,13 @@ where
                     budget.spend(firing.build(state, merge));
                 }
                 Stage::Emit => {
-                    let (next, window) = (&mut self.next, slicing.window(firing.window));
                     let mut emission = Emission {
-                        next,
-                        budget,
-                        window,
+                        next: &mut self.next.main,
+                        budget: Budget::new(budget.left()),
+                        window: slicing.window(firing.window),
                     };
                     firing.emit(state, slicing, function, &mut emission);
+                    *budget = emission.budget;
                 }
                 Stage::Retire => budget.spend(firing.retire(state)),
                 Stage::Forward => {
@@ -374,6 +375,10 @@ where
         earlier(first, next)
     }
 
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.next.snapshot(out)
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         self.next.close()
     }
@@ -395,10 +400,32 @@ where
     #[inline(always)]
     fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let at = if T::IS_EVENT { at } else { self.now };
-        if self.current.holds(at) {
+        if self.current.range.holds(at) {
             self.add(record, hash);
         } else {
             self.push_elsewhere(record, at);
+            self.refresh();
+        }
+    }
+
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    where
+        V: 'a,
+    {
+        while self.ready {
+            let (range, now) = (self.current.range, self.now);
+            let elsewhere = records.find(|&(record, at)| {
+                let here = range.holds(if T::IS_EVENT { at } else { now });
+                if here {
+                    self.add(record, self.hash_of(record));
+                }
+                !here
+            });
+            let Some((record, at)) = elsewhere else {
+                return;
+            };
+            self.push_elsewhere(record, if T::IS_EVENT { at } else { now });
             self.refresh();
         }
     }

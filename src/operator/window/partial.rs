@@ -20,12 +20,13 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::operator::{
-    Aggregate, Budget, OpenContext, Operator, OperatorError, Push, Signal, pass_on, raise,
+    Aggregate, Budget, OpenContext, Operator, OperatorError, Push, Signal, on_stack, pass_on, raise,
 };
 use crate::record::{Far, OwnedForm, Record};
 use crate::time::Timestamp;
 
 use super::assigner::{EventTime, SlicedAssigner, WindowError};
+use super::current::Range;
 use super::slicing::{Slice, Slicing};
 
 /// How many accumulators a watermark may emit before the worker gets a chance to do something else.
@@ -147,7 +148,7 @@ where
     A: Aggregate<V>,
     D: Push<A::Accumulator>,
 {
-    pass_on!(next: deadline, close);
+    pass_on!(next: deadline, snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;
@@ -206,6 +207,31 @@ where
         if slice.holds(at) {
             self.aggregate.add(accumulator, record);
         } else {
+            self.push_elsewhere(record, at);
+            self.refresh();
+        }
+    }
+
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    where
+        V: 'a,
+    {
+        while self.ready {
+            let ((slice, accumulator), aggregate) = (&mut self.current, &self.aggregate);
+            let range = Range::of(*slice);
+            let elsewhere = on_stack(accumulator, |accumulator| {
+                records.find(|&(record, at)| {
+                    let here = range.holds(at);
+                    if here {
+                        aggregate.add(accumulator, record);
+                    }
+                    !here
+                })
+            });
+            let Some((record, at)) = elsewhere else {
+                return;
+            };
             self.push_elsewhere(record, at);
             self.refresh();
         }

@@ -21,6 +21,7 @@
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use super::super::prefetch::prefetch;
 use super::chunk::{CHUNK_SIZE, Chunk, ChunkPool};
 use crate::record::{FRAME_ALIGN, Wire, in_place};
 
@@ -140,6 +141,40 @@ impl<V: Wire + ?Sized> RecordLog<V> {
         self.left -= 1;
     }
 
+    /// Appends records until there are no `more`. Where the log stands is kept in registers meanwhile.
+    #[inline(always)]
+    pub fn extend<'a>(&mut self, spare: &mut ChunkPool, mut more: impl FnMut() -> Option<&'a V>)
+    where
+        V: 'a,
+    {
+        if !Self::INLINE {
+            while let Some(record) = more() {
+                self.push(record, spare);
+            }
+            return;
+        }
+        let (mut next, mut left) = (self.next, self.left);
+        while let Some(record) = more() {
+            if left == 0 {
+                self.left = 0;
+                self.grow(spare);
+                (next, left) = (self.next, self.left);
+            }
+            let bytes = record.as_bytes();
+            assert_eq!(bytes.len(), Self::SLOT, "a form's length");
+            // SAFETY: as in `push`: `next` is a free slot, of which there are `left`.
+            unsafe {
+                next.copy_from_nonoverlapping(
+                    NonNull::new_unchecked(bytes.as_ptr().cast_mut()),
+                    Self::SLOT,
+                );
+                next = next.add(Self::SLOT);
+            }
+            left -= 1;
+        }
+        (self.next, self.left) = (next, left);
+    }
+
     #[cold]
     #[inline(never)]
     fn grow(&mut self, spare: &mut ChunkPool) {
@@ -199,14 +234,7 @@ impl<V: Wire + ?Sized> RecordLog<V> {
         if index < self.len() {
             // SAFETY: there is a record at `index`, in this slot.
             let slot = unsafe { self.slot(index) };
-            #[cfg(all(target_arch = "x86_64", not(miri)))]
-            {
-                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                // SAFETY: a prefetch reads nothing, and SSE is part of every x86-64.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(slot.as_ptr().cast()) };
-            }
-            #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-            let _ = slot;
+            prefetch(slot.as_ptr());
         }
     }
 

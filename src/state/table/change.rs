@@ -9,20 +9,60 @@
 //!
 //! Invariant: when nothing is frozen, a slot's number is 0 or the current one.
 
+use std::fmt;
+
 use super::group::{Marks, Slots, Tags};
 
-/// One change, as a table hands it to the function that writes it down.
-#[derive(Debug, Clone, Copy)]
-pub enum Change<'a, K, V> {
-    /// The entry has this value at the time of the freeze.
-    Set(&'a K, &'a V),
-    /// An entry with this key was removed since the freeze before. It may have been inserted again:
-    /// then a [`Change::Set`] follows, later in the same generation.
-    Removed(&'a K),
+/// How a table writes changes down: what it appends a reader must be able to cut apart again.
+pub struct EncodeChange<K, V> {
+    /// Appends an entry, as it was at the freeze.
+    pub set: fn(&K, &V, &mut Vec<u8>),
+    /// Appends a key that was removed.
+    pub removed: fn(&K, &mut Vec<u8>),
 }
 
-/// Appends a change to the bytes of a generation, in a form that a reader can cut apart again.
-pub type EncodeChange<K, V> = fn(Change<'_, K, V>, &mut Vec<u8>);
+impl<K, V> Clone for EncodeChange<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for EncodeChange<K, V> {}
+
+impl<K, V> fmt::Debug for EncodeChange<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncodeChange").finish_non_exhaustive()
+    }
+}
+
+/// What slices of a frozen generation came to. All its removals count as made before all its sets: a key
+/// that was removed and inserted again is among both.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// The removed keys, one after the other.
+    pub removed: Vec<u8>,
+    /// How many those are.
+    pub removed_count: u64,
+    /// The entries set, one after the other.
+    pub set: Vec<u8>,
+    /// How many those are.
+    pub set_count: u64,
+}
+
+impl Drained {
+    /// Whether nothing was drained.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.removed_count == 0 && self.set_count == 0
+    }
+
+    /// Forgets what was drained and keeps the memory.
+    pub fn clear(&mut self) {
+        self.removed.clear();
+        self.set.clear();
+        (self.removed_count, self.set_count) = (0, 0);
+    }
+}
 
 /// What a freeze sets aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +74,7 @@ pub enum Extent {
 }
 
 /// A frozen generation that is not yet drained.
+#[derive(Clone, Copy)]
 pub(super) struct Frozen {
     pub(super) extent: Extent,
     /// Segments before this hash are drained.
@@ -50,10 +91,12 @@ pub(super) struct Changes<K, V> {
     wholes: u8,
     encode: Option<EncodeChange<K, V>>,
     pub(super) frozen: Option<Frozen>,
-    /// Bytes of the frozen generation that no drain has fetched yet.
+    /// Entries of the frozen generation that no drain has fetched yet.
     ready: Vec<u8>,
-    /// Removals of the current generation.
-    removed: Vec<u8>,
+    ready_count: u64,
+    /// Removals of the frozen generation that no drain has fetched yet.
+    owed_removals: Vec<Piece>,
+    removals: Removals,
 }
 
 impl<K, V> Changes<K, V> {
@@ -64,7 +107,9 @@ impl<K, V> Changes<K, V> {
             encode,
             frozen: None,
             ready: Vec::new(),
-            removed: Vec::new(),
+            ready_count: 0,
+            owed_removals: Vec::new(),
+            removals: Removals::default(),
         }
     }
 
@@ -84,9 +129,8 @@ impl<K, V> Changes<K, V> {
         self.generation = self.frozen_generation();
         if extent == Extent::Whole {
             self.wholes = Marks::next_whole(self.wholes);
-            self.removed.clear();
         }
-        std::mem::swap(&mut self.ready, &mut self.removed);
+        std::mem::swap(&mut self.owed_removals, &mut self.removals.pieces);
         self.frozen = Some(Frozen {
             extent,
             position: 0,
@@ -94,9 +138,38 @@ impl<K, V> Changes<K, V> {
         });
     }
 
-    /// Appends what is ready to `out` and forgets it.
-    pub(super) fn fetch(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.ready);
+    /// Appends removals of the frozen generation to `out`, until about `budget` are spent; what that came
+    /// to. A base has no removals: they are forgotten.
+    pub(super) fn fetch_removals(&mut self, budget: usize, out: &mut Drained) -> usize {
+        let whole = |frozen: &Frozen| frozen.extent == Extent::Whole;
+        let wanted = !self.frozen.as_ref().is_some_and(whole);
+        let mut spent = 0;
+        while spent < budget
+            && let Some(mut piece) = self.owed_removals.pop()
+        {
+            if wanted {
+                out.removed.append(&mut piece.bytes);
+                out.removed_count += piece.count;
+                spent += piece.count as usize;
+            }
+            spent += 1;
+            self.removals.use_again(piece);
+        }
+        spent
+    }
+
+    /// Has entries handed out to the end of `out` while `hand_out` runs.
+    pub(super) fn hand_out_to<R>(
+        &mut self,
+        out: &mut Drained,
+        hand_out: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        out.set.append(&mut self.ready);
+        std::mem::swap(&mut out.set, &mut self.ready);
+        let result = hand_out(self);
+        std::mem::swap(&mut out.set, &mut self.ready);
+        out.set_count += std::mem::take(&mut self.ready_count);
+        result
     }
 
     /// The number of the generation before the current one.
@@ -123,20 +196,71 @@ impl<K, V> Changes<K, V> {
             .with_whole(self.wholes)
     }
 
+    #[inline]
     pub(super) fn hand_out(&mut self, key: &K, value: &V) {
         if let Some(encode) = self.encode {
-            encode(Change::Set(key, value), &mut self.ready);
+            (encode.set)(key, value, &mut self.ready);
+            self.ready_count += 1;
         }
     }
 
     #[inline]
     pub(super) fn log_removal(&mut self, key: &K) {
         if let Some(encode) = self.encode {
-            encode(Change::Removed(key), &mut self.removed);
+            self.removals.add(|bytes| (encode.removed)(key, bytes));
         }
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.ready.capacity() + self.removed.capacity()
+        let owed = self.owed_removals.iter().map(Piece::memory_bytes);
+        self.ready.capacity() + owed.sum::<usize>() + self.removals.memory_bytes()
+    }
+}
+
+/// A piece with so many bytes takes no more removals.
+const PIECE_SIZE: usize = 8 << 10;
+
+/// Some keys written down.
+#[derive(Default)]
+struct Piece {
+    bytes: Vec<u8>,
+    count: u64,
+}
+
+impl Piece {
+    fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.bytes.capacity()
+    }
+}
+
+/// The removals of a generation, in pieces: neither adding one nor draining a slice copies all of them.
+#[derive(Default)]
+struct Removals {
+    pieces: Vec<Piece>,
+    /// Pieces that were drained, to be filled again.
+    spare: Vec<Piece>,
+}
+
+impl Removals {
+    fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let has_room = |piece: &Piece| piece.bytes.len() < PIECE_SIZE;
+        if !self.pieces.last().is_some_and(has_room) {
+            self.pieces.push(self.spare.pop().unwrap_or_default());
+        }
+        if let Some(piece) = self.pieces.last_mut() {
+            write(&mut piece.bytes);
+            piece.count += 1;
+        }
+    }
+
+    fn use_again(&mut self, mut piece: Piece) {
+        piece.bytes.clear();
+        piece.count = 0;
+        self.spare.push(piece);
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let pieces = self.pieces.iter().chain(&self.spare);
+        pieces.map(Piece::memory_bytes).sum()
     }
 }

@@ -1,7 +1,8 @@
 //! Draining in slices: what a freeze set aside, and all entries of a table that is fired and done
 //! with.
 
-use super::change::{Extent, Frozen};
+use super::change::{Changes, Drained, Extent, Frozen};
+use super::directory::Directory;
 use super::keyed::Table;
 use crate::record::KeyHash;
 
@@ -64,47 +65,52 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// Appends about `budget` entries of the frozen generation to `out`, each as it was at the
-    /// freeze. Returns whether that was all of it, or nothing is frozen. Removals come first.
+    /// Appends about `budget` changes of the frozen generation to `out`: first keys removed, then entries as
+    /// they were at the freeze. Returns whether that was all of it, or nothing is frozen.
     ///
-    /// The budget counts entries and the groups that had to be looked at.
-    pub fn drain_frozen(&mut self, budget: usize, out: &mut Vec<u8>) -> bool {
-        self.changes.fetch(out);
-        let mut spent = 0;
-        while let Some(frozen) = &self.changes.frozen
-            && spent < budget
-        {
-            let (extent, position, mut group) = (frozen.extent, frozen.position, frozen.group);
-            let generation = self.changes.frozen_generation();
-            let segment = self.directory.segment_mut(KeyHash(position));
-            if extent == Extent::Whole || segment.any_may_hold(generation) {
-                while group < segment.group_count() && spent < budget {
-                    if extent == Extent::Whole || segment.may_hold(group, generation) {
-                        spent += 1 + segment.hand_out(group, &mut self.changes);
-                    }
-                    group += 1;
-                }
-            } else {
-                group = segment.group_count();
+    /// The budget counts changes and the groups that had to be looked at.
+    pub fn drain_frozen(&mut self, budget: usize, out: &mut Drained) -> bool {
+        let (directory, changes) = (&mut self.directory, &mut self.changes);
+        let mut left = budget.saturating_sub(changes.fetch_removals(budget, out));
+        changes.hand_out_to(out, |changes| {
+            while left > 0 && changes.frozen.is_some() {
+                left = left.saturating_sub(drain_segment(directory, changes, left));
             }
-            self.changes.frozen = if group < segment.group_count() {
-                Some(Frozen {
-                    extent,
-                    position,
-                    group,
-                })
-            } else {
-                spent += 1;
-                segment.forget_summary(generation);
-                let next = self.directory.after(position);
-                next.map(|position| Frozen {
-                    extent,
-                    position,
-                    group: 0,
-                })
-            };
-        }
-        self.changes.fetch(out);
+        });
         self.changes.frozen.is_none()
     }
+}
+
+/// Goes on in the segment where the draining stands, until about `budget` are spent; what that came to.
+fn drain_segment<K, V>(
+    directory: &mut Directory<K, V>,
+    changes: &mut Changes<K, V>,
+    budget: usize,
+) -> usize {
+    let Some(mut frozen) = changes.frozen else {
+        return 0;
+    };
+    let generation = changes.frozen_generation();
+    let whole = frozen.extent == Extent::Whole;
+    let segment = directory.segment_mut(KeyHash(frozen.position));
+    let mut spent = 0;
+    if whole || segment.any_may_hold(generation) {
+        while frozen.group < segment.group_count() {
+            if spent >= budget {
+                changes.frozen = Some(frozen);
+                return spent;
+            }
+            if whole || segment.may_hold(frozen.group, generation) {
+                spent += 1 + segment.hand_out(frozen.group, changes);
+            }
+            frozen.group += 1;
+        }
+        segment.forget_summary(generation);
+    }
+    changes.frozen = directory.after(frozen.position).map(|position| Frozen {
+        position,
+        group: 0,
+        ..frozen
+    });
+    spent + 1
 }

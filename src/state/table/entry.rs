@@ -122,15 +122,28 @@ impl<K, V> Segment<K, V> {
         changes: &mut Changes<K, V>,
     ) -> Entry<K, V> {
         self.hand_out_group(place.group, changes);
+        // SAFETY: as the caller promises.
+        let entry = unsafe { self.remove_unlogged(hash, place) };
+        changes.log_removal(&entry.key);
+        entry
+    }
+
+    /// As `remove`, where the removal is no change and nothing is owed to a frozen generation.
+    ///
+    /// # Safety
+    /// As `remove`.
+    pub(super) unsafe fn remove_unlogged(
+        &mut self,
+        hash: KeyHash,
+        place: Place<K, V>,
+    ) -> Entry<K, V> {
         let found = self.index_of(place.group);
         let home = self.home(hash);
         for step in 0..home ^ found {
             let group = self.group(home ^ step);
             group.set_tags(group.tags().overflow_less());
         }
-        let entry = self.take(found, place.slot);
-        changes.log_removal(&entry.key);
-        entry
+        self.take(found, place.slot)
     }
 
     /// Removes the entry of an occupied slot, whose key has this hash.

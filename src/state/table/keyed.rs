@@ -99,6 +99,12 @@ impl<K, V> Table<K, V> {
         self.len == 0
     }
 
+    /// How the hashes that callers pass are made.
+    #[must_use]
+    pub fn hasher(&self) -> KeyHasher {
+        self.directory.hasher
+    }
+
     /// Bytes of memory that the table holds, without what its keys and values own elsewhere.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {

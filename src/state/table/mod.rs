@@ -16,6 +16,7 @@
 //! | `segment`, `entry` | one small open-addressing table: search; insertion and removal |
 //! | `layout`, `group` | a group in memory; its two words as arithmetic |
 //! | `change`, `drain` | stamps, the frozen generation; draining in slices |
+//! | `restore` | taking entries and removals over from a checkpoint |
 //! | `iter`, `scan` | walking, in hash order where asked for; in steps |
 //! | `memory`, `page`, `chunk_pool` | blocks, huge pages, the thread that prepares them |
 //!
@@ -61,10 +62,13 @@ mod memory;
 #[cfg(test)]
 mod model_test;
 mod page;
+mod restore;
 mod scan;
 mod segment;
+#[cfg(test)]
+mod table_test;
 
-pub use change::{Change, EncodeChange, Extent};
+pub use change::{Drained, EncodeChange, Extent};
 pub use drain::Cursor;
 pub use iter::Iter;
 pub use key::TableKey;

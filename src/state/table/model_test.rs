@@ -5,9 +5,7 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 
-use compact_str::CompactString;
-
-use super::{Change, Cursor, Extent, Lookahead, MemoryMode, Table, TableKey, TableOptions};
+use super::{Cursor, Drained, EncodeChange, Extent, Table, TableKey, TableOptions};
 use crate::record::KeyHash;
 
 /// How the keys of one run spread: well, or as badly as a hash can.
@@ -60,18 +58,16 @@ enum Step {
     Clear,
 }
 
-fn encode(change: Change<'_, Key, Value>, out: &mut Vec<u8>) {
-    let (kind, key, number) = match change {
-        Change::Set(key, value) => (1, key, value.number),
-        Change::Removed(key) => (0, key, 0),
-    };
-    out.push(kind);
-    out.extend(key.id.to_le_bytes());
-    out.extend(number.to_le_bytes());
-}
+const ENCODE: EncodeChange<Key, Value> = EncodeChange {
+    set: |key, value, out| {
+        out.extend(key.id.to_le_bytes());
+        out.extend(value.number.to_le_bytes());
+    },
+    removed: |key, out| out.extend(key.id.to_le_bytes()),
+};
 
-/// What a frozen generation must come to, the keys it owes, and its bytes so far.
-type Frozen = (Extent, HashMap<u16, u32>, HashSet<u16>, Vec<u8>);
+/// What a frozen generation must come to, the keys it owes, and what was drained so far.
+type Frozen = (Extent, HashMap<u16, u32>, HashSet<u16>, Drained);
 
 struct Model {
     spread: u8,
@@ -90,7 +86,7 @@ impl Model {
         Model {
             spread: spread as u8,
             table: Table::new(TableOptions {
-                changes: Some(encode),
+                changes: Some(ENCODE),
                 ..TableOptions::default()
             }),
             alive: Rc::new(()),
@@ -108,19 +104,18 @@ impl Model {
         }
     }
 
+    fn value(&self, number: u32) -> Value {
+        Value {
+            number,
+            _bulk: [0; 40],
+            _alive: Rc::clone(&self.alive),
+        }
+    }
+
     fn upsert(&mut self, id: u16, number: u32) {
         let key = self.key(id);
-        let alive = &self.alive;
-        let make = || {
-            (
-                key,
-                Value {
-                    number,
-                    _bulk: [0; 40],
-                    _alive: Rc::clone(alive),
-                },
-            )
-        };
+        let first = self.value(number);
+        let make = || (key, first);
         let (value, inserted) = self
             .table
             .find_or_insert_with(key.key_hash(), |k| *k == key, make);
@@ -137,6 +132,23 @@ impl Model {
             self.map.remove(&id).map(|n| (id, n))
         );
         self.changed.remove(&id);
+    }
+
+    /// What a checkpoint says: an entry, or that there is none.
+    fn restore(&mut self, id: u16, number: Option<u32>) {
+        let key = self.key(id);
+        match number {
+            Some(number) => {
+                let value = self.value(number);
+                self.table.restore_entry(key.key_hash(), key, value);
+                self.map.insert(id, number);
+            }
+            None => {
+                let removed = self.table.restore_removal(key.key_hash(), |k| *k == key);
+                assert_eq!(removed, self.map.remove(&id).is_some());
+            }
+        }
+        self.replica.clone_from(&self.map);
     }
 
     fn change(&mut self, id: u16, number: u32) {
@@ -160,31 +172,34 @@ impl Model {
             if extent == Extent::Whole {
                 owed = self.map.keys().copied().collect();
             }
-            self.frozen = Some((extent, self.map.clone(), owed, Vec::new()));
+            self.frozen = Some((extent, self.map.clone(), owed, Drained::default()));
         }
     }
 
     fn drain_frozen(&mut self, budget: usize) {
-        let Some((extent, at_freeze, owed, bytes)) = &mut self.frozen else {
-            assert!(self.table.drain_frozen(budget, &mut Vec::new()));
+        let Some((extent, at_freeze, owed, drained)) = &mut self.frozen else {
+            let mut nothing = Drained::default();
+            assert!(self.table.drain_frozen(budget, &mut nothing) && nothing.is_empty());
             return;
         };
-        if !self.table.drain_frozen(budget, bytes) {
+        if !self.table.drain_frozen(budget, drained) {
             return;
         }
         if *extent == Extent::Whole {
             self.replica.clear();
+            assert_eq!(drained.removed_count, 0);
         }
-        for record in bytes.chunks(7) {
-            let id = u16::from_le_bytes([record[1], record[2]]);
-            if record[0] == 0 {
-                assert!(*extent == Extent::Changes);
-                self.replica.remove(&id);
-            } else {
-                assert!(owed.remove(&id), "{id} was not owed, or came twice");
-                self.replica
-                    .insert(id, u32::from_le_bytes(record[3..7].try_into().unwrap()));
-            }
+        assert_eq!(drained.removed.len() as u64, 2 * drained.removed_count);
+        assert_eq!(drained.set.len() as u64, 6 * drained.set_count);
+        for key in drained.removed.chunks(2) {
+            let id = u16::from_le_bytes(key.try_into().unwrap());
+            self.replica.remove(&id);
+        }
+        for entry in drained.set.chunks(6) {
+            let id = u16::from_le_bytes([entry[0], entry[1]]);
+            assert!(owed.remove(&id), "{id} was not owed, or came twice");
+            self.replica
+                .insert(id, u32::from_le_bytes(entry[2..6].try_into().unwrap()));
         }
         assert!(owed.is_empty(), "never handed out: {owed:?}");
         assert_eq!(self.replica, *at_freeze);
@@ -289,6 +304,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..if cfg!(miri) { 12 } else { 60 })
 }
 
+/// What a checkpoint holds, in pieces: the later ones count.
+fn pieces() -> impl Strategy<Value = Vec<(u16, u16, Option<u32>)>> {
+    let number = prop::option::weighted(0.7, 0..50u32);
+    prop::collection::vec((0..UNIVERSE - RUN, 1..RUN, number), 0..4)
+}
+
 fn spreads() -> impl Strategy<Value = Spread> {
     prop_oneof![
         3 => Just(Spread::Even),
@@ -306,8 +327,15 @@ proptest! {
     })]
 
     #[test]
-    fn table_behaves_like_a_map_and_generations_are_exact(spread in spreads(), steps in steps()) {
+    fn table_behaves_like_a_map_and_generations_are_exact(
+        spread in spreads(),
+        pieces in pieces(),
+        steps in steps(),
+    ) {
         let mut model = Model::new(spread);
+        for (first, count, number) in pieces {
+            (first..first + count).for_each(|id| model.restore(id, number));
+        }
         for step in steps {
             model.step(step);
         }
@@ -320,134 +348,4 @@ proptest! {
         drop(model);
         prop_assert_eq!(Rc::strong_count(&alive), 1);
     }
-}
-
-#[test]
-fn empty_table_finds_nothing() {
-    let mut table: Table<u64, ()> = Table::new(TableOptions::default());
-    table.prefetch(KeyHash(u64::MAX), Lookahead::Far);
-    assert!(table.get(KeyHash(0), |_| true).is_none());
-    assert!(table.get_mut(KeyHash(u64::MAX), |_| true).is_none());
-    assert!(table.remove(KeyHash(1 << 63), |_| true).is_none());
-    assert!(table.is_empty() && table.iter().next().is_none());
-    assert!(table.drain_some(&mut Cursor::default(), 1, |_, ()| ()));
-}
-
-#[test]
-fn strings_are_found_by_borrowed_keys_after_growth() {
-    let mut table: Table<CompactString, String> = Table::new(TableOptions::default());
-    let count = if cfg!(miri) { 600 } else { 20_000 };
-    for number in 0..count {
-        let word = format!("word {number}");
-        let hash = KeyHash::of_bytes(word.as_bytes());
-        let make = || (CompactString::from(word.as_str()), word.clone());
-        assert!(table.find_or_insert_with(hash, |key| *key == word, make).1);
-    }
-    for number in 0..count {
-        let word = format!("word {number}");
-        let hash = KeyHash::of_bytes(word.as_bytes());
-        assert_eq!(table.get(hash, |key| *key == word), Some(&word));
-    }
-}
-
-#[test]
-fn cleared_table_keeps_its_memory_and_fills_again() {
-    let mut table: Table<u64, u64> = Table::new(TableOptions::default());
-    let count = if cfg!(miri) { 400 } else { 30_000 };
-    let mut bytes = 0;
-    for round in 0..3 {
-        for key in 0..count {
-            let value = table.find_or_insert_with(key.key_hash(), |k| *k == key, || (key, round));
-            assert_eq!(*value.0, round);
-        }
-        bytes = bytes.max(table.memory_bytes());
-        assert_eq!(table.memory_bytes(), bytes);
-        table.clear();
-        assert!(table.is_empty());
-    }
-}
-
-fn fill(table: &mut Table<u64, u64>, count: u64) {
-    for key in 0..count {
-        assert!(
-            table
-                .find_or_insert_with(key.key_hash(), |k| *k == key, || (key, key + 1))
-                .1
-        );
-    }
-    for key in 0..count {
-        table.prefetch(key.key_hash(), Lookahead::Far);
-        table.prefetch(key.key_hash(), Lookahead::Near);
-        assert_eq!(table.get(key.key_hash(), |k| *k == key), Some(&(key + 1)));
-    }
-    assert_eq!(table.len() as u64, count);
-}
-
-#[test]
-fn large_table_finds_everything_on_all_kinds_of_pages() {
-    let count = if cfg!(miri) { 500 } else { 300_000 };
-    for memory in [MemoryMode::HugePages, MemoryMode::SmallPages] {
-        fill(
-            &mut Table::new(TableOptions {
-                memory,
-                ..TableOptions::default()
-            }),
-            count,
-        );
-    }
-}
-
-#[test]
-fn expected_keys_fit_without_growth() {
-    let count = if cfg!(miri) { 500 } else { 200_000 };
-    for memory in [MemoryMode::HugePages, MemoryMode::SmallPages] {
-        let options = TableOptions {
-            memory,
-            expected_keys: count,
-            ..TableOptions::default()
-        };
-        let mut table = Table::new(options);
-        let bytes = table.memory_bytes();
-        fill(&mut table, count as u64);
-        assert_eq!(table.memory_bytes(), bytes);
-    }
-}
-
-#[test]
-fn share_of_the_hashes_takes_its_share_of_memory() {
-    let count = if cfg!(miri) { 300 } else { 100_000u64 };
-    let hashes = KeyHash(5 << 60)..=KeyHash((6 << 60) - 1);
-    let keys = |wanted: u64| {
-        let hashes = hashes.clone();
-        (0..)
-            .filter(move |key: &u64| hashes.contains(&key.key_hash()))
-            .take(wanted as usize)
-    };
-    let options = TableOptions {
-        expected_keys: count as usize,
-        hashes: hashes.clone(),
-        ..TableOptions::default()
-    };
-    let (mut sized, mut grown) = (Table::new(options), Table::new(TableOptions::default()));
-    for table in [&mut sized, &mut grown] {
-        for key in keys(count) {
-            table.find_or_insert_with(key.key_hash(), |k| *k == key, || (key, ()));
-        }
-        assert!(keys(count).all(|key| table.get(key.key_hash(), |k| *k == key).is_some()));
-        let bytes = table.memory_bytes() / count as usize;
-        assert!(cfg!(miri) || bytes < 64, "{bytes} bytes for each key");
-    }
-}
-
-#[test]
-#[should_panic(expected = "not drained")]
-fn freezing_twice_without_draining_is_an_error() {
-    let encode = |_: Change<'_, u64, u64>, _: &mut Vec<u8>| ();
-    let mut table = Table::new(TableOptions {
-        changes: Some(encode),
-        ..TableOptions::default()
-    });
-    table.find_or_insert_with(KeyHash::of_u64(1), |key| *key == 1, || (1u64, 1u64));
-    table.freeze(Extent::Changes);
-    table.freeze(Extent::Changes);
 }

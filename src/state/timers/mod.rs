@@ -11,13 +11,20 @@
 //! The *index* answers "is it there" and grows a little at each step. The *wheel* answers "which is
 //! next" and is never searched: a deleted timer leaves its entry behind, which is recognised and
 //! dropped when it comes up, or swept away when there are too many.
+//!
+//! Checkpoints are incremental: the slab's *notes* say what changed in which generation. A freeze only
+//! begins the next generation; what it set aside is handed out in slices, and a timer that goes meanwhile
+//! is handed over to those who drain (copy on first touch).
 
+mod durable;
 mod index;
+mod notes;
 mod queue;
 mod slab;
 #[cfg(test)]
 mod tests;
 mod wheel;
 
-pub use queue::{TimerQueue, TimersByGroup};
-pub use slab::{Timer, TimerChanges};
+pub use durable::{DurableTimers, hash_of_timer, timer_schema};
+pub use queue::TimerQueue;
+pub use slab::Timer;

@@ -11,12 +11,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hash::{Hash, Hasher};
-use std::ops::Range;
 
 use super::index::Index;
-use super::slab::{Slab, Timer, TimerChanges};
+use super::slab::{Slab, Timer};
 use super::wheel::{Due, Wheel};
 use crate::record::KeyHash;
+use crate::state::Extent;
 use crate::time::Timestamp;
 
 /// Dead entries that are not worth a sweep.
@@ -181,31 +181,6 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         self.slab.iter()
     }
 
-    /// All timers by key group: `group_of` gives a number below `group_count`. Two passes over the
-    /// timers, whatever the number of groups.
-    #[must_use]
-    pub fn by_key_group(
-        &self,
-        group_count: usize,
-        group_of: impl Fn(KeyHash) -> usize,
-    ) -> TimersByGroup<'_, K, N> {
-        let mut ends = vec![0; group_count];
-        for timer in self.iter() {
-            ends[group_of(timer.hash)] += 1;
-        }
-        let mut total = 0;
-        for end in &mut ends {
-            total += std::mem::replace(end, total);
-        }
-        let mut timers: Vec<_> = self.iter().collect();
-        for timer in self.iter() {
-            let end = &mut ends[group_of(timer.hash)];
-            timers[*end] = timer;
-            *end += 1;
-        }
-        TimersByGroup { timers, ends }
-    }
-
     /// Puts timers of a checkpoint back. They do not count as changes.
     pub fn restore(&mut self, timers: impl IntoIterator<Item = Timer<K, N>>) {
         let notes = self.slab.take_notes();
@@ -215,17 +190,38 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         self.slab.put_notes(notes);
     }
 
-    /// Starts or stops noting changes for incremental checkpoints. What is there now counts as
-    /// frozen: a full image must be taken at the same moment.
+    /// Takes out a timer that a checkpoint says is gone. That does not count as a change.
+    pub fn restore_removal(&mut self, hash: KeyHash, key: &K, namespace: N, at: Timestamp) {
+        let notes = self.slab.take_notes();
+        self.delete(hash, key, namespace, at);
+        self.slab.put_notes(notes);
+    }
+
+    /// Starts or stops noting changes for incremental checkpoints. What is there now counts as handed out.
     pub fn note_changes(&mut self, on: bool) {
         self.slab.set_noting(on);
     }
 
-    /// What changed since the last freeze, and starts the next span. Without
-    /// [`note_changes`](Self::note_changes) it is nothing.
-    #[must_use = "the changes are forgotten"]
-    pub fn freeze(&mut self) -> TimerChanges<K, N> {
-        self.slab.freeze()
+    /// Sets what changed since the last freeze aside, or everything, and starts the next generation. Takes
+    /// the same short time however much that is.
+    ///
+    /// # Panics
+    /// Where changes are not noted, or what was frozen before is not drained.
+    pub fn freeze(&mut self, extent: Extent) {
+        self.slab.freeze(extent);
+    }
+
+    /// Hands out about `budget` of what is set aside: timers that are gone since the freeze before go to
+    /// `removed`, those that are to be put in to `set`; a timer that went and came again is among both.
+    /// Returns whether that was all, or nothing is frozen. The queue may change between slices: what is handed
+    /// out is what there was at the freeze.
+    pub fn drain_frozen(
+        &mut self,
+        budget: usize,
+        set: impl FnMut(&Timer<K, N>),
+        removed: impl FnMut(&Timer<K, N>),
+    ) -> bool {
+        self.slab.drain(budget, set, removed)
     }
 
     #[inline]
@@ -254,26 +250,6 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         if self.early.len() > 2 * slab.len() + DEAD_MIN {
             self.early.retain(|early| is_live(slab, early.0));
         }
-    }
-}
-
-/// Timers in the order of their key groups: see [`TimerQueue::by_key_group`].
-#[derive(Debug)]
-pub struct TimersByGroup<'a, K, N> {
-    timers: Vec<&'a Timer<K, N>>,
-    ends: Vec<usize>,
-}
-
-impl<'a, K, N> TimersByGroup<'a, K, N> {
-    /// The timers of one group.
-    ///
-    /// # Panics
-    /// If there is no such group.
-    #[must_use]
-    pub fn group(&self, group: usize) -> &[&'a Timer<K, N>] {
-        let start = group.checked_sub(1).map_or(0, |before| self.ends[before]);
-        let range: Range<usize> = start..self.ends[group];
-        &self.timers[range]
     }
 }
 

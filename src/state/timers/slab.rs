@@ -1,11 +1,13 @@
 //! The slab of timers: each stays in its slot from registration to its end.
 //!
 //! Slots come in blocks, so the slab grows without moving a timer; the slot freed last is used
-//! first, while its lines are still in cache. The slab also notes what changed since the last freeze,
-//! for incremental checkpoints: a slot is listed at most once, so the notes are never longer than the
-//! slab, and a timer that came and went between two freezes leaves no trace.
+//! first, while its lines are still in cache. For incremental checkpoints every slot carries marks of the
+//! generation that filled it, see [`Notes`](super::notes::Notes); a queue without checkpoints pays a
+//! comparison.
 
+use super::notes::Notes;
 use crate::record::KeyHash;
+use crate::state::Extent;
 use crate::time::Timestamp;
 
 const BLOCK_BITS: u32 = 8;
@@ -24,36 +26,28 @@ pub struct Timer<K, N> {
     pub at: Timestamp,
 }
 
-/// What happened to a queue between two freezes: take out `removed`, then put in `registered`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TimerChanges<K, N> {
-    /// Timers of the last freeze that fired or were deleted since.
-    pub removed: Vec<Timer<K, N>>,
-    /// Timers registered since the last freeze that are still there.
-    pub registered: Vec<Timer<K, N>>,
-}
-
 #[derive(Debug)]
-struct Slot<K, N> {
-    timer: Option<Timer<K, N>>,
+pub(super) struct Slot<K, N> {
+    pub(super) timer: Option<Timer<K, N>>,
     tag: u32,
-    /// Registered since the last freeze.
-    is_new: bool,
-    /// Stands in [`Notes::listed`].
-    is_listed: bool,
+    /// The generation in which the timer was registered, until it is handed out; else 0.
+    pub(super) born: u8,
+    /// The generation whose notes list the slot; else 0.
+    pub(super) listed: u8,
 }
 
-/// What changed since the last freeze.
-#[derive(Debug)]
-pub(super) struct Notes<K, N> {
-    removed: Vec<Timer<K, N>>,
-    listed: Vec<u32>,
+/// Slots that lie side by side.
+pub(super) type Block<K, N> = Box<[Slot<K, N>]>;
+
+#[inline]
+pub(super) fn slot_of<K, N>(blocks: &mut [Block<K, N>], number: u32) -> &mut Slot<K, N> {
+    &mut blocks[(number >> BLOCK_BITS) as usize][number as usize & (BLOCK - 1)]
 }
 
 /// Timers by slot number.
 #[derive(Debug)]
 pub(super) struct Slab<K, N> {
-    blocks: Vec<Box<[Slot<K, N>]>>,
+    blocks: Vec<Block<K, N>>,
     free: Vec<u32>,
     len: usize,
     notes: Option<Notes<K, N>>,
@@ -81,7 +75,7 @@ impl<K: Clone, N: Clone> Slab<K, N> {
 
     #[inline]
     fn slot_mut(&mut self, number: u32) -> &mut Slot<K, N> {
-        &mut self.blocks[(number >> BLOCK_BITS) as usize][number as usize & (BLOCK - 1)]
+        slot_of(&mut self.blocks, number)
     }
 
     #[inline]
@@ -103,12 +97,13 @@ impl<K: Clone, N: Clone> Slab<K, N> {
             None => self.add_block(),
         };
         self.len += 1;
-        let is_noted = self.notes.is_some();
+        let generation = self.notes.as_ref().map_or(0, Notes::generation);
         let slot = self.slot_mut(number);
         slot.timer = Some(timer);
         slot.tag = tag;
-        slot.is_new = is_noted;
-        if is_noted && !std::mem::replace(&mut slot.is_listed, true) {
+        slot.born = generation;
+        if slot.listed != generation {
+            slot.listed = generation;
             self.note_listed(number);
         }
         number
@@ -118,13 +113,11 @@ impl<K: Clone, N: Clone> Slab<K, N> {
     pub(super) fn remove(&mut self, number: u32) -> Option<Timer<K, N>> {
         let slot = self.slot_mut(number);
         let timer = slot.timer.take()?;
-        let was_new = slot.is_new;
+        let born = slot.born;
         self.free.push(number);
         self.len -= 1;
-        if let Some(notes) = &mut self.notes
-            && !was_new
-        {
-            notes.removed.push(timer.clone());
+        if let Some(notes) = &mut self.notes {
+            notes.note_removal(number, born, &timer);
         }
         Some(timer)
     }
@@ -143,39 +136,39 @@ impl<K: Clone, N: Clone> Slab<K, N> {
         self.notes = notes;
     }
 
-    /// Starts or stops noting changes; what is there now counts as frozen.
+    /// Starts or stops noting changes; what is there now counts as handed out.
     pub(super) fn set_noting(&mut self, on: bool) {
-        self.freeze();
-        self.notes = on.then(|| Notes {
-            removed: Vec::new(),
-            listed: Vec::new(),
-        });
-    }
-
-    /// What changed since the last freeze; nothing if changes are not noted.
-    pub(super) fn freeze(&mut self) -> TimerChanges<K, N> {
-        let mut changes = TimerChanges {
-            removed: Vec::new(),
-            registered: Vec::new(),
-        };
-        let Some(mut notes) = self.notes.take() else {
-            return changes;
-        };
-        for number in notes.listed.drain(..) {
-            let slot = self.slot_mut(number);
-            slot.is_listed = false;
-            if std::mem::replace(&mut slot.is_new, false) {
-                changes.registered.extend(slot.timer.clone());
-            }
+        for slot in self.blocks.iter_mut().flatten() {
+            (slot.born, slot.listed) = (0, 0);
         }
-        changes.removed = std::mem::take(&mut notes.removed);
-        self.notes = Some(notes);
-        changes
+        self.notes = on.then(Notes::new);
     }
 
+    /// Sets the current generation aside, see [`Notes::freeze`].
+    pub(super) fn freeze(&mut self, extent: Extent) {
+        let slot_count = self.blocks.len() * BLOCK;
+        let notes = self.notes.as_mut();
+        let notes = notes.expect("a queue that does not note changes cannot be frozen");
+        notes.freeze(extent, slot_count);
+    }
+
+    /// Hands out some of what was set aside, see [`Notes::drain`].
+    pub(super) fn drain(
+        &mut self,
+        budget: usize,
+        set: impl FnMut(&Timer<K, N>),
+        removed: impl FnMut(&Timer<K, N>),
+    ) -> bool {
+        match &mut self.notes {
+            Some(notes) => notes.drain(budget, &mut self.blocks, set, removed),
+            None => true,
+        }
+    }
+
+    #[inline]
     fn note_listed(&mut self, number: u32) {
         if let Some(notes) = &mut self.notes {
-            notes.listed.push(number);
+            notes.list(number);
         }
     }
 
@@ -190,8 +183,8 @@ impl<K: Clone, N: Clone> Slab<K, N> {
         let empty = || Slot {
             timer: None,
             tag: 0,
-            is_new: false,
-            is_listed: false,
+            born: 0,
+            listed: 0,
         };
         self.blocks.push((0..BLOCK).map(|_| empty()).collect());
         let first = first as u32;

@@ -1,9 +1,12 @@
 //! The queue's rules, and the queue against an ordered set.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+
+use compact_str::CompactString;
 
 use super::*;
-use crate::record::KeyHash;
+use crate::record::{KeyHash, KeyHasher};
+use crate::state::{Drained, DurableTable, Extent};
 use crate::time::Timestamp;
 use proptest::prelude::*;
 
@@ -161,29 +164,16 @@ fn many_timers_at_many_scales_fire_in_order() {
     assert_eq!(fired, times);
 }
 
-#[test]
-fn timers_come_by_key_group_and_are_restored() {
-    let mut queue = Queue::new();
-    for key in 0..300 {
-        register(&mut queue, key, (key % 7) as i64);
-    }
-    let group_of = |hash: KeyHash| (hash.0 >> 61) as usize;
-    let groups = queue.by_key_group(8, group_of);
-    let mut restored = Queue::new();
-    for group in 0..8 {
-        let timers = groups.group(group);
-        assert!(!timers.is_empty());
-        assert!(timers.iter().all(|timer| group_of(timer.hash) == group));
-        restored.restore(timers.iter().map(|&timer| *timer));
-    }
-    let all = |queue: &Queue| queue.iter().map(|t| (t.at.0, t.key)).collect();
-    let (before, after): (BTreeSet<_>, BTreeSet<_>) = (all(&queue), all(&restored));
-    assert_eq!(before, after);
-    assert_eq!(restored.len(), 300);
+/// What is handed out of the frozen generation: the keys of timers removed and set.
+fn drain(queue: &mut Queue) -> (Vec<u64>, Vec<u64>) {
+    let (mut removed, mut set) = (Vec::new(), Vec::new());
+    while !queue.drain_frozen(1, |t| set.push(t.key), |t| removed.push(t.key)) {}
+    set.sort_unstable();
+    (removed, set)
 }
 
 #[test]
-fn freeze_gives_what_changed_and_nothing_that_came_and_went() {
+fn what_changed_is_handed_out_and_nothing_that_came_and_went() {
     let mut queue = Queue::new();
     register(&mut queue, 1, 10);
     register(&mut queue, 2, 20);
@@ -192,17 +182,78 @@ fn freeze_gives_what_changed_and_nothing_that_came_and_went() {
     register(&mut queue, 4, 40);
     delete(&mut queue, 4, 40);
     assert_eq!(pop(&mut queue, 10), Some((10, 1)));
-    let changes = queue.freeze();
-    let keys = |timers: &[Timer<u64, u8>]| timers.iter().map(|t| t.key).collect::<Vec<_>>();
-    assert_eq!(keys(&changes.removed), [1]);
-    assert_eq!(keys(&changes.registered), [3]);
+    queue.freeze(Extent::Changes);
+    assert_eq!(drain(&mut queue), (vec![1], vec![3]));
     delete(&mut queue, 3, 30);
     register(&mut queue, 3, 30);
     queue.restore([]);
-    let changes = queue.freeze();
-    assert_eq!(keys(&changes.removed), [3]);
-    assert_eq!(keys(&changes.registered), [3]);
-    assert_eq!(queue.freeze().registered, []);
+    queue.freeze(Extent::Changes);
+    assert_eq!(drain(&mut queue), (vec![3], vec![3]));
+    queue.freeze(Extent::Changes);
+    assert_eq!(drain(&mut queue), (vec![], vec![]));
+    queue.freeze(Extent::Whole);
+    assert_eq!(drain(&mut queue), (vec![], vec![2, 3]));
+}
+
+#[test]
+fn timers_that_go_while_they_are_frozen_are_handed_out_and_removed_in_the_next_generation() {
+    for extent in [Extent::Changes, Extent::Whole] {
+        let mut queue = Queue::new();
+        queue.note_changes(true);
+        register(&mut queue, 1, 10);
+        register(&mut queue, 2, 20);
+        queue.freeze(extent);
+        assert_eq!(pop(&mut queue, 10), Some((10, 1)));
+        // Takes the slot of the one that has gone.
+        register(&mut queue, 3, 30);
+        assert_eq!(drain(&mut queue), (vec![], vec![1, 2]));
+        queue.freeze(Extent::Changes);
+        assert_eq!(drain(&mut queue), (vec![1], vec![3]));
+    }
+}
+
+#[test]
+fn encoded_timers_are_put_back_by_the_hashes_of_their_keys() {
+    let hasher = KeyHasher::default();
+    let stored = |n: u64| CompactString::from(format!("key {n}"));
+    let hash = |n: u64| hasher.hash(stored(n).as_str());
+    let mut queue = TimerQueue::new();
+    queue.note_changes(true);
+    for n in 0..300 {
+        queue.register(hash(n), stored(n), (), Timestamp(n as i64 % 7));
+    }
+    let mut drained = Drained::default();
+    let mut timers = DurableTimers::new(&mut queue, hasher);
+    timers.freeze(Extent::Changes);
+    while !timers.drain_frozen(7, &mut drained) {}
+    assert_eq!((drained.set_count, drained.removed_count), (300, 0));
+    assert!(timer_schema::<CompactString>("t").key.length.is_none());
+    let length = u32::from_ne_bytes(drained.set[..4].try_into().unwrap()) as usize;
+    let first = hash_of_timer::<CompactString>(&hasher, &drained.set[4..4 + length]).unwrap();
+    let mut restored = BTreeSet::new();
+    for half in 0..2_u64 {
+        let hashes = KeyHash(half << 63)..=KeyHash((half << 63) + (u64::MAX >> 1));
+        let mut part = TimerQueue::<CompactString, ()>::new();
+        part.note_changes(true);
+        let mut timers = DurableTimers::new(&mut part, hasher);
+        timers.restore_set(&drained.set, &hashes).unwrap();
+        assert!(part.iter().all(|t| hashes.contains(&t.hash)));
+        let is_here = part.iter().any(|t| t.hash == first);
+        assert_eq!(is_here, hashes.contains(&first));
+        restored.extend(part.iter().map(|t| (t.at.0, t.key.clone())));
+        let mut timers = DurableTimers::new(&mut part, hasher);
+        timers.freeze(Extent::Changes);
+        let mut none = Drained::default();
+        while !timers.drain_frozen(1, &mut none) {}
+        assert!(none.is_empty(), "what is restored is no change");
+        timers.restore_removed(&drained.set, &hashes).unwrap();
+        assert!(part.is_empty());
+    }
+    let all = queue.iter().map(|t| (t.at.0, t.key.clone())).collect();
+    assert_eq!(restored, all);
+    let cut = DurableTimers::new(&mut queue, hasher)
+        .restore_set(&drained.set[..9], &(KeyHash(0)..=KeyHash(u64::MAX)));
+    assert!(cut.is_err());
 }
 
 #[derive(Clone, Debug)]
@@ -212,7 +263,8 @@ enum Step {
     DeleteNext,
     Pass(i64, Vec<i64>),
     Peek,
-    Freeze,
+    Freeze(Extent),
+    Drain(usize),
 }
 
 /// Times around zero at several scales, and the ends.
@@ -235,7 +287,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (-30..120_i64, prop::collection::vec(time(), 0..4)).prop_map(|(w, r)| Step::Pass(w, r)),
         1 => (time(), Just(vec![])).prop_map(|(w, r)| Step::Pass(w, r)),
         3 => Just(Step::Peek),
-        1 => Just(Step::Freeze),
+        1 => Just(Step::Freeze(Extent::Changes)),
+        1 => Just(Step::Freeze(Extent::Whole)),
+        4 => (1..20_usize).prop_map(Step::Drain),
     ]
 }
 
@@ -268,13 +322,54 @@ fn pass(
     Ok(())
 }
 
+/// What checkpoints have of the queue.
+#[derive(Default)]
+struct Image {
+    timers: Naive,
+    /// What is being handed out, and what the queue held at the freeze.
+    frozen: Option<(Extent, Naive)>,
+    removed: Vec<(i64, u64, u8)>,
+    set: Vec<(i64, u64, u8)>,
+}
+
+impl Image {
+    fn freeze(&mut self, queue: &mut Queue, extent: Extent, naive: &Naive) {
+        queue.freeze(extent);
+        self.frozen = Some((extent, naive.clone()));
+    }
+
+    fn drain(&mut self, queue: &mut Queue, budget: usize) -> Result<(), TestCaseError> {
+        let (removed, set) = (&mut self.removed, &mut self.set);
+        let done = queue.drain_frozen(
+            budget,
+            |timer| set.push(identity(timer)),
+            |timer| removed.push(identity(timer)),
+        );
+        let Some((extent, at_freeze)) = self.frozen.take_if(|_| done) else {
+            return Ok(());
+        };
+        if extent == Extent::Whole {
+            prop_assert!(self.removed.is_empty());
+            self.timers.clear();
+        }
+        for timer in self.removed.drain(..) {
+            prop_assert!(self.timers.remove(&timer));
+        }
+        for timer in self.set.drain(..) {
+            prop_assert!(self.timers.insert(timer));
+        }
+        prop_assert_eq!(&self.timers, &at_freeze);
+        Ok(())
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 1_000 }))]
     #[test]
     fn queue_is_an_ordered_set(steps in prop::collection::vec(step(), 0..250)) {
         let (mut queue, mut naive) = (Queue::new(), Naive::new());
         queue.note_changes(true);
-        let mut image = BTreeMap::new();
+        let mut image = Image::default();
         for step in steps {
             match step {
                 Step::Register(key, namespace, at) => {
@@ -293,16 +388,11 @@ proptest! {
                     let next = naive.first().map(|first| Timestamp(first.0));
                     prop_assert_eq!(queue.peek(), next);
                 }
-                Step::Freeze => {
-                    let changes = queue.freeze();
-                    for timer in &changes.removed {
-                        prop_assert!(image.remove(&identity(timer)).is_some());
-                    }
-                    for timer in &changes.registered {
-                        prop_assert!(image.insert(identity(timer), ()).is_none());
-                    }
-                    prop_assert!(image.keys().eq(naive.iter()));
+                Step::Freeze(extent) => {
+                    image.drain(&mut queue, usize::MAX)?;
+                    image.freeze(&mut queue, extent, &naive);
                 }
+                Step::Drain(budget) => image.drain(&mut queue, budget)?,
             }
             prop_assert_eq!(queue.len(), naive.len());
         }

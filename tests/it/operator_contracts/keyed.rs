@@ -35,6 +35,7 @@ where
         .watermark(Timestamp(29))
         .time(Timestamp(5))
         .records(pairs())
+        .restores()
         .check(|tail| {
             let key = OwnedSelector(|pair: &Pair| pair.0);
             KeyedReduce::new("rolled".into(), key, function.clone(), tail)
@@ -89,6 +90,7 @@ fn aggregate_keeps_its_contract() -> Result<(), Violation> {
     let outputs = Contract::<Pair>::new()
         .records(pairs())
         .watermark(Timestamp(7))
+        .restores()
         .check(|tail| {
             KeyedAggregate::new(
                 "sums".into(),
@@ -111,6 +113,7 @@ fn counts_of_words_that_are_their_own_keys_keep_their_contract() -> Result<(), V
         .record("to", Timestamp(1))
         .record("be", Timestamp(1))
         .record("to", Timestamp(2))
+        .restores()
         .check(|tail| {
             KeyedAggregate::new(
                 "counts".into(),
@@ -134,6 +137,7 @@ fn a_vanished_exchange_before_large_state_keeps_its_contract() -> Result<(), Vio
         .watermark(Timestamp(6_999))
         .records((7_000..7_200).map(pair))
         .watermark(Timestamp(7_199))
+        .restores()
         .check(|tail| {
             let key = OwnedSelector(|pair: &[i64; 2]| pair[0]);
             let add = Reduce(|a: &[i64; 2], b: &[i64; 2]| [a[0], a[1] + b[1]]);

@@ -1,5 +1,6 @@
 //! Contracts of the operators without a key.
 
+use thalweg::checkpoint::{OperatorState, RestoredState};
 use thalweg::operator::{
     FanOut, Filter, FlatMap, FlatMapFunction, IterFunction, Map, Outcome, OutputTag, Outputs,
     Process, ProcessContext, ProcessFunction, Push, TimestampsAndWatermarks,
@@ -24,7 +25,9 @@ fn script() -> Contract<i64> {
 
 #[test]
 fn map_keeps_its_contract() -> Result<(), Violation> {
-    let outputs = script().check(|tail| Map::new(|n: &i64| n * 2, tail))?;
+    let outputs = script()
+        .restores()
+        .check(|tail| Map::new(|n: &i64| n * 2, tail))?;
     let expected: Vec<i64> = numbers(7).chain(numbers(12)).map(|(n, _)| n * 2).collect();
     let found: Vec<i64> = records(&outputs).into_iter().map(|(n, _)| n).collect();
     assert_eq!(found, expected);
@@ -33,7 +36,9 @@ fn map_keeps_its_contract() -> Result<(), Violation> {
 
 #[test]
 fn filter_keeps_its_contract() -> Result<(), Violation> {
-    let outputs = script().check(|tail| Filter::new(|n: &i64| n % 2 == 0, tail))?;
+    let outputs = script()
+        .restores()
+        .check(|tail| Filter::new(|n: &i64| n % 2 == 0, tail))?;
     assert!(records(&outputs).iter().all(|(n, _)| n % 2 == 0));
     assert!(!records(&outputs).is_empty());
     Ok(())
@@ -41,7 +46,9 @@ fn filter_keeps_its_contract() -> Result<(), Violation> {
 
 #[test]
 fn flat_map_keeps_its_contract() -> Result<(), Violation> {
-    let outputs = script().check(|tail| FlatMap::new(IterFunction(|n: &i64| 0..*n), tail))?;
+    let outputs = script()
+        .restores()
+        .check(|tail| FlatMap::new(IterFunction(|n: &i64| 0..*n), tail))?;
     let expected: i64 = numbers(7).chain(numbers(12)).map(|(n, _)| n).sum();
     assert_eq!(records(&outputs).len() as i64, expected);
     Ok(())
@@ -64,6 +71,7 @@ fn flat_map_of_borrowed_words_keeps_its_contract() -> Result<(), Violation> {
         .record("to be or", Timestamp(1))
         .watermark(Timestamp(1))
         .record("not to be", Timestamp(2))
+        .restores()
         .check(|tail| FlatMap::new(Words, tail))?;
     let words: Vec<String> = records(&outputs)
         .into_iter()
@@ -76,7 +84,7 @@ fn flat_map_of_borrowed_words_keeps_its_contract() -> Result<(), Violation> {
 #[test]
 fn fan_out_keeps_its_contract() -> Result<(), Violation> {
     let branch = OutputTag::<i64>::new("branch");
-    let outputs = script().check(|tail| {
+    let outputs = script().restores().check(|tail| {
         let second: Box<dyn Push<i64>> = Box::new(tail.side(&branch));
         FanOut::new(vec![Box::new(tail), second])
     })?;
@@ -139,6 +147,8 @@ struct Sorted {
 impl ProcessFunction<i64> for Sorted {
     type Out = i64;
 
+    const STATEFUL: bool = true;
+
     fn process(&mut self, n: &i64, cx: &mut impl ProcessContext<i64>) -> Outcome {
         self.seen += 1;
         if n % 2 == 0 {
@@ -154,12 +164,21 @@ impl ProcessFunction<i64> for Sorted {
         cx.emit(&self.seen);
         Ok(())
     }
+
+    fn snapshot(&mut self, state: &mut OperatorState) -> Outcome {
+        Ok(state.list("seen", [&self.seen])?)
+    }
+
+    fn restore(&mut self, state: &RestoredState<'_>) -> Outcome {
+        self.seen = state.list::<i64>("seen")?.iter().sum();
+        Ok(())
+    }
 }
 
 #[test]
 fn process_keeps_its_contract() -> Result<(), Violation> {
     let odds = OutputTag::new("odds");
-    let outputs = script().check(|tail| {
+    let outputs = script().restores().check(|tail| {
         let mut outputs = Outputs::new(tail.clone());
         let side: Box<dyn Push<i64>> = Box::new(tail.side(&odds));
         outputs.sides.connect(odds.name().clone(), side);

@@ -64,6 +64,8 @@ fn keyed_process_keeps_its_contract() -> Result<(), Violation> {
         .records((700..720).map(record))
         .time(Timestamp(600))
         .watermark(Timestamp(900))
+        .restores()
+        .ties_in_any_order()
         .check(|tail| {
             let mut outputs = Outputs::new(tail.clone());
             let chain: Box<dyn Push<u64>> = Box::new(tail.side(&side));

@@ -1,5 +1,6 @@
 //! The harness sees what it is there to see: each of these operators breaks one rule.
 
+use thalweg::checkpoint::SnapshotOutput;
 use thalweg::operator::{Budget, OpenContext, Operator, OperatorError, Push, Signal};
 use thalweg::testing::{Contract, Fault, Phase, Tail};
 use thalweg::time::Timestamp;
@@ -16,12 +17,23 @@ enum Wrong {
     NeverReady,
     EmitsByBatch,
     Recedes,
+    DropsBarriers,
+    DoublesBarriers,
+    ForgetsSnapshot,
+    WritesEarly,
+    NeverWrites,
+    /// Counts records, and no checkpoint keeps the count.
+    LosesState,
+    /// Holds a record back, also from the barrier.
+    HoldsBack,
 }
 
 /// Passes everything on, but for what is wrong.
 struct Faulty {
     wrong: Wrong,
     batch: i64,
+    count: i64,
+    held: Option<i64>,
     next: Tail<i64>,
 }
 
@@ -48,7 +60,17 @@ impl Operator for Faulty {
             (Wrong::Recedes, Signal::Watermark(Timestamp::MAX)) => {
                 self.next.signal(Signal::Watermark(Timestamp(1)));
             }
-            (Wrong::DropsTheEnd, Signal::End) => {}
+            (Wrong::DropsTheEnd, Signal::End) | (Wrong::DropsBarriers, Signal::Barrier(_)) => {}
+            (Wrong::DoublesBarriers, Signal::Barrier(_)) => {
+                self.next.signal(signal);
+                self.next.signal(signal);
+            }
+            (Wrong::HoldsBack, Signal::Watermark(Timestamp::MAX)) => {
+                if let Some(held) = self.held.take() {
+                    self.next.push(&held, Timestamp::MIN);
+                }
+                self.next.signal(signal);
+            }
             _ => self.next.signal(signal),
         }
     }
@@ -71,6 +93,21 @@ impl Operator for Faulty {
         None
     }
 
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        match self.wrong {
+            Wrong::ForgetsSnapshot => false,
+            Wrong::WritesEarly => {
+                self.next.snapshot(out);
+                true
+            }
+            Wrong::NeverWrites => {
+                self.next.snapshot(out);
+                false
+            }
+            _ => self.next.snapshot(out),
+        }
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         if self.wrong == Wrong::EmitsInClose {
             self.next.push(&1, Timestamp::MIN);
@@ -81,12 +118,19 @@ impl Operator for Faulty {
 
 impl Push<i64> for Faulty {
     fn push(&mut self, record: &i64, at: Timestamp) {
-        let batch = if self.wrong == Wrong::EmitsByBatch {
-            self.batch
-        } else {
-            0
+        self.count += 1;
+        let more = match self.wrong {
+            Wrong::EmitsByBatch => self.batch,
+            Wrong::LosesState => self.count,
+            _ => 0,
         };
-        self.next.push(&(record + batch), at);
+        if self.wrong == Wrong::HoldsBack {
+            if let Some(held) = self.held.replace(*record) {
+                self.next.push(&held, at);
+            }
+            return;
+        }
+        self.next.push(&(record + more), at);
     }
 }
 
@@ -94,9 +138,12 @@ fn fault(wrong: Wrong) -> Option<Fault> {
     let checked = Contract::<i64>::new()
         .records((0..10).map(|n| (n, Timestamp(n))))
         .watermark(Timestamp(9))
+        .restores()
         .check(|next| Faulty {
             wrong,
             batch: 0,
+            count: 0,
+            held: None,
             next,
         });
     checked.err().map(|violation| violation.fault)
@@ -163,4 +210,30 @@ fn a_receding_watermark_is_reported() {
         fault(Wrong::Recedes),
         Some(Fault::WatermarkReceded { .. })
     ));
+}
+
+#[test]
+fn a_barrier_that_does_not_go_on_once_is_reported() {
+    let checkpoint = 1;
+    let barrier = |count| Some(Fault::Barrier { checkpoint, count });
+    assert_eq!(fault(Wrong::DropsBarriers), barrier(0));
+    assert_eq!(fault(Wrong::DoublesBarriers), barrier(2));
+}
+
+#[test]
+fn snapshots_that_are_not_passed_on_too_early_or_never_done_are_reported() {
+    assert_eq!(
+        fault(Wrong::ForgetsSnapshot),
+        Some(Fault::NotPassedOn(Phase::Snapshot))
+    );
+    assert_eq!(fault(Wrong::WritesEarly), Some(Fault::WrittenEarly(1)));
+    assert_eq!(fault(Wrong::NeverWrites), Some(Fault::NeverWritten(1)));
+}
+
+#[test]
+fn state_that_no_checkpoint_keeps_is_reported() {
+    for wrong in [Wrong::LosesState, Wrong::HoldsBack] {
+        let fault = fault(wrong);
+        assert!(matches!(fault, Some(Fault::Differs { .. })), "{fault:?}");
+    }
 }

@@ -69,6 +69,28 @@ fn equal_keys_meet_once_under_every_schedule() {
     assert!(joined(Schedule::threads(2), &lefts, &[]).is_empty());
 }
 
+#[test]
+fn records_that_are_made_while_pairs_are_emitted_meet_too() {
+    // One record becomes many in front of the join, each with more partners than it may emit at once.
+    let rights: Vec<Pair> = (0..700).map(|n| [7, n]).collect();
+    let lefts: Vec<Pair> = (0..150).map(|n| [7, n]).collect();
+    let expected = oracle(&lefts, &rights);
+    for schedule in Schedule::some() {
+        let env = schedule.environment();
+        let results = Collected::new();
+        let rights = env.source("rights", Collection::of(rights.clone()));
+        env.source("lefts", Collection::of([0_u64, 75]))
+            .flat_map(|first| (*first..first + 75).map(|n| [7, n]))
+            .key_by(|left| left[0])
+            .join(rights.key_by(|right| right[0]))
+            .unbounded()
+            .apply(|left, right| [left[0], left[1], right[1]])
+            .sink("joined", results.sink());
+        schedule.run(&env);
+        assert!(sorted(results.take()) == expected, "{schedule:?}");
+    }
+}
+
 #[derive(Clone, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Order {
     customer: String,

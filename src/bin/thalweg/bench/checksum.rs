@@ -25,12 +25,12 @@ pub(super) trait Row: 'static {
     fn hash(&self) -> u64;
 }
 
-/// The hash of a few numbers.
+/// The hash of a few numbers: as many of them as there are factors.
 #[inline(always)]
 fn hash_of(fields: impl Iterator<Item = u64>) -> u64 {
-    let terms = fields.zip(FACTORS);
+    let terms = fields.zip(&FACTORS);
     mix64(terms.fold(0, |sum, (field, factor)| {
-        sum.wrapping_add(field.wrapping_mul(factor))
+        sum.wrapping_add(field.wrapping_mul(*factor))
     }))
 }
 

@@ -47,6 +47,11 @@ impl<'a> Draft<'a> {
         self.options.strings
     }
 
+    /// Whether there are several subtasks of each operator.
+    pub(super) fn is_parallel(&self) -> bool {
+        self.options.parallelism > 1
+    }
+
     /// Bids, in order of time but for the jitter.
     pub(super) fn bids(&self) -> Stream<impl Pipe<Out = Bid> + use<>> {
         self.records("bids")

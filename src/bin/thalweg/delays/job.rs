@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use thalweg::connectors::{CsvSink, CsvSource, Discard, LineFile};
+use thalweg::connectors::{CsvSource, Discard, FileSink};
 use thalweg::datastream::{Environment, Stream};
 use thalweg::graph::PlanFormat;
 use thalweg::operator::{OutputTag, Tumbling};
@@ -176,7 +176,7 @@ fn end(results: Stream<impl Pipe<Out = HourlyDelays>>, sink: &OrderedResults) {
 fn write_parts(results: Stream<impl Pipe<Out = HourlyDelays>>, directory: &Path, format: Format) {
     match format {
         Format::Csv => {
-            let parts = CsvSink::directory(directory).header(COLUMNS);
+            let parts = FileSink::csv(directory).header(COLUMNS);
             let parts = parts.records(|result: &HourlyDelays, row| {
                 for field in result.fields() {
                     row.push(field);
@@ -185,10 +185,7 @@ fn write_parts(results: Stream<impl Pipe<Out = HourlyDelays>>, directory: &Path,
             results.sink("part files", parts);
         }
         Format::Table | Format::Json => {
-            results.sink(
-                "part files",
-                LineFile::directory(directory).extension("jsonl"),
-            );
+            results.sink("part files", FileSink::lines(directory).extension("jsonl"));
         }
     }
 }

@@ -23,6 +23,9 @@ pub(super) const PLACES_MAX: usize = u32::MAX as usize - 1;
 const CLEARED: usize = 1 << 14;
 const CLEARED_COST: usize = 1 << 10;
 
+/// Up to so many places there are eight heads and more for each.
+const SPREAD_MAX: usize = 1 << 13;
+
 #[derive(Clone, Copy)]
 struct Link {
     next: u32,
@@ -45,9 +48,10 @@ impl Index {
         self.heads.clear();
         self.links.clear();
         self.links.reserve(places);
-        // Whether a chain goes on is a branch that cannot be predicted: with two to four heads for a place
-        // most chains have one link.
-        self.size = (places * 2).max(1).next_power_of_two();
+        // Whether a chain goes on is a branch that cannot be predicted, so there are more heads than places: as
+        // many more as the caches hold.
+        let spread = if places <= SPREAD_MAX { 8 } else { 2 };
+        self.size = (places * spread).max(1).next_power_of_two();
         self.heads.reserve(self.size);
     }
 

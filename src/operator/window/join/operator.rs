@@ -279,7 +279,7 @@ where
     F: JoinFunction<S1::Key, L, R>,
     D: Push<F::Out>,
 {
-    pass_on!(next: deadline, close);
+    pass_on!(next: deadline, snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let metrics = cx.operator_metrics(&self.name);
@@ -373,6 +373,34 @@ where
         if self.state.right.is_at_hand(at) {
             self.state.right.push(record, &mut self.state.spare);
         } else {
+            self.push_right(record, at);
+        }
+    }
+
+    #[inline(always)]
+    fn push_all_first<'a>(&mut self, records: &mut impl Iterator<Item = (&'a L, Timestamp)>)
+    where
+        L: 'a,
+    {
+        while !self.busy {
+            let state = &mut self.state;
+            let Some((record, at)) = state.left.extend(records, &mut state.spare) else {
+                return;
+            };
+            self.push_left(record, at);
+        }
+    }
+
+    #[inline(always)]
+    fn push_all_second<'a>(&mut self, records: &mut impl Iterator<Item = (&'a R, Timestamp)>)
+    where
+        R: 'a,
+    {
+        while !self.busy {
+            let state = &mut self.state;
+            let Some((record, at)) = state.right.extend(records, &mut state.spare) else {
+                return;
+            };
             self.push_right(record, at);
         }
     }

@@ -31,8 +31,8 @@ const PLACES_PER_RESULT: usize = 8;
 const ROUND: usize = 64;
 /// Where more records than this are chained, those that are going to be compared are fetched first.
 const CACHED_MAX: usize = 1 << 14;
-/// How many pairs a round has at most.
-pub(super) const PAIRS: usize = 2 * ROUND;
+/// How many pairs a round has at most: where a key is in many records, a round ends early.
+pub(super) const PAIRS: usize = ROUND;
 
 /// The budget that `places` cost.
 pub(super) fn cost(places: usize) -> u32 {

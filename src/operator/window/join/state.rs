@@ -93,6 +93,29 @@ impl<V: Wire + ?Sized> Sides<V> {
         self.log.push(record, spare);
     }
 
+    /// Adds records to the log at hand while they belong there. Gives the first that does not, or `None` if there
+    /// are no more.
+    #[inline(always)]
+    pub(super) fn extend<'a>(
+        &mut self,
+        records: &mut impl Iterator<Item = (&'a V, Timestamp)>,
+        spare: &mut ChunkPool,
+    ) -> Option<(&'a V, Timestamp)>
+    where
+        V: 'a,
+    {
+        let slice = self.current.0;
+        let mut other = None;
+        self.log.extend(spare, || match records.next() {
+            Some((record, at)) if slice.holds(at) => Some(record),
+            last => {
+                other = last;
+                None
+            }
+        });
+        other
+    }
+
     /// Adds a record to a slice; says how many came before it.
     pub(super) fn push_to(&mut self, id: SliceId, record: &V, spare: &mut ChunkPool) -> usize {
         self.settle();

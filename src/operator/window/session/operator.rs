@@ -10,6 +10,7 @@ use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::operator::window::late::LateRecords;
 use crate::operator::window::{
     EventTime, Lateness, TimeWindow, WindowError, WindowFunction, WindowTime,
@@ -431,6 +432,10 @@ where
         }
         // When that time has passed.
         earlier(Some(self.clockwork.quiet_before.saturating_add(1)), next)
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.next.snapshot(out)
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

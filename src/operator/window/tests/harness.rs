@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use super::oracle::{Event, Record, Shape};
+use crate::checkpoint::SnapshotOutput;
 use crate::metrics::MetricGroup;
 use crate::operator::window::{Lateness, TimeWindow, WindowFunction, WindowOperator};
 use crate::operator::{
-    Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
-    SubtaskInfo, pass_on,
+    Budget, Checkpointing, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs,
+    Push, Signal, SubtaskInfo, pass_on,
 };
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism, OwnedSelector};
 use crate::time::{Clock, Timestamp, nanoseconds};
@@ -51,6 +52,10 @@ impl Operator for Collect {
     fn deadline(&self) -> Option<Timestamp> {
         None
     }
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        true
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         Ok(())
     }
@@ -79,7 +84,7 @@ impl Push<WindowResult> for Collect {
 pub(super) struct Late(Collect);
 
 impl Operator for Late {
-    pass_on!(0: open, begin, resume, flush, deadline, close);
+    pass_on!(0: open, begin, resume, flush, deadline, snapshot, close);
     fn signal(&mut self, _signal: Signal) {}
     fn ready(&self) -> bool {
         true
@@ -112,6 +117,7 @@ pub(super) fn open_context(assignment: KeyGroupAssignment) -> OpenContext {
         key_groups: max_parallelism.range(0, 1),
         waker: None,
         clock: Clock::System,
+        checkpointing: Checkpointing::default(),
     }
 }
 
@@ -190,6 +196,17 @@ impl<P: Push<Record>> Harness<P> {
         self.operator.prefetch(hash, Lookahead::Near);
         self.operator.push_hashed(&record, Timestamp(at), hash);
         self.down.0.lock().unwrap().in_push = false;
+    }
+
+    /// Pushes records as a head does that has them at hand.
+    pub(super) fn push_run(&mut self, run: &[(Record, i64)]) {
+        let mut records = run.iter().map(|(record, at)| (record, Timestamp(*at)));
+        while records.len() > 0 {
+            self.wait();
+            self.down.0.lock().unwrap().in_push = true;
+            self.operator.push_all(&mut records);
+            self.down.0.lock().unwrap().in_push = false;
+        }
     }
 
     pub(super) fn signal(&mut self, signal: Signal) {

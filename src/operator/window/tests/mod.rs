@@ -120,18 +120,27 @@ where
     let mut harness = harness(shape, function, true);
     harness.budget = budget;
     harness.down.0.lock().unwrap().busy = busy;
+    // Half of the time records come in runs.
+    let mut run = Vec::new();
     for step in steps {
         match *step {
             Step::Push(record, at) => {
                 oracle.push(record, at);
-                harness.push(record, at);
+                if budget % 2 == 0 {
+                    run.push((record, at));
+                } else {
+                    harness.push(record, at);
+                }
             }
             Step::Watermark(at) => {
                 oracle.watermark(at);
+                harness.push_run(&run);
+                run.clear();
                 harness.watermark(at);
             }
         }
     }
+    harness.push_run(&run);
     oracle.watermark(i64::MAX);
     harness.watermark(i64::MAX);
     harness.signal(Signal::End);

@@ -1,0 +1,185 @@
+//! The snapshot of a table: what a barrier froze, drained in slices; and the way back.
+
+use std::ops::RangeInclusive;
+
+use super::error::CheckpointError;
+use super::piece::{PieceKind, StateRef};
+use super::restored::Restored;
+use super::snapshot::{SnapshotOutput, StateReport};
+use crate::record::{KeyHash, StateValue, StoredKey};
+use crate::state::{
+    Drained, DurableTable, Extent, HashOfKey, StateKind, StateSchema, TypeLayout, hash_of_key,
+};
+
+/// How far the writing of what one table froze has come.
+#[derive(Debug)]
+pub struct TableSnapshot {
+    state: StateRef,
+    schema: StateSchema,
+    hash_of_key: HashOfKey,
+    /// The checkpoint that the table was frozen for last, and how much of it was.
+    checkpoint: u64,
+    extent: Extent,
+    /// Not all of it is written.
+    pending: bool,
+    /// The values in the checkpoints before are of an older type.
+    migrated: bool,
+    drained: Drained,
+}
+
+impl TableSnapshot {
+    /// The snapshots of the table behind a state.
+    #[must_use]
+    pub fn of<S: StoredKey, T: StateValue>(state: StateRef, kind: StateKind) -> Self {
+        Self::with_schema(
+            StateSchema::keyed::<S, T>(&state.state, kind),
+            state,
+            hash_of_key::<S>,
+        )
+    }
+
+    /// The snapshots of a state with this schema.
+    #[must_use]
+    pub fn with_schema(schema: StateSchema, state: StateRef, hash_of_key: HashOfKey) -> Self {
+        TableSnapshot {
+            state,
+            schema,
+            hash_of_key,
+            checkpoint: 0,
+            extent: Extent::Changes,
+            pending: false,
+            migrated: false,
+            drained: Drained::default(),
+        }
+    }
+
+    /// The state's name.
+    #[must_use]
+    pub fn state(&self) -> &StateRef {
+        &self.state
+    }
+
+    /// What the state is.
+    #[must_use]
+    pub fn schema(&self) -> &StateSchema {
+        &self.schema
+    }
+
+    /// Freezes `table` for a checkpoint. The one before must be drained. The first one after a migration is
+    /// frozen as a whole: changes cannot stand beside entries of another type.
+    pub fn freeze(&mut self, table: &mut dyn DurableTable, checkpoint: u64, extent: Extent) {
+        let extent = if std::mem::take(&mut self.migrated) {
+            Extent::Whole
+        } else {
+            extent
+        };
+        table.freeze(extent);
+        (self.checkpoint, self.extent, self.pending) = (checkpoint, extent, true);
+    }
+
+    /// Writes some of what was frozen. Returns whether that is done: not if the barrier has not come yet.
+    pub fn drain(&mut self, table: &mut dyn DurableTable, out: &mut SnapshotOutput<'_>) -> bool {
+        if self.checkpoint < out.checkpoint() {
+            return false;
+        }
+        if !self.pending {
+            return true;
+        }
+        let budget = out.budget();
+        if budget == 0 {
+            return false;
+        }
+        let drained = &mut self.drained;
+        let before = drained.set_count + drained.removed_count;
+        let done = table.drain_frozen(budget, drained);
+        let spent = drained.set_count + drained.removed_count - before;
+        // A slice without entries has cost something too: it looked at memory.
+        out.spend(if done { spent as usize } else { budget });
+        put_drained(&self.state, 0, drained, out, done);
+        if done {
+            self.pending = false;
+            out.report(self.report());
+        }
+        done
+    }
+
+    fn report(&self) -> StateReport {
+        StateReport {
+            state: self.state.clone(),
+            schema: self.schema.clone(),
+            hash_of_key: Some(self.hash_of_key),
+            is_whole: self.extent == Extent::Whole,
+        }
+    }
+
+    /// Puts back what a checkpoint has of the keys with these hashes. Returns whether it has the state.
+    ///
+    /// # Errors
+    /// Where the checkpoint's state is another one, or damaged.
+    pub fn restore(
+        &self,
+        table: &mut dyn DurableTable,
+        restored: &Restored,
+        hashes: &RangeInclusive<KeyHash>,
+    ) -> Result<bool, CheckpointError> {
+        self.restore_as(&self.schema, table, restored, hashes)
+    }
+
+    /// As [`restore`](Self::restore), into a table that takes values of the layout `old` and makes its own of
+    /// them.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore).
+    pub fn migrate(
+        &mut self,
+        old: TypeLayout,
+        table: &mut dyn DurableTable,
+        restored: &Restored,
+        hashes: &RangeInclusive<KeyHash>,
+    ) -> Result<bool, CheckpointError> {
+        self.migrated = true;
+        let saved = StateSchema {
+            value: old,
+            ..self.schema.clone()
+        };
+        self.restore_as(&saved, table, restored, hashes)
+    }
+
+    fn restore_as(
+        &self,
+        schema: &StateSchema,
+        table: &mut dyn DurableTable,
+        restored: &Restored,
+        hashes: &RangeInclusive<KeyHash>,
+    ) -> Result<bool, CheckpointError> {
+        if restored.agreed(&self.state, schema)?.is_none() {
+            return Ok(false);
+        }
+        restored.visit(&self.state, |piece| match piece.kind {
+            PieceKind::Set => table.restore_set(piece.bytes, hashes),
+            PieceKind::Removed => table.restore_removed(piece.bytes, hashes),
+            PieceKind::Dropped | PieceKind::Values => Ok(()),
+        })?;
+        Ok(true)
+    }
+}
+
+/// Hands over what was drained of a namespace: what fills a piece, or, at the end of it, all.
+pub fn put_drained(
+    state: &StateRef,
+    namespace: i64,
+    drained: &mut Drained,
+    out: &mut SnapshotOutput<'_>,
+    last: bool,
+) {
+    let removed = (PieceKind::Removed, namespace);
+    out.put(
+        state,
+        removed,
+        &mut drained.removed_count,
+        &mut drained.removed,
+        last,
+    );
+    let set = (PieceKind::Set, namespace);
+    out.put(state, set, &mut drained.set_count, &mut drained.set, last);
+}

@@ -1,0 +1,96 @@
+//! Blocks of a mapped file that are left to read, as a checkpoint keeps them.
+
+use crate::connectors::splits::{
+    Position, PositionError, PositionReader, Progression, Progressions, deal,
+};
+use crate::operator::BoxError;
+
+use super::FileError;
+use super::identity::Identity;
+use super::mapping::Mapping;
+
+/// The blocks of one subtask, and of which file they are once that is known.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    /// How errors call the source.
+    source: &'static str,
+    index: u32,
+    parallelism: u32,
+    /// How long a block is, in records or bytes.
+    pub(super) length: u64,
+    pub(super) left: Progressions,
+    /// The file that was read before the checkpoint.
+    before: Option<Identity>,
+}
+
+impl Blocks {
+    /// Block `index` and every `parallelism`-th after it.
+    pub(super) fn new(
+        source: &'static str,
+        length: usize,
+        (index, parallelism): (u32, u32),
+    ) -> Self {
+        let all = Progression::new(u64::from(index), u64::from(parallelism), u64::MAX);
+        Blocks {
+            source,
+            index,
+            parallelism,
+            length: length as u64,
+            left: Progressions::one(all),
+            before: None,
+        }
+    }
+
+    /// Checks that the file is the one that was read before the checkpoint.
+    pub(super) fn check(&self, mapping: &Mapping) -> Result<(), FileError> {
+        if self
+            .before
+            .is_some_and(|before| before != mapping.identity())
+        {
+            let path = mapping.path().to_path_buf();
+            return Err(FileError::ChangedSinceCheckpoint { path });
+        }
+        Ok(())
+    }
+
+    /// Where the reader of `mapping` is.
+    pub(super) fn position(
+        &self,
+        mapping: Option<&Mapping>,
+        positions: &mut Vec<Vec<u8>>,
+    ) -> Result<(), BoxError> {
+        let mapping = mapping.ok_or("the reader is not open")?;
+        positions.extend(self.left.all().map(|part| {
+            let position = mapping.identity().write(Position::of(self.source));
+            part.write(position.number(self.length)).end()
+        }));
+        Ok(())
+    }
+
+    /// Takes this reader's share of what is left.
+    pub(super) fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
+        if readers == 0 {
+            return Ok(());
+        }
+        let mut left = Vec::with_capacity(positions.len());
+        for position in positions {
+            let mut reader = PositionReader::of(self.source, position)?;
+            let (identity, length) = (Identity::read(&mut reader)?, reader.number()?);
+            let is_first = left.is_empty();
+            if length == 0 || !(is_first || (self.before, self.length) == (Some(identity), length))
+            {
+                let wanted = self.source;
+                return Err(PositionError::Damaged { wanted }.into());
+            }
+            (self.before, self.length) = (Some(identity), length);
+            left.push(Progression::read(&mut reader)?);
+            reader.end()?;
+        }
+        if left.is_empty() {
+            let wanted = self.source;
+            return Err(PositionError::Damaged { wanted }.into());
+        }
+        self.left = Progressions::of(deal(&left, self.index, self.parallelism));
+        Ok(())
+    }
+}

@@ -1,0 +1,230 @@
+//! What a file sink promises: parts appear whole, once, wherever a run is cut.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::{FileSink, LineEncoder};
+use crate::connectors::file::part_file::PartFiles;
+use crate::connectors::line_format::ByDisplay;
+use crate::connectors::test_chain::{checkpointed_context, restored_context};
+use crate::connectors::transaction::TransactionalWriter;
+use crate::operator::{Prepared, Sink, SinkWriter};
+use crate::time::Timestamp;
+
+type Writer = TransactionalWriter<u64, PartFiles<LineEncoder<ByDisplay>>>;
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
+    let names = entries.map(name).map(|name| name.into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+/// The lines of the visible parts, in order.
+fn visible(directory: &Path) -> Vec<u64> {
+    let names = names(directory).into_iter();
+    let visible = names.filter(|name| !name.starts_with('.'));
+    let texts = visible.map(|name| fs::read_to_string(directory.join(name)).unwrap());
+    let mut lines: Vec<u64> = Vec::new();
+    for text in texts {
+        lines.extend(text.lines().map(|line| line.parse::<u64>().unwrap()));
+    }
+    lines.sort_unstable();
+    lines
+}
+
+fn write(writer: &mut Writer, records: impl IntoIterator<Item = u64>) {
+    for record in records {
+        writer.write(&record, Timestamp::MIN).unwrap();
+    }
+}
+
+/// A barrier, and the work that it leaves.
+fn prepare(writer: &mut Writer, checkpoint: u64) -> Vec<Vec<u8>> {
+    let mut prepared = Prepared::default();
+    writer.prepare(checkpoint, &mut prepared).unwrap();
+    for work in prepared.take_work() {
+        work().unwrap();
+    }
+    prepared.transactions().to_vec()
+}
+
+fn open(directory: &Path, index: u32, parallelism: u32) -> Writer {
+    let sink = FileSink::lines(directory).extension("txt");
+    let mut writer = Sink::<u64>::writer(&sink, index, parallelism);
+    writer
+        .open(&checkpointed_context(index, parallelism, true))
+        .unwrap();
+    writer
+}
+
+/// A writer that goes on from a checkpoint that kept these.
+fn restore(
+    directory: &Path,
+    (index, parallelism): (u32, u32),
+    from: u64,
+    kept: Vec<Vec<u8>>,
+) -> Writer {
+    let mut writer = Sink::<u64>::writer(
+        &FileSink::lines(directory).extension("txt"),
+        index,
+        parallelism,
+    );
+    writer
+        .open(&restored_context(index, parallelism, from))
+        .unwrap();
+    writer.recover(kept).unwrap();
+    writer
+}
+
+#[test]
+fn part_is_hidden_until_its_checkpoint_is_complete_and_then_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("made/for/it");
+    let mut writer = open(&out, 0, 1);
+    assert!(prepare(&mut writer, 1).is_empty());
+    write(&mut writer, 0..100_000);
+    assert_eq!(names(&out), [".part-0-0.txt.inprogress"]);
+    assert_eq!(prepare(&mut writer, 2).len(), 1);
+    write(&mut writer, [100_000]);
+    assert_eq!(names(&out), [".part-0-0.txt.2.pending"]);
+    assert_eq!(prepare(&mut writer, 3).len(), 2);
+    writer.commit(2).unwrap();
+    assert_eq!(names(&out), [".part-0-1.txt.3.pending", "part-0-0.txt"]);
+    writer.commit(3).unwrap();
+    writer.commit(3).unwrap();
+    assert_eq!(visible(&out), (0..=100_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn nothing_empty_is_created_and_close_removes_what_was_being_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = open(dir.path(), 0, 1);
+    prepare(&mut writer, 1);
+    writer.commit(1).unwrap();
+    assert!(names(dir.path()).is_empty());
+    write(&mut writer, 0..100_000);
+    assert_eq!(names(dir.path()).len(), 1);
+    writer.close().unwrap();
+    assert!(names(dir.path()).is_empty());
+}
+
+#[test]
+fn recovery_commits_what_the_checkpoint_kept_once_and_removes_what_came_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = open(dir.path(), 0, 1);
+    write(&mut writer, [1]);
+    let kept = prepare(&mut writer, 1);
+    write(&mut writer, [2]);
+    prepare(&mut writer, 2);
+    write(&mut writer, 0..100_000);
+    drop(writer);
+    for _ in 0..2 {
+        restore(dir.path(), (0, 1), 1, kept.clone());
+        assert_eq!(names(dir.path()), ["part-0-0.txt"]);
+    }
+    fs::remove_file(dir.path().join("part-0-0.txt")).unwrap();
+    let mut writer = open(dir.path(), 0, 1);
+    let message = writer.recover(kept.clone()).unwrap_err().to_string();
+    assert!(message.contains("part-0-0.txt is lost"), "{message}");
+    fs::write(dir.path().join(".part-0-0.txt.1.pending"), "").unwrap();
+    let message = writer.recover(kept).unwrap_err().to_string();
+    assert!(message.contains("pending is lost"), "{message}");
+}
+
+#[test]
+fn final_checkpoint_has_the_last_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = open(dir.path(), 3, 4);
+    write(&mut writer, [1]);
+    writer.finish().unwrap();
+    assert!(visible(dir.path()).is_empty());
+    prepare(&mut writer, 9);
+    writer.commit(9).unwrap();
+    writer.close().unwrap();
+    assert_eq!(names(dir.path()), ["part-3-0.txt"]);
+}
+
+#[test]
+fn without_checkpoints_the_part_is_finished_at_the_end_and_none_is_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    for run in 0..3 {
+        let mut writer = Sink::<u64>::writer(&FileSink::lines(dir.path()), 0, 1);
+        writer.open(&checkpointed_context(0, 1, false)).unwrap();
+        write(&mut writer, [run]);
+        writer.finish().unwrap();
+        writer.close().unwrap();
+    }
+    assert_eq!(names(dir.path()), ["part-0-0", "part-0-1", "part-0-2"]);
+    assert_eq!(visible(dir.path()), [0, 1, 2]);
+}
+
+#[test]
+fn directory_that_cannot_be_made_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let mut writer = Sink::<u64>::writer(&FileSink::lines(file.join("below")), 0, 1);
+    let error = writer.open(&checkpointed_context(0, 1, true)).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("file/below: could not create it")
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Each attempt takes some checkpoints, of which some subtasks hear; then it is killed in the middle of
+    /// a part, and the next goes on from its last checkpoint at another parallelism.
+    #[test]
+    fn every_record_is_visible_once_wherever_the_run_is_cut(
+        attempts in prop::collection::vec(
+            (1..5_u32, prop::collection::vec((0..6_u64, 0..5_usize), 1..4)), 1..6),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut written, mut checkpoint) = (0_u64, 0_u64);
+        let mut kept: Vec<Vec<u8>> = Vec::new();
+        let mut seen = Vec::new();
+        for (parallelism, epochs) in attempts {
+            let size = kept.len().div_ceil(parallelism as usize).max(1);
+            let mut shares = kept.chunks(size).map(<[_]>::to_vec);
+            let mut writers: Vec<_> = (0..parallelism).map(|index| {
+                if checkpoint == 0 {
+                    return open(dir.path(), index, parallelism);
+                }
+                let share = shares.next().unwrap_or_default();
+                restore(dir.path(), (index, parallelism), checkpoint, share)
+            }).collect();
+            if checkpoint > 0 {
+                prop_assert_eq!(visible(dir.path()), (0..written).collect::<Vec<_>>());
+                prop_assert!(names(dir.path()).iter().all(|name| !name.starts_with('.')));
+            }
+            for (records, notices) in epochs {
+                for record in written..written + records {
+                    write(&mut writers[(record % u64::from(parallelism)) as usize], [record]);
+                }
+                written += records;
+                checkpoint += 1;
+                kept = writers.iter_mut().flat_map(|writer| prepare(writer, checkpoint)).collect();
+                for writer in writers.iter_mut().take(notices) {
+                    writer.commit(checkpoint).unwrap();
+                }
+                // What was visible once stays so.
+                let now = visible(dir.path());
+                prop_assert!(seen.iter().all(|record| now.binary_search(record).is_ok()));
+                seen = now;
+            }
+            for writer in &mut writers {
+                write(writer, [u64::MAX; 10_000]);
+            }
+        }
+        restore(dir.path(), (0, 1), checkpoint, kept);
+        prop_assert_eq!(visible(dir.path()), (0..written).collect::<Vec<_>>());
+    }
+}

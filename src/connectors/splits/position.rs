@@ -1,0 +1,152 @@
+//! The bytes of a position: the kind of source that wrote it, then numbers and byte strings.
+
+/// A position in a checkpoint is not one that the source can go on from.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PositionError {
+    /// Another kind of source wrote it.
+    #[error(
+        "the checkpoint has the position of {found} where {wanted} is to go on: give the new source a \
+         uid of its own, or restore with the source that was read before"
+    )]
+    OtherSource {
+        /// The source that is to go on.
+        wanted: &'static str,
+        /// The source that wrote the position.
+        found: String,
+    },
+    /// Its bytes are not what the source wrote.
+    #[error("the checkpoint's position of {wanted} is damaged")]
+    Damaged {
+        /// The source that is to go on.
+        wanted: &'static str,
+    },
+    /// The source has fewer records than were read before.
+    #[error(
+        "{wanted} has {count} records, but {read} were read before the checkpoint: restore with the \
+         source that was read before"
+    )]
+    Shorter {
+        /// The source that is to go on.
+        wanted: &'static str,
+        /// How many records it has.
+        count: u64,
+        /// How many were read.
+        read: u64,
+    },
+}
+
+/// A position being written.
+#[derive(Debug)]
+pub(crate) struct Position(Vec<u8>);
+
+impl Position {
+    /// A position of this kind of source, which is a noun with its article.
+    pub(crate) fn of(source: &'static str) -> Self {
+        Position(Vec::new()).bytes(source.as_bytes())
+    }
+
+    pub(crate) fn number(mut self, number: u64) -> Self {
+        self.0.extend_from_slice(&number.to_le_bytes());
+        self
+    }
+
+    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0
+            .extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    pub(crate) fn end(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// A position being read.
+#[derive(Debug)]
+pub(crate) struct PositionReader<'a> {
+    wanted: &'static str,
+    rest: &'a [u8],
+}
+
+impl<'a> PositionReader<'a> {
+    /// Reads what [`Position::of`] the same kind of source wrote.
+    pub(crate) fn of(wanted: &'static str, position: &'a [u8]) -> Result<Self, PositionError> {
+        let mut reader = PositionReader {
+            wanted,
+            rest: position,
+        };
+        let found = reader.bytes()?;
+        if found != wanted.as_bytes() {
+            let found = String::from_utf8_lossy(found).into_owned();
+            return Err(PositionError::OtherSource { wanted, found });
+        }
+        Ok(reader)
+    }
+
+    pub(crate) fn damaged(&self) -> PositionError {
+        PositionError::Damaged {
+            wanted: self.wanted,
+        }
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(crate) fn number(&mut self) -> Result<u64, PositionError> {
+        let (number, rest) = self.rest.split_first_chunk().ok_or(self.damaged())?;
+        self.rest = rest;
+        Ok(u64::from_le_bytes(*number))
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], PositionError> {
+        let length = usize::try_from(self.number()?).map_err(|_| self.damaged())?;
+        let split = self.rest.split_at_checked(length);
+        let (bytes, rest) = split.ok_or(self.damaged())?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    /// Checks that nothing follows.
+    pub(crate) fn end(self) -> Result<(), PositionError> {
+        match self.rest {
+            [] => Ok(()),
+            _ => Err(self.damaged()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn position_of_another_source_and_damaged_ones_are_named() {
+        let position = Position::of("a sequence").number(7).bytes(b"abc").end();
+        let mut reader = PositionReader::of("a sequence", &position).unwrap();
+        assert_eq!(reader.number(), Ok(7));
+        assert_eq!(reader.bytes(), Ok(&b"abc"[..]));
+        assert_eq!(reader.end(), Ok(()));
+        let error = PositionReader::of("a collection", &position).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("the position of a sequence where a collection is")
+        );
+        for length in 0..position.len() {
+            let read = |position| -> Result<(), PositionError> {
+                let mut reader = PositionReader::of("a sequence", position)?;
+                reader.number()?;
+                reader.bytes()?;
+                reader.end()
+            };
+            let error = read(&position[..length]).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "the checkpoint's position of a sequence is damaged"
+            );
+        }
+    }
+}

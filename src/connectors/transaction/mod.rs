@@ -1,0 +1,13 @@
+//! Sinks whose output is seen once, whatever fails: by two phases, or through the checkpoint itself.
+
+mod outbox;
+#[cfg(test)]
+mod outbox_test;
+mod two_phase_commit;
+#[cfg(test)]
+mod two_phase_commit_test;
+
+pub use outbox::{Outbox, OutboxError, OutboxTarget, OutboxWriter};
+pub use two_phase_commit::{
+    TransactionError, Transactional, TransactionalWriter, TwoPhaseCommit, Work,
+};

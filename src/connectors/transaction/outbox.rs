@@ -1,0 +1,284 @@
+//! Sinks whose output waits in the checkpoint: nothing stays open at the target while one is taken.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+
+use crate::operator::{BoxError, OpenContext, Outcome, Prepared, Sink, SinkWriter};
+use crate::time::Timestamp;
+
+use super::TransactionError;
+
+/// A target that takes output and a marker in one transaction.
+///
+/// The output between two barriers is an *epoch*, numbered as the checkpoint that ends it. It is kept in the
+/// checkpoint; when that is complete, one transaction of the target writes it together with its number, the
+/// *marker*. A job that goes on from a checkpoint reads the marker and delivers what is behind it. So no
+/// transaction is open over a checkpoint, none can time out or die with its connection, and none has to be
+/// prepared: any database with transactions will do.
+///
+/// Each subtask has a marker of its own, its *lane*. After a change of parallelism a lane's output is
+/// delivered by whichever subtask is given it, under the marker of the lane that wrote it.
+pub trait OutboxTarget<V: ?Sized>: Send + 'static {
+    /// Opens what the target needs.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    fn open(&mut self, cx: &OpenContext) -> Outcome {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Appends a record to the output of an epoch.
+    ///
+    /// # Errors
+    /// Where the record has no bytes.
+    fn encode(&mut self, record: &V, at: Timestamp, output: &mut Vec<u8>) -> Outcome;
+
+    /// The last epoch that was delivered in a lane; 0 if none was.
+    ///
+    /// # Errors
+    /// Where that cannot be read.
+    fn marker(&mut self, lane: u32) -> Result<u64, BoxError>;
+
+    /// Forgets the marker of a lane: a job starts from the beginning.
+    ///
+    /// # Errors
+    /// Where it cannot be removed.
+    fn forget(&mut self, lane: u32) -> Outcome;
+
+    /// Writes output and sets the lane's marker to `epoch`, both or neither, and for good.
+    ///
+    /// # Errors
+    /// Where that fails, or where it is not known whether it did; the subtask fails.
+    fn deliver(&mut self, lane: u32, epoch: u64, output: &[u8]) -> Outcome;
+
+    /// Releases what the target holds; called on failure and cancellation too.
+    ///
+    /// # Errors
+    /// Where releasing fails.
+    fn close(&mut self) -> Outcome {
+        Ok(())
+    }
+}
+
+/// An epoch cannot be delivered.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutboxError {
+    /// The target has later output than the job that would write to it now.
+    #[error(
+        "the target has the output of checkpoint {marker} of subtask {lane}, and the job is at checkpoint \
+         {epoch}: it went on from an older one than the target has seen, or two jobs write to the same \
+         marker. Go on from checkpoint {marker} or later, or give this sink another name"
+    )]
+    Ahead {
+        /// The subtask that wrote.
+        lane: u32,
+        /// The last epoch that was delivered.
+        marker: u64,
+        /// The epoch that was to be delivered.
+        epoch: u64,
+    },
+}
+
+/// Output up to here is delivered at once where there are no checkpoints.
+const OUTPUT_BYTES: usize = 64 * 1024;
+
+/// A sink that keeps its output in the checkpoint and delivers it when that is complete: exactly once.
+///
+/// What is written between two checkpoints stands in memory, so the interval bounds how much that is. Without
+/// checkpoints output is delivered as it comes.
+#[derive(Clone, Debug)]
+pub struct Outbox<M> {
+    make: M,
+}
+
+impl<M> Outbox<M> {
+    /// A sink to the targets that `make` makes for a subtask and a parallelism.
+    pub fn new<T>(make: M) -> Self
+    where
+        M: Fn(u32, u32) -> T + Send + Sync + 'static,
+    {
+        Outbox { make }
+    }
+}
+
+impl<V, T, M> Sink<V> for Outbox<M>
+where
+    V: ?Sized + 'static,
+    T: OutboxTarget<V>,
+    M: Fn(u32, u32) -> T + Send + Sync + 'static,
+{
+    type Writer = OutboxWriter<V, T>;
+
+    fn writer(&self, index: u32, parallelism: u32) -> Self::Writer {
+        OutboxWriter::new((self.make)(index, parallelism), index)
+    }
+}
+
+/// The output of an epoch that is not delivered yet.
+#[derive(Debug)]
+struct Epoch {
+    number: u64,
+    output: Vec<u8>,
+}
+
+/// Keeps the output of one subtask until its checkpoints are complete.
+pub struct OutboxWriter<V: ?Sized, T> {
+    target: T,
+    lane: u32,
+    current: Vec<u8>,
+    /// In order.
+    pending: VecDeque<Epoch>,
+    /// The lane's marker.
+    marker: u64,
+    checkpointing: bool,
+    record: PhantomData<fn(&V)>,
+}
+
+impl<V: ?Sized, T> std::fmt::Debug for OutboxWriter<V, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutboxWriter")
+            .field("lane", &self.lane)
+            .field("marker", &self.marker)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V: ?Sized, T: OutboxTarget<V>> OutboxWriter<V, T> {
+    pub(crate) fn new(target: T, lane: u32) -> Self {
+        OutboxWriter {
+            target,
+            lane,
+            current: Vec::new(),
+            pending: VecDeque::new(),
+            marker: 0,
+            checkpointing: false,
+            record: PhantomData,
+        }
+    }
+
+    fn deliver(&mut self, epoch: u64, output: &[u8]) -> Outcome {
+        if epoch <= self.marker {
+            let (lane, marker) = (self.lane, self.marker);
+            return Err(OutboxError::Ahead {
+                lane,
+                marker,
+                epoch,
+            }
+            .into());
+        }
+        self.target.deliver(self.lane, epoch, output)?;
+        self.marker = epoch;
+        Ok(())
+    }
+
+    /// Delivers what there is without a checkpoint.
+    fn deliver_at_once(&mut self) -> Outcome {
+        let output = std::mem::take(&mut self.current);
+        if output.is_empty() {
+            return Ok(());
+        }
+        self.deliver(self.marker + 1, &output)?;
+        self.current = output;
+        self.current.clear();
+        Ok(())
+    }
+}
+
+/// The epochs of one lane, as a checkpoint keeps them: together, so that one subtask delivers them all and
+/// the marker only grows.
+fn write_lane(lane: u32, epochs: &VecDeque<Epoch>) -> Vec<u8> {
+    let mut bytes = lane.to_le_bytes().to_vec();
+    for Epoch { number, output } in epochs {
+        bytes.extend_from_slice(&number.to_le_bytes());
+        bytes.extend_from_slice(&(output.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(output);
+    }
+    bytes
+}
+
+/// What [`write_lane`] wrote.
+fn read_lane(bytes: &[u8]) -> Option<(u32, Vec<(u64, &[u8])>)> {
+    let (lane, mut rest) = bytes.split_first_chunk()?;
+    let mut epochs = Vec::new();
+    while !rest.is_empty() {
+        let (number, behind) = rest.split_first_chunk()?;
+        let (length, behind) = behind.split_first_chunk()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        let (output, behind) = behind.split_at_checked(length)?;
+        epochs.push((u64::from_le_bytes(*number), output));
+        rest = behind;
+    }
+    Some((u32::from_le_bytes(*lane), epochs))
+}
+
+impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, T> {
+    fn open(&mut self, cx: &OpenContext) -> Outcome {
+        self.checkpointing = cx.checkpointing.enabled;
+        self.target.open(cx)?;
+        if !cx.is_restored() {
+            self.target.forget(self.lane)?;
+        }
+        self.marker = self.target.marker(self.lane)?;
+        Ok(())
+    }
+
+    #[inline]
+    fn write(&mut self, record: &V, at: Timestamp) -> Outcome {
+        self.target.encode(record, at, &mut self.current)
+    }
+
+    fn flush(&mut self) -> Outcome {
+        if !self.checkpointing && self.current.len() >= OUTPUT_BYTES {
+            return self.deliver_at_once();
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self, checkpoint: u64, prepared: &mut Prepared) -> Outcome {
+        let (number, output) = (checkpoint, std::mem::take(&mut self.current));
+        if !output.is_empty() {
+            self.pending.push_back(Epoch { number, output });
+        }
+        if !self.pending.is_empty() {
+            prepared.keep(write_lane(self.lane, &self.pending));
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, checkpoint: u64) -> Outcome {
+        while let Some(epoch) = self
+            .pending
+            .pop_front_if(|epoch| epoch.number <= checkpoint)
+        {
+            self.deliver(epoch.number, &epoch.output)?;
+        }
+        Ok(())
+    }
+
+    fn recover(&mut self, transactions: Vec<Vec<u8>>) -> Outcome {
+        for transaction in &transactions {
+            let (lane, epochs) = read_lane(transaction).ok_or(TransactionError)?;
+            let marker = self.target.marker(lane)?;
+            for (number, output) in epochs {
+                if marker < number {
+                    self.target.deliver(lane, number, output)?;
+                }
+            }
+        }
+        self.marker = self.target.marker(self.lane)?;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Outcome {
+        if self.checkpointing {
+            return Ok(());
+        }
+        self.deliver_at_once()
+    }
+
+    fn close(&mut self) -> Outcome {
+        self.target.close()
+    }
+}

@@ -1,0 +1,148 @@
+//! What an outbox promises: output is delivered once, wherever a run is cut.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::connectors::test_chain::{checkpointed_context, restored_context};
+use crate::operator::{BoxError, Outcome, Prepared, Sink, SinkWriter};
+use crate::time::Timestamp;
+
+/// A database: output and markers, changed together.
+#[derive(Default)]
+struct Database {
+    output: Vec<u8>,
+    markers: HashMap<u32, u64>,
+}
+
+#[derive(Clone, Default)]
+struct Target {
+    database: Arc<Mutex<Database>>,
+}
+
+impl OutboxTarget<u8> for Target {
+    fn encode(&mut self, record: &u8, _at: Timestamp, output: &mut Vec<u8>) -> Outcome {
+        output.push(*record);
+        Ok(())
+    }
+    fn marker(&mut self, lane: u32) -> Result<u64, BoxError> {
+        let database = self.database.lock().unwrap();
+        Ok(database.markers.get(&lane).copied().unwrap_or(0))
+    }
+    fn forget(&mut self, lane: u32) -> Outcome {
+        self.database.lock().unwrap().markers.remove(&lane);
+        Ok(())
+    }
+    fn deliver(&mut self, lane: u32, epoch: u64, output: &[u8]) -> Outcome {
+        let mut database = self.database.lock().unwrap();
+        database.output.extend_from_slice(output);
+        let before = database.markers.insert(lane, epoch);
+        assert!(before.unwrap_or(0) < epoch, "a marker went back");
+        Ok(())
+    }
+}
+
+fn writers(target: &Target, parallelism: u32) -> Vec<OutboxWriter<u8, Target>> {
+    let target = target.clone();
+    let sink = Outbox::new(move |_, _| target.clone());
+    (0..parallelism)
+        .map(|index| sink.writer(index, parallelism))
+        .collect()
+}
+
+/// What the runtime does with state that is dealt.
+fn shares(kept: &[Vec<Vec<u8>>], parallelism: u32) -> Vec<Vec<Vec<u8>>> {
+    if kept.len() == parallelism as usize {
+        return kept.to_vec();
+    }
+    let all = kept.concat();
+    let size = all.len().div_ceil(parallelism as usize).max(1);
+    let mut shares: Vec<_> = all.chunks(size).map(<[_]>::to_vec).collect();
+    shares.resize(parallelism as usize, Vec::new());
+    shares
+}
+
+proptest! {
+    /// Each attempt takes some checkpoints; then it is killed after none, some or all of its subtasks have
+    /// heard of the last one, and goes on from it at another parallelism.
+    #[test]
+    fn every_record_is_delivered_once_wherever_the_run_is_cut(
+        attempts in prop::collection::vec(
+            (1..5_u32, prop::collection::vec((0..6_usize, 0..5_usize), 1..5)), 1..6),
+    ) {
+        let target = Target::default();
+        let (mut written, mut checkpoint) = (0_u8, 0_u64);
+        let mut kept: Option<Vec<Vec<Vec<u8>>>> = None;
+        for (parallelism, epochs) in attempts {
+            let mut writers = writers(&target, parallelism);
+            let shares = kept.take().map(|kept| shares(&kept, parallelism));
+            for (index, writer) in writers.iter_mut().enumerate() {
+                let index = index as u32;
+                let cx = match checkpoint {
+                    0 => checkpointed_context(index, parallelism, true),
+                    from => restored_context(index, parallelism, from),
+                };
+                writer.open(&cx).unwrap();
+            }
+            for (writer, share) in writers.iter_mut().zip(shares.unwrap_or_default()) {
+                writer.recover(share).unwrap();
+            }
+            for (records, notices) in epochs {
+                for record in 0..records {
+                    let writer = &mut writers[record % parallelism as usize];
+                    writer.write(&written, Timestamp::MIN).unwrap();
+                    written = written.wrapping_add(1);
+                }
+                checkpoint += 1;
+                let prepare = |writer: &mut OutboxWriter<u8, Target>| {
+                    let mut prepared = Prepared::default();
+                    writer.prepare(checkpoint, &mut prepared).unwrap();
+                    prepared.transactions().to_vec()
+                };
+                kept = Some(writers.iter_mut().map(prepare).collect());
+                for writer in writers.iter_mut().take(notices) {
+                    writer.commit(checkpoint).unwrap();
+                    writer.commit(checkpoint - 1).unwrap();
+                }
+            }
+            writers[0].write(&255, Timestamp::MIN).unwrap();
+        }
+        let mut last = writers(&target, 1);
+        last[0].recover(kept.unwrap_or_default().concat()).unwrap();
+        let mut delivered = target.database.lock().unwrap().output.clone();
+        delivered.sort_unstable();
+        prop_assert_eq!(delivered, (0..written).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn job_that_is_behind_its_target_is_told_so() {
+    let target = Target::default();
+    target.database.lock().unwrap().markers.insert(0, 7);
+    let mut writer = writers(&target, 1).remove(0);
+    writer.recover(Vec::new()).unwrap();
+    writer.write(&1, Timestamp::MIN).unwrap();
+    writer.prepare(5, &mut Prepared::default()).unwrap();
+    let message = writer.commit(5).unwrap_err().to_string();
+    assert!(
+        message.contains("has the output of checkpoint 7 of subtask 0"),
+        "{message}"
+    );
+    assert!(target.database.lock().unwrap().output.is_empty());
+}
+
+#[test]
+fn without_checkpoints_output_is_delivered_by_the_end() {
+    let target = Target::default();
+    let mut writer = writers(&target, 1).remove(0);
+    writer.open(&checkpointed_context(0, 1, false)).unwrap();
+    for record in 0..100 {
+        writer.write(&record, Timestamp::MIN).unwrap();
+        writer.flush().unwrap();
+    }
+    writer.finish().unwrap();
+    writer.close().unwrap();
+    assert_eq!(target.database.lock().unwrap().output.len(), 100);
+}

@@ -1,0 +1,352 @@
+//! Sinks that write in transactions which a checkpoint ends and its completion commits.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+
+use crate::operator::{BoxError, OpenContext, Outcome, Prepared, Sink, SinkWriter};
+use crate::time::Timestamp;
+
+/// Work that is not done on a worker.
+pub type Work = Box<dyn FnOnce() -> Outcome + Send>;
+
+/// A target that can be written to in transactions: Flink's `TwoPhaseCommitSinkFunction`.
+///
+/// ```text
+/// begin ─► write* ─► pre_commit ──────────────────► commit
+///   │                 at a barrier: the handle        when the checkpoint is complete,
+///   ▼                 is kept in the checkpoint       or by who goes on from it
+/// abort (close), or recover_and_abort (by who goes on from a checkpoint)
+/// ```
+/// What lies between two barriers is one transaction. Its *handle* is what anybody needs to commit it, in
+/// another process too: a name, a number, a session. A checkpoint that is never completed leaves its
+/// transaction to the next one: a missing notice is normal.
+///
+/// An open transaction of most databases dies with its connection. Where that is so, `pre_commit` must make
+/// it outlive it (`PREPARE TRANSACTION`), or the output belongs into an [`Outbox`](super::Outbox).
+///
+/// ```
+/// use thalweg::connectors::{Transactional, TwoPhaseCommit};
+/// use thalweg::operator::{BoxError, Outcome};
+/// use thalweg::time::Timestamp;
+///
+/// /// Writes numbers into directories that get their names when they are whole.
+/// #[derive(Clone)]
+/// struct Directories;
+///
+/// impl TwoPhaseCommit<u64> for Directories {
+///     type Transaction = Vec<u64>;
+///
+///     fn begin(&mut self) -> Result<Vec<u64>, BoxError> {
+///         Ok(Vec::new())
+///     }
+///     fn write(&mut self, numbers: &mut Vec<u64>, number: &u64, _at: Timestamp) -> Outcome {
+///         numbers.push(*number);
+///         Ok(())
+///     }
+///     fn pre_commit(&mut self, numbers: Vec<u64>, _checkpoint: u64) -> Result<Option<Vec<u8>>, BoxError> {
+///         // Makes the numbers durable where nobody looks, and says where that is.
+///         Ok((!numbers.is_empty()).then(|| b"a hidden name".to_vec()))
+///     }
+///     fn commit(&mut self, _handle: &[u8]) -> Outcome {
+///         Ok(()) // Renames; nothing to do where that was done.
+///     }
+///     fn abort(&mut self, _numbers: Vec<u64>) -> Outcome {
+///         Ok(())
+///     }
+/// }
+///
+/// let sink = Transactional::new(|_subtask, _parallelism| Directories);
+/// # let _: Box<dyn std::any::Any> = Box::new(sink);
+/// ```
+pub trait TwoPhaseCommit<V: ?Sized>: Send + 'static {
+    /// A transaction that is being written.
+    type Transaction: Send;
+
+    /// Opens what the target needs.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    fn open(&mut self, cx: &OpenContext) -> Outcome {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// Where it cannot begin; the subtask fails.
+    fn begin(&mut self) -> Result<Self::Transaction, BoxError>;
+
+    /// Writes a record in a transaction.
+    ///
+    /// # Errors
+    /// Where it cannot be written; the subtask fails.
+    fn write(&mut self, transaction: &mut Self::Transaction, record: &V, at: Timestamp) -> Outcome;
+
+    /// What lets somebody abort a transaction that is still being written. Where there is something, a
+    /// checkpoint keeps it for [`recover_and_abort`](Self::recover_and_abort).
+    fn handle(&self, transaction: &Self::Transaction) -> Option<Vec<u8>> {
+        let _ = transaction;
+        None
+    }
+
+    /// Ends a transaction, so that it can be committed and nothing but an error of the target prevents it.
+    /// The handle lets anybody commit it; there is none where nothing was written.
+    ///
+    /// # Errors
+    /// Where it cannot be ended so; the subtask fails.
+    fn pre_commit(
+        &mut self,
+        transaction: Self::Transaction,
+        checkpoint: u64,
+    ) -> Result<Option<Vec<u8>>, BoxError>;
+
+    /// Work on a transaction that was pre-committed and that a checkpoint is about to keep, to be done before
+    /// that one is complete and not on this thread.
+    ///
+    /// # Errors
+    /// Where it is known that it cannot be done.
+    fn before_completion(&mut self, handle: &[u8]) -> Result<Option<Work>, BoxError> {
+        let _ = handle;
+        Ok(None)
+    }
+
+    /// Work to be done before any checkpoint is complete, whether or not it keeps a transaction: what was
+    /// committed since the one before is not kept any more, and must last by itself.
+    ///
+    /// # Errors
+    /// Where it is known that it cannot be done.
+    fn before_any_completion(&mut self) -> Result<Option<Work>, BoxError> {
+        Ok(None)
+    }
+
+    /// Commits a transaction, perhaps one that was committed already: then there is nothing to do.
+    ///
+    /// # Errors
+    /// Where it cannot be committed; the subtask fails, and tries again when it goes on from a checkpoint.
+    fn commit(&mut self, handle: &[u8]) -> Outcome;
+
+    /// Commits a transaction that a checkpoint has kept.
+    ///
+    /// # Errors
+    /// Where it cannot be committed; the job fails.
+    fn recover_and_commit(&mut self, handle: &[u8]) -> Outcome {
+        self.commit(handle)
+    }
+
+    /// Aborts a transaction that was being written at the barrier of the checkpoint, if it is still there.
+    ///
+    /// # Errors
+    /// Where it cannot be aborted.
+    fn recover_and_abort(&mut self, handle: &[u8]) -> Outcome {
+        let _ = handle;
+        Ok(())
+    }
+
+    /// What the checkpoint kept for this subtask is committed or aborted: drops what was written after it.
+    ///
+    /// # Errors
+    /// Where it cannot be dropped.
+    fn recovered(&mut self) -> Outcome {
+        Ok(())
+    }
+
+    /// Drops a transaction with all that was written in it.
+    ///
+    /// # Errors
+    /// Where it cannot be dropped.
+    fn abort(&mut self, transaction: Self::Transaction) -> Outcome;
+
+    /// Releases what the target holds; called on failure and cancellation too.
+    ///
+    /// # Errors
+    /// Where releasing fails.
+    fn close(&mut self) -> Outcome {
+        Ok(())
+    }
+}
+
+/// A sink that writes to a [`TwoPhaseCommit`] target, one for each subtask.
+#[derive(Clone, Debug)]
+pub struct Transactional<M> {
+    make: M,
+}
+
+impl<M> Transactional<M> {
+    /// A sink to the targets that `make` makes for a subtask and a parallelism.
+    pub fn new<T>(make: M) -> Self
+    where
+        M: Fn(u32, u32) -> T + Send + Sync + 'static,
+    {
+        Transactional { make }
+    }
+}
+
+impl<V, T, M> Sink<V> for Transactional<M>
+where
+    V: ?Sized + 'static,
+    T: TwoPhaseCommit<V>,
+    M: Fn(u32, u32) -> T + Send + Sync + 'static,
+{
+    type Writer = TransactionalWriter<V, T>;
+
+    fn writer(&self, index: u32, parallelism: u32) -> Self::Writer {
+        TransactionalWriter::new((self.make)(index, parallelism))
+    }
+}
+
+/// A transaction in a checkpoint is not one that the sink can take up again.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the checkpoint's transaction of a sink is damaged, or another kind of sink wrote it")]
+pub struct TransactionError;
+
+/// What a checkpoint keeps of a transaction begins with one of these.
+const PENDING: u8 = b'P';
+const CURRENT: u8 = b'C';
+
+/// A transaction that was pre-committed and not committed yet.
+#[derive(Debug)]
+struct Pending {
+    checkpoint: u64,
+    handle: Vec<u8>,
+}
+
+/// Writes the records of one subtask in transactions.
+pub struct TransactionalWriter<V: ?Sized, T: TwoPhaseCommit<V>> {
+    target: T,
+    current: Option<T::Transaction>,
+    /// In the order of their checkpoints.
+    pending: VecDeque<Pending>,
+    checkpointing: bool,
+    finished: bool,
+    record: PhantomData<fn(&V)>,
+}
+
+impl<V: ?Sized, T: TwoPhaseCommit<V>> std::fmt::Debug for TransactionalWriter<V, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TransactionalWriter")
+            .field("pending", &self.pending)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V: ?Sized, T: TwoPhaseCommit<V>> TransactionalWriter<V, T> {
+    pub(crate) fn new(target: T) -> Self {
+        TransactionalWriter {
+            target,
+            current: None,
+            pending: VecDeque::new(),
+            checkpointing: false,
+            finished: false,
+            record: PhantomData,
+        }
+    }
+
+    /// Ends the current transaction.
+    fn end_current(&mut self, checkpoint: u64) -> Outcome {
+        if let Some(current) = self.current.take()
+            && let Some(handle) = self.target.pre_commit(current, checkpoint)?
+        {
+            self.pending.push_back(Pending { checkpoint, handle });
+        }
+        Ok(())
+    }
+
+    /// Commits what is pending up to a checkpoint, in order. An error leaves its transaction pending, and the
+    /// others are committed nevertheless.
+    fn commit_up_to(&mut self, checkpoint: u64) -> Outcome {
+        let mut first_error = Ok(());
+        for pending in std::mem::take(&mut self.pending) {
+            if pending.checkpoint > checkpoint {
+                self.pending.push_back(pending);
+            } else if let Err(error) = self.target.commit(&pending.handle) {
+                self.pending.push_back(pending);
+                first_error = first_error.and(Err(error));
+            }
+        }
+        first_error
+    }
+}
+
+impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalWriter<V, T> {
+    fn open(&mut self, cx: &OpenContext) -> Outcome {
+        self.checkpointing = cx.checkpointing.enabled;
+        self.target.open(cx)
+    }
+
+    #[inline]
+    fn write(&mut self, record: &V, at: Timestamp) -> Outcome {
+        let current = match &mut self.current {
+            Some(current) => current,
+            None => self.current.insert(self.target.begin()?),
+        };
+        self.target.write(current, record, at)
+    }
+
+    fn prepare(&mut self, checkpoint: u64, prepared: &mut Prepared) -> Outcome {
+        self.end_current(checkpoint)?;
+        for Pending { checkpoint, handle } in &self.pending {
+            if let Some(work) = self.target.before_completion(handle)? {
+                prepared.before_completion(work);
+            }
+            let number = checkpoint.to_le_bytes();
+            prepared.keep([&[PENDING][..], &number, handle].concat());
+        }
+        if let Some(work) = self.target.before_any_completion()? {
+            prepared.before_completion(work);
+        }
+        if !self.finished {
+            let current = self.target.begin()?;
+            if let Some(handle) = self.target.handle(&current) {
+                prepared.keep([&[CURRENT][..], &handle].concat());
+            }
+            self.current = Some(current);
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, checkpoint: u64) -> Outcome {
+        self.commit_up_to(checkpoint)
+    }
+
+    fn recover(&mut self, transactions: Vec<Vec<u8>>) -> Outcome {
+        for transaction in &transactions {
+            match transaction.split_first() {
+                Some((&PENDING, rest)) => {
+                    let (_checkpoint, handle) = rest
+                        .split_at_checked(size_of::<u64>())
+                        .ok_or(TransactionError)?;
+                    self.target.recover_and_commit(handle)?;
+                }
+                Some((&CURRENT, handle)) => self.target.recover_and_abort(handle)?,
+                _ => return Err(TransactionError.into()),
+            }
+        }
+        self.target.recovered()
+    }
+
+    fn finish(&mut self) -> Outcome {
+        self.finished = true;
+        if self.checkpointing {
+            return Ok(());
+        }
+        self.end_current(0)?;
+        for Pending { handle, .. } in &self.pending {
+            if let Some(work) = self.target.before_completion(handle)? {
+                work()?;
+            }
+        }
+        self.commit_up_to(0)?;
+        match self.target.before_any_completion()? {
+            Some(work) => work(),
+            None => Ok(()),
+        }
+    }
+
+    fn close(&mut self) -> Outcome {
+        let current = self.current.take();
+        let aborted = current.map_or(Ok(()), |current| self.target.abort(current));
+        let closed = self.target.close();
+        aborted.and(closed)
+    }
+}

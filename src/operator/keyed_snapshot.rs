@@ -1,0 +1,151 @@
+//! The snapshots of a keyed process operator: its states, its timers, and its watermark.
+//!
+//! # The watermark is restored
+//! A checkpoint keeps the operator's watermark, and a restored operator begins with it. What was late before
+//! the checkpoint is late after it, so the results are those of a run that nothing disturbed. Flink begins
+//! anew without a watermark, and accepts after a failure what it would have dropped before. At another
+//! parallelism the operator begins with the lowest watermark of the old subtasks: nothing is late that was
+//! not late for its key. A watermark at the end of time is not restored: it was the end of an input, not
+//! its time.
+
+use std::sync::Arc;
+
+use crate::checkpoint::{
+    CheckpointError, Restored, SnapshotOutput, StateRef, TableSnapshot, ValueSnapshot,
+};
+use crate::record::Key;
+use crate::state::{KeyedBackend, KeyedTable, StateError, StateKind, hash_of_timer, timer_schema};
+use crate::time::Timestamp;
+
+use super::timer_service::TimerService;
+use super::{Barrier, OpenContext, TimeDomain};
+
+/// The names of the states besides those that the function registers.
+pub(super) const EVENT_TIMERS: &str = "timers.event";
+const PROCESSING_TIMERS: &str = "timers.processing";
+const WATERMARK: &str = "timers.watermark";
+
+/// How far the snapshots of one operator have come.
+pub(super) struct KeyedSnapshot {
+    /// In the order of the backend's tables.
+    tables: Vec<TableSnapshot>,
+    timers: [(TimeDomain, TableSnapshot); 2],
+    watermark: ValueSnapshot,
+}
+
+impl KeyedSnapshot {
+    /// The snapshots of the states of `backend`, and of timers and the watermark.
+    pub(super) fn new<K: Key + ?Sized>(
+        uid: &Arc<str>,
+        backend: &KeyedBackend<K>,
+    ) -> Result<Self, StateError> {
+        let own = [EVENT_TIMERS, PROCESSING_TIMERS, WATERMARK];
+        if let Some(taken) = backend.tables().find(|t| own.contains(&&**t.name())) {
+            return Err(StateError::NameTaken {
+                name: Arc::clone(taken.name()),
+                requested: taken.kind(),
+            });
+        }
+        let table = |table: &dyn KeyedTable| {
+            let state = StateRef::new(uid, table.name());
+            TableSnapshot::with_schema(table.schema(), state, table.hash_of_key())
+        };
+        let timers = |domain, name| {
+            let (schema, state) = (timer_schema::<K::Stored>(name), StateRef::new(uid, name));
+            let hash_of_key = hash_of_timer::<K::Stored>;
+            (
+                domain,
+                TableSnapshot::with_schema(schema, state, hash_of_key),
+            )
+        };
+        Ok(KeyedSnapshot {
+            tables: backend.tables().map(table).collect(),
+            timers: [
+                timers(TimeDomain::Event, EVENT_TIMERS),
+                timers(TimeDomain::Processing, PROCESSING_TIMERS),
+            ],
+            watermark: ValueSnapshot::of::<i64>(StateRef::new(uid, WATERMARK), StateKind::Progress),
+        })
+    }
+
+    /// The names of all of these states.
+    pub(super) fn names<K: Key + ?Sized>(backend: &KeyedBackend<K>) -> Vec<Arc<str>> {
+        let own = [EVENT_TIMERS, PROCESSING_TIMERS, WATERMARK];
+        let registered = backend.tables().map(|table| Arc::clone(table.name()));
+        registered.chain(own.map(Arc::from)).collect()
+    }
+
+    /// Freezes everything for a checkpoint.
+    pub(super) fn freeze<K: Key + ?Sized>(
+        &mut self,
+        barrier: Barrier,
+        watermark: Timestamp,
+        backend: &mut KeyedBackend<K>,
+        timers: &mut TimerService<K>,
+    ) {
+        let (checkpoint, extent) = (barrier.checkpoint, barrier.extent());
+        for (snapshot, table) in self.tables.iter_mut().zip(backend.tables_mut()) {
+            snapshot.freeze(table.durable(), checkpoint, extent);
+        }
+        let hasher = backend.hasher();
+        for (domain, snapshot) in &mut self.timers {
+            snapshot.freeze(&mut timers.durable(*domain, hasher), checkpoint, extent);
+        }
+        self.watermark.capture(checkpoint, [&watermark.0]);
+    }
+
+    /// Writes some of what was frozen; whether that is done.
+    pub(super) fn drain<K: Key + ?Sized>(
+        &mut self,
+        out: &mut SnapshotOutput<'_>,
+        backend: &mut KeyedBackend<K>,
+        timers: &mut TimerService<K>,
+    ) -> bool {
+        let hasher = backend.hasher();
+        let mut tables = self.tables.iter_mut().zip(backend.tables_mut());
+        tables.all(|(snapshot, table)| snapshot.drain(table.durable(), out))
+            && (self.timers.iter_mut())
+                .all(|(domain, snapshot)| snapshot.drain(&mut timers.durable(*domain, hasher), out))
+            && self.watermark.drain(out)
+    }
+
+    /// Puts states and timers back; the watermark.
+    pub(super) fn restore<K: Key + ?Sized>(
+        &mut self,
+        restored: &Restored,
+        cx: &OpenContext,
+        backend: &mut KeyedBackend<K>,
+        timers: &mut TimerService<K>,
+    ) -> Result<Timestamp, CheckpointError> {
+        let hashes = cx.hashes();
+        let saved = restored.states(&self.watermark.state().operator);
+        for (snapshot, table) in self.tables.iter_mut().zip(backend.tables_mut()) {
+            let saved = saved.iter().find(|saved| saved.name == *table.name());
+            let old = saved.map(|saved| saved.value.clone());
+            if let Some(old) = old
+                && let Some(mut migrating) = table.migrating(&old)
+            {
+                snapshot.migrate(old, &mut *migrating, restored, &hashes)?;
+                continue;
+            }
+            snapshot.restore(table.durable(), restored, &hashes)?;
+        }
+        for (domain, snapshot) in &self.timers {
+            let mut timers = timers.durable(*domain, backend.hasher());
+            snapshot.restore(&mut timers, restored, &hashes)?;
+        }
+        timers.rearm();
+        let (state, schema) = (self.watermark.state(), self.watermark.schema());
+        let watermarks = restored.values::<i64>(state, schema)?.unwrap_or_default();
+        Ok(restored_watermark(&watermarks, cx))
+    }
+}
+
+/// The watermark to go on from, of those of the old subtasks.
+pub(super) fn restored_watermark(old: &[Vec<i64>], cx: &OpenContext) -> Timestamp {
+    let index = cx.subtask.index as usize;
+    let same = old.len() == cx.subtask.parallelism as usize;
+    let own = if same { &old[index..=index] } else { old };
+    let time = own.iter().flatten().copied().filter(|at| *at != i64::MAX);
+    time.min().map_or(Timestamp::MIN, Timestamp)
+}

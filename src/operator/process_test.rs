@@ -1,0 +1,202 @@
+//! Functions without keys keep state: lists are dealt, unions given to all, broadcast state to each.
+
+use super::*;
+use crate::checkpoint::MemorySnapshot;
+use crate::operator::recorder::{Recorder, open_context};
+use crate::operator::{Barrier, Checkpointing, OperatorError};
+
+/// Keeps its records in three ways.
+#[derive(Clone, Default)]
+struct Keeps<const STATEFUL: bool> {
+    list: Vec<u64>,
+    /// Dealt after `list`: where the longer shares of that one end.
+    more: Vec<u64>,
+    union: Vec<u64>,
+    broadcast: Vec<u64>,
+}
+
+impl<const STATEFUL: bool> ProcessFunction<u64> for Keeps<STATEFUL> {
+    type Out = u64;
+
+    const STATEFUL: bool = STATEFUL;
+
+    fn process(&mut self, n: &u64, _: &mut impl ProcessContext<u64>) -> Outcome {
+        self.list.push(*n);
+        self.more.push(*n);
+        self.union.push(*n);
+        self.broadcast.push(n % 10);
+        Ok(())
+    }
+
+    fn snapshot(&mut self, state: &mut OperatorState) -> Outcome {
+        state.list("list", &self.list)?;
+        state.list("more", &self.more)?;
+        state.union("union", &self.union)?;
+        Ok(state.broadcast("broadcast", &self.broadcast)?)
+    }
+
+    fn restore(&mut self, state: &RestoredState<'_>) -> Outcome {
+        self.list = state.list("list")?;
+        self.more = state.list("more")?;
+        self.union = state.union("union")?;
+        self.broadcast = state.broadcast("broadcast")?;
+        assert!(state.list::<u64>("new")?.is_empty());
+        Ok(())
+    }
+}
+
+type Subject<F> = Process<u64, F, Recorder<u64>>;
+
+fn open<F>(
+    function: F,
+    (index, parallelism): (u32, u32),
+    restored: Option<&MemorySnapshot>,
+) -> Result<Subject<F>, OperatorError>
+where
+    F: ProcessFunction<u64, Out = u64>,
+{
+    let mut operator = Process::new("keeps".into(), function, Outputs::new(Recorder::new()));
+    let mut cx = open_context();
+    (cx.subtask.index, cx.subtask.parallelism) = (index, parallelism);
+    cx.checkpointing = Checkpointing {
+        enabled: true,
+        restored: restored.map(MemorySnapshot::restored),
+        allow_non_restored: false,
+    };
+    operator.open(&cx)?;
+    Ok(operator)
+}
+
+fn barrier(checkpoint: u64) -> Signal {
+    Signal::Barrier(Barrier {
+        checkpoint,
+        options: 0,
+    })
+}
+
+fn taken(parallelism: u32) -> MemorySnapshot {
+    let mut memory = MemorySnapshot::new(parallelism);
+    for index in 0..parallelism {
+        let mut operator = open(Keeps::<true>::default(), (index, parallelism), None).unwrap();
+        for n in 0..2 {
+            operator.push(&u64::from(index * 10 + n), Timestamp::MIN);
+        }
+        operator.signal(barrier(1));
+        operator.push(&99, Timestamp::MIN);
+        let mut reports = Vec::new();
+        let mut out = SnapshotOutput::new(1, index, &mut memory, &mut reports, 100);
+        assert!(operator.snapshot(&mut out));
+        memory.complete(1, index, &reports).unwrap();
+    }
+    memory
+}
+
+#[test]
+fn values_without_keys_are_dealt_given_to_all_or_to_each() {
+    let memory = taken(2);
+    let restored = |index, parallelism| {
+        let function = Keeps::<true>::default();
+        open(function, (index, parallelism), Some(&memory))
+            .unwrap()
+            .function
+    };
+    let same = restored(1, 2);
+    assert_eq!(
+        (&*same.list, &*same.broadcast),
+        (&[10, 11][..], &[0, 1][..])
+    );
+    let three: Vec<_> = (0..3).map(|index| restored(index, 3)).collect();
+    let lists: Vec<&[u64]> = three.iter().map(|f| &*f.list).collect();
+    assert_eq!(lists, [&[0, 1][..], &[10], &[11]]);
+    let more: Vec<&[u64]> = three.iter().map(|f| &*f.more).collect();
+    assert_eq!(
+        more,
+        [&[11][..], &[0, 1], &[10]],
+        "the next one gets the remainder"
+    );
+    assert!(three.iter().all(|f| f.union == [0, 1, 10, 11]));
+    assert!(three.iter().all(|f| f.broadcast == [0, 1]));
+    let one = restored(0, 1);
+    assert_eq!((one.list, one.broadcast), (vec![0, 1, 10, 11], vec![0, 1]));
+}
+
+/// Forgets what was kept under the names it does not ask for.
+#[derive(Clone)]
+struct Asks<T>(T);
+
+impl ProcessFunction<u64> for Asks<fn(&RestoredState<'_>) -> Outcome> {
+    type Out = u64;
+
+    fn process(&mut self, _: &u64, _: &mut impl ProcessContext<u64>) -> Outcome {
+        Ok(())
+    }
+
+    fn restore(&mut self, state: &RestoredState<'_>) -> Outcome {
+        (self.0)(state)
+    }
+}
+
+#[test]
+fn state_that_does_not_fit_is_an_error_that_names_it() {
+    let error = |restore: fn(&RestoredState<'_>) -> Outcome| {
+        let opened = open(Asks(restore), (0, 1), Some(&taken(1)));
+        opened.err().expect("it does not fit").to_string()
+    };
+    let unasked = error(|_| Ok(()));
+    assert!(
+        unasked
+            .contains("holds state `broadcast` of operator `keeps`, which the job does not have"),
+        "{unasked}"
+    );
+    let other_type = error(|state| Ok(state.list::<u32>("list").map(drop)?));
+    assert!(
+        other_type.contains("values of state `list` of operator `keeps` are `u64` (8 bytes)"),
+        "{other_type}"
+    );
+    let other_kind = error(|state| Ok(state.union::<u64>("list").map(drop)?));
+    assert!(
+        other_kind.contains("is operator list state in the checkpoint, and union list state"),
+        "{other_kind}"
+    );
+}
+
+#[test]
+fn a_function_that_keeps_state_without_saying_so_fails() {
+    let mut operator = open(Keeps::<false>::default(), (0, 1), None).unwrap();
+    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        operator.signal(barrier(1));
+    }));
+    let error = OperatorError::from_panic(failed.unwrap_err()).to_string();
+    assert!(
+        error.contains("`keeps`") && error.contains("STATEFUL"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_name_is_given_to_one_state_and_a_state_that_is_left_out_is_empty() {
+    let mut state = OperatorState::new("uid".into(), vec!["count".into()]);
+    let taken = state.take(1, |state| state.list("count", &[1_u64]));
+    assert!(taken.unwrap_err().to_string().contains("`count`"));
+    let taken = state.take(1, |state| {
+        state.list("a", &[1_u64])?;
+        state.union("a", &[1_u64])
+    });
+    assert!(taken.is_err(), "twice at one barrier");
+    let mut memory = MemorySnapshot::new(1);
+    for checkpoint in [2, 3] {
+        let values: &[u64] = if checkpoint == 2 { &[1, 2] } else { &[] };
+        let taken = state.take(checkpoint, |state| match values {
+            [] => Ok(()),
+            values => state.list("a", values),
+        });
+        taken.unwrap();
+        let mut reports = Vec::new();
+        let mut out = SnapshotOutput::new(checkpoint, 0, &mut memory, &mut reports, 1);
+        assert!(state.drain(&mut out));
+        memory.complete(checkpoint, 0, &reports).unwrap();
+        let (restored, uid) = (memory.restored(), "uid".into());
+        let restored = RestoredState::new(&restored, &uid, 0, 1);
+        assert_eq!(restored.list::<u64>("a").unwrap(), values);
+    }
+}

@@ -1,0 +1,237 @@
+//! `BarrierAligner`: when a barrier goes on that several channels bring, and who waits for it.
+//!
+//! Flink's rules (`SingleCheckpointBarrierHandler`, `CheckpointBarrierTracker`), as a value without I/O:
+//!
+//! - The first barrier of a checkpoint holds its channel back; when every open channel has brought it, it goes
+//!   on and all channels do. *At least once*: no channel is held back, and several checkpoints may be under way.
+//! - A later barrier ends the waiting for an earlier one. One that is not later than the last that went on or
+//!   was aborted is ignored.
+//! - A channel that has ended counts as having brought every barrier.
+
+use std::collections::VecDeque;
+
+use crate::operator::Barrier;
+
+/// A barrier that some channels have brought.
+#[derive(Debug)]
+struct Arriving {
+    barrier: Barrier,
+    brought: Vec<bool>,
+}
+
+/// Aligns the barriers of several channels.
+#[derive(Debug)]
+pub(crate) struct BarrierAligner {
+    ended: Vec<bool>,
+    held: Vec<bool>,
+    /// In the order of their checkpoints; with barriers that hold, one at most.
+    arriving: VecDeque<Arriving>,
+    /// The last checkpoint that went on or was aborted.
+    last: u64,
+}
+
+impl BarrierAligner {
+    /// An aligner of so many open channels.
+    pub(crate) fn new(channels: usize) -> Self {
+        BarrierAligner {
+            ended: vec![false; channels],
+            held: vec![false; channels],
+            arriving: VecDeque::new(),
+            last: 0,
+        }
+    }
+
+    /// Whether nothing is to be read from a channel now.
+    #[inline]
+    pub(crate) fn is_held(&self, channel: usize) -> bool {
+        self.held[channel]
+    }
+
+    /// A channel has brought a barrier. Gives the one that goes on now, if any does.
+    pub(crate) fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Option<Barrier> {
+        if barrier.checkpoint <= self.last {
+            return None;
+        }
+        if barrier.holds()
+            && self
+                .arriving
+                .back()
+                .is_some_and(|a| a.barrier.checkpoint < barrier.checkpoint)
+        {
+            self.give_up();
+        }
+        let known = self
+            .arriving
+            .iter()
+            .position(|a| a.barrier.checkpoint == barrier.checkpoint);
+        let place = known.unwrap_or_else(|| {
+            let later = |a: &Arriving| a.barrier.checkpoint > barrier.checkpoint;
+            let place = self
+                .arriving
+                .iter()
+                .position(later)
+                .unwrap_or(self.arriving.len());
+            let brought = vec![false; self.ended.len()];
+            self.arriving.insert(place, Arriving { barrier, brought });
+            place
+        });
+        self.arriving[place].brought[channel] = true;
+        self.held[channel] = barrier.holds();
+        self.go_on(place)
+    }
+
+    /// A channel has ended. Gives the barrier that goes on now, if any does: the latest, which subsumes those
+    /// before it.
+    pub(crate) fn on_end(&mut self, channel: usize) -> Option<Barrier> {
+        self.ended[channel] = true;
+        self.held[channel] = false;
+        (0..self.arriving.len())
+            .rev()
+            .find_map(|place| self.go_on(place))
+    }
+
+    /// A checkpoint will not be completed: its barriers are not waited for, and ignored from now on.
+    pub(crate) fn abort(&mut self, checkpoint: u64) {
+        if self
+            .arriving
+            .iter()
+            .any(|a| a.barrier.checkpoint == checkpoint)
+        {
+            self.arriving.retain(|a| a.barrier.checkpoint != checkpoint);
+            self.held.fill(false);
+        }
+        if self.arriving.is_empty() {
+            self.last = self.last.max(checkpoint);
+        }
+    }
+
+    /// Waits for none of the barriers that are arriving.
+    fn give_up(&mut self) {
+        if let Some(latest) = self.arriving.back() {
+            self.last = latest.barrier.checkpoint;
+        }
+        self.arriving.clear();
+        self.held.fill(false);
+    }
+
+    fn go_on(&mut self, place: usize) -> Option<Barrier> {
+        let arriving = &self.arriving[place];
+        let mut channels = arriving.brought.iter().zip(&self.ended);
+        if !channels.all(|(brought, ended)| *brought || *ended) {
+            return None;
+        }
+        let barrier = arriving.barrier;
+        self.last = barrier.checkpoint;
+        self.arriving.drain(..=place);
+        if barrier.holds() {
+            self.held.fill(false);
+        }
+        Some(barrier)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exactly_once(checkpoint: u64) -> Barrier {
+        Barrier {
+            checkpoint,
+            options: 0,
+        }
+    }
+
+    fn at_least_once(checkpoint: u64) -> Barrier {
+        let options = Barrier::AT_LEAST_ONCE;
+        Barrier {
+            checkpoint,
+            options,
+        }
+    }
+
+    #[test]
+    fn barrier_goes_on_when_every_channel_has_brought_it() {
+        let mut aligner = BarrierAligner::new(3);
+        assert_eq!(aligner.on_barrier(1, exactly_once(1)), None);
+        assert!(!aligner.is_held(0) && aligner.is_held(1));
+        assert_eq!(aligner.on_barrier(0, exactly_once(1)), None);
+        assert_eq!(
+            aligner.on_barrier(2, exactly_once(1)),
+            Some(exactly_once(1))
+        );
+        assert!((0..3).all(|channel| !aligner.is_held(channel)));
+        assert_eq!(
+            BarrierAligner::new(1).on_barrier(0, exactly_once(7)),
+            Some(exactly_once(7))
+        );
+    }
+
+    #[test]
+    fn later_barrier_subsumes_the_one_that_is_waited_for() {
+        let mut aligner = BarrierAligner::new(2);
+        assert_eq!(aligner.on_barrier(0, exactly_once(1)), None);
+        assert_eq!(aligner.on_barrier(1, exactly_once(2)), None);
+        assert!(!aligner.is_held(0) && aligner.is_held(1));
+        assert_eq!(
+            aligner.on_barrier(0, exactly_once(1)),
+            None,
+            "one that was given up"
+        );
+        assert!(!aligner.is_held(0));
+        assert_eq!(
+            aligner.on_barrier(0, exactly_once(2)),
+            Some(exactly_once(2))
+        );
+    }
+
+    #[test]
+    fn aborted_barrier_is_not_waited_for_and_ignored_afterwards() {
+        let mut aligner = BarrierAligner::new(2);
+        assert_eq!(aligner.on_barrier(0, exactly_once(3)), None);
+        aligner.abort(3);
+        assert!(!aligner.is_held(0));
+        assert_eq!(aligner.on_barrier(1, exactly_once(3)), None);
+        assert!(!aligner.is_held(1));
+        aligner.abort(4);
+        assert_eq!(aligner.on_barrier(1, exactly_once(4)), None);
+        assert!(!aligner.is_held(1), "aborted before it came");
+        assert_eq!(aligner.on_barrier(1, exactly_once(5)), None);
+        aligner.abort(2);
+        assert!(aligner.is_held(1), "an older one changes nothing");
+        assert_eq!(
+            aligner.on_barrier(0, exactly_once(5)),
+            Some(exactly_once(5))
+        );
+    }
+
+    #[test]
+    fn ended_channel_has_brought_every_barrier() {
+        let mut aligner = BarrierAligner::new(2);
+        assert_eq!(aligner.on_barrier(0, exactly_once(1)), None);
+        assert_eq!(aligner.on_end(1), Some(exactly_once(1)));
+        assert!(!aligner.is_held(0));
+        assert_eq!(
+            aligner.on_barrier(0, exactly_once(2)),
+            Some(exactly_once(2))
+        );
+        assert_eq!(aligner.on_end(0), None);
+    }
+
+    #[test]
+    fn at_least_once_holds_nobody_and_a_later_one_drops_those_before() {
+        let mut aligner = BarrierAligner::new(2);
+        assert_eq!(aligner.on_barrier(0, at_least_once(1)), None);
+        assert_eq!(aligner.on_barrier(0, at_least_once(2)), None);
+        assert!(!aligner.is_held(0));
+        assert_eq!(
+            aligner.on_barrier(1, at_least_once(2)),
+            Some(at_least_once(2))
+        );
+        assert_eq!(aligner.on_barrier(1, at_least_once(1)), None);
+        assert_eq!(aligner.on_barrier(0, at_least_once(3)), None);
+        assert_eq!(
+            aligner.on_barrier(1, at_least_once(3)),
+            Some(at_least_once(3))
+        );
+    }
+}

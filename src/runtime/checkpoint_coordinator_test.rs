@@ -1,0 +1,168 @@
+//! The coordinator's rules, one by one.
+
+use super::*;
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn settings() -> CheckpointSettings {
+    CheckpointSettings {
+        interval: Some(secs(10)),
+        ..CheckpointSettings::default()
+    }
+}
+
+/// What the actions are, in short: `t1w` a whole one triggered, `w1` written, `c1` complete, `a1` aborted, `f`
+/// the job failed.
+fn shown(actions: &[Action]) -> String {
+    let one = |action: &Action| match action {
+        Action::Trigger(barrier, _) if barrier.options & Barrier::WHOLE != 0 => {
+            format!("t{}w", barrier.checkpoint)
+        }
+        Action::Trigger(barrier, _) => format!("t{}", barrier.checkpoint),
+        Action::Write { checkpoint, .. } => format!("w{checkpoint}"),
+        Action::Complete { checkpoint, .. } => format!("c{checkpoint}"),
+        Action::Abort { checkpoint, .. } => format!("a{checkpoint}"),
+        Action::Fail(_) => "f".to_owned(),
+    };
+    actions.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+fn part(place: usize) -> Part {
+    Part {
+        place,
+        states: Vec::new(),
+    }
+}
+
+/// Both subtasks hand over their parts.
+fn collect(coordinator: &mut CheckpointCoordinator, checkpoint: u64) -> String {
+    let first = coordinator.on_part(checkpoint, part(0));
+    assert_eq!(shown(&first), "", "one part is missing");
+    shown(&coordinator.on_part(checkpoint, part(1)))
+}
+
+#[test]
+fn checkpoints_are_triggered_in_their_interval_and_complete_when_all_parts_are_written() {
+    let mut coordinator = CheckpointCoordinator::new(settings(), 2, 1, secs(0));
+    assert_eq!(coordinator.deadline(), Some(secs(10)));
+    assert_eq!(shown(&coordinator.on_time(secs(9))), "");
+    assert_eq!(shown(&coordinator.on_time(secs(10))), "t1w");
+    assert_eq!(collect(&mut coordinator, 1), "w1");
+    assert_eq!(shown(&coordinator.on_part(1, part(1))), "", "twice is once");
+    assert_eq!(shown(&coordinator.on_written(1, Ok(()), secs(11))), "c1");
+    assert_eq!(shown(&coordinator.on_time(secs(20))), "t2", "a delta");
+}
+
+#[test]
+fn one_checkpoint_at_a_time_unless_more_are_allowed() {
+    let mut coordinator = CheckpointCoordinator::new(settings(), 2, 1, secs(0));
+    assert_eq!(shown(&coordinator.on_time(secs(10))), "t1w");
+    assert_eq!(shown(&coordinator.on_time(secs(20))), "");
+    assert_eq!(shown(&coordinator.on_request(Purpose::Asked, secs(21))), "");
+    assert_eq!(
+        shown(&coordinator.on_request(Purpose::Savepoint, secs(22))),
+        ""
+    );
+    assert_eq!(collect(&mut coordinator, 1), "w1");
+    let actions = coordinator.on_written(1, Ok(()), secs(23));
+    assert_eq!(shown(&actions), "c1 t2");
+    assert_eq!(
+        coordinator.pending[0].purpose,
+        Purpose::Savepoint,
+        "savepoints first"
+    );
+    assert_eq!(coordinator.waiting, [Purpose::Asked, Purpose::Periodic]);
+
+    let two = CheckpointSettings {
+        max_concurrent: 2,
+        ..settings()
+    };
+    let mut coordinator = CheckpointCoordinator::new(two, 2, 1, secs(0));
+    assert_eq!(shown(&coordinator.on_time(secs(10))), "t1w");
+    assert_eq!(shown(&coordinator.on_time(secs(20))), "t2");
+    assert_eq!(shown(&coordinator.on_time(secs(30))), "");
+}
+
+#[test]
+fn periodic_checkpoints_pause_and_others_do_not() {
+    let pausing = CheckpointSettings {
+        min_pause: secs(8),
+        ..settings()
+    };
+    let mut coordinator = CheckpointCoordinator::new(pausing, 2, 1, secs(0));
+    coordinator.on_time(secs(10));
+    collect(&mut coordinator, 1);
+    coordinator.on_written(1, Ok(()), secs(15));
+    assert_eq!(shown(&coordinator.on_time(secs(20))), "");
+    assert_eq!(coordinator.deadline(), Some(secs(23)));
+    assert_eq!(
+        shown(&coordinator.on_request(Purpose::Asked, secs(21))),
+        "t2"
+    );
+}
+
+#[test]
+fn checkpoint_expires_and_its_late_parts_are_of_no_use() {
+    let short = CheckpointSettings {
+        timeout: secs(5),
+        tolerable_failures: 1,
+        ..settings()
+    };
+    let mut coordinator = CheckpointCoordinator::new(short, 2, 1, secs(0));
+    coordinator.on_time(secs(10));
+    coordinator.on_part(1, part(0));
+    assert_eq!(coordinator.deadline(), Some(secs(15)));
+    assert_eq!(shown(&coordinator.on_time(secs(15))), "a1");
+    assert_eq!(shown(&coordinator.on_part(1, part(1))), "");
+    assert_eq!(
+        shown(&coordinator.on_time(secs(20))),
+        "t2w",
+        "what 1 held is in no chain"
+    );
+}
+
+#[test]
+fn failures_count_until_one_succeeds() {
+    let one = CheckpointSettings {
+        tolerable_failures: 1,
+        ..settings()
+    };
+    let mut coordinator = CheckpointCoordinator::new(one, 2, 1, secs(0));
+    coordinator.on_time(secs(10));
+    assert_eq!(shown(&coordinator.on_decline(1, "busy", secs(11))), "a1");
+    assert_eq!(
+        shown(&coordinator.on_decline(1, "busy", secs(11))),
+        "",
+        "each counts once"
+    );
+    coordinator.on_time(secs(20));
+    collect(&mut coordinator, 2);
+    assert_eq!(shown(&coordinator.on_written(2, Ok(()), secs(21))), "c2");
+    coordinator.on_time(secs(30));
+    collect(&mut coordinator, 3);
+    let full = || Err("no space".to_owned());
+    assert_eq!(shown(&coordinator.on_written(3, full(), secs(31))), "a3");
+    coordinator.on_time(secs(40));
+    collect(&mut coordinator, 4);
+    assert_eq!(shown(&coordinator.on_written(4, full(), secs(41))), "a4 f");
+}
+
+#[test]
+fn deltas_fall_with_what_they_stand_on() {
+    let many = CheckpointSettings {
+        max_concurrent: 3,
+        tolerable_failures: 9,
+        ..settings()
+    };
+    let mut coordinator = CheckpointCoordinator::new(many, 2, 5, secs(0));
+    for at in [10, 20, 30] {
+        coordinator.on_time(secs(at));
+    }
+    let parents: Vec<_> = coordinator.pending.iter().map(|p| p.parent).collect();
+    assert_eq!(parents, [None, Some(5), Some(6)]);
+    assert_eq!(shown(&coordinator.on_decline(6, "busy", secs(31))), "a6 a7");
+    assert_eq!(collect(&mut coordinator, 5), "w5");
+    assert_eq!(shown(&coordinator.on_time(secs(40))), "t8w");
+}

@@ -1,0 +1,289 @@
+//! The checkpoint writer: takes the pieces of all subtasks off the workers and puts them into the store.
+//!
+//! It is driven message by message: by a thread of its own, which is never pinned, or, in step mode, by whoever
+//! steps. Everything that touches a file while a job runs happens here.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::checkpoint::{
+    CheckpointError, CheckpointStore, Contents, Deferred, FoldTask, Pending, Piece, PieceSink,
+    Restored, Storage,
+};
+
+/// How many pieces may be on their way from all subtasks together: the memory that a checkpoint takes beside
+/// the state, in quarters of a mebibyte.
+const PIECES_MAX: usize = 32;
+/// How many empty buffers are kept.
+const BUFFERS_MAX: usize = 8;
+
+/// What the writer is told.
+pub(crate) enum WriterMessage {
+    /// A piece of a subtask's snapshot.
+    Piece(u64, Piece),
+    /// Work that comes before the end of a checkpoint.
+    Defer(u64, Deferred),
+    /// All pieces have come: the checkpoint is to be made complete.
+    Complete(u64, Box<Contents>),
+    /// A checkpoint that will not be complete.
+    Abandon(u64),
+    /// Everything that is not complete is of no use: what is to be restored?
+    Restore(Sender<Result<Option<Restored>, CheckpointError>>),
+    /// A copy of a complete checkpoint is wanted.
+    Export(u64, Arc<dyn Storage>),
+    /// The job is over: forget what is not complete, and every checkpoint too if they are not to be kept.
+    Close { discard: bool },
+}
+
+/// What the writer has done.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// A checkpoint is complete, or cannot be.
+    Checkpoint(u64, Result<CheckpointSize, String>),
+    /// A checkpoint was copied, or could not be.
+    Exported(u64, Result<(), String>),
+}
+
+/// What a checkpoint came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct CheckpointSize {
+    /// Entries and values that were written.
+    pub entries: u64,
+    /// Bytes that were written.
+    pub bytes: u64,
+}
+
+/// What subtasks and writer share of the pieces under way.
+#[derive(Debug, Default)]
+struct Traffic {
+    pieces: AtomicUsize,
+    buffers: Mutex<Vec<Vec<u8>>>,
+}
+
+/// A subtask's way to the writer.
+#[derive(Clone, Debug)]
+pub(crate) struct PieceSender {
+    messages: Sender<WriterMessage>,
+    traffic: Arc<Traffic>,
+}
+
+impl PieceSink for PieceSender {
+    fn has_room(&self) -> bool {
+        self.traffic.pieces.load(Ordering::Relaxed) < PIECES_MAX
+    }
+
+    fn send(&mut self, checkpoint: u64, piece: Piece) {
+        self.traffic.pieces.fetch_add(1, Ordering::Relaxed);
+        // The writer goes only when the job does.
+        let _ = self.messages.send(WriterMessage::Piece(checkpoint, piece));
+    }
+
+    fn defer(&mut self, checkpoint: u64, work: Deferred) {
+        let _ = self.messages.send(WriterMessage::Defer(checkpoint, work));
+    }
+
+    fn buffer(&mut self) -> Vec<u8> {
+        let buffers = self.traffic.buffers.lock();
+        buffers
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
+            .unwrap_or_default()
+    }
+}
+
+/// A checkpoint whose pieces are coming in.
+struct Incoming {
+    /// The file that they go into, or why they cannot.
+    file: Result<Pending, String>,
+    size: CheckpointSize,
+    work: Vec<Deferred>,
+}
+
+/// Writes the checkpoints of one job.
+pub(crate) struct CheckpointWriter {
+    store: CheckpointStore,
+    messages: Receiver<WriterMessage>,
+    traffic: Arc<Traffic>,
+    incoming: HashMap<u64, Incoming>,
+    /// Checkpoints up to this one are over: their pieces are late.
+    over: u64,
+    /// Checkpoints before this one are those of an earlier run, which this one did not go on from.
+    first: u64,
+    /// What the job went on from at first.
+    origin: Option<Restored>,
+}
+
+/// A writer for `store`, of a job that goes on from `origin` and whose first checkpoint has the number `first`,
+/// and the way to it.
+pub(crate) fn checkpoint_writer(
+    store: CheckpointStore,
+    first: u64,
+    origin: Option<Restored>,
+) -> (CheckpointWriter, Sender<WriterMessage>, PieceSender) {
+    let (sender, messages) = channel();
+    let traffic = Arc::new(Traffic::default());
+    let pieces = PieceSender {
+        messages: sender.clone(),
+        traffic: Arc::clone(&traffic),
+    };
+    let writer = CheckpointWriter {
+        store,
+        first,
+        messages,
+        traffic,
+        incoming: HashMap::new(),
+        over: 0,
+        origin,
+    };
+    (writer, sender, pieces)
+}
+
+impl CheckpointWriter {
+    /// Does what it is told until the job is over.
+    pub(crate) fn run(mut self, mut tell: impl FnMut(Written)) {
+        while let Ok(message) = self.messages.recv() {
+            let is_last = matches!(message, WriterMessage::Close { .. });
+            self.take(message).into_iter().for_each(&mut tell);
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    /// Does the next thing that it was told, if there is one. Says whether there was.
+    pub(crate) fn step(&mut self, tell: impl FnMut(Written)) -> bool {
+        match self.messages.try_recv() {
+            Ok(message) => {
+                self.take(message).into_iter().for_each(tell);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn take(&mut self, message: WriterMessage) -> Option<Written> {
+        match message {
+            WriterMessage::Piece(checkpoint, piece) => self.append(checkpoint, piece),
+            WriterMessage::Defer(checkpoint, work) => {
+                if let Some(incoming) = self.incoming(checkpoint) {
+                    incoming.work.push(work);
+                }
+            }
+            WriterMessage::Complete(checkpoint, contents) => {
+                let completed = self.complete(checkpoint, *contents);
+                return Some(Written::Checkpoint(checkpoint, completed));
+            }
+            WriterMessage::Abandon(checkpoint) => {
+                self.over = self.over.max(checkpoint);
+                self.abandon(checkpoint);
+            }
+            WriterMessage::Restore(reply) => {
+                let _ = reply.send(self.restore());
+            }
+            WriterMessage::Export(checkpoint, storage) => {
+                let export = self.store.export(checkpoint);
+                let exported = export.and_then(|export| export.to(&storage));
+                let exported = exported.map_err(|error| error.to_string());
+                return Some(Written::Exported(checkpoint, exported));
+            }
+            WriterMessage::Close { discard } => self.close(discard),
+        }
+        None
+    }
+
+    /// The checkpoint that pieces belong to; none if it is over.
+    fn incoming(&mut self, checkpoint: u64) -> Option<&mut Incoming> {
+        if checkpoint <= self.over {
+            return None;
+        }
+        let store = &mut self.store;
+        Some(self.incoming.entry(checkpoint).or_insert_with(|| Incoming {
+            file: store.begin(checkpoint).map_err(|error| error.to_string()),
+            size: CheckpointSize::default(),
+            work: Vec::new(),
+        }))
+    }
+
+    fn append(&mut self, checkpoint: u64, mut piece: Piece) {
+        if let Some(incoming) = self.incoming(checkpoint)
+            && let Ok(file) = &mut incoming.file
+        {
+            incoming.size.entries += piece.count;
+            incoming.size.bytes += piece.bytes.len() as u64;
+            if let Err(error) = file.append(&piece) {
+                let failed = std::mem::replace(&mut incoming.file, Err(error.to_string()));
+                if let Ok(file) = failed {
+                    self.store.abandon(file);
+                }
+            }
+        }
+        self.traffic.pieces.fetch_sub(1, Ordering::Relaxed);
+        let buffers = self.traffic.buffers.lock();
+        let mut buffers = buffers.unwrap_or_else(PoisonError::into_inner);
+        if piece.bytes.capacity() > 0 && buffers.len() < BUFFERS_MAX {
+            piece.bytes.clear();
+            buffers.push(piece.bytes);
+        }
+    }
+
+    fn complete(&mut self, checkpoint: u64, contents: Contents) -> Result<CheckpointSize, String> {
+        // A checkpoint of a job without state has no piece either.
+        let known = self.incoming(checkpoint).is_some();
+        let incoming = self.incoming.remove(&checkpoint).filter(|_| known);
+        self.over = self.over.max(checkpoint);
+        let Incoming { file, size, work } = incoming.ok_or("it was given up before")?;
+        let file = file?;
+        for work in work {
+            if let Err(error) = work() {
+                self.store.abandon(file);
+                return Err(error.to_string());
+            }
+        }
+        let completed = self.store.complete(file, contents);
+        completed.map_err(|error| error.to_string())?;
+        self.fold();
+        Ok(size)
+    }
+
+    /// Folds chains that have become long; they are used from the next checkpoint on.
+    fn fold(&mut self) {
+        let folded = self.store.plan_fold().map(FoldTask::run);
+        match folded {
+            None => {}
+            Some(Ok(folded)) => self.store.attach(folded),
+            // Nothing is lost: chains stay as they are, and folding is tried again.
+            Some(Err(error)) => tracing::warn!(%error, "deltas could not be folded into bases"),
+        }
+    }
+
+    fn abandon(&mut self, checkpoint: u64) {
+        if let Some(Incoming { file: Ok(file), .. }) = self.incoming.remove(&checkpoint) {
+            self.store.abandon(file);
+        }
+    }
+
+    fn abandon_all(&mut self) {
+        let incoming: Vec<u64> = self.incoming.keys().copied().collect();
+        for checkpoint in incoming {
+            self.over = self.over.max(checkpoint);
+            self.abandon(checkpoint);
+        }
+    }
+
+    fn restore(&mut self) -> Result<Option<Restored>, CheckpointError> {
+        self.abandon_all();
+        if self.store.newest().is_none_or(|newest| newest < self.first) {
+            return Ok(self.origin.clone());
+        }
+        self.store.restore_newest()
+    }
+
+    fn close(&mut self, discard: bool) {
+        self.abandon_all();
+        if discard && let Err(error) = self.store.discard_all() {
+            tracing::warn!(%error, "the checkpoints of a cancelled job could not be removed");
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! `Checkpointer`: what one attempt at a job does about checkpoints, and how the attempt ends because of them.
+//!
+//! The coordinator's actions become [`Order`]s: to the subtasks, to the writer, to whoever runs the job. It is the
+//! same for a job master, which has threads, and for a stepper, which has none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::checkpoint::{Contents, OperatorInfo, Storage, SubtaskReport};
+use crate::graph::ExecutionGraph;
+use crate::operator::Barrier;
+use crate::record::MaxParallelism;
+use crate::time::Timestamp;
+
+use super::checkpoint_coordinator::{Action, CheckpointCoordinator, Part, Purpose};
+use super::checkpoint_writer::{CheckpointSize, WriterMessage, Written};
+use super::checkpoints::CheckpointSettings;
+use super::head::Notice;
+use super::subtask_snapshot::Message;
+
+/// What is to be done.
+pub(crate) enum Order {
+    /// Every subtask is to hear this.
+    Notify(Notice),
+    /// The writer is to hear this.
+    Write(WriterMessage),
+    /// The job is at its end: every subtask closes.
+    Finish,
+    /// The job has failed.
+    Fail(String),
+    /// A checkpoint or savepoint that somebody asked for has come to its end.
+    Answer(u64, Result<(), String>),
+}
+
+/// After how long a job at its end tries its last checkpoint again.
+const END_RETRY: Duration = Duration::from_millis(100);
+
+/// How the job is to end when a savepoint is complete.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StopMode {
+    /// It goes on.
+    GoOn,
+    /// It stops where it is.
+    Suspend,
+    /// Its sources end first, so that all windows and timers fire.
+    Drain,
+}
+
+/// One subtask, as a checkpoint names it.
+#[derive(Clone, Copy, Debug)]
+struct Placed {
+    index: u32,
+    parallelism: u32,
+}
+
+/// A savepoint that somebody waits for.
+struct Savepoint {
+    target: Arc<dyn Storage>,
+    mode: StopMode,
+}
+
+/// The checkpoints of one attempt.
+pub(crate) struct Checkpointer {
+    coordinator: CheckpointCoordinator,
+    placed: Vec<Placed>,
+    max_parallelism: MaxParallelism,
+    /// Subtasks whose input is at its end.
+    at_end: BTreeSet<usize>,
+    /// A checkpoint was asked for when all of them were.
+    ending: bool,
+    /// When another one is to be asked for, because that one has failed.
+    retry_at: Option<Duration>,
+    /// Wanted, not triggered yet, in order.
+    wanted: Vec<Savepoint>,
+    /// By the checkpoint that they are copied from.
+    savepoints: BTreeMap<u64, Savepoint>,
+    /// Wall-clock times of the checkpoints under way.
+    started: BTreeMap<u64, Timestamp>,
+    /// Of the last complete one.
+    pub(crate) size: CheckpointSize,
+    pub(crate) completed: u64,
+    pub(crate) failed: u64,
+}
+
+impl Checkpointer {
+    pub(crate) fn new(
+        settings: CheckpointSettings,
+        graph: &ExecutionGraph,
+        max_parallelism: MaxParallelism,
+        next: u64,
+        now: Duration,
+    ) -> Self {
+        let placed = graph.subtasks().iter().map(|subtask| Placed {
+            index: subtask.index,
+            parallelism: graph.job_graph().vertex(subtask.vertex).parallelism,
+        });
+        let placed: Vec<Placed> = placed.collect();
+        Checkpointer {
+            coordinator: CheckpointCoordinator::new(settings, placed.len(), next, now),
+            placed,
+            max_parallelism,
+            at_end: BTreeSet::new(),
+            ending: false,
+            retry_at: None,
+            wanted: Vec::new(),
+            savepoints: BTreeMap::new(),
+            started: BTreeMap::new(),
+            size: CheckpointSize::default(),
+            completed: 0,
+            failed: 0,
+        }
+    }
+
+    pub(crate) fn next_checkpoint(&self) -> u64 {
+        self.coordinator.next_checkpoint()
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        let deadlines = [self.coordinator.deadline(), self.retry_at];
+        deadlines.into_iter().flatten().min()
+    }
+
+    pub(crate) fn on_time(&mut self, now: Duration, wall: Timestamp) -> Vec<Order> {
+        let mut actions = self.coordinator.on_time(now);
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            actions.extend(self.end_if_all_are(now));
+        }
+        self.orders(actions, now, wall)
+    }
+
+    /// A subtask has said something.
+    pub(crate) fn on_message(
+        &mut self,
+        place: usize,
+        message: Message,
+        now: Duration,
+        wall: Timestamp,
+    ) -> Vec<Order> {
+        let actions = match message {
+            Message::Acknowledged { checkpoint, states } => {
+                self.coordinator.on_part(checkpoint, Part { place, states })
+            }
+            Message::Declined { checkpoint, reason } => {
+                self.coordinator.on_decline(checkpoint, &reason, now)
+            }
+            Message::AtEnd => {
+                self.at_end.insert(place);
+                self.end_if_all_are(now)
+            }
+        };
+        self.orders(actions, now, wall)
+    }
+
+    /// When every input is at its end, a last checkpoint commits what the sinks have.
+    fn end_if_all_are(&mut self, now: Duration) -> Vec<Action> {
+        if self.at_end.len() < self.placed.len() || self.ending {
+            return Vec::new();
+        }
+        self.ending = true;
+        self.coordinator.stop_periodic();
+        self.coordinator.on_request(Purpose::Final, now)
+    }
+
+    /// The writer has done something.
+    pub(crate) fn on_written(
+        &mut self,
+        written: Written,
+        now: Duration,
+        wall: Timestamp,
+    ) -> Vec<Order> {
+        match written {
+            Written::Checkpoint(checkpoint, written) => {
+                let written = written.map(|size| self.size = size);
+                let actions = self.coordinator.on_written(checkpoint, written, now);
+                self.orders(actions, now, wall)
+            }
+            Written::Exported(checkpoint, exported) => {
+                let Some(savepoint) = self.savepoints.remove(&checkpoint) else {
+                    return Vec::new();
+                };
+                let mut orders = Vec::new();
+                match (savepoint.mode, &exported) {
+                    (StopMode::GoOn, _) => {}
+                    (_, Ok(())) => orders.push(Order::Finish),
+                    // The job goes on as if nobody had asked; one that was drained ends with its own last
+                    // checkpoint.
+                    (StopMode::Suspend, Err(_)) => {
+                        orders.push(Order::Notify(Notice::Aborted(checkpoint)));
+                    }
+                    (StopMode::Drain, Err(_)) => orders.push(Order::Finish),
+                }
+                orders.push(Order::Answer(checkpoint, exported));
+                orders
+            }
+        }
+    }
+
+    /// Somebody wants a checkpoint.
+    pub(crate) fn on_wanted(&mut self, now: Duration, wall: Timestamp) -> Vec<Order> {
+        let actions = self.coordinator.on_request(Purpose::Asked, now);
+        self.orders(actions, now, wall)
+    }
+
+    /// Somebody wants a savepoint. One that drains waits until all inputs are at their end.
+    pub(crate) fn on_savepoint(
+        &mut self,
+        target: Arc<dyn Storage>,
+        mode: StopMode,
+        now: Duration,
+        wall: Timestamp,
+    ) -> Vec<Order> {
+        self.wanted.push(Savepoint { target, mode });
+        if mode != StopMode::GoOn {
+            self.coordinator.stop_periodic();
+        }
+        if mode == StopMode::Drain {
+            return vec![Order::Notify(Notice::Drain)];
+        }
+        let actions = self.coordinator.on_request(Purpose::Savepoint, now);
+        self.orders(actions, now, wall)
+    }
+
+    fn orders(&mut self, actions: Vec<Action>, now: Duration, wall: Timestamp) -> Vec<Order> {
+        let mut orders = Vec::new();
+        for action in actions {
+            match action {
+                Action::Trigger(mut barrier, purpose) => {
+                    self.started.insert(barrier.checkpoint, wall);
+                    if self.assign_savepoint(barrier.checkpoint, purpose) == Some(StopMode::Suspend)
+                    {
+                        barrier.options |= Barrier::SUSPEND;
+                    }
+                    orders.push(Order::Notify(Notice::Triggered(barrier)));
+                }
+                Action::Write {
+                    checkpoint,
+                    parent,
+                    purpose,
+                    parts,
+                } => {
+                    let contents = self.contents(checkpoint, parent, purpose, parts, wall);
+                    let message = WriterMessage::Complete(checkpoint, Box::new(contents));
+                    orders.push(Order::Write(message));
+                }
+                Action::Complete {
+                    checkpoint,
+                    purpose,
+                } => self.complete(checkpoint, purpose, &mut orders),
+                Action::Abort {
+                    checkpoint,
+                    purpose,
+                    reason,
+                } => {
+                    self.abort(checkpoint, reason, &mut orders);
+                    if purpose == Purpose::Final {
+                        // Without its last checkpoint a job has not ended.
+                        self.ending = false;
+                        self.retry_at = Some(now + END_RETRY);
+                    }
+                }
+                Action::Fail(reason) => orders.push(Order::Fail(reason)),
+            }
+        }
+        orders
+    }
+
+    /// The checkpoint that was just triggered serves the savepoint that has waited longest for one like it. Says
+    /// how the job goes on behind it.
+    fn assign_savepoint(&mut self, checkpoint: u64, purpose: Purpose) -> Option<StopMode> {
+        let drained = purpose == Purpose::Final;
+        if !drained && purpose != Purpose::Savepoint {
+            return None;
+        }
+        let may = |savepoint: &Savepoint| drained || savepoint.mode != StopMode::Drain;
+        let place = self.wanted.iter().position(may)?;
+        let savepoint = self.wanted.remove(place);
+        let mode = savepoint.mode;
+        self.savepoints.insert(checkpoint, savepoint);
+        Some(mode)
+    }
+
+    fn complete(&mut self, checkpoint: u64, purpose: Purpose, orders: &mut Vec<Order>) {
+        self.completed += 1;
+        self.started.remove(&checkpoint);
+        tracing::info!(checkpoint, bytes = self.size.bytes, "checkpoint complete");
+        orders.push(Order::Notify(Notice::Complete(checkpoint)));
+        match self.savepoints.get(&checkpoint) {
+            Some(savepoint) => {
+                let target = Arc::clone(&savepoint.target);
+                orders.push(Order::Write(WriterMessage::Export(checkpoint, target)));
+            }
+            None => orders.push(Order::Answer(checkpoint, Ok(()))),
+        }
+        if purpose == Purpose::Final && !self.savepoints.contains_key(&checkpoint) {
+            orders.push(Order::Finish);
+        }
+    }
+
+    fn abort(&mut self, checkpoint: u64, reason: String, orders: &mut Vec<Order>) {
+        tracing::warn!(checkpoint, reason, "checkpoint aborted");
+        self.failed += 1;
+        self.started.remove(&checkpoint);
+        self.savepoints.remove(&checkpoint);
+        orders.push(Order::Write(WriterMessage::Abandon(checkpoint)));
+        orders.push(Order::Notify(Notice::Aborted(checkpoint)));
+        orders.push(Order::Answer(checkpoint, Err(reason)));
+    }
+
+    fn contents(
+        &mut self,
+        checkpoint: u64,
+        parent: Option<u64>,
+        purpose: Purpose,
+        parts: Vec<Part>,
+        wall: Timestamp,
+    ) -> Contents {
+        let millis = |at: Timestamp| (at.0 / 1_000_000).max(0).unsigned_abs();
+        let mut operators: BTreeMap<Arc<str>, OperatorInfo> = BTreeMap::new();
+        let mut reports = Vec::new();
+        for Part { place, states } in parts {
+            let Placed { index, parallelism } = self.placed[place];
+            for report in &states {
+                let uid = &report.state.operator;
+                operators
+                    .entry(Arc::clone(uid))
+                    .or_insert_with(|| OperatorInfo {
+                        uid: Arc::clone(uid),
+                        parallelism,
+                        max_parallelism: self.max_parallelism.get(),
+                    });
+            }
+            reports.push(SubtaskReport {
+                subtask: index,
+                states,
+            });
+        }
+        Contents {
+            parent,
+            is_savepoint: purpose == Purpose::Savepoint,
+            started_ms: self.started.get(&checkpoint).map_or(0, |at| millis(*at)),
+            completed_ms: millis(wall),
+            operators: operators.into_values().collect(),
+            reports,
+        }
+    }
+}

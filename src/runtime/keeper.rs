@@ -1,0 +1,76 @@
+//! `Keeper`: a job master's end of its checkpoint writer, whose thread it owns.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+use crate::checkpoint::{CheckpointStore, Restored};
+
+use super::checkpoint_writer::{PieceSender, WriterMessage, checkpoint_writer};
+use super::checkpoints::Checkpoints;
+use super::error::JobError;
+use super::worker::Event;
+
+/// The part of a master that exists where there are checkpoints.
+pub(super) struct Keeper {
+    pub(super) checkpoints: Checkpoints,
+    writer: Sender<WriterMessage>,
+    pub(super) pieces: PieceSender,
+    thread: Option<JoinHandle<()>>,
+    /// The number that the next checkpoint will have.
+    pub(super) next: u64,
+}
+
+impl Keeper {
+    pub(super) fn start(
+        store: CheckpointStore,
+        next: u64,
+        checkpoints: Checkpoints,
+        origin: Option<Restored>,
+        events: &Sender<Event>,
+    ) -> Result<Self, JobError> {
+        let (writer, messages, pieces) = checkpoint_writer(store, next, origin);
+        let events = events.clone();
+        let tell = move |written| {
+            let _ = events.send(Event::Written(written));
+        };
+        let thread = std::thread::Builder::new()
+            .name("thalweg-checkpoints".to_owned())
+            .spawn(move || writer.run(tell))?;
+        Ok(Keeper {
+            checkpoints,
+            writer: messages,
+            pieces,
+            thread: Some(thread),
+            next,
+        })
+    }
+
+    pub(super) fn write(&self, message: WriterMessage) {
+        // The writer goes when it is told to, which is the last thing that it is told.
+        let _ = self.writer.send(message);
+    }
+
+    /// What the next attempt goes on from.
+    pub(super) fn restore(&self, job: &Arc<str>) -> Result<Option<Restored>, JobError> {
+        let (reply, answer) = channel();
+        self.write(WriterMessage::Restore(reply));
+        match answer.recv() {
+            Ok(Ok(restored)) => Ok(restored),
+            Ok(Err(cause)) => Err(JobError::restore(job, cause)),
+            Err(_) => Err(JobError::Checkpoint {
+                job: Arc::clone(job),
+                reason: "the checkpoint writer has ended".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.write(WriterMessage::Close { discard: false });
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}

@@ -1,0 +1,491 @@
+//! The job master: the thread that minds a job. It deploys an attempt, starts its workers and its checkpoint
+//! writer, hears of failures and checkpoints, and decides whether the job starts again or how it ends.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::checkpoint::{Restored, Storage};
+use crate::graph::ExecutionGraph;
+use crate::metrics::MetricGroup;
+use crate::operator::{Checkpointing, OperatorError, SubtaskInfo};
+use crate::record::MaxParallelism;
+use crate::time::Timestamp;
+
+use super::checkpoint_writer::WriterMessage;
+use super::checkpointer::{Checkpointer, Order, StopMode};
+use super::checkpoints::Retention;
+use super::config::Config;
+use super::deployment::{Attempt, Blueprint, WorkerParts};
+use super::error::JobError;
+use super::job::{JobHandle, JobResult, Shared, mind};
+use super::job_status::JobStatus;
+use super::keeper::Keeper;
+use super::mailbox::{Letter, Post, mailbox};
+use super::origin::Origin;
+use super::restart::{RestartStrategy, Restarts};
+use super::worker::{Event, Worker};
+
+/// What a host asks of a job.
+pub(crate) enum Command {
+    Cancel,
+    Checkpoint(Sender<Result<(), String>>),
+    Savepoint {
+        target: Arc<dyn Storage>,
+        mode: StopMode,
+        reply: Sender<Result<(), String>>,
+    },
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Command::Cancel => "Cancel",
+            Command::Checkpoint(_) => "Checkpoint",
+            Command::Savepoint { .. } => "Savepoint",
+        })
+    }
+}
+
+/// Who waits for the end of a checkpoint: the first one from this number on.
+struct Waiting {
+    checkpoint: u64,
+    reply: Sender<Result<(), String>>,
+}
+
+/// One attempt that runs.
+struct Running {
+    posts: Vec<Post>,
+    threads: Vec<JoinHandle<()>>,
+    alive: usize,
+    checkpointer: Option<Checkpointer>,
+    failure: Option<(SubtaskInfo, OperatorError)>,
+    suppressed: Vec<OperatorError>,
+    /// Why the job cannot go on although no subtask failed.
+    reason: Option<String>,
+    /// After how long another attempt begins, if one does.
+    restart: Option<Duration>,
+}
+
+impl Running {
+    fn post(&self, letter: Letter) {
+        self.posts.iter().for_each(|post| post.send(letter));
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failure.is_some() || self.reason.is_some()
+    }
+}
+
+/// Minds one job.
+pub(crate) struct Master {
+    shared: Arc<Shared>,
+    blueprint: Box<dyn Blueprint>,
+    config: Arc<Config>,
+    graph: ExecutionGraph,
+    max_parallelism: MaxParallelism,
+    events: Sender<Event>,
+    inbox: Receiver<Event>,
+    restarts: Restarts,
+    keeper: Option<Keeper>,
+    waiting: Vec<Waiting>,
+    attempt: u32,
+    /// The first attempt, built by whoever starts the job, so that what is wrong with it is known there.
+    deployed: Option<Vec<WorkerParts>>,
+}
+
+/// Deploys a job, so that its graph, its sources and what it goes on from are known to be good, and starts its
+/// master.
+///
+/// # Errors
+/// [`JobError`] where one of them is not, or the operating system refuses a thread.
+pub(crate) fn start(
+    name: Arc<str>,
+    metrics: MetricGroup,
+    config: Config,
+    graph: ExecutionGraph,
+    max_parallelism: MaxParallelism,
+    blueprint: Box<dyn Blueprint>,
+) -> Result<JobHandle, JobError> {
+    let origin = Origin::find(&config, &name, &graph, max_parallelism)?;
+    let shared = Arc::new(Shared::new(name, metrics));
+    let (events, inbox) = channel();
+    let next = origin.next_checkpoint();
+    let keeper = match (origin.store, &config.checkpoints) {
+        (Some(store), Some(checkpoints)) => Some(Keeper::start(
+            store,
+            next,
+            checkpoints.clone(),
+            origin.restored.clone(),
+            &events,
+        )?),
+        _ => None,
+    };
+    let restart = config.restart.clone().unwrap_or_else(|| match keeper {
+        Some(_) => RestartStrategy::exponential(),
+        None => RestartStrategy::None,
+    });
+    let mut master = Master {
+        shared: Arc::clone(&shared),
+        blueprint,
+        config: Arc::new(config),
+        graph,
+        max_parallelism: origin.max_parallelism,
+        events: events.clone(),
+        inbox,
+        restarts: Restarts::new(restart),
+        keeper,
+        waiting: Vec::new(),
+        attempt: 0,
+        deployed: None,
+    };
+    master.deployed = Some(master.deploy(origin.restored)?);
+    mind(shared, events, master)
+}
+
+impl Master {
+    /// Builds the chains of an attempt.
+    fn deploy(&self, restored: Option<Restored>) -> Result<Vec<WorkerParts>, JobError> {
+        let attempt = Attempt {
+            number: self.attempt,
+            max_parallelism: self.max_parallelism,
+            checkpointing: Checkpointing {
+                enabled: self.keeper.is_some(),
+                restored,
+                allow_non_restored: self.config.allow_non_restored,
+            },
+        };
+        let shared = &self.shared;
+        let mut parts =
+            (self.blueprint).deploy(&self.graph, &shared.name, &shared.metrics, attempt)?;
+        if let Some(keeper) = &self.keeper {
+            let subtasks = parts.iter_mut().flat_map(|part| &mut part.subtasks);
+            subtasks.for_each(|subtask| subtask.take_snapshots(Box::new(keeper.pieces.clone())));
+        }
+        Ok(parts)
+    }
+
+    fn now(&self) -> (Duration, Timestamp) {
+        let clock = &self.config.clock;
+        (Duration::from_nanos(clock.monotonic_nanos()), clock.now())
+    }
+
+    /// Runs attempts until one of them ends the job.
+    pub(super) fn run(mut self) -> Result<JobResult, JobError> {
+        let started = self.now().0;
+        let ended = loop {
+            let parts = match self.deployed.take() {
+                Some(parts) => parts,
+                None if self.shared.status() == JobStatus::Cancelling => break Ok(()),
+                None => match self.redeploy() {
+                    Ok(parts) => parts,
+                    // A source that cannot start now may be able to later.
+                    Err(error @ JobError::Source { .. }) => match self.on_failure() {
+                        Some(delay) => {
+                            self.rest(delay);
+                            continue;
+                        }
+                        None => break Err(error),
+                    },
+                    Err(error) => break Err(error),
+                },
+            };
+            self.shared.advance(JobStatus::Running);
+            let running = match self.spawn(parts) {
+                Ok(running) => self.mind(running),
+                Err(error) => break Err(error),
+            };
+            if !running.has_failed() || self.shared.status() == JobStatus::Cancelling {
+                break Ok(());
+            }
+            match running.restart {
+                Some(delay) => self.rest(delay),
+                None => break Err(self.failed(running)),
+            }
+        };
+        let duration = self.now().0.saturating_sub(started);
+        self.conclude(ended, duration)
+    }
+
+    /// Builds the chains of another attempt, from the last checkpoint.
+    fn redeploy(&mut self) -> Result<Vec<WorkerParts>, JobError> {
+        let restored = match &self.keeper {
+            Some(keeper) => keeper.restore(&self.shared.name)?,
+            None => None,
+        };
+        self.attempt += 1;
+        self.deploy(restored)
+    }
+
+    /// Starts the workers of an attempt.
+    fn spawn(&mut self, parts: Vec<WorkerParts>) -> Result<Running, JobError> {
+        let now = self.now().0;
+        let checkpointer = self.keeper.as_ref().map(|keeper| {
+            let settings = keeper.checkpoints.settings.clone();
+            Checkpointer::new(
+                settings,
+                &self.graph,
+                self.max_parallelism,
+                keeper.next,
+                now,
+            )
+        });
+        let mut running = Running {
+            posts: Vec::new(),
+            threads: Vec::new(),
+            alive: 0,
+            checkpointer,
+            failure: None,
+            suppressed: Vec::new(),
+            reason: None,
+            restart: None,
+        };
+        for (index, part) in (0..).zip(parts) {
+            let (post, mailbox) = mailbox(part.waker);
+            let worker = Worker {
+                index,
+                subtasks: part.subtasks,
+                mailbox,
+                parker: part.parker,
+                events: self.events.clone(),
+            };
+            let config = Arc::clone(&self.config);
+            let builder = std::thread::Builder::new().name(format!("thalweg-{index}"));
+            match builder.spawn(move || worker.run(&config)) {
+                Ok(thread) => running.threads.push(thread),
+                Err(refused) => {
+                    running.post(Letter::Cancel);
+                    running
+                        .threads
+                        .into_iter()
+                        .for_each(|thread| drop(thread.join()));
+                    return Err(refused.into());
+                }
+            }
+            running.posts.push(post);
+        }
+        running.alive = running.threads.len();
+        Ok(running)
+    }
+
+    /// Hears the workers of an attempt, the writer and the host until all workers have ended.
+    fn mind(&mut self, mut running: Running) -> Running {
+        if self.shared.status() == JobStatus::Cancelling {
+            running.post(Letter::Cancel);
+        }
+        while running.alive > 0 {
+            match self.next_event(running.checkpointer.as_ref()) {
+                Some(Event::Ended) => running.alive -= 1,
+                Some(Event::Failed { subtask, error }) => self.fail(&mut running, subtask, error),
+                Some(Event::Command(command)) => self.obey(&mut running, command),
+                event => self.keep(&mut running, event),
+            }
+        }
+        for thread in running.threads.drain(..) {
+            drop(thread.join());
+        }
+        self.settle(&mut running);
+        running
+    }
+
+    /// The next event, or `None` when it is time to look at checkpoints.
+    fn next_event(&self, checkpointer: Option<&Checkpointer>) -> Option<Event> {
+        let Some(deadline) = checkpointer.and_then(Checkpointer::deadline) else {
+            return self.inbox.recv().ok();
+        };
+        let left = deadline.saturating_sub(self.now().0);
+        self.inbox.recv_timeout(left).ok()
+    }
+
+    /// Ends an attempt: what its checkpoints have come to is carried over, and nobody waits for them any more.
+    fn settle(&mut self, running: &mut Running) {
+        if let (Some(keeper), Some(checkpointer)) = (&mut self.keeper, running.checkpointer.take())
+        {
+            keeper.next = checkpointer.next_checkpoint();
+        }
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting
+                .reply
+                .send(Err("the job was interrupted".to_owned()));
+        }
+    }
+
+    fn fail(&mut self, running: &mut Running, subtask: SubtaskInfo, error: OperatorError) {
+        tracing::error!(vertex = %subtask.vertex, subtask = subtask.index, %error, "subtask failed");
+        if running.has_failed() {
+            running.suppressed.push(error);
+            return;
+        }
+        // State that cannot be put back now cannot be put back later either.
+        let is_final = matches!(error, OperatorError::Restore { .. });
+        running.failure = Some((subtask, error));
+        self.end_attempt(running, is_final);
+    }
+
+    /// Closes what still runs of an attempt that has failed, and decides whether there is another one.
+    fn end_attempt(&mut self, running: &mut Running, is_final: bool) {
+        running.restart = if is_final { None } else { self.on_failure() };
+        let next = match running.restart {
+            Some(_) => JobStatus::Restarting,
+            None => JobStatus::Failing,
+        };
+        self.shared.advance(next);
+        running.post(Letter::Cancel);
+    }
+
+    fn on_failure(&mut self) -> Option<Duration> {
+        let now = self.now().0;
+        self.restarts.on_failure(now)
+    }
+
+    fn obey(&mut self, running: &mut Running, command: Command) {
+        let (now, wall) = self.now();
+        let reply = match (command, &mut running.checkpointer) {
+            (Command::Cancel, _) => return running.post(Letter::Cancel),
+            (Command::Checkpoint(reply), Some(checkpointer)) => {
+                let checkpoint = checkpointer.next_checkpoint();
+                let orders = checkpointer.on_wanted(now, wall);
+                return self.await_checkpoint(running, checkpoint, reply, orders);
+            }
+            (
+                Command::Savepoint {
+                    target,
+                    mode,
+                    reply,
+                },
+                Some(checkpointer),
+            ) => {
+                let checkpoint = checkpointer.next_checkpoint();
+                let orders = checkpointer.on_savepoint(target, mode, now, wall);
+                return self.await_checkpoint(running, checkpoint, reply, orders);
+            }
+            (Command::Checkpoint(reply) | Command::Savepoint { reply, .. }, None) => reply,
+        };
+        let _ = reply.send(Err(
+            "the job has no checkpoints: give its environment `.checkpoints(…)`".to_owned(),
+        ));
+    }
+
+    /// Notes who waits for a checkpoint, and follows the orders that its wish came to.
+    fn await_checkpoint(
+        &mut self,
+        running: &mut Running,
+        checkpoint: u64,
+        reply: Sender<Result<(), String>>,
+        orders: Vec<Order>,
+    ) {
+        self.waiting.push(Waiting { checkpoint, reply });
+        self.follow(running, orders);
+    }
+
+    /// Minds the checkpoints: an event of theirs has come, or it is time.
+    fn keep(&mut self, running: &mut Running, event: Option<Event>) {
+        let (now, wall) = self.now();
+        let Some(checkpointer) = &mut running.checkpointer else {
+            return;
+        };
+        let orders = match event {
+            Some(Event::Told { place, message }) => {
+                checkpointer.on_message(place, message, now, wall)
+            }
+            Some(Event::Written(written)) => checkpointer.on_written(written, now, wall),
+            _ => checkpointer.on_time(now, wall),
+        };
+        self.follow(running, orders);
+    }
+
+    fn follow(&mut self, running: &mut Running, orders: Vec<Order>) {
+        for order in orders {
+            match order {
+                Order::Notify(notice) => running.post(Letter::Notice(notice)),
+                Order::Write(message) => {
+                    if let Some(keeper) = &self.keeper {
+                        keeper.write(message);
+                    }
+                }
+                Order::Finish => running.post(Letter::Finish),
+                Order::Fail(reason) => {
+                    if !running.has_failed() {
+                        running.reason = Some(reason);
+                        self.end_attempt(running, false);
+                    }
+                }
+                Order::Answer(checkpoint, answer) => {
+                    // A wish that had to wait is met by the first checkpoint from then on.
+                    let met = |waiting: &mut Waiting| waiting.checkpoint <= checkpoint;
+                    for waiting in self.waiting.extract_if(.., met) {
+                        let _ = waiting.reply.send(answer.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until the job starts again, or is cancelled.
+    fn rest(&mut self, delay: Duration) {
+        let until = self.now().0 + delay;
+        tracing::info!(job = %self.shared.name, ?delay, "job starts again");
+        loop {
+            let left = until.saturating_sub(self.now().0);
+            match self.inbox.recv_timeout(left) {
+                Ok(Event::Command(Command::Cancel)) | Err(_) => return,
+                Ok(Event::Command(
+                    Command::Checkpoint(reply) | Command::Savepoint { reply, .. },
+                )) => {
+                    let _ = reply.send(Err("the job is starting again".to_owned()));
+                }
+                // What is left of the attempt before.
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn failed(&self, running: Running) -> JobError {
+        let job = Arc::clone(&self.shared.name);
+        match (running.failure, running.reason) {
+            (Some((subtask, cause)), _) => JobError::Failed {
+                job,
+                vertex: subtask.vertex,
+                subtask: subtask.index + 1,
+                cause,
+                suppressed: running.suppressed,
+            },
+            (None, reason) => JobError::Checkpoint {
+                job,
+                reason: reason.unwrap_or_default(),
+            },
+        }
+    }
+
+    fn conclude(
+        mut self,
+        ended: Result<(), JobError>,
+        duration: Duration,
+    ) -> Result<JobResult, JobError> {
+        let job = Arc::clone(&self.shared.name);
+        let cancelled = self.shared.status() == JobStatus::Cancelling;
+        if let Some(keeper) = &self.keeper {
+            let discard = keeper.checkpoints.retention == Retention::DeleteOnCancellation;
+            keeper.write(WriterMessage::Close {
+                discard: cancelled && discard,
+            });
+        }
+        // Whoever goes on with the directory finds it free when the job is seen to have ended.
+        self.keeper = None;
+        if cancelled {
+            self.shared.advance(JobStatus::Canceled);
+            return Err(JobError::Cancelled { job });
+        }
+        if let Err(error) = ended {
+            self.shared.advance(JobStatus::Failing);
+            self.shared.advance(JobStatus::Failed);
+            return Err(error);
+        }
+        self.shared.advance(JobStatus::Finished);
+        Ok(JobResult {
+            duration,
+            metrics: self.shared.metrics.samples(),
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! What a job goes on from: its directory of checkpoints, and the one in it, or elsewhere, that it is restored
+//! from.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::checkpoint::{
+    CheckpointError, CheckpointStore, RealStorage, Restored, Storage, StoreOptions, open_savepoint,
+};
+use crate::graph::ExecutionGraph;
+use crate::record::{KeyHasher, MaxParallelism};
+
+use super::checkpoints::{Checkpoints, Place, RestoreFrom};
+use super::config::Config;
+use super::error::JobError;
+
+/// Where a job's checkpoints are kept, and what it goes on from.
+pub(crate) struct Origin {
+    pub(crate) store: Option<CheckpointStore>,
+    pub(crate) restored: Option<Restored>,
+    /// The number of key groups: the checkpoint's, unless the job has none.
+    pub(crate) max_parallelism: MaxParallelism,
+}
+
+impl Origin {
+    /// Opens the store and the checkpoint that `config` names, and checks that they fit the job.
+    ///
+    /// # Errors
+    /// [`JobError::Restore`] where they do not.
+    pub(crate) fn find(
+        config: &Config,
+        job: &Arc<str>,
+        graph: &ExecutionGraph,
+        max_parallelism: MaxParallelism,
+    ) -> Result<Self, JobError> {
+        let hasher = KeyHasher::new(config.key_groups, max_parallelism);
+        let failed = |cause| JobError::restore(job, cause);
+        let checkpoints = config.checkpoints.as_ref();
+        let mut store = checkpoints
+            .map(|to| open_store(to, hasher))
+            .transpose()
+            .map_err(failed)?;
+        let restored = match (&config.restore, &mut store) {
+            (RestoreFrom::Nothing, _) => None,
+            (RestoreFrom::Latest, Some(store)) => store.restore_newest().map_err(failed)?,
+            (RestoreFrom::Latest, None) => return Err(JobError::NoCheckpoints(Arc::clone(job))),
+            (RestoreFrom::Path(path), _) => Some(open_path(path).map_err(failed)?),
+        };
+        let mut max_parallelism = max_parallelism;
+        if let Some(restored) = &restored {
+            max_parallelism = groups_of(restored, config, max_parallelism).map_err(failed)?;
+            if !config.allow_non_restored {
+                check_operators(restored, graph).map_err(failed)?;
+            }
+        }
+        Ok(Origin {
+            store,
+            restored,
+            max_parallelism,
+        })
+    }
+}
+
+impl Origin {
+    /// The number of the first checkpoint of this run: after those of the directory, and after the one that the
+    /// job goes on from, so that a number names one checkpoint of a job wherever it is kept.
+    pub(crate) fn next_checkpoint(&self) -> u64 {
+        let stored = self
+            .store
+            .as_ref()
+            .map_or(1, CheckpointStore::next_checkpoint);
+        let restored = self.restored.as_ref().map_or(0, Restored::checkpoint);
+        stored.max(restored + 1)
+    }
+}
+
+fn open_store(
+    checkpoints: &Checkpoints,
+    hasher: KeyHasher,
+) -> Result<CheckpointStore, CheckpointError> {
+    let storage: Arc<dyn Storage> = match &checkpoints.place {
+        Place::Directory(directory) => Arc::new(RealStorage::create(directory)?),
+        Place::Storage(storage) => Arc::clone(storage),
+    };
+    let options = StoreOptions {
+        retained: checkpoints.retained,
+        hasher,
+        ..StoreOptions::default()
+    };
+    CheckpointStore::open(storage, options)
+}
+
+fn open_path(path: &Path) -> Result<Restored, CheckpointError> {
+    open_savepoint(&RealStorage::existing(path)?)
+}
+
+/// The number of key groups of a job that goes on from a checkpoint: Flink's rule. The checkpoint's is adopted
+/// unless the job says another one.
+fn groups_of(
+    restored: &Restored,
+    config: &Config,
+    wanted: MaxParallelism,
+) -> Result<MaxParallelism, CheckpointError> {
+    let Some(saved) = restored.max_parallelism() else {
+        return Ok(wanted);
+    };
+    if config.max_parallelism.is_some_and(|groups| groups != saved) {
+        return Err(CheckpointError::MaxParallelism {
+            saved,
+            wanted: wanted.get(),
+        });
+    }
+    MaxParallelism::new(saved).map_err(|_| CheckpointError::MaxParallelism {
+        saved,
+        wanted: wanted.get(),
+    })
+}
+
+/// Every operator that has state in the checkpoint must be in the job.
+fn check_operators(restored: &Restored, graph: &ExecutionGraph) -> Result<(), CheckpointError> {
+    let stream = graph.stream_graph();
+    let uids: BTreeSet<Arc<str>> = stream
+        .nodes()
+        .iter()
+        .map(|node| stream.uid(node.id))
+        .collect();
+    match restored
+        .operators()
+        .into_iter()
+        .find(|operator| !uids.contains(operator))
+    {
+        None => Ok(()),
+        Some(operator) => Err(CheckpointError::OperatorGone { operator }),
+    }
+}

@@ -1,0 +1,110 @@
+//! Tables as checkpoints see them: frozen, drained, put back, whatever they hold.
+
+use std::ops::RangeInclusive;
+
+use super::schema::{decode_key, decode_value};
+use super::table::{Drained, Extent, Table};
+use crate::record::{FormError, KeyHash, KeyHasher, StateValue, StoredKey};
+
+/// A table whose keys and values can be encoded, with their types hidden.
+pub trait DurableTable {
+    /// Sets the current generation of changes aside, see [`Table::freeze`].
+    fn freeze(&mut self, extent: Extent);
+
+    /// Appends about `budget` entries of what is set aside, see [`Table::drain_frozen`].
+    fn drain_frozen(&mut self, budget: usize, out: &mut Drained) -> bool;
+
+    /// Puts encoded entries back whose keys have one of these hashes.
+    ///
+    /// # Errors
+    /// [`FormError`] where the bytes are not such entries.
+    fn restore_set(
+        &mut self,
+        bytes: &[u8],
+        hashes: &RangeInclusive<KeyHash>,
+    ) -> Result<(), FormError>;
+
+    /// Takes the entries of encoded keys out.
+    ///
+    /// # Errors
+    /// [`FormError`] where the bytes are not such keys.
+    fn restore_removed(
+        &mut self,
+        bytes: &[u8],
+        hashes: &RangeInclusive<KeyHash>,
+    ) -> Result<(), FormError>;
+}
+
+impl<S: StoredKey, T: StateValue> DurableTable for Table<S, T> {
+    fn freeze(&mut self, extent: Extent) {
+        Table::freeze(self, extent);
+    }
+
+    fn drain_frozen(&mut self, budget: usize, out: &mut Drained) -> bool {
+        Table::drain_frozen(self, budget, out)
+    }
+
+    fn restore_set(
+        &mut self,
+        bytes: &[u8],
+        hashes: &RangeInclusive<KeyHash>,
+    ) -> Result<(), FormError> {
+        let hasher = self.hasher();
+        entries(bytes, &hasher, hashes, |hash, key, value| {
+            self.restore_entry(hash, key, value);
+        })
+    }
+
+    fn restore_removed(
+        &mut self,
+        bytes: &[u8],
+        hashes: &RangeInclusive<KeyHash>,
+    ) -> Result<(), FormError> {
+        let hasher = self.hasher();
+        removed_keys(bytes, &hasher, hashes, |hash, key: S| {
+            self.restore_removal(hash, |stored| *stored == key);
+        })
+    }
+}
+
+/// Calls `entry` with every entry of these whose key has one of these hashes.
+///
+/// # Errors
+/// [`FormError`] where the bytes are not such entries.
+#[inline]
+pub fn entries<S: StoredKey, T: StateValue>(
+    mut bytes: &[u8],
+    hasher: &KeyHasher,
+    hashes: &RangeInclusive<KeyHash>,
+    mut entry: impl FnMut(KeyHash, S, T),
+) -> Result<(), FormError> {
+    while !bytes.is_empty() {
+        let key: S = decode_key(&mut bytes)?;
+        let value: T = decode_value(&mut bytes)?;
+        let hash = hasher.hash(key.key());
+        if hashes.contains(&hash) {
+            entry(hash, key, value);
+        }
+    }
+    Ok(())
+}
+
+/// Calls `removed` with every one of these keys that has one of these hashes.
+///
+/// # Errors
+/// [`FormError`] where the bytes are not such keys.
+pub fn removed_keys<S: StoredKey>(
+    mut bytes: &[u8],
+    hasher: &KeyHasher,
+    hashes: &RangeInclusive<KeyHash>,
+    mut removed: impl FnMut(KeyHash, S),
+) -> Result<(), FormError> {
+    while !bytes.is_empty() {
+        let key: S = decode_key(&mut bytes)?;
+        let hash = hasher.hash(key.key());
+        if hashes.contains(&hash) {
+            removed(hash, key);
+        }
+    }
+    Ok(())
+}

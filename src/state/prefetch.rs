@@ -1,0 +1,16 @@
+//! Asking the processor for a cache line that is read later.
+
+#![expect(unsafe_code, reason = "the processor's own instruction")]
+
+/// Asks for the cache line at an address, which need not be one of anything: a prefetch reads nothing.
+#[inline(always)]
+pub(crate) fn prefetch<T>(address: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing, and SSE is part of every x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = address;
+}

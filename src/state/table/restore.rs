@@ -1,0 +1,69 @@
+//! Restoring: entries and removals taken over from a checkpoint, which are no changes.
+//!
+//! What is restored bears no mark, so that the first freeze of [`Extent::Changes`] after it hands out
+//! what changed since. Entries in the order of their hashes reach one segment after the other: each
+//! lies in the nearest caches while it is filled, and has been fetched while the one before was.
+//!
+//! [`Extent::Changes`]: super::Extent::Changes
+
+#![expect(unsafe_code, reason = "writes through a place just found")]
+
+use super::key::TableKey;
+use super::keyed::Table;
+use super::layout::Entry;
+use crate::record::KeyHash;
+
+impl<K: TableKey + Eq, V> Table<K, V> {
+    /// Sets a key's value as a checkpoint has it: that is no change, and hides none that was made before.
+    ///
+    /// Fastest in the order of hashes, into a table that was made for as many keys.
+    ///
+    /// # Panics
+    /// While a generation is frozen: a table is restored before it is used.
+    #[inline]
+    pub fn restore_entry(&mut self, hash: KeyHash, key: K, value: V) {
+        self.assert_not_frozen();
+        self.directory.prefetch_next(hash);
+        match self.directory.find(hash, |stored| *stored == key) {
+            // SAFETY: the place was just found, and it holds an entry.
+            Some(place) => unsafe { *place.value().as_mut() = value },
+            None => self.restore_absent(hash, Entry { key, value }),
+        }
+    }
+
+    fn restore_absent(&mut self, hash: KeyHash, entry: Entry<K, V>) {
+        while self.directory.segment(hash).is_full() {
+            self.directory.make_room(hash, &mut self.changes);
+        }
+        self.len += 1;
+        let segment = self.directory.segment_mut(hash);
+        segment.adopt(hash, entry, false, &self.changes);
+    }
+}
+
+impl<K, V> Table<K, V> {
+    /// Removes the key that `equal` accepts, as a checkpoint has it: that is no change. Returns whether it
+    /// was there.
+    ///
+    /// # Panics
+    /// While a generation is frozen: a table is restored before it is used.
+    pub fn restore_removal(&mut self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> bool {
+        self.assert_not_frozen();
+        let Some(place) = self.directory.find(hash, equal) else {
+            return false;
+        };
+        let segment = self.directory.segment_mut(hash);
+        // SAFETY: the place was just found in this segment by this hash.
+        drop(unsafe { segment.remove_unlogged(hash, place) });
+        self.len -= 1;
+        true
+    }
+
+    #[inline]
+    fn assert_not_frozen(&self) {
+        assert!(
+            self.changes.frozen.is_none(),
+            "a generation is frozen: tables are restored before they are used"
+        );
+    }
+}

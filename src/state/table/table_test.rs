@@ -1,0 +1,177 @@
+//! What a table promises beside its contents: memory, growth, and that misuse is an error.
+
+use compact_str::CompactString;
+
+use super::{
+    Cursor, Drained, EncodeChange, Extent, Lookahead, MemoryMode, Table, TableKey, TableOptions,
+};
+use crate::record::KeyHash;
+
+#[test]
+fn empty_table_finds_nothing() {
+    let mut table: Table<u64, ()> = Table::new(TableOptions::default());
+    table.prefetch(KeyHash(u64::MAX), Lookahead::Far);
+    assert!(table.get(KeyHash(0), |_| true).is_none());
+    assert!(table.get_mut(KeyHash(u64::MAX), |_| true).is_none());
+    assert!(table.remove(KeyHash(1 << 63), |_| true).is_none());
+    assert!(table.is_empty() && table.iter().next().is_none());
+    assert!(table.drain_some(&mut Cursor::default(), 1, |_, ()| ()));
+}
+
+#[test]
+fn strings_are_found_by_borrowed_keys_after_growth() {
+    let mut table: Table<CompactString, String> = Table::new(TableOptions::default());
+    let count = if cfg!(miri) { 600 } else { 20_000 };
+    for number in 0..count {
+        let word = format!("word {number}");
+        let hash = KeyHash::of_bytes(word.as_bytes());
+        let make = || (CompactString::from(word.as_str()), word.clone());
+        assert!(table.find_or_insert_with(hash, |key| *key == word, make).1);
+    }
+    for number in 0..count {
+        let word = format!("word {number}");
+        let hash = KeyHash::of_bytes(word.as_bytes());
+        assert_eq!(table.get(hash, |key| *key == word), Some(&word));
+    }
+}
+
+#[test]
+fn cleared_table_keeps_its_memory_and_fills_again() {
+    let mut table: Table<u64, u64> = Table::new(TableOptions::default());
+    let count = if cfg!(miri) { 400 } else { 30_000 };
+    let mut bytes = 0;
+    for round in 0..3 {
+        for key in 0..count {
+            let value = table.find_or_insert_with(key.key_hash(), |k| *k == key, || (key, round));
+            assert_eq!(*value.0, round);
+        }
+        bytes = bytes.max(table.memory_bytes());
+        assert_eq!(table.memory_bytes(), bytes);
+        table.clear();
+        assert!(table.is_empty());
+    }
+}
+
+fn fill(table: &mut Table<u64, u64>, count: u64) {
+    for key in 0..count {
+        assert!(
+            table
+                .find_or_insert_with(key.key_hash(), |k| *k == key, || (key, key + 1))
+                .1
+        );
+    }
+    for key in 0..count {
+        table.prefetch(key.key_hash(), Lookahead::Far);
+        table.prefetch(key.key_hash(), Lookahead::Near);
+        assert_eq!(table.get(key.key_hash(), |k| *k == key), Some(&(key + 1)));
+    }
+    assert_eq!(table.len() as u64, count);
+}
+
+#[test]
+fn large_table_finds_everything_on_all_kinds_of_pages() {
+    let count = if cfg!(miri) { 500 } else { 300_000 };
+    for memory in [MemoryMode::HugePages, MemoryMode::SmallPages] {
+        fill(
+            &mut Table::new(TableOptions {
+                memory,
+                ..TableOptions::default()
+            }),
+            count,
+        );
+    }
+}
+
+#[test]
+fn expected_keys_fit_without_growth() {
+    let count = if cfg!(miri) { 500 } else { 200_000 };
+    for memory in [MemoryMode::HugePages, MemoryMode::SmallPages] {
+        let options = TableOptions {
+            memory,
+            expected_keys: count,
+            ..TableOptions::default()
+        };
+        let mut table = Table::new(options);
+        let bytes = table.memory_bytes();
+        fill(&mut table, count as u64);
+        assert_eq!(table.memory_bytes(), bytes);
+    }
+}
+
+#[test]
+fn share_of_the_hashes_takes_its_share_of_memory() {
+    let count = if cfg!(miri) { 300 } else { 100_000u64 };
+    let hashes = KeyHash(5 << 60)..=KeyHash((6 << 60) - 1);
+    let keys = |wanted: u64| {
+        let hashes = hashes.clone();
+        (0..)
+            .filter(move |key: &u64| hashes.contains(&key.key_hash()))
+            .take(wanted as usize)
+    };
+    let options = TableOptions {
+        expected_keys: count as usize,
+        hashes: hashes.clone(),
+        ..TableOptions::default()
+    };
+    let (mut sized, mut grown) = (Table::new(options), Table::new(TableOptions::default()));
+    for table in [&mut sized, &mut grown] {
+        for key in keys(count) {
+            table.find_or_insert_with(key.key_hash(), |k| *k == key, || (key, ()));
+        }
+        assert!(keys(count).all(|key| table.get(key.key_hash(), |k| *k == key).is_some()));
+        let bytes = table.memory_bytes() / count as usize;
+        assert!(cfg!(miri) || bytes < 64, "{bytes} bytes for each key");
+    }
+}
+
+const NUMBERS: EncodeChange<u64, u64> = EncodeChange {
+    set: |key, value, out| out.extend([key.to_le_bytes(), value.to_le_bytes()].as_flattened()),
+    removed: |key, out| out.extend(key.to_le_bytes()),
+};
+
+#[test]
+fn removals_are_drained_in_slices_and_a_base_has_none() {
+    let count = if cfg!(miri) { 1500 } else { 10_000u64 };
+    for extent in [Extent::Changes, Extent::Whole] {
+        let mut table = Table::new(TableOptions {
+            changes: Some(NUMBERS),
+            ..TableOptions::default()
+        });
+        for key in 0..count {
+            table.restore_entry(key.key_hash(), key, key);
+        }
+        for key in 1..count {
+            table.remove(key.key_hash(), |k| *k == key);
+        }
+        table.freeze(extent);
+        let (mut all, mut slice) = (Drained::default(), Drained::default());
+        let mut done = false;
+        while !done {
+            done = table.drain_frozen(100, &mut slice);
+            assert!(slice.removed_count <= 1100, "{}", slice.removed_count);
+            all.removed.append(&mut slice.removed);
+            all.set.append(&mut slice.set);
+            slice.clear();
+        }
+        let mut removed: Vec<_> = all.removed.chunks(8).collect();
+        removed.sort_by_key(|key| u64::from_le_bytes((*key).try_into().unwrap()));
+        let expected = (1..count).map(u64::to_le_bytes);
+        if extent == Extent::Changes {
+            assert!(removed.into_iter().eq(expected) && all.set.is_empty());
+        } else {
+            assert!(removed.is_empty() && all.set == [0; 16]);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "not drained")]
+fn freezing_twice_without_draining_is_an_error() {
+    let mut table = Table::new(TableOptions {
+        changes: Some(NUMBERS),
+        ..TableOptions::default()
+    });
+    table.find_or_insert_with(KeyHash::of_u64(1), |key| *key == 1, || (1u64, 1u64));
+    table.freeze(Extent::Changes);
+    table.freeze(Extent::Changes);
+}

@@ -1,0 +1,128 @@
+//! Timers as checkpoints see them: keyed entries whose key is a key and a time, and whose value is nothing.
+//!
+//! A timer is encoded as the tuple of its key and its time would be, so that whoever keeps the entries can
+//! order them by the hash of the key, which decides whose they are.
+
+use std::any::type_name;
+use std::ops::RangeInclusive;
+
+use super::queue::TimerQueue;
+use super::slab::Timer;
+use crate::record::{FormError, KeyHash, KeyHasher, StoredKey, take_item, with_length};
+use crate::state::schema::{StateKind, StateSchema, TypeLayout, decode_key};
+use crate::state::{Drained, DurableTable, Extent};
+use crate::time::Timestamp;
+
+/// The length of an encoded timer of keys of type `S`, if all have the same.
+const fn length<S: StoredKey>() -> Option<usize> {
+    match S::LENGTH {
+        Some(length) => Some(length + size_of::<i64>()),
+        None => None,
+    }
+}
+
+/// The schema of the timers of keys of type `S`.
+#[must_use]
+pub fn timer_schema<S: StoredKey>(name: &str) -> StateSchema {
+    StateSchema {
+        name: name.into(),
+        kind: StateKind::Timers,
+        key: TypeLayout {
+            name: type_name::<(S, i64)>().into(),
+            length: length::<S>().map(|length| length as u32),
+            version: 0,
+        },
+        value: TypeLayout::none(),
+    }
+}
+
+/// The hash of the key of an encoded timer.
+///
+/// # Errors
+/// [`FormError`] where the bytes are not such a timer.
+pub fn hash_of_timer<S: StoredKey>(
+    hasher: &KeyHasher,
+    mut bytes: &[u8],
+) -> Result<KeyHash, FormError> {
+    let key: S = decode_key(&mut bytes)?;
+    Ok(hasher.hash(key.key()))
+}
+
+fn encode<S: StoredKey>(timer: &Timer<S, ()>, bytes: &mut Vec<u8>) {
+    with_length(length::<S>(), bytes, |bytes| {
+        with_length(S::LENGTH, bytes, |bytes| timer.key.encode(bytes));
+        timer.at.0.encode(bytes);
+    });
+}
+
+/// Cuts the next timer off the front of `bytes`.
+fn decode<S: StoredKey>(hasher: &KeyHasher, bytes: &mut &[u8]) -> Result<Timer<S, ()>, FormError> {
+    let mut item = take_item(length::<S>(), bytes)?;
+    let key: S = decode_key(&mut item)?;
+    Ok(Timer {
+        hash: hasher.hash(key.key()),
+        key,
+        namespace: (),
+        at: Timestamp(i64::decode(item)?),
+    })
+}
+
+/// A queue of timers together with what finds the hashes of their keys.
+#[derive(Debug)]
+pub struct DurableTimers<'a, S: StoredKey> {
+    queue: &'a mut TimerQueue<S, ()>,
+    hasher: KeyHasher,
+}
+
+impl<'a, S: StoredKey> DurableTimers<'a, S> {
+    /// The timers of `queue`, whose keys are hashed by `hasher`.
+    pub fn new(queue: &'a mut TimerQueue<S, ()>, hasher: KeyHasher) -> Self {
+        DurableTimers { queue, hasher }
+    }
+}
+
+impl<S: StoredKey> DurableTable for DurableTimers<'_, S> {
+    fn freeze(&mut self, extent: Extent) {
+        self.queue.freeze(extent);
+    }
+
+    fn drain_frozen(&mut self, budget: usize, out: &mut Drained) -> bool {
+        let set = |timer: &Timer<S, ()>| {
+            encode(timer, &mut out.set);
+            out.set_count += 1;
+        };
+        let removed = |timer: &Timer<S, ()>| {
+            encode(timer, &mut out.removed);
+            out.removed_count += 1;
+        };
+        self.queue.drain_frozen(budget, set, removed)
+    }
+
+    fn restore_set(
+        &mut self,
+        mut bytes: &[u8],
+        hashes: &RangeInclusive<KeyHash>,
+    ) -> Result<(), FormError> {
+        while !bytes.is_empty() {
+            let timer = decode(&self.hasher, &mut bytes)?;
+            if hashes.contains(&timer.hash) {
+                self.queue.restore([timer]);
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_removed(
+        &mut self,
+        mut bytes: &[u8],
+        hashes: &RangeInclusive<KeyHash>,
+    ) -> Result<(), FormError> {
+        while !bytes.is_empty() {
+            let timer: Timer<S, ()> = decode(&self.hasher, &mut bytes)?;
+            if hashes.contains(&timer.hash) {
+                (self.queue).restore_removal(timer.hash, &timer.key, (), timer.at);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,276 @@
+//! Driving with checkpoints: a barrier between any two elements, and operators that go on from one.
+//!
+//! ```text
+//! elements   1   2   3   4   5   6   7 ✗            5   6   7   8 …
+//! barriers         ▲       ▲       ▲          restored to ▲
+//! snapshots        └ slices ┘└ slices ┘└ never written
+//! ```
+//! What came out after the barrier of the checkpoint is forgotten, and what went in is fed again. The new
+//! operator is first told the watermark and the status of every input, as those before it would tell it.
+
+use std::fmt::Debug;
+
+use crate::checkpoint::{MemorySnapshot, Restored, SnapshotOutput, StateReport};
+use crate::operator::{Barrier, Signal};
+use crate::time::Timestamp;
+
+use super::drive::{RESUMPTIONS_MAX, Run, Step, Subject};
+use super::tail::{Output, Passed};
+use super::violation::{Fault, Phase};
+
+/// Scripts up to this length are restored as often as the way of driving says; longer ones in proportion.
+const SCRIPT_MAX: usize = 150;
+
+/// How checkpoints are taken while an operator is driven, and when it fails.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Checkpoints {
+    /// After how many elements comes a barrier.
+    pub(super) interval: usize,
+    /// How many entries a slice of a snapshot has; one is written after each element.
+    pub(super) slice: usize,
+    /// After how many elements the operator is thrown away; 0: never.
+    pub(super) life: usize,
+}
+
+/// A checkpoint: what was written, where the script stood, and what had come out.
+struct Complete {
+    restored: Restored,
+    position: usize,
+    passed: Passed,
+}
+
+/// A checkpoint whose snapshot is being written.
+#[derive(Clone, Copy)]
+struct Pending {
+    position: usize,
+    passed: Passed,
+}
+
+/// The checkpoints of a run.
+pub(super) struct Taken {
+    memory: MemorySnapshot,
+    reports: Vec<StateReport>,
+    checkpoint: u64,
+    pending: Option<Pending>,
+    complete: Option<Complete>,
+    /// Elements, and checkpoints begun and complete, in the life of this operator.
+    lived: usize,
+    begun: usize,
+    completed: usize,
+}
+
+impl Taken {
+    pub(super) fn new() -> Self {
+        Taken {
+            memory: MemorySnapshot::new(1),
+            reports: Vec::new(),
+            checkpoint: 0,
+            pending: None,
+            complete: None,
+            lived: 0,
+            begun: 0,
+            completed: 0,
+        }
+    }
+}
+
+/// What is known of an input.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    watermark: Option<Timestamp>,
+    idle: bool,
+    ended: bool,
+}
+
+impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
+    /// After an element: goes on writing, takes a checkpoint, or fails. Where the script goes on.
+    pub(super) fn checkpoint(
+        &mut self,
+        checkpoints: Checkpoints,
+        script: &[Step<E>],
+        at: usize,
+    ) -> Result<usize, Fault> {
+        let stride = 1 + script.len() / SCRIPT_MAX;
+        self.taken.lived += 1;
+        if self.taken.pending.is_some() {
+            self.write(checkpoints.slice)?;
+        }
+        let (told, _) = self.told(&script[..at]);
+        let is_due = self
+            .taken
+            .lived
+            .is_multiple_of(checkpoints.interval * stride);
+        if is_due && !told.iter().all(|input| input.ended) {
+            self.write_all(checkpoints.slice)?;
+            self.barrier(&told, at)?;
+        }
+        let life = checkpoints.life * stride;
+        if life > 0 && self.taken.lived >= life && self.taken.begun > 0 {
+            return self.fail(checkpoints.slice, script);
+        }
+        Ok(at)
+    }
+
+    /// Feeds a barrier to every input, and looks whether it comes out.
+    fn barrier(&mut self, told: &[Told], position: usize) -> Result<(), Fault> {
+        self.taken.checkpoint += 1;
+        self.taken.begun += 1;
+        let checkpoint = self.taken.checkpoint;
+        if self.snapshot(1)? {
+            return Err(Fault::WrittenEarly(checkpoint));
+        }
+        let options = [0, Barrier::WHOLE][checkpoint as usize % 2];
+        let barrier = Signal::Barrier(Barrier {
+            checkpoint,
+            options,
+        });
+        for (input, _) in told.iter().enumerate().filter(|(_, told)| !told.ended) {
+            self.settle()?;
+            self.call(Phase::Signal, |subject| subject.signal(input, barrier))?;
+        }
+        self.settle()?;
+        let log = self.tail.log();
+        let passed: Vec<Passed> = (log.barriers.iter().copied())
+            .filter(|passed| passed.checkpoint == checkpoint)
+            .collect();
+        let [passed] = *passed else {
+            let count = passed.len();
+            return Err(Fault::Barrier { checkpoint, count });
+        };
+        self.taken.pending = Some(Pending { position, passed });
+        Ok(())
+    }
+
+    /// Calls `snapshot` once; what it says.
+    fn snapshot(&mut self, slice: usize) -> Result<bool, Fault> {
+        self.tail.log().enter(Phase::Snapshot);
+        let taken = &mut self.taken;
+        let mut out = SnapshotOutput::new(
+            taken.checkpoint,
+            0,
+            &mut taken.memory,
+            &mut taken.reports,
+            slice,
+        );
+        let done = self.subject.snapshot(&mut out);
+        let mut log = self.tail.log();
+        if log.calls.snapshot == 0 {
+            return Err(Fault::NotPassedOn(Phase::Snapshot));
+        }
+        log.fault.take().map_or(Ok(done), Err)
+    }
+
+    /// Writes one slice of what the last barrier froze; whether that was the last one.
+    fn write(&mut self, slice: usize) -> Result<bool, Fault> {
+        let done = self.snapshot(slice)?;
+        if done && let Some(Pending { position, passed }) = self.taken.pending.take() {
+            let taken = &mut self.taken;
+            let reports = std::mem::take(&mut taken.reports);
+            let written = taken.memory.complete(taken.checkpoint, 0, &reports);
+            written.map_err(|error| Fault::Failed(Phase::Snapshot, error.to_string()))?;
+            taken.completed += 1;
+            taken.complete = Some(Complete {
+                restored: taken.memory.restored(),
+                position,
+                passed,
+            });
+        }
+        Ok(done)
+    }
+
+    fn write_all(&mut self, slice: usize) -> Result<(), Fault> {
+        for _ in 0..RESUMPTIONS_MAX {
+            if self.taken.pending.is_none() || self.write(slice)? {
+                return Ok(());
+            }
+        }
+        Err(Fault::NeverWritten(self.taken.checkpoint))
+    }
+
+    /// Throws the operator away; a new one goes on from the last checkpoint that is complete. Where that was.
+    fn fail(&mut self, slice: usize, script: &[Step<E>]) -> Result<usize, Fault> {
+        if self.taken.completed == 0 {
+            self.write_all(slice)?;
+        }
+        self.close()?;
+        let taken = &mut self.taken;
+        taken.memory.abort();
+        taken.reports.clear();
+        taken.pending = None;
+        (taken.lived, taken.begun, taken.completed) = (0, 0, 0);
+        let complete = taken
+            .complete
+            .take()
+            .ok_or(Fault::NeverWritten(taken.checkpoint))?;
+        let passed = complete.passed;
+        self.tail.log().rewind(passed);
+        self.subject = (self.build)(self.tail.clone());
+        (self.begun, self.fed) = (false, 0);
+        let (told, now) = self.told(&script[..complete.position]);
+        self.now = now;
+        self.open(Some(complete.restored))?;
+        self.tell(&told, passed)?;
+        Ok(complete.position)
+    }
+
+    /// Tells a restored operator what those before it knew of every input.
+    fn tell(&mut self, told: &[Told], passed: Passed) -> Result<(), Fault> {
+        for (input, told) in told.iter().enumerate() {
+            let signals = [
+                told.watermark.map(Signal::Watermark),
+                told.idle.then_some(Signal::Idle),
+                told.ended.then_some(Signal::End),
+            ];
+            for signal in signals.into_iter().flatten() {
+                self.settle()?;
+                self.call(Phase::Signal, |subject| subject.signal(input, signal))?;
+            }
+        }
+        self.settle()?;
+        let records = self.tail.log().retell(passed);
+        // What the end of one input makes a function emit, it makes it emit again.
+        match records.first() {
+            Some(record) if !told.iter().any(|told| told.ended) => {
+                Err(Fault::Repeated(format!("{record:?}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is known of every input, and the processing time, after these steps.
+    fn told(&self, steps: &[Step<E>]) -> (Vec<Told>, Timestamp) {
+        let mut told = vec![Told::default(); self.subject.inputs()];
+        let mut now = Timestamp(0);
+        for step in steps {
+            match step {
+                Step::Time(time) => now = *time,
+                Step::Element(element) => {
+                    let Some((input, signal)) = self.subject.signal_of(element) else {
+                        continue;
+                    };
+                    match signal {
+                        Signal::Watermark(at) => told[input].watermark = Some(at),
+                        Signal::Idle => told[input].idle = true,
+                        Signal::Active => told[input].idle = false,
+                        Signal::End => told[input].ended = true,
+                        _ => {}
+                    }
+                }
+            }
+        }
+        (told, now)
+    }
+}
+
+/// Puts neighbouring results of one timestamp in an order of their own.
+pub(super) fn sort_ties<O: Debug>(mut outputs: Vec<Output<O>>) -> Vec<Output<O>> {
+    let time = |output: &Output<O>| match output {
+        Output::Record(_, at) | Output::Side(.., at) => Some(*at),
+        Output::Signal(_) => None,
+    };
+    let is_tie = |a: &Output<O>, b: &Output<O>| time(a).is_some() && time(a) == time(b);
+    for ties in outputs.chunk_by_mut(is_tie) {
+        ties.sort_by_cached_key(|output| format!("{output:?}"));
+    }
+    outputs
+}

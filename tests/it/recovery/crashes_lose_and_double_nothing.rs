@@ -1,0 +1,115 @@
+//! A job whose process ends at any moment and that is started again gives the output of one that was left alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thalweg::checkpoint::{HeapStorage, Storage};
+use thalweg::prelude::*;
+use thalweg::runtime::{Step, Stepper};
+
+use super::ledger::Ledger;
+
+const NUMBERS: u64 = 4_000;
+const KEYS: u64 = 37;
+
+/// Running counts of numbers by key, into a ledger: whatever the order, the rows are the same.
+fn running_counts(parallelism: u32, storage: &Arc<dyn Storage>, ledger: &Ledger) -> Environment {
+    let env = Environment::new()
+        .parallelism(parallelism)
+        .ring_capacity(2048)
+        .checkpoints(Checkpoints::on_request().to_storage(Arc::clone(storage)))
+        .restore(RestoreFrom::Latest);
+    env.source("numbers", Sequence::new(0..NUMBERS))
+        .key_by(|n| n % KEYS)
+        .aggregate_with(Count, |key, count| [*key, count])
+        .uid("counts")
+        .sink("ledger", ledger.clone());
+    env
+}
+
+/// What the job gives when nothing happens to it.
+fn expected() -> Vec<[u64; 2]> {
+    let of_key = |key: u64| (1..=(NUMBERS - key).div_ceil(KEYS)).map(move |n| [key, n]);
+    (0..KEYS).flat_map(of_key).collect()
+}
+
+fn xorshift(random: &mut u64) -> u64 {
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    *random
+}
+
+/// Steps until the job ends or `steps` are over, asking for a checkpoint now and then.
+fn step(mut job: Stepper, steps: u64, random: &mut u64) -> bool {
+    for _ in 0..steps {
+        if xorshift(random) % 5 == 0 {
+            job.checkpoint();
+        }
+        match job.step().expect("nothing fails") {
+            Step::Finished => return true,
+            Step::Worked | Step::Idle => {}
+        }
+    }
+    false
+}
+
+#[test]
+fn job_that_is_killed_at_any_step_gives_the_undisturbed_output() {
+    let expected = expected();
+    for seed in 1..40u64 {
+        let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+        let ledger = Ledger::default();
+        let mut kills = 0;
+        loop {
+            let parallelism = [1, 2, 3, 8][(xorshift(&mut random) % 4) as usize];
+            let env = running_counts(parallelism, &storage, &ledger);
+            let job = env
+                .stepper("counts", ManualClock::new(Timestamp(0)))
+                .expect("a job");
+            let job = job.seeded(random).batch(1 + (random % 64) as u32);
+            let steps = if kills < 6 {
+                xorshift(&mut random) % 60
+            } else {
+                u64::MAX
+            };
+            if step(job, steps, &mut random) {
+                break;
+            }
+            kills += 1;
+        }
+        assert!(ledger.rows() == expected, "seed {seed}, {kills} kills");
+    }
+}
+
+#[test]
+fn job_that_has_finished_is_at_its_end_when_it_is_started_again() {
+    let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+    let ledger = Ledger::default();
+    for parallelism in [2, 2, 3] {
+        let env = running_counts(parallelism, &storage, &ledger);
+        env.execute("counts").expect("it finishes");
+        assert!(ledger.rows() == expected(), "at parallelism {parallelism}");
+    }
+}
+
+#[test]
+fn checkpoints_on_threads_commit_what_is_before_them() {
+    let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+    let ledger = Ledger::default();
+    let env = Environment::new()
+        .parallelism(2)
+        .checkpoints(Checkpoints::every(Duration::from_millis(5)).to_storage(storage));
+    env.source("numbers", Generator::new(|n| n).rate(200_000).count(40_000))
+        .key_by(|n| n % KEYS)
+        .aggregate_with(Count, |key, count| [*key, count])
+        .uid("counts")
+        .sink("ledger", ledger.clone());
+    let job = env.spawn("counts").expect("a job");
+    job.checkpoint().expect("a checkpoint");
+    let committed = ledger.rows().len();
+    let result = job.wait().expect("it finishes");
+    assert_eq!(ledger.rows().len(), 40_000);
+    assert!(committed <= 40_000 && result.records() == 40_000);
+}

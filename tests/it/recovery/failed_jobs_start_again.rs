@@ -1,0 +1,76 @@
+//! A job that fails goes on from its last checkpoint, as often as its restart strategy allows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use thalweg::checkpoint::HeapStorage;
+use thalweg::prelude::*;
+
+use super::ledger::Ledger;
+
+const NUMBERS: u64 = 30_000;
+
+/// A job whose map fails at every one of some numbers, once each.
+fn failing(ledger: &Ledger, failures: &Arc<AtomicU32>, strategy: RestartStrategy) -> Environment {
+    let failures = Arc::clone(failures);
+    let env = Environment::new()
+        .parallelism(2)
+        .restart(strategy)
+        .checkpoints(
+            Checkpoints::every(Duration::from_millis(3)).to_storage(Arc::new(HeapStorage::new())),
+        );
+    env.source(
+        "numbers",
+        Generator::new(|n| n).rate(100_000).count(NUMBERS),
+    )
+    .map(move |n| {
+        let failed = failures.load(Ordering::Relaxed);
+        if *n == 7_000 * u64::from(failed + 1)
+            && failures
+                .compare_exchange(failed, failed + 1, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            panic!("failure {failed}");
+        }
+        *n
+    })
+    .key_by(|n| n % 10)
+    .aggregate_with(Count, |key, count| [*key, count])
+    .uid("counts")
+    .sink("ledger", ledger.clone());
+    env
+}
+
+#[test]
+fn results_are_those_of_a_job_that_did_not_fail() {
+    let (ledger, failures) = (Ledger::default(), Arc::default());
+    let strategy = RestartStrategy::fixed(10, Duration::from_millis(1));
+    let job = failing(&ledger, &failures, strategy)
+        .spawn("counts")
+        .expect("a job");
+    job.wait().expect("it finishes");
+    assert_eq!(
+        failures.load(Ordering::Relaxed),
+        4,
+        "7, 14, 21 and 28 thousand"
+    );
+    let mut expected: Vec<[u64; 2]> = (0..10)
+        .flat_map(|key| (1..=NUMBERS / 10).map(move |n| [key, n]))
+        .collect();
+    expected.sort_unstable();
+    assert!(ledger.rows() == expected);
+}
+
+#[test]
+fn job_fails_for_good_when_its_strategy_says_so() {
+    let (ledger, failures) = (Ledger::default(), Arc::default());
+    let strategy = RestartStrategy::fixed(2, Duration::from_millis(1));
+    let job = failing(&ledger, &failures, strategy)
+        .spawn("counts")
+        .expect("a job");
+    let error = job.wait().expect_err("the third failure is one too many");
+    assert!(matches!(&error, JobError::Failed { .. }), "{error}");
+    assert!(error.to_string().contains("failure 2"), "{error}");
+    assert_eq!(failures.load(Ordering::Relaxed), 3);
+}

@@ -1,0 +1,6 @@
+//! Jobs go on from checkpoints: after a crash, after a failure, from a savepoint, at another parallelism.
+
+mod crashes_lose_and_double_nothing;
+mod failed_jobs_start_again;
+mod ledger;
+mod savepoints_are_gone_on_from;

@@ -1,0 +1,95 @@
+//! Savepoints: a job goes on from one, at any parallelism, after it was stopped or while it runs on.
+
+use std::sync::Arc;
+
+use thalweg::checkpoint::{HeapStorage, Storage};
+use thalweg::prelude::*;
+
+use super::ledger::Ledger;
+
+const NUMBERS: u64 = 200_000;
+
+fn counts(parallelism: u32, storage: &Arc<dyn Storage>, ledger: &Ledger) -> Environment {
+    let env = Environment::new()
+        .parallelism(parallelism)
+        .checkpoints(Checkpoints::on_request().to_storage(Arc::clone(storage)));
+    env.source(
+        "numbers",
+        Generator::new(|n| n).rate(400_000).count(NUMBERS),
+    )
+    .key_by(|n| n % 10)
+    .aggregate_with(Count, |key, count| [*key, count])
+    .uid("counts")
+    .sink("ledger", ledger.clone());
+    env
+}
+
+fn expected() -> Vec<[u64; 2]> {
+    let mut rows: Vec<[u64; 2]> = (0..10)
+        .flat_map(|key| (1..=NUMBERS / 10).map(move |n| [key, n]))
+        .collect();
+    rows.sort_unstable();
+    rows
+}
+
+fn heap() -> Arc<dyn Storage> {
+    Arc::new(HeapStorage::new())
+}
+
+#[test]
+fn stopped_job_goes_on_at_another_parallelism_where_it_stopped() {
+    let ledger = Ledger::default();
+    let directory = tempfile::tempdir().expect("a directory");
+    let first = directory.path().join("first");
+    let job = counts(2, &heap(), &ledger).spawn("counts").expect("a job");
+    job.stop(&first).expect("a savepoint");
+    assert_eq!(
+        job.wait().expect("it finishes").records(),
+        ledger.rows().len() as u64
+    );
+    assert!(ledger.rows().len() < NUMBERS as usize);
+
+    let second = directory.path().join("second");
+    let env = counts(3, &heap(), &ledger).restore(RestoreFrom::Path(first));
+    let job = env.spawn("counts").expect("a job");
+    job.stop(&second).expect("a savepoint");
+    job.wait().expect("it finishes");
+
+    let env = counts(1, &heap(), &ledger).restore(RestoreFrom::Path(second));
+    env.execute("counts").expect("it finishes");
+    assert!(ledger.rows() == expected());
+}
+
+#[test]
+fn drained_job_has_ended_its_input_and_committed_everything() {
+    let ledger = Ledger::default();
+    let directory = tempfile::tempdir().expect("a directory");
+    let job = counts(2, &heap(), &ledger).spawn("counts").expect("a job");
+    job.drain(directory.path()).expect("a savepoint");
+    let result = job.wait().expect("it finishes");
+    assert_eq!(result.records(), ledger.rows().len() as u64);
+}
+
+#[test]
+fn job_without_checkpoints_says_what_a_savepoint_needs() {
+    let env = Environment::new();
+    env.source("numbers", Generator::new(|n| n).rate(1_000))
+        .sink("nowhere", Discard::new());
+    let job = env.spawn("numbers").expect("a job");
+    let directory = tempfile::tempdir().expect("a directory");
+    let error = job
+        .savepoint(directory.path())
+        .expect_err("there are no checkpoints");
+    assert!(error.to_string().contains(".checkpoints("), "{error}");
+}
+
+#[test]
+fn stateful_operator_without_uid_is_refused_where_there_are_checkpoints() {
+    let env = Environment::new().checkpoints(Checkpoints::on_request().to_storage(heap()));
+    env.source("numbers", Sequence::new(0..10))
+        .key_by(|n| n % 10)
+        .aggregate_with(Count, |key, count| [*key, count])
+        .sink("nowhere", Discard::new());
+    let error = env.execute("counts").expect_err("no uid");
+    assert!(error.to_string().contains("uid"), "{error}");
+}
