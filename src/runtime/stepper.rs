@@ -44,6 +44,8 @@ pub struct Stepper {
     job: Arc<str>,
     subtasks: Vec<Subtask>,
     checkpoints: Option<SteppedCheckpoints>,
+    /// Checkpoints and, with their targets, savepoints that were asked for since the last step.
+    wishes: Vec<Option<Arc<dyn Storage>>>,
     clock: Clock,
     random: u64,
     opened: bool,
@@ -109,6 +111,7 @@ impl Stepper {
             job,
             subtasks,
             checkpoints,
+            wishes: Vec::new(),
             clock,
             random: 0,
             opened: false,
@@ -141,16 +144,12 @@ impl Stepper {
 
     /// Asks for a checkpoint; steps take it.
     pub fn checkpoint(&mut self) {
-        if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.want(&mut self.subtasks);
-        }
+        self.wishes.push(None);
     }
 
     /// Asks for a savepoint in `target`; steps take it.
     pub fn savepoint(&mut self, target: Arc<dyn Storage>) {
-        if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.save(target, StopMode::GoOn, &mut self.subtasks);
-        }
+        self.wishes.push(Some(target));
     }
 
     /// The last checkpoint that is complete, of those that this stepper took.
@@ -176,6 +175,12 @@ impl Stepper {
         let mut worked = false;
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.tick(&mut self.subtasks);
+            for wish in self.wishes.drain(..) {
+                match wish {
+                    None => checkpoints.want(&mut self.subtasks),
+                    Some(target) => checkpoints.save(target, StopMode::GoOn, &mut self.subtasks),
+                }
+            }
         }
         for place in self.order() {
             if !self.subtasks[place].is_running() {
