@@ -83,6 +83,16 @@ pub(crate) struct Checkpointer {
     pub(crate) failed: u64,
 }
 
+impl std::fmt::Debug for Checkpointer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checkpointer")
+            .field("coordinator", &self.coordinator)
+            .field("at_end", &self.at_end)
+            .field("ending", &self.ending)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Checkpointer {
     pub(crate) fn new(
         settings: CheckpointSettings,

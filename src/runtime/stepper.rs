@@ -52,8 +52,13 @@ pub struct Stepper {
 
 impl std::fmt::Debug for Stepper {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let checkpoints = self.checkpoints.as_ref();
         f.debug_struct("Stepper")
-            .field("subtasks", &self.subtasks.len())
+            .field("subtasks", &self.subtasks)
+            .field(
+                "checkpoints",
+                &checkpoints.map(|checkpoints| &checkpoints.checkpointer),
+            )
             .finish_non_exhaustive()
     }
 }
