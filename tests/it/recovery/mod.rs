@@ -4,3 +4,4 @@ mod crashes_lose_and_double_nothing;
 mod failed_jobs_start_again;
 mod ledger;
 mod savepoints_are_gone_on_from;
+mod windows_are_gone_on_with;
