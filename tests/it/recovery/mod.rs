@@ -2,6 +2,7 @@
 
 mod crashes_lose_and_double_nothing;
 mod failed_jobs_start_again;
+mod files_are_read_and_written_once;
 mod ledger;
 mod savepoints_are_gone_on_from;
 mod windows_are_gone_on_with;
