@@ -7,7 +7,7 @@ use super::oracle::{Event, Oracle, Record, Shape, of_key};
 use super::{Step, TEN, busy, lists, result, shapes, steps, sums, sums_of_lists};
 use crate::checkpoint::{CheckpointError, MemorySnapshot, Restored, SnapshotOutput, StateReport};
 use crate::operator::window::{WindowFunction, WindowOperator};
-use crate::operator::{Barrier, Checkpointing, OpenContext, Operator, OperatorError, Push, Signal};
+use crate::operator::{Barrier, Checkpointing, OpenContext, Operator, OperatorError, Signal};
 use crate::record::{KeyGroupAssignment, MaxParallelism};
 
 /// What one of several subtasks learns when it opens.
