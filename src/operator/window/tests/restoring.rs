@@ -35,14 +35,38 @@ struct Job<F: WindowFunction<Record, u8>> {
 }
 
 impl<F: WindowFunction<Record, u8, Out = WindowResult>> Job<F> {
-    fn new(subtasks: Vec<Windows<F>>) -> Self {
-        let count = subtasks.len();
+    fn start(
+        shape: Shape,
+        function: impl Fn() -> F,
+        busy: u64,
+        parallelism: u32,
+        restored: Option<&Restored>,
+    ) -> Self {
+        let subtask = |index| {
+            let cx = context(index, parallelism, restored.cloned());
+            let mut windows = windows_in(cx, shape, function(), true).unwrap();
+            windows.budget = 7;
+            windows.down.0.lock().unwrap().busy = busy;
+            windows
+        };
         Job {
-            memory: MemorySnapshot::new(count as u32),
-            reports: vec![Vec::new(); count],
-            unwritten: vec![false; count],
-            subtasks,
+            memory: MemorySnapshot::new(parallelism),
+            reports: vec![Vec::new(); parallelism as usize],
+            unwritten: vec![false; parallelism as usize],
+            subtasks: (0..parallelism).map(subtask).collect(),
         }
+    }
+
+    /// Fails; `next` goes on from a checkpoint. The checkpoint as that one knows it.
+    fn go_on_as(&mut self, mut next: Self, last: Complete) -> Option<Complete> {
+        let is_same = next.subtasks.len() == self.subtasks.len();
+        if is_same {
+            self.memory.abort();
+            next.memory = std::mem::take(&mut self.memory);
+        }
+        *self = next;
+        let lengths = vec![0; self.subtasks.len()];
+        is_same.then_some(Complete { lengths, ..last })
     }
 
     fn push(&mut self, record: Record, at: i64) {
@@ -129,14 +153,7 @@ where
     F: WindowFunction<Record, u8, Out = WindowResult>,
 {
     let start = |parallelism: u32, restored: Option<&Restored>| {
-        let subtask = |index| {
-            let cx = context(index, parallelism, restored.cloned());
-            let mut windows = windows_in(cx, shape, function(), true).unwrap();
-            windows.budget = 7;
-            windows.down.0.lock().unwrap().busy = busy;
-            windows
-        };
-        Job::new((0..parallelism).map(subtask).collect())
+        Job::start(shape, &function, busy, parallelism, restored)
     };
     let mut log = vec![Vec::new(); 5];
     let mut job = start(1, None);
@@ -179,18 +196,9 @@ where
                     continue;
                 };
                 job.collect(&last.lengths, &mut log);
-                let old = job.subtasks.len() as u32;
-                let new = 1 + u32::from(happening) % 3;
-                let mut next = start(new, Some(&last.restored));
-                if new == old {
-                    job.memory.abort();
-                    next.memory = job.memory;
-                }
-                job = next;
+                let next = start(1 + u32::from(happening) % 3, Some(&last.restored));
                 (at, taken) = (last.step, None);
-                let lengths = vec![0; new as usize];
-                let same = (new == old).then_some(Complete { lengths, ..last });
-                complete = same;
+                complete = job.go_on_as(next, last);
             }
             _ => {}
         }
