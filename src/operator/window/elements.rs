@@ -7,7 +7,7 @@ use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
 /// Each is kept with the number of its arrival at the subtask, so that the lists of several slices merge
 /// into exactly the order that one list for the whole window would have.
 ///
-/// Encoded: per element its arrival and its length (`u64`, little-endian) and its bytes.
+/// Encoded: for each element its arrival (8 bytes) and its value, as an item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Elements<E> {
     /// In ascending order of arrival.
@@ -36,6 +36,11 @@ impl<E> Elements<E> {
     /// The elements in order of arrival.
     pub fn iter(&self) -> ElementsIter<'_, E> {
         ElementsIter(self.list.iter())
+    }
+
+    /// The number of an element that arrives after all of these.
+    pub(super) fn next_arrival(&self) -> u64 {
+        self.list.last().map_or(0, |&(last, _)| last + 1)
     }
 
     /// Appends what arrived after everything else.
