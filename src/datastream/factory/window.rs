@@ -36,6 +36,7 @@ where
     ) -> Self::Operator<D> {
         let parts = WindowParts {
             name: Arc::clone(&site.name),
+            uid: Arc::clone(&site.uid),
             selector: self.selector.clone(),
             function: self.function.clone(),
             lateness: self.lateness,

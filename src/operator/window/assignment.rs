@@ -16,6 +16,8 @@ use super::session::{Session, SessionGap, SessionOperator};
 pub struct WindowParts<V: ?Sized, S, F> {
     /// The operator's name.
     pub name: Arc<str>,
+    /// What binds its state to it.
+    pub uid: Arc<str>,
     /// Finds the key of a record.
     pub selector: S,
     /// What is computed.
@@ -127,6 +129,7 @@ where
         let session = self.clone();
         let operator = SessionOperator::new(parts.name, session, selector, function, next)?;
         let operator = operator
+            .uid(parts.uid)
             .allowed_lateness(parts.lateness)
             .expected_keys(parts.expected_keys);
         Ok(match parts.late {

@@ -38,6 +38,11 @@ impl<E> Elements<E> {
         ElementsIter(self.list.iter())
     }
 
+    /// A number of arrival after those of all elements.
+    pub(super) fn arrivals(&self) -> u64 {
+        self.list.last().map_or(0, |&(last, _)| last.saturating_add(1))
+    }
+
     /// Appends what arrived after everything else.
     pub(super) fn push(&mut self, arrival: u64, element: E) {
         debug_assert!(self.list.last().is_none_or(|&(last, _)| last < arrival));

@@ -30,6 +30,11 @@ pub trait WindowFunction<V: ?Sized, K: ?Sized>: Send + 'static {
     /// Adds the accumulator of a later slice.
     fn merge(&self, accumulator: &mut Self::Accumulator, later: &Self::Accumulator);
 
+    /// Takes note of an accumulator that a checkpoint had: called for each of them, before any record comes.
+    fn restored(&mut self, accumulator: &Self::Accumulator) {
+        let _ = accumulator;
+    }
+
     /// Calls `emit` for every result of `window` for `key`.
     fn fire(
         &mut self,
@@ -172,6 +177,11 @@ where
 
     fn merge(&self, elements: &mut Elements<E>, later: &Elements<E>) {
         elements.merge(later);
+    }
+
+    /// What arrives from now on arrives after all that was there.
+    fn restored(&mut self, elements: &Elements<E>) {
+        self.arrived = self.arrived.max(elements.arrivals());
     }
 
     #[inline]

@@ -52,7 +52,7 @@ where
     F: JoinFunction<u64, u64, u64, Out = Joined>,
 {
     let late = OutputTag::<u64>::new("late");
-    script().check(|tail: Tail<Joined>| {
+    script().restores().check(|tail: Tail<Joined>| {
         let mut outputs = Outputs::new(tail.clone());
         let side: Box<dyn Push<u64>> = Box::new(tail.side(&late));
         outputs.sides.connect(late.name().clone(), side);
@@ -125,7 +125,7 @@ fn co_groups_keep_their_contract() -> Result<(), Violation> {
 
 #[test]
 fn joins_without_windows_keep_their_contract() -> Result<(), Violation> {
-    let outputs = script().fan_out(1).check(|tail: Tail<(u64, u64)>| {
+    let outputs = script().fan_out(1).restores().check(|tail: Tail<(u64, u64)>| {
         let key = OwnedSelector(|n: &u64| if n.is_multiple_of(4) { 0 } else { n % 12 });
         let pair = |left: &u64, right: &u64| (*left, *right);
         UnboundedJoin::new("join".into(), (key.clone(), key), pair, Outputs::new(tail))

@@ -44,6 +44,7 @@ fn counts_of(
         let result = |key: &u64, window: TimeWindow, count: u64| (*key, window.start.0, count);
         let parts = WindowParts {
             name: "windows".into(),
+            uid: "windows".into(),
             selector: OwnedSelector(|n: &u64| *n),
             function: AggregateWindow::new(Count, result),
             lateness: Lateness::of(nanoseconds(20)),
@@ -83,11 +84,12 @@ fn sliding_windows_keep_their_contract() -> Result<(), Violation> {
 #[test]
 fn sessions_keep_their_contract() -> Result<(), Violation> {
     // Each record is a session of its own, the late one too.
-    let outputs = counts(Session::with_gap(nanoseconds(3)))?;
+    let restored = || script().restores();
+    let outputs = counts_of(restored(), Session::with_gap(nanoseconds(3)))?;
     assert_eq!(late(&outputs), 1);
     let total: u64 = records(&outputs).iter().map(|((.., n), _)| n).sum();
     assert_eq!(total, 301);
-    let outputs = counts(Session::with_gap(nanoseconds(100)))?;
+    let outputs = counts_of(restored(), Session::with_gap(nanoseconds(100)))?;
     assert_eq!(late(&outputs), 0, "sessions save it");
     assert!(records(&outputs).iter().any(|((.., n), _)| *n > 6));
     Ok(())
@@ -106,7 +108,7 @@ fn windows_without_a_side_output_keep_their_contract() -> Result<(), Violation> 
         WindowOperator::new("windows".into(), &windows, key(), count(), next).expect("a size")
     })?;
     assert_eq!(total(&windows), 300, "two are late");
-    let sessions = script().check(|tail: Tail<(u64, u64)>| {
+    let sessions = script().restores().check(|tail: Tail<(u64, u64)>| {
         let (session, next) = (Session::with_gap(nanoseconds(3)), Outputs::new(tail));
         SessionOperator::new("sessions".into(), session, key(), count(), next).expect("a gap")
     })?;
@@ -138,7 +140,7 @@ fn windows_of_processing_time_keep_their_contract() -> Result<(), Violation> {
     let windows = Sliding::of(nanoseconds(60), nanoseconds(20)).processing_time();
     assert_eq!(total(&counts_of(clock(), windows)?), 3 * 39 * 9);
     let sessions = Session::with_gap(nanoseconds(9)).processing_time();
-    assert_eq!(total(&counts_of(clock(), sessions)?), 39 * 9);
+    assert_eq!(total(&counts_of(clock().restores(), sessions)?), 39 * 9);
     Ok(())
 }
 
