@@ -14,7 +14,8 @@ use crate::checkpoint::{
 };
 use crate::record::{KeyHash, StoredKey, Wire};
 use crate::state::{
-    Extent, HashOfKey, StateKind, StateSchema, encode_logged, hash_of_logged, log_schema, logged_records,
+    Extent, HashOfKey, StateKind, StateSchema, encode_logged, hash_of_logged, log_schema,
+    logged_records,
 };
 
 use super::{Barrier, OpenContext};

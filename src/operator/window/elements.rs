@@ -40,7 +40,9 @@ impl<E> Elements<E> {
 
     /// A number of arrival after those of all elements.
     pub(super) fn arrivals(&self) -> u64 {
-        self.list.last().map_or(0, |&(last, _)| last.saturating_add(1))
+        self.list
+            .last()
+            .map_or(0, |&(last, _)| last.saturating_add(1))
     }
 
     /// Appends what arrived after everything else.

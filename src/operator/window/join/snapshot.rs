@@ -20,7 +20,7 @@ use crate::state::{ChunkPool, Extent, RecordLog, StateKind};
 
 use super::function::JoinFunction;
 use super::operator::WindowJoin;
-use super::state::{SliceId, Sides};
+use super::state::{Sides, SliceId};
 
 /// The names of the states.
 const LEFT: &str = "left";
@@ -81,7 +81,14 @@ impl SideSnapshot {
         }
         while out.budget() > 0 {
             if let Some(held) = sides.held.last_mut() {
-                write(&mut self.log, held.number, &mut held.frozen, &held.log, selector, out);
+                write(
+                    &mut self.log,
+                    held.number,
+                    &mut held.frozen,
+                    &held.log,
+                    selector,
+                    out,
+                );
                 if held.frozen.is_empty()
                     && let Some(mut held) = sides.held.pop()
                 {
@@ -95,7 +102,14 @@ impl SideSnapshot {
                 return true;
             };
             let side = sides.get_mut(id);
-            write(&mut self.log, number, &mut side.frozen, &side.log, selector, out);
+            write(
+                &mut self.log,
+                number,
+                &mut side.frozen,
+                &side.log,
+                selector,
+                out,
+            );
             if side.frozen.is_empty() {
                 self.next = number.saturating_add(1);
             }

@@ -85,7 +85,10 @@ where
     fn make_appointments(&mut self) {
         let clockwork = &mut *self.clockwork;
         // The shortest one has about the length of a gap.
-        let sessions = self.sessions.iter().flat_map(|(_, sessions)| sessions.iter());
+        let sessions = self
+            .sessions
+            .iter()
+            .flat_map(|(_, sessions)| sessions.iter());
         let lengths = sessions.map(|s| s.window.end.0.saturating_sub(s.window.start.0));
         if let Some(gap) = lengths.min() {
             clockwork.agenda.fit(gap, self.watermark);
