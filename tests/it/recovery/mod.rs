@@ -2,5 +2,6 @@
 
 mod crashes_lose_and_double_nothing;
 mod failed_jobs_start_again;
+mod files_are_read_and_written_once;
 mod ledger;
 mod savepoints_are_gone_on_from;
