@@ -16,7 +16,7 @@ use super::session::{Session, SessionGap, SessionOperator};
 pub struct WindowParts<V: ?Sized, S, F> {
     /// The operator's name.
     pub name: Arc<str>,
-    /// What binds its state to it.
+    /// What binds state to the operator: its uid, or its name where it has none.
     pub uid: Arc<str>,
     /// Finds the key of a record.
     pub selector: S,

@@ -7,7 +7,7 @@ use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
 /// Each is kept with the number of its arrival at the subtask, so that the lists of several slices merge
 /// into exactly the order that one list for the whole window would have.
 ///
-/// Encoded: per element its arrival and its length (`u64`, little-endian) and its bytes.
+/// Encoded: for each element its arrival (8 bytes) and its value, as an item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Elements<E> {
     /// In ascending order of arrival.
@@ -38,11 +38,9 @@ impl<E> Elements<E> {
         ElementsIter(self.list.iter())
     }
 
-    /// A number of arrival after those of all elements.
-    pub(super) fn arrivals(&self) -> u64 {
-        self.list
-            .last()
-            .map_or(0, |&(last, _)| last.saturating_add(1))
+    /// The number of an element that arrives after all of these.
+    pub(super) fn next_arrival(&self) -> u64 {
+        self.list.last().map_or(0, |&(last, _)| last + 1)
     }
 
     /// Appends what arrived after everything else.
@@ -177,7 +175,8 @@ mod tests {
     fn damaged_bytes_are_an_error() {
         let mut bytes = Vec::new();
         elements(&[(1, 5), (2, 6)]).encode(&mut Scratch::new(), &mut bytes);
-        for cut in (0..bytes.len()).filter(|&cut| cut != 0 && cut != 20) {
+        let element = bytes.len() / 2;
+        for cut in (0..bytes.len()).filter(|cut| cut % element != 0) {
             assert!(
                 Elements::<u32>::decode(&bytes[..cut]).is_err(),
                 "cut at {cut}"
@@ -188,10 +187,14 @@ mod tests {
             Elements::<u32>::decode(&bytes).is_err(),
             "arrivals out of order"
         );
-        bytes[0] = 1;
+        bytes.clear();
+        let texts = Elements {
+            list: vec![(3, String::from("a"))],
+        };
+        texts.encode(&mut Scratch::new(), &mut bytes);
         bytes[8] = 255;
         assert!(
-            Elements::<u32>::decode(&bytes).is_err(),
+            Elements::<String>::decode(&bytes).is_err(),
             "a length beyond the end"
         );
     }

@@ -30,7 +30,7 @@ pub trait WindowFunction<V: ?Sized, K: ?Sized>: Send + 'static {
     /// Adds the accumulator of a later slice.
     fn merge(&self, accumulator: &mut Self::Accumulator, later: &Self::Accumulator);
 
-    /// Takes note of an accumulator that a checkpoint had: called for each of them, before any record comes.
+    /// Sees an accumulator that comes back from a checkpoint, before the first record.
     fn restored(&mut self, accumulator: &Self::Accumulator) {
         let _ = accumulator;
     }
@@ -179,9 +179,8 @@ where
         elements.merge(later);
     }
 
-    /// What arrives from now on arrives after all that was there.
     fn restored(&mut self, elements: &Elements<E>) {
-        self.arrived = self.arrived.max(elements.arrivals());
+        self.arrived = self.arrived.max(elements.next_arrival());
     }
 
     #[inline]
