@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::checkpoint::Storage;
+use crate::checkpoint::{Restored, Storage};
 use crate::graph::ExecutionGraph;
 use crate::metrics::{MetricGroup, MetricSample};
 use crate::operator::Checkpointing;
@@ -44,6 +44,7 @@ pub struct Stepper {
     job: Arc<str>,
     subtasks: Vec<Subtask>,
     checkpoints: Option<SteppedCheckpoints>,
+    restored: Option<u64>,
     /// Checkpoints and, with their targets, savepoints that were asked for since the last step.
     wishes: Vec<Option<Arc<dyn Storage>>>,
     clock: Clock,
@@ -89,6 +90,7 @@ impl Stepper {
         let mut subtasks: Vec<Subtask> = parts.into_iter().flat_map(|part| part.subtasks).collect();
         let settings = config.checkpoints.map(|checkpoints| checkpoints.settings);
         let next = origin.next_checkpoint();
+        let restored = origin.restored.as_ref().map(Restored::checkpoint);
         let checkpoints = origin.store.zip(settings).map(|(store, settings)| {
             let now = Duration::from_nanos(clock.monotonic_nanos());
             let (writer, messages, pieces) = checkpoint_writer(store, next, origin.restored);
@@ -111,6 +113,7 @@ impl Stepper {
             job,
             subtasks,
             checkpoints,
+            restored,
             wishes: Vec::new(),
             clock,
             random: 0,
@@ -150,6 +153,12 @@ impl Stepper {
     /// Asks for a savepoint in `target`; steps take it.
     pub fn savepoint(&mut self, target: Arc<dyn Storage>) {
         self.wishes.push(Some(target));
+    }
+
+    /// The checkpoint that the job went on from.
+    #[must_use]
+    pub fn restored_checkpoint(&self) -> Option<u64> {
+        self.restored
     }
 
     /// The last checkpoint that is complete, of those that this stepper took.

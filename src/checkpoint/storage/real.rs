@@ -10,7 +10,8 @@ use super::{DirectoryLock, Durability, ReadAt, Storage, WriteOnce};
 /// The file whose lock is the directory's.
 const LOCK: &str = "lock";
 
-/// How files are filled.
+/// How files are filled. Either way the bytes go to the page cache and are synced by the same call; a map costs about
+/// twice the processor time, because the system clears every page before it is stored to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Filling {
     /// Through memory maps, where the system has them; else by writes.

@@ -89,6 +89,7 @@ where
         let (selector, function) = (parts.selector, parts.function);
         let operator = WindowOperator::new(parts.name, self, selector, function, next)?;
         let operator = operator
+            .uid(parts.uid)
             .allowed_lateness(parts.lateness)
             .expected_keys(parts.expected_keys);
         Ok(match parts.late {

@@ -46,7 +46,7 @@ fn xorshift(random: &mut u64) -> u64 {
 fn step(mut job: Stepper, steps: u64, random: &mut u64) -> bool {
     for taken in 0..steps {
         assert!(taken < STEPS_MAX, "the job does not end: {job:?}");
-        if xorshift(random) % 5 == 0 {
+        if xorshift(random).is_multiple_of(5) {
             job.checkpoint();
         }
         match job.step().expect("nothing fails") {

@@ -88,7 +88,7 @@ fn survives<S: Source<Out = str>>(make: impl Fn() -> S, seeds: std::ops::Range<u
                 u64::MAX
             };
             for _ in 0..steps {
-                if xorshift(&mut random) % 5 == 0 {
+                if xorshift(&mut random).is_multiple_of(5) {
                     job.checkpoint();
                 }
                 if job.step().expect("nothing fails") == Step::Finished {

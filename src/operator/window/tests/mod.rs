@@ -2,7 +2,9 @@
 
 mod harness;
 mod oracle;
+mod partial_restoring;
 mod processing_time;
+mod restoring;
 mod session;
 
 use proptest::prelude::*;
@@ -126,7 +128,7 @@ where
         match *step {
             Step::Push(record, at) => {
                 oracle.push(record, at);
-                if budget % 2 == 0 {
+                if budget.is_multiple_of(2) {
                     run.push((record, at));
                 } else {
                     harness.push(record, at);
