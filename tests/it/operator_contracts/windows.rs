@@ -27,10 +27,6 @@ fn script() -> Contract<u64> {
         .watermark(Timestamp(250))
 }
 
-fn counts(assigner: impl WindowAssigner<u64>) -> Result<Vec<Output<(u64, i64, u64)>>, Violation> {
-    counts_of(script(), assigner)
-}
-
 /// A script at whose every place the operator is restored. Keys fire in no particular order.
 fn restoring(script: Contract<u64>) -> Contract<u64> {
     script.restores().ties_in_any_order()
