@@ -416,8 +416,8 @@ proptest! {
             settle(join.operator());
             join.tell(Signal::Watermark(Timestamp::MAX));
             settle(join.operator());
-            let results = std::mem::take(&mut *log.lock().unwrap());
-            results
+            drop(join);
+            Arc::into_inner(log).map(|log| log.into_inner().unwrap())
         };
         prop_assert_eq!(run(false), run(true));
     }
