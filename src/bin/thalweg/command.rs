@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::bench::BenchOptions;
+use crate::checkpoints::CheckpointsOptions;
 use crate::delays::DelaysOptions;
 use crate::generate::GenerateOptions;
 use crate::latency::LatencyOptions;
@@ -34,6 +35,9 @@ pub(crate) enum Command {
     /// NEXMark queries and keyed sums over files: how fast, and with which results.
     #[command(after_long_help = crate::bench::HELP)]
     Bench(BenchOptions),
+    /// What is in a directory of checkpoints or a savepoint: list, inspect, verify, compare.
+    #[command(after_long_help = crate::checkpoints::HELP)]
+    Checkpoints(CheckpointsOptions),
     /// The input files of the benchmarks.
     #[command(after_long_help = crate::generate::HELP)]
     Generate(GenerateOptions),

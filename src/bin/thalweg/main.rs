@@ -1,6 +1,7 @@
 //! The `thalweg` program: demo jobs, measurements and their command line.
 
 mod bench;
+mod checkpoints;
 mod command;
 mod delays;
 mod duration;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let ended = match CommandLine::parse().command() {
         Command::Delays(options) => delays::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Checkpoints(options) => checkpoints::run(&options),
         Command::Generate(options) => generate::run(&options),
         Command::Latency(options) => latency::run(&options),
     };
