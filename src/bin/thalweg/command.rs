@@ -7,6 +7,7 @@ use crate::checkpoints::CheckpointsOptions;
 use crate::delays::DelaysOptions;
 use crate::generate::GenerateOptions;
 use crate::latency::LatencyOptions;
+use crate::soak::SoakOptions;
 
 /// Demo jobs and measurements of the Thalweg dataflow kernel.
 ///
@@ -44,6 +45,9 @@ pub(crate) enum Command {
     /// How long a record takes, from when it is due to its result: at a rate, in percentiles.
     #[command(after_long_help = crate::latency::HELP)]
     Latency(LatencyOptions),
+    /// A job to be killed: state, timers and part files whose rows do not depend on how it runs.
+    #[command(hide = true)]
+    Soak(SoakOptions),
 }
 
 impl CommandLine {

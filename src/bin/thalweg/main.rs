@@ -10,6 +10,8 @@ mod generate;
 mod latency;
 mod nexmark;
 mod number;
+mod recovery;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Checkpoints(options) => checkpoints::run(&options),
         Command::Generate(options) => generate::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Latency(options) => latency::run(&options),
     };
     match ended {

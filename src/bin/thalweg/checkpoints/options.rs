@@ -34,7 +34,8 @@ pub(crate) struct CheckpointsOptions {
     pub(super) task: Option<Task>,
 
     /// How findings are written: a table for people, or one object for programs
-    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    #[arg(id = "checkpoints_format", long = "format", value_name = "FORMAT", value_enum,
+          default_value_t = Format::Text, global = true)]
     pub(super) format: Format,
 }
 

@@ -24,7 +24,11 @@ pub(super) struct Inspection<'a>(pub(super) &'a Manifest);
 pub(super) struct Verification<'a>(pub(super) &'a [(u64, Result<Verified, CheckpointError>)]);
 
 /// How the second of two checkpoints differs from the first.
-pub(super) struct Comparison<'a>(pub(super) u64, pub(super) u64, pub(super) &'a [StateDifference]);
+pub(super) struct Comparison<'a>(
+    pub(super) u64,
+    pub(super) u64,
+    pub(super) &'a [StateDifference],
+);
 
 /// One object and the end of its line.
 fn line(value: &Value) -> String {
@@ -85,7 +89,9 @@ impl Listing<'_> {
             });
             return line(&json!({"checkpoints": checkpoints.collect::<Vec<_>>()}));
         }
-        let usable = listed.iter().filter_map(|listed| listed.manifest.as_ref().ok());
+        let usable = listed
+            .iter()
+            .filter_map(|listed| listed.manifest.as_ref().ok());
         let rows = usable.map(|manifest| {
             [
                 manifest.checkpoint.to_string(),
@@ -114,7 +120,11 @@ impl Listing<'_> {
         for listed in listed.iter() {
             if let Err(error) = &listed.manifest {
                 // Writing into memory never fails.
-                let _ = writeln!(text, "checkpoint {} cannot be used: {error}", listed.checkpoint);
+                let _ = writeln!(
+                    text,
+                    "checkpoint {} cannot be used: {error}",
+                    listed.checkpoint
+                );
             }
         }
         text
@@ -132,7 +142,10 @@ impl Inspection<'_> {
     fn json(&self) -> Value {
         let Inspection(manifest) = self;
         let operators = manifest.operators.iter().map(|operator| {
-            let own = manifest.states.iter().filter(|(state, _)| state.operator == operator.uid);
+            let own = manifest
+                .states
+                .iter()
+                .filter(|(state, _)| state.operator == operator.uid);
             let states = own.map(|(state, entry)| {
                 let length = longest(entry).len();
                 json!({
@@ -181,8 +194,15 @@ impl Inspection<'_> {
         );
         for operator in &manifest.operators {
             // Writing into memory never fails.
-            let _ = writeln!(text, "\n{} (parallelism {})", operator.uid, operator.parallelism);
-            let own = manifest.states.iter().filter(|(state, _)| state.operator == operator.uid);
+            let _ = writeln!(
+                text,
+                "\n{} (parallelism {})",
+                operator.uid, operator.parallelism
+            );
+            let own = manifest
+                .states
+                .iter()
+                .filter(|(state, _)| state.operator == operator.uid);
             let rows = own.map(|(state, entry)| {
                 [
                     state.state.to_string(),
@@ -293,7 +313,11 @@ impl Comparison<'_> {
             return line(&json!({"first": first, "second": second, "states": states}));
         }
         let rows = states.iter().map(|difference| {
-            let other = if difference.is_other { " (another type)" } else { "" };
+            let other = if difference.is_other {
+                " (another type)"
+            } else {
+                ""
+            };
             [
                 difference.state.operator.to_string(),
                 format!("{}{other}", difference.state.state),
@@ -303,8 +327,18 @@ impl Comparison<'_> {
                 grouped(difference.unchanged),
             ]
         });
-        let header = ["operator", "state", "added", "removed", "changed", "unchanged"];
-        format!("from checkpoint {first} to {second}\n\n{}", table(header, 2, rows))
+        let header = [
+            "operator",
+            "state",
+            "added",
+            "removed",
+            "changed",
+            "unchanged",
+        ];
+        format!(
+            "from checkpoint {first} to {second}\n\n{}",
+            table(header, 2, rows)
+        )
     }
 }
 
@@ -322,7 +356,10 @@ mod tests {
         let cases = [
             ("u64", "u64"),
             ("alloc::vec::Vec<u8>", "Vec<u8>"),
-            ("(my::Key, [core::option::Option<a::B>; 4])", "(Key, [Option<B>; 4])"),
+            (
+                "(my::Key, [core::option::Option<a::B>; 4])",
+                "(Key, [Option<B>; 4])",
+            ),
         ];
         for (name, short) in cases {
             assert_eq!(type_name(&layout(name)), short);

@@ -87,7 +87,10 @@ fn verify(
     print(options, |format| {
         Verification(&verified).text_or_json(format)
     })?;
-    match verified.iter().find_map(|(_, result)| result.as_ref().err()) {
+    match verified
+        .iter()
+        .find_map(|(_, result)| result.as_ref().err())
+    {
         Some(error) => Err(Failure::new(error)),
         None => Ok(()),
     }
