@@ -205,6 +205,7 @@ fn thalweg(assigner: &impl WindowAssigner<Record>, records: &[Record]) -> u64 {
     let aggregate = (Count, Sum::of(|r: &Record| r.value));
     let parts = WindowParts {
         name: "window".into(),
+        uid: "window".into(),
         selector: OwnedSelector(|r: &Record| r.key),
         function: AggregateWindow::new(aggregate, result),
         lateness: Lateness::default(),

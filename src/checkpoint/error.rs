@@ -77,6 +77,30 @@ pub enum CheckpointError {
         /// The operator's uid.
         operator: Arc<str>,
     },
+    /// An operator's windows are not those of the checkpoint.
+    #[error(
+        "the windows of operator `{operator}` have {saved} in the checkpoint, and {wanted} in the job: \
+         give the operator another uid"
+    )]
+    WindowsChanged {
+        /// The operator's uid.
+        operator: Arc<str>,
+        /// What they are in the checkpoint.
+        saved: String,
+        /// What they are in the job.
+        wanted: String,
+    },
+    /// The subtasks of an operator had not come equally far.
+    #[error(
+        "some subtasks of operator `{operator}` had fired windows that others had not: \
+         this checkpoint can only be restored at parallelism {saved}"
+    )]
+    FixedParallelism {
+        /// The operator's uid.
+        operator: Arc<str>,
+        /// The parallelism of the checkpoint.
+        saved: u32,
+    },
     /// The directory is in use.
     #[error(
         "{place} is in use: only one process may write checkpoints there; stop the other one or choose \

@@ -36,6 +36,7 @@ where
     ) -> Self::Operator<D> {
         let parts = WindowParts {
             name: Arc::clone(&site.name),
+            uid: Arc::clone(&site.uid),
             selector: self.selector.clone(),
             function: self.function.clone(),
             lateness: self.lateness,
@@ -62,6 +63,7 @@ operator_factory! {
         let (name, aggregate) = (Arc::clone(&site.name), this.aggregate.clone());
         PartialAggregate::new(name, &this.assigner, aggregate, next)
             .expect("the graph has refused windows that cannot be")
+            .uid(Arc::clone(&site.uid))
     }
 }
 
@@ -88,6 +90,7 @@ where
         let (name, selector) = (Arc::clone(&site.name), self.selector.clone());
         let aggregate = self.aggregate.clone();
         let operator = KeyedPartials::new(name, &self.assigner, selector, aggregate, next);
-        FarForm::new(operator.expect("the graph has refused windows that cannot be"))
+        let operator = operator.expect("the graph has refused windows that cannot be");
+        FarForm::new(operator.uid(Arc::clone(&site.uid)))
     }
 }

@@ -16,6 +16,8 @@ use super::session::{Session, SessionGap, SessionOperator};
 pub struct WindowParts<V: ?Sized, S, F> {
     /// The operator's name.
     pub name: Arc<str>,
+    /// What binds state to the operator: its uid, or its name where it has none.
+    pub uid: Arc<str>,
     /// Finds the key of a record.
     pub selector: S,
     /// What is computed.
@@ -87,6 +89,7 @@ where
         let (selector, function) = (parts.selector, parts.function);
         let operator = WindowOperator::new(parts.name, self, selector, function, next)?;
         let operator = operator
+            .uid(parts.uid)
             .allowed_lateness(parts.lateness)
             .expected_keys(parts.expected_keys);
         Ok(match parts.late {

@@ -70,6 +70,19 @@ impl<K: Key + ?Sized, A> Current<K, A> {
         }
     }
 
+    /// The table that is called `id`, wherever it is.
+    pub(super) fn table_of<'a>(
+        &'a mut self,
+        id: TableId,
+        pool: &'a mut TablePool<K, A>,
+    ) -> &'a mut SliceTable<K, A> {
+        if self.id == Some(id) {
+            &mut self.table
+        } else {
+            pool.get_mut(id)
+        }
+    }
+
     /// Takes the table of a slice, which is current from here on.
     pub(super) fn take(&mut self, slice: Slice, id: TableId, pool: &mut TablePool<K, A>) {
         debug_assert!(self.id.is_none(), "the slice before is settled");

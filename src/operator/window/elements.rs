@@ -38,6 +38,11 @@ impl<E> Elements<E> {
         ElementsIter(self.list.iter())
     }
 
+    /// The number of an element that arrives after all of these.
+    pub(super) fn next_arrival(&self) -> u64 {
+        self.list.last().map_or(0, |&(last, _)| last + 1)
+    }
+
     /// Appends what arrived after everything else.
     pub(super) fn push(&mut self, arrival: u64, element: E) {
         debug_assert!(self.list.last().is_none_or(|&(last, _)| last < arrival));

@@ -30,6 +30,11 @@ pub trait WindowFunction<V: ?Sized, K: ?Sized>: Send + 'static {
     /// Adds the accumulator of a later slice.
     fn merge(&self, accumulator: &mut Self::Accumulator, later: &Self::Accumulator);
 
+    /// Sees an accumulator that comes back from a checkpoint, before the first record.
+    fn restored(&mut self, accumulator: &Self::Accumulator) {
+        let _ = accumulator;
+    }
+
     /// Calls `emit` for every result of `window` for `key`.
     fn fire(
         &mut self,
@@ -172,6 +177,10 @@ where
 
     fn merge(&self, elements: &mut Elements<E>, later: &Elements<E>) {
         elements.merge(later);
+    }
+
+    fn restored(&mut self, elements: &Elements<E>) {
+        self.arrived = self.arrived.max(elements.next_arrival());
     }
 
     #[inline]

@@ -14,23 +14,30 @@
 //! its slice is closed goes out at once, alone and with its own timestamp. So behind the exchange it is late
 //! where the record would have been late, and fires a window again where the record would have. Only after
 //! a subtask was idle, and time went on without it, is what it has of a slice late as a whole.
+//!
+//! A checkpoint keeps the slices, key by key. A subtask has records of keys that others own, so at the same
+//! parallelism each gets back what it had. At another one it gets what all had of the keys that it owns, merged:
+//! any subtask may emit them.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput};
 use crate::metrics::Gauge;
 use crate::operator::{
-    Aggregate, Budget, Lookahead, OpenContext, Operator, OperatorError, Push, Signal, pass_on,
-    raise,
+    Aggregate, Barrier, Budget, Lookahead, OpenContext, Operator, OperatorError, Push, Signal,
+    pass_on, raise,
 };
-use crate::record::{Far, Key, KeyHash, KeyHasher, KeySelector, OwnedForm, Record, StoredKey};
-use crate::state::Bookmark;
+use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StateValue};
+use crate::state::{Bookmark, encode_changes};
 use crate::time::Timestamp;
 
 use super::assigner::{EventTime, SlicedAssigner, WindowError};
 use super::current::Current;
+use super::progress::{PROGRESS, Progress, own_subtask};
+use super::slice_snapshot::{SliceSnapshot, WINDOWS};
 use super::slice_table::{TableId, TablePool, TableShape};
 use super::slicing::{Slice, Slicing};
 
@@ -42,6 +49,8 @@ type Stored<K> = <K as Key>::Stored;
 /// The slices that the watermark has not closed, and where their emission stands once it has.
 struct OpenSlices<K: Key + ?Sized, A> {
     name: Arc<str>,
+    /// What binds the state: the name where it was given no uid.
+    uid: Option<Arc<str>>,
     slicing: Slicing,
     watermark: Timestamp,
     /// No slice is closed by a watermark before this one.
@@ -54,12 +63,15 @@ struct OpenSlices<K: Key + ?Sized, A> {
     keys: usize,
     state_entries: Gauge,
     state_bytes: Gauge,
+    /// Where there are checkpoints.
+    snapshot: Option<(SliceSnapshot, Progress)>,
 }
 
 impl<K: Key + ?Sized, A> OpenSlices<K, A> {
     fn new(name: Arc<str>, slicing: Slicing, shape: TableShape) -> Self {
         OpenSlices {
             name,
+            uid: None,
             slicing,
             watermark: Timestamp::MIN,
             quiet_before: Timestamp::MAX,
@@ -69,6 +81,7 @@ impl<K: Key + ?Sized, A> OpenSlices<K, A> {
             keys: 0,
             state_entries: Gauge::default(),
             state_bytes: Gauge::default(),
+            snapshot: None,
         }
     }
 
@@ -86,6 +99,83 @@ impl<K: Key + ?Sized, A> OpenSlices<K, A> {
     fn first_closed(&self) -> Option<(Slice, TableId)> {
         let (_, &first) = self.open.first_key_value()?;
         (first.0.last <= self.watermark).then_some(first)
+    }
+
+    /// Finds out until when no slice is closed.
+    fn find_quiet(&mut self) {
+        let first = self.open.first_key_value();
+        self.quiet_before = first.map_or(Timestamp::MAX, |(_, first)| first.0.last);
+    }
+
+    /// Takes the table of a slice back that is emptied.
+    fn close(&mut self, slice: i64, id: TableId) {
+        if let Some((slices, _)) = &mut self.snapshot {
+            slices.retire(slice);
+        }
+        self.open.remove(&slice);
+        let keys = std::mem::take(&mut self.keys);
+        self.pool.release(0, id, keys);
+    }
+
+    /// Freezes all slices for a checkpoint.
+    fn freeze(&mut self, barrier: Barrier, current: &mut Current<K, A>) {
+        if let Some((slices, progress)) = &mut self.snapshot {
+            let open = self.open.iter().map(|(&number, &(_, id))| (number, id));
+            slices.freeze(barrier, open, current, &mut self.pool);
+            progress.capture(barrier.checkpoint, self.watermark, Timestamp::MIN);
+        }
+    }
+
+    /// Writes some of what was frozen; whether that is done.
+    fn drain(&mut self, out: &mut SnapshotOutput<'_>, current: &mut Current<K, A>) -> bool {
+        let snapshot = self.snapshot.as_mut();
+        snapshot.is_none_or(|(slices, progress)| {
+            slices.drain(out, current, &mut self.pool) && progress.drain(out)
+        })
+    }
+}
+
+impl<K: Key + ?Sized, A: StateValue> OpenSlices<K, A> {
+    /// Puts back what a checkpoint has, and prepares for checkpoints.
+    fn restore(
+        &mut self,
+        cx: &OpenContext,
+        merge: impl Fn(&mut A, &A),
+    ) -> Result<(), CheckpointError> {
+        let uid = Arc::clone(self.uid.get_or_insert_with(|| Arc::clone(&self.name)));
+        let snapshot = SliceSnapshot::of::<K, A>(&uid);
+        let mut snapshot = (snapshot, Progress::new(&uid, self.slicing));
+        let checkpointing = &cx.checkpointing;
+        self.pool.changes = checkpointing.enabled.then(encode_changes);
+        if let Some(restored) = &checkpointing.restored {
+            self.put_back(&mut snapshot, restored, cx, merge)?;
+        }
+        cx.check_restored(&uid, |name| [WINDOWS, PROGRESS].contains(&name))?;
+        self.snapshot = checkpointing.enabled.then_some(snapshot);
+        Ok(())
+    }
+
+    fn put_back(
+        &mut self,
+        (slices, progress): &mut (SliceSnapshot, Progress),
+        restored: &Restored,
+        cx: &OpenContext,
+        merge: impl Fn(&mut A, &A),
+    ) -> Result<(), CheckpointError> {
+        self.watermark = progress.restore(restored, cx)?.watermark;
+        let own = own_subtask(restored, &slices.state().operator, cx);
+        let hashes = match own {
+            Some(_) => KeyHash(0)..=KeyHash(u64::MAX),
+            None => cx.hashes(),
+        };
+        let tables = slices.restore(restored, &hashes, own, &mut self.pool, merge)?;
+        for (number, id) in tables {
+            let slice = self.slicing.numbered(number);
+            let slice = slice.ok_or_else(|| slices.no_slice(number))?;
+            self.open.insert(number, (slice, id));
+        }
+        self.find_quiet();
+        Ok(())
     }
 }
 
@@ -150,6 +240,13 @@ where
         })
     }
 
+    /// Binds the operator's state to a uid rather than to its name.
+    #[must_use]
+    pub fn uid(mut self, uid: Arc<str>) -> Self {
+        self.slices.uid = Some(uid);
+        self
+    }
+
     /// Adds a record of the current slice.
     #[inline(always)]
     fn add(&mut self, record: &V, hash: KeyHash) {
@@ -196,8 +293,7 @@ where
         while self.busy && budget.left() > 0 && self.next.ready() {
             let slices = &mut *self.slices;
             let Some((slice, id)) = slices.first_closed() else {
-                let first = slices.open.first_key_value();
-                slices.quiet_before = first.map_or(Timestamp::MAX, |(_, first)| first.0.last);
+                slices.find_quiet();
                 self.busy = false;
                 self.next.signal(Signal::Watermark(slices.watermark));
                 return;
@@ -210,9 +306,7 @@ where
                 budget.left() > 0 && next.ready()
             };
             if table.entries.walk(&mut slices.bookmark, true, emit) {
-                slices.open.remove(&slice.number);
-                let keys = std::mem::take(&mut slices.keys);
-                slices.pool.release(0, id, keys);
+                slices.close(slice.number, id);
             }
         }
     }
@@ -225,7 +319,7 @@ where
     A: Aggregate<V>,
     D: Push<(Stored<S::Key>, A::Accumulator)>,
 {
-    pass_on!(next: deadline, snapshot, close);
+    pass_on!(next: deadline, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let name = Arc::clone(&self.slices.name);
@@ -234,12 +328,16 @@ where
         let shape = TableShape::of_all_keys(cx);
         self.hasher = cx.hasher;
         *self.slices = OpenSlices {
+            uid: self.slices.uid.take(),
             state_entries: metrics.gauge("state_entries"),
             state_bytes: metrics.gauge("state_bytes"),
-            ..OpenSlices::new(name, self.slices.slicing, shape)
+            ..OpenSlices::new(Arc::clone(&name), self.slices.slicing, shape)
         };
         self.current = Current::none(self.slices.pool.fresh());
         self.next.open(cx)?;
+        let merge = |into: &mut _, other: &_| self.aggregate.merge(into, other);
+        let restored = self.slices.restore(cx, merge);
+        restored.map_err(|cause| OperatorError::restore(&name, cause))?;
         self.refresh();
         Ok(())
     }
@@ -264,6 +362,10 @@ where
                 slices.watermark = at;
                 self.next.signal(signal);
             }
+            Signal::Barrier(barrier) => {
+                slices.freeze(barrier, &mut self.current);
+                self.next.signal(signal);
+            }
             _ => self.next.signal(signal),
         }
         self.refresh();
@@ -278,6 +380,11 @@ where
         self.next.resume(budget);
         self.advance(budget);
         self.refresh();
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let written = self.slices.drain(out, &mut self.current);
+        self.next.snapshot(out) && written
     }
 
     fn flush(&mut self) {
@@ -348,130 +455,5 @@ where
     #[inline(always)]
     fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         self.current.table.entries.prefetch(hash, ahead);
-    }
-}
-
-/// What [`KeyedPartials`] emit, for keys of type `K` and accumulators of type `A`.
-pub type KeyedPartial<K, A> = (Stored<K>, A);
-
-/// Finds the key of what [`KeyedPartials`] emit, in the form that it has behind an exchange.
-pub struct PartialKey<K: ?Sized, A>(PhantomData<fn(&K, A)>);
-
-impl<K: ?Sized, A> PartialKey<K, A> {
-    /// The selector.
-    #[must_use]
-    pub const fn new() -> Self {
-        PartialKey(PhantomData)
-    }
-}
-
-impl<K: ?Sized, A> Default for PartialKey<K, A> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<K: ?Sized, A> Clone for PartialKey<K, A> {
-    fn clone(&self) -> Self {
-        Self::new()
-    }
-}
-
-impl<K: ?Sized, A> std::fmt::Debug for PartialKey<K, A> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PartialKey")
-    }
-}
-
-/// A key in its owned form, as the key that it is.
-#[derive(Debug)]
-pub struct FoundKey<K: Key + ?Sized>(Stored<K>);
-
-impl<K: Key + ?Sized> Borrow<K> for FoundKey<K> {
-    #[inline(always)]
-    fn borrow(&self) -> &K {
-        self.0.key()
-    }
-}
-
-impl<K, A> KeySelector<Far<KeyedPartial<K, A>>> for PartialKey<K, A>
-where
-    K: Key + ?Sized,
-    A: 'static,
-    KeyedPartial<K, A>: Record,
-    <KeyedPartial<K, A> as Record>::Form: OwnedForm<KeyedPartial<K, A>>,
-{
-    type Key = K;
-    type Found<'a>
-        = FoundKey<K>
-    where
-        Far<KeyedPartial<K, A>>: 'a;
-
-    #[inline]
-    fn key(&self, partial: &Far<KeyedPartial<K, A>>) -> FoundKey<K> {
-        FoundKey(<KeyedPartial<K, A> as Record>::Form::owned(partial).0)
-    }
-}
-
-/// An aggregate of what [`KeyedPartials`] with the aggregate `A` emit.
-pub struct MergeKeyedPartials<V: ?Sized, K: ?Sized, A> {
-    aggregate: A,
-    types: PhantomData<fn(&V, &K)>,
-}
-
-impl<V: ?Sized, K: ?Sized, A> MergeKeyedPartials<V, K, A> {
-    /// Merges accumulators of `aggregate`.
-    pub fn new(aggregate: A) -> Self {
-        MergeKeyedPartials {
-            aggregate,
-            types: PhantomData,
-        }
-    }
-}
-
-impl<V: ?Sized, K: ?Sized, A: Clone> Clone for MergeKeyedPartials<V, K, A> {
-    fn clone(&self) -> Self {
-        MergeKeyedPartials::new(self.aggregate.clone())
-    }
-}
-
-impl<V: ?Sized, K: ?Sized, A: std::fmt::Debug> std::fmt::Debug for MergeKeyedPartials<V, K, A> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("MergeKeyedPartials")
-            .field(&self.aggregate)
-            .finish()
-    }
-}
-
-impl<V, K, A> Aggregate<Far<KeyedPartial<K, A::Accumulator>>> for MergeKeyedPartials<V, K, A>
-where
-    V: ?Sized + 'static,
-    K: Key + ?Sized,
-    A: Aggregate<V>,
-    KeyedPartial<K, A::Accumulator>: Record,
-    <KeyedPartial<K, A::Accumulator> as Record>::Form: OwnedForm<KeyedPartial<K, A::Accumulator>>,
-{
-    type Accumulator = A::Accumulator;
-    type Out = A::Out;
-
-    fn create(&self) -> A::Accumulator {
-        self.aggregate.create()
-    }
-
-    fn add(
-        &self,
-        accumulator: &mut A::Accumulator,
-        partial: &Far<KeyedPartial<K, A::Accumulator>>,
-    ) {
-        let (_, partial) = <KeyedPartial<K, A::Accumulator> as Record>::Form::owned(partial);
-        self.aggregate.merge(accumulator, &partial);
-    }
-
-    fn merge(&self, accumulator: &mut A::Accumulator, other: &A::Accumulator) {
-        self.aggregate.merge(accumulator, other);
-    }
-
-    fn result(&self, accumulator: &A::Accumulator) -> A::Out {
-        self.aggregate.result(accumulator)
     }
 }

@@ -17,6 +17,10 @@
 //! Windows of [processing time](ProcessingTime) are the same with another clock: a record's time is that of
 //! its batch, and the watermark is what has passed of it, all up to now. No record is late then, and what
 //! is open at the end of input never fires.
+//!
+//! A checkpoint keeps the [slices](super::slice_snapshot), key by key, and how far [time](super::progress)
+//! had come. After a restore, windows whose end has passed meanwhile fire at once in processing time, and at
+//! the next watermark in event time.
 
 use std::borrow::Borrow;
 use std::marker::PhantomData;
@@ -124,6 +128,13 @@ where
         if T::IS_EVENT {
             self.timeline.lateness = lateness;
         }
+        self
+    }
+
+    /// Binds the operator's state to a uid rather than to its name.
+    #[must_use]
+    pub fn uid(mut self, uid: Arc<str>) -> Self {
+        self.timeline.uid = Some(uid);
         self
     }
 
@@ -309,6 +320,11 @@ where
         self.late.open(&metrics);
         self.current = Current::none(self.timeline.state.pool.fresh());
         self.next.open(cx)?;
+        let merge = |into: &mut _, later: &_| self.function.merge(into, later);
+        let restored = self.timeline.restore(cx, merge);
+        self.now = restored.map_err(|cause| OperatorError::restore(&self.timeline.name, cause))?;
+        let accumulators = self.timeline.state.accumulators();
+        accumulators.for_each(|accumulator| self.function.restored(accumulator));
         self.refresh();
         Ok(())
     }
@@ -334,6 +350,11 @@ where
                     self.timeline.watermark = at;
                     self.next.signal(signal);
                 }
+            }
+            Signal::Barrier(barrier) => {
+                let timeline = &mut self.timeline;
+                timeline.freeze(barrier, &mut self.current, self.now);
+                self.next.signal(signal);
             }
             Signal::End => {
                 self.now = Timestamp::MAX;
@@ -376,7 +397,8 @@ where
     }
 
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
-        self.next.snapshot(out)
+        let written = self.timeline.drain(out, &mut self.current);
+        self.next.snapshot(out) && written
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

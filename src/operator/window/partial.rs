@@ -13,28 +13,50 @@
 //! the exchange, by the watermark of all subtasks.
 //!
 //! Adding a record is a comparison (is it in the slice of the record before?) and the aggregate's `add`.
+//!
+//! A checkpoint keeps the accumulators as a list. At another parallelism they are dealt among the subtasks: it is
+//! the same which of them emits one.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::marker::PhantomData;
 use std::mem;
 use std::sync::Arc;
 
+use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput, StateRef, ValueSnapshot, share};
 use crate::operator::{
-    Aggregate, Budget, OpenContext, Operator, OperatorError, Push, Signal, on_stack, pass_on, raise,
+    Aggregate, Barrier, Budget, OpenContext, Operator, OperatorError, Push, Signal, on_stack, pass_on, raise,
 };
 use crate::record::{Far, OwnedForm, Record};
+use crate::state::StateKind;
 use crate::time::Timestamp;
 
 use super::assigner::{EventTime, SlicedAssigner, WindowError};
 use super::current::Range;
+use super::open_slice::OpenSlice;
+use super::progress::{PROGRESS, Progress};
+use super::slice_snapshot::no_slice;
 use super::slicing::{Slice, Slicing};
 
 /// How many accumulators a watermark may emit before the worker gets a chance to do something else.
 const SIGNAL_BUDGET: u32 = 256;
 
+/// The name of the state.
+const SLICES: &str = "slices";
+
+/// How checkpoints keep the state.
+#[derive(Default)]
+struct Durable {
+    /// The operator's uid: its name where it was given none.
+    uid: Option<Arc<str>>,
+    /// Where there are checkpoints.
+    snapshot: Option<(ValueSnapshot, Progress)>,
+}
+
 /// Aggregates the records of one subtask by slice; emits accumulators.
 pub struct PartialAggregate<V: ?Sized, A: Aggregate<V>, D> {
     name: Arc<str>,
+    durable: Box<Durable>,
     slicing: Slicing,
     aggregate: A,
     next: D,
@@ -79,6 +101,7 @@ where
     ) -> Result<Self, WindowError> {
         Ok(PartialAggregate {
             name,
+            durable: Box::default(),
             slicing: assigner.slicing()?,
             current: (Slice::NONE, aggregate.create()),
             aggregate,
@@ -89,6 +112,68 @@ where
             ready: false,
             record: PhantomData,
         })
+    }
+
+    /// Binds the operator's state to a uid rather than to its name.
+    #[must_use]
+    pub fn uid(mut self, uid: Arc<str>) -> Self {
+        self.durable.uid = Some(uid);
+        self
+    }
+
+    /// Puts back what a checkpoint has, and prepares for checkpoints.
+    fn restore(&mut self, cx: &OpenContext) -> Result<(), CheckpointError> {
+        let uid = self.durable.uid.get_or_insert_with(|| Arc::clone(&self.name));
+        let (uid, kind) = (Arc::clone(uid), StateKind::OperatorList);
+        let values = ValueSnapshot::of::<OpenSlice<A::Accumulator>>(StateRef::new(&uid, SLICES), kind);
+        let snapshot = (values, Progress::new(&uid, self.slicing));
+        if let Some(restored) = &cx.checkpointing.restored {
+            self.put_back(&snapshot, restored, cx)?;
+        }
+        cx.check_restored(&uid, |name| [SLICES, PROGRESS].contains(&name))?;
+        self.durable.snapshot = cx.checkpointing.enabled.then_some(snapshot);
+        Ok(())
+    }
+
+    fn put_back(
+        &mut self,
+        (values, progress): &(ValueSnapshot, Progress),
+        restored: &Restored,
+        cx: &OpenContext,
+    ) -> Result<(), CheckpointError> {
+        self.watermark = progress.restore(restored, cx)?.watermark;
+        let saved = restored.values::<OpenSlice<A::Accumulator>>(values.state(), values.schema())?;
+        let saved = saved.unwrap_or_default();
+        for open in share(saved, cx.subtask.index, cx.subtask.parallelism) {
+            let slice = self.slicing.numbered(open.number);
+            let slice = slice.ok_or_else(|| no_slice(values.state(), open.number))?;
+            match self.open.entry(open.number) {
+                Entry::Vacant(place) => {
+                    place.insert((slice, open.accumulator));
+                }
+                Entry::Occupied(mut known) => {
+                    (self.aggregate).merge(&mut known.get_mut().1, &open.accumulator);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Captures what there is for a checkpoint.
+    fn capture(&mut self, barrier: Barrier) {
+        let Some((values, progress)) = &mut self.durable.snapshot else {
+            return;
+        };
+        let current = Some(&self.current).filter(|(slice, _)| *slice != Slice::NONE);
+        let open = self.open.values().chain(current);
+        let open: Vec<_> = open
+            .map(|(slice, accumulator)| OpenSlice {
+                number: slice.number,
+                accumulator: accumulator.clone(),
+            })
+            .collect();
+        values.capture(barrier.checkpoint, &open);
+        progress.capture(barrier.checkpoint, self.watermark, Timestamp::MIN);
     }
 
     /// Adds a record that is not in the slice of the record before.
@@ -148,10 +233,12 @@ where
     A: Aggregate<V>,
     D: Push<A::Accumulator>,
 {
-    pass_on!(next: deadline, snapshot, close);
+    pass_on!(next: deadline, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;
+        let restored = self.restore(cx);
+        restored.map_err(|cause| OperatorError::restore(&self.name, cause))?;
         self.refresh();
         Ok(())
     }
@@ -173,9 +260,20 @@ where
                 }
                 self.advance(&mut Budget::new(SIGNAL_BUDGET));
             }
+            Signal::Barrier(barrier) => {
+                self.capture(barrier);
+                self.next.signal(signal);
+            }
             _ => self.next.signal(signal),
         }
         self.refresh();
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let snapshot = self.durable.snapshot.as_mut();
+        let written = snapshot
+            .is_none_or(|(values, progress)| values.drain(out) && progress.drain(out));
+        self.next.snapshot(out) && written
     }
 
     #[inline(always)]

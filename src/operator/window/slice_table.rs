@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use crate::operator::OpenContext;
 use crate::record::{Key, KeyHash, KeyHasher, StoredKey};
-use crate::state::{Bookmark, MemoryMode, Table, TableOptions};
+use crate::state::{Bookmark, EncodeChange, MemoryMode, Table, TableOptions};
 
 use super::sketch::Sketch;
 
@@ -54,7 +54,12 @@ const SMALL_KEYS: usize = 1 << 16;
 
 impl<K: Key + ?Sized, A> SliceTable<K, A> {
     /// An empty table with room for so many keys.
-    fn new(shape: &TableShape, sketched: bool, keys: usize) -> Self {
+    fn new(
+        shape: &TableShape,
+        sketched: bool,
+        keys: usize,
+        changes: Option<EncodeChange<K::Stored, A>>,
+    ) -> Self {
         let memory = if keys < SMALL_KEYS {
             MemoryMode::SmallPages
         } else {
@@ -65,7 +70,7 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
             hasher: shape.hasher,
             hashes: shape.hashes.clone(),
             memory,
-            ..TableOptions::default()
+            changes,
         };
         let mut table = SliceTable {
             entries: Table::new(options),
@@ -101,6 +106,15 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
             note(sketch, hash);
             (key.to_stored(), create())
         })
+    }
+
+    /// Puts an entry back as a checkpoint has it.
+    pub(super) fn restore(&mut self, hash: KeyHash, key: K::Stored, accumulator: A) {
+        let before = self.entries.len();
+        self.entries.restore_entry(hash, key, accumulator);
+        if self.entries.len() > before {
+            note(&mut self.sketch, hash);
+        }
     }
 
     /// Merges what one key has accumulated elsewhere.
@@ -153,6 +167,10 @@ pub(super) struct TablePool<K: Key + ?Sized, A> {
     pub(super) shape: TableShape,
     /// Whether tables have sketches.
     sketched: bool,
+    /// How the tables of slices write their changes down, where there are checkpoints.
+    pub(super) changes: Option<EncodeChange<K::Stored, A>>,
+    /// Tables that were given back while they owed something to a checkpoint, and how many keys they had.
+    owing: Vec<(TableId, usize)>,
 }
 
 /// A table that holds this many times the memory that its keys needed is made anew.
@@ -167,12 +185,20 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
             free: Vec::new(),
             shape,
             sketched,
+            changes: None,
+            owing: Vec::new(),
         }
+    }
+
+    /// An empty table for a level. Nodes are never part of a checkpoint.
+    fn make(&self, level: u32, keys: usize) -> SliceTable<K, A> {
+        let changes = self.changes.filter(|_| level == 0);
+        SliceTable::new(&self.shape, self.sketched, keys, changes)
     }
 
     /// An empty table of no slice.
     pub(super) fn fresh(&self) -> Box<SliceTable<K, A>> {
-        Box::new(SliceTable::new(&self.shape, false, 0))
+        Box::new(SliceTable::new(&self.shape, false, 0, None))
     }
 
     /// An empty table of a level; a new one has room for so many keys.
@@ -186,26 +212,74 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
                 id
             }
             None => {
-                let table = SliceTable::new(&self.shape, self.sketched, keys);
+                let table = self.make(level, keys);
                 self.tables.push(Box::new(table));
                 TableId(self.tables.len() as u32 - 1)
             }
         }
     }
 
-    /// Gives a table back that was emptied, and that had so many keys.
+    /// Gives a table back that was emptied, and that had so many keys. One that owes something to a
+    /// checkpoint waits until that is written.
     pub(super) fn release(&mut self, level: u32, id: TableId, keys: usize) {
         debug_assert!(self.get(id).entries.is_empty());
+        if self.get(id).entries.is_frozen() {
+            return self.owing.push((id, keys));
+        }
         // No more spare tables than used ones, and none that is much too large: after a peak the memory
         // goes back.
         let spare: usize = self.free.iter().map(Vec::len).sum();
         let needed = SLACK_FREE + SLACK_MAX * keys * size_of::<(K::Stored, A)>();
         if spare > self.tables.len() / 2 {
-            **self.get_mut(id) = SliceTable::new(&self.shape, self.sketched, 0);
+            **self.get_mut(id) = self.make(level, 0);
         } else if self.get(id).memory_bytes() > needed {
-            **self.get_mut(id) = SliceTable::new(&self.shape, self.sketched, keys);
+            **self.get_mut(id) = self.make(level, keys);
         }
         self.free[level as usize].push(id);
+    }
+
+    /// Takes notice that a table owes nothing any more: if it was given back, it serves again.
+    pub(super) fn release_drained(&mut self, id: TableId) {
+        if let Some(at) = self.owing.iter().position(|(owing, _)| *owing == id) {
+            let (_, keys) = self.owing.swap_remove(at);
+            self.release(0, id, keys);
+        }
+    }
+
+    /// Empties the table of a slice and gives it back.
+    pub(super) fn discard(&mut self, id: TableId) {
+        let keys = self.get(id).entries.len();
+        let mut bookmark = Bookmark::default();
+        while !self.discard_some(id, &mut bookmark, usize::MAX) {}
+        self.release(0, id, keys);
+    }
+
+    /// Puts back into a table what another one was restored to.
+    pub(super) fn restore_from(
+        &mut self,
+        from: TableId,
+        into: TableId,
+        merge: impl Fn(&mut A, &A),
+    ) where
+        A: Clone,
+    {
+        let tables = [from.0 as usize, into.0 as usize];
+        let [from, into] = self
+            .tables
+            .get_disjoint_mut(tables)
+            .expect("two slices have two tables");
+        for (key, accumulator) in &from.entries {
+            let hash = self.shape.hasher.hash(key.key());
+            let known = into.entries.get(hash, |stored| stored == key);
+            let accumulator = match known.cloned() {
+                None => accumulator.clone(),
+                Some(mut known) => {
+                    merge(&mut known, accumulator);
+                    known
+                }
+            };
+            into.restore(hash, key.clone(), accumulator);
+        }
     }
 
     #[inline(always)]

@@ -138,6 +138,20 @@ impl Slicing {
         }
     }
 
+    /// The slice with this number, if it holds a timestamp that a window does.
+    pub(super) fn numbered(&self, number: i64) -> Option<Slice> {
+        let (period, part) = (number.div_euclid(self.step), number.rem_euclid(self.step));
+        let start = i128::from(period) * i128::from(self.slide) + i128::from(self.offset);
+        let start = start + i128::from(part) * i128::from(self.rest);
+        let slice = self.slice(Timestamp(clamp(start).max(i64::MIN + 1)));
+        slice.filter(|slice| slice.number == number)
+    }
+
+    /// The size, the slide and the offset in nanoseconds.
+    pub(super) fn durations(&self) -> [i64; 3] {
+        [self.size, self.slide, self.offset]
+    }
+
     /// The window with this number.
     #[must_use]
     pub fn window(&self, window: i64) -> TimeWindow {
@@ -259,6 +273,7 @@ mod tests {
             assert!(window.start.0 <= at && (at < window.end.0 || window.end == Timestamp::MAX));
             let slice = slicing.slice(Timestamp(at)).unwrap();
             assert!((slice.first.0..=slice.last.0).contains(&at));
+            assert_eq!(slicing.numbered(slice.number), Some(slice));
         }
         assert_eq!(slicing.first_open(Timestamp::MAX), i64::MAX);
         assert!(slicing.window(slicing.first_open(Timestamp::MIN)).end > Timestamp::MIN);
@@ -287,6 +302,7 @@ mod tests {
                 return Ok(());
             };
             prop_assert!((slice.first.0..=slice.last.0).contains(&at));
+            prop_assert_eq!(slicing.numbered(slice.number), Some(slice));
             prop_assert_eq!(naive(slice.first.0, size, slide, offset), windows.clone());
             prop_assert_eq!(naive(slice.last.0, size, slide, offset), windows.clone());
             let (first, last) = slicing.windows_of(slice.number);

@@ -22,11 +22,15 @@
 //!
 //! Invariant: a node holds exactly what its slices hold. Tables in use are in exactly one list.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
+use crate::checkpoint::SnapshotOutput;
+use crate::operator::Barrier;
 use crate::record::Key;
 
+use super::current::Current;
+use super::slice_snapshot::SliceSnapshot;
 use super::slice_table::{TableId, TablePool, TableShape};
 
 /// A window of at most this many slices with records is merged from them directly.
@@ -69,12 +73,8 @@ impl Numbered {
         before(numbers.start)..before(numbers.end)
     }
 
-    fn pop_below(&mut self, limit: i64) -> Option<TableId> {
-        let &(number, id) = self.0.front()?;
-        (number < limit).then(|| {
-            self.0.pop_front();
-            id
-        })
+    fn pop_below(&mut self, limit: i64) -> Option<(i64, TableId)> {
+        self.0.pop_front_if(|(number, _)| *number < limit)
     }
 }
 
@@ -117,6 +117,8 @@ pub(super) struct WindowState<K: Key + ?Sized, A> {
     slices: Numbered,
     /// The nodes of level 1, 2, 3 …
     levels: Vec<Numbered>,
+    /// Where there are checkpoints.
+    pub(super) snapshot: Option<Box<SliceSnapshot>>,
 }
 
 impl<K: Key + ?Sized, A> WindowState<K, A> {
@@ -127,7 +129,37 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
             expected_keys: 0,
             slices: Numbered::default(),
             levels: Vec::new(),
+            snapshot: None,
         }
+    }
+
+    /// Takes slices over that a checkpoint had.
+    pub(super) fn adopt(&mut self, slices: BTreeMap<i64, TableId>) {
+        self.slices.0.extend(slices);
+    }
+
+    /// All accumulators of slices.
+    pub(super) fn accumulators(&self) -> impl Iterator<Item = &A> {
+        let tables = self.slices.0.iter().map(|&(_, id)| self.pool.get(id));
+        tables.flat_map(|table| table.entries.iter().map(|(_, accumulator)| accumulator))
+    }
+
+    /// Freezes all slices for a checkpoint.
+    pub(super) fn freeze(&mut self, barrier: Barrier, current: &mut Current<K, A>) {
+        if let Some(snapshot) = &mut self.snapshot {
+            let slices = self.slices.0.iter().copied();
+            snapshot.freeze(barrier, slices, current, &mut self.pool);
+        }
+    }
+
+    /// Writes some of what was frozen; whether that is done.
+    pub(super) fn drain(
+        &mut self,
+        out: &mut SnapshotOutput<'_>,
+        current: &mut Current<K, A>,
+    ) -> bool {
+        let snapshot = self.snapshot.as_mut();
+        snapshot.is_none_or(|snapshot| snapshot.drain(out, current, &mut self.pool))
     }
 
     /// The table of a slice, made if there is none, and whether there was one.
@@ -170,18 +202,24 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
 
     /// Takes a table out of its list: it belongs to the caller, who releases it to the pool.
     pub(super) fn detach(&mut self, piece: Piece) {
+        if let (0, Some(snapshot)) = (piece.level, &mut self.snapshot) {
+            snapshot.retire(piece.number);
+        }
         self.list(piece.level).remove(piece.number);
     }
 
     /// Moves the tables of slices before `limit`, and of nodes that begin before it, to `retired`.
     pub(super) fn retire_below(&mut self, limit: i64, retired: &mut Vec<Retired>) {
-        while let Some(table) = self.slices.pop_below(limit) {
+        while let Some((number, table)) = self.slices.pop_below(limit) {
+            if let Some(snapshot) = &mut self.snapshot {
+                snapshot.retire(number);
+            }
             retired.push(Retired { level: 0, table });
         }
         for (nodes, level) in self.levels.iter_mut().zip(1u32..) {
             // The first node that begins at or after the limit: rounded up.
             let first = (limit >> level) + i64::from((limit >> level) << level < limit);
-            while let Some(table) = nodes.pop_below(first) {
+            while let Some((_, table)) = nodes.pop_below(first) {
                 retired.push(Retired { level, table });
             }
         }

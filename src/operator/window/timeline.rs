@@ -3,13 +3,18 @@
 
 use std::sync::Arc;
 
+use crate::checkpoint::{CheckpointError, SnapshotOutput};
 use crate::metrics::{Gauge, MetricGroup};
-use crate::operator::OpenContext;
-use crate::record::Key;
+use crate::operator::{Barrier, OpenContext};
+use crate::record::{Key, StateValue};
+use crate::state::encode_changes;
 use crate::time::Timestamp;
 
+use super::current::Current;
 use super::firing::Firing;
 use super::lateness::Lateness;
+use super::progress::{PROGRESS, Progress, Times};
+use super::slice_snapshot::{SliceSnapshot, WINDOWS};
 use super::slice_table::{SliceTable, TableId, TableShape};
 use super::slicing::Slicing;
 use super::state::WindowState;
@@ -26,6 +31,8 @@ pub(super) struct WindowMetrics {
 /// What is touched per watermark, batch or late record, but not per record.
 pub(super) struct Timeline<K: Key + ?Sized, A> {
     pub(super) name: Arc<str>,
+    /// What binds the state: the name where it was given no uid.
+    pub(super) uid: Option<Arc<str>>,
     pub(super) slicing: Slicing,
     pub(super) lateness: Lateness,
     pub(super) watermark: Timestamp,
@@ -38,6 +45,8 @@ pub(super) struct Timeline<K: Key + ?Sized, A> {
     pub(super) state: WindowState<K, A>,
     pub(super) firing: Firing<K, A>,
     pub(super) metrics: WindowMetrics,
+    /// Where there are checkpoints.
+    progress: Option<Box<Progress>>,
 }
 
 impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
@@ -45,6 +54,7 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
         let state = WindowState::new(shape, slicing.slices_per_window() > 1);
         let mut timeline = Timeline {
             name,
+            uid: None,
             slicing,
             lateness: Lateness::default(),
             watermark: Timestamp::MIN,
@@ -54,6 +64,7 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
             firing: Firing::new(state.pool.fresh()),
             state,
             metrics: WindowMetrics::default(),
+            progress: None,
         };
         timeline.find_open();
         timeline.find_quiet();
@@ -63,8 +74,9 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
     /// Starts anew with what the subtask knows when it opens.
     pub(super) fn open(&mut self, cx: &OpenContext, metrics: &MetricGroup) {
         let (name, lateness) = (Arc::clone(&self.name), self.lateness);
-        let expected_keys = self.state.expected_keys;
+        let (expected_keys, uid) = (self.state.expected_keys, self.uid.take());
         *self = Timeline {
+            uid,
             lateness,
             metrics: WindowMetrics {
                 state_entries: metrics.gauge("state_entries"),
@@ -126,5 +138,68 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
                 metrics.flushes_left = self.state.pool.count() / 16;
             }
         }
+    }
+}
+
+impl<K: Key + ?Sized, A: StateValue> Timeline<K, A> {
+    /// Puts back what a checkpoint has, and prepares for checkpoints; to be called after `open`. Gives the
+    /// processing time that it was.
+    pub(super) fn restore(
+        &mut self,
+        cx: &OpenContext,
+        merge: impl Fn(&mut A, &A),
+    ) -> Result<Timestamp, CheckpointError> {
+        let uid = Arc::clone(self.uid.get_or_insert_with(|| Arc::clone(&self.name)));
+        let mut slices = SliceSnapshot::of::<K, A>(&uid);
+        let progress = Progress::new(&uid, self.slicing);
+        let checkpointing = &cx.checkpointing;
+        self.state.pool.changes = checkpointing.enabled.then(encode_changes);
+        let mut now = Timestamp::MIN;
+        if let Some(restored) = &checkpointing.restored {
+            let times = progress.restore(restored, cx)?;
+            if self.has_fired_apart(times) {
+                return Err(CheckpointError::FixedParallelism {
+                    saved: restored.parallelism(&uid),
+                    operator: uid,
+                });
+            }
+            let (hashes, pool) = (cx.hashes(), &mut self.state.pool);
+            let tables = slices.restore(restored, &hashes, None, pool, merge)?;
+            self.state.adopt(tables);
+            (self.watermark, now) = (times.watermark, times.now);
+            self.find_open();
+            self.find_quiet();
+        }
+        cx.check_restored(&uid, |name| [WINDOWS, PROGRESS].contains(&name))?;
+        self.state.snapshot = checkpointing.enabled.then(|| Box::new(slices));
+        self.progress = checkpointing.enabled.then(|| Box::new(progress));
+        Ok(now)
+    }
+
+    /// Whether of what is put together some has fired with windows in which other parts have not, and is
+    /// still kept for other windows or late records.
+    fn has_fired_apart(&self, times: Times) -> bool {
+        let first_open = |at| self.slicing.first_open(at);
+        let outlives_firing =
+            self.slicing.slices_per_window() > 1 || self.lateness != Lateness::default();
+        outlives_firing && first_open(times.watermark) < first_open(times.highest)
+    }
+
+    /// Freezes all slices for a checkpoint.
+    pub(super) fn freeze(&mut self, barrier: Barrier, current: &mut Current<K, A>, now: Timestamp) {
+        self.state.freeze(barrier, current);
+        if let Some(progress) = &mut self.progress {
+            progress.capture(barrier.checkpoint, self.watermark, now);
+        }
+    }
+
+    /// Writes some of what was frozen; whether that is done.
+    pub(super) fn drain(
+        &mut self,
+        out: &mut SnapshotOutput<'_>,
+        current: &mut Current<K, A>,
+    ) -> bool {
+        let progress = self.progress.as_mut();
+        self.state.drain(out, current) && progress.is_none_or(|progress| progress.drain(out))
     }
 }

@@ -172,6 +172,11 @@ impl Marks {
         Marks(self.0 & !(0xff << (8 * slot)))
     }
 
+    /// Without any slot changed in any generation.
+    pub(super) const fn without_any(self) -> Self {
+        self.forget(1).forget(2)
+    }
+
     /// Without any slot changed in `generation`.
     pub(super) const fn forget(self, generation: u8) -> Self {
         let every = 0x0101_0101_0101_0101 * generation as u64;

@@ -165,6 +165,12 @@ impl<K, V> Table<K, V> {
     pub fn freeze(&mut self, extent: Extent) {
         self.changes.freeze(extent);
     }
+
+    /// Whether something is frozen that is not drained yet.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.changes.frozen.is_some()
+    }
 }
 
 impl<K: TableKey, V> Table<K, V> {

@@ -12,6 +12,7 @@
 
 use std::mem::needs_drop;
 
+use super::change::Changes;
 use super::group::{SLOTS_MAX, Tags};
 use super::keyed::Table;
 use super::layout::Entry;
@@ -73,8 +74,8 @@ impl<K, V> Table<K, V> {
     /// that at the end none is left. The memory stays then, and so does the shape: filling up again
     /// needs no splits.
     ///
-    /// # Panics
-    /// When the table tracks changes and is to be emptied: there is no note of what is dropped.
+    /// What is dropped of a frozen generation is handed out first. That it was dropped is not noted:
+    /// whoever empties a table that tracks changes says in one word that all of its entries are gone.
     #[inline]
     pub fn walk(
         &mut self,
@@ -82,10 +83,6 @@ impl<K, V> Table<K, V> {
         empty: bool,
         mut visit: impl FnMut(&K, &V) -> bool,
     ) -> bool {
-        assert!(
-            !(empty && self.changes.tracked()),
-            "dropping all entries leaves no notes of it"
-        );
         let mut groups_left = GROUPS_PER_STEP;
         loop {
             let segment = self.directory.segment_mut(KeyHash(bookmark.position));
@@ -109,7 +106,7 @@ impl<K, V> Table<K, V> {
                     }
                 }
                 if empty {
-                    self.len -= segment.drop_group(bookmark.group);
+                    self.len -= segment.drop_group(bookmark.group, &mut self.changes);
                 }
                 bookmark.group += 1;
                 bookmark.slot = 0;
@@ -133,10 +130,16 @@ impl<K, V> Table<K, V> {
 
 impl<K, V> Segment<K, V> {
     /// Drops all entries of a group; how many they were. Overflow counts go too: all groups that a
-    /// search would pass are emptied with this one.
-    fn drop_group(&mut self, index: usize) -> usize {
+    /// search would pass are emptied with this one. What a frozen generation is owed of them is handed out.
+    fn drop_group(&mut self, index: usize, changes: &mut Changes<K, V>) -> usize {
         let group = self.group(index);
         let slots = group.tags().occupied();
+        if changes.tracked() {
+            if changes.frozen.is_some() {
+                self.hand_out_group(group, changes);
+            }
+            group.set_marks(group.marks().without_any());
+        }
         // Before anything else: an entry without a tag is dropped by nobody else, should one panic.
         group.set_tags(Tags(0));
         let mut count = 0;
@@ -164,7 +167,7 @@ mod tests {
 
     use super::*;
     use crate::record::Key;
-    use crate::state::TableOptions;
+    use crate::state::{Drained, EncodeChange, Extent, TableOptions};
 
     fn table<V>(keys: u64, value: impl Fn(u64) -> V) -> Table<u64, V> {
         let mut table = Table::new(TableOptions::default());
@@ -230,6 +233,69 @@ mod tests {
             }
             drop(table);
             assert_eq!(Rc::strong_count(&witness), 1);
+        }
+    }
+
+    fn numbers(bytes: &[u8]) -> Vec<u64> {
+        let (numbers, rest) = bytes.as_chunks();
+        assert!(rest.is_empty());
+        numbers.iter().map(|n| u64::from_le_bytes(*n)).collect()
+    }
+
+    #[test]
+    fn what_was_frozen_is_handed_out_though_the_table_is_emptied() {
+        let encode = EncodeChange {
+            set: |key: &u64, value: &u64, bytes| bytes.extend((key * 1000 + value).to_le_bytes()),
+            removed: |key, bytes: &mut Vec<u8>| bytes.extend(key.to_le_bytes()),
+        };
+        for (extent, fresh, drained_before) in [
+            (Extent::Changes, 0..100, 0),
+            (Extent::Changes, 0..100, 30),
+            (Extent::Whole, 0..200, 0),
+            (Extent::Whole, 0..200, 30),
+        ] {
+            let mut table = Table::<u64, u64>::new(TableOptions {
+                changes: Some(encode),
+                ..TableOptions::default()
+            });
+            let set = |table: &mut Table<u64, u64>, key: u64, value: u64| {
+                let equal = |k: &u64| *k == key;
+                *table
+                    .find_or_insert_with(key.key_hash(), equal, || (key, 0))
+                    .0 = value;
+            };
+            let mut drained = Drained::default();
+            (100..200).for_each(|key| set(&mut table, key, 1));
+            table.freeze(Extent::Changes);
+            while !table.drain_frozen(1000, &mut drained) {}
+            drained.clear();
+            (0..100).for_each(|key| set(&mut table, key, 1));
+            table.freeze(extent);
+            table.drain_frozen(drained_before, &mut drained);
+            (150..250).for_each(|key| set(&mut table, key, 2));
+            let (mut bookmark, mut left) = (Bookmark::default(), 40);
+            while !table.walk(&mut bookmark, true, |_, _| {
+                left -= 1;
+                left > 0
+            }) {
+                table.drain_frozen(1, &mut drained);
+                left = 40;
+            }
+            assert!(table.is_empty() && table.is_frozen());
+            while !table.drain_frozen(10, &mut drained) {}
+            let mut found = numbers(&drained.set);
+            found.sort_unstable();
+            let expected: Vec<u64> = fresh.map(|key| key * 1000 + 1).collect();
+            assert_eq!(found, expected, "{extent:?}");
+            assert_eq!(drained.removed_count, 0);
+            // It can be used again: nothing of before is left in it.
+            drained.clear();
+            (90..110).for_each(|key| set(&mut table, key, 3));
+            table.freeze(Extent::Changes);
+            while !table.drain_frozen(10, &mut drained) {}
+            let mut found = numbers(&drained.set);
+            found.sort_unstable();
+            assert_eq!(found, (90..110).map(|key| key * 1000 + 3).collect::<Vec<_>>());
         }
     }
 

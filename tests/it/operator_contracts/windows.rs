@@ -31,6 +31,11 @@ fn counts(assigner: impl WindowAssigner<u64>) -> Result<Vec<Output<(u64, i64, u6
     counts_of(script(), assigner)
 }
 
+/// A script at whose every place the operator is restored. Keys fire in no particular order.
+fn restoring(script: Contract<u64>) -> Contract<u64> {
+    script.restores().ties_in_any_order()
+}
+
 /// Through the description of the windows, to a `WindowOperator` or a `SessionOperator`.
 fn counts_of(
     script: Contract<u64>,
@@ -44,6 +49,7 @@ fn counts_of(
         let result = |key: &u64, window: TimeWindow, count: u64| (*key, window.start.0, count);
         let parts = WindowParts {
             name: "windows".into(),
+            uid: "windows".into(),
             selector: OwnedSelector(|n: &u64| *n),
             function: AggregateWindow::new(Count, result),
             lateness: Lateness::of(nanoseconds(20)),
@@ -63,7 +69,7 @@ fn late(outputs: &[Output<(u64, i64, u64)>]) -> usize {
 
 #[test]
 fn tumbling_windows_keep_their_contract() -> Result<(), Violation> {
-    let outputs = counts(Tumbling::of(nanoseconds(50)))?;
+    let outputs = counts_of(restoring(script()), Tumbling::of(nanoseconds(50)))?;
     assert_eq!(late(&outputs), 1);
     // The late record fires its window once more, with one more record in it.
     let total: u64 = records(&outputs).iter().map(|((.., n), _)| n).sum();
@@ -73,7 +79,8 @@ fn tumbling_windows_keep_their_contract() -> Result<(), Violation> {
 
 #[test]
 fn sliding_windows_keep_their_contract() -> Result<(), Violation> {
-    let outputs = counts(Sliding::of(nanoseconds(60), nanoseconds(20)))?;
+    let windows = Sliding::of(nanoseconds(60), nanoseconds(20));
+    let outputs = counts_of(restoring(script()), windows)?;
     assert_eq!(late(&outputs), 1);
     let total: u64 = records(&outputs).iter().map(|((.., n), _)| n).sum();
     assert!(total > 3 * 299, "{total}");
@@ -101,7 +108,7 @@ fn windows_without_a_side_output_keep_their_contract() -> Result<(), Violation> 
         assert!(!outputs.iter().any(|o| matches!(o, Output::Side(..))));
         records(outputs).iter().map(|((_, n), _)| n).sum()
     };
-    let windows = script().check(|tail: Tail<(u64, u64)>| {
+    let windows = restoring(script()).check(|tail: Tail<(u64, u64)>| {
         let (windows, next) = (Tumbling::of(nanoseconds(50)), Outputs::new(tail));
         WindowOperator::new("windows".into(), &windows, key(), count(), next).expect("a size")
     })?;
@@ -134,9 +141,9 @@ fn windows_of_processing_time_keep_their_contract() -> Result<(), Violation> {
             .map(|((.., n), _): &((u64, i64, u64), i64)| n)
             .sum()
     };
-    assert_eq!(total(&counts_of(clock(), windows)?), 39 * 9);
+    assert_eq!(total(&counts_of(restoring(clock()), windows)?), 39 * 9);
     let windows = Sliding::of(nanoseconds(60), nanoseconds(20)).processing_time();
-    assert_eq!(total(&counts_of(clock(), windows)?), 3 * 39 * 9);
+    assert_eq!(total(&counts_of(restoring(clock()), windows)?), 3 * 39 * 9);
     let sessions = Session::with_gap(nanoseconds(9)).processing_time();
     assert_eq!(total(&counts_of(clock(), sessions)?), 39 * 9);
     Ok(())
@@ -145,7 +152,7 @@ fn windows_of_processing_time_keep_their_contract() -> Result<(), Violation> {
 #[test]
 fn partial_aggregates_keep_their_contract() -> Result<(), Violation> {
     let windows = Sliding::of(nanoseconds(60), nanoseconds(20));
-    let outputs = script().check(|tail: Tail<u64>| {
+    let outputs = restoring(script()).check(|tail: Tail<u64>| {
         PartialAggregate::new("partial".into(), &windows, Count, tail).expect("windows of a size")
     })?;
     let partials = records(&outputs);
@@ -169,7 +176,7 @@ fn partial_aggregates_keep_their_contract() -> Result<(), Violation> {
 #[test]
 fn keyed_partial_aggregates_keep_their_contract() -> Result<(), Violation> {
     let windows = Sliding::of(nanoseconds(60), nanoseconds(20));
-    let outputs = script().check(|tail: Tail<(u64, u64)>| {
+    let outputs = restoring(script()).check(|tail: Tail<(u64, u64)>| {
         let key = OwnedSelector(|n: &u64| *n);
         KeyedPartials::new("partial".into(), &windows, key, Count, tail).expect("windows of a size")
     })?;

@@ -1,0 +1,250 @@
+//! The snapshots of slices: one keyed state, each slice a namespace of it.
+//!
+//! A barrier freezes the table of every slice, in constant time each; what it froze is written table by table,
+//! while records go on changing them. A slice that is over goes as a whole: the next checkpoint has one word
+//! for it, and no note of its keys. Its table serves no other slice before all that it owes is written (see
+//! [`TablePool::release`]).
+//!
+//! ```text
+//! barrier 1    slices 4 5 6    written: all entries of 4, 5 and 6
+//! barrier 2    slices   5 6 7  written: 4 is dropped; what changed of 5 and 6; all entries of 7
+//! ```
+//! Nodes of merged slices are not kept: they are built again when a window needs them.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use crate::checkpoint::{
+    CheckpointError, PieceKind, Restored, SnapshotOutput, StateRef, StateReport, put_drained,
+};
+use crate::operator::Barrier;
+use crate::record::{FormError, Key, KeyHash, StateValue};
+use crate::state::{
+    Drained, DurableTable, Extent, HashOfKey, StateKind, StateSchema, entries, hash_of_key,
+};
+
+use super::current::Current;
+use super::slice_table::{TableId, TablePool};
+
+/// The name of the state.
+pub(super) const WINDOWS: &str = "windows";
+
+/// A new table has room for at most so many of the keys that a piece puts back.
+const ROOM_MAX: u64 = 1 << 16;
+
+/// How far the writing of what the slices' tables froze has come.
+pub(super) struct SliceSnapshot {
+    state: StateRef,
+    schema: StateSchema,
+    hash_of_key: HashOfKey,
+    /// The checkpoint that the tables were frozen for last, and how much of them was.
+    checkpoint: u64,
+    extent: Extent,
+    /// Not all of it is written.
+    pending: bool,
+    /// The slices whose tables owe something, and these; the last one comes next.
+    frozen: Vec<(i64, TableId)>,
+    /// The slices that the checkpoint is to drop.
+    dropped: Vec<i64>,
+    /// The slices that the last checkpoint has, in order.
+    kept: Vec<i64>,
+    /// Those of them that are over.
+    over: Vec<i64>,
+    drained: Drained,
+}
+
+impl SliceSnapshot {
+    /// The snapshots of slices with keys `K` and accumulators `A`.
+    pub(super) fn of<K: Key + ?Sized, A: StateValue>(uid: &Arc<str>) -> Self {
+        SliceSnapshot {
+            state: StateRef::new(uid, WINDOWS),
+            schema: StateSchema::keyed::<K::Stored, A>(WINDOWS, StateKind::Window),
+            hash_of_key: hash_of_key::<K::Stored>,
+            checkpoint: 0,
+            extent: Extent::Changes,
+            pending: false,
+            frozen: Vec::new(),
+            dropped: Vec::new(),
+            kept: Vec::new(),
+            over: Vec::new(),
+            drained: Drained::default(),
+        }
+    }
+
+    /// The state's name.
+    pub(super) fn state(&self) -> &StateRef {
+        &self.state
+    }
+
+    /// The error of a checkpoint with a slice that there cannot be.
+    pub(super) fn no_slice(&self, number: i64) -> CheckpointError {
+        no_slice(&self.state, number)
+    }
+
+    /// Notes that a slice is over.
+    pub(super) fn retire(&mut self, slice: i64) {
+        if self.kept.binary_search(&slice).is_ok() {
+            self.over.push(slice);
+        }
+    }
+
+    /// Freezes the tables of `slices`, which are in order, for a checkpoint.
+    pub(super) fn freeze<K: Key + ?Sized, A>(
+        &mut self,
+        barrier: Barrier,
+        slices: impl Iterator<Item = (i64, TableId)>,
+        current: &mut Current<K, A>,
+        pool: &mut TablePool<K, A>,
+    ) {
+        debug_assert!(!self.pending, "the checkpoint before is written");
+        (self.checkpoint, self.extent) = (barrier.checkpoint, barrier.extent());
+        self.pending = true;
+        self.dropped = std::mem::take(&mut self.over);
+        if self.extent == Extent::Whole {
+            self.dropped.clear();
+        }
+        self.dropped.sort_unstable();
+        self.dropped.dedup();
+        self.kept.clear();
+        for (slice, id) in slices {
+            current.table_of(id, pool).entries.freeze(self.extent);
+            self.kept.push(slice);
+            self.frozen.push((slice, id));
+        }
+    }
+
+    /// Writes some of what was frozen. Returns whether that is done: not if the barrier has not come yet.
+    pub(super) fn drain<K: Key + ?Sized, A>(
+        &mut self,
+        out: &mut SnapshotOutput<'_>,
+        current: &mut Current<K, A>,
+        pool: &mut TablePool<K, A>,
+    ) -> bool {
+        if self.checkpoint < out.checkpoint() {
+            return false;
+        }
+        if !self.pending {
+            return true;
+        }
+        for slice in self.dropped.drain(..) {
+            out.drop_namespace(&self.state, slice);
+        }
+        while let Some(&(slice, id)) = self.frozen.last() {
+            let budget = out.budget();
+            if budget == 0 {
+                return false;
+            }
+            let drained = &mut self.drained;
+            let before = drained.set_count;
+            let table = &mut current.table_of(id, pool).entries;
+            let done = table.drain_frozen(budget, drained);
+            // A table without entries has cost something too, and so has a step without any.
+            let spent = (drained.set_count - before) as usize + 1;
+            out.spend(if done { spent } else { budget });
+            put_drained(&self.state, slice, drained, out, done);
+            if !done {
+                return false;
+            }
+            self.frozen.pop();
+            pool.release_drained(id);
+        }
+        self.pending = false;
+        out.report(StateReport {
+            state: self.state.clone(),
+            schema: self.schema.clone(),
+            hash_of_key: Some(self.hash_of_key),
+            is_whole: self.extent == Extent::Whole,
+        });
+        true
+    }
+
+    /// Puts back what a checkpoint has of the keys with these hashes: the tables of the slices. With `own`,
+    /// only what the subtask with this index had. What several subtasks had of a key is merged.
+    ///
+    /// A subtask that dropped a slice dropped what it had of it itself, so each one's slices are put together
+    /// before they are united with those of others.
+    pub(super) fn restore<K: Key + ?Sized, A: StateValue>(
+        &mut self,
+        restored: &Restored,
+        hashes: &RangeInclusive<KeyHash>,
+        own: Option<u32>,
+        pool: &mut TablePool<K, A>,
+        merge: impl Fn(&mut A, &A),
+    ) -> Result<BTreeMap<i64, TableId>, CheckpointError> {
+        let (mut all, mut part) = (BTreeMap::new(), BTreeMap::new());
+        if restored.agreed(&self.state, &self.schema)?.is_none() {
+            return Ok(all);
+        }
+        let (hasher, mut subtask) = (pool.shape.hasher, None);
+        restored.visit(&self.state, |piece| {
+            if own.is_some_and(|own| own != piece.subtask) {
+                return Ok(());
+            }
+            if subtask.replace(piece.subtask) != Some(piece.subtask) {
+                unite(&mut part, &mut all, pool, &merge);
+            }
+            let known = part.get(&piece.namespace).copied();
+            match (piece.kind, known) {
+                (PieceKind::Set, _) => {
+                    let room = piece.count.min(ROOM_MAX) as usize;
+                    let id = known.unwrap_or_else(|| pool.take(0, room));
+                    part.insert(piece.namespace, id);
+                    let table = pool.get_mut(id);
+                    entries(piece.bytes, &hasher, hashes, |hash, key, accumulator| {
+                        table.restore(hash, key, accumulator);
+                    })
+                }
+                (PieceKind::Removed, Some(id)) => {
+                    let table: &mut dyn DurableTable = &mut pool.get_mut(id).entries;
+                    table.restore_removed(piece.bytes, hashes)
+                }
+                (PieceKind::Dropped, Some(id)) => {
+                    part.remove(&piece.namespace);
+                    pool.discard(id);
+                    Ok(())
+                }
+                _ => Ok(()),
+            }
+        })?;
+        unite(&mut part, &mut all, pool, &merge);
+        all.retain(|_, id| {
+            let is_empty = pool.get(*id).entries.is_empty();
+            if is_empty {
+                pool.release(0, *id, 0);
+            }
+            !is_empty
+        });
+        self.kept = all.keys().copied().collect();
+        Ok(all)
+    }
+}
+
+/// The error of a state with a slice that there cannot be.
+pub(super) fn no_slice(state: &StateRef, number: i64) -> CheckpointError {
+    CheckpointError::Malformed {
+        state: state.clone(),
+        cause: FormError::new::<i64>(&number.to_le_bytes(), "no window has this slice"),
+    }
+}
+
+/// Adds the slices of one subtask to those of the subtasks before.
+fn unite<K: Key + ?Sized, A: StateValue>(
+    part: &mut BTreeMap<i64, TableId>,
+    all: &mut BTreeMap<i64, TableId>,
+    pool: &mut TablePool<K, A>,
+    merge: &impl Fn(&mut A, &A),
+) {
+    for (slice, id) in std::mem::take(part) {
+        match all.entry(slice) {
+            Entry::Vacant(place) => {
+                place.insert(id);
+            }
+            Entry::Occupied(known) => {
+                pool.restore_from(id, *known.get(), merge);
+                pool.discard(id);
+            }
+        }
+    }
+}
