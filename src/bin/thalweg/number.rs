@@ -13,6 +13,12 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of things: `1 segment`, `2 segments`.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", grouped(number))
+}
+
 /// So many bytes, in three digits.
 pub(crate) fn bytes(number: u64) -> String {
     let (mut value, mut unit) = (number as f64, "B");

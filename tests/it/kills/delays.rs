@@ -3,7 +3,6 @@
 use super::trial::{Random, assert_killed_runs_give, kills_wanted, undisturbed};
 
 #[test]
-#[ignore = "windows keep no state yet"]
 fn results_are_those_of_an_undisturbed_run() {
     let expected = undisturbed(&["--format", "json", "--parallelism", "2"]);
     let paced = ["--format", "json", "--rate", "12000"];

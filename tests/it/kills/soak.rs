@@ -12,7 +12,6 @@ fn state_timers_and_part_files_are_those_of_an_undisturbed_run() {
 }
 
 #[test]
-#[ignore = "windows keep no state yet"]
 fn windows_are_those_of_an_undisturbed_run() {
     let records = ["soak", "--windows", "--records", "60000"];
     let expected = undisturbed(&[&records[..], &["--parallelism", "2"]].concat());

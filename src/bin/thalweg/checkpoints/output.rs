@@ -9,7 +9,7 @@ use thalweg::checkpoint::{Chain, CheckpointError, Manifest, ManifestState};
 use thalweg::state::TypeLayout;
 
 use crate::duration::{shown, shown_long};
-use crate::number::{bytes, grouped};
+use crate::number::{bytes, counted, grouped};
 
 use super::options::Format;
 use super::table::table;
@@ -183,13 +183,13 @@ impl Inspection<'_> {
     fn text(&self) -> String {
         let Inspection(manifest) = self;
         let mut text = format!(
-            "{} {}: taken {} ago in {}, {} key groups, {} segments of {}\n",
+            "{} {}: taken {} ago in {}, {} key groups, {} of {}\n",
             kind(manifest),
             manifest.checkpoint,
             shown_long(age(manifest.completed_ms)),
             shown(took(manifest)),
             manifest.max_parallelism.get(),
-            grouped(manifest.segments.len() as u64),
+            counted(manifest.segments.len() as u64, "segment"),
             bytes(file_bytes(manifest)),
         );
         for operator in &manifest.operators {
@@ -283,9 +283,9 @@ impl Verification<'_> {
         }
         let lines = all.iter().map(|(checkpoint, result)| match result {
             Ok(verified) => format!(
-                "checkpoint {checkpoint} is intact: {} blocks in {} segments, {}\n",
-                grouped(verified.blocks),
-                grouped(verified.segments),
+                "checkpoint {checkpoint} is intact: {} in {}, {}\n",
+                counted(verified.blocks, "block"),
+                counted(verified.segments, "segment"),
                 bytes(verified.bytes),
             ),
             Err(error) => format!("checkpoint {checkpoint} cannot be used: {error}\n"),
