@@ -241,6 +241,21 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
+    /// Whether a file is not what it was or never was one for this program, for good: then an older checkpoint is
+    /// better than none. A sector that cannot be read is such damage; a lack of memory or of rights is not.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            CheckpointError::Damaged { .. }
+            | CheckpointError::Foreign { .. }
+            | CheckpointError::Missing { .. } => true,
+            CheckpointError::Storage { cause, .. } => {
+                let is_gone = cause.kind() == io::ErrorKind::NotFound;
+                is_gone || cause.raw_os_error() == Some(libc::EIO)
+            }
+            _ => false,
+        }
+    }
+
     /// The error of an access to a file, from what the system says.
     pub(super) fn storage(action: &'static str, file: &str, cause: io::Error) -> Self {
         CheckpointError::Storage {

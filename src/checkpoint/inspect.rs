@@ -9,7 +9,7 @@ use super::files::CheckpointFiles;
 use super::fold::EntryLayout;
 use super::manifest::Manifest;
 use super::piece::{PieceKind, PieceRef, StateRef};
-use super::segment_reader::BlockBuffer;
+use super::segment_reader::{BlockBuffer, Segment};
 use super::storage::Storage;
 use super::store::{self, usable};
 use crate::record::{KeyHash, KeyHasher};
@@ -75,6 +75,47 @@ pub fn verify(storage: &dyn Storage, checkpoint: u64) -> Result<Verified, Checkp
         blocks,
         bytes,
     })
+}
+
+/// A block of a segment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BlockInfo {
+    /// The state that it is of.
+    pub state: StateRef,
+    /// The subtask that handed it over.
+    pub subtask: u32,
+    /// What its bytes are.
+    pub kind: PieceKind,
+    /// The namespace of its entries.
+    pub namespace: i64,
+    /// Where it begins.
+    pub offset: u64,
+    /// How many bytes its payload has.
+    pub length: u64,
+    /// How many entries, keys or values there are.
+    pub count: u64,
+}
+
+/// What a segment holds by itself, whether or not a manifest names it: every block, checked, in the order in which
+/// they are applied.
+///
+/// # Errors
+/// Those of a file that cannot be read or is damaged.
+pub fn segment(storage: &dyn Storage, name: &str) -> Result<Vec<BlockInfo>, CheckpointError> {
+    let file = storage.open(name);
+    let file = file.map_err(|cause| CheckpointError::storage("open", name, cause))?;
+    let segment = Segment::read(file, name.to_owned(), None)?;
+    segment.verify(&mut BlockBuffer::new())?;
+    let blocks = segment.blocks().iter().map(|block| BlockInfo {
+        state: segment.states()[block.state as usize].clone(),
+        subtask: block.subtask,
+        kind: block.kind,
+        namespace: block.namespace,
+        offset: block.offset,
+        length: block.length,
+        count: block.count,
+    });
+    Ok(blocks.collect())
 }
 
 /// How a state differs between two checkpoints.

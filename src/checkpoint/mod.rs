@@ -8,13 +8,18 @@
 //! *drained* in slices between batches, as [`Piece`]s: bytes of one state, in the encoding of its schema.
 //! A piece says what it is and whose, never what its bytes mean: nothing here knows a user's type.
 //!
+//! A [`CheckpointStore`] writes the pieces of a checkpoint to a *segment* and completes it with a *manifest*, see
+//! [`format`](mod@format) for their bytes. Changes are *chained* to what they change; chains are folded before they
+//! get long. All files stand behind one trait, [`Storage`]: what no test can do to a disk, [`SimulatedStorage`] does
+//! to memory.
+//!
 //! *Architecture invariant:* nothing here knows an operator, a ring or a job.
 
 mod error;
 mod fields;
 mod files;
 mod fold;
-mod format;
+pub mod format;
 pub mod inspect;
 mod manifest;
 mod memory;

@@ -135,6 +135,16 @@ impl Segment {
         CheckpointError::damaged(&self.name, 0, what)
     }
 
+    /// The states of which there are blocks.
+    pub(super) fn states(&self) -> &[StateRef] {
+        &self.states
+    }
+
+    /// All blocks, in the order in which they are applied.
+    pub(super) fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
     /// The blocks of one state and subtask, in the order in which they are applied.
     pub(super) fn blocks_of(&self, state: &StateRef, subtask: u32) -> &[Block] {
         let Some(index) = self.states.iter().position(|known| known == state) else {

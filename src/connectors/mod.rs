@@ -11,6 +11,7 @@
 //! | the same, watching a path | | by file | begun and finished files | exactly once, a changed file again in full |
 //! | [`LineBlocks`] | lines of a mapped file, in place | yes, by block | what is left of each stride of blocks, a byte offset | exactly once² |
 //! | [`RecordSource`] | fixed-size records of a mapped file, in place | yes, by block | the same, a number of records | exactly once² |
+//! | [`durable_inlet`] | what a thread of the program pushes, by a log on the disk | no | a record's number | exactly once |
 //! | [`inlet`] | what a thread of the program pushes | no | none: it cannot be part of a checkpoint | at most once |
 //!
 //! ¹ The program must make the same records for the same index again. ² A file that was changed or removed
@@ -24,13 +25,14 @@
 //! | [`FileSink`] | part files of lines or CSV rows, hidden until their checkpoint is complete | exactly once |
 //! | [`Transactional`] | to a target of the program's own, in two phases ([`TwoPhaseCommit`]) | exactly once |
 //! | [`Outbox`] | to a target with transactions, out of the checkpoint ([`OutboxTarget`]) | exactly once |
+//! | `SqliteSink` | rows of a table, by primary key | at least once and idempotent, or exactly once |
 //! | [`outlet`] | to a thread of the program, which polls | at least once |
 //! | [`Print`] | lines to standard output or error | at least once |
 //! | [`Collected`] | into memory, for tests | at least once |
 //! | [`Discard`] | nothing, counts | at least once |
 //! | [`ForEach`] | what a closure does | at least once |
 //!
-//! CSV and `.gz` files need the feature `csv`.
+//! CSV and `.gz` files need the feature `csv`, SQLite the feature `sqlite`.
 //!
 //! *Architecture invariant:* no connector knows what a job is, or which thread runs it.
 
@@ -39,6 +41,7 @@ mod collection;
 #[cfg(feature = "csv")]
 mod csv;
 mod discard;
+mod durable_inlet;
 mod file;
 mod for_each;
 mod generator;
@@ -50,6 +53,8 @@ mod print;
 mod record_ring;
 mod sequence;
 mod splits;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 #[cfg(test)]
 mod test_chain;
 mod transaction;
@@ -62,6 +67,9 @@ pub use csv::{
     MalformedRow, Place,
 };
 pub use discard::{Discard, DiscardWriter};
+pub use durable_inlet::{
+    DurableInlet, DurableInletError, DurableInletReader, DurableInletSource, durable_inlet,
+};
 pub use file::{
     Decoded, Decoder, FileEncoder, FileError, FileFormat, FilePlace, FileReader, FileSink, Input,
     LineBlockReader, LineBlocks, LineDecoder, LineEncoder, LineSource, Lines, Part, PartFiles,
@@ -76,6 +84,8 @@ pub use pacer::Pacer;
 pub use print::{Print, PrintError, PrintWriter};
 pub use sequence::{Sequence, SequenceReader};
 pub use splits::PositionError;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqlRow, SqliteError, SqliteSink, SqliteTable, SqliteWriter};
 pub use transaction::{
     Outbox, OutboxError, OutboxTarget, OutboxWriter, TransactionError, Transactional,
     TransactionalWriter, TwoPhaseCommit, Work,

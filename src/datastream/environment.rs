@@ -287,10 +287,7 @@ impl Drawing {
         for (node, start) in &self.starters {
             let uid = self.graph.uid(*node);
             let restored = restored_positions(&attempt.checkpointing, &uid);
-            let restored = restored.map_err(|cause| JobError::Restore {
-                job: Arc::clone(name),
-                cause,
-            })?;
+            let restored = restored.map_err(|cause| JobError::restore(name, cause))?;
             let positions = restored.as_ref().map(|(positions, _)| &positions[..]);
             start(positions).map_err(|cause| JobError::Source {
                 source_name: Arc::clone(&self.graph.node(*node).name),

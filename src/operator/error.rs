@@ -38,7 +38,7 @@ pub enum OperatorError {
         operator: Arc<str>,
         /// What is wrong.
         #[source]
-        cause: CheckpointError,
+        cause: Box<CheckpointError>,
     },
     /// A record without a timestamp reached an operator that needs one.
     #[error(
@@ -98,7 +98,7 @@ impl OperatorError {
     pub fn restore(operator: &Arc<str>, cause: CheckpointError) -> Self {
         OperatorError::Restore {
             operator: Arc::clone(operator),
-            cause,
+            cause: Box::new(cause),
         }
     }
 

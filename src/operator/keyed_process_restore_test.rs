@@ -239,7 +239,7 @@ fn timers_frozen_before_the_end_of_input_are_written_after_it() {
 
 fn error(function: &Counts) -> String {
     let opened = open(function, 0, 1, Some(&taken(&plain(), 1)));
-    opened.err().expect("the state does not fit").to_string()
+    opened.expect_err("the state does not fit").to_string()
 }
 
 #[test]

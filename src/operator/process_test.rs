@@ -140,7 +140,7 @@ impl ProcessFunction<u64> for Asks<fn(&RestoredState<'_>) -> Outcome> {
 fn state_that_does_not_fit_is_an_error_that_names_it() {
     let error = |restore: fn(&RestoredState<'_>) -> Outcome| {
         let opened = open(Asks(restore), (0, 1), Some(&taken(1)));
-        opened.err().expect("it does not fit").to_string()
+        opened.expect_err("it does not fit").to_string()
     };
     let unasked = error(|_| Ok(()));
     assert!(

@@ -20,6 +20,8 @@ impl Barrier {
     pub const WHOLE: u32 = 1;
     /// Option: inputs that have brought the barrier go on while others have not.
     pub const AT_LEAST_ONCE: u32 = 2;
+    /// Option: nothing is read behind the barrier, because the job ends with this checkpoint.
+    pub const SUSPEND: u32 = 4;
 
     /// How much of its state an operator writes.
     #[must_use]
@@ -29,6 +31,12 @@ impl Barrier {
         } else {
             Extent::Whole
         }
+    }
+
+    /// Whether sources stop at it.
+    #[must_use]
+    pub fn suspends(self) -> bool {
+        self.options & Barrier::SUSPEND != 0
     }
 
     /// Whether an input that has brought the barrier is held back until all others have.

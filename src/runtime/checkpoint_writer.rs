@@ -115,9 +115,11 @@ pub(crate) struct CheckpointWriter {
     origin: Option<Restored>,
 }
 
-/// A writer for `store`, of a job that goes on from `origin`, and the way to it.
+/// A writer for `store`, of a job that goes on from `origin` and whose first checkpoint has the number `first`,
+/// and the way to it.
 pub(crate) fn checkpoint_writer(
     store: CheckpointStore,
+    first: u64,
     origin: Option<Restored>,
 ) -> (CheckpointWriter, Sender<WriterMessage>, PieceSender) {
     let (sender, messages) = channel();
@@ -127,8 +129,8 @@ pub(crate) fn checkpoint_writer(
         traffic: Arc::clone(&traffic),
     };
     let writer = CheckpointWriter {
-        first: store.next_checkpoint(),
         store,
+        first,
         messages,
         traffic,
         incoming: HashMap::new(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::checkpoint::{Contents, OperatorInfo, Storage, SubtaskReport};
 use crate::graph::ExecutionGraph;
+use crate::operator::Barrier;
 use crate::record::MaxParallelism;
 use crate::time::Timestamp;
 
@@ -82,6 +83,16 @@ pub(crate) struct Checkpointer {
     pub(crate) size: CheckpointSize,
     pub(crate) completed: u64,
     pub(crate) failed: u64,
+}
+
+impl std::fmt::Debug for Checkpointer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checkpointer")
+            .field("coordinator", &self.coordinator)
+            .field("at_end", &self.at_end)
+            .field("ending", &self.ending)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Checkpointer {
@@ -228,10 +239,13 @@ impl Checkpointer {
         let mut orders = Vec::new();
         for action in actions {
             match action {
-                Action::Trigger(barrier, purpose) => {
+                Action::Trigger(mut barrier, purpose) => {
                     self.started.insert(barrier.checkpoint, wall);
+                    if self.assign_savepoint(barrier.checkpoint, purpose) == Some(StopMode::Suspend)
+                    {
+                        barrier.options |= Barrier::SUSPEND;
+                    }
                     orders.push(Order::Notify(Notice::Triggered(barrier)));
-                    orders.extend(self.assign_savepoint(barrier.checkpoint, purpose));
                 }
                 Action::Write {
                     checkpoint,
@@ -265,8 +279,9 @@ impl Checkpointer {
         orders
     }
 
-    /// The checkpoint that was just triggered serves the savepoint that has waited longest for one like it.
-    fn assign_savepoint(&mut self, checkpoint: u64, purpose: Purpose) -> Option<Order> {
+    /// The checkpoint that was just triggered serves the savepoint that has waited longest for one like it. Says
+    /// how the job goes on behind it.
+    fn assign_savepoint(&mut self, checkpoint: u64, purpose: Purpose) -> Option<StopMode> {
         let drained = purpose == Purpose::Final;
         if !drained && purpose != Purpose::Savepoint {
             return None;
@@ -274,9 +289,9 @@ impl Checkpointer {
         let may = |savepoint: &Savepoint| drained || savepoint.mode != StopMode::Drain;
         let place = self.wanted.iter().position(may)?;
         let savepoint = self.wanted.remove(place);
-        let suspends = savepoint.mode == StopMode::Suspend;
+        let mode = savepoint.mode;
         self.savepoints.insert(checkpoint, savepoint);
-        suspends.then_some(Order::Notify(Notice::Suspend))
+        Some(mode)
     }
 
     fn tell(&self, event: &CheckpointEvent) {

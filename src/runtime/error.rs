@@ -44,7 +44,7 @@ pub enum JobError {
         job: Arc<str>,
         /// What is wrong.
         #[source]
-        cause: CheckpointError,
+        cause: Box<CheckpointError>,
     },
     /// The job is to go on from its last checkpoint, and has nowhere to keep any.
     #[error(
@@ -72,10 +72,10 @@ pub enum JobError {
 }
 
 impl JobError {
-    pub(super) fn restore(job: &Arc<str>, cause: CheckpointError) -> Self {
+    pub(crate) fn restore(job: &Arc<str>, cause: CheckpointError) -> Self {
         JobError::Restore {
             job: Arc::clone(job),
-            cause,
+            cause: Box::new(cause),
         }
     }
 }

@@ -41,8 +41,6 @@ pub(crate) enum Notice {
     Triggered(Barrier),
     /// The input is over: sources end as if they had come to their end.
     Drain,
-    /// Sources read nothing any more, whatever there is: the job ends with the checkpoint under way.
-    Suspend,
     /// A checkpoint is complete.
     Complete(u64),
     /// A checkpoint will not be completed.

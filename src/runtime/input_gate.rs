@@ -275,7 +275,7 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
                 self.signals.triggered = Some(barrier);
                 self.signals.pass_triggered(&mut self.pending);
             }
-            Notice::Drain | Notice::Suspend => {}
+            Notice::Drain => {}
             Notice::Complete(checkpoint) => {
                 self.pending.add(Signal::CheckpointComplete(checkpoint));
             }

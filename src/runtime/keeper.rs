@@ -25,12 +25,12 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn start(
         store: CheckpointStore,
+        next: u64,
         checkpoints: Checkpoints,
         origin: Option<Restored>,
         events: &Sender<Event>,
     ) -> Result<Self, JobError> {
-        let next = store.next_checkpoint();
-        let (writer, messages, pieces) = checkpoint_writer(store, origin);
+        let (writer, messages, pieces) = checkpoint_writer(store, next, origin);
         let events = events.clone();
         let tell = move |written| {
             let _ = events.send(Event::Written(written));

@@ -111,9 +111,11 @@ pub(crate) fn start(
     let origin = Origin::find(&config, &name, &graph, max_parallelism)?;
     let shared = Arc::new(Shared::new(name, metrics));
     let (events, inbox) = channel();
+    let next = origin.next_checkpoint();
     let keeper = match (origin.store, &config.checkpoints) {
         (Some(store), Some(checkpoints)) => Some(Keeper::start(
             store,
+            next,
             checkpoints.clone(),
             origin.restored.clone(),
             &events,

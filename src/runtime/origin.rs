@@ -68,6 +68,19 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// The number of the first checkpoint of this run: after those of the directory, and after the one that the
+    /// job goes on from, so that a number names one checkpoint of a job wherever it is kept.
+    pub(crate) fn next_checkpoint(&self) -> u64 {
+        let stored = self
+            .store
+            .as_ref()
+            .map_or(1, CheckpointStore::next_checkpoint);
+        let restored = self.restored.as_ref().map_or(0, Restored::checkpoint);
+        stored.max(restored + 1)
+    }
+}
+
 fn open_store(
     checkpoints: &Checkpoints,
     hasher: KeyHasher,

@@ -178,11 +178,11 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
         match notice {
             Notice::Triggered(barrier) => {
                 self.capture(barrier.checkpoint)?;
+                self.suspended |= barrier.suspends();
                 self.pending.add(Signal::Barrier(barrier));
             }
             Notice::Drain if self.status != SourceStatus::Finished => self.end(),
             Notice::Drain => {}
-            Notice::Suspend => self.suspended = true,
             Notice::Complete(checkpoint) => {
                 self.reader.commit(checkpoint);
                 self.pending.add(Signal::CheckpointComplete(checkpoint));

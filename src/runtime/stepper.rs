@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::checkpoint::Storage;
+use crate::checkpoint::{Restored, Storage};
 use crate::graph::ExecutionGraph;
 use crate::metrics::{MetricGroup, MetricSample};
 use crate::operator::Checkpointing;
@@ -44,6 +44,9 @@ pub struct Stepper {
     job: Arc<str>,
     subtasks: Vec<Subtask>,
     checkpoints: Option<SteppedCheckpoints>,
+    restored: Option<u64>,
+    /// Checkpoints and, with their targets, savepoints that were asked for since the last step.
+    wishes: Vec<Option<Arc<dyn Storage>>>,
     clock: Clock,
     random: u64,
     opened: bool,
@@ -52,8 +55,13 @@ pub struct Stepper {
 
 impl std::fmt::Debug for Stepper {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let checkpoints = self.checkpoints.as_ref();
         f.debug_struct("Stepper")
-            .field("subtasks", &self.subtasks.len())
+            .field("subtasks", &self.subtasks)
+            .field(
+                "checkpoints",
+                &checkpoints.map(|checkpoints| &checkpoints.checkpointer),
+            )
             .finish_non_exhaustive()
     }
 }
@@ -81,10 +89,11 @@ impl Stepper {
         let parts = blueprint.deploy(graph, &job, &metrics, attempt)?;
         let mut subtasks: Vec<Subtask> = parts.into_iter().flat_map(|part| part.subtasks).collect();
         let settings = config.checkpoints.map(|checkpoints| checkpoints.settings);
+        let next = origin.next_checkpoint();
+        let restored = origin.restored.as_ref().map(Restored::checkpoint);
         let checkpoints = origin.store.zip(settings).map(|(store, settings)| {
             let now = Duration::from_nanos(clock.monotonic_nanos());
-            let next = store.next_checkpoint();
-            let (writer, messages, pieces) = checkpoint_writer(store, origin.restored);
+            let (writer, messages, pieces) = checkpoint_writer(store, next, origin.restored);
             SteppedCheckpoints {
                 checkpointer: Checkpointer::new(settings, graph, origin.max_parallelism, next, now),
                 writer,
@@ -104,6 +113,8 @@ impl Stepper {
             job,
             subtasks,
             checkpoints,
+            restored,
+            wishes: Vec::new(),
             clock,
             random: 0,
             opened: false,
@@ -136,16 +147,18 @@ impl Stepper {
 
     /// Asks for a checkpoint; steps take it.
     pub fn checkpoint(&mut self) {
-        if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.want(&mut self.subtasks);
-        }
+        self.wishes.push(None);
     }
 
     /// Asks for a savepoint in `target`; steps take it.
     pub fn savepoint(&mut self, target: Arc<dyn Storage>) {
-        if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.save(target, StopMode::GoOn, &mut self.subtasks);
-        }
+        self.wishes.push(Some(target));
+    }
+
+    /// The checkpoint that the job went on from.
+    #[must_use]
+    pub fn restored_checkpoint(&self) -> Option<u64> {
+        self.restored
     }
 
     /// The last checkpoint that is complete, of those that this stepper took.
@@ -171,6 +184,12 @@ impl Stepper {
         let mut worked = false;
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.tick(&mut self.subtasks);
+            for wish in self.wishes.drain(..) {
+                match wish {
+                    None => checkpoints.want(&mut self.subtasks),
+                    Some(target) => checkpoints.save(target, StopMode::GoOn, &mut self.subtasks),
+                }
+            }
         }
         for place in self.order() {
             if !self.subtasks[place].is_running() {
@@ -200,7 +219,7 @@ impl Stepper {
 
     /// Lets the checkpoint writer do something: all there is, or as much as the seed says.
     fn write(&mut self) -> Result<bool, JobError> {
-        let steps = match self.random {
+        let steps = match self.next_random() {
             0 => u64::MAX,
             random => random % 4,
         };
@@ -247,17 +266,23 @@ impl Stepper {
         }
     }
 
-    /// The places of all subtasks, shuffled by the seed (Fisher–Yates over a xorshift generator).
+    /// The next number that the seed gives (xorshift); 0 without one.
+    fn next_random(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+
+    /// The places of all subtasks, shuffled by the seed (Fisher–Yates).
     fn order(&mut self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.subtasks.len()).collect();
         if self.random == 0 {
             return order;
         }
         for last in (1..order.len()).rev() {
-            self.random ^= self.random << 13;
-            self.random ^= self.random >> 7;
-            self.random ^= self.random << 17;
-            order.swap(last, (self.random % (last as u64 + 1)) as usize);
+            let place = self.next_random() % (last as u64 + 1);
+            order.swap(last, place as usize);
         }
         order
     }

@@ -73,6 +73,21 @@ pub(crate) struct Subtask {
     turned_at: u64,
 }
 
+impl std::fmt::Debug for Subtask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let barriers = self.heads.iter().map(|head| head.barrier());
+        f.debug_struct("Subtask")
+            .field("info", &self.cx.subtask)
+            .field("lifecycle", &self.lifecycle)
+            .field("barriers", &barriers.collect::<Vec<_>>())
+            .field(
+                "snapshot",
+                &self.snapshot.as_ref().map(SubtaskSnapshot::current),
+            )
+            .finish_non_exhaustive()
+    }
+}
+
 impl Subtask {
     pub(crate) fn new(
         place: usize,

@@ -7,6 +7,7 @@ use crate::tree::Tree;
 /// What implements `Operator` without being one of its own: ends of chains, ways to several chains,
 /// ports of an operator that has a contract.
 const NO_CONTRACT: &[&str] = &[
+    "BoxedChain",
     "FarForm",
     "First",
     "Nothing",

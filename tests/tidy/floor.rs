@@ -27,7 +27,15 @@ const FLOORS: &[&str] = &[
 /// Floors that may name fewer than all floors below.
 const NARROW: &[(&str, &[&str])] = &[(
     "connectors",
-    &["record", "ring", "time", "metrics", "operator", "state"],
+    &[
+        "record",
+        "ring",
+        "time",
+        "metrics",
+        "operator",
+        "state",
+        "checkpoint",
+    ],
 )];
 
 fn floor_of(name: &str) -> Option<usize> {

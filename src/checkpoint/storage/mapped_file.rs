@@ -80,11 +80,20 @@ impl MappedFile {
         Ok(())
     }
 
-    /// Maps the window that begins where the file's bytes end, or gives maps up.
-    fn move_window(&mut self) -> io::Result<()> {
+    /// Allocates the next extent: more than is needed now, unless the disk is nearly full.
+    fn extend(&mut self, needed: u64) -> io::Result<()> {
+        let wanted = needed.max(EXTENT_BYTES_MIN).max(self.allocated / 4);
+        match self.allocate(wanted) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => self.allocate(needed),
+            result => result,
+        }
+    }
+
+    /// Maps the window that begins where the file's bytes end, which so many more follow, or gives maps up.
+    fn move_window(&mut self, needed: usize) -> io::Result<()> {
         self.close_window()?;
         if self.length == self.allocated {
-            self.allocate(EXTENT_BYTES_MIN.max(self.allocated / 4))?;
+            self.extend(needed as u64)?;
         }
         if !self.maps {
             return Ok(());
@@ -160,7 +169,7 @@ impl WriteOnce for MappedFile {
         for part in parts {
             let mut rest = self.fill(part)?;
             while !rest.is_empty() && self.maps {
-                self.move_window()?;
+                self.move_window(rest.len())?;
                 rest = self.fill(rest)?;
             }
             if !rest.is_empty() {

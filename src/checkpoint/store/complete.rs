@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::retention::aside_name;
 use super::{CheckpointStore, Completed, Contents, Pending};
 use crate::checkpoint::error::CheckpointError;
-use crate::checkpoint::manifest::{Link, Manifest, ManifestState, SegmentInfo, manifest_name};
+use crate::checkpoint::manifest::{
+    Link, Manifest, ManifestState, OperatorInfo, SegmentInfo, manifest_name,
+};
 use crate::checkpoint::piece::StateRef;
 use crate::checkpoint::segment_writer::{SegmentWriter, remove_leftover, segment_name};
 use crate::checkpoint::snapshot::StateReport;
@@ -27,6 +29,13 @@ fn own_links(segment: &SegmentWriter, number: u64) -> OwnLinks {
         link.bytes += block.length;
     }
     links
+}
+
+/// How many subtasks the state's operator has.
+fn parallelism(operators: &[OperatorInfo], state: &StateRef) -> Option<u32> {
+    let mut operators = operators.iter();
+    let operator = operators.find(|operator| operator.uid == state.operator)?;
+    Some(operator.parallelism)
 }
 
 impl CheckpointStore {
@@ -147,8 +156,8 @@ impl CheckpointStore {
             subtask,
             what,
         };
-        let mut operators = contents.operators.iter();
-        if !operators.any(|operator| operator.uid == state.operator) {
+        let operator = parallelism(&contents.operators, state);
+        if operator.is_none() {
             return Err(inconsistent("its operator is not listed"));
         }
         let entry = states
@@ -167,6 +176,13 @@ impl CheckpointStore {
             (false, Some((before, _))) if before.schema != report.schema => {
                 return Err(inconsistent(
                     "the changes are of another type than what they change",
+                ));
+            }
+            (false, Some(_))
+                if parent.map(|p| parallelism(&p.operators, state)) != Some(operator) =>
+            {
+                return Err(inconsistent(
+                    "the changes are of another parallelism than what they change",
                 ));
             }
             (false, Some((_, chain))) => self.folds.fold_chain(state, subtask, chain),

@@ -38,6 +38,9 @@ pub(super) use opening::{list, lock, usable};
 use retention::Retention;
 pub(super) use retention::{FileName, Pin, aside_name};
 
+/// No more space than that is allocated ahead, whatever the last checkpoint had.
+const EXPECTED_BYTES_MAX: u64 = 64 << 20;
+
 /// How checkpoints are kept.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -155,9 +158,13 @@ impl Pending {
         let segment = match &mut self.segment {
             Some(segment) => segment,
             none => {
-                let expected = self.expected.max(piece.bytes.len() as u64);
-                let segment = SegmentWriter::create(&self.storage, self.header, expected)?;
-                none.insert(segment)
+                let create = |bytes| SegmentWriter::create(&self.storage, self.header, bytes);
+                let segment = match create(self.expected) {
+                    // It may have become smaller than the one before: what is needed is asked for.
+                    Err(CheckpointError::NoSpace { .. }) => create(piece.bytes.len() as u64),
+                    result => result,
+                };
+                none.insert(segment?)
             }
         };
         segment.append(&piece.state, piece.as_ref())
@@ -249,10 +256,16 @@ impl CheckpointStore {
             number,
             storage: Arc::clone(&self.storage),
             header: self.header(number, checkpoint),
-            expected: self.options.segment_bytes.max(self.last_length / 8 * 9),
+            expected: self.expected_length(),
             segment: None,
             failed: false,
         })
+    }
+
+    /// For so many bytes space is allocated ahead: as for the last checkpoint, within bounds.
+    fn expected_length(&self) -> u64 {
+        let like_last = (self.last_length / 8 * 9).min(EXPECTED_BYTES_MAX);
+        like_last.max(self.options.segment_bytes)
     }
 
     /// Gives a checkpoint up, with everything that was written for it.
@@ -283,12 +296,14 @@ impl CheckpointStore {
     ///
     /// # Errors
     /// [`CheckpointError::NoneUsable`]: there are checkpoints, and beginning anew would lose them.
+    /// [`CheckpointError::Storage`]: one cannot be read just now, and going on from an older one would lose it.
     pub fn restore_newest(&mut self) -> Result<Option<Restored>, CheckpointError> {
         while let Some(entry) = self.completed.last_entry() {
             let checked = CheckpointFiles::open(&*self.storage, entry.get().clone())
                 .and_then(|files| files.verify().map(|_| files));
             match checked {
                 Ok(files) => return Ok(Some(Restored::new(Arc::new(files)))),
+                Err(cause) if !cause.is_damage() => return Err(cause),
                 Err(cause) => {
                     let checkpoint = entry.remove().checkpoint;
                     self.reject(checkpoint, cause);

@@ -50,7 +50,8 @@ impl CheckpointStore {
     ///
     /// # Errors
     /// [`CheckpointError::Locked`] if another process writes there; [`CheckpointError::Storage`]. Damaged
-    /// checkpoints are no error: they are [`rejected`](Self::rejected).
+    /// checkpoints are no error: they are [`rejected`](Self::rejected). One that cannot be read for another reason
+    /// is: to go on from an older one would lose it.
     pub fn open(storage: Arc<dyn Storage>, options: StoreOptions) -> Result<Self, CheckpointError> {
         let place = storage.place();
         let lock = lock(&*storage)?;
@@ -72,18 +73,19 @@ impl CheckpointStore {
             fold: Weak::new(),
             hashes: BTreeMap::new(),
         };
-        store.find(&checkpoints);
+        store.find(&checkpoints)?;
         Ok(store)
     }
 
-    fn find(&mut self, checkpoints: &[u64]) {
+    fn find(&mut self, checkpoints: &[u64]) -> Result<(), CheckpointError> {
         let mut rejected = Vec::new();
         for checkpoint in checkpoints {
             match usable(&*self.storage, *checkpoint) {
                 Ok(manifest) => {
                     self.completed.insert(*checkpoint, manifest);
                 }
-                Err(cause) => rejected.push((*checkpoint, cause)),
+                Err(cause) if cause.is_damage() => rejected.push((*checkpoint, cause)),
+                Err(cause) => return Err(cause),
             }
         }
         let segments = self
@@ -107,6 +109,7 @@ impl CheckpointStore {
         if self.rejected.is_empty() && self.sweep().is_err() {
             self.retention.keep_unnamed();
         }
+        Ok(())
     }
 }
 

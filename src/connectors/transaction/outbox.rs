@@ -248,11 +248,15 @@ impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, 
     }
 
     fn commit(&mut self, checkpoint: u64) -> Outcome {
-        while let Some(epoch) = self
-            .pending
-            .pop_front_if(|epoch| epoch.number <= checkpoint)
-        {
-            self.deliver(epoch.number, &epoch.output)?;
+        while let Some(epoch) = self.pending.pop_front() {
+            let delivered = match epoch.number <= checkpoint {
+                true => self.deliver(epoch.number, &epoch.output),
+                false => Ok(()),
+            };
+            if epoch.number > checkpoint || delivered.is_err() {
+                self.pending.push_front(epoch);
+                return delivered;
+            }
         }
         Ok(())
     }

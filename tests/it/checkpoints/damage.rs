@@ -182,6 +182,13 @@ fn what_a_rejected_checkpoint_names_is_kept_until_newer_ones_are_complete() {
     drop(store);
     store = open(&storage).expect("damage keeps nobody out");
     for checkpoint in 3..=5 {
+        let names = storage.names();
+        let is_kept = files.iter().all(|file| names.contains(file));
+        assert_eq!(
+            is_kept,
+            checkpoint <= 4,
+            "two newer ones are retained: {names:?}"
+        );
         take(&mut store, checkpoint, None, &changes(checkpoint)).expect("complete");
     }
     assert_eq!(

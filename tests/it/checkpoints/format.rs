@@ -6,8 +6,8 @@ use thalweg::checkpoint::SimulatedStorage;
 
 use super::world::{Changes, contents, open, take};
 
-const MANIFEST: &str = include_str!("golden/manifest.hex");
-const SEGMENT: &str = include_str!("golden/segment.hex");
+pub(super) const MANIFEST: &str = include_str!("golden/manifest.hex");
+pub(super) const SEGMENT: &str = include_str!("golden/segment.hex");
 
 /// Sixteen bytes a line, as numbers and as text.
 fn dump(bytes: &[u8]) -> String {
@@ -28,7 +28,7 @@ fn dump(bytes: &[u8]) -> String {
     text
 }
 
-fn read_dump(text: &str) -> Vec<u8> {
+pub(super) fn read_dump(text: &str) -> Vec<u8> {
     let bytes = text.lines().flat_map(|line| line[8..55].split_whitespace());
     bytes
         .map(|byte| u8::from_str_radix(byte, 16).expect("a number"))

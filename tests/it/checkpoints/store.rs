@@ -185,3 +185,31 @@ fn several_checkpoints_may_be_pending() {
     );
     assert_eq!(store.newest(), Some(2));
 }
+
+#[test]
+fn changes_at_another_parallelism_are_no_changes() {
+    let storage = SimulatedStorage::new(1);
+    let mut store = open(&storage).expect("empty");
+    run(&mut store, 1);
+    let pending = store.begin(2).expect("the next");
+    let rescaled = Contents {
+        parent: Some(1),
+        operators: vec![thalweg::checkpoint::OperatorInfo {
+            parallelism: 3,
+            ..world::operator()
+        }],
+        reports: vec![SubtaskReport {
+            subtask: 0,
+            states: vec![world::report(&world::words(), false)],
+        }],
+        ..Contents::default()
+    };
+    let error = store
+        .complete(pending, rescaled)
+        .expect_err("keys have moved");
+    assert!(
+        matches!(error, CheckpointError::Inconsistent { subtask: 0, .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("another parallelism"), "{error}");
+}

@@ -2,6 +2,12 @@
 
 use thalweg::connectors::{Collected, Collection, Discard, Sequence};
 use thalweg::datastream::Environment;
+use thalweg::graph::PlanFormat;
+use thalweg::operator::{
+    CoProcessFunction, Count, Outcome, ProcessContext, ProcessFunction, Tumbling,
+};
+use thalweg::runtime::Checkpoints;
+use thalweg::time::hours;
 
 use super::probe::{Moment, Probe, ProbedSource};
 
@@ -135,4 +141,95 @@ fn a_parallelism_is_one_at_least_and_the_key_groups_at_most() {
     let none = Environment::new().max_parallelism(0);
     let error = refused_in(none, |_| {});
     assert!(error.contains("max parallelism 0"), "{error}");
+}
+
+fn with_checkpoints() -> Environment {
+    Environment::new().checkpoints(Checkpoints::on_request())
+}
+
+/// Adds numbers up, and says whether it keeps them.
+#[derive(Clone)]
+struct Adds<const STATEFUL: bool>;
+
+impl<const STATEFUL: bool> ProcessFunction<u64> for Adds<STATEFUL> {
+    type Out = u64;
+
+    const STATEFUL: bool = STATEFUL;
+
+    fn process(&mut self, n: &u64, cx: &mut impl ProcessContext<u64>) -> Outcome {
+        cx.emit(n);
+        Ok(())
+    }
+}
+
+impl<const STATEFUL: bool> CoProcessFunction<u64, u64> for Adds<STATEFUL> {
+    type Out = u64;
+
+    const STATEFUL: bool = STATEFUL;
+
+    fn process_first(&mut self, n: &u64, cx: &mut impl ProcessContext<u64>) -> Outcome {
+        cx.emit(n);
+        Ok(())
+    }
+
+    fn process_second(&mut self, n: &u64, cx: &mut impl ProcessContext<u64>) -> Outcome {
+        cx.emit(n);
+        Ok(())
+    }
+}
+
+#[test]
+fn operators_that_keep_state_need_a_uid_where_there_are_checkpoints() {
+    let missing = |draw: fn(&Environment)| {
+        let error = refused_in(with_checkpoints(), draw);
+        assert!(error.contains("keeps state but has no uid"), "{error}");
+        error
+    };
+    let reduced = missing(|env| {
+        env.source("numbers", Sequence::new(0..10))
+            .key_by(|n| n % 3)
+            .reduce(|a, b| a + b)
+            .name("reduced")
+            .sink("sink", Discard::new());
+    });
+    assert!(reduced.contains("`reduced`"), "{reduced}");
+    missing(|env| {
+        env.source("numbers", Sequence::new(0..10))
+            .process(Adds::<true>)
+            .sink("sink", Discard::new());
+    });
+    missing(|env| {
+        let [first, second] = env.source("numbers", Sequence::new(0..10)).fork();
+        first
+            .connect(second)
+            .process(Adds::<true>)
+            .sink("sink", Discard::new());
+    });
+    let all = missing(|env| {
+        env.source("numbers", Sequence::new(0..10))
+            .window_all(Tumbling::of(hours(1)))
+            .aggregate_with(Count, |_, count| count)
+            .sink("sink", Discard::new());
+    });
+    assert!(
+        all.contains("`window all`"),
+        "the operator that was written: {all}"
+    );
+}
+
+#[test]
+fn operators_without_state_and_the_halves_of_one_need_no_uid_of_their_own() {
+    let env = with_checkpoints();
+    env.source("numbers", Sequence::new(0..10))
+        .process(Adds::<false>)
+        .window_all(Tumbling::of(hours(1)))
+        .aggregate_with(Count, |_, count| count)
+        .uid("all")
+        .key_by(|n| n % 3)
+        .window(Tumbling::of(hours(1)))
+        .two_phase()
+        .aggregate_with(Count, |_, _, count| count)
+        .uid("two")
+        .sink("sink", Discard::new());
+    env.plan(PlanFormat::Text).expect("every uid is given");
 }

@@ -11,6 +11,8 @@ use super::ledger::Ledger;
 
 const NUMBERS: u64 = 4_000;
 const KEYS: u64 = 37;
+/// More steps than a job takes that gets on.
+const STEPS_MAX: u64 = 100_000;
 
 /// Running counts of numbers by key, into a ledger: whatever the order, the rows are the same.
 fn running_counts(parallelism: u32, storage: &Arc<dyn Storage>, ledger: &Ledger) -> Environment {
@@ -42,8 +44,9 @@ fn xorshift(random: &mut u64) -> u64 {
 
 /// Steps until the job ends or `steps` are over, asking for a checkpoint now and then.
 fn step(mut job: Stepper, steps: u64, random: &mut u64) -> bool {
-    for _ in 0..steps {
-        if xorshift(random) % 5 == 0 {
+    for taken in 0..steps {
+        assert!(taken < STEPS_MAX, "the job does not end: {job:?}");
+        if xorshift(random).is_multiple_of(5) {
             job.checkpoint();
         }
         match job.step().expect("nothing fails") {

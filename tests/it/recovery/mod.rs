@@ -2,5 +2,7 @@
 
 mod crashes_lose_and_double_nothing;
 mod failed_jobs_start_again;
+mod files_are_read_and_written_once;
 mod ledger;
+mod power_loss_loses_and_doubles_nothing;
 mod savepoints_are_gone_on_from;

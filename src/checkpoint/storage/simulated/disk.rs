@@ -301,6 +301,16 @@ impl Disk {
         self.durable.remove(name);
     }
 
+    /// The disk that is found after the process was killed now.
+    pub(super) fn after_kill(&self) -> Disk {
+        Disk {
+            faults: Faults::default(),
+            lock: None,
+            crashed: false,
+            ..self.clone()
+        }
+    }
+
     /// The disk that is found after the power was lost now.
     pub(super) fn after_loss(&self, loss: Loss) -> Disk {
         let mut random = match loss {

@@ -71,9 +71,7 @@ impl SimulatedStorage {
     /// may still be lost with the power.
     #[must_use]
     pub fn killed(&self) -> SimulatedStorage {
-        let mut disk = self.disk().clone();
-        (disk.faults, disk.lock) = (Faults::default(), None);
-        SimulatedStorage::with(disk)
+        SimulatedStorage::with(self.disk().after_kill())
     }
 
     /// The names of all files, in order.

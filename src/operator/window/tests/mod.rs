@@ -126,7 +126,7 @@ where
         match *step {
             Step::Push(record, at) => {
                 oracle.push(record, at);
-                if budget % 2 == 0 {
+                if budget.is_multiple_of(2) {
                     run.push((record, at));
                 } else {
                     harness.push(record, at);

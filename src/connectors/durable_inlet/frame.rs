@@ -1,0 +1,163 @@
+//! The bytes of a log.
+//!
+//! ```text
+//! segment  "THALWEGI" format:u32 version:u32 first:u64 checksum:u64          32 bytes
+//! frame    "TWFR" length:u32 count:u64 first:u64 checksum:u64                32 bytes, then `length`
+//! record   length:u32 zero:u32 time:i64                                      16 bytes, then the payload
+//! ```
+//! All numbers are little-endian, and frames and payloads begin at a multiple of 16. What one sync made
+//! durable is one frame, whose checksum covers its header and all of its records: a frame was either written
+//! as a whole or never acknowledged, and only the last one can be torn.
+
+use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::time::Timestamp;
+
+pub(super) const HEADER_SIZE: usize = 32;
+pub(super) const RECORD_HEADER_SIZE: usize = 16;
+/// The version of the format.
+pub(super) const FORMAT: u32 = 1;
+/// Bytes of the records of a frame at most.
+pub(super) const FRAME_MAX: usize = 64 << 20;
+
+const SEGMENT_MAGIC: [u8; 8] = *b"THALWEGI";
+const FRAME_MAGIC: [u8; 4] = *b"TWFR";
+/// Where a header's checksum is; it covers what is before.
+const CHECKSUM_AT: usize = 24;
+
+fn checksum(header: &[u8], body: &[u8]) -> [u8; 8] {
+    let mut hasher = Xxh3Default::new();
+    hasher.update(&header[..CHECKSUM_AT]);
+    hasher.update(body);
+    hasher.digest().to_le_bytes()
+}
+
+fn number<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut number = [0; N];
+    number.copy_from_slice(&bytes[at..at + N]);
+    number
+}
+
+/// The beginning of a segment.
+pub(super) struct SegmentHeader {
+    pub(super) format: u32,
+    /// The version of the record type's layout.
+    pub(super) version: u32,
+    /// The number of the first record.
+    pub(super) first: u64,
+}
+
+impl SegmentHeader {
+    pub(super) fn encode(&self) -> [u8; HEADER_SIZE] {
+        let mut bytes = [0; HEADER_SIZE];
+        bytes[..8].copy_from_slice(&SEGMENT_MAGIC);
+        bytes[8..12].copy_from_slice(&self.format.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.version.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.first.to_le_bytes());
+        let checksum = checksum(&bytes, &[]);
+        bytes[CHECKSUM_AT..].copy_from_slice(&checksum);
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8; HEADER_SIZE]) -> Option<Self> {
+        let valid = bytes[..8] == SEGMENT_MAGIC && bytes[CHECKSUM_AT..] == checksum(bytes, &[]);
+        valid.then(|| SegmentHeader {
+            format: u32::from_le_bytes(number(bytes, 8)),
+            version: u32::from_le_bytes(number(bytes, 12)),
+            first: u64::from_le_bytes(number(bytes, 16)),
+        })
+    }
+}
+
+/// The beginning of a frame.
+#[derive(Clone, Copy)]
+pub(super) struct FrameHeader {
+    /// Bytes of its records.
+    pub(super) length: usize,
+    /// How many records there are.
+    pub(super) count: u64,
+    /// The number of the first.
+    pub(super) first: u64,
+}
+
+impl FrameHeader {
+    /// What a header says; that it is true shows when the body is there too.
+    pub(super) fn decode(bytes: &[u8; HEADER_SIZE]) -> Option<Self> {
+        let length = u32::from_le_bytes(number(bytes, 4)) as usize;
+        let valid = bytes[..4] == FRAME_MAGIC && length <= FRAME_MAX && length.is_multiple_of(16);
+        valid.then(|| FrameHeader {
+            length,
+            count: u64::from_le_bytes(number(bytes, 8)),
+            first: u64::from_le_bytes(number(bytes, 16)),
+        })
+    }
+
+    /// Whether the checksum is that of header and records.
+    pub(super) fn is_valid(bytes: &[u8; HEADER_SIZE], body: &[u8]) -> bool {
+        bytes[CHECKSUM_AT..] == checksum(bytes, body)
+    }
+}
+
+/// A frame being filled.
+#[derive(Debug)]
+pub(super) struct FrameBuilder {
+    bytes: Vec<u8>,
+    count: u64,
+}
+
+impl FrameBuilder {
+    pub(super) fn new() -> Self {
+        FrameBuilder {
+            bytes: vec![0; HEADER_SIZE],
+            count: 0,
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether another record of so many bytes fits.
+    pub(super) fn has_room(&self, size: usize) -> bool {
+        let record = RECORD_HEADER_SIZE + size.next_multiple_of(16);
+        self.bytes.len() - HEADER_SIZE + record <= FRAME_MAX
+    }
+
+    /// Appends a record.
+    pub(super) fn push(&mut self, payload: &[u8], at: Timestamp) {
+        self.bytes
+            .extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(&[0; 4]);
+        self.bytes.extend_from_slice(&at.0.to_le_bytes());
+        self.bytes.extend_from_slice(payload);
+        self.bytes.resize(self.bytes.len().next_multiple_of(16), 0);
+        self.count += 1;
+    }
+
+    /// The whole frame, whose first record has this number.
+    pub(super) fn finish(&mut self, first: u64) -> &[u8] {
+        let (header, body) = self.bytes.split_at_mut(HEADER_SIZE);
+        header[..4].copy_from_slice(&FRAME_MAGIC);
+        header[4..8].copy_from_slice(&(body.len() as u32).to_le_bytes());
+        header[8..16].copy_from_slice(&self.count.to_le_bytes());
+        header[16..24].copy_from_slice(&first.to_le_bytes());
+        let checksum = checksum(header, body);
+        header[CHECKSUM_AT..].copy_from_slice(&checksum);
+        &self.bytes
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.truncate(HEADER_SIZE);
+        self.count = 0;
+    }
+}
+
+/// Cuts the next record off the front of a frame's records: its time, and where its payload is.
+pub(super) fn take_record<'a>(body: &mut &'a [u8]) -> Option<(Timestamp, &'a [u8])> {
+    let (header, rest) = body.split_first_chunk::<RECORD_HEADER_SIZE>()?;
+    let length = u32::from_le_bytes(number(header, 0)) as usize;
+    let (padded, rest) = rest.split_at_checked(length.checked_next_multiple_of(16)?)?;
+    *body = rest;
+    let at = Timestamp(i64::from_le_bytes(number(header, 8)));
+    Some((at, &padded[..length]))
+}

@@ -1,0 +1,18 @@
+//! The way in for programs that cannot push again: an inlet that logs what it accepts.
+//!
+//! ```text
+//! program ─ push* ─ sync ─► log on the disk ─► the job, from where its last checkpoint was
+//!                     └──► acknowledged            └─ what a complete checkpoint covers is removed
+//! ```
+
+mod error;
+mod frame;
+mod inlet;
+mod log;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub use error::DurableInletError;
+pub use inlet::{DurableInlet, durable_inlet};
+pub use source::{DurableInletReader, DurableInletSource};

@@ -1,0 +1,235 @@
+//! The job's end.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::connectors::splits::{Position, PositionReader};
+use crate::operator::{BoxError, Collector, OpenContext, Push, Source, SourceReader, SourceStatus};
+use crate::record::{Far, Record, Wire};
+
+use super::DurableInletError;
+use super::frame::take_record;
+use super::inlet::Shared;
+use super::log::{Segment, remove_before, segments};
+
+/// How errors call this source.
+const NAME: &str = "a durable inlet";
+
+/// How many positions wait at most for the completion of their checkpoint.
+const POSITIONS_MAX: usize = 4;
+
+/// The job's end of a [`DurableInlet`](super::DurableInlet): a source of parallelism 1 that ends when the
+/// inlet is dropped and everything was read.
+#[derive(Debug)]
+pub struct DurableInletSource<T: ?Sized> {
+    directory: PathBuf,
+    shared: Arc<Shared>,
+    record: PhantomData<fn(&T)>,
+}
+
+impl<T: ?Sized> DurableInletSource<T> {
+    pub(super) fn new(directory: &Path, shared: Arc<Shared>) -> Self {
+        DurableInletSource {
+            directory: directory.to_path_buf(),
+            shared,
+            record: PhantomData,
+        }
+    }
+}
+
+impl<T: Record + ?Sized> Source for DurableInletSource<T> {
+    type Out = Far<T>;
+    type Reader = DurableInletReader<T>;
+
+    fn max_parallelism(&self) -> u32 {
+        1
+    }
+
+    fn is_bounded(&self) -> bool {
+        false
+    }
+
+    fn reader(&self, _index: u32, _parallelism: u32) -> DurableInletReader<T> {
+        DurableInletReader {
+            directory: self.directory.clone(),
+            shared: Arc::clone(&self.shared),
+            next: None,
+            segment: None,
+            body: Vec::new(),
+            read: 0,
+            last: 0,
+            positions: VecDeque::new(),
+            record: PhantomData,
+        }
+    }
+}
+
+/// Reads the log of a durable inlet.
+#[derive(Debug)]
+pub struct DurableInletReader<T: ?Sized> {
+    directory: PathBuf,
+    shared: Arc<Shared>,
+    /// The number of the next record; none before it is known where the log begins.
+    next: Option<u64>,
+    segment: Option<Segment>,
+    /// The records of the frame that is read, and how many of its bytes were.
+    body: Vec<u128>,
+    read: usize,
+    /// The number behind the last record of that frame.
+    last: u64,
+    /// Where the reader was at its last barriers.
+    positions: VecDeque<u64>,
+    record: PhantomData<fn(&T)>,
+}
+
+impl<T: Record + ?Sized> DurableInletReader<T> {
+    /// Opens the segment that has the record `next`.
+    fn open_segment(&mut self, next: u64) -> Result<(), DurableInletError> {
+        let all = segments(&self.directory)?;
+        let own = all.iter().rev().find(|first| **first <= next);
+        let first = *own.ok_or(DurableInletError::Removed {
+            first: all.first().copied().unwrap_or(0),
+            wanted: next,
+        })?;
+        self.segment = Segment::open(&self.directory, first, T::VERSION)?;
+        Ok(())
+    }
+
+    /// Reads the frame that has the record `next`, which is on the disk.
+    fn read_frame(&mut self, next: u64) -> Result<(), DurableInletError> {
+        if self.segment.is_none() {
+            self.open_segment(next)?;
+        }
+        loop {
+            let Some(segment) = &mut self.segment else {
+                return Err(DurableInletError::damaged(&self.directory, 0));
+            };
+            let (path, offset) = (segment.path.clone(), segment.offset);
+            let Some(frame) = segment.next()? else {
+                // The next segment begins with the record; if this one does not end before it, it is damaged.
+                self.open_segment(next)?;
+                if self
+                    .segment
+                    .as_ref()
+                    .is_none_or(|segment| segment.path == path)
+                {
+                    return Err(DurableInletError::damaged(&path, offset));
+                }
+                continue;
+            };
+            let (first, end) = (frame.header.first, frame.header.first + frame.header.count);
+            if first > next {
+                return Err(DurableInletError::damaged(&path, offset));
+            }
+            if next < end {
+                (self.body, self.read, self.last) = (frame.body, 0, end);
+                let bytes: &[u8] = bytemuck::cast_slice(&self.body);
+                let mut rest = bytes;
+                for _ in first..next {
+                    take_record(&mut rest).ok_or(DurableInletError::damaged(&path, offset))?;
+                }
+                self.read = bytes.len() - rest.len();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Emits records of the frame while there is room. Returns the number of the next one.
+    fn emit<D: Push<Far<T>>>(
+        &mut self,
+        mut next: u64,
+        out: &mut Collector<'_, D>,
+    ) -> Result<u64, BoxError> {
+        let bytes: &[u8] = bytemuck::cast_slice(&self.body);
+        let mut rest = &bytes[self.read..];
+        while next < self.last && out.ready() {
+            let (at, payload) =
+                take_record(&mut rest).ok_or("a frame has fewer records than it says")?;
+            out.emit_at(Far::<T>::from_bytes(payload)?, at);
+            next += 1;
+        }
+        self.read = bytes.len() - rest.len();
+        Ok(next)
+    }
+}
+
+impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
+    type Out = Far<T>;
+
+    fn open(&mut self, cx: &OpenContext) -> Result<(), BoxError> {
+        let first = segments(&self.directory)?.first().copied().unwrap_or(0);
+        let (wanted, end) = (*self.next.get_or_insert(first), self.shared.durable());
+        if wanted < first {
+            return Err(DurableInletError::Removed { first, wanted }.into());
+        }
+        if wanted > end {
+            return Err(DurableInletError::Shorter { end, wanted }.into());
+        }
+        self.last = wanted;
+        self.shared.set_waker(cx.waker.clone());
+        Ok(())
+    }
+
+    fn poll<D: Push<Far<T>>>(
+        &mut self,
+        out: &mut Collector<'_, D>,
+    ) -> Result<SourceStatus, BoxError> {
+        let mut next = self.next.ok_or("the reader is not open")?;
+        while out.ready() {
+            if next == self.last {
+                // In this order: what was made durable before the end is read.
+                let closed = self.shared.is_closed();
+                if next == self.shared.durable() {
+                    return Ok(match closed {
+                        true => SourceStatus::Finished,
+                        false => SourceStatus::Idle(None),
+                    });
+                }
+                self.read_frame(next)?;
+            }
+            next = self.emit(next, out)?;
+            self.next = Some(next);
+        }
+        Ok(SourceStatus::More)
+    }
+
+    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+        let next = self.next.ok_or("the reader is not open")?;
+        positions.push(Position::of(NAME).number(next).end());
+        if self.positions.len() == POSITIONS_MAX {
+            self.positions.pop_front();
+        }
+        self.positions.push_back(next);
+        Ok(())
+    }
+
+    fn seek(&mut self, positions: &[Vec<u8>], _readers: u32) -> Result<(), BoxError> {
+        for position in positions {
+            let mut reader = PositionReader::of(NAME, position)?;
+            self.next = Some(reader.number()?);
+            reader.end()?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, _checkpoint: u64) {
+        // The oldest barrier whose checkpoint may be the one: less is removed where some were aborted.
+        if let Some(position) = self.positions.pop_front()
+            && let Err(error) = remove_before(&self.directory, position)
+        {
+            tracing::warn!(%error, "a log keeps records that a checkpoint has covered");
+        }
+    }
+
+    fn has_input(&mut self) -> bool {
+        self.next.is_some_and(|next| next < self.shared.durable()) || self.shared.is_closed()
+    }
+
+    fn close(&mut self) -> Result<(), BoxError> {
+        self.shared.set_waker(None);
+        self.segment = None;
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! The sinks: upserts that may be repeated, and those that are not.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::Path;
+
+use crate::connectors::transaction::{Outbox, OutboxTarget};
+use crate::operator::{OpenContext, Outcome, Prepared, Sink, SinkWriter};
+use crate::time::Timestamp;
+
+use super::row::SqlRow;
+use super::table::{Description, SqliteTable};
+
+/// Bytes of rows that a writer holds at most before it writes them.
+const ROWS_BYTES: usize = 256 * 1024;
+
+/// Writes every record as a row of a table of an SQLite database: an *upsert* sink. A row replaces the one
+/// that has the same primary key.
+///
+/// The table must exist and its key columns must be a primary key or unique. Rows of one key must come from
+/// one subtask (`key_by` it) or updates overtake one another.
+///
+/// Rows are written in one transaction when there are many, at a barrier, and at the end. After a failure
+/// those since the last checkpoint are written again, which leaves the table as it would be: at least once,
+/// and idempotent. Who looks in between may see values go back; where that matters, or where triggers count
+/// rows, take [`exactly_once`](SqliteSink::exactly_once).
+///
+/// ```
+/// use thalweg::connectors::SqliteSink;
+///
+/// let sink = SqliteSink::upsert("totals.db", "totals", ["word"], ["count"]).records(
+///     |total: &(String, i64), row| {
+///         row.text(&total.0).integer(total.1);
+///     },
+/// );
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct SqliteSink<V: ?Sized = (), F = ()> {
+    description: Description,
+    function: F,
+    record: PhantomData<fn(&V)>,
+}
+
+impl SqliteSink {
+    /// Writes to the `table` of the database at `path`: columns that are its `key`, and other `columns`.
+    pub fn upsert<S: Into<Box<str>>, T: Into<Box<str>>>(
+        path: impl AsRef<Path>,
+        table: &str,
+        key: impl IntoIterator<Item = S>,
+        columns: impl IntoIterator<Item = T>,
+    ) -> Self {
+        SqliteSink {
+            description: Description {
+                path: path.as_ref().into(),
+                table: table.into(),
+                key: key.into_iter().map(Into::into).collect(),
+                columns: columns.into_iter().map(Into::into).collect(),
+                name: table.into(),
+            },
+            function: (),
+            record: PhantomData,
+        }
+    }
+
+    /// Writes the values that `function` appends for every record: first those of the key.
+    pub fn records<V, F>(self, function: F) -> SqliteSink<V, F>
+    where
+        V: ?Sized,
+        F: Fn(&V, &mut SqlRow<'_>) + Clone + Send + Sync + 'static,
+    {
+        SqliteSink {
+            description: self.description,
+            function,
+            record: PhantomData,
+        }
+    }
+}
+
+impl<V, F> SqliteSink<V, F>
+where
+    V: ?Sized + 'static,
+    F: Fn(&V, &mut SqlRow<'_>) + Clone + Send + Sync + 'static,
+{
+    /// Writes every row exactly once: when the checkpoint that has it is complete, in one transaction with a
+    /// row of the table `thalweg_markers` that says so. `name` tells the markers of this sink from those of
+    /// others in the same database; it must stay the same when the job goes on.
+    pub fn exactly_once(
+        self,
+        name: &str,
+    ) -> Outbox<impl Fn(u32, u32) -> SqliteTable<F> + Clone + Send + Sync + 'static> {
+        let (mut description, function) = (self.description, self.function);
+        description.name = name.into();
+        Outbox::new::<SqliteTable<F>>(move |_index, _parallelism| {
+            SqliteTable::new(description.clone(), function.clone())
+        })
+    }
+}
+
+impl<V: ?Sized, F> fmt::Debug for SqliteSink<V, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteSink")
+            .field("description", &self.description)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<V, F> Sink<V> for SqliteSink<V, F>
+where
+    V: ?Sized + 'static,
+    F: Fn(&V, &mut SqlRow<'_>) + Clone + Send + Sync + 'static,
+{
+    type Writer = SqliteWriter<F>;
+
+    fn writer(&self, _index: u32, _parallelism: u32) -> SqliteWriter<F> {
+        SqliteWriter {
+            table: SqliteTable::new(self.description.clone(), self.function.clone()),
+            rows: Vec::new(),
+        }
+    }
+}
+
+/// Writes the rows of one subtask of an [`SqliteSink`].
+#[derive(Debug)]
+pub struct SqliteWriter<F> {
+    table: SqliteTable<F>,
+    /// Rows that are not written yet. No transaction is open between two calls: a worker may run another
+    /// subtask that writes to the same database.
+    rows: Vec<u8>,
+}
+
+impl<F> SqliteWriter<F> {
+    fn write_out(&mut self) -> Outcome {
+        if !self.rows.is_empty() {
+            self.table.write(&self.rows)?;
+            self.rows.clear();
+        }
+        Ok(())
+    }
+}
+
+impl<V, F> SinkWriter<V> for SqliteWriter<F>
+where
+    V: ?Sized + 'static,
+    F: Fn(&V, &mut SqlRow<'_>) + Send + 'static,
+{
+    fn open(&mut self, _cx: &OpenContext) -> Outcome {
+        Ok(self.table.connect()?)
+    }
+
+    #[inline]
+    fn write(&mut self, record: &V, _at: Timestamp) -> Outcome {
+        self.table.append(record, &mut self.rows)
+    }
+
+    fn flush(&mut self) -> Outcome {
+        if self.rows.len() >= ROWS_BYTES {
+            return self.write_out();
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self, _checkpoint: u64, _prepared: &mut Prepared) -> Outcome {
+        self.write_out()
+    }
+
+    fn finish(&mut self) -> Outcome {
+        self.write_out()
+    }
+
+    fn close(&mut self) -> Outcome {
+        OutboxTarget::<V>::close(&mut self.table)
+    }
+}

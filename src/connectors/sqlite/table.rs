@@ -1,0 +1,281 @@
+//! A table that rows are written into, and the markers beside it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params_from_iter};
+
+use crate::connectors::transaction::{OutboxTarget, TransactionError};
+use crate::operator::{BoxError, OpenContext, Outcome};
+use crate::time::Timestamp;
+
+use super::row::{SqlRow, take_value};
+
+/// How long a subtask waits for another one's transaction. All of them are short.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A database could not be written to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SqliteError {
+    /// SQLite refused.
+    #[error("{}: could not {action}: {cause}", path.display())]
+    Refused {
+        /// The database file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What SQLite said.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// A row has more or fewer values than the sink has columns.
+    #[error("a row of {found} values for {expected} columns: append one for each")]
+    RowWidth {
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A name that cannot be one of a table or column.
+    #[error("`{name}` is no name of a table or column: it is empty or has a zero byte")]
+    Name {
+        /// The name.
+        name: String,
+    },
+}
+
+/// What all subtasks know of the table.
+#[derive(Clone, Debug)]
+pub(super) struct Description {
+    pub(super) path: Arc<Path>,
+    pub(super) table: Arc<str>,
+    pub(super) key: Arc<[Box<str>]>,
+    pub(super) columns: Arc<[Box<str>]>,
+    /// By what the markers of this sink are told from those of others.
+    pub(super) name: Arc<str>,
+}
+
+/// One subtask's connection to a table.
+#[derive(Debug)]
+pub struct SqliteTable<F> {
+    description: Description,
+    function: F,
+    connection: Option<Connection>,
+    upsert: String,
+}
+
+/// A name as SQL quotes it.
+fn quoted(name: &str) -> Result<String, SqliteError> {
+    if name.is_empty() || name.contains('\0') {
+        let name = name.to_owned();
+        return Err(SqliteError::Name { name });
+    }
+    Ok(format!("\"{}\"", name.replace('"', "\"\"")))
+}
+
+impl Description {
+    /// The statement that writes a row: it replaces the one with the same key.
+    fn upsert(&self) -> Result<String, SqliteError> {
+        let quote = |names: &[Box<str>]| -> Result<Vec<String>, SqliteError> {
+            names.iter().map(|name| quoted(name)).collect()
+        };
+        let (key, columns) = (quote(&self.key)?, quote(&self.columns)?);
+        let all = [&key[..], &columns[..]].concat();
+        let sets: Vec<_> = columns
+            .iter()
+            .map(|c| format!("{c} = excluded.{c}"))
+            .collect();
+        let action = match sets.is_empty() {
+            true => "NOTHING".to_owned(),
+            false => format!("UPDATE SET {}", sets.join(", ")),
+        };
+        let values = vec!["?"; all.len()].join(", ");
+        Ok(format!(
+            "INSERT INTO {} ({}) VALUES ({values}) ON CONFLICT ({}) DO {action}",
+            quoted(&self.table)?,
+            all.join(", "),
+            key.join(", "),
+        ))
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.key.len() + self.columns.len()
+    }
+
+    fn refused(&self, action: &'static str) -> impl Fn(rusqlite::Error) -> SqliteError + use<> {
+        let path = self.path.to_path_buf();
+        move |cause| SqliteError::Refused {
+            path: path.clone(),
+            action,
+            cause,
+        }
+    }
+}
+
+impl<F> SqliteTable<F> {
+    pub(super) fn new(description: Description, function: F) -> Self {
+        SqliteTable {
+            description,
+            function,
+            connection: None,
+            upsert: String::new(),
+        }
+    }
+
+    /// Opens the database. What is committed lasts over a power loss.
+    pub(super) fn connect(&mut self) -> Result<(), SqliteError> {
+        let failed = self.description.refused("open it");
+        let connection = Connection::open(&self.description.path).map_err(&failed)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(&failed)?;
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            .map_err(&failed)?;
+        self.upsert = self.description.upsert()?;
+        // A statement that the table does not fit is told before the first record.
+        connection
+            .prepare(&self.upsert)
+            .map_err(self.description.refused("write rows to its table"))?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    pub(super) fn disconnect(&mut self) {
+        self.connection = None;
+    }
+
+    /// Does something in one transaction.
+    pub(super) fn transact(
+        &mut self,
+        action: &'static str,
+        run: impl FnOnce(&Transaction<'_>, &str) -> Result<(), BoxError>,
+    ) -> Outcome {
+        let failed = self.description.refused(action);
+        let connection = self.connection.as_mut().ok_or("the database is not open")?;
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(&failed)?;
+        run(&transaction, &self.upsert)?;
+        Ok(transaction.commit().map_err(failed)?)
+    }
+
+    /// Writes rows.
+    pub(super) fn write(&mut self, rows: &[u8]) -> Outcome {
+        let (width, failed) = self.write_with();
+        self.transact("write rows", |transaction, upsert| {
+            upsert_rows(transaction, upsert, width, rows, &failed)
+        })
+    }
+
+    fn write_with(&self) -> (usize, impl Fn(rusqlite::Error) -> SqliteError + use<F>) {
+        (
+            self.description.width(),
+            self.description.refused("write a row"),
+        )
+    }
+
+    /// Appends a row that the function makes of a record.
+    pub(super) fn append<V: ?Sized>(&self, record: &V, rows: &mut Vec<u8>) -> Outcome
+    where
+        F: Fn(&V, &mut SqlRow<'_>),
+    {
+        let start = rows.len();
+        let mut row = SqlRow::new(rows);
+        (self.function)(record, &mut row);
+        let (found, expected) = (row.count, self.description.width());
+        if found != expected {
+            rows.truncate(start);
+            return Err(SqliteError::RowWidth { expected, found }.into());
+        }
+        Ok(())
+    }
+}
+
+fn upsert_rows(
+    transaction: &Transaction<'_>,
+    upsert: &str,
+    width: usize,
+    mut rows: &[u8],
+    failed: &impl Fn(rusqlite::Error) -> SqliteError,
+) -> Outcome {
+    let mut statement = transaction.prepare_cached(upsert).map_err(failed)?;
+    let mut values = Vec::with_capacity(width);
+    while !rows.is_empty() {
+        values.clear();
+        for _ in 0..width {
+            let value = take_value(&mut rows).ok_or(TransactionError)?;
+            values.push(ToSqlOutput::Borrowed(value));
+        }
+        statement
+            .execute(params_from_iter(&values))
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+const CREATE_MARKERS: &str = "CREATE TABLE IF NOT EXISTS thalweg_markers \
+    (sink TEXT NOT NULL, lane INTEGER NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (sink, lane)) \
+    WITHOUT ROWID";
+const READ_MARKER: &str = "SELECT epoch FROM thalweg_markers WHERE sink = ? AND lane = ?";
+const FORGET_MARKER: &str = "DELETE FROM thalweg_markers WHERE sink = ? AND lane = ?";
+const SET_MARKER: &str = "INSERT INTO thalweg_markers (sink, lane, epoch) VALUES (?, ?, ?) \
+    ON CONFLICT (sink, lane) DO UPDATE SET epoch = excluded.epoch";
+
+impl<V, F> OutboxTarget<V> for SqliteTable<F>
+where
+    V: ?Sized + 'static,
+    F: Fn(&V, &mut SqlRow<'_>) + Send + 'static,
+{
+    fn open(&mut self, _cx: &OpenContext) -> Outcome {
+        self.connect()?;
+        let failed = self.description.refused("create its table of markers");
+        self.transact("create its table of markers", |transaction, _| {
+            transaction.execute(CREATE_MARKERS, []).map_err(failed)?;
+            Ok(())
+        })
+    }
+
+    fn encode(&mut self, record: &V, _at: Timestamp, output: &mut Vec<u8>) -> Outcome {
+        self.append(record, output)
+    }
+
+    fn marker(&mut self, lane: u32) -> Result<u64, BoxError> {
+        let connection = self.connection.as_ref().ok_or("the database is not open")?;
+        let epoch = connection
+            .query_row(READ_MARKER, (&*self.description.name, lane), |row| {
+                row.get::<_, i64>(0)
+            })
+            .optional()
+            .map_err(self.description.refused("read a marker"))?;
+        Ok(epoch.map_or(0, i64::cast_unsigned))
+    }
+
+    fn forget(&mut self, lane: u32) -> Outcome {
+        let name = Arc::clone(&self.description.name);
+        let failed = self.description.refused("remove a marker");
+        self.transact("remove a marker", |transaction, _| {
+            transaction
+                .execute(FORGET_MARKER, (&*name, lane))
+                .map_err(failed)?;
+            Ok(())
+        })
+    }
+
+    fn deliver(&mut self, lane: u32, epoch: u64, output: &[u8]) -> Outcome {
+        let name = Arc::clone(&self.description.name);
+        let (width, failed) = self.write_with();
+        self.transact("write rows and a marker", |transaction, upsert| {
+            upsert_rows(transaction, upsert, width, output, &failed)?;
+            let marker = (&*name, lane, epoch.cast_signed());
+            transaction.execute(SET_MARKER, marker).map_err(failed)?;
+            Ok(())
+        })
+    }
+
+    fn close(&mut self) -> Outcome {
+        self.disconnect();
+        Ok(())
+    }
+}

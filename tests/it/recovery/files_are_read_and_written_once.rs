@@ -1,0 +1,133 @@
+//! Jobs that read and write files: each line is read once and each row visible once, however often the job is
+//! killed and at whatever parallelism it goes on.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use thalweg::checkpoint::{HeapStorage, Storage};
+use thalweg::operator::Source;
+use thalweg::prelude::*;
+use thalweg::runtime::Step;
+
+const LINES: u64 = 1_500;
+const KEYS: u64 = 11;
+
+/// Running counts of the numbers of lines by key, into part files.
+fn running_counts<S: Source<Out = str>>(
+    source: S,
+    parallelism: u32,
+    storage: &Arc<dyn Storage>,
+    output: &Path,
+) -> Environment {
+    let env = Environment::new()
+        .parallelism(parallelism)
+        .ring_capacity(2048)
+        .checkpoints(Checkpoints::on_request().to_storage(Arc::clone(storage)))
+        .restore(RestoreFrom::Latest);
+    let rows = FileSink::lines(output);
+    env.source("lines", source)
+        .map(|line: &str| line.parse::<u64>().expect("a number"))
+        .key_by(|n| n % KEYS)
+        .aggregate_with(Count, |key, count| [*key, count])
+        .uid("counts")
+        .sink(
+            "parts",
+            rows.with(|row: &[u64; 2], f| write!(f, "{} {}", row[0], row[1])),
+        );
+    env
+}
+
+/// The visible parts.
+fn parts(output: &Path) -> BTreeMap<String, String> {
+    let mut parts = BTreeMap::new();
+    for entry in fs::read_dir(output).into_iter().flatten() {
+        let path = entry.expect("an entry").path();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        if !name.starts_with('.') {
+            parts.insert(name, fs::read_to_string(path).expect("text"));
+        }
+    }
+    parts
+}
+
+fn xorshift(random: &mut u64) -> u64 {
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    *random
+}
+
+/// Runs the job, kills it several times, and lets it go on to its end.
+fn survives<S: Source<Out = str>>(make: impl Fn() -> S, seeds: std::ops::Range<u64>) {
+    let of_key = |key: u64| (1..=(LINES - key).div_ceil(KEYS)).map(move |n| format!("{key} {n}"));
+    let mut expected: Vec<String> = (0..KEYS).flat_map(of_key).collect();
+    expected.sort();
+    for seed in seeds {
+        let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let dir = tempfile::tempdir().expect("a directory");
+        let output = dir.path().join("out");
+        let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+        let (mut kills, mut finished, mut seen) = (0, false, BTreeMap::new());
+        while !finished {
+            let parallelism = [1, 2, 3, 8][(xorshift(&mut random) % 4) as usize];
+            let env = running_counts(make(), parallelism, &storage, &output);
+            let job = env.stepper("counts", ManualClock::new(Timestamp(0)));
+            let mut job = job
+                .expect("a job")
+                .seeded(random)
+                .batch(1 + (random % 64) as u32);
+            let steps = if kills < 5 {
+                xorshift(&mut random) % 60
+            } else {
+                u64::MAX
+            };
+            for _ in 0..steps {
+                if xorshift(&mut random).is_multiple_of(5) {
+                    job.checkpoint();
+                }
+                if job.step().expect("nothing fails") == Step::Finished {
+                    finished = true;
+                    break;
+                }
+            }
+            drop(job);
+            kills += 1;
+            let now = parts(&output);
+            let same = seen.iter().all(|(name, text)| now.get(name) == Some(text));
+            assert!(same, "seed {seed}: what was visible has changed");
+            seen = now;
+        }
+        let mut rows: Vec<String> = Vec::new();
+        seen.values()
+            .for_each(|text| rows.extend(text.lines().map(str::to_owned)));
+        rows.sort();
+        assert!(rows == expected, "seed {seed}, {kills} attempts");
+    }
+}
+
+#[test]
+fn lines_of_a_directory() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for file in 0..7 {
+        let lines = (0..LINES)
+            .filter(|n| n % 7 == file)
+            .map(|n| format!("{n}\n"));
+        fs::write(dir.path().join(file.to_string()), lines.collect::<String>()).expect("a file");
+    }
+    survives(|| LineSource::directory(dir.path()), 1..9);
+}
+
+#[test]
+fn blocks_of_lines_of_a_mapped_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("numbers.txt");
+    let lines = (0..LINES).map(|n| format!("{n}\n"));
+    fs::write(&path, lines.collect::<String>()).expect("a file");
+    survives(|| LineBlocks::file(&path).block(100), 1..9);
+}

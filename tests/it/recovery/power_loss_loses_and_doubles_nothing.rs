@@ -1,0 +1,191 @@
+//! The whole job in a simulation: one seed decides the job's shape, the order of its turns, when checkpoints are
+//! taken, when the power fails and what of the disk survives it, and which accesses to the disk fail.
+//!
+//! Three things are held: the committed rows are those of an undisturbed run, none lost, none doubled; an
+//! acknowledged checkpoint never goes back; what was committed never changes ([`Ledger`]).
+
+use std::sync::Arc;
+
+use thalweg::checkpoint::{Faults, Loss, SimulatedStorage, Storage};
+use thalweg::operator::{KeyedOpenContext, KeyedProcessContext, KeyedProcessFunction};
+use thalweg::prelude::*;
+use thalweg::runtime::Step;
+use thalweg::state::ValueState;
+
+use super::ledger::Ledger;
+
+/// How many seeds a run of the tests takes; more with `THALWEG_SEEDS`, from `THALWEG_FIRST_SEED` on.
+const SEEDS: u64 = 20_000;
+const NUMBERS: u64 = 160;
+const KEYS: u64 = 7;
+/// More steps than a job takes that gets on.
+const STEPS_MAX: u64 = 20_000;
+
+/// What a seed decides.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 8) % sides
+    }
+}
+
+/// Counts the numbers of a key, by way of a timer for each: the row is emitted when its timer fires.
+#[derive(Clone, Default)]
+struct CountedByTimers {
+    count: ValueState<u64>,
+}
+
+impl KeyedProcessFunction<u64, u64> for CountedByTimers {
+    type Out = [u64; 2];
+
+    fn open(&mut self, cx: &mut KeyedOpenContext<'_, u64>) -> Outcome {
+        self.count = cx.state().value_state("count")?;
+        Ok(())
+    }
+
+    fn process(&mut self, n: &u64, cx: &mut impl KeyedProcessContext<u64, [u64; 2]>) -> Outcome {
+        cx.register_event_timer(Timestamp(*n as i64 + 5));
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        _at: Timestamp,
+        _domain: TimeDomain,
+        cx: &mut impl KeyedProcessContext<u64, [u64; 2]>,
+    ) -> Outcome {
+        self.count.update(cx, |count| *count += 1);
+        let row = [*cx.key(), self.count.value(cx).unwrap_or_default()];
+        cx.emit(&row);
+        Ok(())
+    }
+}
+
+/// Counts by key, in one of several shapes that all give the same rows.
+fn job(shape: u64, parallelism: u32, storage: &SimulatedStorage, ledger: &Ledger) -> Environment {
+    let storage: Arc<dyn Storage> = Arc::new(storage.clone());
+    let env = Environment::new()
+        .parallelism(parallelism)
+        .ring_capacity(1024)
+        .checkpoints(
+            Checkpoints::on_request()
+                .tolerable_failures(u32::MAX)
+                .retained(1 + (shape % 2) as usize)
+                .to_storage(storage),
+        )
+        .restore(RestoreFrom::Latest);
+    let numbers = env.source("numbers", Sequence::new(0..NUMBERS));
+    match shape % 3 {
+        0 => numbers
+            .key_by(|n| n % KEYS)
+            .aggregate_with(Count, |key, count| [*key, count])
+            .uid("counts")
+            .sink("ledger", ledger.clone()),
+        1 => numbers
+            .timestamps(Monotonous, |n| Timestamp(*n as i64))
+            .key_by(|n| n % KEYS)
+            .process(CountedByTimers::default())
+            .uid("counts")
+            .sink("ledger", ledger.clone()),
+        _ => numbers
+            .key_by(|n| n % 3)
+            .reduce(|_, n| *n)
+            .uid("passed on")
+            .rebalance()
+            .key_by(|n| n % KEYS)
+            .aggregate_with(Count, |key, count| [*key, count])
+            .uid("counts")
+            .sink("ledger", ledger.clone()),
+    };
+    env
+}
+
+fn expected() -> Vec<[u64; 2]> {
+    let of_key = |key: u64| (1..=(NUMBERS - key).div_ceil(KEYS)).map(move |n| [key, n]);
+    (0..KEYS).flat_map(of_key).collect()
+}
+
+/// One life of the job: until it ends, its `steps` are over, or it cannot go on. Says whether it has ended, and
+/// which checkpoint was acknowledged last, where `acknowledged` was before.
+///
+/// The disk fails as soon as the job runs. Failing while a checkpoint is read may make the job go on from the one
+/// before, which is right, and is tested with the store.
+fn live(
+    env: &Environment,
+    dice: &mut Dice,
+    steps: u64,
+    (disk, faults): (&SimulatedStorage, Faults),
+    mut acknowledged: Option<u64>,
+) -> (bool, Option<u64>) {
+    let job = env.stepper("counts", ManualClock::new(Timestamp(0)));
+    let mut job = job
+        .expect("a job")
+        .seeded(dice.0)
+        .batch(1 + dice.roll(24) as u32);
+    assert!(
+        job.restored_checkpoint() >= acknowledged,
+        "an acknowledged checkpoint went back"
+    );
+    disk.set_faults(faults);
+    for taken in 0..steps {
+        assert!(taken < STEPS_MAX, "the job does not end: {job:?}");
+        if dice.roll(4) == 0 {
+            job.checkpoint();
+        }
+        let step = job.step().expect("failed checkpoints are tolerated");
+        acknowledged = acknowledged.max(job.completed_checkpoint());
+        if step == Step::Finished {
+            return (true, acknowledged);
+        }
+    }
+    (false, acknowledged)
+}
+
+/// Runs the job of a seed to its end, whatever happens on the way.
+fn simulate(seed: u64) {
+    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let (shape, faulty) = (dice.roll(6), dice.roll(3) == 0);
+    let mut disk = SimulatedStorage::new(seed);
+    let ledger = Ledger::default();
+    let mut acknowledged = None;
+    for life in 0.. {
+        let last = life >= 4;
+        let mut faults = Faults::default();
+        if faulty && !last {
+            faults.failed_per_million = 20_000;
+            faults.capacity = (dice.roll(3) == 0).then(|| 2_000 + dice.roll(20_000));
+        }
+        let env = job(shape, 1 + dice.roll(3) as u32, &disk, &ledger);
+        let steps = if last { u64::MAX } else { dice.roll(80) };
+        let (ended, newest) = live(&env, &mut dice, steps, (&disk, faults), acknowledged);
+        acknowledged = newest;
+        if ended {
+            break;
+        }
+        let loss = [Loss::All, Loss::None, Loss::Some(dice.roll(u64::MAX))];
+        disk = disk.power_loss(loss[dice.roll(3) as usize]);
+    }
+    assert!(ledger.rows() == expected(), "rows are lost or doubled");
+}
+
+#[test]
+fn simulated_jobs_survive_loss_of_power_and_disks_that_fail() {
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|value| value.parse().ok())
+    };
+    let first: u64 = number("THALWEG_FIRST_SEED").unwrap_or(0);
+    let seeds = number("THALWEG_SEEDS").unwrap_or(SEEDS);
+    for seed in first..first + seeds {
+        let simulated = std::panic::catch_unwind(|| simulate(seed));
+        assert!(
+            simulated.is_ok(),
+            "replay with THALWEG_FIRST_SEED={seed} THALWEG_SEEDS=1"
+        );
+    }
+}
