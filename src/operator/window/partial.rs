@@ -23,9 +23,12 @@ use std::marker::PhantomData;
 use std::mem;
 use std::sync::Arc;
 
-use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput, StateRef, ValueSnapshot, share};
+use crate::checkpoint::{
+    CheckpointError, Restored, SnapshotOutput, StateRef, ValueSnapshot, share,
+};
 use crate::operator::{
-    Aggregate, Barrier, Budget, OpenContext, Operator, OperatorError, Push, Signal, on_stack, pass_on, raise,
+    Aggregate, Barrier, Budget, OpenContext, Operator, OperatorError, Push, Signal, on_stack,
+    pass_on, raise,
 };
 use crate::record::{Far, OwnedForm, Record};
 use crate::state::StateKind;
@@ -123,9 +126,13 @@ where
 
     /// Puts back what a checkpoint has, and prepares for checkpoints.
     fn restore(&mut self, cx: &OpenContext) -> Result<(), CheckpointError> {
-        let uid = self.durable.uid.get_or_insert_with(|| Arc::clone(&self.name));
+        let uid = self
+            .durable
+            .uid
+            .get_or_insert_with(|| Arc::clone(&self.name));
         let (uid, kind) = (Arc::clone(uid), StateKind::OperatorList);
-        let values = ValueSnapshot::of::<OpenSlice<A::Accumulator>>(StateRef::new(&uid, SLICES), kind);
+        let values =
+            ValueSnapshot::of::<OpenSlice<A::Accumulator>>(StateRef::new(&uid, SLICES), kind);
         let snapshot = (values, Progress::new(&uid, self.slicing));
         if let Some(restored) = &cx.checkpointing.restored {
             self.put_back(&snapshot, restored, cx)?;
@@ -142,7 +149,8 @@ where
         cx: &OpenContext,
     ) -> Result<(), CheckpointError> {
         self.watermark = progress.restore(restored, cx)?.watermark;
-        let saved = restored.values::<OpenSlice<A::Accumulator>>(values.state(), values.schema())?;
+        let saved =
+            restored.values::<OpenSlice<A::Accumulator>>(values.state(), values.schema())?;
         let saved = saved.unwrap_or_default();
         for open in share(saved, cx.subtask.index, cx.subtask.parallelism) {
             let slice = self.slicing.numbered(open.number);
@@ -271,8 +279,8 @@ where
 
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let snapshot = self.durable.snapshot.as_mut();
-        let written = snapshot
-            .is_none_or(|(values, progress)| values.drain(out) && progress.drain(out));
+        let written =
+            snapshot.is_none_or(|(values, progress)| values.drain(out) && progress.drain(out));
         self.next.snapshot(out) && written
     }
 

@@ -248,3 +248,83 @@ fn unite<K: Key + ?Sized, A: StateValue>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::MemorySnapshot;
+    use crate::operator::window::slice_table::TableShape;
+    use crate::state::encode_changes;
+
+    type Pool = TablePool<u64, u64>;
+
+    fn pool() -> Pool {
+        let mut pool = Pool::new(TableShape::default(), false);
+        pool.changes = Some(encode_changes());
+        pool
+    }
+
+    fn fill(pool: &mut Pool, id: TableId, keys: std::ops::Range<u64>, value: u64) {
+        let hasher = pool.shape.hasher;
+        for key in keys {
+            let table = pool.get_mut(id);
+            *table.accumulator(hasher.hash(&key), &key, || 0).0 = value;
+        }
+    }
+
+    fn write(snapshot: &mut SliceSnapshot, pool: &mut Pool, memory: &mut MemorySnapshot) {
+        let (checkpoint, mut reports) = (snapshot.checkpoint, Vec::new());
+        let mut current = Current::none(pool.fresh());
+        loop {
+            let mut out = SnapshotOutput::new(checkpoint, 0, memory, &mut reports, 4);
+            if snapshot.drain(&mut out, &mut current, pool) {
+                break;
+            }
+        }
+        memory.complete(checkpoint, 0, &reports).unwrap();
+    }
+
+    /// What a checkpoint has of slice 5.
+    fn restored(uid: &Arc<str>, memory: &MemorySnapshot) -> Vec<(u64, u64)> {
+        let (mut pool, mut snapshot) = (pool(), SliceSnapshot::of::<u64, u64>(uid));
+        let all = KeyHash(0)..=KeyHash(u64::MAX);
+        let merge = |_: &mut u64, _: &u64| unreachable!("one subtask has nothing to merge");
+        let slices = snapshot.restore(&memory.restored(), &all, None, &mut pool, merge);
+        let id = slices.unwrap()[&5];
+        let entries = &pool.get(id).entries;
+        let mut entries: Vec<_> = entries.iter().map(|(key, value)| (*key, *value)).collect();
+        entries.sort_unstable();
+        entries
+    }
+
+    #[test]
+    fn a_slice_that_is_over_and_comes_again_has_nothing_of_before() {
+        let (uid, mut memory) = (Arc::<str>::from("windows"), MemorySnapshot::new(1));
+        let (mut pool, mut snapshot) = (pool(), SliceSnapshot::of::<u64, u64>(&uid));
+        let mut current = Current::none(pool.fresh());
+        let barrier = |checkpoint, options| Barrier {
+            checkpoint,
+            options,
+        };
+        let first = pool.take(0, 0);
+        fill(&mut pool, first, 0..100, 1);
+        let whole = barrier(1, Barrier::WHOLE);
+        snapshot.freeze(whole, [(5, first)].into_iter(), &mut current, &mut pool);
+        fill(&mut pool, first, 50..150, 2);
+        snapshot.retire(5);
+        pool.discard(first);
+        let second = pool.take(0, 0);
+        assert_ne!(first, second, "the first one owes its entries");
+        fill(&mut pool, second, 90..110, 3);
+        write(&mut snapshot, &mut pool, &mut memory);
+        let found = restored(&uid, &memory);
+        assert_eq!(found, (0..100).map(|key| (key, 1)).collect::<Vec<_>>());
+        assert_eq!(pool.take(0, 0), first, "it owes nothing any more");
+
+        let changes = barrier(2, 0);
+        snapshot.freeze(changes, [(5, second)].into_iter(), &mut current, &mut pool);
+        write(&mut snapshot, &mut pool, &mut memory);
+        let found = restored(&uid, &memory);
+        assert_eq!(found, (90..110).map(|key| (key, 3)).collect::<Vec<_>>());
+    }
+}

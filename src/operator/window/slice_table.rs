@@ -255,12 +255,8 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
     }
 
     /// Puts back into a table what another one was restored to.
-    pub(super) fn restore_from(
-        &mut self,
-        from: TableId,
-        into: TableId,
-        merge: impl Fn(&mut A, &A),
-    ) where
+    pub(super) fn restore_from(&mut self, from: TableId, into: TableId, merge: impl Fn(&mut A, &A))
+    where
         A: Clone,
     {
         let tables = [from.0 as usize, into.0 as usize];

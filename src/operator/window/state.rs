@@ -74,7 +74,12 @@ impl Numbered {
     }
 
     fn pop_below(&mut self, limit: i64) -> Option<(i64, TableId)> {
-        self.0.pop_front_if(|(number, _)| *number < limit)
+        let &(number, _) = self.0.front()?;
+        if number < limit {
+            self.0.pop_front()
+        } else {
+            None
+        }
     }
 }
 

@@ -295,7 +295,10 @@ mod tests {
             while !table.drain_frozen(10, &mut drained) {}
             let mut found = numbers(&drained.set);
             found.sort_unstable();
-            assert_eq!(found, (90..110).map(|key| key * 1000 + 3).collect::<Vec<_>>());
+            assert_eq!(
+                found,
+                (90..110).map(|key| key * 1000 + 3).collect::<Vec<_>>()
+            );
         }
     }
 

@@ -6,3 +6,4 @@ mod files_are_read_and_written_once;
 mod ledger;
 mod power_loss_loses_and_doubles_nothing;
 mod savepoints_are_gone_on_from;
+mod windows_are_gone_on_with;

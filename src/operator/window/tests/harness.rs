@@ -139,6 +139,14 @@ pub(super) fn key_of(record: &Record) -> u8 {
 pub(super) fn harness_of<P: Push<Record>>(
     build: impl FnOnce(Key, Outputs<Collect>, OutputTag<Record>) -> P,
 ) -> Harness<P> {
+    harness_in(open_context(KeyGroupAssignment::Flink), build).unwrap()
+}
+
+/// As `harness_of`, with what the operator learns when it opens.
+pub(super) fn harness_in<P: Push<Record>>(
+    cx: OpenContext,
+    build: impl FnOnce(Key, Outputs<Collect>, OutputTag<Record>) -> P,
+) -> Result<Harness<P>, OperatorError> {
     let down = Collect::default();
     let tag = OutputTag::<Record>::new("late");
     let mut outputs = Outputs::new(down.clone());
@@ -147,14 +155,13 @@ pub(super) fn harness_of<P: Push<Record>>(
         .connect("late".into(), Box::new(Late(down.clone())));
     let selector = OwnedSelector(key_of as fn(&Record) -> u8);
     let mut operator = build(selector, outputs, tag);
-    let cx = open_context(KeyGroupAssignment::Flink);
-    operator.open(&cx).unwrap();
-    Harness {
+    operator.open(&cx)?;
+    Ok(Harness {
         operator,
         down,
         cx,
         budget: 100,
-    }
+    })
 }
 
 pub(super) fn harness<F>(
@@ -165,7 +172,21 @@ pub(super) fn harness<F>(
 where
     F: WindowFunction<Record, u8, Out = WindowResult>,
 {
-    harness_of(|selector, outputs, tag| {
+    let cx = open_context(KeyGroupAssignment::Flink);
+    windows_in(cx, shape, function, late).unwrap()
+}
+
+/// As `harness`, with what the operator learns when it opens.
+pub(super) fn windows_in<F>(
+    cx: OpenContext,
+    shape: Shape,
+    function: F,
+    late: bool,
+) -> Result<Harness<WindowOperator<Record, Key, F, Collect>>, OperatorError>
+where
+    F: WindowFunction<Record, u8, Out = WindowResult>,
+{
+    harness_in(cx, |selector, outputs, tag| {
         let assigner = shape.assigner();
         let operator = WindowOperator::new("w".into(), &assigner, selector, function, outputs);
         let lateness = Lateness::of(nanoseconds(shape.lateness as u64));

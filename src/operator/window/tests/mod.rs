@@ -2,7 +2,9 @@
 
 mod harness;
 mod oracle;
+mod partial_restoring;
 mod processing_time;
+mod restoring;
 mod session;
 
 use proptest::prelude::*;

@@ -1,13 +1,15 @@
 //! Windows of processing time: the clock decides, timestamps and watermarks do not.
 
-use super::harness::{Collect, Harness, Key, harness_of};
+use super::harness::{Collect, Harness, Key, harness_in, harness_of};
 use super::lists;
 use super::oracle::{Event, Record};
+use super::restoring::{barrier, context, write};
+use crate::checkpoint::MemorySnapshot;
 use crate::operator::window::{
     ProcessingTime, Session, SessionOperator, SlicedAssigner, Sliding, Tumbling, WindowFunction,
     WindowOperator,
 };
-use crate::operator::{Operator, Push, Signal};
+use crate::operator::{Barrier, Operator, Push, Signal};
 use crate::time::{Timestamp, nanoseconds};
 
 type Windows<F> = WindowOperator<Record, Key, F, Collect, ProcessingTime>;
@@ -104,6 +106,30 @@ fn windows_that_are_open_at_the_end_of_input_never_fire() {
     assert_eq!(windows.operator.deadline(), None);
     windows.begin(1_000);
     assert_eq!(windows.events(), [Event::Watermark(i64::MAX), Event::End]);
+}
+
+#[test]
+fn windows_that_ended_while_the_job_was_down_fire_at_once() {
+    let windows = |restored| {
+        harness_in(context(0, 1, restored), |selector, outputs, _| {
+            let assigner = Tumbling::of(nanoseconds(10)).processing_time();
+            WindowOperator::new("w".into(), &assigner, selector, lists(), outputs).unwrap()
+        })
+        .unwrap()
+    };
+    let mut memory = MemorySnapshot::new(1);
+    let mut before = windows(None);
+    before.begin(3);
+    before.push((1, 1), 0);
+    before.signal(barrier(1, Barrier::WHOLE));
+    write(&mut before.operator, 1, 0, &mut memory);
+    let mut after = windows(Some(memory.restored()));
+    assert_eq!(after.operator.deadline(), Some(Timestamp(10)));
+    // A clock that was set back changes nothing, as ever.
+    after.begin(1);
+    after.push((1, 2), 0);
+    after.begin(77);
+    assert_eq!(after.events(), [result(1, 0, 10, &[1, 2])]);
 }
 
 #[test]
