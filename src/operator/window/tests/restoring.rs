@@ -305,7 +305,7 @@ fn windows_that_some_subtasks_have_fired_and_keep_tie_the_checkpoint_to_its_para
         panic!("{error}");
     };
     assert!(matches!(
-        cause,
+        *cause,
         CheckpointError::FixedParallelism { saved: 2, .. }
     ));
     assert!(open(kept, 0, 2).is_ok());
@@ -329,13 +329,13 @@ fn windows_of_another_size_are_an_error() {
     let OperatorError::Restore { cause, .. } = opened.err().unwrap() else {
         panic!("another error");
     };
-    assert!(matches!(cause, CheckpointError::WindowsChanged { .. }));
+    assert!(matches!(*cause, CheckpointError::WindowsChanged { .. }));
     let other = windows_in(context(0, 2, restored()), TEN, lists(), true);
     let OperatorError::Restore { cause, .. } = other.err().unwrap() else {
         panic!("another error");
     };
     assert!(matches!(
-        cause,
+        *cause,
         CheckpointError::TypeChanged { part: "value", .. }
     ));
 }
