@@ -29,6 +29,7 @@ mod keyed_co_process;
 mod keyed_process;
 mod keyed_services;
 mod keyed_snapshot;
+mod log_snapshot;
 mod map;
 mod min_max;
 mod nothing;
@@ -51,6 +52,7 @@ mod timer_service;
 mod timestamps_and_watermarks;
 mod unbounded_join;
 mod union;
+mod watermark_snapshot;
 mod window;
 
 pub use boxed_chain::BoxedChain;

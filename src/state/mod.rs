@@ -26,7 +26,9 @@ pub use durable_table::{DurableTable, entries, removed_keys};
 pub use error::StateError;
 pub use keyed_table::KeyedTable;
 pub use list::ListState;
-pub use log::{ChunkPool, RecordLog, Run};
+pub use log::{
+    ChunkPool, RecordLog, Run, encode_logged, hash_of_logged, log_schema, logged_records,
+};
 pub use map::MapState;
 pub(crate) use prefetch::prefetch;
 pub use reducing::ReducingState;

@@ -67,7 +67,8 @@ impl CheckpointStore {
         let bytes = manifest.encode();
         if let Err(error) = self.publish(checkpoint, number, &bytes) {
             if own.is_some() {
-                self.retention.discard(segment_name(number));
+                // The manifest may be there all the same.
+                self.retention.discard_behind(segment_name(number));
             }
             return Err(error);
         }
@@ -241,7 +242,8 @@ impl CheckpointStore {
     }
 }
 
-/// The steps by which a manifest comes to be.
+/// The steps by which a manifest comes to be. The directory is synced before it has its name as well: a manifest
+/// that survives a loss of power finds the segments that it names.
 pub(in crate::checkpoint) fn write_manifest(
     storage: &dyn Storage,
     aside: &str,
@@ -253,7 +255,11 @@ pub(in crate::checkpoint) fn write_manifest(
     let mut file = storage.create(aside, length).map_err(refused("create"))?;
     file.append(&[bytes]).map_err(refused("write"))?;
     file.finish(Durability::Synced).map_err(refused("sync"))?;
+    let sync = || {
+        let synced = storage.sync_directory();
+        synced.map_err(|cause| CheckpointError::write("sync", &storage.place(), length, cause))
+    };
+    sync()?;
     storage.rename(aside, name).map_err(refused("rename"))?;
-    let synced = storage.sync_directory();
-    synced.map_err(|cause| CheckpointError::write("sync", &storage.place(), length, cause))
+    sync()
 }

@@ -16,6 +16,8 @@ pub(in crate::checkpoint) type Pin = Arc<Vec<u64>>;
 pub(super) struct Retention {
     /// Files that nothing on the disk names once the directory has been synced.
     garbage: Vec<String>,
+    /// Segments that a manifest among the garbage may name: they become garbage when that is gone.
+    behind: Vec<String>,
     /// Files with smaller numbers were there before the store was opened.
     first_number: u64,
     /// Whether such files are kept although no usable checkpoint names them: one that is rejected may.
@@ -39,6 +41,11 @@ impl Retention {
     /// Has a file removed behind the next sync of the directory.
     pub(super) fn discard(&mut self, name: String) {
         self.garbage.push(name);
+    }
+
+    /// Has a segment removed behind the next sync but one: behind that of the removal of its manifest.
+    pub(super) fn discard_behind(&mut self, name: String) {
+        self.behind.push(name);
     }
 
     /// Keeps the segments of a checkpoint until the pin is dropped.
@@ -138,6 +145,11 @@ impl CheckpointStore {
                 _ if self.storage.open(&name).is_err() => {}
                 _ => left.push(name),
             }
+        }
+        let is_manifest =
+            |name: &String| matches!(FileName::parse(name), Some(FileName::Manifest(_)));
+        if !left.iter().any(is_manifest) {
+            left.append(&mut self.retention.behind);
         }
         self.retention.garbage = left;
         self.drop_oldest();

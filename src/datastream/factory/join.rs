@@ -44,6 +44,7 @@ where
             next,
         )
         .expect("the graph has refused windows that cannot be")
+        .uid(Arc::clone(&site.uid))
         .allowed_lateness(self.lateness);
         if let Some(tag) = &self.late_left {
             operator = operator.late_left_to(tag.clone());
@@ -77,6 +78,7 @@ where
     fn create<D: Push<O> + 'static>(&self, site: &Site, next: Outputs<D>) -> Self::Operator<D> {
         let name = Arc::clone(&site.name);
         UnboundedJoin::new(name, self.selectors.clone(), self.function.clone(), next)
+            .uid(Arc::clone(&site.uid))
             .expected_keys(site.expected_keys)
     }
 }

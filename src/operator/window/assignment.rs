@@ -130,6 +130,7 @@ where
         let session = self.clone();
         let operator = SessionOperator::new(parts.name, session, selector, function, next)?;
         let operator = operator
+            .uid(parts.uid)
             .allowed_lateness(parts.lateness)
             .expected_keys(parts.expected_keys);
         Ok(match parts.late {

@@ -3,6 +3,7 @@
 mod joins;
 mod keyed;
 mod one_input;
+mod rescaling;
 mod timers;
 mod two_inputs;
 mod violations;

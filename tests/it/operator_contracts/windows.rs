@@ -27,10 +27,6 @@ fn script() -> Contract<u64> {
         .watermark(Timestamp(250))
 }
 
-fn counts(assigner: impl WindowAssigner<u64>) -> Result<Vec<Output<(u64, i64, u64)>>, Violation> {
-    counts_of(script(), assigner)
-}
-
 /// A script at whose every place the operator is restored. Keys fire in no particular order.
 fn restoring(script: Contract<u64>) -> Contract<u64> {
     script.restores().ties_in_any_order()
@@ -90,11 +86,12 @@ fn sliding_windows_keep_their_contract() -> Result<(), Violation> {
 #[test]
 fn sessions_keep_their_contract() -> Result<(), Violation> {
     // Each record is a session of its own, the late one too.
-    let outputs = counts(Session::with_gap(nanoseconds(3)))?;
+    let restored = || script().restores();
+    let outputs = counts_of(restored(), Session::with_gap(nanoseconds(3)))?;
     assert_eq!(late(&outputs), 1);
     let total: u64 = records(&outputs).iter().map(|((.., n), _)| n).sum();
     assert_eq!(total, 301);
-    let outputs = counts(Session::with_gap(nanoseconds(100)))?;
+    let outputs = counts_of(restored(), Session::with_gap(nanoseconds(100)))?;
     assert_eq!(late(&outputs), 0, "sessions save it");
     assert!(records(&outputs).iter().any(|((.., n), _)| *n > 6));
     Ok(())
@@ -113,7 +110,7 @@ fn windows_without_a_side_output_keep_their_contract() -> Result<(), Violation> 
         WindowOperator::new("windows".into(), &windows, key(), count(), next).expect("a size")
     })?;
     assert_eq!(total(&windows), 300, "two are late");
-    let sessions = script().check(|tail: Tail<(u64, u64)>| {
+    let sessions = script().restores().check(|tail: Tail<(u64, u64)>| {
         let (session, next) = (Session::with_gap(nanoseconds(3)), Outputs::new(tail));
         SessionOperator::new("sessions".into(), session, key(), count(), next).expect("a gap")
     })?;
@@ -145,7 +142,7 @@ fn windows_of_processing_time_keep_their_contract() -> Result<(), Violation> {
     let windows = Sliding::of(nanoseconds(60), nanoseconds(20)).processing_time();
     assert_eq!(total(&counts_of(restoring(clock()), windows)?), 3 * 39 * 9);
     let sessions = Session::with_gap(nanoseconds(9)).processing_time();
-    assert_eq!(total(&counts_of(clock(), sessions)?), 39 * 9);
+    assert_eq!(total(&counts_of(clock().restores(), sessions)?), 39 * 9);
     Ok(())
 }
 

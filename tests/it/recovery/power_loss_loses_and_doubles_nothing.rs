@@ -112,7 +112,7 @@ fn expected() -> Vec<[u64; 2]> {
 /// One life of the job: until it ends, its `steps` are over, or it cannot go on. Says whether it has ended, and
 /// which checkpoint was acknowledged last, where `acknowledged` was before.
 ///
-/// The disk fails as soon as the job runs. Failing while a checkpoint is read may make the job go on from the one
+/// The disk fails as soon as the job is restored, which its first step does. Failing while a checkpoint is read may make the job go on from the one
 /// before, which is right, and is tested with the store.
 fn live(
     env: &Environment,
@@ -130,8 +130,10 @@ fn live(
         job.restored_checkpoint() >= acknowledged,
         "an acknowledged checkpoint went back"
     );
-    disk.set_faults(faults);
     for taken in 0..steps {
+        if taken == 1 {
+            disk.set_faults(faults);
+        }
         assert!(taken < STEPS_MAX, "the job does not end: {job:?}");
         if dice.roll(4) == 0 {
             job.checkpoint();

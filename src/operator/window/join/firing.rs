@@ -9,8 +9,8 @@
 //! it and emits the pairs. *Index* sees to it that each slice of the window has an index of its own, and
 //! *Cross* and *Groups* collect the records of a key from those.
 //!
-//! Invariant: between steps no record is added, so places stay as they are; the watermark goes on downstream
-//! after the last result.
+//! Invariant: between steps no record is added, so places stay as they are: one that comes nevertheless waits
+//! (see `staged`). The watermark goes on downstream after the last result.
 
 use crate::operator::window::lateness::Lateness;
 use crate::operator::window::slicing::Slicing;
@@ -134,6 +134,10 @@ where
     pub(super) fn advance(&mut self, budget: &mut Budget) {
         while self.busy && budget.left() > 0 && self.next.ready() {
             match self.firing.stage {
+                Stage::Idle if !self.staged.is_empty() => {
+                    budget.take();
+                    self.push_staged();
+                }
                 Stage::Idle => match self.waiting.pop_front() {
                     Some(signal) => self.accept(signal),
                     None => self.busy = false,

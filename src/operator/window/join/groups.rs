@@ -63,7 +63,7 @@ where
     V: Wire + ?Sized,
     S: KeySelector<V>,
 {
-    let Side { log, index } = side;
+    let Side { log, index, .. } = side;
     let index = index.get_or_insert_default();
     if index.is_new() || index.is_crowded() {
         index.begin(log.len());
@@ -85,7 +85,7 @@ fn collect<V, S>(
 {
     places.clear();
     for part in parts.parts() {
-        let Side { log, index } = sides.get(part.slice);
+        let Side { log, index, .. } = sides.get(part.slice);
         let Some(index) = index else { continue };
         let equal = |record: &&V| selector.key(record).borrow() == key;
         let chains = index.chains();

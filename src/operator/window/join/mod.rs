@@ -28,9 +28,8 @@
 //! # Checkpoints
 //!
 //! All state between two records is the logs: indexes are made from them, and no firing is under way when
-//! a barrier passes. A log is in order of arrival; written in order of key groups it is two passes over it
-//! (count, then place), hashing each record's key anew. Carrying the hash in the log instead was considered:
-//! eight bytes more to write and to read for every record, to save a multiplication.
+//! a barrier passes. What was appended to a log since the barrier before is the end of it, so a checkpoint
+//! writes that, each record with its key and its place, and which slices are gone.
 
 mod firing;
 mod function;
@@ -39,6 +38,8 @@ mod groups;
 mod index;
 mod operator;
 mod pairs;
+mod snapshot;
+mod staged;
 mod state;
 
 pub use function::{CoGroup, JoinFunction, JoinPairs};

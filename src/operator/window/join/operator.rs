@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
 use crate::operator::inputs::Inputs;
 use crate::operator::window::assigner::{SlicedAssigner, WindowError};
@@ -25,8 +26,10 @@ use crate::operator::{
 use crate::record::{KeySelector, Wire};
 use crate::time::{Combiner, Timestamp};
 
-use super::firing::{Firing, Late};
+use super::firing::{Firing, Late, Stage};
 use super::function::JoinFunction;
+use super::snapshot::JoinSnapshot;
+use super::staged::Staged;
 use super::state::{JoinState, SliceId};
 
 /// How many results a signal or a late record may cause before the worker gets a chance to do something
@@ -66,7 +69,8 @@ enum Fate {
 
 /// Joins two keyed streams by windows of event time.
 pub struct WindowJoin<L: ?Sized, R: ?Sized, S1, S2, F, D> {
-    name: Arc<str>,
+    pub(super) name: Arc<str>,
+    pub(super) uid: Arc<str>,
     pub(super) slicing: Slicing,
     pub(super) lateness: Lateness,
     pub(super) keys: Keys<S1, S2>,
@@ -78,12 +82,16 @@ pub struct WindowJoin<L: ?Sized, R: ?Sized, S1, S2, F, D> {
     inputs: Inputs<Combiner>,
     pub(super) state: JoinState<L, R>,
     pub(super) firing: Firing,
+    /// Records that came while something fired.
+    pub(super) staged: Staged<L, R>,
     /// Signals that are not dealt with yet.
     pub(super) waiting: VecDeque<Signal>,
     /// Whether a firing is under way, signals wait, or there was no room downstream when it was last called:
     /// a record that is only kept needs none, so it does not ask.
     pub(super) busy: bool,
     metrics: JoinMetrics,
+    /// Where there are checkpoints.
+    pub(super) snapshot: Option<Box<JoinSnapshot>>,
 }
 
 impl<L: ?Sized, R: ?Sized, S1, S2, F, D> std::fmt::Debug for WindowJoin<L, R, S1, S2, F, D> {
@@ -118,6 +126,7 @@ where
         next: Outputs<D>,
     ) -> Result<Self, WindowError> {
         Ok(WindowJoin {
+            uid: Arc::clone(&name),
             name,
             slicing: assigner.slicing()?,
             lateness: Lateness::default(),
@@ -130,10 +139,18 @@ where
             inputs: Inputs::new(2, Combiner::new(2)),
             state: JoinState::new(),
             firing: Firing::default(),
+            staged: Staged::new(),
             waiting: VecDeque::new(),
             busy: false,
             metrics: JoinMetrics::default(),
+            snapshot: None,
         })
+    }
+
+    /// Binds the operator's state to a uid rather than to its name.
+    #[must_use]
+    pub fn uid(self, uid: Arc<str>) -> Self {
+        WindowJoin { uid, ..self }
     }
 
     /// Keeps windows for some time after the watermark has passed them.
@@ -189,6 +206,17 @@ where
     /// A record of the left input that is not in the slice of the one before.
     #[inline(never)]
     fn push_left(&mut self, record: &L, at: Timestamp) {
+        if self.has_to_wait() {
+            return (self.staged).push_left(record, at, &mut self.state.spare);
+        }
+        self.take_left(record, at);
+        if self.firing.stage != Stage::Idle {
+            self.advance(&mut Budget::new(SIGNAL_BUDGET));
+        }
+    }
+
+    /// Puts a record of the left input where it belongs.
+    pub(super) fn take_left(&mut self, record: &L, at: Timestamp) {
         match self.fate(at) {
             Fate::InTime(slice, id) => {
                 let state = &mut self.state;
@@ -204,7 +232,7 @@ where
                 self.count_late(self.late_left.is_none());
                 if let Some(tag) = &self.late_left {
                     self.next.sides.push(tag, record, at);
-                    self.busy = !self.next.ready();
+                    self.busy |= !self.next.ready();
                 }
             }
             Fate::InGap => {}
@@ -214,6 +242,17 @@ where
     /// A record of the right input that is not in the slice of the one before.
     #[inline(never)]
     fn push_right(&mut self, record: &R, at: Timestamp) {
+        if self.has_to_wait() {
+            return (self.staged).push_right(record, at, &mut self.state.spare);
+        }
+        self.take_right(record, at);
+        if self.firing.stage != Stage::Idle {
+            self.advance(&mut Budget::new(SIGNAL_BUDGET));
+        }
+    }
+
+    /// Puts a record of the right input where it belongs.
+    pub(super) fn take_right(&mut self, record: &R, at: Timestamp) {
         match self.fate(at) {
             Fate::InTime(slice, id) => {
                 let state = &mut self.state;
@@ -229,7 +268,7 @@ where
                 self.count_late(self.late_right.is_none());
                 if let Some(tag) = &self.late_right {
                     self.next.sides.push(tag, record, at);
-                    self.busy = !self.next.ready();
+                    self.busy |= !self.next.ready();
                 }
             }
             Fate::InGap => {}
@@ -237,11 +276,10 @@ where
     }
 
     fn fire_again(&mut self, late: Late, windows: (i64, i64)) {
-        debug_assert!(!self.busy, "a record during a firing");
+        debug_assert!(self.firing.stage == Stage::Idle, "a record during a firing");
         self.state.settle();
         self.firing.start_again(late, windows);
         self.busy = true;
-        self.advance(&mut Budget::new(SIGNAL_BUDGET));
     }
 
     fn count_late(&mut self, dropped: bool) {
@@ -258,6 +296,10 @@ where
                 (self.firing).start(&self.slicing, self.lateness, before, at);
             }
             Signal::Watermark(_) => {}
+            Signal::Barrier(barrier) => {
+                self.freeze(barrier);
+                self.next.signal(signal);
+            }
             _ => self.next.signal(signal),
         }
     }
@@ -279,7 +321,7 @@ where
     F: JoinFunction<S1::Key, L, R>,
     D: Push<F::Out>,
 {
-    pass_on!(next: deadline, snapshot, close);
+    pass_on!(next: deadline, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let metrics = cx.operator_metrics(&self.name);
@@ -290,7 +332,13 @@ where
             state_bytes: metrics.gauge("state_bytes"),
             ..JoinMetrics::default()
         };
-        self.next.open(cx)
+        self.next.open(cx)?;
+        self.restore(cx)
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let written = self.drain(out);
+        self.next.snapshot(out) && written
     }
 
     fn begin(&mut self, now: Timestamp) {

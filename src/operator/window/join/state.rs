@@ -24,6 +24,17 @@ pub(super) struct Side<V: ?Sized> {
     pub(super) log: RecordLog<V>,
     /// Its records by key, or as many of them as were wanted so far: see `groups`.
     pub(super) index: Option<Index>,
+    /// How many of its records the last barrier found.
+    pub(super) saved: usize,
+    /// Those that it froze and that are not written yet.
+    pub(super) frozen: Range<usize>,
+}
+
+/// The log of a slice that is over, and what is to be written of it still.
+pub(super) struct Held<V: ?Sized> {
+    pub(super) number: i64,
+    pub(super) frozen: Range<usize>,
+    pub(super) log: RecordLog<V>,
 }
 
 /// The records of one input, by slice.
@@ -34,6 +45,9 @@ pub(super) struct Sides<V: ?Sized> {
     sides: Vec<Side<V>>,
     current: (Slice, SliceId),
     log: RecordLog<V>,
+    pub(super) held: Vec<Held<V>>,
+    /// The slices that are over and that the last barrier found.
+    pub(super) dropped: Vec<i64>,
 }
 
 impl<V: ?Sized> Sides<V> {
@@ -42,6 +56,8 @@ impl<V: ?Sized> Sides<V> {
             sides: Vec::new(),
             current: (Slice::NONE, SliceId::NONE),
             log: RecordLog::default(),
+            held: Vec::new(),
+            dropped: Vec::new(),
         }
     }
 
@@ -61,6 +77,8 @@ impl<V: ?Sized> Sides<V> {
         self.sides.push(Side {
             log: RecordLog::default(),
             index: None,
+            saved: 0,
+            frozen: 0..0,
         });
     }
 
@@ -75,6 +93,27 @@ impl<V: ?Sized> Sides<V> {
         let (_, id) = std::mem::replace(&mut self.current, (Slice::NONE, SliceId::NONE));
         if id != SliceId::NONE {
             std::mem::swap(&mut self.log, &mut self.sides[id.0 as usize].log);
+        }
+    }
+
+    /// Forgets a slice, except for what a checkpoint has to write of it.
+    fn retire(&mut self, number: i64, id: SliceId, spare: &mut ChunkPool) {
+        let side = self.get_mut(id);
+        side.index = None;
+        let (saved, frozen) = (std::mem::take(&mut side.saved), side.frozen.clone());
+        if frozen.is_empty() {
+            side.log.clear(spare);
+        } else {
+            side.frozen = 0..0;
+            let log = std::mem::take(&mut side.log);
+            self.held.push(Held {
+                number,
+                frozen,
+                log,
+            });
+        }
+        if saved > 0 {
+            self.dropped.push(number);
         }
     }
 
@@ -131,7 +170,7 @@ pub(super) struct JoinState<L: ?Sized, R: ?Sized> {
     pub(super) right: Sides<R>,
     pub(super) spare: ChunkPool,
     /// Slices by number, in ascending order.
-    slices: VecDeque<(i64, SliceId)>,
+    pub(super) slices: VecDeque<(i64, SliceId)>,
     free: Vec<SliceId>,
 }
 
@@ -188,10 +227,8 @@ impl<L: ?Sized, R: ?Sized> JoinState<L, R> {
             && number < limit
         {
             self.slices.pop_front();
-            let (left, right) = (self.left.get_mut(id), self.right.get_mut(id));
-            left.log.clear(&mut self.spare);
-            right.log.clear(&mut self.spare);
-            (left.index, right.index) = (None, None);
+            self.left.retire(number, id, &mut self.spare);
+            self.right.retire(number, id, &mut self.spare);
             self.free.push(id);
         }
     }

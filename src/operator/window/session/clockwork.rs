@@ -29,6 +29,7 @@ use crate::record::Key;
 use crate::time::Timestamp;
 
 use super::agenda::Agenda;
+use super::snapshot::SessionSnapshot;
 
 pub(super) type Stored<K> = <K as Key>::Stored;
 
@@ -46,6 +47,7 @@ pub(super) enum Stage {
 /// When what is due, and the size of the state.
 pub(super) struct Clockwork<K: Key + ?Sized> {
     pub(super) name: Arc<str>,
+    pub(super) uid: Arc<str>,
     pub(super) lateness: Lateness,
     pub(super) expected_keys: usize,
     pub(super) agenda: Agenda<Stored<K>>,
@@ -55,11 +57,14 @@ pub(super) struct Clockwork<K: Key + ?Sized> {
     state_entries: Gauge,
     state_bytes: Gauge,
     timer_count: Gauge,
+    /// Where there are checkpoints.
+    pub(super) snapshot: Option<SessionSnapshot>,
 }
 
 impl<K: Key + ?Sized> Clockwork<K> {
     pub(super) fn new(name: Arc<str>) -> Self {
         Clockwork {
+            uid: Arc::clone(&name),
             name,
             lateness: Lateness::default(),
             expected_keys: 0,
@@ -69,6 +74,7 @@ impl<K: Key + ?Sized> Clockwork<K> {
             state_entries: Gauge::default(),
             state_bytes: Gauge::default(),
             timer_count: Gauge::default(),
+            snapshot: None,
         }
     }
 

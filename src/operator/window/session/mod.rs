@@ -21,13 +21,17 @@
 //! | `gap` | [`Session`]: which sessions are wanted |
 //! | `sessions` | the sessions of one key: finding and merging |
 //! | `agenda`, `clockwork` | when to look after which key's sessions |
-//! | `operator` | [`SessionOperator`]: records, alarms, lateness |
+//! | `operator` | [`SessionOperator`]: records, lateness |
+//! | `firing` | what a watermark sets going |
+//! | `snapshot` | what checkpoints keep |
 
 mod agenda;
 mod clockwork;
+mod firing;
 mod gap;
 mod operator;
 mod sessions;
+mod snapshot;
 
 pub use gap::{DynamicGap, FixedGap, Session, SessionGap};
 pub use operator::SessionOperator;

@@ -23,17 +23,10 @@ use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
 use crate::state::{Table, TableOptions};
 use crate::time::Timestamp;
 
-use super::agenda::Appointment;
-use super::clockwork::{Clockwork, Stage, Stored};
+use super::clockwork::{Clockwork, Stored};
+use super::firing::fire;
 use super::gap::{FixedGap, Session, SessionGap};
 use super::sessions::{OneSession, Sessions, SpareLists};
-
-/// How many sessions a watermark may fire before the worker gets a chance to do something else.
-const SIGNAL_BUDGET: u32 = 256;
-/// So many looks at a session cost as much budget as one result.
-const LOOKS_PER_RESULT: usize = 4;
-/// How many looks ahead a session is fetched.
-const LOOKAHEAD: usize = 16;
 
 /// Session windows over a keyed stream, of event time or (`T`) of processing time.
 pub struct SessionOperator<V, S, F, D, G = FixedGap, T = EventTime>
@@ -42,22 +35,22 @@ where
     S: KeySelector<V>,
     F: WindowFunction<V, S::Key>,
 {
-    sessions: Table<Stored<S::Key>, Sessions<F::Accumulator>>,
-    spare: SpareLists<F::Accumulator>,
-    watermark: Timestamp,
+    pub(super) sessions: Table<Stored<S::Key>, Sessions<F::Accumulator>>,
+    pub(super) spare: SpareLists<F::Accumulator>,
+    pub(super) watermark: Timestamp,
     gap: G,
     selector: S,
-    function: F,
-    hasher: KeyHasher,
+    pub(super) function: F,
+    pub(super) hasher: KeyHasher,
     /// Processing time of the batch; the end of time at the end of input.
     now: Timestamp,
     /// A firing is not finished.
-    busy: bool,
+    pub(super) busy: bool,
     /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so
     /// whether there is room there need not be asked for each: it is whenever something went there.
     ready: bool,
-    next: Outputs<D>,
-    clockwork: Box<Clockwork<S::Key>>,
+    pub(super) next: Outputs<D>,
+    pub(super) clockwork: Box<Clockwork<S::Key>>,
     late: Box<LateRecords<V>>,
     time: PhantomData<T>,
 }
@@ -129,6 +122,13 @@ where
     #[must_use]
     pub fn late_to(mut self, tag: OutputTag<V>) -> Self {
         self.late.tag = Some(tag);
+        self
+    }
+
+    /// Binds the operator's state to a uid rather than to its name.
+    #[must_use]
+    pub fn uid(mut self, uid: Arc<str>) -> Self {
+        self.clockwork.uid = uid;
         self
     }
 
@@ -224,127 +224,10 @@ where
         }
     }
 
-    /// Looks at a session of which an alarm may be due: puts it off to the time when it is.
-    fn look_at(&mut self, appointment: Appointment<Stored<S::Key>>) {
-        let clockwork = &mut *self.clockwork;
-        if self.sessions.looks_ahead()
-            && let Some(ahead) = clockwork.agenda.ahead(LOOKAHEAD)
-        {
-            let hash = self.hasher.hash(ahead.key.key());
-            self.sessions.prefetch(hash, Lookahead::Far);
-        }
-        let Appointment { at, key } = appointment;
-        let equal = |stored: &Stored<S::Key>| *stored == key;
-        let Some(sessions) = self.sessions.get_mut(self.hasher.hash(key.key()), equal) else {
-            return;
-        };
-        if let Some(place) = sessions.with_alarm(at) {
-            let session = sessions.get(place);
-            let next = clockwork.next_alarm(session.window, at);
-            session.alarm = next.unwrap_or(Timestamp::MAX);
-            if let Some(at) = next {
-                let appointment = Appointment { at, key };
-                clockwork.agenda.put_back(appointment, self.watermark);
-            }
-        }
-    }
-
-    /// Does what is due for a session: fires it, drops it, or puts its alarm off.
-    fn attend(&mut self, appointment: Appointment<Stored<S::Key>>) {
-        let Appointment { at, key } = appointment;
-        let hash = self.hasher.hash(key.key());
-        let equal = |stored: &Stored<S::Key>| *stored == key;
-        let Some(sessions) = self.sessions.get_mut(hash, equal) else {
-            return;
-        };
-        let Some(place) = sessions.with_alarm(at) else {
-            return;
-        };
-        let session = sessions.get(place);
-        if session.window.max_timestamp() == at {
-            fire::<V, _, _, _>(&mut self.function, &mut self.next, key.key(), session);
-        }
-        let (window, lateness) = (session.window, self.clockwork.lateness);
-        if window.max_timestamp() <= at && lateness.cleanup_time(window) <= at {
-            if sessions.remove(place, &mut self.spare) {
-                self.sessions.remove(hash, equal);
-            }
-            return;
-        }
-        // What fires now is done with its end: the next alarm is after it.
-        let next = (self.clockwork).next_alarm(window, at.saturating_add(1));
-        session.alarm = next.unwrap_or(Timestamp::MAX);
-        if let Some(at) = next {
-            let appointment = Appointment { at, key };
-            (self.clockwork.agenda).put_back(appointment, self.watermark);
-        }
-    }
-
     /// Asks whether there is room downstream, where something went just now.
     fn refresh(&mut self) {
         self.ready = !self.busy && self.next.ready();
     }
-
-    /// Time has come to `watermark`: starts to do what is due.
-    fn start_firing(&mut self, watermark: Timestamp) {
-        self.watermark = watermark;
-        self.clockwork.stage = Stage::Turn;
-        self.busy = true;
-        self.advance(&mut Budget::new(SIGNAL_BUDGET));
-    }
-
-    /// Goes on firing while there is budget and room downstream.
-    fn advance(&mut self, budget: &mut Budget) {
-        while self.busy && budget.left() > 0 && self.next.ready() {
-            let watermark = self.watermark;
-            match self.clockwork.stage {
-                Stage::Idle => self.busy = false,
-                Stage::Turn => {
-                    budget.take();
-                    for _ in 0..LOOKS_PER_RESULT {
-                        match self.clockwork.agenda.turn(watermark) {
-                            Some(appointment) => self.look_at(appointment),
-                            None => {
-                                self.clockwork.stage = Stage::Fire;
-                                break;
-                            }
-                        }
-                    }
-                }
-                Stage::Fire => match self.clockwork.agenda.next_due(watermark) {
-                    Some(appointment) => {
-                        budget.take();
-                        self.attend(appointment);
-                    }
-                    None => {
-                        self.clockwork.stage = Stage::Idle;
-                        self.clockwork.quiet_before = self.clockwork.agenda.quiet_before();
-                        self.busy = false;
-                        if T::IS_EVENT {
-                            self.next.signal(Signal::Watermark(watermark));
-                        }
-                    }
-                },
-            }
-        }
-    }
-}
-
-/// Emits the results of a session.
-fn fire<V, K, F, D>(
-    function: &mut F,
-    next: &mut Outputs<D>,
-    key: &K,
-    session: &OneSession<F::Accumulator>,
-) where
-    V: ?Sized,
-    K: Key + ?Sized,
-    F: WindowFunction<V, K>,
-    D: Push<F::Out>,
-{
-    let (window, main) = (session.window, &mut next.main);
-    let emit = |result: &F::Out| main.push(result, window.max_timestamp());
-    function.fire(key, window, &session.accumulator, emit);
 }
 
 impl<V, S, F, D, G, T> Operator for SessionOperator<V, S, F, D, G, T>
@@ -359,15 +242,10 @@ where
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;
         self.hasher = cx.hasher;
-        self.sessions = Table::new(TableOptions {
-            hasher: cx.hasher,
-            expected_keys: cx.share_of_keys(self.clockwork.expected_keys),
-            hashes: cx.hashes(),
-            ..TableOptions::default()
-        });
         let metrics = cx.operator_metrics(&self.clockwork.name);
         self.clockwork.open(&metrics);
         self.late.open(&metrics);
+        self.restore(cx)?;
         self.refresh();
         Ok(())
     }
@@ -396,6 +274,10 @@ where
                     self.watermark = at;
                     self.next.signal(signal);
                 }
+            }
+            Signal::Barrier(barrier) => {
+                self.freeze(barrier);
+                self.next.signal(signal);
             }
             Signal::End => {
                 self.now = Timestamp::MAX;
@@ -435,7 +317,8 @@ where
     }
 
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
-        self.next.snapshot(out)
+        let written = self.drain(out);
+        self.next.snapshot(out) && written
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

@@ -6,10 +6,11 @@
 //! Invariant: sessions neither overlap nor touch; `earlier` is in order of time, before `latest`.
 
 use crate::operator::window::TimeWindow;
+use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
 use crate::time::Timestamp;
 
 /// A session and what it has accumulated.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct OneSession<A> {
     pub(super) window: TimeWindow,
     /// When it is to be looked at.
@@ -33,14 +34,14 @@ impl<A> OneSession<A> {
 }
 
 /// The sessions of one key: at least one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Sessions<A> {
     pub(super) latest: OneSession<A>,
     /// Boxed twice: a pointer's worth of room in the table for what hardly any key has.
     earlier: Option<Box<Earlier<A>>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Earlier<A>(Vec<OneSession<A>>);
 
 /// Lists of earlier sessions that no key needs now: where the watermark is far behind, most keys need one
@@ -95,9 +96,13 @@ impl<A> Sessions<A> {
 
     /// The place of the session that is to be looked at at a time; of several the earliest.
     pub(super) fn with_alarm(&self, at: Timestamp) -> Option<usize> {
+        self.iter().position(|session| session.alarm == at)
+    }
+
+    /// All of them, in the order of time.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OneSession<A>> {
         let earlier = self.earlier.as_ref().map_or(&[][..], |earlier| &earlier.0);
-        let mut sessions = earlier.iter().chain([&self.latest]);
-        sessions.position(|session| session.alarm == at)
+        earlier.iter().chain([&self.latest])
     }
 
     /// Merges all sessions that meet `window`, and the window, into one, to be looked at when the last of
@@ -193,6 +198,58 @@ impl<A> Sessions<A> {
             spare.0.push(list);
         }
         was_only
+    }
+}
+
+/// Encoded: for each session, in the order of time, its start, its end and its alarm (8 bytes each, in this
+/// machine's order), and what it has accumulated, as an item.
+impl<A: StateValue> StateValue for Sessions<A> {
+    const LENGTH: Option<usize> = None;
+    const VERSION: u32 = A::VERSION;
+
+    fn type_name() -> &'static str {
+        A::type_name()
+    }
+
+    fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
+        for session in self.iter() {
+            let TimeWindow { start, end } = session.window;
+            for at in [start, end, session.alarm] {
+                bytes.extend_from_slice(&at.0.to_ne_bytes());
+            }
+            with_length(A::LENGTH, bytes, |bytes| {
+                session.accumulator.encode(scratch, bytes);
+            });
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, FormError> {
+        let invalid = |reason: &str| FormError::new::<Self>(bytes, reason);
+        let mut rest = bytes;
+        let mut earlier: Vec<OneSession<A>> = Vec::new();
+        while !rest.is_empty() {
+            let mut time = || match rest.split_first_chunk() {
+                Some((at, after)) => {
+                    rest = after;
+                    Ok(Timestamp(i64::from_ne_bytes(*at)))
+                }
+                None => Err(invalid("cut off")),
+            };
+            let (start, end, alarm) = (time()?, time()?, time()?);
+            let is_apart = |before: &OneSession<A>| before.window.end < start;
+            if start > end || !earlier.last().is_none_or(is_apart) {
+                return Err(invalid("not in the order of time"));
+            }
+            let accumulator = A::decode(take_item(A::LENGTH, &mut rest)?)?;
+            earlier.push(OneSession {
+                window: TimeWindow { start, end },
+                alarm,
+                accumulator,
+            });
+        }
+        let latest = earlier.pop().ok_or_else(|| invalid("no session"))?;
+        let earlier = (!earlier.is_empty()).then(|| Box::new(Earlier(earlier)));
+        Ok(Sessions { latest, earlier })
     }
 }
 

@@ -1,39 +1,23 @@
-//! `UnboundedJoin`: every record of one input with every record of the other that has its key, for ever.
-//!
-//! What Flink's SQL calls a regular join, of inserts only: both sides are kept, and a pair is emitted as soon
-//! as both of its records are there, with the timestamp of the one that came second.
-//!
-//! ```text
-//! table   key ─► links of the records added last, left and right ─┐ one access per record
-//! log     record, record, record …                                ▼
-//! links   link of the record before with the same key, or 0;  a link is a place counted from 1
-//! ```
-//! Records are appended to a log and never moved, so keeping one costs a copy, and the table's entries are
-//! small whatever records there are. A key that has a million partners does not hold its worker up: a record
-//! emits some, and then yields.
-//!
-//! What is random access, the table, comes some dozen records later: they *arrive*, the line of the table that
-//! each will need is asked for, and when there are [`ROOM`] of them, or the batch is over, or a signal comes,
-//! they are *linked*, in order of arrival. So cache misses are waited for together, whatever stands in front of
-//! the join, and a filter there does not have the lines of refused records fetched.
-//!
-//! A checkpoint walks the table in order of key groups, and each key's chains; what was added since the one
-//! before is the end of the logs.
+//! `UnboundedJoin`: records arrive, are linked, and meet their partners.
 
 use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey, Wire};
-use crate::state::{ChunkPool, Lookahead, RecordLog, Table, TableOptions};
+use crate::state::{ChunkPool, Lookahead, Table, TableOptions};
 use crate::time::{Combiner, Timestamp};
 
-use super::inputs::Inputs;
-use super::key_context::TableGauges;
-use super::{
+use crate::checkpoint::SnapshotOutput;
+use crate::operator::inputs::Inputs;
+use crate::operator::key_context::TableGauges;
+use crate::operator::{
     Budget, MultiInput, OpenContext, Operator, OperatorError, Outputs, Push, Signal, TwoInput,
     pass_on, raise,
 };
+
+use super::records::{Arrival, Arrivals, Heads, Kept};
+use super::snapshot::JoinSnapshot;
 
 /// How many pairs the arrivals, or a signal behind them, may emit before the worker gets a chance to do
 /// something else.
@@ -41,37 +25,6 @@ const PAIRS_MAX: u32 = 256;
 
 /// How many records arrive before they are linked: enough to wait for all their cache misses together.
 const ROOM: usize = 64;
-
-/// The links of the records of one key that were added last, left and right; 0 where there are none.
-#[derive(Clone, Copy, Default)]
-struct Heads {
-    left: u32,
-    right: u32,
-}
-
-/// The records of one input.
-struct Kept<V: ?Sized> {
-    log: RecordLog<V>,
-    links: RecordLog<u32>,
-}
-
-impl<V: ?Sized> Default for Kept<V> {
-    fn default() -> Self {
-        Kept {
-            log: RecordLog::default(),
-            links: RecordLog::default(),
-        }
-    }
-}
-
-impl<V: Wire + ?Sized> Kept<V> {
-    /// The record at a link, and the link of the one before with the same key.
-    #[inline(always)]
-    fn get(&self, link: u32) -> (&V, u32) {
-        let place = link as usize - 1;
-        (self.log.get(place), *self.links.get(place))
-    }
-}
 
 /// A record that has partners left.
 #[derive(Clone, Copy)]
@@ -84,55 +37,22 @@ struct Pending {
     at: Timestamp,
 }
 
-/// A record that is kept, and not linked to those with its key yet.
-#[derive(Clone, Copy)]
-struct Arrival {
-    hash: KeyHash,
-    at: Timestamp,
-    /// Its own link.
-    link: u32,
-    is_left: bool,
-}
-
-/// The records that are not linked yet, in order of arrival. More than [`ROOM`] only if an operator in front
-/// makes several records of one: it does not ask whether there is room for each.
-#[derive(Default)]
-struct Arrivals {
-    arrivals: Vec<Arrival>,
-    /// How many of them have been linked.
-    linked: usize,
-}
-
-impl Arrivals {
-    /// Takes the next one that is to be linked; makes room if there is none.
-    #[inline(always)]
-    fn take(&mut self) -> Option<Arrival> {
-        let arrival = self.arrivals.get(self.linked).copied();
-        if arrival.is_some() {
-            self.linked += 1;
-        } else {
-            self.arrivals.clear();
-            self.linked = 0;
-        }
-        arrival
-    }
-}
-
 /// Joins two keyed streams without windows.
 pub struct UnboundedJoin<L: ?Sized, R: ?Sized, S1, S2, F, D>
 where
     S1: KeySelector<L>,
 {
-    name: Arc<str>,
-    selectors: (S1, S2),
+    pub(super) name: Arc<str>,
+    pub(super) uid: Arc<str>,
+    pub(super) selectors: (S1, S2),
     function: F,
     next: Outputs<D>,
     hasher: KeyHasher,
     expected_keys: usize,
-    table: Table<<S1::Key as Key>::Stored, Heads>,
-    left: Kept<L>,
-    right: Kept<R>,
-    spare: ChunkPool,
+    pub(super) table: Table<<S1::Key as Key>::Stored, Heads>,
+    pub(super) left: Kept<L>,
+    pub(super) right: Kept<R>,
+    pub(super) spare: ChunkPool,
     inputs: Inputs<Combiner>,
     /// The record whose pairs are being emitted, if it was interrupted.
     pending: Option<Pending>,
@@ -144,6 +64,8 @@ where
     /// record that only arrives needs none, so it does not ask.
     busy: bool,
     gauges: TableGauges,
+    /// Where there are checkpoints.
+    pub(super) snapshot: Option<Box<JoinSnapshot>>,
 }
 
 impl<L: ?Sized, R: ?Sized, S1, S2, F, D> std::fmt::Debug for UnboundedJoin<L, R, S1, S2, F, D>
@@ -196,6 +118,7 @@ where
     /// Emits `function(left, right)` for every pair with equal keys in front of `next`.
     pub fn new(name: Arc<str>, selectors: (S1, S2), function: F, next: Outputs<D>) -> Self {
         UnboundedJoin {
+            uid: Arc::clone(&name),
             name,
             selectors,
             function,
@@ -212,7 +135,14 @@ where
             waiting: VecDeque::new(),
             busy: false,
             gauges: TableGauges::default(),
+            snapshot: None,
         }
+    }
+
+    /// Binds the operator's state to a uid rather than to its name.
+    #[must_use]
+    pub fn uid(self, uid: Arc<str>) -> Self {
+        UnboundedJoin { uid, ..self }
     }
 
     /// Makes room for so many keys, of all subtasks together, when the operator opens.
@@ -224,7 +154,7 @@ where
 
     /// What is known of a key.
     #[inline(always)]
-    fn heads<'a>(
+    pub(super) fn heads<'a>(
         table: &'a mut Table<<S1::Key as Key>::Stored, Heads>,
         key: &S1::Key,
         hash: KeyHash,
@@ -342,6 +272,9 @@ where
             } else if self.link_some() {
                 // It is pending now.
             } else if let Some(signal) = self.waiting.pop_front() {
+                if let Signal::Barrier(barrier) = signal {
+                    self.freeze(barrier);
+                }
                 self.next.signal(signal);
             } else {
                 self.busy = false;
@@ -359,7 +292,7 @@ where
     F: FnMut(&L, &R) -> O + Send,
     D: Push<O>,
 {
-    pass_on!(next: deadline, snapshot, close);
+    pass_on!(next: deadline, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;
@@ -371,7 +304,12 @@ where
             ..TableOptions::default()
         });
         self.gauges = TableGauges::register(&self.name, cx);
-        Ok(())
+        self.restore(cx)
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let written = self.drain(out);
+        self.next.snapshot(out) && written
     }
 
     fn begin(&mut self, now: Timestamp) {

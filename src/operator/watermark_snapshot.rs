@@ -1,0 +1,47 @@
+//! The watermark of an operator as part of its snapshots.
+//!
+//! A restored operator goes on from the watermark that it had, for the reason that
+//! [`keyed_snapshot`](super::keyed_snapshot) gives.
+
+use std::sync::Arc;
+
+use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput, StateRef, ValueSnapshot};
+use crate::state::StateKind;
+use crate::time::Timestamp;
+
+use super::OpenContext;
+use super::keyed_snapshot::restored_watermark;
+
+/// The name of the state.
+pub(super) const WATERMARK: &str = "watermark";
+
+/// The snapshots of one operator's watermark.
+pub(super) struct WatermarkSnapshot(ValueSnapshot);
+
+impl WatermarkSnapshot {
+    /// Those of the operator with this uid.
+    pub(super) fn new(uid: &Arc<str>) -> Self {
+        let state = StateRef::new(uid, WATERMARK);
+        WatermarkSnapshot(ValueSnapshot::of::<i64>(state, StateKind::Progress))
+    }
+
+    /// Keeps the watermark for a checkpoint.
+    pub(super) fn capture(&mut self, checkpoint: u64, watermark: Timestamp) {
+        self.0.capture(checkpoint, [&watermark.0]);
+    }
+
+    /// Writes it. Returns whether that is done: not if the barrier has not come yet.
+    pub(super) fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.0.drain(out)
+    }
+
+    /// The watermark to go on from.
+    pub(super) fn restore(
+        &self,
+        restored: &Restored,
+        cx: &OpenContext,
+    ) -> Result<Timestamp, CheckpointError> {
+        let old = restored.values::<i64>(self.0.state(), self.0.schema())?;
+        Ok(restored_watermark(&old.unwrap_or_default(), cx))
+    }
+}

@@ -1,0 +1,122 @@
+//! What checkpoints keep of session windows: the sessions of every key, and the watermark.
+//!
+//! A session is kept with its alarm, which says whether it has fired; the agenda is made anew from the alarms.
+//! Where the old subtasks had different watermarks, a session may have fired of which the restored watermark
+//! has not reached the end: it does not fire for that end again.
+
+use std::sync::Arc;
+
+use crate::checkpoint::{CheckpointError, SnapshotOutput, StateRef, TableSnapshot};
+use crate::operator::watermark_snapshot::{WATERMARK, WatermarkSnapshot};
+use crate::operator::window::{WindowFunction, WindowTime};
+use crate::operator::{Barrier, OpenContext, OperatorError, Push};
+use crate::record::KeySelector;
+use crate::state::{StateKind, Table, TableOptions, encode_changes};
+use crate::time::Timestamp;
+
+use super::clockwork::Stored;
+use super::gap::SessionGap;
+use super::operator::SessionOperator;
+use super::sessions::Sessions;
+
+/// The name of the keyed state.
+const SESSIONS: &str = "sessions";
+
+/// How far the snapshots of one operator have come.
+pub(super) struct SessionSnapshot {
+    sessions: TableSnapshot,
+    watermark: WatermarkSnapshot,
+}
+
+impl<V, S, F, D, G, T> SessionOperator<V, S, F, D, G, T>
+where
+    V: ?Sized + 'static,
+    S: KeySelector<V>,
+    F: WindowFunction<V, S::Key>,
+    D: Push<F::Out>,
+    G: SessionGap<V>,
+    T: WindowTime,
+{
+    /// Makes the table, puts back what a checkpoint has, and prepares for those to come.
+    pub(super) fn restore(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        let clockwork = &self.clockwork;
+        let expected = cx.share_of_keys(clockwork.expected_keys);
+        self.sessions = Table::new(TableOptions {
+            hasher: cx.hasher,
+            expected_keys: expected.max(cx.restored_entries(&clockwork.uid, SESSIONS)),
+            hashes: cx.hashes(),
+            changes: (cx.checkpointing.enabled).then(encode_changes),
+            ..TableOptions::default()
+        });
+        let state = StateRef::new(&clockwork.uid, SESSIONS);
+        let snapshot = SessionSnapshot {
+            sessions: TableSnapshot::of::<Stored<S::Key>, Sessions<F::Accumulator>>(
+                state,
+                StateKind::Window,
+            ),
+            watermark: WatermarkSnapshot::new(&clockwork.uid),
+        };
+        let name = Arc::clone(&clockwork.name);
+        let put_back = self.put_back(&snapshot, cx);
+        put_back.map_err(|cause| OperatorError::restore(&name, cause))?;
+        self.clockwork.snapshot = cx.checkpointing.enabled.then_some(snapshot);
+        Ok(())
+    }
+
+    fn put_back(
+        &mut self,
+        snapshot: &SessionSnapshot,
+        cx: &OpenContext,
+    ) -> Result<(), CheckpointError> {
+        if let Some(restored) = &cx.checkpointing.restored {
+            let hashes = cx.hashes();
+            (snapshot.sessions).restore(&mut self.sessions, restored, &hashes)?;
+            let watermark = snapshot.watermark.restore(restored, cx)?;
+            if T::IS_EVENT {
+                self.watermark = watermark;
+            }
+            self.make_appointments();
+        }
+        let own = [SESSIONS, WATERMARK];
+        cx.check_restored(&self.clockwork.uid, |name| own.contains(&name))
+    }
+
+    /// Notes when the restored sessions are to be looked at, and shows them to the function.
+    fn make_appointments(&mut self) {
+        let clockwork = &mut *self.clockwork;
+        // The shortest one has about the length of a gap.
+        let sessions = self
+            .sessions
+            .iter()
+            .flat_map(|(_, sessions)| sessions.iter());
+        let lengths = sessions.map(|s| s.window.end.0.saturating_sub(s.window.start.0));
+        if let Some(gap) = lengths.min() {
+            clockwork.agenda.fit(gap, self.watermark);
+        }
+        for (key, sessions) in self.sessions.iter() {
+            for session in sessions.iter() {
+                self.function.restored(&session.accumulator);
+                if session.alarm < Timestamp::MAX {
+                    clockwork.add(session.alarm, key.clone());
+                }
+            }
+        }
+    }
+
+    /// Freezes the sessions for a checkpoint: nothing fires while a signal comes.
+    pub(super) fn freeze(&mut self, barrier: Barrier) {
+        if let Some(snapshot) = &mut self.clockwork.snapshot {
+            let (checkpoint, extent) = (barrier.checkpoint, barrier.extent());
+            (snapshot.sessions).freeze(&mut self.sessions, checkpoint, extent);
+            snapshot.watermark.capture(checkpoint, self.watermark);
+        }
+    }
+
+    /// Writes some of what was frozen; whether that is done.
+    pub(super) fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let snapshot = self.clockwork.snapshot.as_mut();
+        snapshot.is_none_or(|snapshot| {
+            snapshot.sessions.drain(&mut self.sessions, out) && snapshot.watermark.drain(out)
+        })
+    }
+}
