@@ -416,8 +416,7 @@ proptest! {
             settle(join.operator());
             join.tell(Signal::Watermark(Timestamp::MAX));
             settle(join.operator());
-            let results = std::mem::take(&mut *log.lock().unwrap());
-            results
+            std::mem::take(&mut *log.lock().unwrap())
         };
         prop_assert_eq!(run(false), run(true));
     }
