@@ -11,6 +11,11 @@ use crate::state::{
     Drained, DurableTable, Extent, HashOfKey, StateKind, StateSchema, TypeLayout, hash_of_key,
 };
 
+/// After a checkpoint with most of the entries, so many are whole before changes are counted again.
+const WHOLES: u32 = 7;
+/// With fewer changes than this it does not matter.
+const SMALL: u64 = 4096;
+
 /// How far the writing of what one table froze has come.
 #[derive(Debug)]
 pub struct TableSnapshot {
@@ -24,6 +29,10 @@ pub struct TableSnapshot {
     pending: bool,
     /// The values in the checkpoints before are of an older type.
     migrated: bool,
+    /// Entries and keys that were written of what is frozen.
+    written: u64,
+    /// So many checkpoints to come are whole, because nearly everything changes from one to the next.
+    wholes: u32,
     drained: Drained,
 }
 
@@ -49,6 +58,8 @@ impl TableSnapshot {
             extent: Extent::Changes,
             pending: false,
             migrated: false,
+            written: 0,
+            wholes: 0,
             drained: Drained::default(),
         }
     }
@@ -66,13 +77,17 @@ impl TableSnapshot {
     }
 
     /// Freezes `table` for a checkpoint. The one before must be drained. The first one after a migration is
-    /// frozen as a whole: changes cannot stand beside entries of another type.
+    /// frozen as a whole: changes cannot stand beside entries of another type. And so are some where most entries
+    /// have changed: that writes little more, and starts a new chain, which need not be folded.
     pub fn freeze(&mut self, table: &mut dyn DurableTable, checkpoint: u64, extent: Extent) {
-        let extent = if std::mem::take(&mut self.migrated) {
+        let is_worth_it = self.wholes > 0;
+        self.wholes = self.wholes.saturating_sub(1);
+        let extent = if std::mem::take(&mut self.migrated) || is_worth_it {
             Extent::Whole
         } else {
             extent
         };
+        self.written = 0;
         table.freeze(extent);
         (self.checkpoint, self.extent, self.pending) = (checkpoint, extent, true);
     }
@@ -96,8 +111,13 @@ impl TableSnapshot {
         // A slice without entries has cost something too: it looked at memory.
         out.spend(if done { spent as usize } else { budget });
         put_drained(&self.state, 0, drained, out, done);
+        self.written += spent;
         if done {
             self.pending = false;
+            let most = table.entry_count() as u64 / 2;
+            if self.extent == Extent::Changes && self.written > most.max(SMALL) {
+                self.wholes = WHOLES;
+            }
             out.report(self.report());
         }
         done

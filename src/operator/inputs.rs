@@ -6,8 +6,9 @@
 //! the end of input goes on only when every input is drained. (Flink lets one idle input and one
 //! drained input make the end of time; records of the idle one would all be late.)
 //!
-//! A barrier goes on when every input that has not ended has brought it. To hold back an input that
-//! has is the business of whoever feeds it.
+//! A barrier goes on when every input that has not ended has brought it, and it goes on once: inputs that
+//! have ended may bring it too, before that or behind it. To hold back an input that has is the business of
+//! whoever feeds it.
 
 use crate::time::{Combiner, TimeSignals, Timestamp, Valve};
 
@@ -60,6 +61,8 @@ pub(super) struct Inputs<M> {
     merge: M,
     inputs: Box<[Input]>,
     barrier: Option<Barrier>,
+    /// The checkpoint of the last one that went on.
+    passed: Option<u64>,
 }
 
 impl<M: Merge> Inputs<M> {
@@ -69,6 +72,7 @@ impl<M: Merge> Inputs<M> {
             merge,
             inputs: vec![Input::default(); count].into_boxed_slice(),
             barrier: None,
+            passed: None,
         }
     }
 
@@ -116,6 +120,12 @@ impl<M: Merge> Inputs<M> {
 
     fn align(&mut self, input: usize, barrier: Barrier) {
         if self
+            .passed
+            .is_some_and(|passed| barrier.checkpoint <= passed)
+        {
+            return;
+        }
+        if self
             .barrier
             .is_none_or(|b| b.checkpoint < barrier.checkpoint)
         {
@@ -139,6 +149,7 @@ impl<M: Merge> Inputs<M> {
             && let Some(barrier) = self.barrier.take()
         {
             self.inputs.iter_mut().for_each(|i| i.aligned = false);
+            self.passed = Some(barrier.checkpoint);
             send(Signal::Barrier(barrier));
         }
     }
@@ -147,5 +158,49 @@ impl<M: Merge> Inputs<M> {
 fn forward(signals: TimeSignals, send: &mut impl FnMut(Signal)) {
     for signal in signals {
         send(signal.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn barriers_of(signals: &[(usize, Signal)]) -> Vec<u64> {
+        let mut inputs = Inputs::new(2, Combiner::new(2));
+        let mut passed = Vec::new();
+        for (input, signal) in signals {
+            inputs.on_signal(*input, *signal, |signal| {
+                if let Signal::Barrier(barrier) = signal {
+                    passed.push(barrier.checkpoint);
+                }
+            });
+        }
+        passed
+    }
+
+    #[test]
+    fn barrier_goes_on_once_though_ended_inputs_bring_it_too() {
+        let barrier = |checkpoint| {
+            Signal::Barrier(Barrier {
+                checkpoint,
+                options: 0,
+            })
+        };
+        let both_ended = [
+            (0, Signal::End),
+            (1, Signal::End),
+            (0, barrier(3)),
+            (1, barrier(3)),
+        ];
+        assert_eq!(barriers_of(&both_ended), [3]);
+        let one_ended = [
+            (1, Signal::End),
+            (0, barrier(3)),
+            (1, barrier(3)),
+            (1, barrier(4)),
+            (0, barrier(4)),
+            (0, Signal::End),
+        ];
+        assert_eq!(barriers_of(&one_ended), [3, 4]);
     }
 }

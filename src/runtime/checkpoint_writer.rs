@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use crate::checkpoint::{
-    CheckpointError, CheckpointStore, Contents, Deferred, FoldTask, Pending, Piece, PieceSink,
-    Restored, Storage,
+    CheckpointError, CheckpointStore, Contents, Deferred, FoldTask, Folded, Pending, Piece,
+    PieceSink, Restored, Storage,
 };
 
 /// How many pieces may be on their way from all subtasks together: the memory that a checkpoint takes beside
@@ -140,14 +141,33 @@ pub(crate) fn checkpoint_writer(
     (writer, sender, pieces)
 }
 
+/// Folds on a thread of its own; not at all where the operating system refuses one.
+fn spawn_fold(fold: FoldTask) -> Option<JoinHandle<Result<Folded, CheckpointError>>> {
+    let thread = std::thread::Builder::new().name("thalweg-fold".to_owned());
+    thread.spawn(move || fold.run()).ok()
+}
+
 impl CheckpointWriter {
-    /// Does what it is told until the job is over.
+    /// Does what it is told until the job is over. Chains are folded on a thread of their own meanwhile.
     pub(crate) fn run(mut self, mut tell: impl FnMut(Written)) {
+        let mut folding: Option<JoinHandle<Result<Folded, CheckpointError>>> = None;
         while let Ok(message) = self.messages.recv() {
             let is_last = matches!(message, WriterMessage::Close { .. });
+            if is_last || folding.as_ref().is_some_and(JoinHandle::is_finished) {
+                // A fold that is under way uses files: the directory is not given up before it ends.
+                let folded = folding.take().map(JoinHandle::join);
+                folded
+                    .into_iter()
+                    .flatten()
+                    .for_each(|folded| self.attach(folded));
+            }
+            let completes = matches!(message, WriterMessage::Complete(..));
             self.take(message).into_iter().for_each(&mut tell);
             if is_last {
                 return;
+            }
+            if completes && folding.is_none() {
+                folding = self.store.plan_fold().and_then(spawn_fold);
             }
         }
     }
@@ -156,7 +176,11 @@ impl CheckpointWriter {
     pub(crate) fn step(&mut self, tell: impl FnMut(Written)) -> bool {
         match self.messages.try_recv() {
             Ok(message) => {
+                let completes = matches!(message, WriterMessage::Complete(..));
                 self.take(message).into_iter().for_each(tell);
+                if completes && let Some(fold) = self.store.plan_fold() {
+                    self.attach(fold.run());
+                }
                 true
             }
             Err(_) => false,
@@ -243,18 +267,15 @@ impl CheckpointWriter {
         }
         let completed = self.store.complete(file, contents);
         completed.map_err(|error| error.to_string())?;
-        self.fold();
         Ok(size)
     }
 
-    /// Folds chains that have become long; they are used from the next checkpoint on.
-    fn fold(&mut self) {
-        let folded = self.store.plan_fold().map(FoldTask::run);
+    /// Takes folded chains: they are used from the next checkpoint on.
+    fn attach(&mut self, folded: Result<Folded, CheckpointError>) {
         match folded {
-            None => {}
-            Some(Ok(folded)) => self.store.attach(folded),
+            Ok(folded) => self.store.attach(folded),
             // Nothing is lost: chains stay as they are, and folding is tried again.
-            Some(Err(error)) => tracing::warn!(%error, "deltas could not be folded into bases"),
+            Err(error) => tracing::warn!(%error, "deltas could not be folded into bases"),
         }
     }
 

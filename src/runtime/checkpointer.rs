@@ -14,6 +14,7 @@ use crate::record::MaxParallelism;
 use crate::time::Timestamp;
 
 use super::checkpoint_coordinator::{Action, CheckpointCoordinator, Part, Purpose};
+use super::checkpoint_event::{CheckpointEvent, CheckpointObserver};
 use super::checkpoint_writer::{CheckpointSize, WriterMessage, Written};
 use super::checkpoints::CheckpointSettings;
 use super::head::Notice;
@@ -63,6 +64,7 @@ struct Savepoint {
 /// The checkpoints of one attempt.
 pub(crate) struct Checkpointer {
     coordinator: CheckpointCoordinator,
+    observer: Option<CheckpointObserver>,
     placed: Vec<Placed>,
     max_parallelism: MaxParallelism,
     /// Subtasks whose input is at its end.
@@ -107,6 +109,7 @@ impl Checkpointer {
         });
         let placed: Vec<Placed> = placed.collect();
         Checkpointer {
+            observer: settings.observer.clone(),
             coordinator: CheckpointCoordinator::new(settings, placed.len(), next, now),
             placed,
             max_parallelism,
@@ -257,7 +260,7 @@ impl Checkpointer {
                 Action::Complete {
                     checkpoint,
                     purpose,
-                } => self.complete(checkpoint, purpose, &mut orders),
+                } => self.complete(checkpoint, purpose, wall, &mut orders),
                 Action::Abort {
                     checkpoint,
                     purpose,
@@ -291,9 +294,27 @@ impl Checkpointer {
         Some(mode)
     }
 
-    fn complete(&mut self, checkpoint: u64, purpose: Purpose, orders: &mut Vec<Order>) {
+    fn tell(&self, event: &CheckpointEvent) {
+        if let Some(observer) = &self.observer {
+            observer.tell(event);
+        }
+    }
+
+    fn complete(
+        &mut self,
+        checkpoint: u64,
+        purpose: Purpose,
+        wall: Timestamp,
+        orders: &mut Vec<Order>,
+    ) {
         self.completed += 1;
-        self.started.remove(&checkpoint);
+        let started = self.started.remove(&checkpoint).unwrap_or(wall);
+        let nanos = wall.0.saturating_sub(started.0).max(0).unsigned_abs();
+        self.tell(&CheckpointEvent::Completed {
+            checkpoint,
+            duration: Duration::from_nanos(nanos),
+            size: self.size,
+        });
         tracing::info!(checkpoint, bytes = self.size.bytes, "checkpoint complete");
         orders.push(Order::Notify(Notice::Complete(checkpoint)));
         match self.savepoints.get(&checkpoint) {
@@ -312,6 +333,10 @@ impl Checkpointer {
         tracing::warn!(checkpoint, reason, "checkpoint aborted");
         self.failed += 1;
         self.started.remove(&checkpoint);
+        self.tell(&CheckpointEvent::Failed {
+            checkpoint,
+            reason: reason.clone(),
+        });
         self.savepoints.remove(&checkpoint);
         orders.push(Order::Write(WriterMessage::Abandon(checkpoint)));
         orders.push(Order::Notify(Notice::Aborted(checkpoint)));

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::checkpoint::Storage;
 
+use super::checkpoint_event::{CheckpointEvent, CheckpointObserver};
+
 /// When checkpoints are taken and what they must be.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckpointSettings {
@@ -15,6 +17,16 @@ pub(crate) struct CheckpointSettings {
     pub(crate) max_concurrent: usize,
     pub(crate) tolerable_failures: u32,
     pub(crate) at_least_once: bool,
+    pub(crate) observer: Option<CheckpointObserver>,
+}
+
+impl CheckpointSettings {
+    /// Tells whoever wants to know.
+    pub(crate) fn tell(&self, event: &CheckpointEvent) {
+        if let Some(observer) = &self.observer {
+            observer.tell(event);
+        }
+    }
 }
 
 impl Default for CheckpointSettings {
@@ -26,6 +38,7 @@ impl Default for CheckpointSettings {
             max_concurrent: 1,
             tolerable_failures: 0,
             at_least_once: false,
+            observer: None,
         }
     }
 }
@@ -137,6 +150,12 @@ impl Checkpoints {
     /// are counted twice after a failure.
     pub fn at_least_once(self) -> Self {
         self.set(|settings| settings.at_least_once = true)
+    }
+
+    /// Has `observe` told what becomes of them, on the thread that minds the job: of a complete one before any
+    /// sink is, so that what was told stays true whatever happens next. It must not take long.
+    pub fn observed_by(self, observe: impl Fn(&CheckpointEvent) + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.observer = Some(CheckpointObserver::new(observe)))
     }
 }
 

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use crate::checkpoint::{CheckpointStore, Restored};
 
+use super::checkpoint_event::CheckpointEvent;
 use super::checkpoint_writer::{PieceSender, WriterMessage, checkpoint_writer};
 use super::checkpoints::Checkpoints;
 use super::error::JobError;
@@ -56,7 +57,14 @@ impl Keeper {
         let (reply, answer) = channel();
         self.write(WriterMessage::Restore(reply));
         match answer.recv() {
-            Ok(Ok(restored)) => Ok(restored),
+            Ok(Ok(restored)) => {
+                if let Some(restored) = &restored {
+                    let checkpoint = restored.checkpoint();
+                    let event = CheckpointEvent::Restored { checkpoint };
+                    self.checkpoints.settings.tell(&event);
+                }
+                Ok(restored)
+            }
             Ok(Err(cause)) => Err(JobError::restore(job, cause)),
             Err(_) => Err(JobError::Checkpoint {
                 job: Arc::clone(job),

@@ -8,6 +8,7 @@ mod affinity;
 mod barrier_aligner;
 mod batch;
 mod checkpoint_coordinator;
+mod checkpoint_event;
 mod checkpoint_writer;
 mod checkpointer;
 mod checkpoints;
@@ -34,6 +35,7 @@ mod wiring;
 mod worker;
 
 pub use batch::BatchSize;
+pub use checkpoint_event::CheckpointEvent;
 pub use checkpoint_writer::CheckpointSize;
 pub use checkpoints::{Checkpoints, RestoreFrom, Retention};
 pub use config::Config;

@@ -11,6 +11,7 @@ use crate::checkpoint::{
 use crate::graph::ExecutionGraph;
 use crate::record::{KeyHasher, MaxParallelism};
 
+use super::checkpoint_event::CheckpointEvent;
 use super::checkpoints::{Checkpoints, Place, RestoreFrom};
 use super::config::Config;
 use super::error::JobError;
@@ -52,6 +53,11 @@ impl Origin {
             max_parallelism = groups_of(restored, config, max_parallelism).map_err(failed)?;
             if !config.allow_non_restored {
                 check_operators(restored, graph).map_err(failed)?;
+            }
+            if let Some(checkpoints) = checkpoints {
+                let checkpoint = restored.checkpoint();
+                let event = CheckpointEvent::Restored { checkpoint };
+                checkpoints.settings.tell(&event);
             }
         }
         Ok(Origin {

@@ -8,6 +8,9 @@ use crate::record::{FormError, KeyHash, KeyHasher, StateValue, StoredKey};
 
 /// A table whose keys and values can be encoded, with their types hidden.
 pub trait DurableTable {
+    /// How many entries there are.
+    fn entry_count(&self) -> usize;
+
     /// Sets the current generation of changes aside, see [`Table::freeze`].
     fn freeze(&mut self, extent: Extent);
 
@@ -36,6 +39,10 @@ pub trait DurableTable {
 }
 
 impl<S: StoredKey, T: StateValue> DurableTable for Table<S, T> {
+    fn entry_count(&self) -> usize {
+        self.len()
+    }
+
     fn freeze(&mut self, extent: Extent) {
         Table::freeze(self, extent);
     }

@@ -127,6 +127,10 @@ struct Migrating<'a, S, T> {
 }
 
 impl<S: StoredKey, T: StateValue> DurableTable for Migrating<'_, S, T> {
+    fn entry_count(&self) -> usize {
+        self.table.len()
+    }
+
     fn freeze(&mut self, extent: Extent) {
         DurableTable::freeze(self.table, extent);
     }

@@ -2,12 +2,16 @@
 
 #[cfg(feature = "cli")]
 mod bench;
+#[cfg(feature = "cli")]
+mod checkpoint_command;
 mod checkpoints;
 #[cfg(feature = "cli")]
 mod delays;
 mod exchange;
 #[cfg(feature = "cli")]
 mod generate;
+#[cfg(feature = "cli")]
+mod kills;
 #[cfg(feature = "cli")]
 mod latency;
 mod life;

@@ -36,6 +36,12 @@ pub(crate) fn shown(duration: Duration) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
+/// A duration that may be long, to the second: `1h 5m 3s`.
+pub(crate) fn shown_long(duration: Duration) -> String {
+    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    format!("{:#}", jiff::SignedDuration::from_secs(seconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

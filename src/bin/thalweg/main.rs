@@ -1,6 +1,7 @@
 //! The `thalweg` program: demo jobs, measurements and their command line.
 
 mod bench;
+mod checkpoints;
 mod command;
 mod delays;
 mod duration;
@@ -9,6 +10,8 @@ mod generate;
 mod latency;
 mod nexmark;
 mod number;
+mod recovery;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -23,7 +26,9 @@ fn main() -> ExitCode {
     let ended = match CommandLine::parse().command() {
         Command::Delays(options) => delays::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Checkpoints(options) => checkpoints::run(&options),
         Command::Generate(options) => generate::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Latency(options) => latency::run(&options),
     };
     match ended {

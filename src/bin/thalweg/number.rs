@@ -1,4 +1,4 @@
-//! Numbers as people read them: `12,345,678`.
+//! Numbers as people read them: `12,345,678`, `1.18 MiB`.
 
 /// A number with commas between thousands.
 pub(crate) fn grouped(number: u64) -> String {
@@ -13,9 +13,33 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// A number of things: `1 segment`, `2 segments`.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", grouped(number))
+}
+
+/// So many bytes, in three digits.
+pub(crate) fn bytes(number: u64) -> String {
+    let (mut value, mut unit) = (number as f64, "B");
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 1000.0 {
+            break;
+        }
+        (value, unit) = (value / 1024.0, larger);
+    }
+    let decimals = match value {
+        _ if unit == "B" => 0,
+        ..10.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::{bytes, grouped};
 
     #[test]
     fn thousands_are_set_apart() {
@@ -27,6 +51,20 @@ mod tests {
         ];
         for (number, text) in cases {
             assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn bytes_have_three_digits_and_a_unit() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1024, "1.00 KiB"),
+            (1_234_567, "1.18 MiB"),
+            (u64::MAX, "16777216 TiB"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(bytes(number), text);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
 /// Each is kept with the number of its arrival at the subtask, so that the lists of several slices merge
 /// into exactly the order that one list for the whole window would have.
 ///
-/// Encoded: for each element its arrival (8 bytes) and its value, as an item.
+/// Encoded: per element its arrival and its length (`u64`, little-endian) and its bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Elements<E> {
     /// In ascending order of arrival.

@@ -82,6 +82,10 @@ impl<'a, S: StoredKey> DurableTimers<'a, S> {
 }
 
 impl<S: StoredKey> DurableTable for DurableTimers<'_, S> {
+    fn entry_count(&self) -> usize {
+        self.queue.len()
+    }
+
     fn freeze(&mut self, extent: Extent) {
         self.queue.freeze(extent);
     }

@@ -1,5 +1,6 @@
 //! `thalweg bench`: rows and checksums are those of loops over the inputs, at every parallelism.
 
+mod checkpoint;
 mod data;
 mod oracle;
 

@@ -1,5 +1,6 @@
 //! `thalweg bench`: NEXMark queries and keyed running sums over files, with a checksum of every row.
 
+mod checkpoint;
 mod checksum;
 mod cpu_time;
 mod draft;

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
+use super::checkpoint::{self, CheckpointOptions};
 use super::query::Query;
 
 /// What stands below the options in `--help`.
@@ -20,12 +21,19 @@ Checked:
 Examples:
   thalweg bench q5 --parallelism 2
   thalweg bench keysum-1m keysum-10m --runs 5 --format json
+  thalweg bench checkpoint --keys 10000000
+      what checkpoints cost, and how fast a job is back
 
 Exit codes: 0 done, 1 a run failed, 2 wrong usage";
 
 /// What `thalweg bench` may be told.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct BenchOptions {
+    /// Something else than queries
+    #[command(subcommand)]
+    pub(super) task: Option<Task>,
+
     /// What to run: see --list
     #[arg(
         value_name = "QUERY",
@@ -78,6 +86,14 @@ pub(crate) struct BenchOptions {
     /// Leave the warm-up run out: the first run then pays for pages that no run has touched before
     #[arg(long)]
     pub(super) no_warm_up: bool,
+}
+
+/// What is measured besides queries.
+#[derive(Debug, Subcommand)]
+pub(super) enum Task {
+    /// What checkpoints cost: throughput, stops, bytes, memory; and how fast a job is back from one
+    #[command(after_long_help = checkpoint::HELP)]
+    Checkpoint(CheckpointOptions),
 }
 
 /// How runs are reported.

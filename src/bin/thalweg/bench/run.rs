@@ -7,9 +7,10 @@ use thalweg::runtime::JobError;
 
 use crate::error::Failure;
 
+use super::checkpoint;
 use super::draft::Draft;
 use super::measurement::Measurement;
-use super::options::{BenchOptions, Format};
+use super::options::{BenchOptions, Format, Task};
 use super::query::Query;
 
 /// Runs the queries that `options` name, or lists all.
@@ -17,6 +18,9 @@ use super::query::Query;
 /// # Errors
 /// Where an input cannot be read or the output cannot be written.
 pub(crate) fn run(options: &BenchOptions) -> Result<(), Failure> {
+    if let Some(Task::Checkpoint(options)) = &options.task {
+        return checkpoint::run(options);
+    }
     let mut out = io::stdout().lock();
     if options.list {
         for query in Query::value_variants() {

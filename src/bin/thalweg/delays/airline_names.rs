@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use thalweg::checkpoint::{OperatorState, RestoredState};
 use thalweg::operator::{CoProcessFunction, Outcome, ProcessContext};
 use thalweg::record::View;
 use thalweg::time::Timestamp;
@@ -45,6 +46,8 @@ impl AirlineNames {
 impl CoProcessFunction<KeyedDelays, View<Airline>> for AirlineNames {
     type Out = HourlyDelays;
 
+    const STATEFUL: bool = true;
+
     fn process_first(
         &mut self,
         delays: &KeyedDelays,
@@ -78,5 +81,25 @@ impl CoProcessFunction<KeyedDelays, View<Airline>> for AirlineNames {
 
     fn end_second(&mut self, cx: &mut impl ProcessContext<HourlyDelays>) -> Outcome {
         self.release(cx)
+    }
+
+    /// Whether the names are complete is not kept: a job that goes on hears again that their input is at its
+    /// end.
+    fn snapshot(&mut self, state: &mut OperatorState) -> Outcome {
+        let airlines = self.names.iter().map(|(carrier, name)| Airline {
+            carrier: *carrier,
+            name: name.clone(),
+        });
+        state.broadcast("names", &airlines.collect::<Vec<_>>())?;
+        Ok(state.list("held", &self.held)?)
+    }
+
+    fn restore(&mut self, state: &RestoredState<'_>) -> Outcome {
+        let airlines = state.broadcast::<Airline>("names")?.into_iter();
+        self.names = airlines
+            .map(|airline| (airline.carrier, airline.name))
+            .collect();
+        self.held = state.list("held")?;
+        Ok(())
     }
 }

@@ -50,8 +50,10 @@ pub(crate) fn run(options: &DelaysOptions) -> Result<(), Failure> {
     let is_table = options.format == Format::Table;
     let plan = job.plan(PlanFormat::Text)?;
     tell(is_table, &format!("{plan}\n"))?;
-    // A bar must not mix with results on the same terminal.
-    let shows_progress = io::stderr().is_terminal() && (is_table || !io::stdout().is_terminal());
+    // A bar must not mix with results on the same terminal, nor with what is told of checkpoints.
+    let shows_progress = io::stderr().is_terminal()
+        && (is_table || !io::stdout().is_terminal())
+        && options.recovery.checkpoint.is_none();
     let handle = job.env.spawn(NAME)?;
     let ended = if shows_progress {
         progress::watch(handle, &job.closings)
@@ -102,6 +104,7 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
     let late = Discard::new();
 
     let env = Environment::new().parallelism(options.parallelism);
+    let env = options.recovery.apply(env)?;
     let mut flights = CsvSource::file(input)
         .records(Flight::parse)
         .malformed(options.malformed());
@@ -111,6 +114,7 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
     let watermarks = HourlyWatermarks::new(options.out_of_orderness, options.rate, &closings);
     let [by_carrier, by_origin] = env
         .source(FLIGHTS, flights)
+        .uid(FLIGHTS)
         .timestamps(watermarks, |flight| flight.scheduled)
         .fork();
     let late_flights = OutputTag::new("late");
@@ -119,27 +123,32 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
         .window(Tumbling::of(hours(1)))
         .late_to(&late_flights)
         .aggregate_with(CountDepartures, KeyedDelays::of(By::Carrier))
-        .name("by carrier");
+        .name("by carrier")
+        .uid("by-carrier");
     // The same flights are late by airport: there they are dropped.
     by_carrier
         .side_output(&late_flights)
-        .sink("late flights", late.clone());
+        .sink("late flights", late.clone())
+        .uid("late-flights");
     let by_origin = by_origin
         .key_by(|flight| flight.origin.bytes())
         .window(Tumbling::of(hours(1)))
         .aggregate_with(CountDepartures, KeyedDelays::of(By::Origin))
-        .name("by origin");
+        .name("by origin")
+        .uid("by-origin");
     let names = env
         .source(
             "airlines",
             CsvSource::file(airlines).records(Airline::parse),
         )
+        .uid("airlines")
         .broadcast();
     let named = by_carrier
         .union(by_origin)
         .connect(names)
         .process(AirlineNames::default())
-        .name("airline names");
+        .name("airline names")
+        .uid("airline-names");
     match &options.output {
         Some(directory) => {
             let [ordered, kept] = named.fork();
@@ -169,7 +178,9 @@ fn lines(options: &DelaysOptions) -> Lines {
 /// Brings all results together and puts them in order.
 fn end(results: Stream<impl Pipe<Out = HourlyDelays>>, sink: &OrderedResults) {
     let together: Stream<_> = results.global().parallelism(1);
-    together.sink("results in order", sink.clone());
+    together
+        .sink("results in order", sink.clone())
+        .uid("results-in-order");
 }
 
 /// Writes results into part files, each subtask its own.
@@ -182,10 +193,11 @@ fn write_parts(results: Stream<impl Pipe<Out = HourlyDelays>>, directory: &Path,
                     row.push(field);
                 }
             });
-            results.sink("part files", parts);
+            results.sink("part files", parts).uid("part-files");
         }
         Format::Table | Format::Json => {
-            results.sink("part files", FileSink::lines(directory).extension("jsonl"));
+            let parts = FileSink::lines(directory).extension("jsonl");
+            results.sink("part files", parts).uid("part-files");
         }
     }
 }

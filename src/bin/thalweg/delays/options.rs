@@ -9,6 +9,7 @@ use thalweg::graph::PlanFormat;
 
 use crate::duration;
 use crate::error::Failure;
+use crate::recovery::RecoveryOptions;
 
 /// The data that lives in the project.
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/thalweg/data");
@@ -28,6 +29,13 @@ Latency:
   moment when the window's result leaves the job, in order. Windows that were closed by the end of
   the input are not in it.
 
+Recovery:
+  With --checkpoint the job's whole state is kept in a directory, again and again while it runs. It
+  may be killed at any moment: with `--restore latest` it goes on where its last complete checkpoint
+  is, at any --parallelism, and the finished part files of --output are then exactly those of a run
+  that nobody has disturbed. Standard output has the results since the restart, and perhaps again
+  some from before it; the summary is that of the last run.
+
 Examples:
   thalweg
       the month that lives in the project, with one subtask of each region
@@ -39,6 +47,8 @@ Examples:
       in slow motion, for latency instead of throughput
   thalweg --input flights.csv.gz --out-of-orderness 366d
       a whole year, whose months may stand in any order
+  thalweg --rate 2000 --checkpoint state --output out --restore latest
+      kill it, start it again, as often as you like: `out` comes out the same
   thalweg --plan dot | dot -Tsvg > plan.svg
       a picture of what would run
 
@@ -80,6 +90,9 @@ pub(crate) struct DelaysOptions {
     /// begin with a dot. With `--format json` or `csv`, standard output then carries nothing.
     #[arg(long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) recovery: RecoveryOptions,
 
     /// What standard output carries: the worst hours for people, or every result for programs
     ///

@@ -9,8 +9,8 @@ use std::io::{self, Write as _};
 
 use hdrhistogram::Histogram;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use thalweg::operator::{Outcome, Sink, SinkWriter};
-use thalweg::record::View;
+use thalweg::operator::{Outcome, Prepared, Sink, SinkWriter};
+use thalweg::record::{Scratch, StateValue, View};
 use thalweg::time::{Clock, Timestamp};
 
 use super::hourly_delays::{COLUMNS, HourlyDelays};
@@ -156,6 +156,23 @@ impl SinkWriter<View<HourlyDelays>> for OrderedWriter {
             .and_then(|()| out.flush());
         self.text.clear();
         Ok(printed?)
+    }
+
+    /// What waits for its turn is kept; what was printed is not, so it may be printed twice.
+    fn prepare(&mut self, _checkpoint: u64, prepared: &mut Prepared) -> Outcome {
+        for result in &self.pending {
+            let mut bytes = Vec::new();
+            result.encode(&mut Scratch::default(), &mut bytes);
+            prepared.keep(bytes);
+        }
+        self.flush()
+    }
+
+    fn recover(&mut self, kept: Vec<Vec<u8>>) -> Outcome {
+        for bytes in kept {
+            self.pending.push(HourlyDelays::decode(&bytes)?);
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Outcome {

@@ -28,4 +28,5 @@ mod tick_source;
 mod trial;
 
 pub(crate) use options::{HELP, LatencyOptions};
+pub(crate) use processor_time::Reading;
 pub(crate) use session::run;

@@ -1,0 +1,9 @@
+//! `thalweg checkpoints`: what is in a directory of checkpoints or a savepoint. Reads only.
+
+mod options;
+mod output;
+mod run;
+mod table;
+
+pub(crate) use options::{CheckpointsOptions, HELP};
+pub(crate) use run::run;

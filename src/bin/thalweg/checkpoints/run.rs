@@ -1,0 +1,103 @@
+//! Runs the task, and says what is wrong where something is.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use thalweg::checkpoint::inspect::{self, Verified};
+use thalweg::checkpoint::{CheckpointError, RealStorage};
+
+use crate::error::Failure;
+
+use super::options::{CheckpointsOptions, Format, Task};
+use super::output::{Comparison, Inspection, Listing, Verification};
+
+/// Does what `options` say.
+///
+/// # Errors
+/// Where there is no checkpoint, or one is damaged.
+pub(crate) fn run(options: &CheckpointsOptions) -> Result<(), Failure> {
+    let storage = open(&options.directory)?;
+    match options.task.unwrap_or(Task::List) {
+        Task::List => {
+            let listed = inspect::list(&storage).map_err(Failure::new)?;
+            print(options, |format| Listing(&listed).text_or_json(format))
+        }
+        Task::Inspect { checkpoint } => {
+            let checkpoint = match checkpoint {
+                Some(checkpoint) => checkpoint,
+                None => numbers(&storage)?[0],
+            };
+            let manifest = inspect::inspect(&storage, checkpoint).map_err(Failure::new)?;
+            print(options, |format| Inspection(&manifest).text_or_json(format))
+        }
+        Task::Verify { checkpoint } => {
+            let checkpoints = match checkpoint {
+                Some(checkpoint) => vec![checkpoint],
+                None => numbers(&storage)?,
+            };
+            verify(options, &storage, checkpoints)
+        }
+        Task::Compare { first, second } => {
+            let states = inspect::compare(&storage, first, second).map_err(Failure::new)?;
+            let comparison = Comparison(first, second, &states);
+            print(options, |format| comparison.text_or_json(format))
+        }
+    }
+}
+
+/// The directory, in which there is a checkpoint.
+fn open(directory: &Path) -> Result<RealStorage, Failure> {
+    let storage = RealStorage::existing(directory).map_err(|error| {
+        let place = directory.display();
+        Failure::new(match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no directory {place}"),
+            io::ErrorKind::NotADirectory => {
+                format!("{place} is no directory: name the one that a job has with --checkpoint")
+            }
+            _ => format!("cannot read {place}: {error}"),
+        })
+    })?;
+    numbers(&storage)?;
+    Ok(storage)
+}
+
+/// The numbers of all checkpoints, the newest first: at least one.
+fn numbers(storage: &RealStorage) -> Result<Vec<u64>, Failure> {
+    let listed = inspect::list(storage).map_err(Failure::new)?;
+    let numbers: Vec<u64> = listed.iter().map(|listed| listed.checkpoint).collect();
+    if numbers.is_empty() {
+        use thalweg::checkpoint::Storage;
+        let place = storage.place();
+        return Err(Failure::new(CheckpointError::Empty { place }));
+    }
+    Ok(numbers)
+}
+
+/// Verifies checkpoints, tells of each, and fails if one is damaged.
+fn verify(
+    options: &CheckpointsOptions,
+    storage: &RealStorage,
+    checkpoints: Vec<u64>,
+) -> Result<(), Failure> {
+    let verified = checkpoints.into_iter().map(|checkpoint| {
+        let verified: Result<Verified, CheckpointError> = inspect::verify(storage, checkpoint);
+        (checkpoint, verified)
+    });
+    let verified: Vec<_> = verified.collect();
+    print(options, |format| {
+        Verification(&verified).text_or_json(format)
+    })?;
+    match verified
+        .iter()
+        .find_map(|(_, result)| result.as_ref().err())
+    {
+        Some(error) => Err(Failure::new(error)),
+        None => Ok(()),
+    }
+}
+
+fn print(options: &CheckpointsOptions, text: impl Fn(Format) -> String) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text(options.format).as_bytes())?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,134 @@
+//! Checkpoints of a job of the program: the options, and what is told of them.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Args;
+use thalweg::datastream::Environment;
+use thalweg::runtime::{CheckpointEvent, Checkpoints, RestartStrategy, RestoreFrom};
+
+use crate::duration;
+use crate::error::Failure;
+use crate::number::{bytes, grouped};
+
+/// How many complete checkpoints are kept: where the last is damaged, there is another one.
+const RETAINED: usize = 2;
+
+/// How many checkpoints in a row may fail before the job does: a full disk may be emptied meanwhile.
+const FAILURES_MAX: u32 = 10;
+
+/// What a job may be told of its checkpoints.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Checkpoints")]
+pub(crate) struct RecoveryOptions {
+    /// Keep checkpoints in this directory, which is made if need be
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint: Option<PathBuf>,
+
+    /// Time from one checkpoint to the next: 500ms, 1s, 5m
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = interval,
+          requires = "checkpoint")]
+    interval: Duration,
+
+    /// Go on from a checkpoint: the last complete one of `--checkpoint`, or that of a savepoint or of
+    /// another directory
+    ///
+    /// With `latest` the job starts anew where there is none yet, so that the same command line starts
+    /// it and goes on with it, at any `--parallelism`. Without it the job starts anew.
+    #[arg(long, value_name = "latest|PATH", requires = "checkpoint")]
+    restore: Option<PathBuf>,
+
+    /// Write a line into this file for each checkpoint that is restored (`R 7`) or complete (`A 8`)
+    #[arg(long, value_name = "FILE", requires = "checkpoint", hide = true)]
+    progress_log: Option<PathBuf>,
+}
+
+impl RecoveryOptions {
+    /// The job with its checkpoints.
+    ///
+    /// # Errors
+    /// Where the log cannot be opened.
+    pub(crate) fn apply(&self, env: Environment) -> Result<Environment, Failure> {
+        let Some(directory) = &self.checkpoint else {
+            return Ok(env);
+        };
+        let log = self.progress_log.as_deref().map(ProgressLog::open);
+        let log = log.transpose()?;
+        let checkpoints = Checkpoints::every(self.interval)
+            .to(directory)
+            .retained(RETAINED)
+            .tolerable_failures(FAILURES_MAX)
+            .observed_by(move |event| {
+                if let Some(log) = &log {
+                    log.note(event);
+                }
+                tell(event);
+            });
+        // What fails here, a malformed row for one, fails again: whoever started the program decides.
+        let env = env.checkpoints(checkpoints).restart(RestartStrategy::None);
+        Ok(env.restore(match &self.restore {
+            None => RestoreFrom::Nothing,
+            Some(latest) if latest == Path::new("latest") => RestoreFrom::Latest,
+            Some(path) => RestoreFrom::Path(path.clone()),
+        }))
+    }
+}
+
+/// Reads the time between checkpoints.
+fn interval(text: &str) -> Result<Duration, String> {
+    match duration::parse(text)? {
+        Duration::ZERO => Err("checkpoints need some time between them".to_owned()),
+        interval => Ok(interval),
+    }
+}
+
+/// Tells a person on standard error what has become of a checkpoint.
+fn tell(event: &CheckpointEvent) {
+    match event {
+        CheckpointEvent::Restored { checkpoint } => {
+            eprintln!("restored checkpoint {checkpoint}");
+        }
+        CheckpointEvent::Completed {
+            checkpoint,
+            duration,
+            size,
+        } => eprintln!(
+            "checkpoint {checkpoint} complete: {} entries, {} in {}",
+            grouped(size.entries),
+            bytes(size.bytes),
+            duration::shown(*duration),
+        ),
+        CheckpointEvent::Failed { checkpoint, reason } => {
+            eprintln!("checkpoint {checkpoint} given up: {reason}");
+        }
+        _ => {}
+    }
+}
+
+/// What a test reads: which checkpoints were acknowledged, and from which one the job went on.
+struct ProgressLog(Mutex<File>);
+
+impl ProgressLog {
+    fn open(path: &Path) -> Result<Self, Failure> {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        let place = path.display();
+        let file = file.map_err(|error| Failure::new(format_args!("cannot open {place}: {error}")));
+        Ok(ProgressLog(Mutex::new(file?)))
+    }
+
+    /// A line in one write: there is no half of one, whenever the process is killed.
+    fn note(&self, event: &CheckpointEvent) {
+        let line = match event {
+            CheckpointEvent::Restored { checkpoint } => format!("R {checkpoint}\n"),
+            CheckpointEvent::Completed { checkpoint, .. } => format!("A {checkpoint}\n"),
+            _ => return,
+        };
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = file.write_all(line.as_bytes()) {
+            eprintln!("the progress log cannot be written: {error}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Counts and sums per key and interval, kept in a map until the interval's timer, and added to a total then.
+
+use thalweg::operator::{
+    KeyedOpenContext, KeyedProcessContext, KeyedProcessFunction, Outcome, TimeDomain,
+};
+use thalweg::state::{MapState, ValueState};
+use thalweg::time::Timestamp;
+
+/// A record: its key, its value, its time in milliseconds.
+pub(super) type Event = [u64; 3];
+
+/// A row: the key, the interval's end in milliseconds, its records and their sum, and the sum of all
+/// intervals of the key so far.
+pub(super) type Row = [u64; 5];
+
+/// How long an interval is.
+pub(super) const INTERVAL_MS: u64 = 50;
+
+/// When a number of milliseconds is.
+pub(super) fn at_ms(ms: u64) -> Timestamp {
+    Timestamp((ms * 1_000_000).cast_signed())
+}
+
+/// The function: state of every kind that a lost, doubled or torn checkpoint would show in.
+#[derive(Clone, Default)]
+pub(super) struct Intervals {
+    /// By the interval's end: how many records, and their sum.
+    open: MapState<u64, [u64; 2]>,
+    total: ValueState<u64>,
+}
+
+impl KeyedProcessFunction<u64, Event> for Intervals {
+    type Out = Row;
+
+    fn open(&mut self, cx: &mut KeyedOpenContext<'_, u64>) -> Outcome {
+        self.open = cx.state().map_state("open")?;
+        self.total = cx.state().value_state("total")?;
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        &[_, value, ms]: &Event,
+        cx: &mut impl KeyedProcessContext<u64, Row>,
+    ) -> Outcome {
+        let end = (ms / INTERVAL_MS + 1) * INTERVAL_MS;
+        let [count, sum] = self.open.get(cx, &end).copied().unwrap_or_default();
+        self.open.put(cx, end, [count + 1, sum + value]);
+        cx.register_event_timer(at_ms(end));
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        at: Timestamp,
+        _domain: TimeDomain,
+        cx: &mut impl KeyedProcessContext<u64, Row>,
+    ) -> Outcome {
+        let end = at.0.cast_unsigned() / 1_000_000;
+        let counted = self.open.remove(cx, &end);
+        let [count, sum] = counted.ok_or("a timer has no interval: its state was lost")?;
+        let total = self.total.value(cx).unwrap_or_default() + sum;
+        self.total.set(cx, total);
+        let row = [*cx.key(), end, count, sum, total];
+        cx.emit(&row);
+        Ok(())
+    }
+}
