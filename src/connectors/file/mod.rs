@@ -20,6 +20,7 @@ pub use file_sink::{FileEncoder, FileFormat, FileSink, LineEncoder, Lines};
 #[cfg(feature = "csv")]
 pub(super) use files::Files;
 pub use files_left::FilePlace;
+#[cfg(feature = "csv")]
 pub(super) use files_left::FilesLeft;
 pub use line_blocks::{LineBlockReader, LineBlocks};
 pub use line_source::{LineDecoder, LineSource};
