@@ -61,6 +61,58 @@ fn stopped_job_goes_on_at_another_parallelism_where_it_stopped() {
 }
 
 #[test]
+fn operators_without_state_come_and_go_between_a_savepoint_and_its_restore() {
+    let ledger = Ledger::default();
+    let directory = tempfile::tempdir().expect("a directory");
+    let job = counts(2, &heap(), &ledger).spawn("counts").expect("a job");
+    job.stop(directory.path()).expect("a savepoint");
+    job.wait().expect("it finishes");
+    let env = Environment::new()
+        .parallelism(2)
+        .checkpoints(Checkpoints::on_request().to_storage(heap()))
+        .restore(RestoreFrom::Path(directory.path().into()));
+    env.source(
+        "numbers",
+        Generator::new(|n| n).rate(400_000).count(NUMBERS),
+    )
+    .filter(|n| *n < NUMBERS)
+    .map(|n| *n)
+    .key_by(|n| n % 10)
+    .aggregate_with(Count, |key, count| [*key, count])
+    .uid("counts")
+    .map(|row| *row)
+    .sink("ledger", ledger.clone());
+    env.execute("counts").expect("it finishes");
+    assert!(ledger.rows() == expected());
+}
+
+#[test]
+fn state_of_another_type_is_refused_by_name() {
+    let ledger = Ledger::default();
+    let directory = tempfile::tempdir().expect("a directory");
+    let job = counts(1, &heap(), &ledger).spawn("counts").expect("a job");
+    job.stop(directory.path()).expect("a savepoint");
+    job.wait().expect("it finishes");
+    let env = Environment::new()
+        .checkpoints(Checkpoints::on_request().to_storage(heap()))
+        .restore(RestoreFrom::Path(directory.path().into()));
+    env.source("numbers", Generator::new(|n| n).count(NUMBERS))
+        .key_by(|n| n % 10)
+        .aggregate_with(Sum::of(|n: &u64| *n as u32), |key, sum| {
+            [*key, u64::from(sum)]
+        })
+        .uid("counts")
+        .sink("ledger", ledger.clone());
+    let error = env
+        .execute("counts")
+        .expect_err("sums are no counts")
+        .to_string();
+    for part in ["counts", "u64", "u32", "migration"] {
+        assert!(error.contains(part), "{part} in: {error}");
+    }
+}
+
+#[test]
 fn drained_job_has_ended_its_input_and_committed_everything() {
     let ledger = Ledger::default();
     let directory = tempfile::tempdir().expect("a directory");
