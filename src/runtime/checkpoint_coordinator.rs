@@ -102,7 +102,6 @@ pub(crate) struct CheckpointCoordinator {
     base: Option<u64>,
     last_completed: u64,
     failures: u32,
-    stopped: bool,
 }
 
 impl CheckpointCoordinator {
@@ -124,7 +123,6 @@ impl CheckpointCoordinator {
             base: None,
             last_completed: 0,
             failures: 0,
-            stopped: false,
         }
     }
 
@@ -135,9 +133,13 @@ impl CheckpointCoordinator {
 
     /// No more periodic checkpoints: the job is ending.
     pub(crate) fn stop_periodic(&mut self) {
-        self.stopped = true;
         self.due = None;
         self.waiting.retain(|purpose| *purpose != Purpose::Periodic);
+    }
+
+    /// Periodic checkpoints again: the job goes on at `now` after all.
+    pub(crate) fn resume_periodic(&mut self, now: Duration) {
+        self.due = self.settings.interval.map(|interval| now + interval);
     }
 
     /// When [`on_time`](Self::on_time) wants to be called next.

@@ -104,6 +104,16 @@ fn periodic_checkpoints_pause_and_others_do_not() {
 }
 
 #[test]
+fn periodic_checkpoints_come_again_when_the_job_goes_on_after_all() {
+    let mut coordinator = CheckpointCoordinator::new(settings(), 2, 1, secs(0));
+    coordinator.stop_periodic();
+    assert_eq!(shown(&coordinator.on_time(secs(15))), "");
+    coordinator.resume_periodic(secs(16));
+    assert_eq!(shown(&coordinator.on_time(secs(25))), "");
+    assert_eq!(shown(&coordinator.on_time(secs(26))), "t1w");
+}
+
+#[test]
 fn checkpoint_expires_and_its_late_parts_are_of_no_use() {
     let short = CheckpointSettings {
         timeout: secs(5),

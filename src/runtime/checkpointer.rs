@@ -80,9 +80,7 @@ pub(crate) struct Checkpointer {
     /// Wall-clock times of the checkpoints under way.
     started: BTreeMap<u64, Timestamp>,
     /// Of the last complete one.
-    pub(crate) size: CheckpointSize,
-    pub(crate) completed: u64,
-    pub(crate) failed: u64,
+    size: CheckpointSize,
 }
 
 impl std::fmt::Debug for Checkpointer {
@@ -120,8 +118,6 @@ impl Checkpointer {
             savepoints: BTreeMap::new(),
             started: BTreeMap::new(),
             size: CheckpointSize::default(),
-            completed: 0,
-            failed: 0,
         }
     }
 
@@ -200,6 +196,7 @@ impl Checkpointer {
                     // The job goes on as if nobody had asked; one that was drained ends with its own last
                     // checkpoint.
                     (StopMode::Suspend, Err(_)) => {
+                        self.coordinator.resume_periodic(now);
                         orders.push(Order::Notify(Notice::Aborted(checkpoint)));
                     }
                     (StopMode::Drain, Err(_)) => orders.push(Order::Finish),
@@ -266,7 +263,7 @@ impl Checkpointer {
                     purpose,
                     reason,
                 } => {
-                    self.abort(checkpoint, reason, &mut orders);
+                    self.abort(checkpoint, reason, now, &mut orders);
                     if purpose == Purpose::Final {
                         // Without its last checkpoint a job has not ended.
                         self.ending = false;
@@ -307,7 +304,6 @@ impl Checkpointer {
         wall: Timestamp,
         orders: &mut Vec<Order>,
     ) {
-        self.completed += 1;
         let started = self.started.remove(&checkpoint).unwrap_or(wall);
         let nanos = wall.0.saturating_sub(started.0).max(0).unsigned_abs();
         self.tell(&CheckpointEvent::Completed {
@@ -329,15 +325,17 @@ impl Checkpointer {
         }
     }
 
-    fn abort(&mut self, checkpoint: u64, reason: String, orders: &mut Vec<Order>) {
+    fn abort(&mut self, checkpoint: u64, reason: String, now: Duration, orders: &mut Vec<Order>) {
         tracing::warn!(checkpoint, reason, "checkpoint aborted");
-        self.failed += 1;
         self.started.remove(&checkpoint);
         self.tell(&CheckpointEvent::Failed {
             checkpoint,
             reason: reason.clone(),
         });
-        self.savepoints.remove(&checkpoint);
+        let savepoint = self.savepoints.remove(&checkpoint);
+        if savepoint.is_some_and(|savepoint| savepoint.mode == StopMode::Suspend) {
+            self.coordinator.resume_periodic(now);
+        }
         orders.push(Order::Write(WriterMessage::Abandon(checkpoint)));
         orders.push(Order::Notify(Notice::Aborted(checkpoint)));
         orders.push(Order::Answer(checkpoint, Err(reason)));
