@@ -94,7 +94,7 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
     ) -> (&mut T, bool) {
         self.table.find_or_insert_with(
             hash,
-            |stored| stored.key() == key,
+            |stored| stored.is(key),
             || (key.to_stored(), first()),
         )
     }
