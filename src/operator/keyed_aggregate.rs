@@ -9,13 +9,18 @@ use crate::state::{Aggregate, StateKind};
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::{Lookahead, OpenContext, Operator, OperatorError, Push, Signal, pass_on};
+use super::record_run::push_looking_ahead;
+use super::{
+    Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, on_stack, pass_on,
+    push_one_by_one,
+};
 
 /// Adds each record to the accumulator of its key and emits what a function makes of the key and the
 /// result, with the record's timestamp.
 pub struct KeyedAggregate<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> {
     name: Arc<str>,
-    state: KeyContext<V, S, A::Accumulator>,
+    /// Behind a pointer: what takes its address then leaves the rest of the chain in registers.
+    state: Box<KeyContext<V, S, A::Accumulator>>,
     aggregate: A,
     emit: R,
     next: D,
@@ -36,7 +41,7 @@ impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> KeyedAggregate<V, S, A
     pub fn new(name: Arc<str>, selector: S, aggregate: A, emit: R, next: D) -> Self {
         KeyedAggregate {
             name,
-            state: KeyContext::new(selector, StateKind::Aggregating, "accumulator"),
+            state: Box::new(KeyContext::new(selector, StateKind::Aggregating, "accumulator")),
             aggregate,
             emit,
             next,
@@ -112,6 +117,19 @@ where
         aggregate.add(accumulator, record);
         let result = (self.emit)(key.borrow(), aggregate.result(accumulator));
         self.next.push(&result, at);
+    }
+
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    where
+        V: 'a,
+    {
+        on_stack(self, |this| push_one_by_one(this, records));
+    }
+
+    #[inline(always)]
+    fn push_ahead(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
+        on_stack(self, |this| push_looking_ahead(this, run, wanted))
     }
 
     #[inline(always)]
