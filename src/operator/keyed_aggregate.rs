@@ -41,7 +41,11 @@ impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> KeyedAggregate<V, S, A
     pub fn new(name: Arc<str>, selector: S, aggregate: A, emit: R, next: D) -> Self {
         KeyedAggregate {
             name,
-            state: Box::new(KeyContext::new(selector, StateKind::Aggregating, "accumulator")),
+            state: Box::new(KeyContext::new(
+                selector,
+                StateKind::Aggregating,
+                "accumulator",
+            )),
             aggregate,
             emit,
             next,

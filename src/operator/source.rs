@@ -267,6 +267,8 @@ impl<V> RecordRun<V> for Slice<'_, V> {
     where
         V: 'b,
     {
-        self.0[..count].iter().map(|record| (record, Timestamp::MIN))
+        self.0[..count]
+            .iter()
+            .map(|record| (record, Timestamp::MIN))
     }
 }

@@ -252,6 +252,10 @@ where
         !self.held && self.next.ready()
     }
 
+    fn takes_barrier(&self) -> bool {
+        self.next.takes_barrier()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.next.resume(budget);
         self.keep_together();

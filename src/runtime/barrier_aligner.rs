@@ -7,6 +7,7 @@
 //! - A later barrier ends the waiting for an earlier one. One that is not later than the last that went on or
 //!   was aborted is ignored.
 //! - A channel that has ended counts as having brought every barrier.
+//! - *Unaligned*: a barrier that overtakes goes on as soon as anybody speaks of it, and holds no channel back.
 
 use std::collections::VecDeque;
 
@@ -39,6 +40,11 @@ impl BarrierAligner {
             arriving: VecDeque::new(),
             last: 0,
         }
+    }
+
+    /// How many channels there are.
+    pub(crate) fn channels(&self) -> usize {
+        self.ended.len()
     }
 
     /// Whether nothing is to be read from a channel now.
@@ -78,6 +84,25 @@ impl BarrierAligner {
         self.arriving[place].brought[channel] = true;
         self.held[channel] = barrier.holds();
         self.go_on(place)
+    }
+
+    /// A barrier that overtakes what is on its way goes on now, whoever has brought it. Says whether it does.
+    pub(crate) fn overtake(&mut self, barrier: Barrier) -> bool {
+        if barrier.checkpoint <= self.last {
+            return false;
+        }
+        self.arriving
+            .retain(|a| a.barrier.checkpoint > barrier.checkpoint);
+        self.held.fill(false);
+        self.last = barrier.checkpoint;
+        true
+    }
+
+    /// Whether no frame before this checkpoint's barrier will come through a channel any more.
+    pub(crate) fn has_brought(&self, channel: usize, checkpoint: u64) -> bool {
+        let mut arriving = self.arriving.iter();
+        self.ended[channel]
+            || arriving.any(|a| a.barrier.checkpoint == checkpoint && a.brought[channel])
     }
 
     /// A channel has ended. Gives the barrier that goes on now, if any does: the latest, which subsumes those
@@ -215,6 +240,21 @@ mod tests {
             Some(exactly_once(2))
         );
         assert_eq!(aligner.on_end(0), None);
+    }
+
+    #[test]
+    fn barrier_that_overtakes_goes_on_at_once_and_only_once() {
+        let mut aligner = BarrierAligner::new(3);
+        assert_eq!(aligner.on_barrier(1, exactly_once(1)), None);
+        assert!(aligner.has_brought(1, 1) && !aligner.has_brought(0, 1));
+        assert!(aligner.overtake(exactly_once(1)));
+        assert!(!aligner.is_held(1));
+        assert!(!aligner.overtake(exactly_once(1)));
+        assert_eq!(aligner.on_barrier(0, exactly_once(1)), None);
+        assert!(!aligner.is_held(0));
+        aligner.abort(2);
+        assert!(!aligner.overtake(exactly_once(2)), "aborted before it came");
+        assert!(aligner.overtake(exactly_once(3)));
     }
 
     #[test]

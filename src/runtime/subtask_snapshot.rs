@@ -31,11 +31,15 @@ pub(crate) struct SubtaskSnapshot {
     sink: Box<dyn PieceSink + Send>,
     /// The checkpoint whose state is being written.
     current: Option<u64>,
+    /// It will not be completed: what is frozen is got rid of, what is not will not be.
+    is_aborted: bool,
     /// The last one whose state is written.
     written: u64,
     reports: Vec<StateReport>,
     /// Checkpoints that wait until the state of the current one is written.
     waiting: VecDeque<Barrier>,
+    /// The last checkpoint whose barriers were told to overtake.
+    overtaking: u64,
     /// The last slice wrote nothing: the writer is behind, or a barrier has not come yet.
     stalled: bool,
 }
@@ -46,9 +50,11 @@ impl SubtaskSnapshot {
             index,
             sink,
             current: None,
+            is_aborted: false,
             written: 0,
             reports: Vec::new(),
             waiting: VecDeque::new(),
+            overtaking: 0,
             stalled: false,
         }
     }
@@ -65,15 +71,34 @@ impl SubtaskSnapshot {
 
     /// A checkpoint was triggered: gives its barrier if it need not wait.
     pub(crate) fn trigger(&mut self, barrier: Barrier) -> Option<Barrier> {
-        if self.current.is_none() {
+        // The barrier may have come through an input before this.
+        if self
+            .current
+            .is_none_or(|current| current >= barrier.checkpoint)
+        {
             return Some(barrier);
         }
         self.waiting.push_back(barrier);
         None
     }
 
-    /// A checkpoint that waits is not worth it any more.
+    /// The barriers of a checkpoint are to overtake what is on its way. Says whether it waits here, and nobody
+    /// else need know.
+    pub(crate) fn overtake(&mut self, barrier: Barrier) -> bool {
+        self.overtaking = barrier.checkpoint;
+        let mut waiting = self.waiting.iter_mut();
+        match waiting.find(|waiting| waiting.checkpoint == barrier.checkpoint) {
+            Some(waiting) => {
+                *waiting = barrier;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A checkpoint is not worth it any more, whether it waits or is being written.
     pub(crate) fn abort(&mut self, checkpoint: u64) {
+        self.is_aborted |= self.current == Some(checkpoint);
         self.waiting
             .retain(|barrier| barrier.checkpoint != checkpoint);
     }
@@ -93,14 +118,17 @@ impl SubtaskSnapshot {
             &mut *self.sink,
             reports,
             SLICE_ENTRIES,
-        );
+        )
+        .overtaking(checkpoint == self.overtaking);
         let mut all = true;
         for head in heads {
             all &= head.snapshot(&mut out) && head.barrier() >= checkpoint;
         }
         self.stalled = !all && !out.has_written();
+        all |= self.is_aborted && !out.has_written() && out.budget() > 0;
         all.then(|| {
             (self.current, self.written) = (None, checkpoint);
+            self.is_aborted = false;
             Message::Acknowledged {
                 checkpoint,
                 states: std::mem::take(reports),

@@ -69,7 +69,7 @@ impl Trial {
         path.to_str().expect("text").to_owned()
     }
 
-    fn all_arguments(&self, parallelism: u64) -> Vec<String> {
+    fn all_arguments(&self, parallelism: u64, unaligned_after: Option<&str>) -> Vec<String> {
         let own = [
             ("--output", self.path("out")),
             ("--checkpoint", self.path("state")),
@@ -81,16 +81,19 @@ impl Trial {
         let own = own
             .into_iter()
             .flat_map(|(name, value)| [name.to_owned(), value]);
-        self.arguments.iter().cloned().chain(own).collect()
+        let unaligned = unaligned_after.map(|after| format!("--unaligned-after={after}"));
+        let arguments = self.arguments.iter().cloned().chain(own);
+        arguments.chain(unaligned).collect()
     }
 
     /// Kills the program until it has finished nevertheless, or was killed often enough and may.
     pub(super) fn run(&mut self, random: &mut Random, kills_max: u64) {
         loop {
             let parallelism = 1 + random.below(3);
+            let unaligned_after = [None, Some("0s"), Some("2ms")][random.below(3) as usize];
             let after = Duration::from_millis(10 + random.below(250));
             let may_finish = self.kills >= kills_max;
-            let arguments = self.all_arguments(parallelism);
+            let arguments = self.all_arguments(parallelism, unaligned_after);
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             let mut program = command(&arguments);
             program.stdout(Stdio::null()).stderr(Stdio::piped());
