@@ -82,12 +82,18 @@ impl FlatMapFunction<str> for Split {
                 block += 64;
                 separators = self.separators(&bytes[block..]);
             }
-            if separators == 0 {
-                return emit(&text[start..]);
-            }
-            let end = block + separators.trailing_zeros() as usize;
-            separators &= separators - 1;
+            // One call for all parts: what stands behind it is then written out here, once.
+            let is_last = separators == 0;
+            let end = if is_last {
+                bytes.len()
+            } else {
+                block + separators.trailing_zeros() as usize
+            };
             emit(&text[start..end]);
+            if is_last {
+                return;
+            }
+            separators &= separators - 1;
             start = end + 1;
         }
     }
