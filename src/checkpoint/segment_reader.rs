@@ -172,8 +172,11 @@ impl Segment {
         fill(&*self.file, &self.name, block.offset, bytes)?;
         let (header, payload) = bytes.split_at(BLOCK_HEADER_SIZE);
         let (payload, padding) = payload.split_at(block.length as usize);
-        // A header can be made again from the index and the payload: it has to be the same one.
-        if header != block.header(checksum(payload)) {
+        // A header can be made again from the index and the payload: it has to be the same one. That the payload is
+        // the one of this index the header does not say.
+        let sum = checksum(payload);
+        let is_written = header == block.header(sum) && sum as u32 == block.sum;
+        if !is_written {
             return Err(damaged(
                 "a block's header or payload is not what was written",
             ));

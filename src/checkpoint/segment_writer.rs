@@ -98,6 +98,7 @@ impl SegmentWriter {
             let checkpoint = self.header.checkpoint;
             return Err(CheckpointError::Incomplete { checkpoint });
         }
+        let sum = checksum(piece.bytes);
         let block = Block {
             kind: piece.kind,
             subtask: piece.subtask,
@@ -106,10 +107,11 @@ impl SegmentWriter {
             offset: self.offset,
             length: piece.bytes.len() as u64,
             count: piece.count,
+            sum: sum as u32,
         };
         debug_assert!(block.offset.is_multiple_of(BLOCK_ALIGN as u64));
         let padding = piece.bytes.len().next_multiple_of(BLOCK_ALIGN) - piece.bytes.len();
-        let header = block.header(checksum(piece.bytes));
+        let header = block.header(sum);
         self.put(&[&header, piece.bytes, &[0; BLOCK_ALIGN][..padding]])?;
         self.blocks.push(block);
         Ok(())
