@@ -15,6 +15,7 @@ use super::manifest::SegmentInfo;
 use super::piece::{PieceKind, PieceRef, StateRef};
 use super::segment_writer::segment_name;
 use super::storage::{ReadAt, Storage};
+use crate::seeded_bugs::seeded;
 
 /// Room for one block, used again and again.
 pub(super) type BlockBuffer = AlignedVec<BLOCK_ALIGN>;
@@ -99,7 +100,7 @@ impl Segment {
             (info.number, info.checkpoint, info.trailer_checksum)
                 == (header.number, header.checkpoint, sum)
         };
-        if named.is_some_and(|info| !is_named(info)) {
+        if named.is_some_and(|info| !is_named(info)) && !seeded("segment-unchecked") {
             return Err(damaged(
                 trailer_offset,
                 "it is not the segment that the manifest names",
@@ -176,7 +177,7 @@ impl Segment {
         // the one of this index the header does not say.
         let sum = checksum(payload);
         let is_written = header == block.header(sum) && sum as u32 == block.sum;
-        if !is_written {
+        if !is_written && !seeded("block-unchecked") {
             return Err(damaged(
                 "a block's header or payload is not what was written",
             ));

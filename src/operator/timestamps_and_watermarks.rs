@@ -22,6 +22,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::record::KeyHash;
+use crate::seeded_bugs::seeded;
 use crate::time::{
     AlignmentGroup, AlignmentMember, BatchEnd, SplitSlot, SplitWatermarks, TimeSignal, TimeSignals,
     Timestamp, WatermarkAssigner, WatermarkGenerator, WatermarkStrategy, nanos,
@@ -184,6 +185,10 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
                 splits.defer_watermark(slot, at);
                 self.waiting = true;
             }
+        }
+        if seeded("watermark-unasked") {
+            self.waiting = false;
+            send(&mut self.next, self.splits.tick());
         }
     }
 
