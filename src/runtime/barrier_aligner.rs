@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 
 use crate::operator::Barrier;
+use crate::seeded_bugs::seeded;
 
 /// A barrier that some channels have brought.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl BarrierAligner {
     /// Whether nothing is to be read from a channel now.
     #[inline]
     pub(crate) fn is_held(&self, channel: usize) -> bool {
-        self.held[channel]
+        self.held[channel] && !seeded("channel-not-held")
     }
 
     /// A channel has brought a barrier. Gives the one that goes on now, if any does.
@@ -142,7 +143,8 @@ impl BarrierAligner {
     fn go_on(&mut self, place: usize) -> Option<Barrier> {
         let arriving = &self.arriving[place];
         let mut channels = arriving.brought.iter().zip(&self.ended);
-        if !channels.all(|(brought, ended)| *brought || *ended) {
+        let is_brought = |(brought, ended): (&bool, &bool)| *brought || *ended;
+        if !channels.all(is_brought) && !seeded("barrier-passed-early") {
             return None;
         }
         let barrier = arriving.barrier;

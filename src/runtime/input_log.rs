@@ -8,6 +8,7 @@ use crate::checkpoint::SnapshotOutput;
 use crate::operator::{ChannelId, ChannelState, FrameLog};
 use crate::record::{FrameKind, RunReader, Wire, travels_in_runs};
 use crate::ring::{Consumer, Frame};
+use crate::seeded_bugs::seeded;
 use crate::time::Valve;
 
 /// Copies what channels bring before the barrier of one checkpoint.
@@ -118,7 +119,10 @@ impl InputLog {
             };
             if found {
                 lane.is_missing = false;
-                let log = std::mem::take(&mut lane.log);
+                let mut log = std::mem::take(&mut lane.log);
+                if seeded("received-not-kept") {
+                    log = FrameLog::default();
+                }
                 self.state.add(self.checkpoint, self.ids[channel], log);
                 self.missing -= 1;
                 return;

@@ -6,6 +6,7 @@ use crate::checkpoint::CheckpointError;
 use crate::operator::{ChannelState, FrameLog, OpenContext, RECEIVED, Route, Target, replay};
 use crate::record::{Wire, frame_size};
 use crate::ring::{Consumer, RingOptions, ring};
+use crate::seeded_bugs::seeded;
 
 use super::channels::Channels;
 
@@ -29,7 +30,8 @@ impl<V: Wire + ?Sized> Restoring<V> {
             restored,
             |channel| !channels.has(channel) || channel.receiver == receiver,
             |channel, record| {
-                channels.has(channel) || route.target(record) == Target::One(receiver as usize)
+                let is_mine = channels.has(channel) || seeded("in-flight-not-dealt");
+                is_mine || route.target(record) == Target::One(receiver as usize)
             },
         )?;
         Ok((!log.is_empty()).then(|| ring_of(&log)))

@@ -144,3 +144,107 @@ impl SubtaskSnapshot {
             .flatten()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::MemorySnapshot;
+    use crate::operator::{BoxError, OpenContext, OperatorError};
+    use crate::runtime::head::{Notice, Progress, Turn};
+    use crate::time::Timestamp;
+
+    /// One of two inputs of an operator: it has brought a barrier, or not. The operator has frozen nothing
+    /// before both have.
+    struct Input {
+        barrier: u64,
+    }
+
+    impl Head for Input {
+        fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
+            Ok(())
+        }
+
+        fn poll(&mut self, _turn: &mut Turn) -> Result<Progress, OperatorError> {
+            Ok(Progress::Idle)
+        }
+
+        fn has_work(&mut self) -> bool {
+            false
+        }
+
+        fn deadline(&self) -> Option<Timestamp> {
+            None
+        }
+
+        fn is_done(&self) -> bool {
+            false
+        }
+
+        fn is_settled(&self) -> bool {
+            true
+        }
+
+        fn notice(&mut self, _notice: Notice) -> Result<(), BoxError> {
+            Ok(())
+        }
+
+        fn barrier(&self) -> u64 {
+            self.barrier
+        }
+
+        fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+            false
+        }
+
+        fn close(&mut self) -> Result<(), OperatorError> {
+            Ok(())
+        }
+    }
+
+    fn barrier(checkpoint: u64) -> Barrier {
+        Barrier {
+            checkpoint,
+            options: 0,
+        }
+    }
+
+    fn inputs(barriers: [u64; 2]) -> Vec<Box<dyn Head>> {
+        let input = |barrier| -> Box<dyn Head> { Box::new(Input { barrier }) };
+        barriers.map(input).into()
+    }
+
+    #[test]
+    fn checkpoint_that_is_aborted_between_two_inputs_does_not_hold_up_the_next() {
+        let mut snapshot = SubtaskSnapshot::new(0, Box::new(MemorySnapshot::new(1)));
+        assert!(snapshot.write(&mut inputs([1, 0])).is_none());
+        assert_eq!(snapshot.current(), Some(1));
+        assert!(snapshot.trigger(barrier(2)).is_none(), "it waits");
+        assert!(snapshot.write(&mut inputs([1, 0])).is_none());
+        snapshot.abort(1);
+        assert!(snapshot.write(&mut inputs([1, 0])).is_some());
+        assert_eq!(snapshot.next(), Some(barrier(2)));
+    }
+
+    #[test]
+    fn barrier_that_has_come_through_an_input_already_is_not_waited_with() {
+        let mut snapshot = SubtaskSnapshot::new(0, Box::new(MemorySnapshot::new(1)));
+        assert!(snapshot.write(&mut inputs([1, 0])).is_none());
+        assert_eq!(snapshot.trigger(barrier(1)), Some(barrier(1)));
+    }
+
+    #[test]
+    fn barrier_that_waits_is_told_to_overtake_where_it_waits() {
+        let mut snapshot = SubtaskSnapshot::new(0, Box::new(MemorySnapshot::new(1)));
+        assert!(snapshot.write(&mut inputs([1, 0])).is_none());
+        assert!(snapshot.trigger(barrier(2)).is_none());
+        let overtaking = Barrier {
+            options: Barrier::UNALIGNED,
+            ..barrier(2)
+        };
+        assert!(!snapshot.overtake(barrier(1)), "its barrier has gone");
+        assert!(snapshot.overtake(overtaking));
+        snapshot.abort(1);
+        assert!(snapshot.write(&mut inputs([1, 0])).is_some());
+        assert_eq!(snapshot.next(), Some(overtaking));
+    }
+}

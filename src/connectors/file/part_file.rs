@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::checkpoint::{Durability, Filling, RealStorage, Storage, WriteOnce};
 use crate::connectors::transaction::{TransactionError, TwoPhaseCommit, Work};
 use crate::operator::{BoxError, OpenContext, Outcome};
+use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
 use super::FileError;
@@ -380,7 +381,8 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
 
     fn before_completion(&mut self, handle: &[u8]) -> Result<Option<Work>, BoxError> {
         let handle = Handle::read(handle)?;
-        let Some(unsynced) = self.unsynced.get(handle.pending) else {
+        let unsynced = self.unsynced.get(handle.pending);
+        let Some(unsynced) = unsynced.filter(|_| !seeded("part-unsynced")) else {
             return Ok(None);
         };
         let unsynced = Arc::clone(unsynced);
@@ -411,6 +413,7 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
             // under the names that it takes.
             let is_own = subtask % self.parallelism.max(1) == self.index;
             let later = checkpoint_of(&name) > self.restored;
+            let is_own = is_own && !seeded("leftover-parts-stay");
             if is_own && (state == IN_PROGRESS || state == PENDING && later) {
                 self.remove(&name)?;
             }
