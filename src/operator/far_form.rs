@@ -1,7 +1,6 @@
 //! `FarForm`: an exchange that vanished. Records become what the far side would have read.
 
 use std::collections::VecDeque;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, StateRef};
@@ -11,11 +10,8 @@ use crate::time::Timestamp;
 
 use super::channel_replay::{replay, replayed_signal};
 use super::channel_state::{ChannelId, InFlight, RECEIVED};
-use super::record_run::push_looking_ahead;
 use super::stage::Stage;
-use super::{
-    Budget, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, SubtaskInfo, pass_on,
-};
+use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, SubtaskInfo, pass_on};
 
 /// Hands on the far form of every record: for plain data and text the record itself, for archived
 /// records a view of an archive made here, because that is the type that the operators behind an
@@ -194,21 +190,6 @@ where
         self.next.push_all(&mut far);
     }
 
-    #[inline(always)]
-    fn push_ahead(&mut self, run: &impl RecordRun<T>, wanted: usize) -> usize {
-        if !<T::Form as Form<T>>::IN_PLACE {
-            return push_looking_ahead(self, run, wanted);
-        }
-        if self.staged {
-            self.settle();
-        }
-        if self.held {
-            return 0;
-        }
-        let far = FarRun(run, PhantomData);
-        self.next.push_ahead(&far, wanted)
-    }
-
     // A record that would have to be encoded first is not worth it.
     #[inline(always)]
     fn looks_ahead(&self) -> bool {
@@ -236,28 +217,3 @@ where
         }
     }
 }
-
-/// A run of records that are their own far form.
-struct FarRun<'a, T: ?Sized, R>(&'a R, PhantomData<fn(&T)>);
-
-impl<T: Record + ?Sized, R: RecordRun<T>> RecordRun<Far<T>> for FarRun<'_, T, R> {
-    #[inline(always)]
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    #[inline(always)]
-    fn record(&self, index: usize) -> &Far<T> {
-        let far = <T::Form as Form<T>>::itself(self.0.record(index));
-        far.expect("a form in place is its own far form")
-    }
-
-    #[inline(always)]
-    fn time(&self, index: usize) -> Timestamp {
-        self.0.time(index)
-    }
-}
-
-#[cfg(test)]
-#[path = "far_form_test.rs"]
-mod tests;

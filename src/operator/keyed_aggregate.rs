@@ -9,18 +9,13 @@ use crate::state::{Aggregate, StateKind};
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::record_run::push_looking_ahead;
-use super::{
-    Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, on_stack, pass_on,
-    push_one_by_one,
-};
+use super::{Lookahead, OpenContext, Operator, OperatorError, Push, Signal, pass_on};
 
 /// Adds each record to the accumulator of its key and emits what a function makes of the key and the
 /// result, with the record's timestamp.
 pub struct KeyedAggregate<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> {
     name: Arc<str>,
-    /// Behind a pointer: what takes its address then leaves the rest of the chain in registers.
-    state: Box<KeyContext<V, S, A::Accumulator>>,
+    state: KeyContext<V, S, A::Accumulator>,
     aggregate: A,
     emit: R,
     next: D,
@@ -41,11 +36,7 @@ impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> KeyedAggregate<V, S, A
     pub fn new(name: Arc<str>, selector: S, aggregate: A, emit: R, next: D) -> Self {
         KeyedAggregate {
             name,
-            state: Box::new(KeyContext::new(
-                selector,
-                StateKind::Aggregating,
-                "accumulator",
-            )),
+            state: KeyContext::new(selector, StateKind::Aggregating, "accumulator"),
             aggregate,
             emit,
             next,
@@ -121,19 +112,6 @@ where
         aggregate.add(accumulator, record);
         let result = (self.emit)(key.borrow(), aggregate.result(accumulator));
         self.next.push(&result, at);
-    }
-
-    #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
-    where
-        V: 'a,
-    {
-        on_stack(self, |this| push_one_by_one(this, records));
-    }
-
-    #[inline(always)]
-    fn push_ahead(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
-        on_stack(self, |this| push_looking_ahead(this, run, wanted))
     }
 
     #[inline(always)]

@@ -86,9 +86,7 @@ pub use partitioner::{
 pub use port::{First, MultiInput, Second, TwoInput, ports};
 pub use process::{Process, ProcessFunction};
 pub use process_context::{KeyedProcessContext, ProcessContext, TimeDomain};
-pub use record_run::RecordRun;
-use record_run::push_looking_ahead;
-pub(crate) use record_run::push_run;
+pub(crate) use record_run::{RecordRun, push_run};
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};
@@ -243,16 +241,6 @@ pub trait Push<V: ?Sized>: Operator {
         V: 'a,
     {
         push_one_by_one(self, records);
-    }
-
-    /// Pushes the first `wanted` records of a run, looking ahead, while the operator is ready; says how many.
-    /// To be overridden as [`Push::push_all`] is.
-    #[inline(always)]
-    fn push_ahead(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize
-    where
-        Self: Sized,
-    {
-        push_looking_ahead(self, run, wanted)
     }
 }
 

@@ -25,11 +25,7 @@ const _: () = assert!(FAR < ROOM);
 const WORTHWHILE: usize = 32;
 
 /// Records that a head has at hand.
-#[expect(
-    clippy::len_without_is_empty,
-    reason = "nobody asks: a loop over it does nothing"
-)]
-pub trait RecordRun<V: ?Sized> {
+pub(crate) trait RecordRun<V: ?Sized> {
     /// How many there are.
     fn len(&self) -> usize;
 
@@ -61,7 +57,7 @@ pub(crate) fn push_run<V: ?Sized, D: Push<V>>(
 ) -> usize {
     let wanted = wanted.min(run.len());
     if wanted >= WORTHWHILE && next.looks_ahead() {
-        next.push_ahead(run, wanted)
+        push_looking_ahead(next, run, wanted)
     } else {
         push_each(next, run, wanted)
     }
@@ -74,9 +70,8 @@ fn push_each<V: ?Sized, D: Push<V>>(next: &mut D, run: &impl RecordRun<V>, wante
     wanted - records.len()
 }
 
-/// What [`Push::push_ahead`] does where nothing better is known.
 #[inline(always)]
-pub(super) fn push_looking_ahead<V: ?Sized, D: Push<V>>(
+fn push_looking_ahead<V: ?Sized, D: Push<V>>(
     next: &mut D,
     run: &impl RecordRun<V>,
     wanted: usize,

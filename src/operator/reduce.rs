@@ -37,8 +37,7 @@ where
 /// Reduces the records of each key, emitting the reduction after each of them.
 pub struct KeyedReduce<V, S: KeySelector<V>, F, D> {
     name: Arc<str>,
-    /// Behind a pointer: what takes its address then leaves the rest of the chain in registers.
-    state: Box<KeyContext<V, S, V>>,
+    state: KeyContext<V, S, V>,
     function: F,
     next: D,
 }
@@ -56,7 +55,7 @@ impl<V, S: KeySelector<V>, F, D> KeyedReduce<V, S, F, D> {
     pub fn new(name: Arc<str>, selector: S, function: F, next: D) -> Self {
         KeyedReduce {
             name,
-            state: Box::new(KeyContext::new(selector, StateKind::Reducing, "reduced")),
+            state: KeyContext::new(selector, StateKind::Reducing, "reduced"),
             function,
             next,
         }
