@@ -41,8 +41,8 @@
 //! * A second stage for groups of two lines, to fetch only the line that is needed, where the table fits in
 //!   the last cache: its fifteen instructions cost more than the line. From memory the line costs more: a
 //!   sixth of the time of an update at ten million keys.
-//! * Not to fetch the second line at all: a third of the hits then wait for it, and at a million keys those
-//!   cost as much as all others together.
+//! * Not to fetch the second line at all: a third of the hits then wait for it, and an update at a million
+//!   keys takes two thirds longer.
 //! * The group's shift in the low bits of the segment's handle, so that segments may differ in
 //!   size: four more instructions on the way to the group, a tenth of a hit in cache.
 //! * Segments of 32 KB: the directory of a large table then crowds the second cache. Of 128 KB and
