@@ -14,11 +14,13 @@ use crate::checkpoint::{
     PieceSink, Restored, Storage,
 };
 
-/// How many pieces may be on their way from all subtasks together: the memory that a checkpoint takes beside
-/// the state, in quarters of a mebibyte.
+/// While so many pieces are on their way, from all subtasks together, none drains what it froze.
 const PIECES_MAX: usize = 32;
+/// While so many are, none takes records either: each may make a table copy what it froze. That and a batch's
+/// copies, in eighths of a mebibyte, is the memory that a checkpoint takes beside the state.
+const PIECES_FULL: usize = 3 * PIECES_MAX;
 /// How many empty buffers are kept.
-const BUFFERS_MAX: usize = 8;
+const BUFFERS_MAX: usize = 32;
 
 /// What the writer is told.
 pub(crate) enum WriterMessage {
@@ -73,6 +75,10 @@ pub(crate) struct PieceSender {
 impl PieceSink for PieceSender {
     fn has_room(&self) -> bool {
         self.traffic.pieces.load(Ordering::Relaxed) < PIECES_MAX
+    }
+
+    fn is_full(&self) -> bool {
+        self.traffic.pieces.load(Ordering::Relaxed) >= PIECES_FULL
     }
 
     fn send(&mut self, checkpoint: u64, piece: Piece) {

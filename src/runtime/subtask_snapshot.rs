@@ -58,6 +58,11 @@ impl SubtaskSnapshot {
         self.current
     }
 
+    /// Whether records have to wait, because what they would make tables copy has nowhere to go.
+    pub(crate) fn is_full(&self) -> bool {
+        self.current.is_some() && self.sink.is_full()
+    }
+
     /// Whether there is something to write now.
     pub(crate) fn has_work(&self) -> bool {
         self.current.is_some() && !self.stalled

@@ -209,18 +209,16 @@ thread_local! {
 #[must_use]
 pub fn encode_changes<S: StoredKey, T: StateValue>() -> EncodeChange<S, T> {
     EncodeChange {
-        set: encode_entry,
+        set: |entries, bytes| {
+            SCRATCH.with_borrow_mut(|scratch| {
+                for (key, value) in entries {
+                    with_length(S::LENGTH, bytes, |bytes| key.encode(bytes));
+                    with_length(T::LENGTH, bytes, |bytes| value.encode(scratch, bytes));
+                }
+            });
+        },
         removed: |key, bytes| with_length(S::LENGTH, bytes, |bytes| key.encode(bytes)),
     }
-}
-
-/// Appends a key and its value.
-#[inline]
-pub fn encode_entry<S: StoredKey, T: StateValue>(key: &S, value: &T, bytes: &mut Vec<u8>) {
-    with_length(S::LENGTH, bytes, |bytes| key.encode(bytes));
-    SCRATCH.with_borrow_mut(|scratch| {
-        with_length(T::LENGTH, bytes, |bytes| value.encode(scratch, bytes));
-    });
 }
 
 /// Appends one value, as an item of several.

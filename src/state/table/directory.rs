@@ -164,12 +164,6 @@ impl<K, V> Directory<K, V> {
         unsafe { self.segment(hash).prefetch(hash, self.home_mask) };
     }
 
-    /// Asks for the cache lines of the same place in the next segment, if there is one.
-    #[inline(always)]
-    pub(super) fn prefetch_next(&self, hash: KeyHash) {
-        self.prefetch(KeyHash(hash.0.wrapping_add(1 << self.shift)));
-    }
-
     /// Asks for the cache line that `find` reads after the first one.
     #[inline(always)]
     pub(super) fn prefetch_entry(&self, hash: KeyHash) {

@@ -66,18 +66,19 @@ impl<K, V> Table<K, V> {
     }
 
     /// Appends about `budget` changes of the frozen generation to `out`: first keys removed, then entries as
-    /// they were at the freeze. Returns whether that was all of it, or nothing is frozen.
+    /// they were at the freeze. Returns whether that was all of it, or nothing is frozen. Entries stay in the
+    /// table until they fill a chunk, or are the last.
     ///
-    /// The budget counts changes and the groups that had to be looked at.
+    /// The budget counts changes and the groups that had to be looked at. Without any, nothing is drained but
+    /// what the table had to copy.
     pub fn drain_frozen(&mut self, budget: usize, out: &mut Drained) -> bool {
         let (directory, changes) = (&mut self.directory, &mut self.changes);
         let mut left = budget.saturating_sub(changes.fetch_removals(budget, out));
-        changes.hand_out_to(out, |changes| {
-            while left > 0 && changes.frozen.is_some() {
-                left = left.saturating_sub(drain_segment(directory, changes, left));
-            }
-        });
-        self.changes.frozen.is_none()
+        while left > 0 && changes.frozen.is_some() {
+            left = left.saturating_sub(drain_segment(directory, changes, left));
+        }
+        changes.fetch_ready(out);
+        changes.frozen.is_none()
     }
 }
 

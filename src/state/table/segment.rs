@@ -326,7 +326,21 @@ impl<K, V> Segment<K, V> {
         if changes.frozen.is_some() {
             self.hand_out_group(place.group, changes);
         }
-        self.mark(place, changes);
+        if changes.marks_groups() {
+            self.mark_group(place.group, changes);
+        } else {
+            self.mark(place, changes);
+        }
+    }
+
+    /// Marks all entries of a group as changed in the current generation, of which nothing may be owed.
+    fn mark_group(&mut self, group: Group<K, V>, changes: &Changes<K, V>) {
+        let (marks, generation) = (group.marks(), changes.generation);
+        let all = marks.with_occupied(group.tags(), generation);
+        if all.holds(generation) && !marks.holds(generation) {
+            self.summarise(self.index_of(group), generation);
+        }
+        group.set_marks(all);
     }
 
     /// Marks a slot as changed in the current generation, of which nothing may be owed.
@@ -381,14 +395,16 @@ impl<K, V> Segment<K, V> {
         changes: &mut Changes<K, V>,
     ) -> usize {
         let pending = changes.pending(group.tags(), group.marks());
-        let mut count = 0;
-        for slot in pending {
-            // SAFETY: only occupied slots are pending: a removal takes the mark away with the tag.
-            let entry = unsafe { group.entry(slot).as_ref() };
-            changes.hand_out(&entry.key, &entry.value);
-            count += 1;
+        let count = pending.len();
+        if count > 0 {
+            // SAFETY: only occupied slots are pending: a removal takes the mark away with the tag. Writing the
+            // entries down changes none of them.
+            changes.hand_out(unsafe { group.entries(pending) });
         }
         group.set_marks(changes.handed_out(group.marks()));
+        if changes.marks_groups() {
+            self.mark_group(group, changes);
+        }
         count
     }
 }
