@@ -8,8 +8,8 @@
 //! that tracks nothing has number 0 everywhere and pays the same.
 //!
 //! Where the next freeze is known to set the whole table aside, nobody will ask which slots changed: all of a group
-//! are marked at once then, so that a group meets its first change once and not seven times. That is the one case
-//! in which slots count as changed that were not.
+//! are marked at once then, so that a group meets its first change once and not seven times, and segments do not
+//! note in their headers which groups that were. That is the one case in which slots count as changed that were not.
 //!
 //! Invariant: when nothing is frozen, a slot's number is 0 or the current one; a free slot's is 0.
 
@@ -81,6 +81,8 @@ pub enum Extent {
 #[derive(Clone, Copy)]
 pub(super) struct Frozen {
     pub(super) extent: Extent,
+    /// Whether every group has to be looked at: summaries do not tell which ones owe something.
+    pub(super) every_group: bool,
     /// Segments before this hash are drained.
     pub(super) position: u64,
     /// So are the groups before this one in the segment at `position`.
@@ -132,13 +134,15 @@ impl<K, V> Changes<K, V> {
             "the generation frozen before is not drained"
         );
         self.generation = self.frozen_generation();
-        self.whole_is_next = false;
-        if extent == Extent::Whole {
+        let is_whole = extent == Extent::Whole;
+        let every_group = std::mem::take(&mut self.whole_is_next) || is_whole;
+        if is_whole {
             self.wholes = Marks::next_whole(self.wholes);
         }
         std::mem::swap(&mut self.owed_removals, &mut self.removals.pieces);
         self.frozen = Some(Frozen {
             extent,
+            every_group,
             position: 0,
             group: 0,
         });

@@ -1,7 +1,7 @@
 //! Draining in slices: what a freeze set aside, and all entries of a table that is fired and done
 //! with.
 
-use super::change::{Changes, Drained, Extent, Frozen};
+use super::change::{Changes, Drained, Frozen};
 use super::directory::Directory;
 use super::keyed::Table;
 use crate::record::KeyHash;
@@ -92,16 +92,16 @@ fn drain_segment<K, V>(
         return 0;
     };
     let generation = changes.frozen_generation();
-    let whole = frozen.extent == Extent::Whole;
+    let every_group = frozen.every_group;
     let segment = directory.segment_mut(KeyHash(frozen.position));
     let mut spent = 0;
-    if whole || segment.any_may_hold(generation) {
+    if every_group || segment.any_may_hold(generation) {
         while frozen.group < segment.group_count() {
             if spent >= budget {
                 changes.frozen = Some(frozen);
                 return spent;
             }
-            if whole || segment.may_hold(frozen.group, generation) {
+            if every_group || segment.may_hold(frozen.group, generation) {
                 spent += 1 + segment.hand_out(frozen.group, changes);
             }
             frozen.group += 1;

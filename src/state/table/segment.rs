@@ -327,20 +327,10 @@ impl<K, V> Segment<K, V> {
             self.hand_out_group(place.group, changes);
         }
         if changes.marks_groups() {
-            self.mark_group(place.group, changes);
+            mark_group(place.group, changes);
         } else {
             self.mark(place, changes);
         }
-    }
-
-    /// Marks all entries of a group as changed in the current generation, of which nothing may be owed.
-    fn mark_group(&mut self, group: Group<K, V>, changes: &Changes<K, V>) {
-        let (marks, generation) = (group.marks(), changes.generation);
-        let all = marks.with_occupied(group.tags(), generation);
-        if all.holds(generation) && !marks.holds(generation) {
-            self.summarise(self.index_of(group), generation);
-        }
-        group.set_marks(all);
     }
 
     /// Marks a slot as changed in the current generation, of which nothing may be owed.
@@ -401,10 +391,18 @@ impl<K, V> Segment<K, V> {
             // entries down changes none of them.
             changes.hand_out(unsafe { group.entries(pending) });
         }
-        group.set_marks(changes.handed_out(group.marks()));
-        if changes.marks_groups() {
-            self.mark_group(group, changes);
-        }
+        let marks = changes.handed_out(group.marks());
+        group.set_marks(if changes.marks_groups() {
+            marks.with_occupied(group.tags(), changes.generation)
+        } else {
+            marks
+        });
         count
     }
+}
+
+/// Marks all entries of a group as changed in the current generation, of which nothing may be owed.
+fn mark_group<K, V>(group: Group<K, V>, changes: &Changes<K, V>) {
+    let marks = group.marks();
+    group.set_marks(marks.with_occupied(group.tags(), changes.generation));
 }
