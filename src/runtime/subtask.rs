@@ -382,6 +382,10 @@ impl Subtask {
     }
 }
 
+#[cfg(test)]
+#[path = "subtask_test.rs"]
+mod tests;
+
 /// Runs user code; a panic becomes an error.
 fn guarded<T>(run: impl FnOnce() -> Result<T, OperatorError>) -> Result<T, OperatorError> {
     catch_unwind(AssertUnwindSafe(run))
