@@ -41,6 +41,8 @@
 //! | [`record`] | what travels, as bytes: forms, frames, keys, key groups | dependence on the process or the platform |
 //! | [`time`] | event time as pure values; the one clock | threads, sleeping |
 //! | [`metrics`] | numbers that every floor may count | locks on a write |
+//!
+//! Below all of them is `seeded_bugs`, a constant in every build but the one in which tests are tested.
 
 pub mod checkpoint;
 pub mod connectors;
@@ -52,6 +54,7 @@ pub mod prelude;
 pub mod record;
 pub mod ring;
 pub mod runtime;
+mod seeded_bugs;
 pub mod state;
 pub mod testing;
 pub mod time;

@@ -36,7 +36,7 @@
 //! |                length of the state's name   (4), the name, zeros up to a multiple of 8 |
 //! | of each block:                                                                      |
 //! |     kind (1) | 0 (3)         | subtask                                         (4)  |
-//! |     index of its state   (4) | 0                                               (4)  |
+//! |     index of its state   (4) | low half of the payload's checksum              (4)  |
 //! |     namespace                                                                       |
 //! |     offset                                                                          |
 //! |     length of the payload                                                           |
@@ -52,11 +52,12 @@
 //! ```
 //! A block's payload begins at a multiple of 16, so that it can be decoded in place. A block knows where it
 //! stands: one that was written to another place is damage. The trailer's checksum covers that of the index,
-//! and the manifest repeats it: a segment cannot be taken for another.
+//! which covers those of the payloads, and the manifest repeats it: a segment cannot be taken for another, not
+//! even for one of another run with the same number, whose blocks are as long.
 //!
 //! # A manifest: `manifest-0000000007`
 //!
-//! Written aside (`manifest-0000000007.new`), synced, renamed; when the directory is synced, the checkpoint is
+//! Written aside (`new-0000000012`), synced, renamed; when the directory is synced, the checkpoint is
 //! complete. The rename is the one step that makes it so. It never changes after that.
 //! ```text
 //! ==================================== header, 96 bytes =================================
@@ -107,7 +108,7 @@ use super::piece::PieceKind;
 use crate::record::{FRAME_ALIGN, KEY_HASH_VERSION, KeyGroupAssignment, KeyHasher, MaxParallelism};
 
 /// The version of everything above.
-pub(super) const FORMAT_VERSION: u32 = 2;
+pub(super) const FORMAT_VERSION: u32 = 3;
 
 pub(super) const SEGMENT_MAGIC: &[u8; 8] = b"THALWSEG";
 pub(super) const TRAILER_MAGIC: &[u8; 8] = b"THALWEND";
@@ -294,6 +295,8 @@ pub(super) struct Block {
     pub(super) offset: u64,
     pub(super) length: u64,
     pub(super) count: u64,
+    /// The low half of the payload's checksum.
+    pub(super) sum: u32,
 }
 
 impl Block {
@@ -325,7 +328,7 @@ impl Block {
         fields.raw(&[0; 3]);
         fields.u32(self.subtask);
         fields.u32(self.state);
-        fields.u32(0);
+        fields.u32(self.sum);
         fields.i64(self.namespace);
         fields.u64(self.offset);
         fields.u64(self.length);
@@ -336,8 +339,7 @@ impl Block {
         let kind = PieceKind::from_u8(fields.u8()?);
         let kind = kind.ok_or_else(|| fields.damaged("there is no such kind of piece"))?;
         fields.zeros(3)?;
-        let (subtask, state) = (fields.u32()?, fields.u32()?);
-        fields.zeros(4)?;
+        let (subtask, state, sum) = (fields.u32()?, fields.u32()?, fields.u32()?);
         Ok(Block {
             kind,
             subtask,
@@ -346,6 +348,7 @@ impl Block {
             offset: fields.u64()?,
             length: fields.u64()?,
             count: fields.u64()?,
+            sum,
         })
     }
 }

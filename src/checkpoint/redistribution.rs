@@ -1,5 +1,7 @@
 //! How state without keys is dealt anew when the parallelism changes.
 
+use crate::seeded_bugs::seeded;
+
 /// One subtask's share of values that are dealt: its own where the parallelism is what it was, else a
 /// contiguous share of all of them in the order of the old subtasks, the first remainders one longer
 /// (Flink's `RoundRobinOperatorStateRepartitioner`, for one state).
@@ -20,7 +22,7 @@ pub fn share_from<T>(first: u32, mut values: Vec<Vec<T>>, index: u32, parallelis
     let total = values.iter().map(Vec::len).sum::<usize>();
     let (each, more) = (total / parallelism, total % parallelism);
     let start = index * each + index.min(more);
-    let count = each + usize::from(index < more);
+    let count = each + usize::from(index < more && !seeded("list-remainder-lost"));
     values
         .into_iter()
         .flatten()

@@ -10,6 +10,7 @@ use super::format::{BLOCK_ALIGN, Block, SEGMENT_HEADER_SIZE, SegmentHeader, Trai
 use super::manifest::SegmentInfo;
 use super::piece::{PieceRef, StateRef};
 use super::storage::{Durability, Storage, WriteOnce};
+use crate::seeded_bugs::seeded;
 
 /// The name of the segment with this number.
 pub(super) fn segment_name(number: u64) -> String {
@@ -80,7 +81,11 @@ impl SegmentWriter {
 
     fn put(&mut self, parts: &[&[u8]]) -> Result<(), CheckpointError> {
         let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
-        self.file.append(parts).map_err(|cause| {
+        let mut written = self.file.append(parts);
+        if seeded("failed-write-ignored") {
+            written = Ok(());
+        }
+        written.map_err(|cause| {
             self.failed = true;
             CheckpointError::write("write", &self.name, length, cause)
         })?;
@@ -98,6 +103,7 @@ impl SegmentWriter {
             let checkpoint = self.header.checkpoint;
             return Err(CheckpointError::Incomplete { checkpoint });
         }
+        let sum = checksum(piece.bytes);
         let block = Block {
             kind: piece.kind,
             subtask: piece.subtask,
@@ -106,10 +112,11 @@ impl SegmentWriter {
             offset: self.offset,
             length: piece.bytes.len() as u64,
             count: piece.count,
+            sum: sum as u32,
         };
         debug_assert!(block.offset.is_multiple_of(BLOCK_ALIGN as u64));
         let padding = piece.bytes.len().next_multiple_of(BLOCK_ALIGN) - piece.bytes.len();
-        let header = block.header(checksum(piece.bytes));
+        let header = block.header(sum);
         self.put(&[&header, piece.bytes, &[0; BLOCK_ALIGN][..padding]])?;
         self.blocks.push(block);
         Ok(())
@@ -147,6 +154,10 @@ impl SegmentWriter {
                 self.discard();
                 return Err(error);
             }
+        };
+        let durability = match seeded("segment-unsynced") {
+            true => Durability::Scratch,
+            false => durability,
         };
         let length = self.file.finish(durability);
         let length = length.map_err(|cause| {

@@ -49,6 +49,7 @@ pub struct SnapshotOutput<'a> {
     sink: &'a mut dyn PieceSink,
     reports: &'a mut Vec<StateReport>,
     budget: usize,
+    overtakes: bool,
     has_written: bool,
 }
 
@@ -77,8 +78,21 @@ impl<'a> SnapshotOutput<'a> {
             sink,
             reports,
             budget,
+            overtakes: false,
             has_written: false,
         }
+    }
+
+    /// Says that the checkpoint has waited too long for its barriers: they overtake what is on its way.
+    #[must_use]
+    pub fn overtaking(self, overtakes: bool) -> Self {
+        SnapshotOutput { overtakes, ..self }
+    }
+
+    /// Whether barriers that are still queued are to overtake what is in front of them.
+    #[must_use]
+    pub fn overtakes(&self) -> bool {
+        self.overtakes
     }
 
     /// The checkpoint's number.

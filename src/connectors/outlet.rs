@@ -285,6 +285,10 @@ where
         !self.ring.has_spilled()
     }
 
+    fn takes_barrier(&self) -> bool {
+        true
+    }
+
     fn resume(&mut self) -> Outcome {
         if self.ring.has_spilled() {
             self.ring.drain_spilled().map_err(failed)?;

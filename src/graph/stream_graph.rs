@@ -205,6 +205,31 @@ impl StreamGraph {
         Arc::clone(node.uid.as_ref().unwrap_or(&node.name))
     }
 
+    /// What binds the state of what is on its way through an exchange: the uid of what stands behind it, with
+    /// `.input` behind that, and a number where it has several.
+    #[must_use]
+    pub fn channel_uid(&self, exchange: NodeId) -> Arc<str> {
+        let base = |id: NodeId| self.uid(self.behind(id));
+        let own = base(exchange);
+        let alike = self.nodes[..exchange.index()]
+            .iter()
+            .filter(|node| matches!(node.kind, NodeKind::Exchange(_)) && base(node.id) == own);
+        match alike.count() {
+            0 => format!("{own}.input").into(),
+            before => format!("{own}.input{}", before + 1).into(),
+        }
+    }
+
+    /// The first node behind an exchange that is none itself; the last exchange if nothing is behind it.
+    fn behind(&self, exchange: NodeId) -> NodeId {
+        let mut nodes = self.nodes.iter();
+        match nodes.find(|node| node.inputs.contains(&exchange)) {
+            Some(next) if matches!(next.kind, NodeKind::Exchange(_)) => self.behind(next.id),
+            Some(next) => next.id,
+            None => exchange,
+        }
+    }
+
     /// Says that the operator at `part` does the first half of the work of the one at `whole`: its uid is that
     /// one's with `.partial` behind it.
     pub fn set_part(&mut self, part: NodeId, whole: NodeId) {

@@ -168,6 +168,10 @@ where
         self.services.outputs.ready()
     }
 
+    fn takes_barrier(&self) -> bool {
+        self.services.outputs.takes_barrier()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.services.outputs.resume(budget);
     }

@@ -50,6 +50,10 @@ impl<V: ?Sized> Operator for FanOut<V> {
         self.branches.iter().all(|branch| branch.ready())
     }
 
+    fn takes_barrier(&self) -> bool {
+        self.branches.iter().all(|branch| branch.takes_barrier())
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.branches
             .iter_mut()

@@ -1,21 +1,30 @@
 //! `FarForm`: an exchange that vanished. Records become what the far side would have read.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use crate::checkpoint::{CheckpointError, StateRef};
 use crate::record::{Far, Form, KeyHash, Record, Scratch};
 use crate::state::Lookahead;
 use crate::time::Timestamp;
 
+use super::channel_replay::{replay, replayed_signal};
+use super::channel_state::{InFlight, RECEIVED};
 use super::stage::Stage;
-use super::{Budget, Operator, Push, Signal, pass_on};
+use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, pass_on};
 
 /// Hands on the far form of every record: for plain data and text the record itself, for archived
 /// records a view of an archive made here, because that is the type that the operators behind an
 /// exchange are written for, whether or not it vanishes.
 ///
 /// Where the state behind is large and the head has not looked ahead, records pass through a stage.
+///
+/// Where the exchange had rings when the checkpoint was taken which the job goes on from, what was in them goes
+/// on first.
 pub struct FarForm<T: Record + ?Sized, D> {
     scratch: Scratch,
+    /// The uid of the exchange whose channels are restored.
+    uid: Option<Arc<str>>,
     /// Whether records are staged in this batch.
     stages: bool,
     stage: Box<Stage<Far<T>>>,
@@ -38,6 +47,7 @@ impl<T: Record + ?Sized, D> FarForm<T, D> {
     /// Converts in front of `next`.
     pub fn new(next: D) -> Self {
         FarForm {
+            uid: None,
             scratch: Scratch::new(),
             stages: false,
             stage: Box::new(Stage::new()),
@@ -50,6 +60,31 @@ impl<T: Record + ?Sized, D> FarForm<T, D> {
 }
 
 impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
+    /// Says that it stands in place of the exchange whose channels' state has this uid.
+    #[must_use]
+    pub fn in_place_of(self, uid: Arc<str>) -> Self {
+        let uid = Some(uid);
+        FarForm { uid, ..self }
+    }
+
+    /// Has the stage hold what a checkpoint has of the rings.
+    fn restore(&mut self, uid: &Arc<str>, cx: &OpenContext) -> Result<(), CheckpointError> {
+        let Some(restored) = &cx.checkpointing.restored else {
+            return Ok(());
+        };
+        // Nobody else is there who could take a record.
+        let log = replay::<Far<T>>(uid, restored, |_| true, |_, _| true)?;
+        (self.staged, self.held) = (!log.is_empty(), !log.is_empty());
+        let visited = log.visit::<Far<T>>(|in_flight| match in_flight {
+            InFlight::Record(record, at) => self.stage.hold(&self.next, record, at),
+            InFlight::Signal(header) => self.stage.hold_signal(replayed_signal(header)),
+        });
+        visited.map_err(|cause| CheckpointError::Malformed {
+            state: StateRef::new(uid, RECEIVED),
+            cause,
+        })
+    }
+
     /// Empties the stage and forwards what waits behind it, as far as `next` is ready.
     fn settle(&mut self) {
         self.staged = !self.stage.drain(&mut self.next);
@@ -64,7 +99,16 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
 }
 
 impl<T: Record + ?Sized, D: Push<Far<T>>> Operator for FarForm<T, D> {
-    pass_on!(next: open, deadline, snapshot, close);
+    pass_on!(next: deadline, snapshot, close);
+
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.next.open(cx)?;
+        let Some(uid) = self.uid.clone() else {
+            return Ok(());
+        };
+        let restored = self.restore(&uid, cx);
+        restored.map_err(|cause| OperatorError::restore(&uid, cause))
+    }
 
     #[inline]
     fn begin(&mut self, now: Timestamp) {
@@ -83,6 +127,10 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> Operator for FarForm<T, D> {
     #[inline(always)]
     fn ready(&self) -> bool {
         !self.held && self.next.ready()
+    }
+
+    fn takes_barrier(&self) -> bool {
+        !self.staged && self.waiting.is_empty() && self.next.takes_barrier()
     }
 
     fn resume(&mut self, budget: &mut Budget) {

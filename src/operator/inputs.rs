@@ -132,8 +132,13 @@ impl<M: Merge> Inputs<M> {
             self.barrier = Some(barrier);
             self.inputs.iter_mut().for_each(|i| i.aligned = false);
         }
-        let current = self.barrier.map(|b| b.checkpoint);
-        self.inputs[input].aligned |= current == Some(barrier.checkpoint);
+        if let Some(current) = &mut self.barrier
+            && current.checkpoint == barrier.checkpoint
+        {
+            // One input may have brought it before it was told to overtake.
+            current.options |= barrier.options;
+            self.inputs[input].aligned = true;
+        }
     }
 
     /// Waits no longer for a barrier that is not worth it.

@@ -202,6 +202,10 @@ where
         self.services.ready()
     }
 
+    fn takes_barrier(&self) -> bool {
+        self.services.takes_barrier()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.services.resume(budget, &mut self.function);
     }

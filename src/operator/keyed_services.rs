@@ -242,6 +242,9 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
 
     /// Takes a signal: a watermark fires event timers before it goes on.
     pub(super) fn signal(&mut self, signal: Signal, function: &mut impl KeyedFunction<K, D>) {
+        if signal.overtakes() && !self.busy {
+            return self.accept(signal, function);
+        }
         self.waiting.push_back(signal);
         self.busy = true;
         self.work(&mut Budget::new(FIRINGS_MAX), function);
@@ -333,6 +336,10 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
     #[inline(always)]
     pub(super) fn ready(&self) -> bool {
         !self.busy && self.plain.outputs.ready()
+    }
+
+    pub(super) fn takes_barrier(&self) -> bool {
+        !self.busy && self.plain.outputs.takes_barrier()
     }
 
     pub(super) fn flush(&mut self) {

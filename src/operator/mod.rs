@@ -14,6 +14,8 @@
 //! an operator is tested by calling it.
 
 mod boxed_chain;
+mod channel_replay;
+mod channel_state;
 mod co_process;
 mod context;
 mod error;
@@ -56,6 +58,8 @@ mod watermark_snapshot;
 mod window;
 
 pub use boxed_chain::BoxedChain;
+pub(crate) use channel_replay::{replay, replayed_signal};
+pub(crate) use channel_state::{ChannelId, ChannelState, FrameLog, RECEIVED, SENT};
 pub use co_process::{CoProcess, CoProcessFunction};
 pub use context::{Checkpointing, OpenContext, SubtaskInfo};
 pub(crate) use error::first_error;
@@ -157,6 +161,12 @@ pub trait Operator: Send {
     /// Whether the chain takes another record or signal now: outputs have room and no firing is
     /// unfinished. If not, [`Operator::resume`] is called until it is.
     fn ready(&self) -> bool;
+
+    /// Whether the chain takes a barrier now that overtakes what is on its way ([`Barrier::overtakes`]): full
+    /// outputs do not matter, a firing that is unfinished does. Wherever the chain is ready it does so.
+    fn takes_barrier(&self) -> bool {
+        self.ready()
+    }
 
     /// Continues unfinished work (a window firing, a full output) within `budget`.
     fn resume(&mut self, budget: &mut Budget);
@@ -291,6 +301,7 @@ macro_rules! pass_on {
     (@ $next:tt ready) => {
         #[inline(always)]
         fn ready(&self) -> bool { self.$next.ready() }
+        fn takes_barrier(&self) -> bool { self.$next.takes_barrier() }
     };
     (@ $next:tt resume) => {
         #[inline]

@@ -243,6 +243,11 @@ macro_rules! port {
             !shared.alignment.is_held($input) && shared.operator.ready()
         }
 
+        fn takes_barrier(&self) -> bool {
+            port!(operator_of self, shared);
+            shared.operator.takes_barrier()
+        }
+
         fn resume(&mut self, budget: &mut Budget) {
             port!(operator_of self, shared);
             shared.operator.resume(budget);

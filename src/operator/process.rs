@@ -156,6 +156,10 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
         self.services.outputs.ready()
     }
 
+    fn takes_barrier(&self) -> bool {
+        self.services.outputs.takes_barrier()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.services.outputs.resume(budget);
     }

@@ -171,6 +171,11 @@ impl<D: Operator> Operator for Outputs<D> {
         self.main.ready() && self.sides.chains.iter().all(|(_, chain)| chain.ready())
     }
 
+    fn takes_barrier(&self) -> bool {
+        let mut sides = self.sides.chains.iter();
+        self.main.takes_barrier() && sides.all(|(_, chain)| chain.takes_barrier())
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.main.resume(budget);
         self.sides

@@ -22,6 +22,8 @@ impl Barrier {
     pub const AT_LEAST_ONCE: u32 = 2;
     /// Option: nothing is read behind the barrier, because the job ends with this checkpoint.
     pub const SUSPEND: u32 = 4;
+    /// Option: the barrier overtakes what is on its way, which becomes part of the checkpoint.
+    pub const UNALIGNED: u32 = 8;
 
     /// How much of its state an operator writes.
     #[must_use]
@@ -37,6 +39,12 @@ impl Barrier {
     #[must_use]
     pub fn suspends(self) -> bool {
         self.options & Barrier::SUSPEND != 0
+    }
+
+    /// Whether it overtakes what is on its way.
+    #[must_use]
+    pub fn overtakes(self) -> bool {
+        self.options & Barrier::UNALIGNED != 0
     }
 
     /// Whether an input that has brought the barrier is held back until all others have.
@@ -68,6 +76,16 @@ pub enum Signal {
     CheckpointAborted(u64),
     /// No record follows. Barriers may: what the chain keeps is part of checkpoints until the job ends.
     End,
+}
+
+impl Signal {
+    /// Whether it is a barrier that overtakes what is on its way: it is taken though outputs are full, see
+    /// [`Operator::takes_barrier`](super::Operator::takes_barrier).
+    #[inline]
+    #[must_use]
+    pub fn overtakes(self) -> bool {
+        matches!(self, Signal::Barrier(barrier) if barrier.overtakes())
+    }
 }
 
 impl From<TimeSignal> for Signal {

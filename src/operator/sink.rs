@@ -85,6 +85,13 @@ pub trait SinkWriter<V: ?Sized>: Send + 'static {
         true
     }
 
+    /// Whether a barrier that overtakes what is on its way is taken now, for which [`prepare`](Self::prepare)
+    /// is called: as a rule when all that was given is written. A writer whose output survives nothing anyway
+    /// need not wait for it.
+    fn takes_barrier(&self) -> bool {
+        self.ready()
+    }
+
     /// Tries to write what did not fit.
     ///
     /// # Errors
@@ -272,6 +279,10 @@ impl<V: ?Sized, W: SinkWriter<V>> Operator for SinkOperator<W, V> {
     #[inline(always)]
     fn ready(&self) -> bool {
         self.writer.ready()
+    }
+
+    fn takes_barrier(&self) -> bool {
+        self.writer.takes_barrier()
     }
 
     fn resume(&mut self, _budget: &mut Budget) {

@@ -11,6 +11,7 @@
 //! ```
 #![expect(unsafe_code, reason = "reads records back in place")]
 
+use std::collections::VecDeque;
 use std::marker::PhantomData;
 
 use rkyv::util::AlignedVec;
@@ -19,7 +20,7 @@ use crate::record::{FRAME_ALIGN, KeyHash, Wire, in_place};
 use crate::state::Lookahead;
 use crate::time::Timestamp;
 
-use super::Push;
+use super::{Push, Signal};
 
 /// Records of one half: as many as take about as long as memory does.
 const HALF: usize = 16;
@@ -45,6 +46,8 @@ struct Half {
 pub(super) struct Stage<V: ?Sized> {
     filling: Half,
     waiting: Half,
+    /// What goes on before all others: records, and the signal behind them.
+    held: VecDeque<(Half, Option<Signal>)>,
     record: PhantomData<fn(&V)>,
 }
 
@@ -53,6 +56,7 @@ impl<V: Wire + ?Sized> Stage<V> {
         Stage {
             filling: Half::default(),
             waiting: Half::default(),
+            held: VecDeque::new(),
             record: PhantomData,
         }
     }
@@ -62,23 +66,43 @@ impl<V: Wire + ?Sized> Stage<V> {
     pub(super) fn push<D: Push<V>>(&mut self, next: &mut D, record: &V, at: Timestamp) {
         let hash = next.hash_ahead(record);
         next.prefetch(hash, Lookahead::Far);
-        let Half { bytes, places, .. } = &mut self.filling;
-        let start = bytes.len().next_multiple_of(V::ALIGN);
-        if start > bytes.len() {
-            bytes.resize(start, 0);
-        }
-        let payload = record.as_bytes();
-        bytes.extend_from_slice(payload);
-        let length = payload.len();
-        places.push(Place {
-            start,
-            length,
-            at,
-            hash,
-        });
-        if places.len() >= HALF {
+        self.filling.add(record, at, hash);
+        if self.filling.places.len() >= HALF {
             self.turn(next);
         }
+    }
+
+    /// Takes a record that goes on before all others, when the stage is drained.
+    pub(super) fn hold<D: Push<V>>(&mut self, next: &D, record: &V, at: Timestamp) {
+        let hash = next.hash_ahead(record);
+        self.last_held().0.add(record, at, hash);
+    }
+
+    /// Takes a signal behind the records that go on before all others.
+    pub(super) fn hold_signal(&mut self, signal: Signal) {
+        self.last_held().1 = Some(signal);
+    }
+
+    fn last_held(&mut self) -> &mut (Half, Option<Signal>) {
+        if self.held.back().is_none_or(|(_, signal)| signal.is_some()) {
+            self.held.push_back((Half::default(), None));
+        }
+        self.held.back_mut().expect("there is one")
+    }
+
+    /// Lets go on what goes before all others, while `next` is ready; says whether all of it has.
+    #[cold]
+    fn go_on_held<D: Push<V>>(&mut self, next: &mut D) -> bool {
+        while let Some((half, signal)) = self.held.front_mut() {
+            if !half.go_on(next) || !next.ready() {
+                return false;
+            }
+            if let Some(signal) = *signal {
+                next.signal(signal);
+            }
+            self.held.pop_front();
+        }
+        true
     }
 
     /// Lets the waiting half go on; if all of it has, the halves change places.
@@ -94,6 +118,9 @@ impl<V: Wire + ?Sized> Stage<V> {
 
     /// Lets every record go on while `next` is ready; says whether none is left.
     pub(super) fn drain<D: Push<V>>(&mut self, next: &mut D) -> bool {
+        if !self.held.is_empty() && !self.go_on_held(next) {
+            return false;
+        }
         for _ in 0..2 {
             if !self.waiting.go_on(next) {
                 return false;
@@ -105,6 +132,24 @@ impl<V: Wire + ?Sized> Stage<V> {
 }
 
 impl Half {
+    #[inline(always)]
+    fn add<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        let Half { bytes, places, .. } = self;
+        let start = bytes.len().next_multiple_of(V::ALIGN);
+        if start > bytes.len() {
+            bytes.resize(start, 0);
+        }
+        let payload = record.as_bytes();
+        bytes.extend_from_slice(payload);
+        let length = payload.len();
+        places.push(Place {
+            start,
+            length,
+            at,
+            hash,
+        });
+    }
+
     /// Pushes the records while `next` is ready; says whether all have gone. Called from several places, and
     /// not written out in any.
     #[inline(never)]
@@ -115,7 +160,7 @@ impl Half {
             }
             self.gone += 1;
             let payload = &self.bytes[place.start..place.start + place.length];
-            // SAFETY: `push` copied there what `as_bytes` of a `V` gave, from a multiple of its alignment on;
+            // SAFETY: `add` copied there what `as_bytes` of a `V` gave, from a multiple of its alignment on;
             // nothing has changed the bytes since.
             next.push_hashed(unsafe { in_place(payload) }, place.at, place.hash);
         }

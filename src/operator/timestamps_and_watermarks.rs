@@ -12,11 +12,17 @@
 //! ```
 //! The current split's generator is a field of its own, so a record costs a periodic generator one
 //! maximum and a count.
+//!
+//! A watermark that a generator makes of a record follows that record and stands before the next one, as in
+//! Flink. It *waits* for whoever pushes to ask: until it has gone on, the operator is not ready. Only records that
+//! are pushed unasked, several results of one `flat_map`, go before it: the chain behind may be in the middle of
+//! firing what the watermark ends, and takes no record before that is done.
 
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::record::KeyHash;
+use crate::seeded_bugs::seeded;
 use crate::time::{
     AlignmentGroup, AlignmentMember, BatchEnd, SplitSlot, SplitWatermarks, TimeSignal, TimeSignals,
     Timestamp, WatermarkAssigner, WatermarkGenerator, WatermarkStrategy, nanos,
@@ -24,7 +30,7 @@ use crate::time::{
 
 use super::{
     Budget, OpenContext, Operator, OperatorError, Push, Signal, SplitId, earlier, look_through,
-    pass_on, push_one_by_one,
+    pass_on,
 };
 
 /// The generator of one split.
@@ -63,6 +69,8 @@ pub struct TimestampsAndWatermarks<V: ?Sized, F, W: WatermarkStrategy, D> {
     member: Option<AlignmentMember>,
     /// Whether this reader is ahead of them and waits.
     held: bool,
+    /// A generator has made a watermark of a record, which has not been sent yet.
+    waiting: bool,
     /// The watermark at the end of input has been sent: nothing follows.
     at_end: bool,
     next: D,
@@ -97,6 +105,7 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
             back_pressured: Duration::ZERO,
             member: None,
             held: false,
+            waiting: false,
             at_end: false,
             next,
             record: PhantomData,
@@ -153,6 +162,7 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
     /// The watermark that ends all: no generator is asked again.
     fn end_time(&mut self) {
         if !std::mem::replace(&mut self.at_end, true) {
+            self.waiting = false;
             if self.splits.is_idle() {
                 self.next.signal(Signal::Active);
             }
@@ -161,7 +171,7 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
         }
     }
 
-    /// What a generator says after a record: it goes out at once.
+    /// What a generator says after a record: it waits to be sent.
     #[cold]
     fn punctuate(&mut self, signals: TimeSignals) {
         if self.at_end {
@@ -170,7 +180,24 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
         let splits = &mut self.splits;
         let slot = *self.current.slot.get_or_insert_with(|| splits.register());
         for signal in signals {
-            send(&mut self.next, apply(splits, slot, signal));
+            // A generator is active again by the watermark that follows.
+            if let TimeSignal::Watermark(at) = signal {
+                splits.defer_watermark(slot, at);
+                self.waiting = true;
+            }
+        }
+        if seeded("watermark-unasked") {
+            self.waiting = false;
+            send(&mut self.next, self.splits.tick());
+        }
+    }
+
+    /// Sends the watermark that waits, if one does and the chain takes it.
+    #[inline(always)]
+    fn send_waiting(&mut self) {
+        if self.waiting && self.next.ready() {
+            self.waiting = false;
+            send(&mut self.next, self.splits.tick());
         }
     }
 
@@ -193,6 +220,7 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
         W::Generator: WatermarkGenerator<V>,
     {
         let back_pressured = std::mem::take(&mut self.back_pressured);
+        self.waiting = false;
         let (splits, next) = (&mut self.splits, &mut self.next);
         for lane in std::iter::once(&mut self.current).chain(&mut self.others) {
             if lane.slot.is_none() && lane.records > 0 {
@@ -207,7 +235,8 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
             for signal in lane.assigner.on_batch_end::<V>(batch) {
                 match signal {
                     TimeSignal::Watermark(at) => splits.defer_watermark(slot, at),
-                    status => send(next, apply(splits, slot, status)),
+                    TimeSignal::Idle => send(next, splits.on_idle(slot)),
+                    TimeSignal::Active => send(next, splits.on_active(slot)),
                 }
             }
         }
@@ -217,14 +246,6 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
 
 /// How long a reader that is held back waits before it looks at its group again.
 const HELD_INTERVAL: Duration = Duration::from_millis(5);
-
-fn apply(splits: &mut SplitWatermarks, slot: SplitSlot, signal: TimeSignal) -> TimeSignals {
-    match signal {
-        TimeSignal::Watermark(at) => splits.on_watermark(slot, at),
-        TimeSignal::Idle => splits.on_idle(slot),
-        TimeSignal::Active => splits.on_active(slot),
-    }
-}
 
 fn send(next: &mut impl Operator, signals: TimeSignals) {
     for signal in signals {
@@ -249,11 +270,16 @@ where
 
     #[inline(always)]
     fn ready(&self) -> bool {
-        !self.held && self.next.ready()
+        !self.held && !self.waiting && self.next.ready()
+    }
+
+    fn takes_barrier(&self) -> bool {
+        !self.waiting && self.next.takes_barrier()
     }
 
     fn resume(&mut self, budget: &mut Budget) {
         self.next.resume(budget);
+        self.send_waiting();
         self.keep_together();
     }
 
@@ -341,7 +367,15 @@ where
         V: 'a,
     {
         if !W::Generator::NEEDS_GREATEST_ONLY {
-            return push_one_by_one(self, records);
+            // Who pushes asks before each record: a watermark goes in between.
+            while self.ready()
+                && let Some((record, at)) = records.next()
+            {
+                let hash = self.hash_ahead(record);
+                self.push_hashed(record, at, hash);
+                self.send_waiting();
+            }
+            return;
         }
         if self.held {
             return;

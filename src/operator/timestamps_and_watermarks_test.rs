@@ -52,13 +52,24 @@ fn records_get_timestamps_and_a_watermark_follows_the_batch() {
     assert_eq!(batch(&mut at, 2, &[20]), [watermark(17)]);
 }
 
+/// Pushes records one by one, as a head does: the chain goes on until it takes the next.
+fn push_each<W: WatermarkStrategy>(chain: &mut Assigning<W>, records: &[i64])
+where
+    W::Generator: WatermarkGenerator<i64> + Send,
+{
+    for record in records {
+        if !chain.ready() {
+            chain.resume(&mut Budget::new(1));
+        }
+        chain.push(record, Timestamp::MIN);
+    }
+}
+
 #[test]
-fn punctuated_watermark_goes_out_right_after_its_record() {
+fn punctuated_watermark_stands_between_its_record_and_the_next() {
     let (mut chain, log) = assign(Punctuated::new(|v: &i64, at| (v % 2 == 0).then_some(at)));
     chain.begin(Timestamp(0));
-    for record in [1, 4, 5, 2] {
-        chain.push(&record, Timestamp::MIN);
-    }
+    push_each(&mut chain, &[1, 4, 5, 2]);
     chain.flush();
     let expected = [
         Event::Record(1, 1),
@@ -68,6 +79,32 @@ fn punctuated_watermark_goes_out_right_after_its_record() {
         Event::Record(2, 2),
     ];
     assert_eq!(log.take(), expected);
+}
+
+#[test]
+fn records_that_are_pushed_unasked_go_before_the_watermark_of_the_first() {
+    let mut at = assign(Punctuated::new(|v: &i64, at| (v % 2 == 0).then_some(at)));
+    at.0.begin(Timestamp(0));
+    for record in [4, 5, 8, 9] {
+        at.0.push(&record, Timestamp::MIN);
+    }
+    assert!(!at.0.ready(), "a watermark waits");
+    assert_eq!(at.1.take_records().len(), 4);
+    at.1.set_room(0);
+    at.0.resume(&mut Budget::new(1));
+    at.0.flush();
+    assert!(
+        at.1.take().is_empty() && !at.0.ready(),
+        "there is no room for it"
+    );
+    at.1.set_room(usize::MAX);
+    at.0.resume(&mut Budget::new(1));
+    assert!(at.0.ready());
+    assert_eq!(at.1.take(), [watermark(8)]);
+    assert_eq!(batch(&mut at, 1, &[]), [], "it is sent once");
+    at.0.push(&10, Timestamp::MIN);
+    at.0.signal(Signal::Watermark(Timestamp::MAX));
+    assert_eq!(batch(&mut at, 2, &[]), [watermark(i64::MAX)]);
 }
 
 /// What arrives of a run, of which the first `room` events find room, and then of a batch's end.
@@ -107,7 +144,7 @@ fn watermark_follows_a_run_and_knows_of_no_record_that_found_no_room() {
 }
 
 #[test]
-fn punctuated_watermark_goes_out_right_after_its_record_in_a_run_too() {
+fn punctuated_watermark_stands_between_its_record_and_the_next_in_a_run_too() {
     let strategy = Punctuated::new(|v: &i64, at| (v % 2 == 0).then_some(at));
     let expected = [
         Event::Record(1, 1),
@@ -254,9 +291,8 @@ fn run_of_records_gives_what_they_give_one_by_one() {
     let records = [1, 3, 2, 6, 7, 9];
     let (mut chain, log) = assign(strategy());
     chain.begin(Timestamp(0));
-    for record in &records {
-        chain.push(record, Timestamp::MIN);
-    }
+    push_each(&mut chain, &records);
+    chain.resume(&mut Budget::new(1));
     let one_by_one = log.take();
     let (mut chain, log) = assign(strategy());
     chain.begin(Timestamp(0));

@@ -37,7 +37,7 @@ impl<D: Operator> Operator for Union<D> {
     pass_on!(next: open, begin, flush, deadline, snapshot, close);
 
     fn signal(&mut self, signal: Signal) {
-        if self.ready() {
+        if self.waiting.is_empty() && (signal.overtakes() || self.next.ready()) {
             self.next.signal(signal);
         } else {
             self.waiting.push_back(signal);
@@ -47,6 +47,10 @@ impl<D: Operator> Operator for Union<D> {
     #[inline(always)]
     fn ready(&self) -> bool {
         self.waiting.is_empty() && self.next.ready()
+    }
+
+    fn takes_barrier(&self) -> bool {
+        self.waiting.is_empty() && self.next.takes_barrier()
     }
 
     fn resume(&mut self, budget: &mut Budget) {
@@ -63,7 +67,7 @@ impl<D: Operator> MultiInput for Union<D> {
     fn signal_from(&mut self, input: usize, signal: Signal) {
         let (next, waiting) = (&mut self.next, &mut self.waiting);
         self.inputs.on_signal(input, signal, |signal| {
-            if waiting.is_empty() && next.ready() {
+            if waiting.is_empty() && (signal.overtakes() || next.ready()) {
                 next.signal(signal);
             } else {
                 waiting.push_back(signal);

@@ -83,6 +83,27 @@ impl FrameHeader {
         }
     }
 
+    /// The header's bytes, as they stand in a ring.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; HEADER_SIZE] {
+        let mut bytes = [0; HEADER_SIZE];
+        bytes[..4].copy_from_slice(&self.length.to_ne_bytes());
+        bytes[4..8].copy_from_slice(&self.kind_and_aux.to_ne_bytes());
+        bytes[8..].copy_from_slice(&self.time.0.to_ne_bytes());
+        bytes
+    }
+
+    /// The header that these bytes are.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; HEADER_SIZE]) -> Self {
+        let [l0, l1, l2, l3, k0, k1, k2, k3, time @ ..] = bytes;
+        FrameHeader {
+            length: u32::from_ne_bytes([l0, l1, l2, l3]),
+            kind_and_aux: u32::from_ne_bytes([k0, k1, k2, k3]),
+            time: Timestamp(i64::from_ne_bytes(time)),
+        }
+    }
+
     /// What the frame holds.
     #[inline(always)]
     #[must_use]

@@ -22,4 +22,4 @@ pub use key_group::{
 pub use key_hash::{KEY_HASH_VERSION, KeyHash};
 pub use pod::Pod;
 pub use raw::{Raw, Text};
-pub(crate) use run::{RunReader, RunWriter, run_size_min, travels_in_runs};
+pub(crate) use run::{RunReader, RunWriter, run_size_min, travels_in_runs, visit_run};

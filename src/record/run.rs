@@ -13,7 +13,7 @@
 
 use std::marker::PhantomData;
 
-use super::form::{Wire, in_place};
+use super::form::{FormError, Wire, in_place};
 use super::frame::{FRAME_ALIGN, FrameHeader, FrameKind, HEADER_SIZE};
 use crate::time::Timestamp;
 
@@ -155,6 +155,21 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
         }
     }
 
+    /// The frame of the records after the first `count` of a run's.
+    pub(crate) fn rest(
+        header: FrameHeader,
+        payload: &'a [u8],
+        count: usize,
+    ) -> (FrameHeader, &'a [u8]) {
+        let layout = Layout::new(V::LENGTH.unwrap_or(0), V::ALIGN, header.aux() != 0);
+        let rest = &payload[count * layout.stride..];
+        let length = rest.len() as u32;
+        (
+            FrameHeader::new(FrameKind::RUN, header.aux(), length, header.time),
+            rest,
+        )
+    }
+
     /// How many records there are.
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
@@ -183,6 +198,29 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
         bytes.copy_from_slice(&self.payload[start..start + size_of::<Timestamp>()]);
         Timestamp(i64::from_ne_bytes(bytes))
     }
+}
+
+/// Calls `visit` with the records of a run that nobody vouches for (read from a disk), after checking each. The
+/// payload must start at a multiple of [`FRAME_ALIGN`].
+pub(crate) fn visit_run<V: Wire + ?Sized>(
+    header: FrameHeader,
+    payload: &[u8],
+    mut visit: impl FnMut(&V, Timestamp),
+) -> Result<(), FormError> {
+    let malformed = || FormError::new::<V>(payload, "not a run of such records");
+    let length = V::LENGTH.ok_or_else(malformed)?;
+    let layout = Layout::new(length, V::ALIGN, header.aux() != 0);
+    if layout.stride == 0 || !payload.len().is_multiple_of(layout.stride) {
+        return Err(malformed());
+    }
+    for place in payload.chunks_exact(layout.stride) {
+        let at = match (layout.offset, place.first_chunk()) {
+            (0, _) | (_, None) => Timestamp::MIN,
+            (_, Some(bytes)) => Timestamp(i64::from_ne_bytes(*bytes)),
+        };
+        visit(V::from_bytes(&place[layout.offset..][..length])?, at);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -218,6 +256,14 @@ mod tests {
         for (index, (record, at)) in records.iter().enumerate() {
             assert_eq!((read.record(index), read.time(index).0), (record, *at));
         }
+        let mut visited = Vec::new();
+        visit_run::<V>(header, &payload, |record, at| visited.push((*record, at.0))).unwrap();
+        assert_eq!(visited, records);
+        let (header, rest) = RunReader::<V>::rest(header, &payload, 1);
+        let rest = aligned(rest);
+        visited.clear();
+        visit_run::<V>(header, &rest, |record, at| visited.push((*record, at.0))).unwrap();
+        assert_eq!(visited, records[1..]);
     }
 
     #[test]
@@ -229,6 +275,16 @@ mod tests {
         round_trip(&[(1u128, 3), (u128::MAX, 4)]);
         round_trip(&[(9u8, untimed), (8, untimed), (7, untimed)]);
         round_trip(&[([0u8; 0], untimed), ([], untimed)]);
+    }
+
+    #[test]
+    fn a_run_that_is_cut_off_is_an_error() {
+        let mut run = RunWriter::default();
+        assert!(run.push(&[1u64, 2], Timestamp(5)));
+        let (header, payload) = run.frame();
+        let cut = aligned(&payload[..payload.len() - 1]);
+        assert!(visit_run::<[u64; 2]>(header, &cut, |_, _| {}).is_err());
+        assert!(visit_run::<str>(header, payload, |_, _| {}).is_err());
     }
 
     #[test]

@@ -73,6 +73,31 @@ impl Consumer {
         }
     }
 
+    /// As [`read`](Consumer::read), but nothing that begins at the position `end` or behind it. Positions
+    /// count the bytes of all frames that were ever published, see [`unread`](Consumer::unread).
+    pub fn read_to(&mut self, end: u64) -> Batch<'_> {
+        self.look();
+        let published = self.end.addr() - self.cursor.addr();
+        let wanted = end.saturating_sub(self.position());
+        let wanted = usize::try_from(wanted).map_or(published, |wanted| wanted.min(published));
+        Batch {
+            taken: self.cursor,
+            // SAFETY: no more than the bytes from the cursor to the end.
+            end: unsafe { self.cursor.add(wanted) },
+            consumer: self,
+        }
+    }
+
+    /// The frames that are published from the position `from` on, or from where the next read begins if that
+    /// is behind it, across the ring's end. None of them is taken.
+    pub fn unread(&mut self, from: u64) -> Unread<'_> {
+        Unread {
+            position: from.max(self.position()),
+            tail: self.shared.tail.position.load(Ordering::Acquire),
+            consumer: self,
+        }
+    }
+
     /// Whether there is nothing to read. *No* stays true until this consumer reads; *yes* may be out
     /// of date at once.
     pub fn is_empty(&mut self) -> bool {
@@ -210,6 +235,54 @@ impl<'a> Frame<'a> {
             Frame {
                 header,
                 payload: std::slice::from_raw_parts(payload, header.length as usize),
+            }
+        }
+    }
+}
+
+/// Frames that are published, looked at and not taken.
+#[derive(Debug)]
+pub struct Unread<'a> {
+    consumer: &'a mut Consumer,
+    position: u64,
+    tail: u64,
+}
+
+impl<'a> Unread<'a> {
+    /// Up to where frames have been looked at.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next frame.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a frame is borrowed from this, not from the ring"
+    )]
+    pub fn next(&mut self) -> Option<Frame<'_>> {
+        loop {
+            if self.position >= self.tail {
+                return None;
+            }
+            let Consumer {
+                base,
+                capacity,
+                stride,
+                lap,
+                shared,
+                ..
+            } = &*self.consumer;
+            let offset = (self.position - lap) as usize % capacity;
+            shared
+                .memory
+                .note_read(base.wrapping_add(offset), HEADER_SIZE);
+            // SAFETY: the position is that of a frame that is published and not released: it begins between
+            // the cursor, before which all is released, and the tail, and positions go from frame to frame.
+            let frame = unsafe { Frame::at(base.add(offset)) };
+            self.position += frame.header.stride().max(*stride) as u64;
+            if frame.header.kind() != FrameKind::PAD {
+                return Some(frame);
             }
         }
     }

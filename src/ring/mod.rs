@@ -21,6 +21,8 @@ mod consumer;
 mod error;
 mod memory;
 mod options;
+#[cfg(all(test, not(loom)))]
+mod overtaking_test;
 mod parker;
 mod producer;
 mod sync;
@@ -28,7 +30,7 @@ mod sync;
 mod tests;
 mod wait_strategy;
 
-pub use consumer::{Batch, Consumer, Frame, Frames};
+pub use consumer::{Batch, Consumer, Frame, Frames, Unread};
 pub use error::RingError;
 pub use options::{RingOptions, ring};
 pub use parker::{Parker, Prepared, Waker};

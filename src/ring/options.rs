@@ -37,6 +37,7 @@ const FRAMES_MIN: usize = 4;
 pub struct RingOptions {
     capacity: usize,
     payload: Option<usize>,
+    reserve: usize,
     consumer_waker: Option<Waker>,
     producer_waker: Option<Waker>,
 }
@@ -47,6 +48,7 @@ impl RingOptions {
         RingOptions {
             capacity: CAPACITY_DEFAULT,
             payload: None,
+            reserve: 0,
             consumer_waker: None,
             producer_waker: None,
         }
@@ -65,6 +67,13 @@ impl RingOptions {
     /// are no pad frames, and a reader can look ahead ([`Frames::ahead`](super::Frames::ahead)).
     pub fn fixed_payload(mut self, payload: usize) -> Self {
         self.payload = Some(payload);
+        self
+    }
+
+    /// Keeps room for so many frames without payload that only
+    /// [`push_reserved`](super::Producer::push_reserved) uses. For rings whose frames differ in size.
+    pub fn reserve(mut self, frames: usize) -> Self {
+        self.reserve = frames * HEADER_SIZE;
         self
     }
 
@@ -98,6 +107,8 @@ pub(super) struct Geometry {
     pub(super) stride: usize,
     /// The largest payload.
     pub(super) payload_max: usize,
+    /// Bytes that are kept free for frames without payload.
+    pub(super) reserve: usize,
 }
 
 impl Geometry {
@@ -118,14 +129,17 @@ impl Geometry {
                     capacity: capacity.next_multiple_of(stride),
                     stride,
                     payload_max: stride - HEADER_SIZE,
+                    reserve: 0,
                 }
             }
             None => {
                 let capacity = options.capacity.max(FRAMES_MIN * HEADER_SIZE);
+                let reserve = options.reserve;
                 let largest = (capacity / FRAMES_MIN).min(size_max) / FRAME_ALIGN * FRAME_ALIGN;
                 Geometry {
-                    capacity: capacity.next_multiple_of(FRAME_ALIGN),
+                    capacity: (capacity + reserve).next_multiple_of(FRAME_ALIGN),
                     stride: 0,
+                    reserve,
                     payload_max: largest - HEADER_SIZE,
                 }
             }

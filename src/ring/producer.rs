@@ -40,6 +40,8 @@ pub struct Producer {
     /// Position up to which the consumer has been told.
     published: u64,
     capacity: usize,
+    /// Bytes that only [`push_reserved`](Producer::push_reserved) may use.
+    reserve: usize,
     consumer_waker: Option<Waker>,
     shared: Arc<Shared>,
 }
@@ -54,13 +56,14 @@ impl Producer {
         let base = shared.memory.base();
         Producer {
             cursor: base,
-            limit: base.wrapping_add(geometry.capacity),
+            limit: base.wrapping_add(geometry.capacity - geometry.reserve),
             payload_max: geometry.payload_max,
             size_min: geometry.stride,
             base,
             lap: 0,
             published: 0,
             capacity: geometry.capacity,
+            reserve: geometry.reserve,
             consumer_waker: waker,
             shared,
         }
@@ -88,6 +91,31 @@ impl Producer {
         unsafe { write_frame(self.cursor, header, payload) };
         self.advance(kind, size);
         Ok(())
+    }
+
+    /// Commits a frame without payload, for which the room may be used that is kept for such
+    /// ([`RingOptions::reserve`](super::RingOptions::reserve)): so it gets into a full ring.
+    ///
+    /// # Errors
+    /// [`RingError`], if that is used up as well.
+    pub fn push_reserved(
+        &mut self,
+        kind: FrameKind,
+        aux: u32,
+        time: Timestamp,
+    ) -> Result<(), RingError> {
+        let (size, reserve) = (HEADER_SIZE.max(self.size_min), self.reserve);
+        self.reserve = 0;
+        if size > self.known_room() {
+            let found = self.find_room(size);
+            self.reserve = reserve;
+            found?;
+        }
+        self.reserve = reserve;
+        let pushed = self.push(kind, aux, time, &[]);
+        // What is left of the reserve is not for others.
+        self.look_at_head();
+        pushed
     }
 
     /// Claims room for a payload of at most `length` bytes, to be written in place.
@@ -154,7 +182,8 @@ impl Producer {
     #[must_use]
     pub fn free(&self) -> usize {
         let head = self.shared.head.position.load(Ordering::Acquire);
-        self.capacity - (self.position() - head) as usize
+        let used = (self.position() - head) as usize;
+        (self.capacity - used).saturating_sub(self.reserve)
     }
 
     /// Size of the ring in bytes.

@@ -7,10 +7,12 @@
 //! - A later barrier ends the waiting for an earlier one. One that is not later than the last that went on or
 //!   was aborted is ignored.
 //! - A channel that has ended counts as having brought every barrier.
+//! - *Unaligned*: a barrier that overtakes goes on as soon as anybody speaks of it, and holds no channel back.
 
 use std::collections::VecDeque;
 
 use crate::operator::Barrier;
+use crate::seeded_bugs::seeded;
 
 /// A barrier that some channels have brought.
 #[derive(Debug)]
@@ -41,10 +43,15 @@ impl BarrierAligner {
         }
     }
 
+    /// How many channels there are.
+    pub(crate) fn channels(&self) -> usize {
+        self.ended.len()
+    }
+
     /// Whether nothing is to be read from a channel now.
     #[inline]
     pub(crate) fn is_held(&self, channel: usize) -> bool {
-        self.held[channel]
+        self.held[channel] && !seeded("channel-not-held")
     }
 
     /// A channel has brought a barrier. Gives the one that goes on now, if any does.
@@ -78,6 +85,25 @@ impl BarrierAligner {
         self.arriving[place].brought[channel] = true;
         self.held[channel] = barrier.holds();
         self.go_on(place)
+    }
+
+    /// A barrier that overtakes what is on its way goes on now, whoever has brought it. Says whether it does.
+    pub(crate) fn overtake(&mut self, barrier: Barrier) -> bool {
+        if barrier.checkpoint <= self.last {
+            return false;
+        }
+        self.arriving
+            .retain(|a| a.barrier.checkpoint > barrier.checkpoint);
+        self.held.fill(false);
+        self.last = barrier.checkpoint;
+        true
+    }
+
+    /// Whether no frame before this checkpoint's barrier will come through a channel any more.
+    pub(crate) fn has_brought(&self, channel: usize, checkpoint: u64) -> bool {
+        let mut arriving = self.arriving.iter();
+        self.ended[channel]
+            || arriving.any(|a| a.barrier.checkpoint == checkpoint && a.brought[channel])
     }
 
     /// A channel has ended. Gives the barrier that goes on now, if any does: the latest, which subsumes those
@@ -117,7 +143,8 @@ impl BarrierAligner {
     fn go_on(&mut self, place: usize) -> Option<Barrier> {
         let arriving = &self.arriving[place];
         let mut channels = arriving.brought.iter().zip(&self.ended);
-        if !channels.all(|(brought, ended)| *brought || *ended) {
+        let is_brought = |(brought, ended): (&bool, &bool)| *brought || *ended;
+        if !channels.all(is_brought) && !seeded("barrier-passed-early") {
             return None;
         }
         let barrier = arriving.barrier;
@@ -215,6 +242,21 @@ mod tests {
             Some(exactly_once(2))
         );
         assert_eq!(aligner.on_end(0), None);
+    }
+
+    #[test]
+    fn barrier_that_overtakes_goes_on_at_once_and_only_once() {
+        let mut aligner = BarrierAligner::new(3);
+        assert_eq!(aligner.on_barrier(1, exactly_once(1)), None);
+        assert!(aligner.has_brought(1, 1) && !aligner.has_brought(0, 1));
+        assert!(aligner.overtake(exactly_once(1)));
+        assert!(!aligner.is_held(1));
+        assert!(!aligner.overtake(exactly_once(1)));
+        assert_eq!(aligner.on_barrier(0, exactly_once(1)), None);
+        assert!(!aligner.is_held(0));
+        aligner.abort(2);
+        assert!(!aligner.overtake(exactly_once(2)), "aborted before it came");
+        assert!(aligner.overtake(exactly_once(3)));
     }
 
     #[test]

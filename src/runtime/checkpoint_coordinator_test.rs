@@ -13,7 +13,7 @@ fn settings() -> CheckpointSettings {
     }
 }
 
-/// What the actions are, in short: `t1w` a whole one triggered, `w1` written, `c1` complete, `a1` aborted, `f`
+/// What the actions are, in short: `t1w` a whole one triggered, `o1` its barriers overtake, `w1` written, `c1` complete, `a1` aborted, `f`
 /// the job failed.
 fn shown(actions: &[Action]) -> String {
     let one = |action: &Action| match action {
@@ -21,6 +21,7 @@ fn shown(actions: &[Action]) -> String {
             format!("t{}w", barrier.checkpoint)
         }
         Action::Trigger(barrier, _) => format!("t{}", barrier.checkpoint),
+        Action::Overtake(barrier) => format!("o{}", barrier.checkpoint),
         Action::Write { checkpoint, .. } => format!("w{checkpoint}"),
         Action::Complete { checkpoint, .. } => format!("c{checkpoint}"),
         Action::Abort { checkpoint, .. } => format!("a{checkpoint}"),
@@ -53,6 +54,49 @@ fn checkpoints_are_triggered_in_their_interval_and_complete_when_all_parts_are_w
     assert_eq!(shown(&coordinator.on_part(1, part(1))), "", "twice is once");
     assert_eq!(shown(&coordinator.on_written(1, Ok(()), secs(11))), "c1");
     assert_eq!(shown(&coordinator.on_time(secs(20))), "t2", "a delta");
+}
+
+#[test]
+fn barriers_that_have_been_in_line_for_too_long_overtake_but_never_those_of_savepoints() {
+    let settings = CheckpointSettings {
+        unaligned_after: Some(secs(2)),
+        ..settings()
+    };
+    let mut coordinator = CheckpointCoordinator::new(settings.clone(), 2, 1, secs(0));
+    let triggered = coordinator.on_time(secs(10));
+    assert!(matches!(triggered[..], [Action::Trigger(barrier, _)] if !barrier.overtakes()));
+    assert_eq!(coordinator.deadline(), Some(secs(12)));
+    let overtakes = coordinator.on_time(secs(12));
+    assert!(matches!(overtakes[..], [Action::Overtake(barrier)] if barrier.overtakes()));
+    assert_eq!(
+        shown(&coordinator.on_time(secs(13))),
+        "",
+        "they are told once"
+    );
+    assert_eq!(collect(&mut coordinator, 1), "w1");
+    assert_eq!(shown(&coordinator.on_written(1, Ok(()), secs(14))), "c1");
+    assert_eq!(
+        shown(&coordinator.on_request(Purpose::Savepoint, secs(15))),
+        "t2"
+    );
+    assert_eq!(shown(&coordinator.on_time(secs(18))), "");
+
+    let at_once = CheckpointSettings {
+        unaligned_after: Some(Duration::ZERO),
+        ..settings
+    };
+    let overtakes = |settings: &CheckpointSettings, purpose| {
+        let mut coordinator = CheckpointCoordinator::new(settings.clone(), 2, 1, secs(0));
+        let triggered = coordinator.on_request(purpose, secs(1));
+        matches!(triggered[..], [Action::Trigger(barrier, _)] if barrier.overtakes())
+    };
+    assert!(overtakes(&at_once, Purpose::Asked));
+    assert!(!overtakes(&at_once, Purpose::Savepoint));
+    let at_least_once = CheckpointSettings {
+        at_least_once: true,
+        ..at_once
+    };
+    assert!(!overtakes(&at_least_once, Purpose::Asked));
 }
 
 #[test]

@@ -244,6 +244,10 @@ impl Checkpointer {
                     }
                     orders.push(Order::Notify(Notice::Triggered(barrier)));
                 }
+                Action::Overtake(barrier) => {
+                    tracing::debug!(checkpoint = barrier.checkpoint, "barriers overtake");
+                    orders.push(Order::Notify(Notice::Overtake(barrier)));
+                }
                 Action::Write {
                     checkpoint,
                     parent,

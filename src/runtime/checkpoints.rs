@@ -17,6 +17,8 @@ pub(crate) struct CheckpointSettings {
     pub(crate) max_concurrent: usize,
     pub(crate) tolerable_failures: u32,
     pub(crate) at_least_once: bool,
+    /// How long a checkpoint's barriers stay in line before they overtake; for ever, if it is none.
+    pub(crate) unaligned_after: Option<Duration>,
     pub(crate) observer: Option<CheckpointObserver>,
 }
 
@@ -38,6 +40,7 @@ impl Default for CheckpointSettings {
             max_concurrent: 1,
             tolerable_failures: 0,
             at_least_once: false,
+            unaligned_after: None,
             observer: None,
         }
     }
@@ -150,6 +153,19 @@ impl Checkpoints {
     /// are counted twice after a failure.
     pub fn at_least_once(self) -> Self {
         self.set(|settings| settings.at_least_once = true)
+    }
+
+    /// Has barriers overtake what is on its way between subtasks, which becomes part of the checkpoint (Flink's
+    /// unaligned checkpoints): a checkpoint then does not wait for records that wait in full rings, and costs
+    /// their bytes. Not through forward, broadcast and custom edges, where barriers stay in line; nor for savepoints,
+    /// nor with [`at_least_once`](Self::at_least_once).
+    pub fn unaligned(self) -> Self {
+        self.unaligned_after(Duration::ZERO)
+    }
+
+    /// As [`unaligned`](Self::unaligned), but only once a checkpoint has waited so long for its barriers.
+    pub fn unaligned_after(self, timeout: Duration) -> Self {
+        self.set(|settings| settings.unaligned_after = Some(timeout))
     }
 
     /// Has `observe` told what becomes of them, on the thread that minds the job: of a complete one before any

@@ -17,6 +17,7 @@ use crate::operator::{
 use crate::record::{KeyHasher, MaxParallelism};
 use crate::ring::{Consumer, Parker, Producer, RingOptions, Waker, ring};
 
+use super::channels::Channels;
 use super::config::Config;
 use super::error::JobError;
 use super::head::Head;
@@ -54,6 +55,9 @@ pub trait Terminal: Send {
     /// Builds the chains that end here.
     fn attach(&self, plan: &mut Deployment<'_>);
 }
+
+/// For how many barriers a ring keeps room: a checkpoint's, and some that were given up.
+const RESERVED_BARRIERS: usize = 4;
 
 type Deferred = Box<dyn FnOnce(&mut Deployment<'_>)>;
 
@@ -175,6 +179,19 @@ impl<'a> Deployment<'a> {
         }
     }
 
+    /// The channels of the exchange at `node`, if barriers may overtake what is on its way through it.
+    pub(crate) fn channels(&self, node: NodeId, partitioning: Partitioning) -> Option<Channels> {
+        let from = self.graph.stream_graph().node(node).inputs[0];
+        let (senders, receivers) = (self.parallelism(from), self.parallelism(node));
+        Channels::of(self.channel_uid(node), partitioning, senders, receivers)
+    }
+
+    /// What binds the state of the exchange at `node`.
+    #[must_use]
+    pub fn channel_uid(&self, node: NodeId) -> Arc<str> {
+        self.graph.stream_graph().channel_uid(node)
+    }
+
     /// Whether the exchange at `node` vanished.
     #[must_use]
     pub fn is_fused(&self, node: NodeId) -> bool {
@@ -293,6 +310,7 @@ impl<'a> Deployment<'a> {
         // A ring takes frames of up to a quarter of it.
         RingOptions::new()
             .capacity(self.config.ring_capacity.max(4 * size_min))
+            .reserve(RESERVED_BARRIERS)
             .wake_consumer(wakes.then(|| self.wakers[receiver].clone()))
             .wake_producer(wakes.then(|| self.wakers[sender].clone()))
     }

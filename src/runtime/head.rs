@@ -39,6 +39,8 @@ impl Turn {
 pub(crate) enum Notice {
     /// A checkpoint begins: sources send its barrier.
     Triggered(Barrier),
+    /// A checkpoint that was triggered takes too long: from now on its barrier overtakes what is on its way.
+    Overtake(Barrier),
     /// The input is over: sources end as if they had come to their end.
     Drain,
     /// A checkpoint is complete.
@@ -114,7 +116,7 @@ impl Pending {
     /// Gives queued signals to `next` while it is ready; says whether none is left and it still is.
     #[inline]
     pub(crate) fn deliver<V: ?Sized, D: Push<V>>(&mut self, next: &mut D) -> bool {
-        while next.ready() {
+        while next.ready() || self.overtakes::<V, D>(next) {
             let Some(signal) = self.signals.pop_front() else {
                 return true;
             };
@@ -126,6 +128,26 @@ impl Pending {
             next.signal(signal);
         }
         false
+    }
+
+    /// Whether the next signal is a barrier that is delivered though `next` is not ready.
+    pub(crate) fn overtakes<V: ?Sized, D: Push<V>>(&self, next: &D) -> bool {
+        self.signals
+            .front()
+            .is_some_and(|signal| signal.overtakes())
+            && next.takes_barrier()
+    }
+
+    /// Has a barrier overtake that is queued. Says whether it is, or was delivered.
+    pub(crate) fn overtake(&mut self, barrier: Barrier) -> bool {
+        for signal in &mut self.signals {
+            if let Signal::Barrier(queued) = signal
+                && queued.checkpoint == barrier.checkpoint
+            {
+                queued.options |= Barrier::UNALIGNED;
+            }
+        }
+        self.barrier_queued >= barrier.checkpoint
     }
 
     /// Whether [`Signal::End`] was delivered.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::checkpoint::{
     CheckpointError, CheckpointStore, RealStorage, Restored, Storage, StoreOptions, open_savepoint,
 };
-use crate::graph::ExecutionGraph;
+use crate::graph::{ExecutionGraph, NodeKind};
 use crate::record::{KeyHasher, MaxParallelism};
 
 use super::checkpoint_event::CheckpointEvent;
@@ -129,7 +129,10 @@ fn check_operators(restored: &Restored, graph: &ExecutionGraph) -> Result<(), Ch
     let uids: BTreeSet<Arc<str>> = stream
         .nodes()
         .iter()
-        .map(|node| stream.uid(node.id))
+        .flat_map(|node| match node.kind {
+            NodeKind::Exchange(_) => vec![stream.channel_uid(node.id), stream.uid(node.id)],
+            _ => vec![stream.uid(node.id)],
+        })
         .collect();
     match restored
         .operators()

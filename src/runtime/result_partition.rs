@@ -5,18 +5,26 @@
 //! *overflow*, the partition stops being ready, and its subtask is not given another record until the
 //! overflow is gone. So the overflow holds what one record caused at most, and back-pressure is a
 //! state that can be seen and counted.
+//!
+//! A barrier that overtakes goes into its rings, which keep room for it, before what is in the overflows: this
+//! becomes part of the checkpoint. So does what is in front of a barrier that is told to overtake later. A
+//! checkpoint is not written before its barrier is in every ring.
 
 use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
 use crate::operator::{
-    Budget, OpenContext, Operator, OperatorError, Push, Route, Signal, Target, raise,
+    Barrier, Budget, ChannelId, ChannelState, FrameLog, OpenContext, Operator, OperatorError, Push,
+    Route, SENT, Signal, Target, raise,
 };
 use crate::record::{
     Far, Form, FrameHeader, FrameKind, HEADER_SIZE, Record, RunWriter, Scratch, Wire,
     travels_in_runs,
 };
 use crate::ring::{Producer, RingError};
+use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
+
+use super::channels::Channels;
 
 /// A channel publishes when this many bytes have gathered, even inside a batch.
 const PUBLISH_BYTES: usize = 8 * 1024;
@@ -39,6 +47,10 @@ struct Channel {
     overflow: Vec<u8>,
     /// How much of the overflow has gone into the ring already.
     drained: usize,
+    /// A barrier that goes into the ring before the overflow.
+    overtaking: Option<FrameHeader>,
+    /// Whether one of the two waits for room in the ring.
+    is_full: bool,
 }
 
 impl Channel {
@@ -49,6 +61,8 @@ impl Channel {
             run: RunWriter::default(),
             overflow: Vec::new(),
             drained: 0,
+            overtaking: None,
+            is_full: false,
         }
     }
 
@@ -90,7 +104,7 @@ impl Channel {
 
     #[inline(always)]
     fn send(&mut self, header: FrameHeader, payload: &[u8]) -> Sent {
-        if self.overflow.is_empty() {
+        if !self.is_full {
             match self.try_push(header, payload) {
                 Ok(()) => return Sent::InRing,
                 Err(RingError::Full { .. }) => self.producer.publish(),
@@ -116,15 +130,8 @@ impl Channel {
 
     #[cold]
     fn keep(&mut self, header: FrameHeader, payload: &[u8]) -> Sent {
-        let first = self.overflow.is_empty();
-        let words = [
-            u64::from(header.length)
-                | u64::from(header.kind().as_u8()) << 32
-                | u64::from(header.aux()) << 40,
-            header.time.0 as u64,
-        ];
-        self.overflow
-            .extend_from_slice(bytemuck::cast_slice(&words));
+        let first = !std::mem::replace(&mut self.is_full, true);
+        self.overflow.extend_from_slice(&header.to_bytes());
         self.overflow.extend_from_slice(payload);
         if first {
             Sent::NowFull
@@ -133,10 +140,56 @@ impl Channel {
         }
     }
 
+    /// Sends a barrier before everything that the ring has no room for; gives that.
+    fn overtake(&mut self, barrier: FrameHeader) -> FrameLog {
+        let mut overtaken = FrameLog::default();
+        let mut kept = Vec::new();
+        let mut is_behind = false;
+        for (header, payload) in frames(&self.overflow[self.drained..]) {
+            if header.kind() == FrameKind::BARRIER && header.time == barrier.time {
+                is_behind = true;
+                continue;
+            }
+            if !is_behind {
+                overtaken.add(header, payload);
+            }
+            kept.extend_from_slice(&header.to_bytes());
+            kept.extend_from_slice(payload);
+        }
+        (self.overflow, self.drained) = (kept, 0);
+        self.overtaking = Some(barrier);
+        self.is_full = !self.push_overtaking() || !self.overflow.is_empty();
+        overtaken
+    }
+
+    /// Whether no barrier is left that overtakes and has not gone into the ring.
+    fn push_overtaking(&mut self) -> bool {
+        let Some(barrier) = self.overtaking else {
+            return true;
+        };
+        let (kind, aux, id) = (barrier.kind(), barrier.aux(), barrier.time);
+        let pushed = self.producer.push_reserved(kind, aux, id);
+        self.producer.publish();
+        if !matches!(pushed, Err(RingError::Full { .. })) {
+            self.overtaking = None;
+        }
+        self.overtaking.is_none()
+    }
+
+    /// Whether the barrier of a checkpoint waits for room in the ring.
+    fn has_waiting(&self, checkpoint: Timestamp) -> bool {
+        let waiting = frames(&self.overflow[self.drained..]).map(|(header, _)| header);
+        waiting
+            .chain(self.overtaking)
+            .any(|header| header.kind() == FrameKind::BARRIER && header.time == checkpoint)
+    }
+
     /// Moves what fits from the overflow into the ring; says whether nothing is left.
     fn drain(&mut self) -> bool {
-        while self.drained < self.overflow.len() {
-            let (header, payload) = frame_at(&self.overflow[self.drained..]);
+        if !self.push_overtaking() {
+            return false;
+        }
+        while let Some((header, payload, _)) = split_frame(&self.overflow[self.drained..]) {
             let pushed = self
                 .producer
                 .push(header.kind(), header.aux(), header.time, payload);
@@ -147,7 +200,7 @@ impl Channel {
             self.drained += HEADER_SIZE + payload.len();
         }
         self.overflow.clear();
-        self.drained = 0;
+        (self.drained, self.is_full) = (0, false);
         self.producer.publish();
         true
     }
@@ -161,19 +214,20 @@ enum Sent {
     StillFull,
 }
 
-fn frame_at(bytes: &[u8]) -> (FrameHeader, &[u8]) {
-    let word = |at: usize| {
-        let mut word = [0; 8];
-        word.copy_from_slice(&bytes[at..at + 8]);
-        u64::from_ne_bytes(word)
-    };
-    let (shape, time) = (word(0), Timestamp(word(8) as i64));
-    let kind = FrameKind::from_u8((shape >> 32) as u8);
-    let header = FrameHeader::new(kind, (shape >> 40) as u32, shape as u32, time);
-    (
-        header,
-        &bytes[HEADER_SIZE..HEADER_SIZE + header.length as usize],
-    )
+/// The frame at the front of some, and those behind it.
+fn split_frame(bytes: &[u8]) -> Option<(FrameHeader, &[u8], &[u8])> {
+    let (header, rest) = bytes.split_first_chunk::<HEADER_SIZE>()?;
+    let header = FrameHeader::from_bytes(*header);
+    let (payload, rest) = rest.split_at(header.length as usize);
+    Some((header, payload, rest))
+}
+
+fn frames(mut bytes: &[u8]) -> impl Iterator<Item = (FrameHeader, &[u8])> {
+    std::iter::from_fn(move || {
+        let (header, payload, rest) = split_frame(bytes)?;
+        bytes = rest;
+        Some((header, payload))
+    })
 }
 
 /// Ends a region: spreads records of type `T` over rings, by `route`.
@@ -185,10 +239,22 @@ pub(crate) struct ResultPartition<T: ?Sized, R> {
     full: usize,
     /// The end of input was sent.
     ended: bool,
+    /// Where barriers may overtake.
+    sent_state: Option<SentState>,
     sent: u64,
     flushes: u32,
     metrics: PartitionMetrics,
     record: std::marker::PhantomData<fn(&T)>,
+}
+
+/// What a sender does with what its barriers overtake.
+struct SentState {
+    channels: Channels,
+    /// Those of this sender.
+    ids: Vec<ChannelId>,
+    state: ChannelState,
+    /// The last barrier.
+    barrier: Option<FrameHeader>,
 }
 
 #[derive(Default)]
@@ -198,9 +264,17 @@ struct PartitionMetrics {
     ring_bytes: Gauge,
 }
 
-impl<T: ?Sized, R> ResultPartition<T, R> {
-    pub(crate) fn new(producers: Vec<Producer>, route: R) -> Self {
+impl<T: Record + ?Sized, R> ResultPartition<T, R> {
+    /// An end in these rings; `channels` where barriers may overtake.
+    pub(crate) fn new(producers: Vec<Producer>, route: R, channels: Option<Channels>) -> Self {
+        let sent_state = channels.map(|channels| SentState {
+            ids: Vec::new(),
+            state: ChannelState::of::<Far<T>>(&channels.uid, SENT),
+            channels,
+            barrier: None,
+        });
         ResultPartition {
+            sent_state,
             channels: producers.into_iter().map(Channel::new).collect(),
             route,
             scratch: Scratch::new(),
@@ -213,6 +287,66 @@ impl<T: ?Sized, R> ResultPartition<T, R> {
         }
     }
 
+    /// Sends a barrier, in line or before everything that is not in a ring yet.
+    fn send_barrier(&mut self, barrier: Barrier) {
+        let id = Timestamp(barrier.checkpoint.cast_signed());
+        let header = FrameHeader::new(FrameKind::BARRIER, barrier.options, 0, id);
+        if let Some(sent) = &mut self.sent_state {
+            sent.barrier = Some(header);
+        }
+        if barrier.overtakes() && self.sent_state.is_some() {
+            for channel in &mut self.channels {
+                self.full += usize::from(channel.end_run() == Sent::NowFull);
+            }
+            self.overtake(header, |_| true);
+        } else if !self.ended {
+            // Whoever reads hears of checkpoints by itself once the input is at its end.
+            self.broadcast(FrameKind::BARRIER, barrier.options, id);
+        }
+    }
+
+    /// Has a barrier overtake what waits for room in the channels that are `wanted`, and keeps that. A channel
+    /// with nothing more to come but its end, which is in the ring, needs no barrier.
+    fn overtake(&mut self, barrier: FrameHeader, wanted: impl Fn(&Channel) -> bool) {
+        let Some(sent) = &mut self.sent_state else {
+            return;
+        };
+        let checkpoint = barrier.time.0.cast_unsigned();
+        for (channel, id) in self.channels.iter_mut().zip(&sent.ids) {
+            let was_full = channel.is_full;
+            if !wanted(channel) || (self.ended && !was_full) {
+                continue;
+            }
+            let overtaken = channel.overtake(barrier);
+            if !seeded("sent-not-kept") {
+                sent.state.add(checkpoint, *id, overtaken);
+            }
+            self.full += usize::from(channel.is_full);
+            self.full -= usize::from(was_full);
+        }
+    }
+
+    /// Writes what the checkpoint's barrier has overtaken, if it is in every ring.
+    fn write(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let barrier = self.sent_state.as_ref().and_then(|sent| sent.barrier);
+        let is_it = |barrier: &FrameHeader| barrier.time.0.cast_unsigned() == out.checkpoint();
+        if let Some(barrier) = barrier.filter(is_it) {
+            if out.overtakes() {
+                let options = barrier.aux() | Barrier::UNALIGNED;
+                let header = FrameHeader::new(FrameKind::BARRIER, options, 0, barrier.time);
+                let ended = self.ended;
+                self.overtake(header, |channel| ended || channel.has_waiting(barrier.time));
+            }
+            if self.channels.iter().any(|c| c.has_waiting(barrier.time)) {
+                return false;
+            }
+        }
+        if let Some(sent) = &mut self.sent_state {
+            sent.state.write(out);
+        }
+        true
+    }
+
     fn broadcast(&mut self, kind: FrameKind, aux: u32, time: Timestamp) {
         let header = FrameHeader::new(kind, aux, 0, time);
         for channel in &mut self.channels {
@@ -222,7 +356,7 @@ impl<T: ?Sized, R> ResultPartition<T, R> {
     }
 }
 
-impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
+impl<T: Record + ?Sized, R: Send> Operator for ResultPartition<T, R> {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let metrics = cx.operator_metrics(&cx.subtask.vertex);
         self.metrics = PartitionMetrics {
@@ -234,6 +368,9 @@ impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
         metrics
             .gauge("output_ring_capacity_bytes")
             .set(capacity as i64);
+        if let Some(sent) = &mut self.sent_state {
+            sent.ids = sent.channels.of_sender(cx.subtask.index);
+        }
         Ok(())
     }
 
@@ -244,21 +381,18 @@ impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
             Signal::Watermark(at) => self.broadcast(FrameKind::WATERMARK, 0, at),
             Signal::Idle => self.broadcast(FrameKind::IDLE, 0, Timestamp::MIN),
             Signal::Active => self.broadcast(FrameKind::ACTIVE, 0, Timestamp::MIN),
-            // Whoever reads hears of checkpoints by itself once the input is at its end.
-            Signal::Barrier(_) if self.ended => {}
-            Signal::Barrier(barrier) => {
-                let id = Timestamp(barrier.checkpoint.cast_signed());
-                self.broadcast(FrameKind::BARRIER, barrier.options, id);
-            }
+            Signal::Barrier(barrier) => self.send_barrier(barrier),
             Signal::End => {
                 self.broadcast(FrameKind::END, 0, Timestamp::MAX);
                 self.ended = true;
             }
             // Splits are the business of the region that reads them; every region hears of checkpoints itself.
-            Signal::Split(_)
-            | Signal::SplitEnd(_)
-            | Signal::CheckpointComplete(_)
-            | Signal::CheckpointAborted(_) => {}
+            Signal::Split(_) | Signal::SplitEnd(_) | Signal::CheckpointComplete(_) => {}
+            Signal::CheckpointAborted(checkpoint) => {
+                if let Some(sent) = &mut self.sent_state {
+                    sent.state.abort(checkpoint);
+                }
+            }
         }
     }
 
@@ -267,8 +401,12 @@ impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
         self.full == 0
     }
 
+    fn takes_barrier(&self) -> bool {
+        true
+    }
+
     fn resume(&mut self, _budget: &mut Budget) {
-        for channel in self.channels.iter_mut().filter(|c| !c.overflow.is_empty()) {
+        for channel in self.channels.iter_mut().filter(|c| c.is_full) {
             self.full -= usize::from(channel.drain());
         }
     }
@@ -294,8 +432,8 @@ impl<T: ?Sized, R: Send> Operator for ResultPartition<T, R> {
         None
     }
 
-    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
-        true
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        self.write(out)
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {

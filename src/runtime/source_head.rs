@@ -143,7 +143,8 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
 
     fn has_work(&mut self) -> bool {
         if !self.next.ready() {
-            return gets_on::<R::Out, _>(&mut self.next);
+            return gets_on::<R::Out, _>(&mut self.next)
+                || self.pending.overtakes::<R::Out, _>(&self.next);
         }
         if !self.pending.is_empty() {
             return true;
@@ -180,6 +181,9 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
                 self.capture(barrier.checkpoint)?;
                 self.suspended |= barrier.suspends();
                 self.pending.add(Signal::Barrier(barrier));
+            }
+            Notice::Overtake(barrier) => {
+                self.pending.overtake(barrier);
             }
             Notice::Drain if self.status != SourceStatus::Finished => self.end(),
             Notice::Drain => {}

@@ -140,6 +140,11 @@ impl Subtask {
         if !self.is_running() {
             return;
         }
+        if let (Notice::Overtake(barrier), Some(snapshot)) = (notice, &mut self.snapshot)
+            && snapshot.overtake(barrier)
+        {
+            return;
+        }
         match (notice, &mut self.snapshot) {
             (Notice::Triggered(barrier), Some(snapshot)) => {
                 if let Some(barrier) = snapshot.trigger(barrier) {

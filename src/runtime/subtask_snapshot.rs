@@ -31,11 +31,15 @@ pub(crate) struct SubtaskSnapshot {
     sink: Box<dyn PieceSink + Send>,
     /// The checkpoint whose state is being written.
     current: Option<u64>,
+    /// It will not be completed: what is frozen is got rid of, what is not will not be.
+    is_aborted: bool,
     /// The last one whose state is written.
     written: u64,
     reports: Vec<StateReport>,
     /// Checkpoints that wait until the state of the current one is written.
     waiting: VecDeque<Barrier>,
+    /// The last checkpoint whose barriers were told to overtake.
+    overtaking: u64,
     /// The last slice wrote nothing: the writer is behind, or a barrier has not come yet.
     stalled: bool,
 }
@@ -46,9 +50,11 @@ impl SubtaskSnapshot {
             index,
             sink,
             current: None,
+            is_aborted: false,
             written: 0,
             reports: Vec::new(),
             waiting: VecDeque::new(),
+            overtaking: 0,
             stalled: false,
         }
     }
@@ -70,15 +76,34 @@ impl SubtaskSnapshot {
 
     /// A checkpoint was triggered: gives its barrier if it need not wait.
     pub(crate) fn trigger(&mut self, barrier: Barrier) -> Option<Barrier> {
-        if self.current.is_none() {
+        // The barrier may have come through an input before this.
+        if self
+            .current
+            .is_none_or(|current| current >= barrier.checkpoint)
+        {
             return Some(barrier);
         }
         self.waiting.push_back(barrier);
         None
     }
 
-    /// A checkpoint that waits is not worth it any more.
+    /// The barriers of a checkpoint are to overtake what is on its way. Says whether it waits here, and nobody
+    /// else need know.
+    pub(crate) fn overtake(&mut self, barrier: Barrier) -> bool {
+        self.overtaking = barrier.checkpoint;
+        let mut waiting = self.waiting.iter_mut();
+        match waiting.find(|waiting| waiting.checkpoint == barrier.checkpoint) {
+            Some(waiting) => {
+                *waiting = barrier;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A checkpoint is not worth it any more, whether it waits or is being written.
     pub(crate) fn abort(&mut self, checkpoint: u64) {
+        self.is_aborted |= self.current == Some(checkpoint);
         self.waiting
             .retain(|barrier| barrier.checkpoint != checkpoint);
     }
@@ -98,14 +123,17 @@ impl SubtaskSnapshot {
             &mut *self.sink,
             reports,
             SLICE_ENTRIES,
-        );
+        )
+        .overtaking(checkpoint == self.overtaking);
         let mut all = true;
         for head in heads {
             all &= head.snapshot(&mut out) && head.barrier() >= checkpoint;
         }
         self.stalled = !all && !out.has_written();
+        all |= self.is_aborted && !out.has_written() && out.budget() > 0;
         all.then(|| {
             (self.current, self.written) = (None, checkpoint);
+            self.is_aborted = false;
             Message::Acknowledged {
                 checkpoint,
                 states: std::mem::take(reports),
@@ -119,5 +147,109 @@ impl SubtaskSnapshot {
             .is_none()
             .then(|| self.waiting.pop_front())
             .flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::MemorySnapshot;
+    use crate::operator::{BoxError, OpenContext, OperatorError};
+    use crate::runtime::head::{Notice, Progress, Turn};
+    use crate::time::Timestamp;
+
+    /// One of two inputs of an operator: it has brought a barrier, or not. The operator has frozen nothing
+    /// before both have.
+    struct Input {
+        barrier: u64,
+    }
+
+    impl Head for Input {
+        fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
+            Ok(())
+        }
+
+        fn poll(&mut self, _turn: &mut Turn) -> Result<Progress, OperatorError> {
+            Ok(Progress::Idle)
+        }
+
+        fn has_work(&mut self) -> bool {
+            false
+        }
+
+        fn deadline(&self) -> Option<Timestamp> {
+            None
+        }
+
+        fn is_done(&self) -> bool {
+            false
+        }
+
+        fn is_settled(&self) -> bool {
+            true
+        }
+
+        fn notice(&mut self, _notice: Notice) -> Result<(), BoxError> {
+            Ok(())
+        }
+
+        fn barrier(&self) -> u64 {
+            self.barrier
+        }
+
+        fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+            false
+        }
+
+        fn close(&mut self) -> Result<(), OperatorError> {
+            Ok(())
+        }
+    }
+
+    fn barrier(checkpoint: u64) -> Barrier {
+        Barrier {
+            checkpoint,
+            options: 0,
+        }
+    }
+
+    fn inputs(barriers: [u64; 2]) -> Vec<Box<dyn Head>> {
+        let input = |barrier| -> Box<dyn Head> { Box::new(Input { barrier }) };
+        barriers.map(input).into()
+    }
+
+    #[test]
+    fn checkpoint_that_is_aborted_between_two_inputs_does_not_hold_up_the_next() {
+        let mut snapshot = SubtaskSnapshot::new(0, Box::new(MemorySnapshot::new(1)));
+        assert!(snapshot.write(&mut inputs([1, 0])).is_none());
+        assert_eq!(snapshot.current(), Some(1));
+        assert!(snapshot.trigger(barrier(2)).is_none(), "it waits");
+        assert!(snapshot.write(&mut inputs([1, 0])).is_none());
+        snapshot.abort(1);
+        assert!(snapshot.write(&mut inputs([1, 0])).is_some());
+        assert_eq!(snapshot.next(), Some(barrier(2)));
+    }
+
+    #[test]
+    fn barrier_that_has_come_through_an_input_already_is_not_waited_with() {
+        let mut snapshot = SubtaskSnapshot::new(0, Box::new(MemorySnapshot::new(1)));
+        assert!(snapshot.write(&mut inputs([1, 0])).is_none());
+        assert_eq!(snapshot.trigger(barrier(1)), Some(barrier(1)));
+    }
+
+    #[test]
+    fn barrier_that_waits_is_told_to_overtake_where_it_waits() {
+        let mut snapshot = SubtaskSnapshot::new(0, Box::new(MemorySnapshot::new(1)));
+        assert!(snapshot.write(&mut inputs([1, 0])).is_none());
+        assert!(snapshot.trigger(barrier(2)).is_none());
+        let overtaking = Barrier {
+            options: Barrier::UNALIGNED,
+            ..barrier(2)
+        };
+        assert!(!snapshot.overtake(barrier(1)), "its barrier has gone");
+        assert!(snapshot.overtake(overtaking));
+        snapshot.abort(1);
+        assert!(snapshot.write(&mut inputs([1, 0])).is_some());
+        assert_eq!(snapshot.next(), Some(overtaking));
     }
 }

@@ -36,6 +36,7 @@ pub(super) trait Subject<E> {
     fn signal(&mut self, input: usize, signal: Signal);
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool;
     fn ready(&self) -> bool;
+    fn takes_barrier(&self) -> bool;
     fn resume(&mut self, budget: &mut Budget);
     fn flush(&mut self);
     fn close(&mut self) -> Result<(), OperatorError>;
@@ -55,6 +56,9 @@ macro_rules! subject_of {
         }
         fn ready(&self) -> bool {
             self.$operator.ready()
+        }
+        fn takes_barrier(&self) -> bool {
+            self.$operator.takes_barrier()
         }
         fn resume(&mut self, budget: &mut $crate::operator::Budget) {
             self.$operator.resume(budget);
@@ -101,7 +105,15 @@ impl Driving {
             interval,
             slice,
             life,
+            overtake: false,
         });
+        self
+    }
+
+    const fn overtaking(mut self) -> Self {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.overtake = true;
+        }
         self
     }
 
@@ -140,6 +152,22 @@ const DRIVINGS: &[Driving] = &[
         (1, 2),
     )
     .checkpoints(3, 1, 5),
+    driving(
+        "restored after every element, with barriers that overtake a full output",
+        2,
+        1024,
+        (1, 2),
+    )
+    .checkpoints(1, 3, 1)
+    .overtaking(),
+    driving(
+        "restored some elements later, with barriers that overtake a slow output",
+        3,
+        1,
+        (1, 2),
+    )
+    .checkpoints(1, 3, 4)
+    .overtaking(),
 ];
 
 /// How often an operator may be resumed before it counts as stuck.

@@ -30,6 +30,8 @@ pub(super) struct Checkpoints {
     pub(super) slice: usize,
     /// After how many elements the operator is thrown away; 0: never.
     pub(super) life: usize,
+    /// Whether barriers overtake: they come while the output is full, if the operator takes them then.
+    pub(super) overtake: bool,
 }
 
 /// A checkpoint: what was written, where the script stood, and what had come out.
@@ -102,7 +104,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
             .is_multiple_of(checkpoints.interval * stride);
         if is_due && !told.iter().all(|input| input.ended) {
             self.write_all(checkpoints.slice)?;
-            self.barrier(&told, at)?;
+            self.barrier(checkpoints.overtake, &told, at)?;
         }
         let life = checkpoints.life * stride;
         if life > 0 && self.taken.lived >= life && self.taken.begun > 0 {
@@ -112,23 +114,32 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
     }
 
     /// Feeds a barrier to every input, and looks whether it comes out.
-    fn barrier(&mut self, told: &[Told], position: usize) -> Result<(), Fault> {
+    fn barrier(&mut self, overtake: bool, told: &[Told], position: usize) -> Result<(), Fault> {
         self.taken.checkpoint += 1;
         self.taken.begun += 1;
         let checkpoint = self.taken.checkpoint;
         if self.snapshot(1)? {
             return Err(Fault::WrittenEarly(checkpoint));
         }
-        let options = [0, Barrier::WHOLE][checkpoint as usize % 2];
+        let mut options = [0, Barrier::WHOLE][checkpoint as usize % 2];
+        if overtake {
+            options |= Barrier::UNALIGNED;
+        }
         let barrier = Signal::Barrier(Barrier {
             checkpoint,
             options,
         });
+        let mut settles = !overtake || !self.begun;
         for (input, _) in told.iter().enumerate().filter(|(_, told)| !told.ended) {
-            self.settle()?;
+            settles |= !self.subject.takes_barrier();
+            if settles {
+                self.settle()?;
+            }
             self.call(Phase::Signal, |subject| subject.signal(input, barrier))?;
         }
-        self.settle()?;
+        if settles {
+            self.settle()?;
+        }
         let log = self.tail.log();
         let passed: Vec<Passed> = (log.barriers.iter().copied())
             .filter(|passed| passed.checkpoint == checkpoint)

@@ -261,6 +261,10 @@ impl<O: Debug + Send> Operator for Tail<O> {
         self.log().is_ready()
     }
 
+    fn takes_barrier(&self) -> bool {
+        true
+    }
+
     fn resume(&mut self, _budget: &mut Budget) {
         self.log().resume();
     }
@@ -325,6 +329,10 @@ impl<O: Send, U: ?Sized> Operator for SideTail<O, U> {
 
     fn ready(&self) -> bool {
         self.tail.log().is_ready()
+    }
+
+    fn takes_barrier(&self) -> bool {
+        true
     }
 
     fn resume(&mut self, _budget: &mut Budget) {}

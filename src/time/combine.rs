@@ -233,14 +233,8 @@ impl SplitWatermarks {
         self.part(split).status = Status::Absent;
     }
 
-    /// A watermark of `split` that counts at once, as from a punctuated generator.
-    pub fn on_watermark(&mut self, split: SplitSlot, watermark: Timestamp) -> TimeSignals {
-        self.defer_watermark(split, watermark);
-        self.tick()
-    }
-
-    /// A watermark of `split` that counts at the next [`tick`](Self::tick), so that a batch over
-    /// many splits looks at all of them once.
+    /// A watermark of `split`. It counts at the next [`tick`](Self::tick), so that a batch over many splits
+    /// looks at all of them once.
     pub fn defer_watermark(&mut self, split: SplitSlot, watermark: Timestamp) {
         self.part(split).raise(watermark);
     }
@@ -273,6 +267,16 @@ impl SplitWatermarks {
 mod tests {
     use super::*;
     use TimeSignal::{Active, Idle};
+
+    /// A watermark, and a look at all splits.
+    fn at_once(
+        splits: &mut SplitWatermarks,
+        split: SplitSlot,
+        watermark: Timestamp,
+    ) -> TimeSignals {
+        splits.defer_watermark(split, watermark);
+        splits.tick()
+    }
 
     fn mark(watermark: i64) -> TimeSignal {
         TimeSignal::Watermark(Timestamp(watermark))
@@ -367,7 +371,7 @@ mod tests {
         let mut splits = SplitWatermarks::new();
         assert_eq!(sent(splits.tick()), []);
         let split = splits.register();
-        assert_eq!(sent(splits.on_watermark(split, Timestamp(5))), [mark(5)]);
+        assert_eq!(sent(at_once(&mut splits, split, Timestamp(5))), [mark(5)]);
         splits.unregister(split);
         assert_eq!(sent(splits.tick()), [], "neither a watermark nor idle");
         assert!(!splits.is_idle());
@@ -377,21 +381,21 @@ mod tests {
     fn new_split_below_the_result_holds_it_but_never_lowers_it() {
         let mut splits = SplitWatermarks::new();
         let first = splits.register();
-        assert_eq!(sent(splits.on_watermark(first, Timestamp(5))), [mark(5)]);
+        assert_eq!(sent(at_once(&mut splits, first, Timestamp(5))), [mark(5)]);
         let second = splits.register();
-        assert_eq!(sent(splits.on_watermark(first, Timestamp(8))), []);
-        assert_eq!(sent(splits.on_watermark(second, Timestamp(2))), []);
+        assert_eq!(sent(at_once(&mut splits, first, Timestamp(8))), []);
+        assert_eq!(sent(at_once(&mut splits, second, Timestamp(2))), []);
         assert_eq!(splits.watermark(), Timestamp(5));
         assert_eq!(splits.split_watermark(second), Timestamp(2));
-        assert_eq!(sent(splits.on_watermark(second, Timestamp(6))), [mark(6)]);
+        assert_eq!(sent(at_once(&mut splits, second, Timestamp(6))), [mark(6)]);
     }
 
     #[test]
     fn taking_the_lowest_split_away_moves_nothing_until_the_tick() {
         let mut splits = SplitWatermarks::new();
         let (low, high) = (splits.register(), splits.register());
-        assert_eq!(sent(splits.on_watermark(high, Timestamp(9))), []);
-        assert_eq!(sent(splits.on_watermark(low, Timestamp(4))), [mark(4)]);
+        assert_eq!(sent(at_once(&mut splits, high, Timestamp(9))), []);
+        assert_eq!(sent(at_once(&mut splits, low, Timestamp(4))), [mark(4)]);
         splits.unregister(low);
         assert_eq!(splits.watermark(), Timestamp(4));
         assert_eq!(sent(splits.tick()), [mark(9)]);
@@ -407,7 +411,7 @@ mod tests {
         assert_eq!(splits.watermark(), Timestamp::MIN);
         assert_eq!(sent(splits.tick()), [mark(3)]);
         splits.defer_watermark(one, Timestamp(8));
-        let at_once = splits.on_watermark(other, Timestamp(7));
+        let at_once = at_once(&mut splits, other, Timestamp(7));
         assert_eq!(sent(at_once), [mark(7)]);
     }
 
@@ -415,14 +419,14 @@ mod tests {
     fn idle_splits_are_left_out_and_all_idle_is_told_once() {
         let mut splits = SplitWatermarks::new();
         let (one, other) = (splits.register(), splits.register());
-        assert_eq!(sent(splits.on_watermark(one, Timestamp(3))), []);
+        assert_eq!(sent(at_once(&mut splits, one, Timestamp(3))), []);
         assert_eq!(sent(splits.on_idle(other)), [mark(3)]);
         assert_eq!(sent(splits.on_idle(one)), [Idle]);
         assert_eq!(sent(splits.tick()), []);
-        assert_eq!(sent(splits.on_watermark(other, Timestamp(1))), [Active]);
+        assert_eq!(sent(at_once(&mut splits, other, Timestamp(1))), [Active]);
         assert_eq!(sent(splits.on_active(one)), []);
-        assert_eq!(sent(splits.on_watermark(other, Timestamp(9))), []);
-        assert_eq!(sent(splits.on_watermark(one, Timestamp(4))), [mark(4)]);
+        assert_eq!(sent(at_once(&mut splits, other, Timestamp(9))), []);
+        assert_eq!(sent(at_once(&mut splits, one, Timestamp(4))), [mark(4)]);
     }
 
     #[test]

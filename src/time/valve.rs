@@ -74,6 +74,15 @@ impl Valve {
         self.active_count == 0
     }
 
+    /// The last watermark of a channel, and whether it is idle; `None` if it has ended.
+    #[must_use]
+    pub fn channel(&self, channel: usize) -> Option<(Timestamp, bool)> {
+        let Channel {
+            watermark, status, ..
+        } = self.channels[channel];
+        (status != Status::Ended).then_some((watermark, status == Status::Idle))
+    }
+
     /// The aligned channel that holds the watermark back, for those who ask why it stands still.
     #[must_use]
     pub fn blocking_channel(&self) -> Option<usize> {

@@ -6,6 +6,7 @@ use crate::tree::Tree;
 
 /// The floors of `src/`, from the ground up.
 const FLOORS: &[&str] = &[
+    "seeded_bugs",
     "metrics",
     "time",
     "record",
@@ -28,6 +29,7 @@ const FLOORS: &[&str] = &[
 const NARROW: &[(&str, &[&str])] = &[(
     "connectors",
     &[
+        "seeded_bugs",
         "record",
         "ring",
         "time",

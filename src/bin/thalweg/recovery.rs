@@ -33,6 +33,11 @@ pub(crate) struct RecoveryOptions {
           requires = "checkpoint")]
     interval: Duration,
 
+    /// Let the barriers of a checkpoint overtake records that wait in full rings, which it then keeps, once it
+    /// has waited so long for them: 0s, 100ms, 1s [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "checkpoint")]
+    unaligned_after: Option<Duration>,
+
     /// Go on from a checkpoint: the last complete one of `--checkpoint`, or that of a savepoint or of
     /// another directory
     ///
@@ -57,7 +62,11 @@ impl RecoveryOptions {
         };
         let log = self.progress_log.as_deref().map(ProgressLog::open);
         let log = log.transpose()?;
-        let checkpoints = Checkpoints::every(self.interval)
+        let mut checkpoints = Checkpoints::every(self.interval);
+        if let Some(after) = self.unaligned_after {
+            checkpoints = checkpoints.unaligned_after(after);
+        }
+        let checkpoints = checkpoints
             .to(directory)
             .retained(RETAINED)
             .tolerable_failures(FAILURES_MAX)

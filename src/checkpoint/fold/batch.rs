@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::piece::{PieceKind, PieceRef, StateRef};
 use crate::record::{FormError, KeyHash, KeyHasher, take_item};
+use crate::seeded_bugs::seeded;
 use crate::state::{HashOfKey, StateSchema};
 
 /// A piece is written when it has about so many bytes.
@@ -173,7 +174,8 @@ impl Batch {
             let is_dropped = dropped
                 .get(&last.namespace)
                 .is_some_and(|before| last.order < *before);
-            if last.is_removed || is_dropped {
+            let is_removed = last.is_removed && !seeded("removal-lost-in-fold");
+            if is_removed || is_dropped {
                 continue;
             }
             if piece.namespace != last.namespace || piece.bytes.len() >= PIECE_BYTES {

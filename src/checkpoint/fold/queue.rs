@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::checkpoint::manifest::{Chain, Link, Manifest, SegmentInfo};
 use crate::checkpoint::piece::StateRef;
 use crate::checkpoint::store::Pin;
+use crate::seeded_bugs::seeded;
 
 /// Chains that were folded into one segment.
 #[derive(Debug)]
@@ -66,7 +67,8 @@ impl FoldQueue {
         if !begins_so {
             return chain.clone();
         }
-        let rest = &chain[folded.segments.len()..];
+        let lost = usize::from(seeded("delta-lost-behind-fold"));
+        let rest = &chain[(folded.segments.len() + lost).min(chain.len())..];
         folded.link.iter().chain(rest).copied().collect()
     }
 

@@ -35,12 +35,12 @@ impl RealStorage {
     /// Those of the system.
     pub fn create(directory: impl AsRef<Path>) -> io::Result<Self> {
         let directory = directory.as_ref();
-        if !directory.is_dir() {
-            fs::create_dir_all(directory)?;
-            // The new name must outlive a power loss as well.
-            if let Some(parent) = directory.canonicalize()?.parent() {
-                File::open(parent)?.sync_all()?;
-            }
+        let missing: Vec<&Path> = directory.ancestors().take_while(|a| !a.exists()).collect();
+        fs::create_dir_all(directory)?;
+        // The new names must outlive a power loss as well.
+        for parent in missing.iter().filter_map(|made| made.parent()) {
+            let is_here = parent.as_os_str().is_empty();
+            File::open(if is_here { Path::new(".") } else { parent })?.sync_all()?;
         }
         RealStorage::existing(directory)
     }

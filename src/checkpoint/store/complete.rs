@@ -12,6 +12,7 @@ use crate::checkpoint::piece::StateRef;
 use crate::checkpoint::segment_writer::{SegmentWriter, remove_leftover, segment_name};
 use crate::checkpoint::snapshot::StateReport;
 use crate::checkpoint::storage::{Durability, Storage};
+use crate::seeded_bugs::seeded;
 
 /// What a checkpoint's own segment holds of each state and subtask.
 type OwnLinks = BTreeMap<(StateRef, u32), Link>;
@@ -65,6 +66,10 @@ impl CheckpointStore {
         let own = sealed.transpose()?.map(|sealed| sealed.info);
         manifest.segments = self.segments_of(&manifest, contents.parent, own);
         let bytes = manifest.encode();
+        if seeded("old-checkpoint-overwritten") {
+            let before = self.completed.keys().copied();
+            before.for_each(|before| remove_leftover(&*self.storage, &manifest_name(before)));
+        }
         if let Err(error) = self.publish(checkpoint, number, &bytes) {
             if own.is_some() {
                 // The manifest may be there all the same.
@@ -258,8 +263,15 @@ pub(in crate::checkpoint) fn write_manifest(
     let refused = |action| move |cause| CheckpointError::write(action, aside, length, cause);
     let mut file = storage.create(aside, length).map_err(refused("create"))?;
     file.append(&[bytes]).map_err(refused("write"))?;
-    file.finish(Durability::Synced).map_err(refused("sync"))?;
+    let durability = match seeded("manifest-unsynced") {
+        true => Durability::Scratch,
+        false => Durability::Synced,
+    };
+    file.finish(durability).map_err(refused("sync"))?;
     let sync = || {
+        if seeded("directory-unsynced") {
+            return Ok(());
+        }
         let synced = storage.sync_directory();
         synced.map_err(|cause| CheckpointError::write("sync", &storage.place(), length, cause))
     };

@@ -1,14 +1,15 @@
 //! A sink that writes files which appear whole, once, when a checkpoint is complete.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use crate::checkpoint::Storage;
 use crate::connectors::line_format::{By, ByDebug, ByDisplay, LineFormat};
 use crate::connectors::transaction::TransactionalWriter;
 use crate::operator::{Outcome, Sink};
 
-use super::part_file::PartFiles;
+use super::part_file::{PartFiles, Target};
 
 /// How records become the bytes of files.
 pub trait FileFormat<V: ?Sized>: Send + Sync + 'static {
@@ -66,7 +67,7 @@ pub trait FileEncoder<V: ?Sized>: Send + 'static {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct FileSink<F> {
-    pub(in crate::connectors) directory: PathBuf,
+    target: Target,
     pub(in crate::connectors) extension: Arc<str>,
     pub(in crate::connectors) format: F,
 }
@@ -82,10 +83,16 @@ impl<F> FileSink<F> {
     /// Writes records in a format of the program's own.
     pub fn new(directory: impl AsRef<Path>, format: F) -> Self {
         FileSink {
-            directory: directory.as_ref().to_path_buf(),
+            target: Target::Directory(directory.as_ref().to_path_buf()),
             extension: "".into(),
             format,
         }
+    }
+
+    /// Writes parts there, in place of a directory.
+    pub fn to_storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.target = Target::Storage(storage);
+        self
     }
 
     /// Parts are named `part-<subtask>-<n>.<extension>`.
@@ -96,7 +103,7 @@ impl<F> FileSink<F> {
 
     pub(in crate::connectors) fn format<G>(self, format: impl FnOnce(F) -> G) -> FileSink<G> {
         FileSink {
-            directory: self.directory,
+            target: self.target,
             extension: self.extension,
             format: format(self.format),
         }
@@ -124,7 +131,7 @@ impl<V: ?Sized + 'static, F: FileFormat<V>> Sink<V> for FileSink<F> {
 
     fn writer(&self, index: u32, parallelism: u32) -> Self::Writer {
         let (subtask, encoder) = ((index, parallelism), self.format.encoder());
-        let parts = PartFiles::new(&self.directory, &self.extension, encoder, subtask);
+        let parts = PartFiles::new(&self.target, &self.extension, encoder, subtask);
         TransactionalWriter::new(parts)
     }
 }

@@ -101,6 +101,25 @@ fn part_is_hidden_until_its_checkpoint_is_complete_and_then_stays_as_it_is() {
 }
 
 #[test]
+fn checkpoint_waits_for_the_disk_to_have_its_parts_and_the_names_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = open(dir.path(), 0, 1);
+    // Work that is not done yet: the part waits for it at the next barrier again.
+    for (checkpoint, records, works) in [(1, 0..0, 1), (2, 0..10, 2), (3, 10..20, 3), (4, 0..0, 3)]
+    {
+        write(&mut writer, records);
+        let mut prepared = Prepared::default();
+        writer.prepare(checkpoint, &mut prepared).unwrap();
+        let work = prepared.take_work();
+        assert_eq!(
+            work.len(),
+            works,
+            "the parts of {checkpoint}, and the names"
+        );
+    }
+}
+
+#[test]
 fn nothing_empty_is_created_and_close_removes_what_was_being_written() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = open(dir.path(), 0, 1);

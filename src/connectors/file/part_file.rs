@@ -9,14 +9,14 @@
 //! so no file is ever overwritten. What a checkpoint keeps are the last two names and the part's size.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::checkpoint::{Durability, Filling, RealStorage, Storage, WriteOnce};
 use crate::connectors::transaction::{TransactionError, TwoPhaseCommit, Work};
 use crate::operator::{BoxError, OpenContext, Outcome};
+use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
 use super::FileError;
@@ -29,10 +29,34 @@ const BUFFER_SIZE: usize = 128 * 1024;
 const IN_PROGRESS: &str = "inprogress";
 const PENDING: &str = "pending";
 
+/// Where the parts of a sink go.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    /// A directory, made when the sink is opened.
+    Directory(PathBuf),
+    /// Files of any kind.
+    Storage(Arc<dyn Storage>),
+}
+
+impl Target {
+    fn open(&self) -> Result<Arc<dyn Storage>, FileError> {
+        match self {
+            Target::Storage(storage) => Ok(Arc::clone(storage)),
+            Target::Directory(directory) => {
+                let storage = RealStorage::create(directory)
+                    .map_err(|cause| FileError::io(directory, "create it", cause))?;
+                Ok(Arc::new(storage.filled_by(Filling::Write)))
+            }
+        }
+    }
+}
+
 /// Where one subtask's parts go.
 #[derive(Debug)]
 pub struct PartFiles<E> {
-    directory: PathBuf,
+    target: Target,
+    /// Once it is open.
+    files: Option<Arc<dyn Storage>>,
     index: u32,
     parallelism: u32,
     /// With its dot; may be empty.
@@ -49,22 +73,43 @@ pub struct PartFiles<E> {
 }
 
 /// A part that waits for the disk.
-#[derive(Debug)]
 struct Unsynced {
-    file: File,
     path: PathBuf,
-    synced: AtomicBool,
-    failed: AtomicBool,
+    file: Mutex<OnDisk>,
+}
+
+/// What is known of a part's bytes.
+enum OnDisk {
+    Waiting(Box<dyn WriteOnce>),
+    Synced,
+    /// What the disk refused once is lost: asking again would be answered with success.
+    Refused,
+}
+
+impl std::fmt::Debug for Unsynced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unsynced")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A part that is being written.
-#[derive(Default, Debug)]
+#[derive(Default)]
 pub struct Part {
     /// Something was encoded for it.
     begun: bool,
-    /// Once there are bytes to write.
-    file: Option<(File, u64)>,
+    /// Once there are bytes to write, with the part's number.
+    file: Option<(Box<dyn WriteOnce>, u64)>,
     size: u64,
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Part")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A part that can be committed.
@@ -115,15 +160,16 @@ fn checkpoint_of(name: &str) -> Option<u64> {
 }
 
 impl<E> PartFiles<E> {
-    /// Parts in `directory` whose names end in `extension`.
+    /// Parts in `target` whose names end in `extension`.
     pub(super) fn new(
-        directory: &Path,
+        target: &Target,
         extension: &Arc<str>,
         encoder: E,
         (index, parallelism): (u32, u32),
     ) -> Self {
         PartFiles {
-            directory: directory.to_path_buf(),
+            target: target.clone(),
+            files: None,
             index,
             parallelism,
             extension: Arc::clone(extension),
@@ -139,50 +185,52 @@ impl<E> PartFiles<E> {
         format!("part-{}-{number}{}", self.index, self.extension)
     }
 
-    fn in_progress(&self, number: u64) -> PathBuf {
-        let name = self.committed_name(number);
-        self.directory.join(format!(".{name}.{IN_PROGRESS}"))
+    fn in_progress(&self, number: u64) -> String {
+        format!(".{}.{IN_PROGRESS}", self.committed_name(number))
     }
 
-    /// Makes the directory if it is not there, so that it lasts.
-    fn create_directory(&self) -> Result<(), FileError> {
-        let missing: Vec<_> = self
-            .directory
-            .ancestors()
-            .take_while(|a| !a.exists())
-            .collect();
-        fs::create_dir_all(&self.directory)
-            .map_err(|cause| FileError::io(&self.directory, "create it", cause))?;
-        for parent in missing.iter().filter_map(|made| made.parent()) {
-            let here = parent.as_os_str().is_empty();
-            Self::sync_directory(if here { Path::new(".") } else { parent })?;
+    /// The files; opened when they are asked for first.
+    fn files(&mut self) -> Result<&dyn Storage, FileError> {
+        if self.files.is_none() {
+            self.files = Some(self.target.open()?);
         }
-        Ok(())
+        Ok(&**self.files.as_ref().expect("opened above"))
+    }
+
+    /// The error of an operation on a file.
+    fn failed(
+        &self,
+        name: &str,
+        what: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> FileError + use<E> {
+        let path = self.path(name);
+        move |cause| FileError::io(&path, what, cause)
+    }
+
+    /// Where a file is, for people.
+    fn path(&self, name: &str) -> PathBuf {
+        match &self.target {
+            Target::Directory(directory) => directory.join(name),
+            Target::Storage(storage) => Path::new(&storage.place()).join(name),
+        }
     }
 
     /// The names of parts in the directory.
-    fn names(&self) -> Result<Vec<String>, FileError> {
-        let failed = |cause| FileError::io(&self.directory, "list it", cause);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.directory).map_err(failed)? {
-            // What is no text is no part.
-            names.extend(entry.map_err(failed)?.file_name().into_string());
-        }
-        Ok(names)
+    fn names(&mut self) -> Result<Vec<String>, FileError> {
+        let failed = self.failed("", "list it");
+        self.files()?.list().map_err(failed)
     }
 
     /// Starts a file under a number that is free.
-    fn create(&mut self) -> Result<(File, u64), FileError> {
+    fn create(&mut self) -> Result<(Box<dyn WriteOnce>, u64), FileError> {
         loop {
             let number = self.next;
             self.next += 1;
-            let path = self.in_progress(number);
-            match File::create_new(&path) {
+            let name = self.in_progress(number);
+            let failed = self.failed(&name, "create it");
+            match self.files()?.create(&name, BUFFER_SIZE as u64) {
                 Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
-                file => {
-                    let file = file.map_err(|cause| FileError::io(&path, "create it", cause))?;
-                    return Ok((file, number));
-                }
+                file => return Ok((file.map_err(failed)?, number)),
             }
         }
     }
@@ -196,68 +244,79 @@ impl<E> PartFiles<E> {
             Some(file) => file,
             None => self.create()?,
         };
-        let written = file.write_all(&self.buffer);
+        let written = file.append(&[&self.buffer]);
         part.size += self.buffer.len() as u64;
         self.buffer.clear();
         part.file = Some((file, number));
-        written.map_err(|cause| FileError::io(&self.in_progress(number), "write it", cause))
+        written.map_err(self.failed(&self.in_progress(number), "write it"))
     }
 
-    fn remove(&self, name: &str) -> Result<(), FileError> {
-        let path = self.directory.join(name);
-        match fs::remove_file(&path) {
-            Err(cause) if cause.kind() != ErrorKind::NotFound => {
-                Err(FileError::io(&path, "remove it", cause))
-            }
+    fn remove(&mut self, name: &str) -> Result<(), FileError> {
+        let failed = self.failed(name, "remove it");
+        match self.files()?.remove(name) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => Err(failed(cause)),
             _ => Ok(()),
         }
     }
 
-    /// Gives a part its name, if it has not got it yet.
-    fn rename(&self, handle: &Handle<'_>) -> Result<(), FileError> {
-        let pending = self.directory.join(handle.pending);
-        let committed = self.directory.join(handle.committed);
-        let lost = |path: &Path| FileError::PartLost {
-            path: path.to_path_buf(),
-        };
-        match fs::metadata(&pending) {
-            Ok(metadata) if metadata.len() != handle.size => return Err(lost(&pending)),
-            Ok(_) if committed.exists() => return Err(FileError::PartExists { path: committed }),
-            Ok(_) => {}
-            // It was renamed before.
-            Err(cause) if cause.kind() == ErrorKind::NotFound => {
-                return match fs::metadata(&committed) {
-                    Ok(_) => Ok(()),
-                    Err(_) => Err(lost(&committed)),
-                };
-            }
-            Err(cause) => return Err(FileError::io(&pending, "look at it", cause)),
+    /// How many bytes a file has, if it is there.
+    fn size_of(&mut self, name: &str) -> Result<Option<u64>, FileError> {
+        let failed = self.failed(name, "look at it");
+        match self.files()?.open(name) {
+            Ok(file) => Ok(Some(file.length())),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(failed(cause)),
         }
-        fs::rename(&pending, &committed)
-            .map_err(|cause| FileError::io(&pending, "rename it", cause))
+    }
+
+    /// Gives a part its name, if it has not got it yet.
+    fn rename(&mut self, handle: &Handle<'_>) -> Result<(), FileError> {
+        let pending = self.size_of(handle.pending)?;
+        let committed = self.size_of(handle.committed)?;
+        let lost = |name: &str| {
+            let path = self.path(name);
+            Err(FileError::PartLost { path })
+        };
+        match (pending, committed) {
+            (Some(size), _) if size != handle.size => return lost(handle.pending),
+            (Some(_), Some(_)) => {
+                let path = self.path(handle.committed);
+                return Err(FileError::PartExists { path });
+            }
+            (Some(_), None) => {}
+            // It was renamed before.
+            (None, Some(_)) => return Ok(()),
+            (None, None) => return lost(handle.committed),
+        }
+        let failed = self.failed(handle.pending, "rename it");
+        let renamed = self.files()?.rename(handle.pending, handle.committed);
+        renamed.map_err(failed)
     }
 
     /// Makes the names in the directory last.
-    fn sync_directory(directory: &Path) -> Result<(), FileError> {
-        let synced = File::open(directory).and_then(|directory| directory.sync_all());
-        synced.map_err(|cause| FileError::io(directory, "sync it", cause))
+    fn sync_names(&mut self) -> Result<(), FileError> {
+        let failed = self.failed("", "sync it");
+        self.files()?.sync_directory().map_err(failed)
     }
 }
 
 impl Unsynced {
-    /// Waits for the disk. What it refused once is lost: asking again would be answered with success.
+    /// Waits for the disk.
     fn sync(&self) -> Result<(), FileError> {
-        if self.synced.load(Ordering::Acquire) {
-            return Ok(());
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *file, OnDisk::Refused) {
+            OnDisk::Synced => {}
+            OnDisk::Waiting(bytes) => {
+                let finished = bytes.finish(Durability::Synced);
+                finished.map_err(|cause| FileError::io(&self.path, "sync it", cause))?;
+            }
+            OnDisk::Refused => {
+                let path = self.path.clone();
+                return Err(FileError::PartLost { path });
+            }
         }
-        let synced = self.file.sync_all();
-        let flag = if synced.is_ok() {
-            &self.synced
-        } else {
-            &self.failed
-        };
-        flag.store(true, Ordering::Release);
-        synced.map_err(|cause| FileError::io(&self.path, "sync it", cause))
+        *file = OnDisk::Synced;
+        Ok(())
     }
 }
 
@@ -267,7 +326,6 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         self.buffer.reserve(BUFFER_SIZE + BUFFER_SIZE / 4);
         self.restored = cx.checkpointing.restored.as_ref().map(|r| r.checkpoint());
-        self.create_directory()?;
         let names = self.names()?;
         let own = names.iter().filter_map(|name| parse(name));
         let own = own.filter(|(subtask, ..)| *subtask == self.index);
@@ -304,8 +362,9 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
         };
         let committed = self.committed_name(number);
         let pending = format!(".{committed}.{checkpoint}.{PENDING}");
-        let (from, path) = (self.in_progress(number), self.directory.join(&pending));
-        fs::rename(&from, &path).map_err(|cause| FileError::io(&from, "rename it", cause))?;
+        let from = self.in_progress(number);
+        let failed = self.failed(&from, "rename it");
+        self.files()?.rename(&from, &pending).map_err(failed)?;
         let handle = Handle {
             pending: &pending,
             committed: &committed,
@@ -313,10 +372,8 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
         };
         let handle = handle.write();
         let unsynced = Unsynced {
-            file,
-            path,
-            synced: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
+            path: self.path(&pending),
+            file: Mutex::new(OnDisk::Waiting(file)),
         };
         self.unsynced.insert(pending, Arc::new(unsynced));
         Ok(Some(handle))
@@ -324,23 +381,20 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
 
     fn before_completion(&mut self, handle: &[u8]) -> Result<Option<Work>, BoxError> {
         let handle = Handle::read(handle)?;
-        let Some(unsynced) = self.unsynced.get(handle.pending) else {
+        let unsynced = self.unsynced.get(handle.pending);
+        let Some(unsynced) = unsynced.filter(|_| !seeded("part-unsynced")) else {
             return Ok(None);
         };
-        if unsynced.failed.load(Ordering::Acquire) {
-            let path = unsynced.path.clone();
-            return Err(FileError::PartLost { path }.into());
-        }
         let unsynced = Arc::clone(unsynced);
         Ok(Some(Box::new(move || Ok(unsynced.sync()?))))
     }
 
     fn before_any_completion(&mut self) -> Result<Option<Work>, BoxError> {
         // Names that were given since the last checkpoint are not asked for again after this one.
-        let directory = self.directory.clone();
-        Ok(Some(Box::new(move || {
-            Ok(Self::sync_directory(&directory)?)
-        })))
+        self.files()?;
+        let (files, failed) = (self.files.clone(), self.failed("", "sync it"));
+        Ok(files
+            .map(|files| -> Work { Box::new(move || Ok(files.sync_directory().map_err(failed)?)) }))
     }
 
     fn commit(&mut self, handle: &[u8]) -> Outcome {
@@ -359,18 +413,19 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
             // under the names that it takes.
             let is_own = subtask % self.parallelism.max(1) == self.index;
             let later = checkpoint_of(&name) > self.restored;
+            let is_own = is_own && !seeded("leftover-parts-stay");
             if is_own && (state == IN_PROGRESS || state == PENDING && later) {
                 self.remove(&name)?;
             }
         }
-        Ok(Self::sync_directory(&self.directory)?)
+        Ok(self.sync_names()?)
     }
 
     fn abort(&mut self, part: Part) -> Outcome {
         self.buffer.clear();
-        if let Some((_file, number)) = part.file {
-            let path = self.in_progress(number);
-            fs::remove_file(&path).map_err(|cause| FileError::io(&path, "remove it", cause))?;
+        if let Some((file, number)) = part.file {
+            drop(file);
+            self.remove(&self.in_progress(number))?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! ones that were behind have caught up, parts that make a whole are one again.
 
 use super::{Position, PositionError, PositionReader};
+use crate::seeded_bugs::seeded;
 
 /// The places `next`, `next + stride`, `next + 2·stride` … that lie before `end`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,8 +50,9 @@ impl Progression {
 
     /// Appends the progression to a position.
     pub(crate) fn write(&self, position: Position) -> Position {
+        let off = u64::from(seeded("position-off-by-one"));
         position
-            .number(self.next)
+            .number(self.next.saturating_add(off))
             .number(self.stride)
             .number(self.end)
             .number(self.offset)

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 
 use crate::operator::{BoxError, OpenContext, Outcome, Prepared, Sink, SinkWriter};
+use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
 /// Work that is not done on a worker.
@@ -285,6 +286,9 @@ impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalW
 
     fn prepare(&mut self, checkpoint: u64, prepared: &mut Prepared) -> Outcome {
         self.end_current(checkpoint)?;
+        if seeded("committed-at-the-barrier") {
+            self.commit_up_to(checkpoint)?;
+        }
         for Pending { checkpoint, handle } in &self.pending {
             if let Some(work) = self.target.before_completion(handle)? {
                 prepared.before_completion(work);
@@ -316,7 +320,9 @@ impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalW
                     let (_checkpoint, handle) = rest
                         .split_at_checked(size_of::<u64>())
                         .ok_or(TransactionError)?;
-                    self.target.recover_and_commit(handle)?;
+                    if !seeded("transactions-not-recovered") {
+                        self.target.recover_and_commit(handle)?;
+                    }
                 }
                 Some((&CURRENT, handle)) => self.target.recover_and_abort(handle)?,
                 _ => return Err(TransactionError.into()),

@@ -1,9 +1,11 @@
 //! Exchanges: a region ends in rings and another begins, or neither.
 
+use std::sync::Arc;
+
 use crate::graph::{NodeId, Partitioning};
 use crate::operator::{BoxedChain, FarForm, Partitioner, Push};
 use crate::record::{Far, Record, run_size_min};
-use crate::runtime::{Deployment, InputGate, Pipe, ResultPartition};
+use crate::runtime::{Deployment, InputGate, Pipe, Restoring, ResultPartition};
 
 /// Chains above this size in bytes are boxed where the exchange before them vanished.
 ///
@@ -35,15 +37,17 @@ where
         next: &mut dyn FnMut(u32) -> D,
     ) {
         if plan.is_fused(self.node) {
+            let uid = plan.channel_uid(self.node);
             // The condition is the compiler's: only one of the two chains is written out.
             if const { size_of::<D>() <= FUSED_MAX } {
                 self.before.attach(plan, &mut |subtask| {
-                    FarForm::<P::Out, D>::new(next(subtask))
+                    FarForm::<P::Out, D>::new(next(subtask)).in_place_of(Arc::clone(&uid))
                 });
             } else {
                 self.before.attach(plan, &mut |subtask| {
                     let next = BoxedChain::new(next(subtask));
                     FarForm::<P::Out, BoxedChain<Self::Out>>::new(next)
+                        .in_place_of(Arc::clone(&uid))
                 });
             }
             return;
@@ -60,8 +64,10 @@ where
         next: &mut dyn FnMut(u32) -> BoxedChain<Self::Out>,
     ) {
         if plan.is_fused(self.node) {
+            let uid = plan.channel_uid(self.node);
             self.before.attach_boxed(plan, &mut |subtask| {
-                BoxedChain::new(FarForm::<P::Out, _>::new(next(subtask)))
+                let far = FarForm::<P::Out, _>::new(next(subtask));
+                BoxedChain::new(far.in_place_of(Arc::clone(&uid)))
             });
             return;
         }
@@ -88,15 +94,25 @@ where
     ) -> Vec<Option<ResultPartition<P::Out, R::Route>>> {
         let size_min = run_size_min::<Far<P::Out>>();
         let (producers, consumers) = plan.rings(self.node, self.partitioning, size_min);
+        let channels = plan.channels(self.node, self.partitioning);
+        let first_route = plan.route_context(0, plan.parallelism(self.node) as usize);
         for (subtask, consumers) in (0..).zip(consumers) {
-            let gate = InputGate::<Far<P::Out>, D>::new(consumers, next(subtask));
+            let restoring = channels.clone().map(|channels| Restoring {
+                channels,
+                route: Box::new(self.partitioner.route(&first_route)),
+            });
+            let gate = InputGate::<Far<P::Out>, D>::new(consumers, restoring, next(subtask));
             plan.add_head(self.node, subtask, Box::new(gate));
         }
         let ends = (0..).zip(producers).map(|(sender, producers)| {
             let route = self
                 .partitioner
                 .route(&plan.route_context(sender, producers.len()));
-            Some(ResultPartition::<P::Out, _>::new(producers, route))
+            Some(ResultPartition::<P::Out, _>::new(
+                producers,
+                route,
+                channels.clone(),
+            ))
         });
         ends.collect()
     }

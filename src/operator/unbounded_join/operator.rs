@@ -264,6 +264,33 @@ where
         self.pending = (partner != 0).then_some(rest);
     }
 
+    /// Whether all records that have come are linked, and their pairs emitted.
+    fn is_settled(&self) -> bool {
+        self.pending.is_none() && self.arrivals.arrivals.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Takes a barrier though there is no room downstream, if nothing is in front of it.
+    fn let_overtake(&mut self) {
+        if let [signal] = *self.waiting.make_contiguous()
+            && signal.overtakes()
+        {
+            self.waiting.clear();
+            if self.is_settled() {
+                self.accept(signal);
+            } else {
+                self.waiting.push_back(signal);
+            }
+        }
+    }
+
+    /// Takes a signal of both inputs, when what came before it is dealt with.
+    fn accept(&mut self, signal: Signal) {
+        if let Signal::Barrier(barrier) = signal {
+            self.freeze(barrier);
+        }
+        self.next.signal(signal);
+    }
+
     /// Goes on while there is budget and room downstream.
     fn advance(&mut self, budget: &mut Budget) {
         while self.busy && budget.left() > 0 && self.next.ready() {
@@ -272,10 +299,7 @@ where
             } else if self.link_some() {
                 // It is pending now.
             } else if let Some(signal) = self.waiting.pop_front() {
-                if let Signal::Barrier(barrier) = signal {
-                    self.freeze(barrier);
-                }
-                self.next.signal(signal);
+                self.accept(signal);
             } else {
                 self.busy = false;
             }
@@ -319,12 +343,17 @@ where
 
     fn signal(&mut self, signal: Signal) {
         self.waiting.push_back(signal);
+        self.let_overtake();
         self.settle();
     }
 
     #[inline(always)]
     fn ready(&self) -> bool {
         !self.busy
+    }
+
+    fn takes_barrier(&self) -> bool {
+        self.is_settled() && self.next.takes_barrier()
     }
 
     fn resume(&mut self, budget: &mut Budget) {
@@ -356,6 +385,7 @@ where
     fn signal_from(&mut self, input: usize, signal: Signal) {
         let waiting = &mut self.waiting;
         (self.inputs).on_signal(input, signal, |signal| waiting.push_back(signal));
+        self.let_overtake();
         if !self.waiting.is_empty() {
             self.settle();
         }

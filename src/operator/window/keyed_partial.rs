@@ -376,6 +376,10 @@ where
         self.ready
     }
 
+    fn takes_barrier(&self) -> bool {
+        !self.busy && self.next.takes_barrier()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.next.resume(budget);
         self.advance(budget);

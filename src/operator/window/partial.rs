@@ -289,6 +289,10 @@ where
         self.ready
     }
 
+    fn takes_barrier(&self) -> bool {
+        !self.firing && self.next.takes_barrier()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.next.resume(budget);
         self.advance(budget);

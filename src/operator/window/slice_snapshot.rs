@@ -21,6 +21,7 @@ use crate::checkpoint::{
 };
 use crate::operator::Barrier;
 use crate::record::{FormError, Key, KeyHash, StateValue};
+use crate::seeded_bugs::seeded;
 use crate::state::{
     Drained, DurableTable, Extent, HashOfKey, StateKind, StateSchema, entries, hash_of_key,
 };
@@ -132,6 +133,9 @@ impl SliceSnapshot {
             return true;
         }
         for slice in self.dropped.drain(..) {
+            if seeded("window-drop-not-kept") {
+                continue;
+            }
             out.drop_namespace(&self.state, slice);
         }
         while let Some(&(slice, id)) = self.frozen.last() {
@@ -200,6 +204,9 @@ impl SliceSnapshot {
         let (hasher, mut subtask) = (pool.shape.hasher, None);
         restored.visit(&self.state, |piece| {
             if own.is_some_and(|own| own != piece.subtask) {
+                return Ok(());
+            }
+            if seeded("window-contents-not-restored") && piece.namespace % 2 == 0 {
                 return Ok(());
             }
             if subtask.replace(piece.subtask) != Some(piece.subtask) {

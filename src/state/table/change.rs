@@ -18,6 +18,7 @@ use std::fmt;
 use super::chunks::Chunks;
 use super::group::{Marks, Slots, Tags};
 use super::layout::GroupEntries;
+use crate::seeded_bugs::seeded;
 
 /// How a table writes changes down: what it appends a reader must be able to cut apart again.
 pub struct EncodeChange<K, V> {
@@ -152,7 +153,7 @@ impl<K, V> Changes<K, V> {
     /// to. A base has no removals: they are forgotten.
     pub(super) fn fetch_removals(&mut self, budget: usize, out: &mut Drained) -> usize {
         let whole = |frozen: &Frozen| frozen.extent == Extent::Whole;
-        let wanted = !self.frozen.as_ref().is_some_and(whole);
+        let wanted = !self.frozen.as_ref().is_some_and(whole) && !seeded("removals-not-kept");
         let mut spent = 0;
         while spent < budget
             && let Some(mut piece) = self.owed_removals.pop()

@@ -28,6 +28,7 @@ use super::change::Changes;
 use super::group::Tag;
 use super::layout::{Group, LINE, Place, prefetch_line};
 use crate::record::KeyHash;
+use crate::seeded_bugs::seeded;
 
 /// Alignment of blocks: a group of 128 bytes then never straddles a pair of cache lines.
 pub(super) const BLOCK_ALIGN: usize = 128;
@@ -323,7 +324,7 @@ impl<K, V> Segment<K, V> {
     /// The first change of an entry in the current generation.
     #[inline(never)]
     fn first_touch(&mut self, place: Place<K, V>, changes: &mut Changes<K, V>) {
-        if changes.frozen.is_some() {
+        if changes.frozen.is_some() && !seeded("no-copy-on-first-touch") {
             self.hand_out_group(place.group, changes);
         }
         if changes.marks_groups() {

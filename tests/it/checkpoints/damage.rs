@@ -105,6 +105,28 @@ fn a_file_that_is_another_of_the_same_kind() {
 }
 
 #[test]
+fn a_segment_of_another_run_with_the_same_number_and_as_long() {
+    let (storage, expected, files) = two();
+    let segment = files
+        .iter()
+        .find(|file| file.starts_with("segment"))
+        .expect("one");
+    let elsewhere = SimulatedStorage::new(2);
+    let mut store = open(&elsewhere).expect("empty");
+    for checkpoint in 1..=2 {
+        let mut changes = changes(checkpoint);
+        let values = changes.set.iter_mut().map(|(_, value)| value);
+        values.flatten().for_each(|byte| *byte ^= 1);
+        take(&mut store, checkpoint, None, &changes).expect("complete");
+    }
+    let (own, other) = (storage.bytes(segment), elsewhere.bytes(segment));
+    let (own, other) = (own.expect("there"), other.expect("there"));
+    assert!(own.len() == other.len() && own != other);
+    storage.put(segment, other);
+    is_reported(&storage, &expected[0], "a segment of another run");
+}
+
+#[test]
 fn a_segment_that_is_gone() {
     let (storage, expected, files) = two();
     let segment = files

@@ -12,6 +12,9 @@ use tempfile::TempDir;
 
 use crate::program::{command, succeed};
 
+/// So long a job lives at most before it is killed.
+const LIFE_MS_MAX: u64 = 250;
+
 /// Draws numbers from a seed.
 pub(super) struct Random(u64);
 
@@ -36,6 +39,30 @@ impl Random {
 pub(super) fn kills_wanted(default: u64) -> u64 {
     let named = std::env::var("THALWEG_KILLS").ok();
     named.map_or(default, |kills| kills.parse().expect("a number"))
+}
+
+/// What differs from one life of a job to the next, as drawn from the seed.
+#[derive(Debug)]
+struct Life {
+    parallelism: u64,
+    /// How its checkpoints are taken.
+    checkpoints: Vec<String>,
+    /// When it is killed, if it is.
+    after: Duration,
+}
+
+impl Life {
+    fn drawn(random: &mut Random) -> Self {
+        let interval = [4, 15, 15, 40][random.below(4) as usize];
+        let unaligned_after = [None, Some("0s"), Some("2ms")][random.below(3) as usize];
+        let mut checkpoints = vec![format!("--interval={interval}ms")];
+        checkpoints.extend(unaligned_after.map(|after| format!("--unaligned-after={after}")));
+        Life {
+            parallelism: 1 + random.below(3),
+            checkpoints,
+            after: Duration::from_millis(10 + random.below(LIFE_MS_MAX)),
+        }
+    }
 }
 
 /// A job, its checkpoints and its output.
@@ -69,34 +96,33 @@ impl Trial {
         path.to_str().expect("text").to_owned()
     }
 
-    fn all_arguments(&self, parallelism: u64) -> Vec<String> {
+    fn all_arguments(&self, life: &Life) -> Vec<String> {
         let own = [
             ("--output", self.path("out")),
             ("--checkpoint", self.path("state")),
             ("--restore", "latest".to_owned()),
-            ("--interval", "15ms".to_owned()),
             ("--progress-log", self.path("log")),
-            ("--parallelism", parallelism.to_string()),
+            ("--parallelism", life.parallelism.to_string()),
         ];
         let own = own
             .into_iter()
             .flat_map(|(name, value)| [name.to_owned(), value]);
+        let own = own.chain(life.checkpoints.iter().cloned());
         self.arguments.iter().cloned().chain(own).collect()
     }
 
     /// Kills the program until it has finished nevertheless, or was killed often enough and may.
     pub(super) fn run(&mut self, random: &mut Random, kills_max: u64) {
         loop {
-            let parallelism = 1 + random.below(3);
-            let after = Duration::from_millis(10 + random.below(250));
+            let life = Life::drawn(random);
             let may_finish = self.kills >= kills_max;
-            let arguments = self.all_arguments(parallelism);
+            let arguments = self.all_arguments(&life);
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             let mut program = command(&arguments);
             program.stdout(Stdio::null()).stderr(Stdio::piped());
             let mut child = program.spawn().expect("the program starts");
             if !may_finish {
-                sleep(after);
+                sleep(life.after);
                 // One that has ended already is not killed.
                 child.kill().expect("it is ours");
             }
@@ -109,7 +135,7 @@ impl Trial {
             let stderr = String::from_utf8_lossy(&ended.stderr);
             assert!(
                 ended.status.code().is_none(),
-                "it failed by itself: {stderr}"
+                "it failed by itself, {life:?}: {stderr}"
             );
             self.kills += 1;
         }

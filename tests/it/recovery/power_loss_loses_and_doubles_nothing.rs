@@ -1,10 +1,12 @@
 //! The whole job in a simulation: one seed decides the job's shape, the order of its turns, when checkpoints are
-//! taken, when the power fails and what of the disk survives it, and which accesses to the disk fail.
+//! taken, whether their barriers overtake, when the power fails and what of the disk survives it, and which accesses to the disk fail.
 //!
 //! Three things are held: the committed rows are those of an undisturbed run, none lost, none doubled; an
-//! acknowledged checkpoint never goes back; what was committed never changes ([`Ledger`]).
+//! acknowledged checkpoint never goes back; what was committed never changes, to a [`Ledger`] outside or in part
+//! files on another disk that loses its power too.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use thalweg::checkpoint::{Faults, Loss, SimulatedStorage, Storage};
 use thalweg::operator::{KeyedOpenContext, KeyedProcessContext, KeyedProcessFunction};
@@ -13,6 +15,7 @@ use thalweg::runtime::Step;
 use thalweg::state::ValueState;
 
 use super::ledger::Ledger;
+use super::output_disk::OutputDisk;
 
 /// How many seeds a run of the tests takes; more with `THALWEG_SEEDS`, from `THALWEG_FIRST_SEED` on.
 const SEEDS: u64 = 20_000;
@@ -20,6 +23,8 @@ const NUMBERS: u64 = 160;
 const KEYS: u64 = 7;
 /// More steps than a job takes that gets on.
 const STEPS_MAX: u64 = 20_000;
+/// How long a step takes.
+const STEP: Duration = Duration::from_millis(1);
 
 /// What a seed decides.
 struct Dice(u64);
@@ -65,14 +70,48 @@ impl KeyedProcessFunction<u64, u64> for CountedByTimers {
     }
 }
 
+/// Where the rows go.
+#[derive(Clone)]
+enum Output {
+    Ledger(Ledger),
+    Files(OutputDisk),
+}
+
+impl Output {
+    fn end(&self, rows: Stream<impl Pipe<Out = [u64; 2]>>) {
+        match self {
+            Output::Ledger(ledger) => rows.sink("ledger", ledger.clone()),
+            Output::Files(disk) => rows.sink("files", disk.sink()),
+        };
+    }
+
+    fn rows(&self) -> Vec<[u64; 2]> {
+        match self {
+            Output::Ledger(ledger) => ledger.rows(),
+            Output::Files(disk) => disk.rows(),
+        }
+    }
+}
+
 /// Counts by key, in one of several shapes that all give the same rows.
-fn job(shape: u64, parallelism: u32, storage: &SimulatedStorage, ledger: &Ledger) -> Environment {
+fn job(
+    shape: u64,
+    (parallelism, barriers): (u32, u64),
+    storage: &SimulatedStorage,
+    output: &Output,
+) -> Environment {
     let storage: Arc<dyn Storage> = Arc::new(storage.clone());
+    let checkpoints = Checkpoints::on_request();
+    let checkpoints = match barriers {
+        0 => checkpoints,
+        1 => checkpoints.unaligned(),
+        _ => checkpoints.unaligned_after(4 * STEP),
+    };
     let env = Environment::new()
         .parallelism(parallelism)
         .ring_capacity(1024)
         .checkpoints(
-            Checkpoints::on_request()
+            checkpoints
                 .tolerable_failures(u32::MAX)
                 .retained(1 + (shape % 2) as usize)
                 .to_storage(storage),
@@ -80,27 +119,30 @@ fn job(shape: u64, parallelism: u32, storage: &SimulatedStorage, ledger: &Ledger
         .restore(RestoreFrom::Latest);
     let numbers = env.source("numbers", Sequence::new(0..NUMBERS));
     match shape % 3 {
-        0 => numbers
-            .key_by(|n| n % KEYS)
-            .aggregate_with(Count, |key, count| [*key, count])
-            .uid("counts")
-            .sink("ledger", ledger.clone()),
-        1 => numbers
-            .timestamps(Monotonous, |n| Timestamp(*n as i64))
-            .key_by(|n| n % KEYS)
-            .process(CountedByTimers::default())
-            .uid("counts")
-            .sink("ledger", ledger.clone()),
-        _ => numbers
-            .key_by(|n| n % 3)
-            .reduce(|_, n| *n)
-            .uid("passed on")
-            .rebalance()
-            .key_by(|n| n % KEYS)
-            .aggregate_with(Count, |key, count| [*key, count])
-            .uid("counts")
-            .sink("ledger", ledger.clone()),
-    };
+        0 => output.end(
+            numbers
+                .key_by(|n| n % KEYS)
+                .aggregate_with(Count, |key, count| [*key, count])
+                .uid("counts"),
+        ),
+        1 => output.end(
+            numbers
+                .timestamps(Monotonous, |n| Timestamp(*n as i64))
+                .key_by(|n| n % KEYS)
+                .process(CountedByTimers::default())
+                .uid("counts"),
+        ),
+        _ => output.end(
+            numbers
+                .key_by(|n| n % 3)
+                .reduce(|_, n| *n)
+                .uid("passed on")
+                .rebalance()
+                .key_by(|n| n % KEYS)
+                .aggregate_with(Count, |key, count| [*key, count])
+                .uid("counts"),
+        ),
+    }
     env
 }
 
@@ -118,10 +160,11 @@ fn live(
     env: &Environment,
     dice: &mut Dice,
     steps: u64,
-    (disk, faults): (&SimulatedStorage, Faults),
+    (disk, output, faults): (&SimulatedStorage, &Output, Faults),
     mut acknowledged: Option<u64>,
 ) -> (bool, Option<u64>) {
-    let job = env.stepper("counts", ManualClock::new(Timestamp(0)));
+    let clock = ManualClock::new(Timestamp(0));
+    let job = env.stepper("counts", clock.clone());
     let mut job = job
         .expect("a job")
         .seeded(dice.0)
@@ -133,12 +176,20 @@ fn live(
     for taken in 0..steps {
         if taken == 1 {
             disk.set_faults(faults);
+            if let Output::Files(disk) = output {
+                disk.set_faults(faults);
+            }
         }
         assert!(taken < STEPS_MAX, "the job does not end: {job:?}");
         if dice.roll(4) == 0 {
             job.checkpoint();
         }
-        let step = job.step().expect("failed checkpoints are tolerated");
+        clock.advance(STEP);
+        let step = match (job.step(), output) {
+            // A sink whose disk fails fails the job.
+            (Err(_), Output::Files(_)) => return (false, acknowledged),
+            (step, _) => step.expect("failed checkpoints are tolerated"),
+        };
         acknowledged = acknowledged.max(job.completed_checkpoint());
         if step == Step::Finished {
             return (true, acknowledged);
@@ -152,7 +203,10 @@ fn simulate(seed: u64) {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let (shape, faulty) = (dice.roll(6), dice.roll(3) == 0);
     let mut disk = SimulatedStorage::new(seed);
-    let ledger = Ledger::default();
+    let mut output = match dice.roll(4) {
+        0 => Output::Files(OutputDisk::new(seed)),
+        _ => Output::Ledger(Ledger::default()),
+    };
     let mut acknowledged = None;
     for life in 0.. {
         let last = life >= 4;
@@ -161,17 +215,29 @@ fn simulate(seed: u64) {
             faults.failed_per_million = 20_000;
             faults.capacity = (dice.roll(3) == 0).then(|| 2_000 + dice.roll(20_000));
         }
-        let env = job(shape, 1 + dice.roll(3) as u32, &disk, &ledger);
+        let manner = (1 + dice.roll(3) as u32, dice.roll(3));
+        let env = job(shape, manner, &disk, &output);
         let steps = if last { u64::MAX } else { dice.roll(80) };
-        let (ended, newest) = live(&env, &mut dice, steps, (&disk, faults), acknowledged);
+        let (ended, newest) = live(
+            &env,
+            &mut dice,
+            steps,
+            (&disk, &output, faults),
+            acknowledged,
+        );
         acknowledged = newest;
         if ended {
             break;
         }
+        drop(env);
         let loss = [Loss::All, Loss::None, Loss::Some(dice.roll(u64::MAX))];
-        disk = disk.power_loss(loss[dice.roll(3) as usize]);
+        let loss = loss[dice.roll(3) as usize];
+        disk = disk.power_loss(loss);
+        if let Output::Files(files) = &mut output {
+            files.power_loss(loss);
+        }
     }
-    assert!(ledger.rows() == expected(), "rows are lost or doubled");
+    assert!(output.rows() == expected(), "rows are lost or doubled");
 }
 
 #[test]

@@ -207,3 +207,37 @@ fn sessions_fire_alike_under_every_schedule() {
         }
     }
 }
+
+#[test]
+fn sessions_fire_once_with_all_that_one_record_becomes() {
+    const KEYS: u64 = 2_000;
+    // Each key has a session before 20. The last record becomes one whose watermark ends them all, too many to fire
+    // at once, and behind it one more for each of them.
+    let events = |n: &u64| -> Vec<[u64; 2]> {
+        match *n {
+            n if n < KEYS => vec![[n, 10]],
+            last => [[last, 100]]
+                .into_iter()
+                .chain((0..KEYS).map(|key| [key, 12]))
+                .collect(),
+        }
+    };
+    for schedule in Schedule::all() {
+        let (env, firings) = (schedule.environment(), Collected::new());
+        let punctuation = |event: &[u64; 2], at| (event[1] == 100).then_some(at);
+        env.source("numbers", Collection::of(0..=KEYS))
+            .flat_map(events)
+            .timestamps(Punctuated::new(punctuation), |event| {
+                Timestamp(event[1] as i64)
+            })
+            .key_by(|event| event[0])
+            .window(Session::with_gap(nanoseconds(10)))
+            .allowed_lateness(nanoseconds(1_000))
+            .aggregate_with(Count, |key, _: TimeWindow, count| [*key, count])
+            .sink("firings", firings.sink());
+        schedule.run(&env);
+        let counts = (0..KEYS).map(|key| [key, 2]).chain([[KEYS, 1]]);
+        let expected = counts.collect::<Vec<_>>();
+        assert!(sorted(firings.take()) == expected, "{schedule:?}");
+    }
+}

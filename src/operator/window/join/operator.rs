@@ -287,6 +287,25 @@ where
         self.metrics.dropped += u64::from(dropped);
     }
 
+    /// Whether no firing is under way, and nothing waits for its end.
+    fn is_settled(&self) -> bool {
+        self.firing.stage == Stage::Idle && self.staged.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Takes a barrier though there is no room downstream, if nothing is in front of it.
+    fn let_overtake(&mut self) {
+        if let [signal] = *self.waiting.make_contiguous()
+            && signal.overtakes()
+        {
+            self.waiting.clear();
+            if self.is_settled() {
+                self.accept(signal);
+            } else {
+                self.waiting.push_back(signal);
+            }
+        }
+    }
+
     /// Takes a signal of both inputs, when those before it are dealt with.
     pub(super) fn accept(&mut self, signal: Signal) {
         match signal {
@@ -348,6 +367,7 @@ where
 
     fn signal(&mut self, signal: Signal) {
         self.waiting.push_back(signal);
+        self.let_overtake();
         self.busy = true;
         self.advance(&mut Budget::new(SIGNAL_BUDGET));
     }
@@ -355,6 +375,10 @@ where
     #[inline(always)]
     fn ready(&self) -> bool {
         !self.busy
+    }
+
+    fn takes_barrier(&self) -> bool {
+        self.is_settled() && self.next.takes_barrier()
     }
 
     fn resume(&mut self, budget: &mut Budget) {
@@ -393,6 +417,7 @@ where
     fn signal_from(&mut self, input: usize, signal: Signal) {
         let waiting = &mut self.waiting;
         (self.inputs).on_signal(input, signal, |signal| waiting.push_back(signal));
+        self.let_overtake();
         self.busy |= !self.waiting.is_empty();
         self.advance(&mut Budget::new(SIGNAL_BUDGET));
     }

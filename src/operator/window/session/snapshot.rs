@@ -11,6 +11,7 @@ use crate::operator::watermark_snapshot::{WATERMARK, WatermarkSnapshot};
 use crate::operator::window::{WindowFunction, WindowTime};
 use crate::operator::{Barrier, OpenContext, OperatorError, Push};
 use crate::record::KeySelector;
+use crate::seeded_bugs::seeded;
 use crate::state::{StateKind, Table, TableOptions, encode_changes};
 use crate::time::Timestamp;
 
@@ -96,7 +97,7 @@ where
         for (key, sessions) in self.sessions.iter() {
             for session in sessions.iter() {
                 self.function.restored(&session.accumulator);
-                if session.alarm < Timestamp::MAX {
+                if session.alarm < Timestamp::MAX && !seeded("alarms-not-restored") {
                     clockwork.add(session.alarm, key.clone());
                 }
             }

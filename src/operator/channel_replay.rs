@@ -1,0 +1,283 @@
+//! Channel replay: in which order what was on its way comes again.
+//!
+//! A receiver of a restored exchange gets one sequence, of records and of the watermarks that go with them, before
+//! anything else:
+//!
+//! - Of one channel, first what had been received and then what had been sent, in order.
+//! - At another parallelism every record is dealt anew: each receiver goes through all of them in one order, with
+//!   one and the same route, and takes those that lead to itself. A sender's channels become one: signals went to
+//!   all of its receivers, and up to the barrier's place they are the same from behind, so records stay between
+//!   the signals between which they were sent, however far each receiver had come.
+//! - Of several senders, the one whose watermark is lowest goes first. So no record is late that was not, and what
+//!   was late for the receiver that it was on its way to is late again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::checkpoint::{CheckpointError, Restored};
+use crate::record::{FrameHeader, FrameKind, RunWriter, Wire, travels_in_runs};
+use crate::seeded_bugs::seeded;
+use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
+
+use super::Signal;
+use super::channel_state::{ChannelId, ChannelState, FrameLog, InFlight, KNOWN, RECEIVED, SENT};
+
+/// How long a run becomes, in bytes.
+const RUN_BYTES: usize = 4 * 1024;
+
+/// Records that were on their way between two signals.
+#[derive(Debug, Default)]
+struct Records {
+    log: FrameLog,
+    run: RunWriter,
+}
+
+impl Records {
+    fn add<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) {
+        if !travels_in_runs::<V>() {
+            let payload = record.as_bytes();
+            let header = FrameHeader::new(FrameKind::RECORD, 0, payload.len() as u32, at);
+            return self.log.add(header, payload);
+        }
+        if self.run.len() >= RUN_BYTES || !self.run.push(record, at) {
+            self.end_run();
+            self.run.push(record, at);
+        }
+    }
+
+    fn end_run(&mut self) {
+        if self.run.len() > 0 {
+            let (header, payload) = self.run.frame();
+            self.log.add(header, payload);
+            self.run.clear();
+        }
+    }
+}
+
+/// What a receiver knew of a channel.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    watermark: Timestamp,
+    is_idle: bool,
+}
+
+/// One channel, or all channels of one sender: records between signals.
+#[derive(Debug)]
+struct Track {
+    known: Known,
+    /// Records, and the signal behind them; behind the last ones comes the barrier.
+    parts: VecDeque<(FrameLog, Option<FrameHeader>)>,
+    last: Records,
+}
+
+impl Track {
+    fn new() -> Self {
+        Track {
+            known: Known {
+                watermark: Timestamp::MIN,
+                is_idle: false,
+            },
+            parts: VecDeque::new(),
+            last: Records::default(),
+        }
+    }
+
+    fn signal(&mut self, signal: FrameHeader) {
+        if signal.aux() == KNOWN {
+            match signal.kind() {
+                FrameKind::WATERMARK => self.known.watermark = signal.time,
+                _ => self.known.is_idle = true,
+            }
+            return;
+        }
+        self.end_part(Some(signal));
+    }
+
+    fn end_part(&mut self, signal: Option<FrameHeader>) {
+        self.last.end_run();
+        let records = std::mem::take(&mut self.last.log);
+        self.parts.push_back((records, signal));
+    }
+
+    /// Adds what the same sender had on its way to another receiver: the last signals are the same.
+    fn unite(&mut self, mut other: Track) {
+        if other.parts.len() > self.parts.len() {
+            std::mem::swap(self, &mut other);
+        }
+        let further = self.parts.len() - other.parts.len();
+        for ((records, _), (more, _)) in self.parts.iter_mut().skip(further).zip(&other.parts) {
+            records.append(more);
+        }
+    }
+}
+
+/// Everything that was on its way to one receiver of the exchange `uid`, in one sequence: all that `takes` says
+/// yes to, asked for every record of every channel that is `wanted`.
+pub(crate) fn replay<V: Wire + ?Sized>(
+    uid: &Arc<str>,
+    restored: &Restored,
+    wanted: impl Fn(ChannelId) -> bool,
+    mut takes: impl FnMut(ChannelId, &V) -> bool,
+) -> Result<FrameLog, CheckpointError> {
+    let mut tracks: BTreeMap<(u32, u32), Track> = BTreeMap::new();
+    for name in [RECEIVED, SENT] {
+        let state = ChannelState::of::<V>(uid, name);
+        state.restore::<V>(restored, |channel, in_flight| {
+            if !wanted(channel) {
+                return;
+            }
+            let place = (channel.sender, channel.receiver);
+            let track = tracks.entry(place).or_insert_with(Track::new);
+            match in_flight {
+                InFlight::Record(record, at) if takes(channel, record) => {
+                    track.last.add(record, at);
+                }
+                InFlight::Record(..) => {}
+                InFlight::Signal(signal) => track.signal(signal),
+            }
+        })?;
+    }
+    let mut senders: BTreeMap<u32, Track> = BTreeMap::new();
+    for ((sender, _), mut track) in tracks {
+        track.end_part(None);
+        match senders.get_mut(&sender) {
+            Some(united) => united.unite(track),
+            None => {
+                senders.insert(sender, track);
+            }
+        }
+    }
+    Ok(merge(senders.into_values().collect()))
+}
+
+/// Merges the channels of several senders, with one valve for all of their signals.
+fn merge(mut tracks: Vec<Track>) -> FrameLog {
+    let mut merged = FrameLog::default();
+    if tracks.is_empty() {
+        return merged;
+    }
+    let mut valve = Valve::new(tracks.len());
+    for (channel, track) in tracks.iter().enumerate() {
+        add_signals(
+            &mut merged,
+            valve.on_watermark(channel, track.known.watermark),
+        );
+        if track.known.is_idle {
+            add_signals(&mut merged, valve.on_idle(channel));
+        }
+    }
+    let watermark = |valve: &Valve, channel| valve.channel(channel).map(|(at, _)| at);
+    while let Some(channel) = (0..tracks.len())
+        .filter(|channel| !tracks[*channel].parts.is_empty())
+        .min_by_key(|channel| {
+            let order = watermark(&valve, *channel);
+            order.filter(|_| !seeded("replayed-out-of-time"))
+        })
+    {
+        let Some((records, signal)) = tracks[channel].parts.pop_front() else {
+            break;
+        };
+        merged.append(&records);
+        let Some(signal) = signal else { continue };
+        let signals = match signal.kind() {
+            FrameKind::WATERMARK => valve.on_watermark(channel, signal.time),
+            FrameKind::IDLE => valve.on_idle(channel),
+            _ => valve.on_active(channel),
+        };
+        add_signals(&mut merged, signals);
+    }
+    if valve.is_idle() {
+        // What comes next comes from channels that have not said that they are idle.
+        merged.add(
+            FrameHeader::new(FrameKind::ACTIVE, 0, 0, Timestamp::MIN),
+            &[],
+        );
+    }
+    merged
+}
+
+/// A frame of a signal in such a sequence, as a signal.
+pub(crate) fn replayed_signal(header: FrameHeader) -> Signal {
+    match header.kind() {
+        FrameKind::WATERMARK => Signal::Watermark(header.time),
+        FrameKind::IDLE => Signal::Idle,
+        _ => Signal::Active,
+    }
+}
+
+fn add_signals(log: &mut FrameLog, signals: TimeSignals) {
+    for signal in signals {
+        let (kind, at) = match signal {
+            TimeSignal::Watermark(at) => (FrameKind::WATERMARK, at),
+            TimeSignal::Idle => (FrameKind::IDLE, Timestamp::MIN),
+            TimeSignal::Active => (FrameKind::ACTIVE, Timestamp::MIN),
+        };
+        log.add(FrameHeader::new(kind, 0, 0, at), &[]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watermark(at: i64) -> FrameHeader {
+        FrameHeader::new(FrameKind::WATERMARK, 0, 0, Timestamp(at))
+    }
+
+    /// A channel that was at a watermark: numbers are records, negative ones watermarks.
+    fn track(known: i64, frames: &[i64]) -> Track {
+        let mut track = Track::new();
+        track.known.watermark = Timestamp(known);
+        for frame in frames {
+            match u64::try_from(*frame) {
+                Ok(record) => track.last.add(&record, Timestamp(*frame)),
+                Err(_) => track.signal(watermark(-frame)),
+            }
+        }
+        track.end_part(None);
+        track
+    }
+
+    fn shown(log: &FrameLog) -> Vec<i64> {
+        let frames = log.frames();
+        frames
+            .flat_map(|(header, payload)| match header.kind() {
+                FrameKind::RUN => payload
+                    .chunks_exact(16)
+                    .map(|place| i64::from_ne_bytes(place[8..].try_into().unwrap()))
+                    .collect(),
+                _ => vec![-header.time.0],
+            })
+            .collect()
+    }
+
+    #[test]
+    fn one_channel_comes_as_it_was() {
+        assert_eq!(
+            shown(&merge(vec![track(5, &[7, 8, -9, 10])])),
+            [-5, 7, 8, -9, 10]
+        );
+        assert_eq!(shown(&merge(vec![])), [0; 0]);
+    }
+
+    #[test]
+    fn records_to_several_receivers_stay_between_the_signals_of_their_sender() {
+        let mut united = track(20, &[21, -30, 31]);
+        united.unite(track(5, &[6, -10, 11, -20, 22, -30, 32]));
+        united.unite(track(30, &[33]));
+        assert_eq!(
+            shown(&merge(vec![united])),
+            [-5, 6, -10, 11, -20, 22, 21, -30, 32, 31, 33]
+        );
+    }
+
+    #[test]
+    fn sender_that_is_furthest_behind_goes_first() {
+        let ahead = track(50, &[51, -60, 61]);
+        let behind = track(10, &[11, -20, 21, -55, 56, -70, 71]);
+        assert_eq!(
+            shown(&merge(vec![ahead, behind])),
+            [-10, 11, -20, 21, -50, 51, -55, 56, -60, 61, 71]
+        );
+    }
+}

@@ -1,0 +1,283 @@
+//! Channel state: what was on its way between two subtasks when a barrier overtook it.
+//!
+//! An unaligned barrier is passed on before everything that waits in front of it (Flink's *channel state*;
+//! Chandy and Lamport, *Distributed Snapshots*). What it overtook belongs to the checkpoint, and is kept in two
+//! states of the exchange:
+//!
+//! - `received`: what stood in the rings, or came, before a receiver had the barrier of each;
+//! - `sent`: what the senders had not been able to put into their rings.
+//!
+//! Each value is a frame, a record, a run of records or a watermark, as it stands in a ring:
+//!
+//! ```text
+//! length u32 │ header (16 bytes) │ payload          namespace: senders−1 │ receivers−1 │ sender │ receiver
+//! ```
+//! Before the frames of a channel stands what its receiver knew of it at the barrier, its watermark and whether
+//! it was idle, as frames whose `aux` is [`KNOWN`]. How a job goes on from this is the business of
+//! [`channel_replay`](super::channel_replay).
+
+use std::sync::Arc;
+
+use rkyv::util::AlignedVec;
+
+use crate::checkpoint::{
+    CheckpointError, PieceKind, Restored, SnapshotOutput, StateRef, StateReport,
+};
+use crate::record::{
+    FRAME_ALIGN, FormError, FrameHeader, FrameKind, HEADER_SIZE, Wire, take_item, visit_run,
+    with_length,
+};
+use crate::state::{StateKind, StateSchema, TypeLayout};
+use crate::time::Timestamp;
+
+/// In the `aux` of a frame that says what was known at the barrier.
+pub(super) const KNOWN: u32 = 1;
+
+/// How many bits a number of subtasks takes in a namespace.
+const INDEX_BITS: u32 = 15;
+
+/// One ring of an exchange: between which subtasks, of how many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ChannelId {
+    pub(crate) senders: u32,
+    pub(crate) receivers: u32,
+    pub(crate) sender: u32,
+    pub(crate) receiver: u32,
+}
+
+impl ChannelId {
+    /// The namespace of what this channel had.
+    fn namespace(self) -> i64 {
+        let parts = [
+            self.senders - 1,
+            self.receivers - 1,
+            self.sender,
+            self.receiver,
+        ];
+        parts
+            .into_iter()
+            .fold(0, |all, part| all << INDEX_BITS | i64::from(part))
+    }
+
+    fn of_namespace(namespace: i64) -> Self {
+        let part = |place: u32| {
+            let mask = (1 << INDEX_BITS) - 1;
+            (namespace >> (place * INDEX_BITS) & mask) as u32
+        };
+        ChannelId {
+            senders: part(3) + 1,
+            receivers: part(2) + 1,
+            sender: part(1),
+            receiver: part(0),
+        }
+    }
+}
+
+/// Frames that were on their way, in order, encoded as values.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FrameLog {
+    bytes: Vec<u8>,
+}
+
+impl FrameLog {
+    /// Appends a frame if it is one that a restored job replays: barriers and ends come anew.
+    pub(crate) fn add(&mut self, header: FrameHeader, payload: &[u8]) {
+        if matches!(header.kind(), FrameKind::BARRIER | FrameKind::END) {
+            return;
+        }
+        with_length(None, &mut self.bytes, |bytes| {
+            bytes.extend_from_slice(&header.to_bytes());
+            bytes.extend_from_slice(payload);
+        });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Appends what is known of a channel.
+    pub(crate) fn add_known(&mut self, watermark: Timestamp, is_idle: bool) {
+        self.add(
+            FrameHeader::new(FrameKind::WATERMARK, KNOWN, 0, watermark),
+            &[],
+        );
+        if is_idle {
+            self.add(
+                FrameHeader::new(FrameKind::IDLE, KNOWN, 0, Timestamp::MIN),
+                &[],
+            );
+        }
+    }
+
+    /// Appends the frames of another log.
+    pub(crate) fn append(&mut self, other: &FrameLog) {
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
+    /// Calls `visit` with all records and signals, in order.
+    pub(super) fn visit<V: Wire + ?Sized>(
+        &self,
+        mut visit: impl FnMut(InFlight<'_, V>),
+    ) -> Result<(), FormError> {
+        let mut aligned = AlignedVec::<FRAME_ALIGN>::new();
+        self.frames().try_for_each(|(header, payload)| {
+            aligned.clear();
+            aligned.extend_from_slice(payload);
+            visit_frame(header, &aligned, &mut visit)
+        })
+    }
+
+    /// The frames, in order.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = (FrameHeader, &[u8])> {
+        let mut rest = &self.bytes[..];
+        std::iter::from_fn(move || {
+            let frame = (!rest.is_empty()).then(|| take_frame(&mut rest))?;
+            frame.ok()
+        })
+    }
+}
+
+/// Cuts the next frame off the front of `bytes`.
+fn take_frame<'a>(bytes: &mut &'a [u8]) -> Result<(FrameHeader, &'a [u8]), FormError> {
+    let all = *bytes;
+    let value = take_item(None, bytes)?;
+    let parts = value.split_first_chunk::<HEADER_SIZE>();
+    let malformed = || FormError::new::<FrameHeader>(all, "not a frame");
+    let (header, payload) = parts.ok_or_else(malformed)?;
+    let header = FrameHeader::from_bytes(*header);
+    if header.length as usize != payload.len() {
+        return Err(malformed());
+    }
+    Ok((header, payload))
+}
+
+/// The state in which one side of an exchange keeps what was on its way, as a checkpoint has it.
+#[derive(Debug)]
+pub(crate) struct ChannelState {
+    state: StateRef,
+    schema: StateSchema,
+    checkpoint: u64,
+    logs: Vec<(ChannelId, FrameLog)>,
+}
+
+/// What the receivers of an exchange had not read yet.
+pub(crate) const RECEIVED: &str = "received";
+/// What its senders had not put into their rings yet.
+pub(crate) const SENT: &str = "sent";
+
+impl ChannelState {
+    /// The state `name` of the exchange `uid`, whose records are of type `V`.
+    pub(crate) fn of<V: Wire + ?Sized>(uid: &Arc<str>, name: &str) -> Self {
+        ChannelState {
+            state: StateRef::new(uid, name),
+            schema: StateSchema {
+                name: name.into(),
+                kind: StateKind::InFlight,
+                key: TypeLayout::none(),
+                value: TypeLayout {
+                    name: std::any::type_name::<V>().into(),
+                    length: None,
+                    version: V::VERSION,
+                },
+            },
+            checkpoint: 0,
+            logs: Vec::new(),
+        }
+    }
+
+    /// Adds what a channel had for a checkpoint. What an earlier one left is forgotten.
+    pub(crate) fn add(&mut self, checkpoint: u64, channel: ChannelId, log: FrameLog) {
+        if checkpoint != self.checkpoint {
+            self.checkpoint = checkpoint;
+            self.logs.clear();
+        }
+        if !log.is_empty() {
+            self.logs.push((channel, log));
+        }
+    }
+
+    /// Forgets a checkpoint that will not be completed.
+    pub(crate) fn abort(&mut self, checkpoint: u64) {
+        if checkpoint == self.checkpoint {
+            self.logs.clear();
+        }
+    }
+
+    /// Writes what was added for the checkpoint of `out`; says nothing of the state where that is nothing.
+    pub(crate) fn write(&mut self, out: &mut SnapshotOutput<'_>) {
+        if out.checkpoint() != self.checkpoint || self.logs.is_empty() {
+            return;
+        }
+        for (channel, log) in self.logs.drain(..) {
+            let kind = (PieceKind::Values, channel.namespace());
+            let (mut count, mut bytes) = (0, Vec::new());
+            let mut rest = &log.bytes[..];
+            while !rest.is_empty() {
+                let before = rest;
+                take_item(None, &mut rest).expect("a log's own frames");
+                bytes.extend_from_slice(&before[..before.len() - rest.len()]);
+                count += 1;
+                out.put(&self.state, kind, &mut count, &mut bytes, rest.is_empty());
+            }
+        }
+        out.report(StateReport {
+            state: self.state.clone(),
+            schema: self.schema.clone(),
+            hash_of_key: None,
+            is_whole: true,
+            entries: None,
+        });
+    }
+
+    /// Calls `visit` with every frame that a checkpoint has of this state, after checking it, in the order in which
+    /// they were on their way through each channel.
+    pub(super) fn restore<V: Wire + ?Sized>(
+        &self,
+        restored: &Restored,
+        mut visit: impl FnMut(ChannelId, InFlight<'_, V>),
+    ) -> Result<(), CheckpointError> {
+        if restored.agreed(&self.state, &self.schema)?.is_none() {
+            return Ok(());
+        }
+        let mut aligned = AlignedVec::<FRAME_ALIGN>::new();
+        restored.visit(&self.state, |piece| {
+            let channel = ChannelId::of_namespace(piece.namespace);
+            let mut rest = piece.bytes;
+            while piece.kind == PieceKind::Values && !rest.is_empty() {
+                let (header, payload) = take_frame(&mut rest)?;
+                aligned.clear();
+                aligned.extend_from_slice(payload);
+                visit_frame::<V>(header, &aligned, |in_flight| visit(channel, in_flight))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Something that was on its way.
+#[derive(Debug)]
+pub(crate) enum InFlight<'a, V: ?Sized> {
+    Record(&'a V, Timestamp),
+    /// A frame without payload: what time has come to.
+    Signal(FrameHeader),
+}
+
+/// Calls `visit` with the records of a frame, or the signal that it is, after checking it. The payload must start at
+/// a multiple of [`FRAME_ALIGN`].
+fn visit_frame<V: Wire + ?Sized>(
+    header: FrameHeader,
+    payload: &[u8],
+    mut visit: impl FnMut(InFlight<'_, V>),
+) -> Result<(), FormError> {
+    match header.kind() {
+        FrameKind::RECORD => visit(InFlight::Record(V::from_bytes(payload)?, header.time)),
+        FrameKind::RUN => visit_run(header, payload, |record, at| {
+            visit(InFlight::Record(record, at));
+        })?,
+        FrameKind::WATERMARK | FrameKind::IDLE | FrameKind::ACTIVE => {
+            visit(InFlight::Signal(header));
+        }
+        _ => return Err(FormError::new::<V>(payload, "not a frame that is replayed")),
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! `Channels`: the rings of one exchange, as checkpoints name them.
+
+use std::sync::Arc;
+
+use crate::graph::Partitioning;
+use crate::operator::ChannelId;
+
+use super::wiring;
+
+/// An exchange whose barriers may overtake what is on its way through it.
+#[derive(Clone, Debug)]
+pub(crate) struct Channels {
+    /// What binds the state of the exchange.
+    pub(crate) uid: Arc<str>,
+    partitioning: Partitioning,
+    senders: u32,
+    receivers: u32,
+}
+
+impl Channels {
+    /// The channels of an exchange; `None` where barriers stay in line. What is on its way through a forward or
+    /// broadcast edge could not be dealt anew at another parallelism (Flink's rule), and what a user's own
+    /// partitioner would do then is not known.
+    pub(crate) fn of(
+        uid: Arc<str>,
+        partitioning: Partitioning,
+        senders: u32,
+        receivers: u32,
+    ) -> Option<Self> {
+        let stays_in_line = matches!(
+            partitioning,
+            Partitioning::Forward | Partitioning::Broadcast | Partitioning::Custom
+        );
+        (!stays_in_line).then_some(Channels {
+            uid,
+            partitioning,
+            senders,
+            receivers,
+        })
+    }
+
+    fn channel(&self, sender: u32, receiver: u32) -> ChannelId {
+        ChannelId {
+            senders: self.senders,
+            receivers: self.receivers,
+            sender,
+            receiver,
+        }
+    }
+
+    /// The receivers of a sender, in the order of its channels.
+    fn receivers_of(&self, sender: u32) -> Vec<u32> {
+        wiring::channels(self.partitioning, sender, self.senders, self.receivers)
+    }
+
+    /// The channels of a sender, in their order.
+    pub(crate) fn of_sender(&self, sender: u32) -> Vec<ChannelId> {
+        let receivers = self.receivers_of(sender).into_iter();
+        receivers
+            .map(|receiver| self.channel(sender, receiver))
+            .collect()
+    }
+
+    /// The channels of a receiver, in their order.
+    pub(crate) fn of_receiver(&self, receiver: u32) -> Vec<ChannelId> {
+        (0..self.senders)
+            .filter(|sender| self.receivers_of(*sender).contains(&receiver))
+            .map(|sender| self.channel(sender, receiver))
+            .collect()
+    }
+
+    /// Whether a channel of a checkpoint is one of these: the exchange had as many senders and receivers.
+    pub(crate) fn has(&self, channel: ChannelId) -> bool {
+        (channel.senders, channel.receivers) == (self.senders, self.receivers)
+    }
+}

@@ -1,0 +1,59 @@
+//! Replay: what was on its way when the checkpoint was taken comes again, through a ring of its own.
+//!
+//! So the gate reads it as it reads everything else.
+
+use crate::checkpoint::CheckpointError;
+use crate::operator::{ChannelState, FrameLog, OpenContext, RECEIVED, Route, Target, replay};
+use crate::record::{Wire, frame_size};
+use crate::ring::{Consumer, RingOptions, ring};
+use crate::seeded_bugs::seeded;
+
+use super::channels::Channels;
+
+/// What a receiver of an exchange has to do with channel state.
+pub(crate) struct Restoring<V: ?Sized> {
+    pub(crate) channels: Channels,
+    /// The route of the first sender: it deals records anew at another parallelism.
+    pub(crate) route: Box<dyn Route<V>>,
+}
+
+impl<V: Wire + ?Sized> Restoring<V> {
+    /// The ring that is to be read first; `None` if nothing was on its way to this receiver.
+    pub(crate) fn replay(&mut self, cx: &OpenContext) -> Result<Option<Consumer>, CheckpointError> {
+        let Some(restored) = &cx.checkpointing.restored else {
+            return Ok(None);
+        };
+        let receiver = cx.subtask.index;
+        let (channels, route) = (&self.channels, &mut self.route);
+        let log = replay::<V>(
+            &channels.uid,
+            restored,
+            |channel| !channels.has(channel) || channel.receiver == receiver,
+            |channel, record| {
+                let is_mine = channels.has(channel) || seeded("in-flight-not-dealt");
+                is_mine || route.target(record) == Target::One(receiver as usize)
+            },
+        )?;
+        Ok((!log.is_empty()).then(|| ring_of(&log)))
+    }
+
+    /// The state of what this receiver has not read.
+    pub(crate) fn received(&self) -> ChannelState {
+        ChannelState::of::<V>(&self.channels.uid, RECEIVED)
+    }
+}
+
+/// A ring with all frames of a log in it.
+fn ring_of(log: &FrameLog) -> Consumer {
+    let sizes = || log.frames().map(|(_, payload)| frame_size(payload.len()));
+    let largest = sizes().max().unwrap_or(0);
+    let capacity = sizes().sum::<usize>().max(4 * largest);
+    let (mut producer, consumer) = ring(RingOptions::new().capacity(capacity));
+    for (header, payload) in log.frames() {
+        producer
+            .push(header.kind(), header.aux(), header.time, payload)
+            .expect("the ring is as large as all frames");
+    }
+    producer.publish();
+    consumer
+}

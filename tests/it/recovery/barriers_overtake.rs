@@ -1,0 +1,226 @@
+//! Unaligned checkpoints: they complete while nothing gets on, and what was on its way is neither lost nor doubled.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use thalweg::checkpoint::{CheckpointStore, Loss, SimulatedStorage, Storage, StoreOptions};
+use thalweg::operator::{OpenContext, Prepared, Sink, SinkWriter};
+use thalweg::prelude::*;
+use thalweg::runtime::{Step, Stepper};
+use thalweg::state::StateKind;
+
+use super::ledger::{Entry, Ledger};
+
+const NUMBERS: u64 = 6_000;
+const KEYS: u64 = 7;
+
+/// A ledger that takes nothing before it is opened.
+#[derive(Clone, Default)]
+struct Stalled {
+    ledger: Ledger,
+    open: Arc<AtomicBool>,
+}
+
+struct StalledEntry {
+    entry: Entry,
+    open: Arc<AtomicBool>,
+}
+
+impl Sink<[u64; 2]> for Stalled {
+    type Writer = StalledEntry;
+
+    fn writer(&self, index: u32, parallelism: u32) -> StalledEntry {
+        StalledEntry {
+            entry: self.ledger.writer(index, parallelism),
+            open: Arc::clone(&self.open),
+        }
+    }
+}
+
+impl SinkWriter<[u64; 2]> for StalledEntry {
+    fn open(&mut self, cx: &OpenContext) -> Outcome {
+        self.entry.open(cx)
+    }
+
+    fn write(&mut self, row: &[u64; 2], at: Timestamp) -> Outcome {
+        self.entry.write(row, at)
+    }
+
+    fn ready(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    fn takes_barrier(&self) -> bool {
+        true
+    }
+
+    fn prepare(&mut self, checkpoint: u64, prepared: &mut Prepared) -> Outcome {
+        self.entry.prepare(checkpoint, prepared)
+    }
+
+    fn commit(&mut self, checkpoint: u64) -> Outcome {
+        self.entry.commit(checkpoint)
+    }
+
+    fn recover(&mut self, transactions: Vec<Vec<u8>>) -> Outcome {
+        self.entry.recover(transactions)
+    }
+}
+
+/// Whose records look how in the rings.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    /// Of one length, in runs.
+    Numbers,
+    /// Of one length, in runs with timestamps, and with watermarks among them.
+    Timed,
+    /// Of any length.
+    Text,
+}
+
+fn job(
+    shape: Shape,
+    parallelism: u32,
+    checkpoints: Checkpoints,
+    (disk, sink): (&SimulatedStorage, &Stalled),
+    clock: &ManualClock,
+) -> Stepper {
+    let storage: Arc<dyn Storage> = Arc::new(disk.clone());
+    let env = Environment::new()
+        .parallelism(parallelism)
+        .ring_capacity(1024)
+        .checkpoints(checkpoints.to_storage(storage))
+        .restore(RestoreFrom::Latest);
+    let numbers = env.source("numbers", Sequence::new(0..NUMBERS));
+    match shape {
+        Shape::Numbers => numbers
+            .rebalance()
+            .key_by(|n| n % KEYS)
+            .aggregate_with(Count, |key, count| [*key, count])
+            .uid("counts")
+            .rebalance()
+            .sink("stalled", sink.clone()),
+        Shape::Timed => numbers
+            .timestamps(Monotonous, |n| Timestamp(*n as i64))
+            .key_by(|n| n % KEYS)
+            .aggregate_with(Count, |key, count| [*key, count])
+            .uid("counts")
+            .rebalance()
+            .sink("stalled", sink.clone()),
+        Shape::Text => numbers
+            .map(|n| format!("{:>width$}", n % KEYS, width = 1 + *n as usize % 40))
+            .key_by(|text: &str| text.trim_start().parse::<u64>().unwrap_or(KEYS))
+            .aggregate_with(Count, |key, count| [*key, count])
+            .uid("counts")
+            .rebalance()
+            .sink("stalled", sink.clone()),
+    };
+    env.stepper("counts", clock.clone())
+        .expect("a job")
+        .batch(64)
+}
+
+fn expected() -> Vec<[u64; 2]> {
+    let of_key = |key: u64| (1..=(NUMBERS - key).div_ceil(KEYS)).map(move |n| [key, n]);
+    (0..KEYS).flat_map(of_key).collect()
+}
+
+/// Whether the newest checkpoint has something that was on its way.
+fn has_in_flight(disk: &SimulatedStorage) -> bool {
+    let disk = disk.power_loss(Loss::None);
+    let store = CheckpointStore::open(Arc::new(disk), StoreOptions::default());
+    let newest = store.expect("a store").restore_newest();
+    let restored = newest.expect("it is whole").expect("a checkpoint");
+    let operators = restored.operators();
+    let mut states = operators
+        .iter()
+        .flat_map(|operator| restored.states(operator));
+    states.any(|state| state.kind == StateKind::InFlight)
+}
+
+/// Takes a checkpoint of a job that is stalled, and gives the disk with it.
+fn checkpoint_of_stalled(
+    shape: Shape,
+    checkpoints: Checkpoints,
+    sink: &Stalled,
+) -> SimulatedStorage {
+    let (disk, clock) = (SimulatedStorage::new(1), ManualClock::new(Timestamp(0)));
+    let mut job = job(shape, 2, checkpoints, (&disk, sink), &clock);
+    assert_eq!(job.run().expect("it is stalled"), Step::Idle);
+    job.checkpoint();
+    assert_eq!(job.run().expect("it is stalled"), Step::Idle);
+    if job.completed_checkpoint().is_none() {
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(job.run().expect("it is stalled"), Step::Idle);
+    }
+    assert_eq!(job.completed_checkpoint(), Some(1), "{shape:?}: {job:?}");
+    assert!(has_in_flight(&disk), "{shape:?}");
+    disk
+}
+
+#[test]
+fn unaligned_checkpoint_of_a_job_that_is_stalled_completes_and_loses_and_doubles_nothing() {
+    let unaligned = || Checkpoints::on_request().unaligned();
+    for shape in [Shape::Numbers, Shape::Timed, Shape::Text] {
+        for checkpoints in [
+            unaligned(),
+            Checkpoints::on_request().unaligned_after(Duration::from_secs(1)),
+        ] {
+            let stalled = Stalled::default();
+            let disk = checkpoint_of_stalled(shape, checkpoints, &stalled);
+            for parallelism in [1, 2, 3, 8] {
+                let sink = Stalled::default();
+                // What was on its way is on its way still in a second checkpoint.
+                let disk = disk.power_loss(Loss::None);
+                let clock = ManualClock::new(Timestamp(0));
+                let mut again = job(shape, parallelism, unaligned(), (&disk, &sink), &clock);
+                again.step().expect("a step");
+                again.checkpoint();
+                again.run().expect("it is stalled");
+                drop(again);
+                let disk = disk.power_loss(Loss::None);
+                let parallelism = 1 + parallelism % 3;
+                sink.open.store(true, Ordering::Relaxed);
+                let mut last = job(shape, parallelism, unaligned(), (&disk, &sink), &clock);
+                assert_eq!(last.run().expect("it finishes"), Step::Finished);
+                let rows = sink.ledger.rows();
+                assert!(
+                    rows == expected(),
+                    "{shape:?} × {parallelism}: {} rows",
+                    rows.len()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn aligned_checkpoint_of_a_job_that_is_stalled_waits_until_it_gets_on() {
+    let (disk, clock) = (SimulatedStorage::new(1), ManualClock::new(Timestamp(0)));
+    let sink = Stalled::default();
+    let aligned = Checkpoints::on_request();
+    let mut job = job(Shape::Numbers, 2, aligned, (&disk, &sink), &clock);
+    assert_eq!(job.run().expect("it is stalled"), Step::Idle);
+    job.checkpoint();
+    assert_eq!(job.run().expect("it is stalled"), Step::Idle);
+    assert_eq!(job.completed_checkpoint(), None);
+    sink.open.store(true, Ordering::Relaxed);
+    assert_eq!(job.run().expect("it finishes"), Step::Finished);
+    assert!(sink.ledger.rows() == expected());
+}
+
+#[test]
+fn savepoint_never_has_anything_that_was_on_its_way() {
+    let (disk, clock) = (SimulatedStorage::new(1), ManualClock::new(Timestamp(0)));
+    let sink = Stalled::default();
+    let unaligned = Checkpoints::on_request().unaligned();
+    let mut job = job(Shape::Numbers, 2, unaligned, (&disk, &sink), &clock);
+    assert_eq!(job.run().expect("it is stalled"), Step::Idle);
+    let target = SimulatedStorage::new(2);
+    job.savepoint(Arc::new(target.clone()));
+    assert_eq!(job.run().expect("it is stalled"), Step::Idle);
+    sink.open.store(true, Ordering::Relaxed);
+    assert_eq!(job.run().expect("it finishes"), Step::Finished);
+    assert!(!has_in_flight(&target));
+}
