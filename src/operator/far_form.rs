@@ -9,9 +9,9 @@ use crate::state::Lookahead;
 use crate::time::Timestamp;
 
 use super::channel_replay::{replay, replayed_signal};
-use super::channel_state::{InFlight, RECEIVED};
+use super::channel_state::{ChannelId, InFlight, RECEIVED};
 use super::stage::Stage;
-use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, pass_on};
+use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, SubtaskInfo, pass_on};
 
 /// Hands on the far form of every record: for plain data and text the record itself, for archived
 /// records a view of an archive made here, because that is the type that the operators behind an
@@ -72,8 +72,12 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
         let Some(restored) = &cx.checkpointing.restored else {
             return Ok(());
         };
-        // Nobody else is there who could take a record.
-        let log = replay::<Far<T>>(uid, restored, |_| true, |_, _| true)?;
+        let SubtaskInfo {
+            index, parallelism, ..
+        } = cx.subtask;
+        // Where an exchange by key vanishes there is one subtask; elsewhere it does not matter who takes a record.
+        let is_own = |channel: ChannelId| channel.receiver % parallelism == index;
+        let log = replay::<Far<T>>(uid, restored, is_own, |_, _| true)?;
         (self.staged, self.held) = (!log.is_empty(), !log.is_empty());
         let visited = log.visit::<Far<T>>(|in_flight| match in_flight {
             InFlight::Record(record, at) => self.stage.hold(&self.next, record, at),

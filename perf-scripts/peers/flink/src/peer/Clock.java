@@ -32,6 +32,11 @@ final class Clock {
         }
     }
 
+    /** When it began, by `System.nanoTime`. */
+    static synchronized long started() {
+        return started;
+    }
+
     /** A sink instance has seen the end of input, and this. */
     static synchronized void end(long moreRows, long moreChecksum) {
         nanoseconds = System.nanoTime() - started;
