@@ -92,11 +92,8 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
         hash: KeyHash,
         first: impl FnOnce() -> T,
     ) -> (&mut T, bool) {
-        self.table.find_or_insert_with(
-            hash,
-            |stored| stored.key() == key,
-            || (key.to_stored(), first()),
-        )
+        self.table
+            .find_or_insert_with(hash, |stored| stored.is(key), || (key.to_stored(), first()))
     }
 
     /// Publishes the size of the table: to be called at the end of a batch.

@@ -4,9 +4,6 @@
 //! [`SourceReader`] from it, which is polled for a batch at a time and must not block: a reader that has
 //! nothing says when to ask again, or is woken through its worker's waker.
 
-use std::ptr;
-
-use crate::state::prefetch;
 use crate::time::Timestamp;
 
 use super::on_stack::on_stack;
@@ -244,9 +241,6 @@ impl<'a, D> Collector<'a, D> {
     }
 }
 
-/// How many bytes ahead the records of a slice are asked for.
-const AHEAD: usize = 1024;
-
 /// A slice of records without timestamps.
 struct Slice<'a, V>(&'a [V]);
 
@@ -266,16 +260,15 @@ impl<V> RecordRun<V> for Slice<'_, V> {
         Timestamp::MIN
     }
 
-    /// Without a check of the index of each, and with the line of one some way behind asked for: the processor's
-    /// own prefetching stops at the end of every page.
+    /// Without a check of the index of each. Nothing is prefetched: the processor does so by itself as well, and a
+    /// loop that prefetches is not vectorised.
     #[inline(always)]
     fn first<'b>(&'b self, count: usize) -> impl ExactSizeIterator<Item = (&'b V, Timestamp)>
     where
         V: 'b,
     {
-        self.0[..count].iter().map(|record| {
-            prefetch(ptr::from_ref(record).wrapping_byte_add(AHEAD));
-            (record, Timestamp::MIN)
-        })
+        self.0[..count]
+            .iter()
+            .map(|record| (record, Timestamp::MIN))
     }
 }

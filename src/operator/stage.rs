@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 
 use rkyv::util::AlignedVec;
 
-use crate::record::{FRAME_ALIGN, KeyHash, Wire, in_place};
+use crate::record::{FRAME_ALIGN, KeyHash, ShortBytes, Wire, in_place};
 use crate::state::Lookahead;
 use crate::time::Timestamp;
 
@@ -24,6 +24,19 @@ use super::{Push, Signal};
 
 /// Records of one half: as many as take about as long as memory does.
 const HALF: usize = 16;
+
+/// Appends a payload. A short one of a type whose payloads differ in length stands in front of padding.
+#[inline(always)]
+fn append<V: Wire + ?Sized>(bytes: &mut AlignedVec<FRAME_ALIGN>, payload: &[u8]) {
+    match ShortBytes::of(payload) {
+        Some(short) if V::LENGTH.is_none() => {
+            bytes.extend_from_slice(&[0; ShortBytes::LENGTH_MAX]);
+            let place = bytes.last_chunk_mut();
+            short.write(place.expect("so many bytes were appended"));
+        }
+        _ => bytes.extend_from_slice(payload),
+    }
+}
 
 /// One record in a half.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +153,7 @@ impl Half {
             bytes.resize(start, 0);
         }
         let payload = record.as_bytes();
-        bytes.extend_from_slice(payload);
+        append::<V>(bytes, payload);
         let length = payload.len();
         places.push(Place {
             start,

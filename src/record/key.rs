@@ -6,6 +6,7 @@ use compact_str::CompactString;
 
 use super::form::{FormError, take_item, with_length};
 use super::key_hash::KeyHash;
+use super::short_bytes::equal;
 
 /// A key: equality, a stable hash, and an owned form that keyed state can store.
 ///
@@ -45,6 +46,12 @@ pub trait StoredKey: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
 
     /// The key as user functions see it.
     fn key(&self) -> &Self::Key;
+
+    /// Whether this is the key.
+    #[inline(always)]
+    fn is(&self, key: &Self::Key) -> bool {
+        self.key() == key
+    }
 
     /// Appends the key's bytes: the same in every process of this byte order.
     fn encode(&self, bytes: &mut Vec<u8>);
@@ -212,6 +219,11 @@ macro_rules! text_key {
                 self
             }
 
+            #[inline(always)]
+            fn is(&self, key: &$borrowed) -> bool {
+                equal($bytes(self), $bytes(key))
+            }
+
             fn encode(&self, bytes: &mut Vec<u8>) {
                 bytes.extend_from_slice($bytes(self));
             }
@@ -275,6 +287,11 @@ impl StoredKey for String {
 
     fn key(&self) -> &String {
         self
+    }
+
+    #[inline(always)]
+    fn is(&self, key: &String) -> bool {
+        equal(self.as_bytes(), key.as_bytes())
     }
 
     fn encode(&self, bytes: &mut Vec<u8>) {

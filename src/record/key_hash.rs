@@ -7,6 +7,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::short_bytes::ShortBytes;
+
 /// Version of the functions in this file; a checkpoint written under another version is refused.
 pub const KEY_HASH_VERSION: u32 = 1;
 
@@ -34,7 +36,8 @@ impl KeyHash {
     #[inline]
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        KeyHash(xxh3_64(bytes))
+        let short = ShortBytes::of(bytes);
+        KeyHash(short.map_or_else(|| xxh3_64(bytes), ShortBytes::xxh3))
     }
 
     /// Folds a second component in: the hash of a tuple.

@@ -9,6 +9,7 @@ mod key_hash;
 mod pod;
 mod raw;
 mod run;
+mod short_bytes;
 
 pub use archived::{Archived, RecordSerializer, View};
 pub use form::{Far, Form, FormError, OwnedForm, Record, Scratch, StateValue, Wire};
@@ -23,3 +24,4 @@ pub use key_hash::{KEY_HASH_VERSION, KeyHash};
 pub use pod::Pod;
 pub use raw::{Raw, Text};
 pub(crate) use run::{RunReader, RunWriter, run_size_min, travels_in_runs, visit_run};
+pub(crate) use short_bytes::ShortBytes;

@@ -424,7 +424,7 @@ impl<'a, K: Key + ?Sized> Scope<'a, K> {
     #[inline]
     pub(super) fn get<T: 'static>(self, place: Place<T>) -> Option<&'a T> {
         let table = self.backend.table(place);
-        table.get(self.hash, |stored| stored.key() == self.key)
+        table.get(self.hash, |stored| stored.is(self.key))
     }
 }
 
@@ -446,7 +446,7 @@ impl<'a, K: Key + ?Sized> ScopeMut<'a, K> {
     #[inline]
     pub(super) fn get_mut<T: 'static>(self, place: Place<T>) -> Option<&'a mut T> {
         let table = self.backend.table_mut(place);
-        table.get_mut(self.hash, |stored| stored.key() == self.key)
+        table.get_mut(self.hash, |stored| stored.is(self.key))
     }
 
     /// What is kept for the key, and whether `first` made it just now.
@@ -458,14 +458,14 @@ impl<'a, K: Key + ?Sized> ScopeMut<'a, K> {
     ) -> (&'a mut T, bool) {
         let (key, table) = (self.key, self.backend.table_mut(place));
         let make = || (key.to_stored(), first());
-        table.find_or_insert_with(self.hash, |stored| stored.key() == key, make)
+        table.find_or_insert_with(self.hash, |stored| stored.is(key), make)
     }
 
     /// Takes away what is kept for the key.
     #[inline]
     pub(super) fn remove<T: 'static>(self, place: Place<T>) -> Option<T> {
         let table = self.backend.table_mut(place);
-        let removed = table.remove(self.hash, |stored| stored.key() == self.key);
+        let removed = table.remove(self.hash, |stored| stored.is(self.key));
         removed.map(|(_, value)| value)
     }
 }

@@ -30,7 +30,6 @@ pub use log::{
     ChunkPool, RecordLog, Run, encode_logged, hash_of_logged, log_schema, logged_records,
 };
 pub use map::MapState;
-pub(crate) use prefetch::prefetch;
 pub use reducing::ReducingState;
 pub use schema::{
     HashOfKey, StateKind, StateSchema, TypeLayout, decode_key, decode_value, encode_changes,

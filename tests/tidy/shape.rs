@@ -25,6 +25,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/record/pod.rs",
     "src/record/raw.rs",
     "src/record/run.rs",
+    "src/record/short_bytes.rs",
     "src/ring/consumer.rs",
     "src/ring/memory.rs",
     "src/ring/producer.rs",

@@ -160,7 +160,7 @@ where
         hash: KeyHash,
     ) -> &'a mut Heads {
         let make = || (key.to_stored(), Heads::default());
-        let (heads, _) = table.find_or_insert_with(hash, |stored| stored.key() == key, make);
+        let (heads, _) = table.find_or_insert_with(hash, |stored| stored.is(key), make);
         heads
     }
 

@@ -229,7 +229,7 @@ where
         let mut united: Option<F::Accumulator> = None;
         state.visit(slicing.slices_of(number), |table| {
             let table = &state.pool.get(table).entries;
-            let found = table.get(hash, |stored| stored.key() == key);
+            let found = table.get(hash, |stored| stored.is(key));
             match (&mut united, found) {
                 (_, None) => {}
                 (Some(united), Some(later)) => function.merge(united, later),

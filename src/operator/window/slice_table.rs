@@ -101,7 +101,7 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
         create: impl FnOnce() -> A,
     ) -> (&mut A, bool) {
         let sketch = &mut self.sketch;
-        let equal = |stored: &K::Stored| stored.key() == key;
+        let equal = |stored: &K::Stored| stored.is(key);
         self.entries.find_or_insert_with(hash, equal, || {
             note(sketch, hash);
             (key.to_stored(), create())

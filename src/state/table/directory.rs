@@ -28,7 +28,7 @@ use std::ops::RangeInclusive;
 
 use super::change::Changes;
 use super::key::TableKey;
-use super::layout::{Entry, Place};
+use super::layout::{Entry, Group, LINE, Place};
 use super::memory::Arena;
 use super::segment::Segment;
 use crate::record::{KeyHash, KeyHasher};
@@ -43,6 +43,8 @@ const GROUPS_LOG2_MAX: u32 = 24;
 const SHARE_MIN: f64 = 1.0 / 4096.0;
 /// Less memory than this many segments lies in the nearest caches anyway.
 const LOOKAHEAD_SEGMENTS_MIN: usize = 3;
+/// More memory than this many segments lies in no cache.
+const TWO_STAGE_SEGMENTS_MIN: usize = 2048;
 
 /// All segments of a table.
 pub(super) struct Directory<K, V> {
@@ -157,18 +159,28 @@ impl<K, V> Directory<K, V> {
         self.segments >= LOOKAHEAD_SEGMENTS_MIN
     }
 
+    /// Whether a group is asked for as a whole: where it is short, and where what is fetched comes from a cache
+    /// rather than from memory, so that a line too many costs less than looking which one is needed.
+    #[inline(always)]
+    fn one_stage(&self) -> bool {
+        Group::<K, V>::SIZE <= 2 * LINE && self.segments < TWO_STAGE_SEGMENTS_MIN
+    }
+
     /// Asks for the cache lines that `find` reads first.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: KeyHash) {
+        let one_stage = self.one_stage();
         // SAFETY: the mask is that of all segments.
-        unsafe { self.segment(hash).prefetch(hash, self.home_mask) };
+        unsafe { self.segment(hash).prefetch(hash, self.home_mask, one_stage) };
     }
 
     /// Asks for the cache line that `find` reads after the first one.
     #[inline(always)]
     pub(super) fn prefetch_entry(&self, hash: KeyHash) {
-        // SAFETY: the mask is that of all segments.
-        unsafe { self.segment(hash).prefetch_entry(hash, self.home_mask) };
+        if !self.one_stage() {
+            // SAFETY: the mask is that of all segments.
+            unsafe { self.segment(hash).prefetch_entry(hash, self.home_mask) };
+        }
     }
 
     pub(super) fn shape(&self) -> u64 {

@@ -85,7 +85,16 @@ impl<K, V> Group<K, V> {
         self.start
     }
 
-    const ENTRIES: usize = (2 * size_of::<u64>()).next_multiple_of(align_of::<Entry<K, V>>());
+    /// Where the entries begin: such that none whose size divides a line lies in two of them.
+    const ENTRIES: usize = {
+        let size = size_of::<Entry<K, V>>();
+        let align = if size.is_power_of_two() && size <= LINE {
+            size
+        } else {
+            align_of::<Entry<K, V>>()
+        };
+        (2 * size_of::<u64>()).next_multiple_of(align)
+    };
     /// Seven slots, or six where that packs more of them into a line.
     pub(super) const SLOTS: usize = {
         let (six, seven) = (Self::lines(SLOTS_MAX - 1), Self::lines(SLOTS_MAX));

@@ -22,7 +22,7 @@
     reason = "entries live in uninitialised memory, found by tags"
 )]
 
-use std::{marker::PhantomData, ptr::NonNull};
+use std::{hint::select_unpredictable, marker::PhantomData, ptr::NonNull};
 
 use super::change::Changes;
 use super::group::Tag;
@@ -205,44 +205,36 @@ impl<K, V> Segment<K, V> {
         self.write_header().depth = depth;
     }
 
-    /// Whether a group is so short that all of it is asked for at once, in one stage.
-    const ONE_STAGE: bool = Group::<K, V>::SIZE <= 2 * LINE;
-
-    /// Asks for the cache line that a search for `hash` reads first, or for the whole of a short group.
+    /// Asks for the cache line that a search for `hash` reads first, or, in one stage, for the whole of a group
+    /// of two lines.
     ///
     /// # Safety
     /// `home_mask` is that of this segment's number of groups.
     #[inline(always)]
-    pub(super) unsafe fn prefetch(&self, hash: KeyHash, home_mask: u64) {
+    pub(super) unsafe fn prefetch(&self, hash: KeyHash, home_mask: u64, one_stage: bool) {
         // SAFETY: as the caller promises.
         let start = unsafe { self.home_group(hash, home_mask) }.start();
         prefetch_line(start);
-        if Self::ONE_STAGE && Group::<K, V>::SIZE > LINE {
+        if one_stage && Group::<K, V>::SIZE > LINE {
             // SAFETY: the second line of the group.
             prefetch_line(unsafe { start.add(LINE) });
         }
     }
 
     /// Asks for the line that a search will go on to, once the first one is here: that of the first
-    /// candidate, or of the group after a full one.
+    /// candidate, or the segment's header, in which an insertion counts.
     ///
     /// # Safety
     /// `home_mask` is that of this segment's number of groups.
     #[inline(always)]
     pub(super) unsafe fn prefetch_entry(&self, hash: KeyHash, home_mask: u64) {
-        if Self::ONE_STAGE {
-            return;
-        }
         // SAFETY: as the caller promises.
         let group = unsafe { self.home_group(hash, home_mask) };
-        match group.tags().matching(Tag::of(hash)).first() {
-            Some(slot) => prefetch_line(group.entry(slot).cast()),
-            None => {
-                let next = KeyHash(hash.0 ^ 1 << TAG_BITS);
-                // SAFETY: as the caller promises.
-                prefetch_line(unsafe { self.home_group(next, home_mask) }.start());
-            }
-        }
+        let found = group.tags().matching(Tag::of(hash)).first();
+        let entry = group.entry(found.unwrap_or(0)).cast();
+        // Whether there is a candidate cannot be predicted.
+        let line = select_unpredictable(found.is_some(), entry, self.header().cast());
+        prefetch_line(line);
     }
 
     /// Finds the entry with this hash that `equal` accepts.

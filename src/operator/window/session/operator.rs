@@ -157,7 +157,7 @@ where
         };
         let found = self.selector.key(record);
         let key: &S::Key = found.borrow();
-        let equal = |stored: &Stored<S::Key>| stored.key() == key;
+        let equal = |stored: &Stored<S::Key>| stored.is(key);
         let function = &mut self.function;
         if let Some(sessions) = self.sessions.get_mut(hash, equal) {
             let merge = |united: &mut _, later: &_| function.merge(united, later);
@@ -214,7 +214,7 @@ where
             self.clockwork.add(alarm, stored.clone());
         }
         let mut session = Some(session);
-        let equal = |stored: &Stored<S::Key>| stored.key() == key;
+        let equal = |stored: &Stored<S::Key>| stored.is(key);
         let (sessions, _) = self.sessions.find_or_insert_with(hash, equal, || {
             let first = session.take().expect("taken here only");
             (stored, Sessions::new(first))
@@ -350,7 +350,7 @@ where
         let gap = self.gap.gap(record);
         let found = self.selector.key(record);
         let key: &S::Key = found.borrow();
-        let equal = |stored: &Stored<S::Key>| stored.key() == key;
+        let equal = |stored: &Stored<S::Key>| stored.is(key);
         if let Some(sessions) = self.sessions.get_mut(hash, equal)
             && sessions.latest.goes_on(at, self.watermark)
             && gap > 0

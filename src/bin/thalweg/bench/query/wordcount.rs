@@ -1,25 +1,12 @@
 //! Word count: lines, words, running counts.
 
-use thalweg::operator::FlatMapFunction;
+use thalweg::operator::Split;
 use thalweg::state::Count;
 
 use crate::bench::draft::Draft;
 
 /// How many words there are.
 const VOCABULARY: usize = 100_000;
-
-/// Splits a line at its spaces.
-#[derive(Clone)]
-struct Words;
-
-impl FlatMapFunction<str> for Words {
-    type Out = str;
-
-    #[inline(always)]
-    fn flat_map(&mut self, line: &str, emit: impl FnMut(&str)) {
-        line.split(' ').for_each(emit);
-    }
-}
 
 /// The 64-bit hash of Fowler, Noll and Vo, variant 1a: stands for the word in a row.
 #[inline(always)]
@@ -33,7 +20,7 @@ fn fnv1a64(word: &str) -> u64 {
 pub(super) fn wordcount(draft: &Draft<'_>) {
     draft
         .lines("words")
-        .flat_map_with(Words)
+        .flat_map_with(Split::at(' '))
         .key_by_ref(|word| word)
         .expected_keys(VOCABULARY)
         .aggregate_with(Count, |word: &str, count| [fnv1a64(word), count])

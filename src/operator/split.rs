@@ -1,0 +1,131 @@
+//! Splitting text: the parts of a line, where they stand.
+
+use super::FlatMapFunction;
+
+/// Splits text at every occurrence of an ASCII character, as `str::split` does: between two of them, and in
+/// front of the first and behind the last one, there may be an empty part. No part is copied.
+///
+/// Much faster than `str::split` where parts are short: it looks at 64 bytes at a time, so that how long the
+/// next part is need not be guessed by the processor.
+///
+/// ```
+/// use thalweg::operator::Split;
+/// use thalweg::prelude::*;
+///
+/// let env = Environment::new();
+/// env.source("lines", LineBlocks::file("lines.txt"))
+///     .flat_map_with(Split::at(' '))
+///     .key_by_ref(|word| word)
+///     .aggregate_with(Count, |word: &str, count| format!("{word}: {count}"))
+///     .sink("counts", Print::stdout());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Split {
+    separator: u8,
+}
+
+impl Split {
+    /// Splits at every `separator`.
+    ///
+    /// # Panics
+    /// If `separator` is not ASCII.
+    #[must_use]
+    pub fn at(separator: char) -> Self {
+        assert!(separator.is_ascii(), "a separator is an ASCII character");
+        Split {
+            separator: separator as u8,
+        }
+    }
+
+    /// A bit for each separator among the first 64 bytes.
+    #[inline(always)]
+    fn separators(self, bytes: &[u8]) -> u64 {
+        if let Some(block) = bytes.first_chunk::<64>() {
+            let (words, _) = block.as_chunks();
+            return (0..8).fold(0, |found, at| found | self.among(words[at]) << (8 * at));
+        }
+        let (words, rest) = bytes.as_chunks();
+        let mut found = 0;
+        for (at, word) in words.iter().enumerate() {
+            found |= self.among(*word) << (8 * at);
+        }
+        // The last eight bytes, some of which have been looked at.
+        if let Some(last) = bytes.last_chunk() {
+            return found | self.among(*last) << (bytes.len() - 8);
+        }
+        let bit = |(at, byte): (usize, &u8)| u64::from(*byte == self.separator) << at;
+        rest.iter().enumerate().map(bit).sum()
+    }
+
+    /// A bit for each separator among these bytes.
+    #[inline(always)]
+    fn among(self, bytes: [u8; 8]) -> u64 {
+        const LOW_BITS: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+        const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
+        // Zero where the byte is the separator; then the top bit of such a byte; then one bit each.
+        let differences = u64::from_le_bytes(bytes) ^ (EVERY_BYTE * u64::from(self.separator));
+        let equal = !(((differences & LOW_BITS) + LOW_BITS) | differences | LOW_BITS);
+        (equal >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    }
+}
+
+impl FlatMapFunction<str> for Split {
+    type Out = str;
+
+    #[inline(always)]
+    fn flat_map(&mut self, text: &str, mut emit: impl FnMut(&str)) {
+        let bytes = text.as_bytes();
+        let (mut block, mut start) = (0, 0);
+        let mut separators = self.separators(bytes);
+        loop {
+            while separators == 0 && bytes.len() - block > 64 {
+                block += 64;
+                separators = self.separators(&bytes[block..]);
+            }
+            // One call for all parts: what stands behind it is then written out here, once.
+            let is_last = separators == 0;
+            let end = if is_last {
+                bytes.len()
+            } else {
+                block + separators.trailing_zeros() as usize
+            };
+            emit(&text[start..end]);
+            if is_last {
+                return;
+            }
+            separators &= separators - 1;
+            start = end + 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parts(text: &str, separator: char) -> Vec<String> {
+        let mut parts = Vec::new();
+        Split::at(separator).flat_map(text, |part| parts.push(part.to_owned()));
+        parts
+    }
+
+    #[test]
+    #[should_panic(expected = "ASCII")]
+    fn a_separator_of_several_bytes_is_refused() {
+        let _ = Split::at('→');
+    }
+
+    proptest! {
+        #[test]
+        fn parts_are_those_of_the_standard_library(
+            text in proptest::collection::vec("[a!¡é ]{0,9}| {60,70}|[a-z]{0,130}", 0..20),
+        ) {
+            let text = text.concat();
+            for separator in [' ', '!', 'a', '\0'] {
+                let expected: Vec<_> = text.split(separator).map(str::to_owned).collect();
+                prop_assert_eq!(parts(&text, separator), expected);
+            }
+        }
+    }
+}
