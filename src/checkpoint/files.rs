@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::CheckpointError;
 use super::format::Block;
-use super::manifest::{Manifest, ManifestState};
+use super::manifest::Manifest;
 use super::piece::{PieceRef, StateRef};
 use super::restored::Pieces;
 use super::segment_reader::{BlockBuffer, Segment};
@@ -116,18 +116,19 @@ impl Pieces for CheckpointFiles {
 
     fn entry_count(&self, state: &StateRef) -> u64 {
         let state = self.manifest.states.get(state);
-        state.map_or(0, ManifestState::entries)
+        state.map_or(0, |state| state.live)
     }
 
     fn visit(
         &self,
         state: &StateRef,
+        wanted: &dyn Fn(u32) -> bool,
         visit: &mut dyn FnMut(PieceRef<'_>) -> Result<(), CheckpointError>,
     ) -> Result<(), CheckpointError> {
         let mut buffer = BlockBuffer::new();
         let entry = self.manifest.states.get(state);
         let subtasks = entry.into_iter().flat_map(|entry| entry.chains.keys());
-        for subtask in subtasks {
+        for subtask in subtasks.filter(|subtask| wanted(**subtask)) {
             for (segment, block) in self.blocks_of(state, *subtask) {
                 visit(segment.piece(block, &mut buffer)?)?;
             }

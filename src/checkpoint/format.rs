@@ -86,6 +86,7 @@
 //! | name                                                                                |
 //! | the key's type: name; 1 if it has a length, else 0 (4), length (4), version (4), 0 (4) |
 //! | the value's type, likewise                                                          |
+//! | entries that it has: no more than its chains, in which every change counts          |
 //! | number of chains         (4) | 0                                               (4)  |
 //! | of each chain, that is, of each subtask:                                            |
 //! |     subtask              (4) | number of links                                 (4)  |
@@ -107,7 +108,7 @@ use super::piece::PieceKind;
 use crate::record::{FRAME_ALIGN, KEY_HASH_VERSION, KeyGroupAssignment, KeyHasher, MaxParallelism};
 
 /// The version of everything above.
-pub(super) const FORMAT_VERSION: u32 = 2;
+pub(super) const FORMAT_VERSION: u32 = 3;
 
 pub(super) const SEGMENT_MAGIC: &[u8; 8] = b"THALWSEG";
 pub(super) const TRAILER_MAGIC: &[u8; 8] = b"THALWEND";

@@ -59,6 +59,8 @@ pub type Chain = Vec<Link>;
 pub struct ManifestState {
     /// What it is.
     pub schema: StateSchema,
+    /// How many entries it has: no more than its chains, in which every change counts.
+    pub live: u64,
     /// Its chains, by subtask.
     pub chains: BTreeMap<u32, Chain>,
 }
@@ -101,7 +103,7 @@ pub struct Manifest {
 }
 
 /// A sum that a manifest with absurd numbers cannot overflow.
-fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
+pub(super) fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
     numbers.fold(0, u64::saturating_add)
 }
 
@@ -185,6 +187,7 @@ impl Manifest {
             fields.u32(layout.version);
             fields.u32(0);
         }
+        fields.u64(entry.live);
         fields.count(entry.chains.len());
         fields.u32(0);
         for (subtask, chain) in &entry.chains {
@@ -310,6 +313,7 @@ fn read_state(
     let operator = operator.ok_or_else(|| fields.damaged("a state is of no operator"))?;
     let name = fields.text()?;
     let (key, value) = (read_layout(fields)?, read_layout(fields)?);
+    let live = fields.u64()?;
     let chain_count = fields.count(8)?;
     fields.zeros(4)?;
     let mut chains = BTreeMap::new();
@@ -331,7 +335,15 @@ fn read_state(
         key,
         value,
     };
-    Ok((state, ManifestState { schema, chains }))
+    let entry = ManifestState {
+        schema,
+        live,
+        chains,
+    };
+    if live > entry.entries() {
+        return Err(fields.damaged("a state has more entries than its chains"));
+    }
+    Ok((state, entry))
 }
 
 fn read_layout(fields: &mut FieldReader<'_>) -> Result<TypeLayout, CheckpointError> {

@@ -99,6 +99,10 @@ impl PieceSink for MemorySnapshot {
         true
     }
 
+    fn is_full(&self) -> bool {
+        false
+    }
+
     fn send(&mut self, _checkpoint: u64, piece: Piece) {
         self.fresh.push(piece);
     }
@@ -155,10 +159,11 @@ impl Pieces for Kept {
     fn visit(
         &self,
         state: &StateRef,
+        wanted: &dyn Fn(u32) -> bool,
         visit: &mut dyn FnMut(PieceRef<'_>) -> Result<(), CheckpointError>,
     ) -> Result<(), CheckpointError> {
         let mut aligned = rkyv::util::AlignedVec::<FRAME_ALIGN>::new();
-        for piece in self.pieces(state) {
+        for piece in self.pieces(state).filter(|piece| wanted(piece.subtask)) {
             aligned.clear();
             aligned.extend_from_slice(&piece.bytes);
             visit(PieceRef {

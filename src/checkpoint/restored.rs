@@ -1,10 +1,11 @@
 //! `Restored`: a checkpoint that a job goes on from, as its operators see it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::error::CheckpointError;
 use super::piece::{PieceKind, PieceRef, StateRef};
-use crate::record::{FormError, StateValue};
+use crate::record::{FormError, KeyHash, MaxParallelism, StateValue};
 use crate::state::{StateSchema, decode_value};
 
 /// A complete checkpoint, wherever its bytes are.
@@ -26,11 +27,11 @@ pub trait Pieces: Send + Sync {
         None
     }
 
-    /// About how many entries a state has in all subtasks together.
+    /// How many entries a state has in all subtasks together; more, where that is not known.
     fn entry_count(&self, state: &StateRef) -> u64;
 
-    /// Calls `visit` with every piece of a state in the order in which they are to be applied: subtask by
-    /// subtask; of one, checkpoint by checkpoint; of one, what is dropped, what is removed, what is set. The
+    /// Calls `visit` with every piece of a state that a subtask handed over which is `wanted`, in the order in
+    /// which they are to be applied: subtask by subtask; of one, checkpoint by checkpoint; of one, what is dropped, what is removed, what is set. The
     /// bytes begin at a multiple of 16.
     ///
     /// # Errors
@@ -38,6 +39,7 @@ pub trait Pieces: Send + Sync {
     fn visit(
         &self,
         state: &StateRef,
+        wanted: &dyn Fn(u32) -> bool,
         visit: &mut dyn FnMut(PieceRef<'_>) -> Result<(), CheckpointError>,
     ) -> Result<(), CheckpointError>;
 }
@@ -87,7 +89,7 @@ impl Restored {
         self.pieces.states(operator)
     }
 
-    /// About how many entries a state has in all subtasks together.
+    /// How many entries a state has in all subtasks together; more, where that is not known.
     #[must_use]
     pub fn entry_count(&self, state: &StateRef) -> u64 {
         self.pieces.entry_count(state)
@@ -144,9 +146,42 @@ impl Restored {
     pub fn visit(
         &self,
         state: &StateRef,
+        visit: impl FnMut(PieceRef<'_>) -> Result<(), FormError>,
+    ) -> Result<(), CheckpointError> {
+        self.visit_from(state, |_| true, visit)
+    }
+
+    /// As [`visit`](Self::visit), of a state whose keys are those that its subtasks own: only with the pieces of
+    /// subtasks that owned some of these hashes. There may be others in them.
+    ///
+    /// # Errors
+    /// As [`visit`](Self::visit).
+    pub fn visit_keys(
+        &self,
+        state: &StateRef,
+        hashes: &RangeInclusive<KeyHash>,
+        visit: impl FnMut(PieceRef<'_>) -> Result<(), FormError>,
+    ) -> Result<(), CheckpointError> {
+        let parallelism = self.parallelism(&state.operator);
+        let max = self.max_parallelism().map(MaxParallelism::new);
+        let max = max.and_then(Result::ok);
+        let wanted = |subtask: u32| match max {
+            Some(max) if subtask < parallelism && max.admit(parallelism).is_ok() => {
+                let owned = max.hashes(&max.range(subtask, parallelism));
+                owned.start() <= hashes.end() && hashes.start() <= owned.end()
+            }
+            _ => true,
+        };
+        self.visit_from(state, wanted, visit)
+    }
+
+    fn visit_from(
+        &self,
+        state: &StateRef,
+        wanted: impl Fn(u32) -> bool,
         mut visit: impl FnMut(PieceRef<'_>) -> Result<(), FormError>,
     ) -> Result<(), CheckpointError> {
-        self.pieces.visit(state, &mut |piece| {
+        self.pieces.visit(state, &wanted, &mut |piece| {
             visit(piece).map_err(|cause| CheckpointError::Malformed {
                 state: state.clone(),
                 cause,

@@ -89,8 +89,13 @@ impl Export {
                 let link = folder.fold(&layout, *subtask, chain)?;
                 chains.insert(*subtask, link.into_iter().collect());
             }
-            let schema = entry.schema.clone();
-            states.insert(state.clone(), ManifestState { schema, chains });
+            let mut copied = ManifestState {
+                schema: entry.schema.clone(),
+                live: entry.live,
+                chains,
+            };
+            copied.live = copied.live.min(copied.entries());
+            states.insert(state.clone(), copied);
         }
         Ok(states)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::piece::{Piece, PieceKind, StateRef};
-use crate::state::{HashOfKey, StateSchema};
+use crate::state::{CHUNK_BYTES, Chunk, Chunks, HashOfKey, StateSchema};
 
 /// Work that must be done before a checkpoint is complete, but not on a worker: a sink's file is synced.
 pub type Deferred =
@@ -13,6 +13,9 @@ pub type Deferred =
 pub trait PieceSink {
     /// Whether another piece is wanted now. One that comes nevertheless is taken.
     fn has_room(&self) -> bool;
+
+    /// Whether so many pieces are under way that nothing should be done that makes more of them.
+    fn is_full(&self) -> bool;
 
     /// Takes a piece of a checkpoint.
     fn send(&mut self, checkpoint: u64, piece: Piece);
@@ -35,10 +38,9 @@ pub struct StateReport {
     pub hash_of_key: Option<HashOfKey>,
     /// Whether the pieces are all of it; if not, they are what changed since the checkpoint before.
     pub is_whole: bool,
+    /// How many entries it had at the barrier, where somebody will want to make room for them.
+    pub entries: Option<u64>,
 }
-
-/// A piece is handed over when it has about so many bytes.
-const PIECE_BYTES: usize = 256 * 1024;
 
 /// Where an operator writes what a barrier froze, in slices.
 pub struct SnapshotOutput<'a> {
@@ -127,21 +129,48 @@ impl<'a> SnapshotOutput<'a> {
         bytes: &mut Vec<u8>,
         last: bool,
     ) {
-        if bytes.len() < PIECE_BYTES && !(last && *count > 0) {
+        if bytes.len() < CHUNK_BYTES && !(last && *count > 0) {
             return;
         }
+        let chunk = Chunk {
+            count: std::mem::take(count),
+            bytes: std::mem::take(bytes),
+        };
+        self.send(state, (kind, namespace), chunk);
+        if !last {
+            *bytes = self.sink.buffer();
+        }
+    }
+
+    /// Hands the full ones of some chunks over as pieces, and lends them buffers for others. Returns how many
+    /// entries there were.
+    pub fn put_chunks(
+        &mut self,
+        state: &StateRef,
+        (kind, namespace): (PieceKind, i64),
+        chunks: &mut Chunks,
+    ) -> u64 {
+        let mut count = 0;
+        for chunk in chunks.take_full() {
+            count += chunk.count;
+            self.send(state, (kind, namespace), chunk);
+        }
+        for _ in 0..chunks.wanted() {
+            chunks.lend(self.sink.buffer());
+        }
+        count
+    }
+
+    fn send(&mut self, state: &StateRef, (kind, namespace): (PieceKind, i64), chunk: Chunk) {
         let piece = Piece {
             state: state.clone(),
             subtask: self.subtask,
             kind,
             namespace,
-            count: std::mem::take(count),
-            bytes: std::mem::take(bytes),
+            count: chunk.count,
+            bytes: chunk.bytes,
         };
         self.sink.send(self.checkpoint, piece);
-        if !last {
-            *bytes = self.sink.buffer();
-        }
     }
 
     /// Says that a namespace is gone, with all of its entries.

@@ -29,6 +29,8 @@ pub struct TableSnapshot {
     pending: bool,
     /// The values in the checkpoints before are of an older type.
     migrated: bool,
+    /// Entries that there were at the freeze.
+    entries: u64,
     /// Entries and keys that were written of what is frozen.
     written: u64,
     /// So many checkpoints to come are whole, because nearly everything changes from one to the next.
@@ -58,6 +60,7 @@ impl TableSnapshot {
             extent: Extent::Changes,
             pending: false,
             migrated: false,
+            entries: 0,
             written: 0,
             wholes: 0,
             drained: Drained::default(),
@@ -87,8 +90,11 @@ impl TableSnapshot {
         } else {
             extent
         };
-        self.written = 0;
+        (self.entries, self.written) = (table.entry_count() as u64, 0);
         table.freeze(extent);
+        if self.wholes > 0 {
+            table.expect_whole();
+        }
         (self.checkpoint, self.extent, self.pending) = (checkpoint, extent, true);
     }
 
@@ -101,22 +107,18 @@ impl TableSnapshot {
             return true;
         }
         let budget = out.budget();
-        if budget == 0 {
-            return false;
+        let done = table.drain_frozen(budget, &mut self.drained);
+        let spent = put_drained(&self.state, 0, &mut self.drained, out, done);
+        if budget > 0 {
+            // A slice without entries has cost something too: it looked at memory.
+            out.spend(if done { spent as usize } else { budget });
         }
-        let drained = &mut self.drained;
-        let before = drained.set_count + drained.removed_count;
-        let done = table.drain_frozen(budget, drained);
-        let spent = drained.set_count + drained.removed_count - before;
-        // A slice without entries has cost something too: it looked at memory.
-        out.spend(if done { spent as usize } else { budget });
-        put_drained(&self.state, 0, drained, out, done);
         self.written += spent;
         if done {
             self.pending = false;
-            let most = table.entry_count() as u64 / 2;
-            if self.extent == Extent::Changes && self.written > most.max(SMALL) {
+            if self.extent == Extent::Changes && self.written > SMALL.max(self.entries / 2) {
                 self.wholes = WHOLES;
+                table.expect_whole();
             }
             out.report(self.report());
         }
@@ -129,6 +131,7 @@ impl TableSnapshot {
             schema: self.schema.clone(),
             hash_of_key: Some(self.hash_of_key),
             is_whole: self.extent == Extent::Whole,
+            entries: Some(self.entries),
         }
     }
 
@@ -175,7 +178,7 @@ impl TableSnapshot {
         if restored.agreed(&self.state, schema)?.is_none() {
             return Ok(false);
         }
-        restored.visit(&self.state, |piece| match piece.kind {
+        restored.visit_keys(&self.state, hashes, |piece| match piece.kind {
             PieceKind::Set => table.restore_set(piece.bytes, hashes),
             PieceKind::Removed => table.restore_removed(piece.bytes, hashes),
             PieceKind::Dropped | PieceKind::Values => Ok(()),
@@ -184,22 +187,23 @@ impl TableSnapshot {
     }
 }
 
-/// Hands over what was drained of a namespace: what fills a piece, or, at the end of it, all.
+/// Hands over what was drained of a namespace: what fills a piece, or, at the end of it, all. Returns how many
+/// entries and keys that is.
 pub fn put_drained(
     state: &StateRef,
     namespace: i64,
     drained: &mut Drained,
     out: &mut SnapshotOutput<'_>,
     last: bool,
-) {
-    let removed = (PieceKind::Removed, namespace);
+) -> u64 {
+    let removed = drained.removed_count;
     out.put(
         state,
-        removed,
+        (PieceKind::Removed, namespace),
         &mut drained.removed_count,
         &mut drained.removed,
         last,
     );
     let set = (PieceKind::Set, namespace);
-    out.put(state, set, &mut drained.set_count, &mut drained.set, last);
+    removed - drained.removed_count + out.put_chunks(state, set, &mut drained.set)
 }

@@ -76,6 +76,7 @@ impl ValueSnapshot {
                 schema: self.schema.clone(),
                 hash_of_key: None,
                 is_whole: true,
+                entries: None,
             });
         }
         true

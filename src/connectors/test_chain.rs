@@ -270,6 +270,7 @@ impl Pieces for Numbered {
     fn visit(
         &self,
         _state: &StateRef,
+        _wanted: &dyn Fn(u32) -> bool,
         _visit: &mut dyn FnMut(PieceRef<'_>) -> Result<(), CheckpointError>,
     ) -> Result<(), CheckpointError> {
         Ok(())

@@ -225,6 +225,7 @@ impl ChannelState {
             schema: self.schema.clone(),
             hash_of_key: None,
             is_whole: true,
+            entries: None,
         });
     }
 

@@ -103,8 +103,12 @@ impl KeyedSnapshot {
         timers: &mut TimerService<K>,
     ) -> bool {
         let hasher = backend.hasher();
-        let mut tables = self.tables.iter_mut().zip(backend.tables_mut());
-        tables.all(|(snapshot, table)| snapshot.drain(table.durable(), out))
+        // All of them have a turn, though the first ones spend the budget: what records make them copy goes out.
+        let tables = self.tables.iter_mut().zip(backend.tables_mut());
+        let tables = tables.fold(true, |done, (snapshot, table)| {
+            snapshot.drain(table.durable(), out) && done
+        });
+        tables
             && (self.timers.iter_mut())
                 .all(|(domain, snapshot)| snapshot.drain(&mut timers.durable(*domain, hasher), out))
             && self.watermark.drain(out)

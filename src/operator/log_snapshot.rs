@@ -134,6 +134,7 @@ impl LogSnapshot {
             schema: self.schema.clone(),
             hash_of_key: Some(self.hash_of_key),
             is_whole: self.extent == Extent::Whole,
+            entries: None,
         });
     }
 
@@ -149,7 +150,7 @@ impl LogSnapshot {
             return Ok(());
         }
         let hashes = cx.hashes();
-        restored.visit(&self.state, |piece| {
+        restored.visit_keys(&self.state, &hashes, |piece| {
             let from = (piece.subtask, piece.namespace);
             match piece.kind {
                 PieceKind::Set => {

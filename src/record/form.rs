@@ -157,6 +157,9 @@ pub trait StateValue: Sized + Clone + Send + 'static {
     /// The version of the type's layout: [`Record::VERSION`].
     const VERSION: u32;
 
+    /// Whether a value's bytes are there without encoding: [`itself`](Self::itself).
+    const IN_PLACE: bool = false;
+
     /// The type's name, for people.
     #[must_use]
     fn type_name() -> &'static str {
@@ -165,6 +168,11 @@ pub trait StateValue: Sized + Clone + Send + 'static {
 
     /// Appends the value's encoded bytes to `bytes`.
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>);
+
+    /// What [`encode`](Self::encode) would append, where that is there already ([`IN_PLACE`](Self::IN_PLACE)).
+    fn itself(&self) -> &[u8] {
+        &[]
+    }
 
     /// The value whose bytes these are, after checking them.
     ///
@@ -182,9 +190,16 @@ where
 
     const VERSION: u32 = T::VERSION;
 
+    const IN_PLACE: bool = T::Form::IN_PLACE;
+
     #[inline(always)]
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(T::Form::far(self, scratch).as_bytes());
+    }
+
+    #[inline(always)]
+    fn itself(&self) -> &[u8] {
+        T::Form::itself(self).map_or(&[], Wire::as_bytes)
     }
 
     #[inline]

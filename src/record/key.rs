@@ -41,6 +41,9 @@ pub trait StoredKey: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
     /// How many bytes every key is encoded in, if it is the same for all of them.
     const LENGTH: Option<usize>;
 
+    /// Whether a key's bytes are there without encoding: [`itself`](Self::itself).
+    const IN_PLACE: bool = false;
+
     /// The key as user functions see it.
     fn key(&self) -> &Self::Key;
 
@@ -52,6 +55,11 @@ pub trait StoredKey: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
 
     /// Appends the key's bytes: the same in every process of this byte order.
     fn encode(&self, bytes: &mut Vec<u8>);
+
+    /// What [`encode`](Self::encode) would append, where that is there already ([`IN_PLACE`](Self::IN_PLACE)).
+    fn itself(&self) -> &[u8] {
+        &[]
+    }
 
     /// The key whose bytes these are, after checking them.
     ///
@@ -147,6 +155,7 @@ macro_rules! integer_key {
             type Key = $type;
 
             const LENGTH: Option<usize> = Some(size_of::<$type>());
+            const IN_PLACE: bool = true;
 
             #[inline(always)]
             fn key(&self) -> &$type {
@@ -155,7 +164,12 @@ macro_rules! integer_key {
 
             #[inline(always)]
             fn encode(&self, bytes: &mut Vec<u8>) {
-                bytes.extend_from_slice(bytemuck::bytes_of(self));
+                bytes.extend_from_slice(self.itself());
+            }
+
+            #[inline(always)]
+            fn itself(&self) -> &[u8] {
+                bytemuck::bytes_of(self)
             }
 
             #[inline(always)]
@@ -310,6 +324,7 @@ impl<const N: usize> StoredKey for [u8; N] {
     type Key = [u8; N];
 
     const LENGTH: Option<usize> = Some(N);
+    const IN_PLACE: bool = true;
 
     fn key(&self) -> &[u8; N] {
         self
@@ -317,6 +332,11 @@ impl<const N: usize> StoredKey for [u8; N] {
 
     fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self);
+    }
+
+    #[inline(always)]
+    fn itself(&self) -> &[u8] {
+        self
     }
 
     fn decode(bytes: &[u8]) -> Result<[u8; N], FormError> {

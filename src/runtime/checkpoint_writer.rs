@@ -10,15 +10,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::checkpoint::{
-    CheckpointError, CheckpointStore, Contents, Deferred, FoldTask, Folded, Pending, Piece,
+    CheckpointError, CheckpointStore, Contents, Deferred, Export, FoldTask, Folded, Pending, Piece,
     PieceSink, Restored, Storage,
 };
 
-/// How many pieces may be on their way from all subtasks together: the memory that a checkpoint takes beside
-/// the state, in quarters of a mebibyte.
+/// While so many pieces are on their way, from all subtasks together, none drains what it froze.
 const PIECES_MAX: usize = 32;
+/// While so many are, none takes records either: each may make a table copy what it froze. That and a batch's
+/// copies, in eighths of a mebibyte, is the memory that a checkpoint takes beside the state. It lasts for the ten
+/// milliseconds that it may take to create a file while every record makes a table copy.
+const PIECES_FULL: usize = 8 * PIECES_MAX;
 /// How many empty buffers are kept.
-const BUFFERS_MAX: usize = 8;
+const BUFFERS_MAX: usize = 32;
 
 /// What the writer is told.
 pub(crate) enum WriterMessage {
@@ -73,6 +76,10 @@ pub(crate) struct PieceSender {
 impl PieceSink for PieceSender {
     fn has_room(&self) -> bool {
         self.traffic.pieces.load(Ordering::Relaxed) < PIECES_MAX
+    }
+
+    fn is_full(&self) -> bool {
+        self.traffic.pieces.load(Ordering::Relaxed) >= PIECES_FULL
     }
 
     fn send(&mut self, checkpoint: u64, piece: Piece) {
@@ -147,11 +154,48 @@ fn spawn_fold(fold: FoldTask) -> Option<JoinHandle<Result<Folded, CheckpointErro
     thread.spawn(move || fold.run()).ok()
 }
 
+/// Copies a checkpoint.
+fn run_export(
+    checkpoint: u64,
+    export: Result<Export, CheckpointError>,
+    storage: &Arc<dyn Storage>,
+) -> Written {
+    let exported = export.and_then(|export| export.to(storage));
+    Written::Exported(checkpoint, exported.map_err(|error| error.to_string()))
+}
+
+/// Copies a checkpoint on a thread of its own; where the operating system refuses one, it is not copied.
+fn spawn_export(
+    checkpoint: u64,
+    export: Result<Export, CheckpointError>,
+    storage: Arc<dyn Storage>,
+    tell: impl Fn(Written) + Clone + Send + 'static,
+) -> Option<JoinHandle<()>> {
+    let refused = tell.clone();
+    let thread = std::thread::Builder::new().name("thalweg-export".to_owned());
+    let thread = thread.spawn(move || tell(run_export(checkpoint, export, &storage)));
+    match thread {
+        Ok(thread) => Some(thread),
+        Err(error) => {
+            refused(Written::Exported(checkpoint, Err(error.to_string())));
+            None
+        }
+    }
+}
+
 impl CheckpointWriter {
-    /// Does what it is told until the job is over. Chains are folded on a thread of their own meanwhile.
-    pub(crate) fn run(mut self, mut tell: impl FnMut(Written)) {
+    /// Does what it is told until the job is over. Chains are folded and checkpoints copied on threads of their
+    /// own meanwhile: pieces must not wait for that.
+    pub(crate) fn run(mut self, tell: impl Fn(Written) + Clone + Send + 'static) {
         let mut folding: Option<JoinHandle<Result<Folded, CheckpointError>>> = None;
+        let mut exporting = Vec::new();
         while let Ok(message) = self.messages.recv() {
+            if let WriterMessage::Export(checkpoint, storage) = message {
+                exporting.retain(|thread: &JoinHandle<()>| !thread.is_finished());
+                let export = self.store.export(checkpoint);
+                exporting.extend(spawn_export(checkpoint, export, storage, tell.clone()));
+                continue;
+            }
             let is_last = matches!(message, WriterMessage::Close { .. });
             if is_last || folding.as_ref().is_some_and(JoinHandle::is_finished) {
                 // A fold that is under way uses files: the directory is not given up before it ends.
@@ -161,8 +205,12 @@ impl CheckpointWriter {
                     .flatten()
                     .for_each(|folded| self.attach(folded));
             }
+            if is_last {
+                // So does an export; one that panics has told nobody, as nobody is left to be told.
+                exporting.drain(..).map(JoinHandle::join).for_each(drop);
+            }
             let completes = matches!(message, WriterMessage::Complete(..));
-            self.take(message).into_iter().for_each(&mut tell);
+            self.take(message).into_iter().for_each(&tell);
             if is_last {
                 return;
             }
@@ -208,9 +256,7 @@ impl CheckpointWriter {
             }
             WriterMessage::Export(checkpoint, storage) => {
                 let export = self.store.export(checkpoint);
-                let exported = export.and_then(|export| export.to(&storage));
-                let exported = exported.map_err(|error| error.to_string());
-                return Some(Written::Exported(checkpoint, exported));
+                return Some(run_export(checkpoint, export, &storage));
             }
             WriterMessage::Close { discard } => self.close(discard),
         }

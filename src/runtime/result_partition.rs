@@ -255,6 +255,8 @@ struct SentState {
     state: ChannelState,
     /// The last barrier.
     barrier: Option<FrameHeader>,
+    /// It was told to overtake after it had been sent.
+    was_told: bool,
 }
 
 #[derive(Default)]
@@ -272,6 +274,7 @@ impl<T: Record + ?Sized, R> ResultPartition<T, R> {
             state: ChannelState::of::<Far<T>>(&channels.uid, SENT),
             channels,
             barrier: None,
+            was_told: false,
         });
         ResultPartition {
             sent_state,
@@ -292,7 +295,7 @@ impl<T: Record + ?Sized, R> ResultPartition<T, R> {
         let id = Timestamp(barrier.checkpoint.cast_signed());
         let header = FrameHeader::new(FrameKind::BARRIER, barrier.options, 0, id);
         if let Some(sent) = &mut self.sent_state {
-            sent.barrier = Some(header);
+            (sent.barrier, sent.was_told) = (Some(header), false);
         }
         if barrier.overtakes() && self.sent_state.is_some() {
             for channel in &mut self.channels {
@@ -326,12 +329,17 @@ impl<T: Record + ?Sized, R> ResultPartition<T, R> {
         }
     }
 
-    /// Writes what the checkpoint's barrier has overtaken, if it is in every ring.
+    /// Writes what the checkpoint's barrier has overtaken, if it has come and is in every ring.
     fn write(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
-        let barrier = self.sent_state.as_ref().and_then(|sent| sent.barrier);
-        let is_it = |barrier: &FrameHeader| barrier.time.0.cast_unsigned() == out.checkpoint();
-        if let Some(barrier) = barrier.filter(is_it) {
-            if out.overtakes() {
+        let Some(sent) = &mut self.sent_state else {
+            return true;
+        };
+        let checkpoint = Timestamp(out.checkpoint().cast_signed());
+        let Some(barrier) = sent.barrier.filter(|barrier| barrier.time >= checkpoint) else {
+            return false;
+        };
+        if barrier.time == checkpoint {
+            if out.overtakes() && !std::mem::replace(&mut sent.was_told, true) {
                 let options = barrier.aux() | Barrier::UNALIGNED;
                 let header = FrameHeader::new(FrameKind::BARRIER, options, 0, barrier.time);
                 let ended = self.ended;

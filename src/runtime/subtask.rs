@@ -224,7 +224,11 @@ impl Subtask {
         let at_hand = &mut self.used_up;
         let snapshot = self.snapshot.as_ref().and_then(SubtaskSnapshot::current);
         let mut used_up = false;
+        let waits = self.snapshot.as_ref().is_some_and(SubtaskSnapshot::is_full);
         let mut polled = guarded(|| {
+            if waits {
+                return Ok(Progress::Blocked);
+            }
             let mut progress = Progress::Idle;
             let running = heads.iter_mut().zip(at_hand);
             for (head, at_hand) in running.filter(|(head, _)| !head.is_done()) {
@@ -361,15 +365,15 @@ impl Subtask {
         if !self.is_running() {
             return false;
         }
-        let writes = self
-            .snapshot
-            .as_ref()
-            .is_some_and(SubtaskSnapshot::has_work);
+        let snapshot = self.snapshot.as_ref();
+        let writes = snapshot.is_some_and(SubtaskSnapshot::has_work);
+        let waits = snapshot.is_some_and(SubtaskSnapshot::is_full);
         // A panic on the way to sleep is met again, and reported, in the next turn.
         let heads = &mut self.heads;
         self.finishing
             || writes
-            || guarded(|| Ok(heads.iter_mut().any(|head| head.has_work()))).unwrap_or(true)
+            || !waits
+                && guarded(|| Ok(heads.iter_mut().any(|head| head.has_work()))).unwrap_or(true)
     }
 
     /// When a turn is wanted although nothing arrives.
@@ -382,6 +386,10 @@ impl Subtask {
             .fold(again, |soonest, head| earlier(soonest, head.deadline()))
     }
 }
+
+#[cfg(test)]
+#[path = "subtask_test.rs"]
+mod tests;
 
 /// Runs user code; a panic becomes an error.
 fn guarded<T>(run: impl FnOnce() -> Result<T, OperatorError>) -> Result<T, OperatorError> {

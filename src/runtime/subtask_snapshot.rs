@@ -8,7 +8,7 @@ use crate::operator::Barrier;
 use super::head::Head;
 
 /// How many entries a turn writes of a snapshot: some ten microseconds' worth.
-const SLICE_ENTRIES: usize = 1024;
+const SLICE_ENTRIES: usize = 2048;
 
 /// What a subtask tells the job master.
 #[derive(Debug)]
@@ -62,6 +62,11 @@ impl SubtaskSnapshot {
     /// The checkpoint whose state is being written.
     pub(crate) fn current(&self) -> Option<u64> {
         self.current
+    }
+
+    /// Whether records have to wait, because what they would make tables copy has nowhere to go.
+    pub(crate) fn is_full(&self) -> bool {
+        self.current.is_some() && self.sink.is_full()
     }
 
     /// Whether there is something to write now.

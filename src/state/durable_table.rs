@@ -3,8 +3,11 @@
 use std::ops::RangeInclusive;
 
 use super::schema::{decode_key, decode_value};
-use super::table::{Drained, Extent, Table};
+use super::table::{Drained, Extent, Lookahead, Table};
 use crate::record::{FormError, KeyHash, KeyHasher, StateValue, StoredKey};
+
+/// So many entries are put back at a time: their cache lines arrive while the others are read.
+const AHEAD: usize = 64;
 
 /// A table whose keys and values can be encoded, with their types hidden.
 pub trait DurableTable {
@@ -13,6 +16,9 @@ pub trait DurableTable {
 
     /// Sets the current generation of changes aside, see [`Table::freeze`].
     fn freeze(&mut self, extent: Extent);
+
+    /// Says that the next freeze will be of everything, see [`Table::expect_whole`].
+    fn expect_whole(&mut self) {}
 
     /// Appends about `budget` entries of what is set aside, see [`Table::drain_frozen`].
     fn drain_frozen(&mut self, budget: usize, out: &mut Drained) -> bool;
@@ -47,6 +53,10 @@ impl<S: StoredKey, T: StateValue> DurableTable for Table<S, T> {
         Table::freeze(self, extent);
     }
 
+    fn expect_whole(&mut self) {
+        Table::expect_whole(self);
+    }
+
     fn drain_frozen(&mut self, budget: usize, out: &mut Drained) -> bool {
         Table::drain_frozen(self, budget, out)
     }
@@ -57,9 +67,16 @@ impl<S: StoredKey, T: StateValue> DurableTable for Table<S, T> {
         hashes: &RangeInclusive<KeyHash>,
     ) -> Result<(), FormError> {
         let hasher = self.hasher();
-        entries(bytes, &hasher, hashes, |hash, key, value| {
-            self.restore_entry(hash, key, value);
-        })
+        let mut arriving = Vec::with_capacity(AHEAD);
+        let result = entries(bytes, &hasher, hashes, |hash, key, value| {
+            self.prefetch(hash, Lookahead::Far);
+            arriving.push((hash, key, value));
+            if arriving.len() == AHEAD {
+                self.restore_entries(&mut arriving);
+            }
+        });
+        self.restore_entries(&mut arriving);
+        result
     }
 
     fn restore_removed(

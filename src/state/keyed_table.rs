@@ -135,6 +135,10 @@ impl<S: StoredKey, T: StateValue> DurableTable for Migrating<'_, S, T> {
         DurableTable::freeze(self.table, extent);
     }
 
+    fn expect_whole(&mut self) {
+        self.table.expect_whole();
+    }
+
     fn drain_frozen(&mut self, budget: usize, out: &mut Drained) -> bool {
         DurableTable::drain_frozen(self.table, budget, out)
     }

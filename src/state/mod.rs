@@ -33,11 +33,11 @@ pub use map::MapState;
 pub use reducing::ReducingState;
 pub use schema::{
     HashOfKey, StateKind, StateSchema, TypeLayout, decode_key, decode_value, encode_changes,
-    encode_entry, encode_value, hash_of_key,
+    encode_value, hash_of_key,
 };
 pub use table::{
-    Bookmark, Cursor, Drained, EncodeChange, Extent, Iter, Lookahead, MemoryMode, Table, TableKey,
-    TableOptions,
+    Bookmark, CHUNK_BYTES, Chunk, Chunks, Cursor, Drained, EncodeChange, Extent, GroupEntries,
+    Iter, Lookahead, MemoryMode, Table, TableKey, TableOptions,
 };
 pub use timers::{DurableTimers, Timer, TimerQueue, hash_of_timer, timer_schema};
 pub use value::ValueState;

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use super::table::EncodeChange;
+use super::table::{EncodeChange, GroupEntries};
 use crate::record::{
     FormError, KeyHash, KeyHasher, Scratch, StateValue, StoredKey, take_item, with_length,
 };
@@ -209,17 +209,35 @@ thread_local! {
 #[must_use]
 pub fn encode_changes<S: StoredKey, T: StateValue>() -> EncodeChange<S, T> {
     EncodeChange {
-        set: encode_entry,
+        set: encode_entries,
         removed: |key, bytes| with_length(S::LENGTH, bytes, |bytes| key.encode(bytes)),
     }
 }
 
-/// Appends a key and its value.
-#[inline]
-pub fn encode_entry<S: StoredKey, T: StateValue>(key: &S, value: &T, bytes: &mut Vec<u8>) {
-    with_length(S::LENGTH, bytes, |bytes| key.encode(bytes));
+/// Appends keys and their values in turn. Where all have the same length and need no encoding, they are copied to
+/// places that were made for all of them at once.
+fn encode_entries<S: StoredKey, T: StateValue>(
+    entries: GroupEntries<'_, S, T>,
+    bytes: &mut Vec<u8>,
+) {
+    if S::IN_PLACE
+        && T::IN_PLACE
+        && let (Some(key_length), Some(value_length)) = (S::LENGTH, T::LENGTH)
+    {
+        let (start, length) = (bytes.len(), key_length + value_length);
+        bytes.resize(start + entries.len() * length, 0);
+        let places = bytes[start..].chunks_exact_mut(length.max(1));
+        for (place, (key, value)) in places.zip(entries) {
+            place[..key_length].copy_from_slice(key.itself());
+            place[key_length..].copy_from_slice(value.itself());
+        }
+        return;
+    }
     SCRATCH.with_borrow_mut(|scratch| {
-        with_length(T::LENGTH, bytes, |bytes| value.encode(scratch, bytes));
+        for (key, value) in entries {
+            with_length(S::LENGTH, bytes, |bytes| key.encode(bytes));
+            with_length(T::LENGTH, bytes, |bytes| value.encode(scratch, bytes));
+        }
     });
 }
 

@@ -6,7 +6,7 @@ use super::retention::aside_name;
 use super::{CheckpointStore, Completed, Contents, Pending};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::manifest::{
-    Link, Manifest, ManifestState, OperatorInfo, SegmentInfo, manifest_name,
+    Link, Manifest, ManifestState, OperatorInfo, SegmentInfo, manifest_name, sum,
 };
 use crate::checkpoint::piece::StateRef;
 use crate::checkpoint::segment_writer::{SegmentWriter, remove_leftover, segment_name};
@@ -170,6 +170,7 @@ impl CheckpointStore {
             .entry(state.clone())
             .or_insert_with(|| ManifestState {
                 schema: report.schema.clone(),
+                live: 0,
                 chains: BTreeMap::new(),
             });
         if entry.schema != report.schema {
@@ -198,6 +199,9 @@ impl CheckpointStore {
             }
         };
         links.extend(link);
+        let written = sum(links.iter().map(|link| link.entries));
+        let live = report.entries.map_or(written, |live| live.min(written));
+        entry.live = entry.live.saturating_add(live);
         match entry.chains.insert(subtask, links) {
             None => Ok(()),
             Some(_) => Err(inconsistent("reports it twice")),

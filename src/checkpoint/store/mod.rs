@@ -66,7 +66,7 @@ impl Default for StoreOptions {
             segment_bytes: 1 << 20,
             deltas_max: 8,
             fold_bytes_min: 1 << 20,
-            fold_memory: 64 << 20,
+            fold_memory: 8 << 20,
         }
     }
 }

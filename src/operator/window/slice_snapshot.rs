@@ -47,6 +47,8 @@ pub(super) struct SliceSnapshot {
     pending: bool,
     /// The slices whose tables owe something, and these; the last one comes next.
     frozen: Vec<(i64, TableId)>,
+    /// Which of them was the last that had its copies handed over before its turn.
+    looked_at: usize,
     /// The slices that the checkpoint is to drop.
     dropped: Vec<i64>,
     /// The slices that the last checkpoint has, in order.
@@ -67,6 +69,7 @@ impl SliceSnapshot {
             extent: Extent::Changes,
             pending: false,
             frozen: Vec::new(),
+            looked_at: 0,
             dropped: Vec::new(),
             kept: Vec::new(),
             over: Vec::new(),
@@ -137,18 +140,16 @@ impl SliceSnapshot {
         }
         while let Some(&(slice, id)) = self.frozen.last() {
             let budget = out.budget();
-            if budget == 0 {
-                return false;
-            }
             let drained = &mut self.drained;
-            let before = drained.set_count;
             let table = &mut current.table_of(id, pool).entries;
             let done = table.drain_frozen(budget, drained);
-            // A table without entries has cost something too, and so has a step without any.
-            let spent = (drained.set_count - before) as usize + 1;
-            out.spend(if done { spent } else { budget });
-            put_drained(&self.state, slice, drained, out, done);
+            let spent = put_drained(&self.state, slice, drained, out, done);
+            if budget > 0 {
+                // A table without entries has cost something too, and so has a step without any.
+                out.spend(if done { spent as usize + 1 } else { budget });
+            }
             if !done {
+                self.hand_copies_over(out, current, pool);
                 return false;
             }
             self.frozen.pop();
@@ -160,8 +161,27 @@ impl SliceSnapshot {
             schema: self.schema.clone(),
             hash_of_key: Some(self.hash_of_key),
             is_whole: self.extent == Extent::Whole,
+            entries: None,
         });
         true
+    }
+
+    /// Hands over what one of the tables that wait had to copy: another one each time, so that it does not pile up.
+    fn hand_copies_over<K: Key + ?Sized, A>(
+        &mut self,
+        out: &mut SnapshotOutput<'_>,
+        current: &mut Current<K, A>,
+        pool: &mut TablePool<K, A>,
+    ) {
+        let waiting = self.frozen.len() - 1;
+        if waiting > 0 {
+            self.looked_at = (self.looked_at + 1) % waiting;
+            let (slice, id) = self.frozen[self.looked_at];
+            let table = &mut current.table_of(id, pool).entries;
+            let done = table.drain_frozen(0, &mut self.drained);
+            debug_assert!(!done, "it waits to be drained");
+            put_drained(&self.state, slice, &mut self.drained, out, false);
+        }
     }
 
     /// Puts back what a checkpoint has of the keys with these hashes: the tables of the slices. With `own`,

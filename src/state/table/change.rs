@@ -7,17 +7,23 @@
 //! comparison with a byte of the group's first cache line, which it has loaded anyway, and a table
 //! that tracks nothing has number 0 everywhere and pays the same.
 //!
-//! Invariant: when nothing is frozen, a slot's number is 0 or the current one.
+//! Where the next freeze is known to set the whole table aside, nobody will ask which slots changed: all of a group
+//! are marked at once then, so that a group meets its first change once and not seven times, and segments do not
+//! note in their headers which groups that were. That is the one case in which slots count as changed that were not.
+//!
+//! Invariant: when nothing is frozen, a slot's number is 0 or the current one; a free slot's is 0.
 
 use std::fmt;
 
+use super::chunks::Chunks;
 use super::group::{Marks, Slots, Tags};
+use super::layout::GroupEntries;
 use crate::seeded_bugs::seeded;
 
 /// How a table writes changes down: what it appends a reader must be able to cut apart again.
 pub struct EncodeChange<K, V> {
-    /// Appends an entry, as it was at the freeze.
-    pub set: fn(&K, &V, &mut Vec<u8>),
+    /// Appends some entries, as they were at the freeze.
+    pub set: fn(GroupEntries<'_, K, V>, &mut Vec<u8>),
     /// Appends a key that was removed.
     pub removed: fn(&K, &mut Vec<u8>),
 }
@@ -44,24 +50,22 @@ pub struct Drained {
     pub removed: Vec<u8>,
     /// How many those are.
     pub removed_count: u64,
-    /// The entries set, one after the other.
-    pub set: Vec<u8>,
-    /// How many those are.
-    pub set_count: u64,
+    /// The entries set.
+    pub set: Chunks,
 }
 
 impl Drained {
     /// Whether nothing was drained.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.removed_count == 0 && self.set_count == 0
+        self.removed_count == 0 && self.set.count() == 0
     }
 
-    /// Forgets what was drained and keeps the memory.
+    /// Forgets what was drained and keeps some of the memory.
     pub fn clear(&mut self) {
         self.removed.clear();
+        self.removed_count = 0;
         self.set.clear();
-        (self.removed_count, self.set_count) = (0, 0);
     }
 }
 
@@ -78,6 +82,8 @@ pub enum Extent {
 #[derive(Clone, Copy)]
 pub(super) struct Frozen {
     pub(super) extent: Extent,
+    /// Whether every group has to be looked at: summaries do not tell which ones owe something.
+    pub(super) every_group: bool,
     /// Segments before this hash are drained.
     pub(super) position: u64,
     /// So are the groups before this one in the segment at `position`.
@@ -92,9 +98,10 @@ pub(super) struct Changes<K, V> {
     wholes: u8,
     encode: Option<EncodeChange<K, V>>,
     pub(super) frozen: Option<Frozen>,
+    /// The next freeze will be of the whole table: which slots change until then does not matter.
+    whole_is_next: bool,
     /// Entries of the frozen generation that no drain has fetched yet.
-    ready: Vec<u8>,
-    ready_count: u64,
+    ready: Chunks,
     /// Removals of the frozen generation that no drain has fetched yet.
     owed_removals: Vec<Piece>,
     removals: Removals,
@@ -107,8 +114,8 @@ impl<K, V> Changes<K, V> {
             wholes: 0,
             encode,
             frozen: None,
-            ready: Vec::new(),
-            ready_count: 0,
+            whole_is_next: false,
+            ready: Chunks::default(),
             owed_removals: Vec::new(),
             removals: Removals::default(),
         }
@@ -128,12 +135,15 @@ impl<K, V> Changes<K, V> {
             "the generation frozen before is not drained"
         );
         self.generation = self.frozen_generation();
-        if extent == Extent::Whole {
+        let is_whole = extent == Extent::Whole;
+        let every_group = std::mem::take(&mut self.whole_is_next) || is_whole;
+        if is_whole {
             self.wholes = Marks::next_whole(self.wholes);
         }
         std::mem::swap(&mut self.owed_removals, &mut self.removals.pieces);
         self.frozen = Some(Frozen {
             extent,
+            every_group,
             position: 0,
             group: 0,
         });
@@ -159,18 +169,14 @@ impl<K, V> Changes<K, V> {
         spent
     }
 
-    /// Has entries handed out to the end of `out` while `hand_out` runs.
-    pub(super) fn hand_out_to<R>(
-        &mut self,
-        out: &mut Drained,
-        hand_out: impl FnOnce(&mut Self) -> R,
-    ) -> R {
-        out.set.append(&mut self.ready);
-        std::mem::swap(&mut out.set, &mut self.ready);
-        let result = hand_out(self);
-        std::mem::swap(&mut out.set, &mut self.ready);
-        out.set_count += std::mem::take(&mut self.ready_count);
-        result
+    /// Moves the entries that are ready, in chunks, to the end of `out`: all of them once nothing is frozen.
+    pub(super) fn fetch_ready(&mut self, out: &mut Drained) {
+        self.ready.hand_on(self.frozen.is_none(), &mut out.set);
+    }
+
+    /// Says that the next freeze will be of the whole table.
+    pub(super) fn expect_whole(&mut self) {
+        self.whole_is_next = self.tracked();
     }
 
     /// The number of the generation before the current one.
@@ -197,11 +203,17 @@ impl<K, V> Changes<K, V> {
             .with_whole(self.wholes)
     }
 
+    /// Whether a group counts as changed as a whole when something in it changes.
     #[inline]
-    pub(super) fn hand_out(&mut self, key: &K, value: &V) {
+    pub(super) fn marks_groups(&self) -> bool {
+        self.whole_is_next
+    }
+
+    #[inline]
+    pub(super) fn hand_out(&mut self, entries: GroupEntries<'_, K, V>) {
         if let Some(encode) = self.encode {
-            (encode.set)(key, value, &mut self.ready);
-            self.ready_count += 1;
+            let count = entries.len();
+            self.ready.add(count, |bytes| (encode.set)(entries, bytes));
         }
     }
 
@@ -214,7 +226,7 @@ impl<K, V> Changes<K, V> {
 
     pub(super) fn memory_bytes(&self) -> usize {
         let owed = self.owed_removals.iter().map(Piece::memory_bytes);
-        self.ready.capacity() + owed.sum::<usize>() + self.removals.memory_bytes()
+        self.ready.memory_bytes() + owed.sum::<usize>() + self.removals.memory_bytes()
     }
 }
 

@@ -174,14 +174,6 @@ impl<K, V> Directory<K, V> {
         unsafe { self.segment(hash).prefetch(hash, self.home_mask, one_stage) };
     }
 
-    /// Asks for the cache lines of the same place in the next segment, if there is one.
-    #[inline(always)]
-    pub(super) fn prefetch_next(&self, hash: KeyHash) {
-        let hash = KeyHash(hash.0.wrapping_add(1 << self.shift));
-        // SAFETY: the mask is that of all segments.
-        unsafe { self.segment(hash).prefetch(hash, self.home_mask, true) };
-    }
-
     /// Asks for the cache line that `find` reads after the first one.
     #[inline(always)]
     pub(super) fn prefetch_entry(&self, hash: KeyHash) {

@@ -1,7 +1,7 @@
 //! Draining in slices: what a freeze set aside, and all entries of a table that is fired and done
 //! with.
 
-use super::change::{Changes, Drained, Extent, Frozen};
+use super::change::{Changes, Drained, Frozen};
 use super::directory::Directory;
 use super::keyed::Table;
 use crate::record::KeyHash;
@@ -66,18 +66,19 @@ impl<K, V> Table<K, V> {
     }
 
     /// Appends about `budget` changes of the frozen generation to `out`: first keys removed, then entries as
-    /// they were at the freeze. Returns whether that was all of it, or nothing is frozen.
+    /// they were at the freeze. Returns whether that was all of it, or nothing is frozen. Entries stay in the
+    /// table until they fill a chunk, or are the last.
     ///
-    /// The budget counts changes and the groups that had to be looked at.
+    /// The budget counts changes and the groups that had to be looked at. Without any, nothing is drained but
+    /// what the table had to copy.
     pub fn drain_frozen(&mut self, budget: usize, out: &mut Drained) -> bool {
         let (directory, changes) = (&mut self.directory, &mut self.changes);
         let mut left = budget.saturating_sub(changes.fetch_removals(budget, out));
-        changes.hand_out_to(out, |changes| {
-            while left > 0 && changes.frozen.is_some() {
-                left = left.saturating_sub(drain_segment(directory, changes, left));
-            }
-        });
-        self.changes.frozen.is_none()
+        while left > 0 && changes.frozen.is_some() {
+            left = left.saturating_sub(drain_segment(directory, changes, left));
+        }
+        changes.fetch_ready(out);
+        changes.frozen.is_none()
     }
 }
 
@@ -91,16 +92,16 @@ fn drain_segment<K, V>(
         return 0;
     };
     let generation = changes.frozen_generation();
-    let whole = frozen.extent == Extent::Whole;
+    let every_group = frozen.every_group;
     let segment = directory.segment_mut(KeyHash(frozen.position));
     let mut spent = 0;
-    if whole || segment.any_may_hold(generation) {
+    if every_group || segment.any_may_hold(generation) {
         while frozen.group < segment.group_count() {
             if spent >= budget {
                 changes.frozen = Some(frozen);
                 return spent;
             }
-            if whole || segment.may_hold(frozen.group, generation) {
+            if every_group || segment.may_hold(frozen.group, generation) {
                 spent += 1 + segment.hand_out(frozen.group, changes);
             }
             frozen.group += 1;

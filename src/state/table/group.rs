@@ -167,6 +167,17 @@ impl Marks {
         Marks(self.without(slot).0 | (generation as u64) << (8 * slot) | Self::held(generation))
     }
 
+    /// With every occupied slot changed in `generation`, and none in another.
+    pub(super) const fn with_occupied(self, tags: Tags, generation: u8) -> Self {
+        let every = ((tags.0 & TOP_BITS) >> 7) * generation as u64;
+        let held = if every == 0 {
+            0
+        } else {
+            Self::held(generation)
+        };
+        Marks(every | held).with_whole(self.whole())
+    }
+
     /// With a slot changed in no generation that counts.
     pub(super) const fn without(self, slot: usize) -> Self {
         Marks(self.0 & !(0xff << (8 * slot)))
@@ -211,6 +222,11 @@ impl Slots {
         } else {
             Some(self.0.trailing_zeros() as usize)
         }
+    }
+
+    #[inline(always)]
+    pub(super) const fn len(self) -> usize {
+        self.0.count_ones() as usize
     }
 
     pub(super) const fn contains(self, slot: usize) -> bool {
@@ -277,5 +293,13 @@ mod tests {
         assert_eq!(forgotten.changed_in(1).count(), 0);
         assert_eq!((forgotten.whole(), marks.whole()), (63, 63));
         assert_eq!(Tags(0).free(SLOTS_MAX).count(), SLOTS_MAX);
+        let tags = Tags(0x7f << 56)
+            .with(1, Tag::of(KeyHash(5)))
+            .with(6, Tag::of(KeyHash(0x7f)));
+        let all = forgotten.with_occupied(tags, 2);
+        assert_eq!(all.changed_in(2).collect::<Vec<_>>(), [1, 6]);
+        assert_eq!((all.changed_in(1).count(), all.whole()), (0, 63));
+        assert!(all.holds(2) && !forgotten.with_occupied(tags, 1).holds(2));
+        assert!(!Marks(0).with_occupied(Tags(0), 1).holds(1));
     }
 }

@@ -166,6 +166,12 @@ impl<K, V> Table<K, V> {
         self.changes.freeze(extent);
     }
 
+    /// Says that the next freeze will be of the whole table: which entries change until then need not be known.
+    /// Should it be one of changes nevertheless, entries are among them that have not changed.
+    pub fn expect_whole(&mut self) {
+        self.changes.expect_whole();
+    }
+
     /// Whether something is frozen that is not drained yet.
     #[must_use]
     pub fn is_frozen(&self) -> bool {

@@ -14,7 +14,7 @@
 
 use std::{marker::PhantomData, ptr::NonNull};
 
-use super::group::{Marks, SLOTS_MAX, Tags};
+use super::group::{Marks, SLOTS_MAX, Slots, Tags};
 
 pub(super) const LINE: usize = 64;
 
@@ -167,6 +167,55 @@ impl<K, V> Group<K, V> {
         }
     }
 }
+
+impl<K, V> Group<K, V> {
+    /// Some of the group's entries.
+    ///
+    /// # Safety
+    /// The slots are occupied, and nothing changes them or their entries before the result is gone.
+    #[inline(always)]
+    pub(super) unsafe fn entries<'a>(self, slots: Slots) -> GroupEntries<'a, K, V> {
+        GroupEntries {
+            group: self,
+            slots,
+            entries: PhantomData,
+        }
+    }
+}
+
+/// Some entries of one group: keys and their values.
+pub struct GroupEntries<'a, K, V> {
+    group: Group<K, V>,
+    slots: Slots,
+    entries: PhantomData<&'a Entry<K, V>>,
+}
+
+impl<K, V> std::fmt::Debug for GroupEntries<'_, K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GroupEntries")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, K, V> Iterator for GroupEntries<'a, K, V> {
+    type Item = (&'a K, &'a V);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let slot = self.slots.next()?;
+        // SAFETY: the slot holds an entry that stays as it is, as whoever made this promised.
+        let Entry { key, value } = unsafe { self.group.entry(slot).as_ref() };
+        Some((key, value))
+    }
+
+    #[inline(always)]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.slots.len(), Some(self.slots.len()))
+    }
+}
+
+impl<K, V> ExactSizeIterator for GroupEntries<'_, K, V> {}
 
 /// Asks the processor for a cache line.
 #[inline(always)]

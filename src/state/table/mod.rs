@@ -16,6 +16,7 @@
 //! | `segment`, `entry` | one small open-addressing table: search; insertion and removal |
 //! | `layout`, `group` | a group in memory; its two words as arithmetic |
 //! | `change`, `drain` | stamps, the frozen generation; draining in slices |
+//! | `chunks` | what was drained, in buffers that come back |
 //! | `restore` | taking entries and removals over from a checkpoint |
 //! | `iter`, `scan` | walking, in hash order where asked for; in steps |
 //! | `memory`, `page`, `chunk_pool` | blocks, huge pages, the thread that prepares them |
@@ -52,6 +53,7 @@
 
 mod change;
 mod chunk_pool;
+mod chunks;
 mod directory;
 mod drain;
 mod entry;
@@ -71,9 +73,11 @@ mod segment;
 mod table_test;
 
 pub use change::{Drained, EncodeChange, Extent};
+pub use chunks::{CHUNK_BYTES, Chunk, Chunks};
 pub use drain::Cursor;
 pub use iter::Iter;
 pub use key::TableKey;
 pub use keyed::{Lookahead, Table, TableOptions};
+pub use layout::GroupEntries;
 pub use memory::MemoryMode;
 pub use scan::Bookmark;

@@ -51,6 +51,7 @@ enum Step {
     Change(u16, u32),
     Remove { first: u16, count: u16 },
     Freeze { whole: bool },
+    ExpectWhole,
     DrainFrozen(usize),
     DrainSome { budget: usize, slices: usize },
     Retain(u32),
@@ -59,9 +60,11 @@ enum Step {
 }
 
 const ENCODE: EncodeChange<Key, Value> = EncodeChange {
-    set: |key, value, out| {
-        out.extend(key.id.to_le_bytes());
-        out.extend(value.number.to_le_bytes());
+    set: |entries, out| {
+        for (key, value) in entries {
+            out.extend(key.id.to_le_bytes());
+            out.extend(value.number.to_le_bytes());
+        }
     },
     removed: |key, out| out.extend(key.id.to_le_bytes()),
 };
@@ -76,6 +79,10 @@ struct Model {
     map: HashMap<u16, u32>,
     /// Keys inserted or changed since the last freeze.
     changed: HashSet<u16>,
+    /// More may count as changed: the next freeze was to be of the whole table.
+    expects_whole: bool,
+    /// What may be drained though it is not owed.
+    may_come: HashSet<u16>,
     frozen: Option<Frozen>,
     /// What a reader of all generations so far knows.
     replica: HashMap<u16, u32>,
@@ -92,6 +99,8 @@ impl Model {
             alive: Rc::new(()),
             map: HashMap::new(),
             changed: HashSet::new(),
+            expects_whole: false,
+            may_come: HashSet::new(),
             frozen: None,
             replica: HashMap::new(),
         }
@@ -169,9 +178,16 @@ impl Model {
         if self.frozen.is_none() {
             self.table.freeze(extent);
             let mut owed = std::mem::take(&mut self.changed);
+            let others = self.map.keys().copied().filter(|id| !owed.contains(id));
+            let others: HashSet<u16> = others.collect();
+            self.may_come.clear();
             if extent == Extent::Whole {
-                owed = self.map.keys().copied().collect();
+                owed.extend(others);
+            } else if self.expects_whole {
+                // Every entry may come, whether or not it has changed; none may come twice, or as it was not.
+                self.may_come = others;
             }
+            self.expects_whole = false;
             self.frozen = Some((extent, self.map.clone(), owed, Drained::default()));
         }
     }
@@ -190,14 +206,16 @@ impl Model {
             assert_eq!(drained.removed_count, 0);
         }
         assert_eq!(drained.removed.len() as u64, 2 * drained.removed_count);
-        assert_eq!(drained.set.len() as u64, 6 * drained.set_count);
+        let set = drained.set.to_bytes();
+        assert_eq!(set.len() as u64, 6 * drained.set.count());
         for key in drained.removed.chunks(2) {
             let id = u16::from_le_bytes(key.try_into().unwrap());
             self.replica.remove(&id);
         }
-        for entry in drained.set.chunks(6) {
+        for entry in set.chunks(6) {
             let id = u16::from_le_bytes([entry[0], entry[1]]);
-            assert!(owed.remove(&id), "{id} was not owed, or came twice");
+            let may_come = owed.remove(&id) || self.may_come.remove(&id);
+            assert!(may_come, "{id} was not owed, or came twice");
             self.replica
                 .insert(id, u32::from_le_bytes(entry[2..6].try_into().unwrap()));
         }
@@ -240,6 +258,10 @@ impl Model {
             Step::Remove { first, count } => (first..first + count).for_each(|id| self.remove(id)),
             Step::Freeze { whole: true } => self.freeze(Extent::Whole),
             Step::Freeze { whole: false } => self.freeze(Extent::Changes),
+            Step::ExpectWhole => {
+                self.table.expect_whole();
+                self.expects_whole = true;
+            }
             Step::DrainFrozen(budget) => self.drain_frozen(budget),
             Step::DrainSome { budget, slices } => self.drain_some(budget, slices),
             Step::Retain(divisor) => {
@@ -294,6 +316,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (id.clone(), 0..50u32).prop_map(|(id, number)| Step::Change(id, number)),
         3 => (id, 1..RUN).prop_map(|(first, count)| Step::Remove { first, count }),
         4 => any::<bool>().prop_map(|whole| Step::Freeze { whole }),
+        2 => Just(Step::ExpectWhole),
         8 => (1..400usize).prop_map(Step::DrainFrozen),
         2 => (1..100usize, 1..SLICES_MAX)
             .prop_map(|(budget, slices)| Step::DrainSome { budget, slices }),

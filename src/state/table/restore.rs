@@ -1,8 +1,8 @@
 //! Restoring: entries and removals taken over from a checkpoint, which are no changes.
 //!
 //! What is restored bears no mark, so that the first freeze of [`Extent::Changes`] after it hands out
-//! what changed since. Entries in the order of their hashes reach one segment after the other: each
-//! lies in the nearest caches while it is filled, and has been fetched while the one before was.
+//! what changed since. Entries come in no order, some of them as they were drained, some as they were copied
+//! before that: so each one's cache lines are asked for some entries ahead.
 //!
 //! [`Extent::Changes`]: super::Extent::Changes
 
@@ -16,18 +16,24 @@ use crate::record::KeyHash;
 impl<K: TableKey + Eq, V> Table<K, V> {
     /// Sets a key's value as a checkpoint has it: that is no change, and hides none that was made before.
     ///
-    /// Fastest in the order of hashes, into a table that was made for as many keys.
+    /// Fastest into a table that was made for as many keys.
     ///
     /// # Panics
     /// While a generation is frozen: a table is restored before it is used.
     #[inline]
     pub fn restore_entry(&mut self, hash: KeyHash, key: K, value: V) {
         self.assert_not_frozen();
-        self.directory.prefetch_next(hash);
         match self.directory.find(hash, |stored| *stored == key) {
             // SAFETY: the place was just found, and it holds an entry.
             Some(place) => unsafe { *place.value().as_mut() = value },
             None => self.restore_absent(hash, Entry { key, value }),
+        }
+    }
+
+    /// Sets the values of several keys, see [`Table::restore_entry`], and keeps the memory of `entries`.
+    pub(in crate::state) fn restore_entries(&mut self, entries: &mut Vec<(KeyHash, K, V)>) {
+        for (hash, key, value) in entries.drain(..) {
+            self.restore_entry(hash, key, value);
         }
     }
 

@@ -167,7 +167,7 @@ mod tests {
 
     use super::*;
     use crate::record::Key;
-    use crate::state::{Drained, EncodeChange, Extent, TableOptions};
+    use crate::state::{Drained, EncodeChange, Extent, GroupEntries, TableOptions};
 
     fn table<V>(keys: u64, value: impl Fn(u64) -> V) -> Table<u64, V> {
         let mut table = Table::new(TableOptions::default());
@@ -245,8 +245,12 @@ mod tests {
     #[test]
     fn what_was_frozen_is_handed_out_though_the_table_is_emptied() {
         let encode = EncodeChange {
-            set: |key: &u64, value: &u64, bytes| bytes.extend((key * 1000 + value).to_le_bytes()),
-            removed: |key, bytes: &mut Vec<u8>| bytes.extend(key.to_le_bytes()),
+            set: |entries: GroupEntries<u64, u64>, bytes: &mut Vec<u8>| {
+                for (key, value) in entries {
+                    bytes.extend((key * 1000 + value).to_le_bytes());
+                }
+            },
+            removed: |key: &u64, bytes| bytes.extend(key.to_le_bytes()),
         };
         for (extent, fresh, drained_before) in [
             (Extent::Changes, 0..100, 0),
@@ -283,7 +287,7 @@ mod tests {
             }
             assert!(table.is_empty() && table.is_frozen());
             while !table.drain_frozen(10, &mut drained) {}
-            let mut found = numbers(&drained.set);
+            let mut found = numbers(&drained.set.to_bytes());
             found.sort_unstable();
             let expected: Vec<u64> = fresh.map(|key| key * 1000 + 1).collect();
             assert_eq!(found, expected, "{extent:?}");
@@ -293,7 +297,7 @@ mod tests {
             (90..110).for_each(|key| set(&mut table, key, 3));
             table.freeze(Extent::Changes);
             while !table.drain_frozen(10, &mut drained) {}
-            let mut found = numbers(&drained.set);
+            let mut found = numbers(&drained.set.to_bytes());
             found.sort_unstable();
             assert_eq!(
                 found,

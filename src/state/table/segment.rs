@@ -319,7 +319,11 @@ impl<K, V> Segment<K, V> {
         if changes.frozen.is_some() && !seeded("no-copy-on-first-touch") {
             self.hand_out_group(place.group, changes);
         }
-        self.mark(place, changes);
+        if changes.marks_groups() {
+            mark_group(place.group, changes);
+        } else {
+            self.mark(place, changes);
+        }
     }
 
     /// Marks a slot as changed in the current generation, of which nothing may be owed.
@@ -374,14 +378,24 @@ impl<K, V> Segment<K, V> {
         changes: &mut Changes<K, V>,
     ) -> usize {
         let pending = changes.pending(group.tags(), group.marks());
-        let mut count = 0;
-        for slot in pending {
-            // SAFETY: only occupied slots are pending: a removal takes the mark away with the tag.
-            let entry = unsafe { group.entry(slot).as_ref() };
-            changes.hand_out(&entry.key, &entry.value);
-            count += 1;
+        let count = pending.len();
+        if count > 0 {
+            // SAFETY: only occupied slots are pending: a removal takes the mark away with the tag. Writing the
+            // entries down changes none of them.
+            changes.hand_out(unsafe { group.entries(pending) });
         }
-        group.set_marks(changes.handed_out(group.marks()));
+        let marks = changes.handed_out(group.marks());
+        group.set_marks(if changes.marks_groups() {
+            marks.with_occupied(group.tags(), changes.generation)
+        } else {
+            marks
+        });
         count
     }
+}
+
+/// Marks all entries of a group as changed in the current generation, of which nothing may be owed.
+fn mark_group<K, V>(group: Group<K, V>, changes: &Changes<K, V>) {
+    let marks = group.marks();
+    group.set_marks(marks.with_occupied(group.tags(), changes.generation));
 }

@@ -3,7 +3,8 @@
 use compact_str::CompactString;
 
 use super::{
-    Cursor, Drained, EncodeChange, Extent, Lookahead, MemoryMode, Table, TableKey, TableOptions,
+    CHUNK_BYTES, Cursor, Drained, EncodeChange, Extent, Lookahead, MemoryMode, Table, TableKey,
+    TableOptions,
 };
 use crate::record::KeyHash;
 
@@ -125,7 +126,11 @@ fn share_of_the_hashes_takes_its_share_of_memory() {
 }
 
 const NUMBERS: EncodeChange<u64, u64> = EncodeChange {
-    set: |key, value, out| out.extend([key.to_le_bytes(), value.to_le_bytes()].as_flattened()),
+    set: |entries, out| {
+        for (key, value) in entries {
+            out.extend([key.to_le_bytes(), value.to_le_bytes()].as_flattened());
+        }
+    },
     removed: |key, out| out.extend(key.to_le_bytes()),
 };
 
@@ -145,22 +150,61 @@ fn removals_are_drained_in_slices_and_a_base_has_none() {
         }
         table.freeze(extent);
         let (mut all, mut slice) = (Drained::default(), Drained::default());
-        let mut done = false;
+        let (mut set, mut done) = (Vec::new(), false);
         while !done {
             done = table.drain_frozen(100, &mut slice);
             assert!(slice.removed_count <= 1100, "{}", slice.removed_count);
             all.removed.append(&mut slice.removed);
-            all.set.append(&mut slice.set);
+            set.extend(slice.set.to_bytes());
             slice.clear();
         }
         let mut removed: Vec<_> = all.removed.chunks(8).collect();
         removed.sort_by_key(|key| u64::from_le_bytes((*key).try_into().unwrap()));
         let expected = (1..count).map(u64::to_le_bytes);
         if extent == Extent::Changes {
-            assert!(removed.into_iter().eq(expected) && all.set.is_empty());
+            assert!(removed.into_iter().eq(expected) && set.is_empty());
         } else {
-            assert!(removed.is_empty() && all.set == [0; 16]);
+            assert!(removed.is_empty() && set == [0; 16]);
         }
+    }
+}
+
+#[test]
+fn copies_of_what_is_frozen_take_no_more_memory_than_is_waited_for() {
+    let (count, step) = if cfg!(miri) {
+        (1500, 500)
+    } else {
+        (200_000u64, 1000)
+    };
+    let mut table = Table::new(TableOptions {
+        expected_keys: count as usize,
+        changes: Some(NUMBERS),
+        ..TableOptions::default()
+    });
+    for key in 0..count {
+        table.restore_entry(key.key_hash(), key, key);
+    }
+    for extent in [Extent::Whole, Extent::Changes] {
+        let before = table.memory_bytes();
+        table.freeze(extent);
+        let (mut copied, mut out) = (0, Drained::default());
+        for key in 0..count {
+            let value = table.get_mut(key.key_hash(), |k| *k == key);
+            *value.expect("it is there") += 1;
+            if key % step == 0 {
+                // Without a budget nothing is drained but what had to be copied.
+                assert!(!table.drain_frozen(0, &mut out));
+                copied += out.set.count();
+                out.clear();
+            }
+            // Of one step, before they are fetched; and the chunks that are at hand.
+            let limit = step as usize * 7 * 16 + 8 * CHUNK_BYTES;
+            assert!(table.memory_bytes() - before <= limit);
+        }
+        while !table.drain_frozen(1000, &mut out) {}
+        copied += out.set.count();
+        assert_eq!(copied, count, "{extent:?}");
+        assert!(table.memory_bytes() - before <= CHUNK_BYTES);
     }
 }
 

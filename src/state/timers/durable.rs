@@ -91,15 +91,16 @@ impl<S: StoredKey> DurableTable for DurableTimers<'_, S> {
     }
 
     fn drain_frozen(&mut self, budget: usize, out: &mut Drained) -> bool {
-        let set = |timer: &Timer<S, ()>| {
-            encode(timer, &mut out.set);
-            out.set_count += 1;
-        };
+        let set = |timer: &Timer<S, ()>| out.set.add(1, |bytes| encode(timer, bytes));
         let removed = |timer: &Timer<S, ()>| {
             encode(timer, &mut out.removed);
             out.removed_count += 1;
         };
-        self.queue.drain_frozen(budget, set, removed)
+        let done = self.queue.drain_frozen(budget, set, removed);
+        if done {
+            out.set.close();
+        }
+        done
     }
 
     fn restore_set(

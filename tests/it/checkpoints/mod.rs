@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod entry_count;
 mod fault;
 mod fold;
 mod forge;

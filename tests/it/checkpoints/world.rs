@@ -45,6 +45,7 @@ pub(crate) fn report(state: &StateRef, is_whole: bool) -> StateReport {
         schema,
         hash_of_key: keyed.then_some(hash_of_key::<u64>),
         is_whole: is_whole || !keyed,
+        entries: None,
     }
 }
 

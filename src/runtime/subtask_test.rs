@@ -1,0 +1,155 @@
+//! What a subtask does while its snapshots have nowhere to go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::checkpoint::{Deferred, Piece, PieceSink, SnapshotOutput};
+use crate::metrics::MetricGroup;
+use crate::operator::{Barrier, BoxError, Checkpointing};
+use crate::record::{KeyHasher, MaxParallelism};
+use crate::time::Clock;
+
+use super::*;
+
+/// A writer that is behind as long as it is told to be.
+struct Sink(Arc<AtomicBool>);
+
+impl PieceSink for Sink {
+    fn has_room(&self) -> bool {
+        !self.is_full()
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn send(&mut self, _checkpoint: u64, _piece: Piece) {}
+
+    fn defer(&mut self, _checkpoint: u64, _work: Deferred) {}
+
+    fn buffer(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// A source that always has a record, and state that is never written to its end.
+struct Records {
+    taken: Arc<AtomicU32>,
+    asked: Arc<AtomicU32>,
+    barrier: u64,
+}
+
+impl Head for Records {
+    fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
+        Ok(())
+    }
+
+    fn poll(&mut self, _turn: &mut Turn) -> Result<Progress, OperatorError> {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Ok(Progress::Worked)
+    }
+
+    fn has_work(&mut self) -> bool {
+        true
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn is_done(&self) -> bool {
+        false
+    }
+
+    fn is_settled(&self) -> bool {
+        true
+    }
+
+    fn notice(&mut self, notice: Notice) -> Result<(), BoxError> {
+        if let Notice::Triggered(barrier) = notice {
+            self.barrier = barrier.checkpoint;
+        }
+        Ok(())
+    }
+
+    fn barrier(&self) -> u64 {
+        self.barrier
+    }
+
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        Ok(())
+    }
+}
+
+fn context() -> OpenContext {
+    let groups = MaxParallelism::default_for(1);
+    OpenContext {
+        subtask: SubtaskInfo {
+            job: "job".into(),
+            vertex: "vertex".into(),
+            index: 0,
+            parallelism: 1,
+            attempt: 0,
+        },
+        metrics: MetricGroup::new(),
+        hasher: KeyHasher::default(),
+        key_groups: groups.range(0, 1),
+        waker: None,
+        clock: Clock::System,
+        checkpointing: Checkpointing::default(),
+    }
+}
+
+#[test]
+fn records_wait_while_what_they_make_tables_copy_has_nowhere_to_go() {
+    let is_full = Arc::new(AtomicBool::new(true));
+    let (taken, asked) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let head = Records {
+        taken: Arc::clone(&taken),
+        asked: Arc::clone(&asked),
+        barrier: 0,
+    };
+    let heads: Vec<Box<dyn Head>> = vec![Box::new(head)];
+    let mut subtask = Subtask::new(0, context(), heads, BatchSize::Fixed(1));
+    subtask.take_snapshots(Box::new(Sink(Arc::clone(&is_full))));
+    subtask.open().expect("nothing fails");
+    let turn = |subtask: &mut Subtask| {
+        let mut at = Clock::System.monotonic_nanos();
+        let progress = subtask.poll(Timestamp(0), &mut at);
+        progress.expect("nothing fails")
+    };
+    // Without a checkpoint there is nothing to wait for.
+    assert_eq!(turn(&mut subtask), Progress::Worked);
+    assert_eq!(taken.load(Ordering::Relaxed), 1);
+
+    subtask.notice(Notice::Triggered(Barrier {
+        checkpoint: 1,
+        options: 0,
+    }));
+    assert_eq!(
+        turn(&mut subtask),
+        Progress::Worked,
+        "the barrier is met here"
+    );
+    assert_eq!(taken.load(Ordering::Relaxed), 2);
+    for round in 1..=3 {
+        assert_eq!(turn(&mut subtask), Progress::Blocked);
+        assert!(!subtask.has_work(), "it may sleep");
+        assert!(subtask.deadline().is_some(), "but looks again");
+        assert_eq!(taken.load(Ordering::Relaxed), 2);
+        assert_eq!(
+            asked.load(Ordering::Relaxed),
+            1 + round,
+            "copies still go out"
+        );
+    }
+    is_full.store(false, Ordering::Relaxed);
+    assert!(subtask.has_work());
+    assert_eq!(turn(&mut subtask), Progress::Worked);
+    assert_eq!(taken.load(Ordering::Relaxed), 3);
+}
