@@ -11,8 +11,9 @@ use crate::state::{
     Drained, DurableTable, Extent, HashOfKey, StateKind, StateSchema, TypeLayout, hash_of_key,
 };
 
-/// After a checkpoint with most of the entries, so many are whole before changes are counted again.
-const WHOLES: u32 = 7;
+/// After a checkpoint with most of the entries some are whole before changes are counted again: one at first, which
+/// is little lost where that was the filling of a table; then three, and so many, if it is the same each time.
+const WHOLES_MAX: u32 = 7;
 /// With fewer changes than this it does not matter.
 const SMALL: u64 = 4096;
 
@@ -35,6 +36,8 @@ pub struct TableSnapshot {
     written: u64,
     /// So many checkpoints to come are whole, because nearly everything changes from one to the next.
     wholes: u32,
+    /// How many were the last time.
+    last_wholes: u32,
     drained: Drained,
 }
 
@@ -63,6 +66,7 @@ impl TableSnapshot {
             entries: 0,
             written: 0,
             wholes: 0,
+            last_wholes: 0,
             drained: Drained::default(),
         }
     }
@@ -116,13 +120,23 @@ impl TableSnapshot {
         self.written += spent;
         if done {
             self.pending = false;
-            if self.extent == Extent::Changes && self.written > SMALL.max(self.entries / 2) {
-                self.wholes = WHOLES;
-                table.expect_whole();
+            if self.extent == Extent::Changes {
+                self.learn(table);
             }
             out.report(self.report());
         }
         done
+    }
+
+    /// Decides, from what has changed, whether the next ones are whole.
+    fn learn(&mut self, table: &mut dyn DurableTable) {
+        if self.written <= SMALL.max(self.entries / 2) {
+            self.last_wholes = 0;
+            return;
+        }
+        self.last_wholes = (2 * self.last_wholes + 1).min(WHOLES_MAX);
+        self.wholes = self.last_wholes;
+        table.expect_whole();
     }
 
     fn report(&self) -> StateReport {
