@@ -42,6 +42,19 @@ pub struct StateReport {
     pub entries: Option<u64>,
 }
 
+impl StateReport {
+    /// The report of a state without keys, which is whole at every checkpoint.
+    pub(crate) fn without_keys(state: &StateRef, schema: &StateSchema) -> Self {
+        StateReport {
+            state: state.clone(),
+            schema: schema.clone(),
+            hash_of_key: None,
+            is_whole: true,
+            entries: None,
+        }
+    }
+}
+
 /// Where an operator writes what a barrier froze, in slices.
 pub struct SnapshotOutput<'a> {
     checkpoint: u64,

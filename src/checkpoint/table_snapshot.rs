@@ -11,8 +11,8 @@ use crate::state::{
     Drained, DurableTable, Extent, HashOfKey, StateKind, StateSchema, TypeLayout, hash_of_key,
 };
 
-/// After a checkpoint with most of the entries some are whole before changes are counted again: one at first, which
-/// is little lost where that was the filling of a table; then three, and so many, if it is the same each time.
+/// After a checkpoint with most of the entries some are whole before changes are counted again: one at first, so
+/// that little is lost where that was the filling of a table; then three, and so many, if it is the same each time.
 const WHOLES_MAX: u32 = 7;
 /// With fewer changes than this it does not matter.
 const SMALL: u64 = 4096;

@@ -71,13 +71,7 @@ impl ValueSnapshot {
         if std::mem::take(&mut self.pending) {
             let kind = (PieceKind::Values, 0);
             out.put(&self.state, kind, &mut self.count, &mut self.bytes, true);
-            out.report(StateReport {
-                state: self.state.clone(),
-                schema: self.schema.clone(),
-                hash_of_key: None,
-                is_whole: true,
-                entries: None,
-            });
+            out.report(StateReport::without_keys(&self.state, &self.schema));
         }
         true
     }

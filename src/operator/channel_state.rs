@@ -220,13 +220,7 @@ impl ChannelState {
                 out.put(&self.state, kind, &mut count, &mut bytes, rest.is_empty());
             }
         }
-        out.report(StateReport {
-            state: self.state.clone(),
-            schema: self.schema.clone(),
-            hash_of_key: None,
-            is_whole: true,
-            entries: None,
-        });
+        out.report(StateReport::without_keys(&self.state, &self.schema));
     }
 
     /// Calls `visit` with every frame that a checkpoint has of this state, after checking it, in the order in which

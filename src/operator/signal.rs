@@ -1,5 +1,7 @@
 //! Signals: what travels in order with the records but is none.
 
+use std::collections::VecDeque;
+
 use crate::state::Extent;
 use crate::time::{TimeSignal, Timestamp};
 
@@ -85,6 +87,12 @@ impl Signal {
     #[must_use]
     pub fn overtakes(self) -> bool {
         matches!(self, Signal::Barrier(barrier) if barrier.overtakes())
+    }
+
+    /// Takes a barrier that overtakes out of signals that wait, if it is the only one.
+    pub(super) fn take_overtaking(waiting: &mut VecDeque<Signal>) -> Option<Signal> {
+        let is_alone = waiting.len() == 1 && waiting[0].overtakes();
+        is_alone.then(|| waiting.pop_front()).flatten()
     }
 }
 

@@ -25,9 +25,7 @@ pub(super) struct InputLog {
 #[derive(Debug, Default)]
 struct Lane {
     is_missing: bool,
-    /// Nothing of the channel was logged for this checkpoint yet.
-    is_fresh: bool,
-    /// Up to which position of its ring it is logged.
+    /// Up to which position of its ring it is logged; 0 as long as nothing is.
     end: u64,
     log: FrameLog,
 }
@@ -60,7 +58,7 @@ impl InputLog {
             }
             if is_missing(channel) {
                 self.missing += 1;
-                (lane.is_missing, lane.is_fresh, lane.log) = (true, true, log);
+                (lane.is_missing, lane.log) = (true, log);
             } else {
                 self.state.add(checkpoint, self.ids[channel], log);
             }
@@ -93,8 +91,7 @@ impl InputLog {
         lane.is_missing.then_some(lane.end)
     }
 
-    /// Logs what a channel has, up to its barrier or its end.
-    /// Of the run that comes next `within` records have been read.
+    /// Logs what a channel has, up to its barrier or its end. Of the run that comes next `within` records have been read.
     pub(super) fn add<V: Wire + ?Sized>(
         &mut self,
         channel: usize,
@@ -105,11 +102,7 @@ impl InputLog {
         if !lane.is_missing {
             return;
         }
-        let mut within = if std::mem::take(&mut lane.is_fresh) {
-            within
-        } else {
-            0
-        };
+        let mut within = if lane.end == 0 { within } else { 0 };
         let mut unread = consumer.unread(lane.end);
         while let Some(frame) = unread.next() {
             let found = match frame.header.kind() {

@@ -156,7 +156,9 @@ impl Channel {
             kept.extend_from_slice(&header.to_bytes());
             kept.extend_from_slice(payload);
         }
-        (self.overflow, self.drained) = (kept, 0);
+        self.overflow.clear();
+        self.overflow.append(&mut kept);
+        self.drained = 0;
         self.overtaking = Some(barrier);
         self.is_full = !self.push_overtaking() || !self.overflow.is_empty();
         overtaken

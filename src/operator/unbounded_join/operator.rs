@@ -266,20 +266,15 @@ where
 
     /// Whether all records that have come are linked, and their pairs emitted.
     fn is_settled(&self) -> bool {
-        self.pending.is_none() && self.arrivals.arrivals.is_empty() && self.waiting.is_empty()
+        self.pending.is_none() && self.arrivals.arrivals.is_empty()
     }
 
     /// Takes a barrier though there is no room downstream, if nothing is in front of it.
     fn let_overtake(&mut self) {
-        if let [signal] = *self.waiting.make_contiguous()
-            && signal.overtakes()
+        if self.is_settled()
+            && let Some(signal) = Signal::take_overtaking(&mut self.waiting)
         {
-            self.waiting.clear();
-            if self.is_settled() {
-                self.accept(signal);
-            } else {
-                self.waiting.push_back(signal);
-            }
+            self.accept(signal);
         }
     }
 
@@ -353,7 +348,7 @@ where
     }
 
     fn takes_barrier(&self) -> bool {
-        self.is_settled() && self.next.takes_barrier()
+        self.is_settled() && self.waiting.is_empty() && self.next.takes_barrier()
     }
 
     fn resume(&mut self, budget: &mut Budget) {

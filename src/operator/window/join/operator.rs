@@ -287,22 +287,17 @@ where
         self.metrics.dropped += u64::from(dropped);
     }
 
-    /// Whether no firing is under way, and nothing waits for its end.
+    /// Whether no firing is under way, and no record waits for its end.
     fn is_settled(&self) -> bool {
-        self.firing.stage == Stage::Idle && self.staged.is_empty() && self.waiting.is_empty()
+        self.firing.stage == Stage::Idle && self.staged.is_empty()
     }
 
     /// Takes a barrier though there is no room downstream, if nothing is in front of it.
     fn let_overtake(&mut self) {
-        if let [signal] = *self.waiting.make_contiguous()
-            && signal.overtakes()
+        if self.is_settled()
+            && let Some(signal) = Signal::take_overtaking(&mut self.waiting)
         {
-            self.waiting.clear();
-            if self.is_settled() {
-                self.accept(signal);
-            } else {
-                self.waiting.push_back(signal);
-            }
+            self.accept(signal);
         }
     }
 
@@ -378,7 +373,7 @@ where
     }
 
     fn takes_barrier(&self) -> bool {
-        self.is_settled() && self.next.takes_barrier()
+        self.is_settled() && self.waiting.is_empty() && self.next.takes_barrier()
     }
 
     fn resume(&mut self, budget: &mut Budget) {
