@@ -44,12 +44,6 @@ impl FrameKind {
     /// Unused bytes up to the end of the ring's memory.
     pub const PAD: FrameKind = FrameKind(255);
 
-    /// The kind whose byte this is.
-    #[must_use]
-    pub const fn from_u8(byte: u8) -> Self {
-        FrameKind(byte)
-    }
-
     /// The byte that stands in the header.
     #[must_use]
     pub const fn as_u8(self) -> u8 {
