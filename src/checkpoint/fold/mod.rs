@@ -51,14 +51,16 @@ pub struct FoldTask {
     pub(super) pin: Pin,
 }
 
-/// Whether a chain has become so long, or its changes so many, that it is folded.
+/// Whether a chain has become so long, or its changes so many, that it is folded. The last changes do not count among
+/// the many: if they are most of a table, the next checkpoint will have all of it, and the chain will be over.
 pub(super) fn is_due(chain: &Chain, options: &StoreOptions) -> bool {
-    let Some((base, deltas)) = chain.split_first().filter(|(_, deltas)| !deltas.is_empty()) else {
+    let [base, deltas @ .., last] = chain.as_slice() else {
         return false;
     };
     let bytes: u64 = deltas.iter().map(|link| link.bytes).sum();
-    let is_heavy = bytes > base.bytes && base.bytes + bytes >= options.fold_bytes_min;
-    deltas.len() > options.deltas_max || is_heavy
+    let all = base.bytes + bytes + last.bytes;
+    let is_heavy = bytes > base.bytes && all >= options.fold_bytes_min;
+    deltas.len() >= options.deltas_max || is_heavy
 }
 
 impl FoldTask {

@@ -107,7 +107,7 @@ fn of_a_checkpoint() {
 fn of_a_checkpoint_what_was_acknowledged_never_goes_back() {
     let (_, before) = prepared();
     let mut expected = vec![before];
-    for checkpoint in 4..=7 {
+    for checkpoint in 4..=8 {
         let mut entries = expected[expected.len() - 1].clone();
         changes(checkpoint).apply(&mut entries);
         expected.push(entries);
@@ -119,7 +119,7 @@ fn of_a_checkpoint_what_was_acknowledged_never_goes_back() {
             let Ok(mut store) = open(storage) else {
                 return;
             };
-            for checkpoint in 4..=7 {
+            for checkpoint in 4..=8 {
                 folds.set(folds.get() + u64::from(fold(&mut store)));
                 if take(
                     &mut store,
