@@ -20,7 +20,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
-use memmap2::{MmapMut, MmapOptions};
+use memmap2::{Advice, MmapMut, MmapOptions};
 
 use super::sigbus::Guard;
 use super::{Durability, WriteOnce};
@@ -106,6 +106,11 @@ impl MappedFile {
         // it or makes it shorter. If somebody does nevertheless, the guard turns the fault into an error;
         // the bytes are only ever written here, so nothing rests on what they are.
         let map = unsafe { options.map_mut(&self.file) };
+        if let Ok(map) = &map {
+            // The system would read ahead: clear megabytes at the first touch of a window, and records would wait.
+            // Advice that is refused costs that and no more.
+            let _ = map.advise(Advice::Random);
+        }
         // Without a map or a guard the file is filled by writes: slower in places, but no worse.
         let guarded = map.ok().and_then(|map| {
             let guard = Guard::over(map.as_ptr_range())?;
