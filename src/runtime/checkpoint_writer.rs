@@ -19,7 +19,7 @@ const PIECES_MAX: usize = 32;
 /// While so many are, none takes records either: each may make a table copy what it froze. That and a batch's
 /// copies, in eighths of a mebibyte, is the memory that a checkpoint takes beside the state. It lasts for the ten
 /// milliseconds that it may take to create a file while every record makes a table copy.
-const PIECES_FULL: usize = 8 * PIECES_MAX;
+const PIECES_FULL: usize = 4 * PIECES_MAX;
 /// How many empty buffers are kept.
 const BUFFERS_MAX: usize = 32;
 
