@@ -214,8 +214,8 @@ pub fn encode_changes<S: StoredKey, T: StateValue>() -> EncodeChange<S, T> {
     }
 }
 
-/// Appends keys and their values in turn. Where all have the same length and need no encoding, they are copied to
-/// places that were made for all of them at once.
+/// Appends keys and their values in turn. Where all have the same length and need no encoding, room is made for all of
+/// them at once.
 fn encode_entries<S: StoredKey, T: StateValue>(
     entries: GroupEntries<'_, S, T>,
     bytes: &mut Vec<u8>,
@@ -224,12 +224,10 @@ fn encode_entries<S: StoredKey, T: StateValue>(
         && T::IN_PLACE
         && let (Some(key_length), Some(value_length)) = (S::LENGTH, T::LENGTH)
     {
-        let (start, length) = (bytes.len(), key_length + value_length);
-        bytes.resize(start + entries.len() * length, 0);
-        let places = bytes[start..].chunks_exact_mut(length.max(1));
-        for (place, (key, value)) in places.zip(entries) {
-            place[..key_length].copy_from_slice(key.itself());
-            place[key_length..].copy_from_slice(value.itself());
+        bytes.reserve(entries.len() * (key_length + value_length));
+        for (key, value) in entries {
+            bytes.extend_from_slice(key.itself());
+            bytes.extend_from_slice(value.itself());
         }
         return;
     }
