@@ -110,10 +110,12 @@ impl<V: ?Sized, S: KeySelector<V>, T: StateValue> KeyContext<V, S, T> {
         let durable = &mut self.durable;
         let uid = durable.uid.get_or_insert_with(|| Arc::clone(name));
         let expected = cx.share_of_keys(self.expected_keys);
+        let restored = cx.restored_entries(uid, durable.name);
         self.hasher = cx.hasher;
         self.table = Table::new(TableOptions {
             hasher: cx.hasher,
-            expected_keys: expected.max(cx.restored_entries(uid, durable.name)),
+            expected_keys: expected.max(restored),
+            is_restored: restored > 0,
             hashes: cx.hashes(),
             changes: (cx.checkpointing.enabled).then(encode_changes),
             ..TableOptions::default()

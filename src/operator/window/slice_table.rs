@@ -67,6 +67,7 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
         };
         let options = TableOptions {
             expected_keys: keys,
+            is_restored: false,
             hasher: shape.hasher,
             hashes: shape.hashes.clone(),
             memory,

@@ -68,11 +68,11 @@ unsafe impl<K: Send, V: Send> Send for Directory<K, V> {}
 unsafe impl<K: Sync, V: Sync> Sync for Directory<K, V> {}
 
 impl<K, V> Directory<K, V> {
-    /// Room for `expected` keys whose hashes are in `hashes`.
+    /// Room for `expected` keys whose hashes are in `hashes`, and whether they come at once.
     pub(super) fn new(
         arena: Arena,
         hasher: KeyHasher,
-        expected: usize,
+        (expected, at_once): (usize, bool),
         hashes: RangeInclusive<KeyHash>,
     ) -> Self {
         let full = Segment::<K, V>::FULL_LOG2;
@@ -103,7 +103,7 @@ impl<K, V> Directory<K, V> {
             // Every segment at that depth that meets the range, which may cut two of them.
             directory
                 .arena
-                .reserve((share * (1u64 << depth) as f64) as usize + 2);
+                .reserve((share * (1u64 << depth) as f64) as usize + 2, at_once);
         }
         directory.cover(0, 0, depth, (first, last));
         directory

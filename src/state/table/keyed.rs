@@ -40,6 +40,9 @@ pub struct TableOptions<K, V> {
     /// How many keys the table will probably hold: room for them is made, and its pages are touched,
     /// before the first record. 0 when not known.
     pub expected_keys: usize,
+    /// Whether those keys come at once, from a checkpoint: then their pages are touched while they do, by another
+    /// thread too.
+    pub is_restored: bool,
     /// How the hashes that callers pass are made.
     pub hasher: KeyHasher,
     /// The hashes that those keys will have: the key groups of this subtask.
@@ -54,6 +57,7 @@ impl<K, V> Default for TableOptions<K, V> {
     fn default() -> Self {
         TableOptions {
             expected_keys: 0,
+            is_restored: false,
             hasher: KeyHasher::default(),
             hashes: KeyHash(0)..=KeyHash(u64::MAX),
             memory: MemoryMode::default(),
@@ -79,7 +83,12 @@ impl<K, V> Table<K, V> {
         let full_size = Segment::<K, V>::block_size(Segment::<K, V>::FULL_LOG2);
         let arena = Arena::new(full_size, options.memory);
         Table {
-            directory: Directory::new(arena, options.hasher, options.expected_keys, options.hashes),
+            directory: Directory::new(
+                arena,
+                options.hasher,
+                (options.expected_keys, options.is_restored),
+                options.hashes,
+            ),
             changes: Changes::new(options.changes),
             len: 0,
         }

@@ -117,6 +117,13 @@ impl<K, V> Group<K, V> {
         (Self::ENTRIES + slots * size_of::<Entry<K, V>>()).div_ceil(LINE)
     }
 
+    /// The last one of its cache lines.
+    #[inline(always)]
+    pub(super) fn last_line(self) -> NonNull<u8> {
+        // SAFETY: in the group.
+        unsafe { self.start.add(Self::SIZE - LINE) }
+    }
+
     #[inline(always)]
     pub(super) fn tags(self) -> Tags {
         // SAFETY: a group begins with an aligned tag word, initialised since its block was zeroed.

@@ -13,7 +13,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 use super::chunk_pool;
-use super::page::{CHUNK_SIZE, Pages};
+use super::page::{CHUNK_SIZE, Pages, Preparation};
 use super::segment::BLOCK_ALIGN;
 
 /// Which pages a table asks for.
@@ -45,6 +45,10 @@ pub(super) struct Arena {
     /// Blocks given back, zeroed.
     free: Vec<NonNull<u8>>,
     bytes: usize,
+    /// How many chunks it took as it grew.
+    taken: usize,
+    /// The reserved pages, while they are not all prepared.
+    preparation: Option<Preparation>,
 }
 
 fn layout(size: usize) -> Layout {
@@ -68,18 +72,25 @@ impl Arena {
             left: 0,
             free,
             bytes: 0,
+            taken: 0,
+            preparation: None,
         }
     }
 
-    /// Makes so many blocks of full size ready at once, their pages touched. Takes its time.
-    pub(super) fn reserve(&mut self, blocks: usize) {
+    /// Makes room for so many blocks of full size. Their pages are touched first, which takes its time, or, if the
+    /// blocks are `filled` at once, by another thread while that goes on.
+    pub(super) fn reserve(&mut self, blocks: usize, filled: bool) {
         let pages = match self.mode {
             MemoryMode::HugePages => Pages::map(self.full_size * blocks),
             MemoryMode::SmallPages => None,
         };
         match pages {
             Some(mut pages) => {
-                pages.prepare();
+                if filled {
+                    self.preparation = pages.prepare_meanwhile();
+                } else {
+                    pages.prepare();
+                }
                 self.add_pages(pages);
             }
             None => self.add_heap(blocks),
@@ -133,8 +144,10 @@ impl Arena {
             return self.add_heap(blocks);
         }
         if self.mode == MemoryMode::HugePages && self.full_size <= CHUNK_SIZE / 2 {
-            // A quarter of what the table has is kept ready: it grows by a factor in a burst.
-            let ahead = 1 + self.bytes / CHUNK_SIZE / 4;
+            // A table grows by a factor in a burst: half of what it has taken is kept ready, up to a quarter of
+            // what it has.
+            self.taken += 1;
+            let ahead = 1 + (self.taken / 2).min(self.bytes / CHUNK_SIZE / 4);
             let prepared = chunk_pool::take(ahead);
             if let Some(pages) = prepared.or_else(|| Pages::map(CHUNK_SIZE)) {
                 return self.add_pages(pages);
@@ -160,6 +173,9 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
+        if let Some(preparation) = self.preparation.take() {
+            preparation.join();
+        }
         for chunk in self.chunks.drain(..) {
             match chunk {
                 // SAFETY: allocated in `add_heap` with this layout; the table's segments are gone.

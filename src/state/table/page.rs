@@ -7,6 +7,7 @@
 )]
 
 use std::ptr::NonNull;
+use std::thread::JoinHandle;
 
 /// The size and alignment of a chunk: one huge page.
 pub(super) const CHUNK_SIZE: usize = 2 << 20;
@@ -64,17 +65,60 @@ impl Pages {
 
     /// Asks for huge pages and touches them all: milliseconds for each.
     pub(super) fn prepare(&mut self) {
-        // SAFETY: the pages are ours; advice and populating do not change what they hold. Where the
-        // system cannot populate, the loop touches.
-        unsafe {
-            let start = self.start.as_ptr();
-            libc::madvise(start.cast(), self.size, libc::MADV_HUGEPAGE);
-            if libc::madvise(start.cast(), self.size, libc::MADV_POPULATE_WRITE) != 0 {
-                for offset in (0..self.size).step_by(4096) {
-                    start.add(offset).write_volatile(0);
-                }
+        self.advise();
+        if !self.populate(0..self.size) {
+            for offset in (0..self.size).step_by(4096) {
+                // SAFETY: a page of ours, which nobody uses yet.
+                unsafe { self.start.add(offset).write_volatile(0) };
             }
         }
+    }
+
+    /// As `prepare`, by another thread, from the last page to the first, while the pages are used already. `None`
+    /// where there is no thread to be had: then pages come as they are touched. It must end before the pages go.
+    pub(super) fn prepare_meanwhile(&mut self) -> Option<Preparation> {
+        self.advise();
+        let shared = Pages {
+            start: self.start,
+            size: self.size,
+        };
+        let thread = std::thread::Builder::new().name("thalweg-pages".to_owned());
+        let thread = thread.spawn(move || {
+            // They are somebody else's.
+            let pages = std::mem::ManuallyDrop::new(shared);
+            unpin();
+            let mut chunks = (0..pages.size).step_by(CHUNK_SIZE).rev();
+            chunks.all(|offset| pages.populate(offset..offset + CHUNK_SIZE));
+        });
+        thread.ok().map(Preparation)
+    }
+
+    /// Says that huge pages are wanted.
+    fn advise(&mut self) {
+        // SAFETY: the pages are ours; advice does not change what they hold.
+        unsafe { libc::madvise(self.start.as_ptr().cast(), self.size, libc::MADV_HUGEPAGE) };
+    }
+
+    /// Makes pages present. `false` where the system cannot.
+    fn populate(&self, range: std::ops::Range<usize>) -> bool {
+        debug_assert!(range.end <= self.size);
+        // SAFETY: the range is part of pages that are mapped; populating does not change what they hold.
+        let result = unsafe {
+            let start = self.start.as_ptr().add(range.start);
+            libc::madvise(start.cast(), range.len(), libc::MADV_POPULATE_WRITE)
+        };
+        result == 0
+    }
+}
+
+/// Pages that are being prepared.
+pub(super) struct Preparation(JoinHandle<()>);
+
+impl Preparation {
+    /// Waits for the end of it.
+    pub(super) fn join(self) {
+        // It does not panic, and nothing would follow from it.
+        let _ = self.0.join();
     }
 }
 
@@ -94,6 +138,10 @@ impl Pages {
     }
 
     pub(super) fn prepare(&mut self) {}
+
+    pub(super) fn prepare_meanwhile(&mut self) -> Option<Preparation> {
+        None
+    }
 }
 
 /// Lets the calling thread run wherever the process's first thread may: a helper that a pinned

@@ -192,9 +192,11 @@ impl<K, V> Segment<K, V> {
         header.len >= header.limit
     }
 
-    /// How many entries an even fill of `2^groups_log2` groups may count on.
+    /// How many entries an even fill of `2^groups_log2` groups may count on: as many as the least limit allows. A
+    /// few segments get more and split, but twice the memory for all would cost more: it has to be cleared before
+    /// it is filled, and every checkpoint of the whole table walks through it.
     pub(super) const fn comfortable(groups_log2: u32) -> usize {
-        (Group::<K, V>::SLOTS << groups_log2) / 20 * 13
+        (Group::<K, V>::SLOTS << groups_log2) * 11 / 16
     }
 
     pub(super) fn depth(&self) -> u32 {
@@ -221,20 +223,31 @@ impl<K, V> Segment<K, V> {
         }
     }
 
-    /// Asks for the line that a search will go on to, once the first one is here: that of the first
-    /// candidate, or the segment's header, in which an insertion counts.
+    /// Asks for the line that a search will go on to, once the first one is here: that of the first candidate, or
+    /// where there is none the next group, if it may be there, or else the segment's header, in which an insertion
+    /// counts.
     ///
     /// # Safety
     /// `home_mask` is that of this segment's number of groups.
     #[inline(always)]
     pub(super) unsafe fn prefetch_entry(&self, hash: KeyHash, home_mask: u64) {
-        // SAFETY: as the caller promises.
-        let group = unsafe { self.home_group(hash, home_mask) };
-        let found = group.tags().matching(Tag::of(hash)).first();
+        let next = KeyHash(hash.0 ^ 1 << TAG_BITS);
+        // SAFETY: as the caller promises; there are two groups at least.
+        let (group, next) = unsafe {
+            (
+                self.home_group(hash, home_mask),
+                self.home_group(next, home_mask),
+            )
+        };
+        let (next, last) = (next.start(), next.last_line());
+        let tags = group.tags();
+        let found = tags.matching(Tag::of(hash)).first();
         let entry = group.entry(found.unwrap_or(0)).cast();
-        // Whether there is a candidate cannot be predicted.
-        let line = select_unpredictable(found.is_some(), entry, self.header().cast());
-        prefetch_line(line);
+        // None of this can be predicted. What had to pass on stands in one of the last slots of the next group.
+        for line in [next, last] {
+            let other = select_unpredictable(tags.overflows(), line, self.header().cast());
+            prefetch_line(select_unpredictable(found.is_some(), entry, other));
+        }
     }
 
     /// Finds the entry with this hash that `equal` accepts.

@@ -42,9 +42,11 @@ where
     pub(super) fn restore(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let clockwork = &self.clockwork;
         let expected = cx.share_of_keys(clockwork.expected_keys);
+        let restored = cx.restored_entries(&clockwork.uid, SESSIONS);
         self.sessions = Table::new(TableOptions {
             hasher: cx.hasher,
-            expected_keys: expected.max(cx.restored_entries(&clockwork.uid, SESSIONS)),
+            expected_keys: expected.max(restored),
+            is_restored: restored > 0,
             hashes: cx.hashes(),
             changes: (cx.checkpointing.enabled).then(encode_changes),
             ..TableOptions::default()
