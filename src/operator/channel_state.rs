@@ -7,6 +7,9 @@
 //! - `received`: what stood in the rings, or came, before a receiver had the barrier of each;
 //! - `sent`: what the senders had not been able to put into their rings.
 //!
+//! In place of a key's type their schemas name how the exchange spreads records: what was sent by one rule is not
+//! dealt anew by another ([`Edge::check`]).
+//!
 //! Each value is a frame, a record, a run of records or a watermark, as it stands in a ring:
 //!
 //! ```text
@@ -15,8 +18,6 @@
 //! Before the frames of a channel stands what its receiver knew of it at the barrier, its watermark and whether
 //! it was idle, as frames whose `aux` is [`KNOWN`]. How a job goes on from this is the business of
 //! [`channel_replay`](super::channel_replay).
-
-use std::sync::Arc;
 
 use rkyv::util::AlignedVec;
 
@@ -29,6 +30,8 @@ use crate::record::{
 };
 use crate::state::{StateKind, StateSchema, TypeLayout};
 use crate::time::Timestamp;
+
+use super::edge::Edge;
 
 /// In the `aux` of a frame that says what was known at the barrier.
 pub(super) const KNOWN: u32 = 1;
@@ -166,14 +169,14 @@ pub(crate) const RECEIVED: &str = "received";
 pub(crate) const SENT: &str = "sent";
 
 impl ChannelState {
-    /// The state `name` of the exchange `uid`, whose records are of type `V`.
-    pub(crate) fn of<V: Wire + ?Sized>(uid: &Arc<str>, name: &str) -> Self {
+    /// The state `name` of an edge whose records are of type `V`.
+    pub(crate) fn of<V: Wire + ?Sized>(edge: &Edge, name: &str) -> Self {
         ChannelState {
-            state: StateRef::new(uid, name),
+            state: StateRef::new(&edge.uid, name),
             schema: StateSchema {
                 name: name.into(),
                 kind: StateKind::InFlight,
-                key: TypeLayout::none(),
+                key: edge.layout(),
                 value: TypeLayout {
                     name: std::any::type_name::<V>().into(),
                     length: None,

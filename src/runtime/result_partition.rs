@@ -273,7 +273,7 @@ impl<T: Record + ?Sized, R> ResultPartition<T, R> {
     pub(crate) fn new(producers: Vec<Producer>, route: R, channels: Option<Channels>) -> Self {
         let sent_state = channels.map(|channels| SentState {
             ids: Vec::new(),
-            state: ChannelState::of::<Far<T>>(&channels.uid, SENT),
+            state: ChannelState::of::<Far<T>>(&channels.edge, SENT),
             channels,
             barrier: None,
             was_told: false,
