@@ -48,6 +48,9 @@ pub struct OpenContext {
 pub struct Checkpointing {
     /// Whether checkpoints are taken: state has to track its changes.
     pub enabled: bool,
+    /// The number of the first checkpoint of this run, whatever attempt takes it: the numbers below it are those of
+    /// other runs.
+    pub first: u64,
     /// The checkpoint that the job goes on from.
     pub restored: Option<Restored>,
     /// Whether state of that checkpoint may be left behind that no operator takes.

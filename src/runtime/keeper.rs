@@ -18,6 +18,8 @@ pub(super) struct Keeper {
     writer: Sender<WriterMessage>,
     pub(super) pieces: PieceSender,
     thread: Option<JoinHandle<()>>,
+    /// The number of the job's first checkpoint.
+    pub(super) first: u64,
     /// The number that the next checkpoint will have.
     pub(super) next: u64,
 }
@@ -43,6 +45,7 @@ impl Keeper {
             writer: messages,
             pieces,
             thread: Some(thread),
+            first: next,
             next,
         })
     }

@@ -152,6 +152,7 @@ impl Master {
             max_parallelism: self.max_parallelism,
             checkpointing: Checkpointing {
                 enabled: self.keeper.is_some(),
+                first: self.keeper.as_ref().map_or(0, |keeper| keeper.first),
                 restored,
                 allow_non_restored: self.config.allow_non_restored,
             },

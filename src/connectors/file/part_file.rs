@@ -7,6 +7,9 @@
 //! ```
 //! `n` is larger than that of any part of the subtask in the directory, whatever attempt or run it is from,
 //! so no file is ever overwritten. What a checkpoint keeps are the last two names and the part's size.
+//!
+//! Whoever opens the directory anew, from a checkpoint or from the beginning, removes what an attempt has left hidden
+//! that nobody will commit.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -15,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::checkpoint::{Durability, Filling, RealStorage, Storage, WriteOnce};
 use crate::connectors::transaction::{TransactionError, TwoPhaseCommit, Work};
-use crate::operator::{BoxError, OpenContext, Outcome};
+use crate::operator::{BoxError, Checkpointing, OpenContext, Outcome};
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
@@ -64,8 +67,6 @@ pub struct PartFiles<E> {
     encoder: E,
     /// The number of the next part.
     next: u64,
-    /// The checkpoint that the job went on from.
-    restored: Option<u64>,
     /// Bytes that are not written yet.
     buffer: Vec<u8>,
     /// The parts that wait for the disk, by their pending names.
@@ -154,9 +155,21 @@ fn parse(name: &str) -> Option<(u32, u64, Option<&str>)> {
     Some((subtask.parse().ok()?, number.parse().ok()?, state))
 }
 
-/// The checkpoint in the name of a pending part.
-fn checkpoint_of(name: &str) -> Option<u64> {
-    name.rsplit('.').nth(1)?.parse().ok()
+/// Whether a hidden part is one that nobody will commit: what was still being written, and what was whole for a
+/// checkpoint that this job has left behind or that was never complete. One that an older checkpoint of the
+/// directory may keep stays, also for a job that does not go on from that one.
+fn is_left(name: &str, state: &str, checkpointing: &Checkpointing) -> bool {
+    let checkpoint = name.rsplit('.').nth(1).and_then(|part| part.parse().ok());
+    match (state, checkpoint, &checkpointing.restored) {
+        (IN_PROGRESS, ..) => true,
+        // It was to become visible at the end of a job without checkpoints.
+        (PENDING, Some(0), _) => true,
+        (PENDING, Some(checkpoint), Some(restored)) => checkpoint > restored.checkpoint(),
+        (PENDING, Some(checkpoint), None) => {
+            checkpointing.enabled && checkpoint >= checkpointing.first
+        }
+        _ => false,
+    }
 }
 
 impl<E> PartFiles<E> {
@@ -175,7 +188,6 @@ impl<E> PartFiles<E> {
             extension: Arc::clone(extension),
             encoder,
             next: 0,
-            restored: None,
             buffer: Vec::new(),
             unsynced: HashMap::new(),
         }
@@ -325,11 +337,21 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
 
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         self.buffer.reserve(BUFFER_SIZE + BUFFER_SIZE / 4);
-        self.restored = cx.checkpointing.restored.as_ref().map(|r| r.checkpoint());
-        let names = self.names()?;
-        let own = names.iter().filter_map(|name| parse(name));
-        let own = own.filter(|(subtask, ..)| *subtask == self.index);
-        self.next = own.map(|(_, number, _)| number + 1).max().unwrap_or(0);
+        for name in self.names()? {
+            let Some((subtask, number, hidden)) = parse(&name) else {
+                continue;
+            };
+            if subtask == self.index {
+                self.next = self.next.max(number + 1);
+            }
+            // Of subtasks that there are no more, each of these takes its share. None of them writes yet
+            // under the names that it takes.
+            let is_own = subtask % self.parallelism.max(1) == self.index;
+            let is_left = hidden.is_some_and(|state| is_left(&name, state, &cx.checkpointing));
+            if is_own && is_left && !seeded("leftover-parts-stay") {
+                self.remove(&name)?;
+            }
+        }
         Ok(())
     }
 
@@ -405,19 +427,6 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
     }
 
     fn recovered(&mut self) -> Outcome {
-        for name in self.names()? {
-            let Some((subtask, _, Some(state))) = parse(&name) else {
-                continue;
-            };
-            // Of subtasks that there are no more, each of these takes its share. None of them writes yet
-            // under the names that it takes.
-            let is_own = subtask % self.parallelism.max(1) == self.index;
-            let later = checkpoint_of(&name) > self.restored;
-            let is_own = is_own && !seeded("leftover-parts-stay");
-            if is_own && (state == IN_PROGRESS || state == PENDING && later) {
-                self.remove(&name)?;
-            }
-        }
         Ok(self.sync_names()?)
     }
 
