@@ -7,6 +7,7 @@
 
 mod error;
 mod frame;
+mod group;
 mod inlet;
 mod log;
 mod source;
@@ -14,5 +15,5 @@ mod source;
 mod tests;
 
 pub use error::DurableInletError;
-pub use inlet::{DurableInlet, durable_inlet};
+pub use inlet::{DurableInlet, durable_inlet, durable_inlet_in};
 pub use source::{DurableInletReader, DurableInletSource};
