@@ -76,26 +76,58 @@ impl ChannelId {
     }
 }
 
-/// Frames that were on their way, in order, encoded as values.
+/// Frames, in order, encoded as values: what was on its way, or waits for room in a ring.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FrameLog {
     bytes: Vec<u8>,
+    /// How many bytes were taken off the front.
+    taken: usize,
 }
 
 impl FrameLog {
-    /// Appends a frame if it is one that a restored job replays: barriers and ends come anew.
-    pub(crate) fn add(&mut self, header: FrameHeader, payload: &[u8]) {
-        if matches!(header.kind(), FrameKind::BARRIER | FrameKind::END) {
-            return;
-        }
+    /// Appends a frame.
+    pub(crate) fn push(&mut self, header: FrameHeader, payload: &[u8]) {
         with_length(None, &mut self.bytes, |bytes| {
             bytes.extend_from_slice(&header.to_bytes());
             bytes.extend_from_slice(payload);
         });
     }
 
+    /// Appends a frame if it is one that a restored job replays: barriers and ends come anew.
+    pub(crate) fn add(&mut self, header: FrameHeader, payload: &[u8]) {
+        if !matches!(header.kind(), FrameKind::BARRIER | FrameKind::END) {
+            self.push(header, payload);
+        }
+    }
+
+    /// What is not taken.
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[self.taken..]
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes().is_empty()
+    }
+
+    /// The frame at the front.
+    pub(crate) fn front(&self) -> Option<(FrameHeader, &[u8])> {
+        self.frames().next()
+    }
+
+    /// Takes the frame at the front off; there must be one. The memory is kept.
+    pub(crate) fn pop_front(&mut self) {
+        let mut rest = &self.bytes[self.taken..];
+        take_item(None, &mut rest).expect("a log's own frames");
+        self.taken = self.bytes.len() - rest.len();
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// Forgets all frames. The memory is kept.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.taken = 0;
     }
 
     /// Appends what is known of a channel.
@@ -114,7 +146,7 @@ impl FrameLog {
 
     /// Appends the frames of another log.
     pub(crate) fn append(&mut self, other: &FrameLog) {
-        self.bytes.extend_from_slice(&other.bytes);
+        self.bytes.extend_from_slice(other.bytes());
     }
 
     /// Calls `visit` with all records and signals, in order.
@@ -132,7 +164,7 @@ impl FrameLog {
 
     /// The frames, in order.
     pub(crate) fn frames(&self) -> impl Iterator<Item = (FrameHeader, &[u8])> {
-        let mut rest = &self.bytes[..];
+        let mut rest = self.bytes();
         std::iter::from_fn(move || {
             let frame = (!rest.is_empty()).then(|| take_frame(&mut rest))?;
             frame.ok()
@@ -214,7 +246,7 @@ impl ChannelState {
         for (channel, log) in self.logs.drain(..) {
             let kind = (PieceKind::Values, channel.namespace());
             let (mut count, mut bytes) = (0, Vec::new());
-            let mut rest = &log.bytes[..];
+            let mut rest = log.bytes();
             while !rest.is_empty() {
                 let before = rest;
                 take_item(None, &mut rest).expect("a log's own frames");

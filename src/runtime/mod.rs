@@ -15,6 +15,8 @@ mod checkpointer;
 mod checkpoints;
 mod config;
 mod deployment;
+#[cfg(test)]
+mod endless_head;
 mod error;
 mod head;
 mod input_gate;
