@@ -1,5 +1,6 @@
 //! Jobs go on from checkpoints: after a crash, after a failure, from a savepoint, at another parallelism.
 
+mod accepted_records_are_there_once;
 mod barriers_overtake;
 mod changed_edges_are_refused;
 mod crashes_lose_and_double_nothing;
