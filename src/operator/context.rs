@@ -9,6 +9,8 @@ use crate::record::{KeyGroupRange, KeyHash, KeyHasher};
 use crate::ring::Waker;
 use crate::time::Clock;
 
+use super::committer::Committer;
+
 /// Which subtask a chain is: Flink's `RuntimeContext`, the part that never changes.
 #[derive(Clone, Debug)]
 pub struct SubtaskInfo {
@@ -55,6 +57,8 @@ pub struct Checkpointing {
     pub restored: Option<Restored>,
     /// Whether state of that checkpoint may be left behind that no operator takes.
     pub allow_non_restored: bool,
+    /// Who does the commits of sinks.
+    pub committer: Committer,
 }
 
 impl OpenContext {

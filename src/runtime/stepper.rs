@@ -86,6 +86,7 @@ impl Stepper {
                 first: next,
                 restored: origin.restored.clone(),
                 allow_non_restored: config.allow_non_restored,
+                ..Checkpointing::default()
             },
         };
         let parts = blueprint.deploy(graph, &job, &metrics, attempt)?;

@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::connectors::splits::{Position, PositionReader};
-use crate::operator::{BoxError, Collector, OpenContext, Push, Source, SourceReader, SourceStatus};
+use crate::operator::{
+    BoxError, Collector, CommitQueue, OpenContext, Push, Source, SourceReader, SourceStatus,
+};
 use crate::record::{Far, Record, Wire};
 
 use super::DurableInletError;
@@ -56,6 +58,7 @@ impl<T: Record + ?Sized> Source for DurableInletSource<T> {
             body: Vec::new(),
             read: 0,
             last: 0,
+            removals: CommitQueue::default(),
             positions: VecDeque::new(),
             record: PhantomData,
         }
@@ -75,6 +78,8 @@ pub struct DurableInletReader<T: ?Sized> {
     read: usize,
     /// The number behind the last record of that frame.
     last: u64,
+    /// What complete checkpoints cover is removed elsewhere.
+    removals: CommitQueue,
     /// Where the reader was at the barriers of checkpoints that are not complete, in order.
     positions: VecDeque<(u64, u64)>,
     record: PhantomData<fn(&T)>,
@@ -164,6 +169,7 @@ impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
             return Err(DurableInletError::Shorter { end, wanted }.into());
         }
         self.last = wanted;
+        self.removals = CommitQueue::new(&cx.checkpointing.committer);
         self.shared.set_waker(cx.waker.clone());
         Ok(())
     }
@@ -215,11 +221,15 @@ impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
             covered = Some(*position);
             self.positions.pop_front();
         }
-        if let Some(position) = covered
-            && let Err(error) = self.files.remove_before(position, self.shared.durable())
-        {
-            tracing::warn!(%error, "a log keeps records that a checkpoint has covered");
-        }
+        let Some(position) = covered else { return };
+        let (files, durable) = (self.files.clone(), self.shared.durable());
+        let removal = self.removals.send(move || {
+            if let Err(error) = files.remove_before(position, durable) {
+                tracing::warn!(%error, "a log keeps records that a checkpoint has covered");
+            }
+            Ok(())
+        });
+        debug_assert!(removal.is_ok(), "what is left is no failure");
     }
 
     fn has_input(&mut self) -> bool {
@@ -229,6 +239,6 @@ impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
     fn close(&mut self) -> Result<(), BoxError> {
         self.shared.set_waker(None);
         self.segment = None;
-        Ok(())
+        self.removals.wait()
     }
 }

@@ -42,6 +42,24 @@ pub(super) enum Target {
 }
 
 impl Target {
+    /// Where a file is, for people.
+    fn path(&self, name: &str) -> PathBuf {
+        match self {
+            Target::Directory(directory) => directory.join(name),
+            Target::Storage(storage) => Path::new(&storage.place()).join(name),
+        }
+    }
+
+    /// The error of an operation on a file.
+    fn failed(
+        &self,
+        name: &str,
+        what: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> FileError + use<> {
+        let path = self.path(name);
+        move |cause| FileError::io(&path, what, cause)
+    }
+
     fn open(&self) -> Result<Arc<dyn Storage>, FileError> {
         match self {
             Target::Storage(storage) => Ok(Arc::clone(storage)),
@@ -202,11 +220,11 @@ impl<E> PartFiles<E> {
     }
 
     /// The files; opened when they are asked for first.
-    fn files(&mut self) -> Result<&dyn Storage, FileError> {
-        if self.files.is_none() {
-            self.files = Some(self.target.open()?);
+    fn files(&mut self) -> Result<Arc<dyn Storage>, FileError> {
+        match &self.files {
+            Some(files) => Ok(Arc::clone(files)),
+            None => Ok(Arc::clone(self.files.insert(self.target.open()?))),
         }
-        Ok(&**self.files.as_ref().expect("opened above"))
     }
 
     /// The error of an operation on a file.
@@ -215,16 +233,7 @@ impl<E> PartFiles<E> {
         name: &str,
         what: &'static str,
     ) -> impl FnOnce(std::io::Error) -> FileError + use<E> {
-        let path = self.path(name);
-        move |cause| FileError::io(&path, what, cause)
-    }
-
-    /// Where a file is, for people.
-    fn path(&self, name: &str) -> PathBuf {
-        match &self.target {
-            Target::Directory(directory) => directory.join(name),
-            Target::Storage(storage) => Path::new(&storage.place()).join(name),
-        }
+        self.target.failed(name, what)
     }
 
     /// The names of parts in the directory.
@@ -271,45 +280,47 @@ impl<E> PartFiles<E> {
         }
     }
 
-    /// How many bytes a file has, if it is there.
-    fn size_of(&mut self, name: &str) -> Result<Option<u64>, FileError> {
-        let failed = self.failed(name, "look at it");
-        match self.files()?.open(name) {
-            Ok(file) => Ok(Some(file.length())),
-            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(failed(cause)),
-        }
-    }
-
-    /// Gives a part its name, if it has not got it yet.
-    fn rename(&mut self, handle: &Handle<'_>) -> Result<(), FileError> {
-        let pending = self.size_of(handle.pending)?;
-        let committed = self.size_of(handle.committed)?;
-        let lost = |name: &str| {
-            let path = self.path(name);
-            Err(FileError::PartLost { path })
-        };
-        match (pending, committed) {
-            (Some(size), _) if size != handle.size => return lost(handle.pending),
-            (Some(_), Some(_)) => {
-                let path = self.path(handle.committed);
-                return Err(FileError::PartExists { path });
-            }
-            (Some(_), None) => {}
-            // It was renamed before.
-            (None, Some(_)) => return Ok(()),
-            (None, None) => return lost(handle.committed),
-        }
-        let failed = self.failed(handle.pending, "rename it");
-        let renamed = self.files()?.rename(handle.pending, handle.committed);
-        renamed.map_err(failed)
-    }
-
     /// Makes the names in the directory last.
     fn sync_names(&mut self) -> Result<(), FileError> {
         let failed = self.failed("", "sync it");
         self.files()?.sync_directory().map_err(failed)
     }
+}
+
+/// How many bytes a file has, if it is there.
+fn size_of_file(
+    target: &Target,
+    files: &dyn Storage,
+    name: &str,
+) -> Result<Option<u64>, FileError> {
+    match files.open(name) {
+        Ok(file) => Ok(Some(file.length())),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(target.failed(name, "look at it")(cause)),
+    }
+}
+
+/// Gives a part its name, if it has not got it yet.
+fn rename(target: &Target, files: &dyn Storage, handle: &Handle<'_>) -> Result<(), FileError> {
+    let pending = size_of_file(target, files, handle.pending)?;
+    let committed = size_of_file(target, files, handle.committed)?;
+    let lost = |name: &str| {
+        let path = target.path(name);
+        Err(FileError::PartLost { path })
+    };
+    match (pending, committed) {
+        (Some(size), _) if size != handle.size => return lost(handle.pending),
+        (Some(_), Some(_)) => {
+            let path = target.path(handle.committed);
+            return Err(FileError::PartExists { path });
+        }
+        (Some(_), None) => {}
+        // It was renamed before.
+        (None, Some(_)) => return Ok(()),
+        (None, None) => return lost(handle.committed),
+    }
+    let renamed = files.rename(handle.pending, handle.committed);
+    renamed.map_err(target.failed(handle.pending, "rename it"))
 }
 
 impl Unsynced {
@@ -394,7 +405,7 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
         };
         let handle = handle.write();
         let unsynced = Unsynced {
-            path: self.path(&pending),
+            path: self.target.path(&pending),
             file: Mutex::new(OnDisk::Waiting(file)),
         };
         self.unsynced.insert(pending, Arc::new(unsynced));
@@ -413,17 +424,19 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
 
     fn before_any_completion(&mut self) -> Result<Option<Work>, BoxError> {
         // Names that were given since the last checkpoint are not asked for again after this one.
-        self.files()?;
-        let (files, failed) = (self.files.clone(), self.failed("", "sync it"));
-        Ok(files
-            .map(|files| -> Work { Box::new(move || Ok(files.sync_directory().map_err(failed)?)) }))
+        let (files, failed) = (self.files()?, self.failed("", "sync it"));
+        Ok(Some(Box::new(move || {
+            Ok(files.sync_directory().map_err(failed)?)
+        })))
     }
 
-    fn commit(&mut self, handle: &[u8]) -> Outcome {
-        let handle = Handle::read(handle)?;
-        self.rename(&handle)?;
-        self.unsynced.remove(handle.pending);
-        Ok(())
+    fn commit(&mut self, handle: &[u8]) -> Result<Work, BoxError> {
+        self.unsynced.remove(Handle::read(handle)?.pending);
+        let (target, handle) = (self.target.clone(), handle.to_vec());
+        let files = self.files()?;
+        Ok(Box::new(move || {
+            Ok(rename(&target, &*files, &Handle::read(&handle)?)?)
+        }))
     }
 
     fn recovered(&mut self) -> Outcome {

@@ -79,9 +79,13 @@ struct Disks {
 }
 
 impl Disks {
-    fn set_faults(&self, faults: Faults) {
-        self.log.set_faults(faults);
+    /// The power fails in the middle of an access to the log, if it is to, so many from now.
+    fn set_faults(&self, faults: Faults, crash_in: Option<u64>) {
         self.checkpoints.set_faults(faults);
+        self.log.set_faults(Faults {
+            crash_at: crash_in.map(|operations| self.log.operations() + operations),
+            ..faults
+        });
     }
 
     /// What is found when the program is started again.
@@ -143,7 +147,7 @@ impl Program {
 fn live(
     (dice, program): (&mut Dice, &mut Program),
     (disks, ledger): (&Disks, &Ledger),
-    (steps, faults): (u64, Faults),
+    (steps, faults, crash_in): (u64, Faults, Option<u64>),
 ) -> bool {
     let opened = durable_inlet_in::<str>(Arc::new(disks.log.clone()));
     let (mut inlet, source) = opened.expect("what is left of a log is a log");
@@ -155,7 +159,7 @@ fn live(
     let mut job = job.expect("a job").seeded(dice.0).batch(8);
     for taken in 0..steps {
         if taken == 1 {
-            disks.set_faults(faults);
+            disks.set_faults(faults, crash_in);
         }
         assert!(taken < STEPS_MAX, "the job does not end: {job:?}");
         if let Some(open) = &mut inlet
@@ -175,7 +179,7 @@ fn live(
             Ok(Step::Finished) => return true,
             Ok(_) => {}
             // The log could not be read.
-            Err(error) if faults != Faults::default() => {
+            Err(error) if steps < u64::MAX => {
                 assert!(!error.to_string().contains("damaged"), "{error}");
                 return false;
             }
@@ -207,10 +211,11 @@ fn simulate(seed: u64) {
             faults.capacity = (dice.roll(3) == 0).then(|| 4_000 + dice.roll(60_000));
         }
         let steps = if last { u64::MAX } else { dice.roll(60) };
+        let crash_in = (!last && dice.roll(2) == 0).then(|| dice.roll(60));
         let ended = live(
             (&mut dice, &mut program),
             (&disks, &ledger),
-            (steps, faults),
+            (steps, faults, crash_in),
         );
         if ended {
             break;
