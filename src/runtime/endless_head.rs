@@ -11,7 +11,7 @@ use super::head::{Head, Notice, Progress, Turn};
 
 /// Counts its turns, and how often it is asked for its state.
 #[derive(Debug, Default)]
-pub(super) struct EndlessHead {
+pub(crate) struct EndlessHead {
     pub(super) taken: Arc<AtomicU32>,
     pub(super) asked: Arc<AtomicU32>,
     pub(super) barrier: u64,

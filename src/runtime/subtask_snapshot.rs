@@ -152,9 +152,9 @@ impl SubtaskSnapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::endless_head::EndlessHead;
     use super::*;
     use crate::checkpoint::MemorySnapshot;
+    use crate::runtime::endless_head::EndlessHead;
 
     fn barrier(checkpoint: u64) -> Barrier {
         Barrier {

@@ -9,8 +9,8 @@ use crate::operator::{Barrier, Checkpointing};
 use crate::record::{KeyHasher, MaxParallelism};
 use crate::time::Clock;
 
-use super::super::endless_head::EndlessHead;
 use super::*;
+use crate::runtime::endless_head::EndlessHead;
 
 /// A writer that is behind as long as it is told to be.
 struct Sink(Arc<AtomicBool>);
