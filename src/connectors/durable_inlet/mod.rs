@@ -10,6 +10,8 @@ mod frame;
 mod group;
 mod inlet;
 mod log;
+#[cfg(test)]
+mod power_loss_test;
 mod source;
 #[cfg(test)]
 mod tests;
