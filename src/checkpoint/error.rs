@@ -77,6 +77,22 @@ pub enum CheckpointError {
         /// The operator's uid.
         operator: Arc<str>,
     },
+    /// Records were on their way through an edge that is not the same any more.
+    #[error(
+        "the checkpoint holds records that were on their way through edge `{edge}` to operator `{operator}`, which \
+         spread them by {saved}; in the job the edge is {wanted}, and they cannot be dealt anew: restore from a \
+         savepoint or an aligned checkpoint, which have nothing on its way"
+    )]
+    EdgeChanged {
+        /// The operator behind the edge.
+        operator: Arc<str>,
+        /// The edge's uid.
+        edge: Arc<str>,
+        /// How the edge spread records when the checkpoint was taken.
+        saved: Arc<str>,
+        /// What it is in the job.
+        wanted: String,
+    },
     /// An operator's windows are not those of the checkpoint.
     #[error(
         "the windows of operator `{operator}` have {saved} in the checkpoint, and {wanted} in the job: \

@@ -91,7 +91,7 @@ impl<T: Send + Sync + 'static> SourceReader for CollectionReader<T> {
         Ok(SourceStatus::More)
     }
 
-    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+    fn position(&mut self, _checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
         positions.push(Position::of(NAME).number(self.position as u64).end());
         Ok(())
     }
@@ -153,7 +153,7 @@ mod tests {
             let mut reader = source.reader(0, 1);
             chain.poll(&mut reader);
             let mut positions = Vec::new();
-            reader.position(&mut positions).unwrap();
+            reader.position(1, &mut positions).unwrap();
             let mut restored = source.reader(0, 1);
             restored.seek(&positions, 1).unwrap();
             chain.room = usize::MAX;

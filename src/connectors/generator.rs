@@ -128,7 +128,7 @@ where
         })
     }
 
-    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+    fn position(&mut self, _checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
         let left = self.left.all();
         positions.extend(left.map(|part| part.write(Position::of(NAME)).end()));
         Ok(())
@@ -182,7 +182,7 @@ mod tests {
         chain.drain(&mut reader);
         chain.take();
         let mut positions = Vec::new();
-        reader.position(&mut positions).unwrap();
+        reader.position(1, &mut positions).unwrap();
         let mut reader = Generator::new(|index| index)
             .count(15)
             .rate(1000)

@@ -319,7 +319,11 @@ impl<T: Record + ?Sized> SourceReader for InletReader<T> {
         Ok(SourceStatus::More)
     }
 
-    fn position(&mut self, _positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+    fn position(
+        &mut self,
+        _checkpoint: u64,
+        _positions: &mut Vec<Vec<u8>>,
+    ) -> Result<(), BoxError> {
         Err(InletError::NoPosition.into())
     }
 
@@ -426,7 +430,10 @@ mod tests {
     #[test]
     fn inlet_says_what_to_do_when_a_checkpoint_asks_for_its_position() {
         let (_inlet, source) = inlet::<u64>(1 << 10);
-        let error = source.reader(0, 1).position(&mut Vec::new()).unwrap_err();
+        let error = source
+            .reader(0, 1)
+            .position(1, &mut Vec::new())
+            .unwrap_err();
         assert!(error.to_string().contains("`durable_inlet`"));
     }
 

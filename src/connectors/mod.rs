@@ -11,7 +11,7 @@
 //! | the same, watching a path | | by file | begun and finished files | exactly once, a changed file again in full |
 //! | [`LineBlocks`] | lines of a mapped file, in place | yes, by block | what is left of each stride of blocks, a byte offset | exactly once² |
 //! | [`RecordSource`] | fixed-size records of a mapped file, in place | yes, by block | the same, a number of records | exactly once² |
-//! | [`durable_inlet`] | what a thread of the program pushes, by a log on the disk | no | a record's number | exactly once |
+//! | [`durable_inlet`] | what threads of the program push, by a log on the disk | no | a record's number | exactly once |
 //! | [`inlet`] | what a thread of the program pushes | no | none: it cannot be part of a checkpoint | at most once |
 //!
 //! ¹ The program must make the same records for the same index again. ² A file that was changed or removed
@@ -69,6 +69,7 @@ pub use csv::{
 pub use discard::{Discard, DiscardWriter};
 pub use durable_inlet::{
     DurableInlet, DurableInletError, DurableInletReader, DurableInletSource, durable_inlet,
+    durable_inlet_in,
 };
 pub use file::{
     Decoded, Decoder, FileEncoder, FileError, FileFormat, FilePlace, FileReader, FileSink, Input,

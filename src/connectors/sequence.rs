@@ -75,7 +75,7 @@ impl SourceReader for SequenceReader {
         Ok(SourceStatus::Finished)
     }
 
-    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+    fn position(&mut self, _checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
         let left = self.numbers.all();
         positions.extend(left.map(|part| part.write(Position::of(NAME)).end()));
         Ok(())

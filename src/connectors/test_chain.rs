@@ -232,7 +232,7 @@ where
         for (reader, room) in readers.iter_mut().zip(rooms) {
             chain.room = *room;
             while chain.room > 0 && chain.poll(reader) == SourceStatus::More {}
-            reader.position(&mut positions).unwrap();
+            reader.position(1, &mut positions).unwrap();
         }
         before = Some((positions, parallelism));
     }

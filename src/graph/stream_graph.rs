@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::operator::Edge;
+
 use super::error::GraphError;
 
 /// A node's place in its graph.
@@ -205,10 +207,17 @@ impl StreamGraph {
         Arc::clone(node.uid.as_ref().unwrap_or(&node.name))
     }
 
-    /// What binds the state of what is on its way through an exchange: the uid of what stands behind it, with
-    /// `.input` behind that, and a number where it has several.
+    /// An exchange as checkpoints know it. What binds what is on its way through it is the uid of what stands
+    /// behind it, with `.input` behind that, and a number where it has several.
     #[must_use]
-    pub fn channel_uid(&self, exchange: NodeId) -> Arc<str> {
+    pub fn edge(&self, exchange: NodeId, partitioning: Partitioning) -> Edge {
+        Edge {
+            uid: self.channel_uid(exchange),
+            partitioning: partitioning.to_string().into(),
+        }
+    }
+
+    fn channel_uid(&self, exchange: NodeId) -> Arc<str> {
         let base = |id: NodeId| self.uid(self.behind(id));
         let own = base(exchange);
         let alike = self.nodes[..exchange.index()]

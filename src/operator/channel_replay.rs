@@ -12,7 +12,6 @@
 //!   was late for the receiver that it was on its way to is late again.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, Restored};
 use crate::record::{FrameHeader, FrameKind, RunWriter, Wire, travels_in_runs};
@@ -21,6 +20,7 @@ use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
 
 use super::Signal;
 use super::channel_state::{ChannelId, ChannelState, FrameLog, InFlight, KNOWN, RECEIVED, SENT};
+use super::edge::Edge;
 
 /// How long a run becomes, in bytes.
 const RUN_BYTES: usize = 4 * 1024;
@@ -111,17 +111,17 @@ impl Track {
     }
 }
 
-/// Everything that was on its way to one receiver of the exchange `uid`, in one sequence: all that `takes` says
+/// Everything that was on its way to one receiver of an edge, in one sequence: all that `takes` says
 /// yes to, asked for every record of every channel that is `wanted`.
 pub(crate) fn replay<V: Wire + ?Sized>(
-    uid: &Arc<str>,
+    edge: &Edge,
     restored: &Restored,
     wanted: impl Fn(ChannelId) -> bool,
     mut takes: impl FnMut(ChannelId, &V) -> bool,
 ) -> Result<FrameLog, CheckpointError> {
     let mut tracks: BTreeMap<(u32, u32), Track> = BTreeMap::new();
     for name in [RECEIVED, SENT] {
-        let state = ChannelState::of::<V>(uid, name);
+        let state = ChannelState::of::<V>(edge, name);
         state.restore::<V>(restored, |channel, in_flight| {
             if !wanted(channel) {
                 return;

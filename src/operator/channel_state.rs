@@ -7,6 +7,9 @@
 //! - `received`: what stood in the rings, or came, before a receiver had the barrier of each;
 //! - `sent`: what the senders had not been able to put into their rings.
 //!
+//! In place of a key's type their schemas name how the exchange spreads records: what was sent by one rule is not
+//! dealt anew by another ([`Edge::check`]).
+//!
 //! Each value is a frame, a record, a run of records or a watermark, as it stands in a ring:
 //!
 //! ```text
@@ -15,8 +18,6 @@
 //! Before the frames of a channel stands what its receiver knew of it at the barrier, its watermark and whether
 //! it was idle, as frames whose `aux` is [`KNOWN`]. How a job goes on from this is the business of
 //! [`channel_replay`](super::channel_replay).
-
-use std::sync::Arc;
 
 use rkyv::util::AlignedVec;
 
@@ -29,6 +30,8 @@ use crate::record::{
 };
 use crate::state::{StateKind, StateSchema, TypeLayout};
 use crate::time::Timestamp;
+
+use super::edge::Edge;
 
 /// In the `aux` of a frame that says what was known at the barrier.
 pub(super) const KNOWN: u32 = 1;
@@ -73,26 +76,58 @@ impl ChannelId {
     }
 }
 
-/// Frames that were on their way, in order, encoded as values.
+/// Frames, in order, encoded as values: what was on its way, or waits for room in a ring.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FrameLog {
     bytes: Vec<u8>,
+    /// How many bytes were taken off the front.
+    taken: usize,
 }
 
 impl FrameLog {
-    /// Appends a frame if it is one that a restored job replays: barriers and ends come anew.
-    pub(crate) fn add(&mut self, header: FrameHeader, payload: &[u8]) {
-        if matches!(header.kind(), FrameKind::BARRIER | FrameKind::END) {
-            return;
-        }
+    /// Appends a frame.
+    pub(crate) fn push(&mut self, header: FrameHeader, payload: &[u8]) {
         with_length(None, &mut self.bytes, |bytes| {
             bytes.extend_from_slice(&header.to_bytes());
             bytes.extend_from_slice(payload);
         });
     }
 
+    /// Appends a frame if it is one that a restored job replays: barriers and ends come anew.
+    pub(crate) fn add(&mut self, header: FrameHeader, payload: &[u8]) {
+        if !matches!(header.kind(), FrameKind::BARRIER | FrameKind::END) {
+            self.push(header, payload);
+        }
+    }
+
+    /// What is not taken.
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[self.taken..]
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes().is_empty()
+    }
+
+    /// The frame at the front.
+    pub(crate) fn front(&self) -> Option<(FrameHeader, &[u8])> {
+        self.frames().next()
+    }
+
+    /// Takes the frame at the front off; there must be one. The memory is kept.
+    pub(crate) fn pop_front(&mut self) {
+        let mut rest = &self.bytes[self.taken..];
+        take_item(None, &mut rest).expect("a log's own frames");
+        self.taken = self.bytes.len() - rest.len();
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// Forgets all frames. The memory is kept.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.taken = 0;
     }
 
     /// Appends what is known of a channel.
@@ -111,7 +146,7 @@ impl FrameLog {
 
     /// Appends the frames of another log.
     pub(crate) fn append(&mut self, other: &FrameLog) {
-        self.bytes.extend_from_slice(&other.bytes);
+        self.bytes.extend_from_slice(other.bytes());
     }
 
     /// Calls `visit` with all records and signals, in order.
@@ -129,7 +164,7 @@ impl FrameLog {
 
     /// The frames, in order.
     pub(crate) fn frames(&self) -> impl Iterator<Item = (FrameHeader, &[u8])> {
-        let mut rest = &self.bytes[..];
+        let mut rest = self.bytes();
         std::iter::from_fn(move || {
             let frame = (!rest.is_empty()).then(|| take_frame(&mut rest))?;
             frame.ok()
@@ -166,14 +201,14 @@ pub(crate) const RECEIVED: &str = "received";
 pub(crate) const SENT: &str = "sent";
 
 impl ChannelState {
-    /// The state `name` of the exchange `uid`, whose records are of type `V`.
-    pub(crate) fn of<V: Wire + ?Sized>(uid: &Arc<str>, name: &str) -> Self {
+    /// The state `name` of an edge whose records are of type `V`.
+    pub(crate) fn of<V: Wire + ?Sized>(edge: &Edge, name: &str) -> Self {
         ChannelState {
-            state: StateRef::new(uid, name),
+            state: StateRef::new(&edge.uid, name),
             schema: StateSchema {
                 name: name.into(),
                 kind: StateKind::InFlight,
-                key: TypeLayout::none(),
+                key: edge.layout(),
                 value: TypeLayout {
                     name: std::any::type_name::<V>().into(),
                     length: None,
@@ -211,7 +246,7 @@ impl ChannelState {
         for (channel, log) in self.logs.drain(..) {
             let kind = (PieceKind::Values, channel.namespace());
             let (mut count, mut bytes) = (0, Vec::new());
-            let mut rest = &log.bytes[..];
+            let mut rest = log.bytes();
             while !rest.is_empty() {
                 let before = rest;
                 take_item(None, &mut rest).expect("a log's own frames");

@@ -9,6 +9,8 @@ use crate::record::{KeyGroupRange, KeyHash, KeyHasher};
 use crate::ring::Waker;
 use crate::time::Clock;
 
+use super::committer::Committer;
+
 /// Which subtask a chain is: Flink's `RuntimeContext`, the part that never changes.
 #[derive(Clone, Debug)]
 pub struct SubtaskInfo {
@@ -48,10 +50,15 @@ pub struct OpenContext {
 pub struct Checkpointing {
     /// Whether checkpoints are taken: state has to track its changes.
     pub enabled: bool,
+    /// The number of the first checkpoint of this run, whatever attempt takes it: the numbers below it are those of
+    /// other runs.
+    pub first: u64,
     /// The checkpoint that the job goes on from.
     pub restored: Option<Restored>,
     /// Whether state of that checkpoint may be left behind that no operator takes.
     pub allow_non_restored: bool,
+    /// Who does the commits of sinks.
+    pub committer: Committer,
 }
 
 impl OpenContext {

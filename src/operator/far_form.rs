@@ -1,7 +1,6 @@
 //! `FarForm`: an exchange that vanished. Records become what the far side would have read.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, StateRef};
 use crate::record::{Far, Form, KeyHash, Record, Scratch};
@@ -10,6 +9,7 @@ use crate::time::Timestamp;
 
 use super::channel_replay::{replay, replayed_signal};
 use super::channel_state::{ChannelId, InFlight, RECEIVED};
+use super::edge::Edge;
 use super::stage::Stage;
 use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, SubtaskInfo, pass_on};
 
@@ -23,8 +23,8 @@ use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, SubtaskI
 /// on first.
 pub struct FarForm<T: Record + ?Sized, D> {
     scratch: Scratch,
-    /// The uid of the exchange whose channels are restored.
-    uid: Option<Arc<str>>,
+    /// The edge whose channels are restored.
+    edge: Option<Edge>,
     /// Whether records are staged in this batch.
     stages: bool,
     stage: Box<Stage<Far<T>>>,
@@ -47,7 +47,7 @@ impl<T: Record + ?Sized, D> FarForm<T, D> {
     /// Converts in front of `next`.
     pub fn new(next: D) -> Self {
         FarForm {
-            uid: None,
+            edge: None,
             scratch: Scratch::new(),
             stages: false,
             stage: Box::new(Stage::new()),
@@ -60,15 +60,15 @@ impl<T: Record + ?Sized, D> FarForm<T, D> {
 }
 
 impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
-    /// Says that it stands in place of the exchange whose channels' state has this uid.
+    /// Says in place of which edge it stands.
     #[must_use]
-    pub fn in_place_of(self, uid: Arc<str>) -> Self {
-        let uid = Some(uid);
-        FarForm { uid, ..self }
+    pub fn in_place_of(self, edge: Edge) -> Self {
+        let edge = Some(edge);
+        FarForm { edge, ..self }
     }
 
     /// Has the stage hold what a checkpoint has of the rings.
-    fn restore(&mut self, uid: &Arc<str>, cx: &OpenContext) -> Result<(), CheckpointError> {
+    fn restore(&mut self, edge: &Edge, cx: &OpenContext) -> Result<(), CheckpointError> {
         let Some(restored) = &cx.checkpointing.restored else {
             return Ok(());
         };
@@ -77,14 +77,14 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
         } = cx.subtask;
         // Where an exchange by key vanishes there is one subtask; elsewhere it does not matter who takes a record.
         let is_own = |channel: ChannelId| channel.receiver % parallelism == index;
-        let log = replay::<Far<T>>(uid, restored, is_own, |_, _| true)?;
+        let log = replay::<Far<T>>(edge, restored, is_own, |_, _| true)?;
         (self.staged, self.held) = (!log.is_empty(), !log.is_empty());
         let visited = log.visit::<Far<T>>(|in_flight| match in_flight {
             InFlight::Record(record, at) => self.stage.hold(&self.next, record, at),
             InFlight::Signal(header) => self.stage.hold_signal(replayed_signal(header)),
         });
         visited.map_err(|cause| CheckpointError::Malformed {
-            state: StateRef::new(uid, RECEIVED),
+            state: StateRef::new(&edge.uid, RECEIVED),
             cause,
         })
     }
@@ -107,11 +107,11 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> Operator for FarForm<T, D> {
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;
-        let Some(uid) = self.uid.clone() else {
+        let Some(edge) = self.edge.clone() else {
             return Ok(());
         };
-        let restored = self.restore(&uid, cx);
-        restored.map_err(|cause| OperatorError::restore(&uid, cause))
+        let restored = self.restore(&edge, cx);
+        restored.map_err(|cause| OperatorError::restore(&edge.uid, cause))
     }
 
     #[inline]

@@ -97,7 +97,7 @@ fn context(index: u32, parallelism: u32, restored: Option<Restored>) -> OpenCont
     cx.checkpointing = Checkpointing {
         enabled: true,
         restored,
-        allow_non_restored: false,
+        ..Checkpointing::default()
     };
     cx
 }

@@ -61,7 +61,7 @@ where
     cx.checkpointing = Checkpointing {
         enabled: true,
         restored: restored.map(MemorySnapshot::restored),
-        allow_non_restored: false,
+        ..Checkpointing::default()
     };
     operator.open(&cx)?;
     Ok(operator)

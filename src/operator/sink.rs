@@ -129,7 +129,8 @@ pub trait SinkWriter<V: ?Sized>: Send + 'static {
     }
 
     /// The checkpoint is complete: commits everything prepared up to it. Called for some checkpoints and not
-    /// for others, and perhaps twice for one; that a call is missing is normal.
+    /// for others, and perhaps twice for one; that a call is missing is normal. A commit that waits for a disk or a
+    /// database is given to a [`CommitQueue`](super::CommitQueue), because nothing on a worker waits.
     ///
     /// # Errors
     /// Where it cannot be committed; the subtask fails, and tries again when it is restored.

@@ -87,13 +87,15 @@ pub trait SourceReader: Send + 'static {
         out: &mut Collector<'_, D>,
     ) -> Result<SourceStatus, BoxError>;
 
-    /// Where the reader is: appends what it takes to go on from here, in this reader or in several others. What
-    /// is read to its end must be told too, if it would be read again otherwise.
+    /// Where the reader is at the barrier of a checkpoint: appends what it takes to go on from here, in this reader
+    /// or in several others. What is read to its end must be told too, if it would be read again otherwise. Numbers
+    /// grow; a checkpoint may be given up without a word, or be completed ([`commit`](Self::commit)) when those
+    /// after it have begun.
     ///
     /// # Errors
     /// Where the reader cannot go on from where it is; no checkpoint of the job completes then.
-    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
-        let _ = positions;
+    fn position(&mut self, checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+        let _ = (checkpoint, positions);
         Err("this source has no positions: implement `SourceReader::position` and `seek`".into())
     }
 
@@ -108,7 +110,8 @@ pub trait SourceReader: Send + 'static {
         Err("this source has no positions: implement `SourceReader::position` and `seek`".into())
     }
 
-    /// The checkpoint is complete: what was read before it will not be read again.
+    /// The checkpoint is complete: what was read before its [`position`](Self::position) will not be read again.
+    /// Not called for every checkpoint.
     fn commit(&mut self, checkpoint: u64) {
         let _ = checkpoint;
     }

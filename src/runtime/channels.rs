@@ -1,9 +1,7 @@
 //! `Channels`: the rings of one exchange, as checkpoints name them.
 
-use std::sync::Arc;
-
 use crate::graph::Partitioning;
-use crate::operator::ChannelId;
+use crate::operator::{ChannelId, Edge};
 
 use super::wiring;
 
@@ -11,7 +9,7 @@ use super::wiring;
 #[derive(Clone, Debug)]
 pub(crate) struct Channels {
     /// What binds the state of the exchange.
-    pub(crate) uid: Arc<str>,
+    pub(crate) edge: Edge,
     partitioning: Partitioning,
     senders: u32,
     receivers: u32,
@@ -22,7 +20,7 @@ impl Channels {
     /// broadcast edge could not be dealt anew at another parallelism (Flink's rule), and what a user's own
     /// partitioner would do then is not known.
     pub(crate) fn of(
-        uid: Arc<str>,
+        edge: Edge,
         partitioning: Partitioning,
         senders: u32,
         receivers: u32,
@@ -32,7 +30,7 @@ impl Channels {
             Partitioning::Forward | Partitioning::Broadcast | Partitioning::Custom
         );
         (!stays_in_line).then_some(Channels {
-            uid,
+            edge,
             partitioning,
             senders,
             receivers,

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use crate::graph::{ExecutionGraph, NodeId, Partitioning};
 use crate::metrics::MetricGroup;
 use crate::operator::{
-    BoxedChain, Checkpointing, OpenContext, Push, RouteContext, SideOutputs, Site, SubtaskInfo,
+    BoxedChain, Checkpointing, Edge, OpenContext, Push, RouteContext, SideOutputs, Site,
+    SubtaskInfo,
 };
 use crate::record::{KeyHasher, MaxParallelism};
 use crate::ring::{Consumer, Parker, Producer, RingOptions, Waker, ring};
@@ -183,13 +184,18 @@ impl<'a> Deployment<'a> {
     pub(crate) fn channels(&self, node: NodeId, partitioning: Partitioning) -> Option<Channels> {
         let from = self.graph.stream_graph().node(node).inputs[0];
         let (senders, receivers) = (self.parallelism(from), self.parallelism(node));
-        Channels::of(self.channel_uid(node), partitioning, senders, receivers)
+        Channels::of(
+            self.edge(node, partitioning),
+            partitioning,
+            senders,
+            receivers,
+        )
     }
 
-    /// What binds the state of the exchange at `node`.
+    /// The exchange at `node`, as checkpoints know it.
     #[must_use]
-    pub fn channel_uid(&self, node: NodeId) -> Arc<str> {
-        self.graph.stream_graph().channel_uid(node)
+    pub fn edge(&self, node: NodeId, partitioning: Partitioning) -> Edge {
+        self.graph.stream_graph().edge(node, partitioning)
     }
 
     /// Whether the exchange at `node` vanished.

@@ -343,7 +343,8 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
             self.signals.log = Some(InputLog::new(ids, restoring.received()));
         }
         let ring = restoring.replay(cx);
-        let ring = ring.map_err(|cause| OperatorError::restore(&restoring.channels.uid, cause));
+        let ring =
+            ring.map_err(|cause| OperatorError::restore(&restoring.channels.edge.uid, cause));
         if let Some(ring) = ring? {
             self.replay(ring);
         }

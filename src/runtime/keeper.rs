@@ -1,10 +1,11 @@
-//! `Keeper`: a job master's end of its checkpoint writer, whose thread it owns.
+//! `Keeper`: a job master's end of its checkpoint writer, whose thread it owns, and of its committer.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use crate::checkpoint::{CheckpointStore, Restored};
+use crate::operator::{Committer, Errand};
 
 use super::checkpoint_event::CheckpointEvent;
 use super::checkpoint_writer::{PieceSender, WriterMessage, checkpoint_writer};
@@ -18,6 +19,11 @@ pub(super) struct Keeper {
     writer: Sender<WriterMessage>,
     pub(super) pieces: PieceSender,
     thread: Option<JoinHandle<()>>,
+    /// Who does the commits of sinks: a thread of its own, beside the writer's, which may have much to write. It ends
+    /// with the last sink, which has waited for what it wanted done.
+    pub(super) committer: Committer,
+    /// The number of the job's first checkpoint.
+    pub(super) first: u64,
     /// The number that the next checkpoint will have.
     pub(super) next: u64,
 }
@@ -38,11 +44,19 @@ impl Keeper {
         let thread = std::thread::Builder::new()
             .name("thalweg-checkpoints".to_owned())
             .spawn(move || writer.run(tell))?;
+        let (commits, errands) = channel::<Errand>();
+        std::thread::Builder::new()
+            .name("thalweg-commits".to_owned())
+            .spawn(move || errands.into_iter().for_each(|errand| errand()))?;
+        // A thread that has gone has nothing to do: what it is given then ends undone, and is told so.
+        let committer = Committer::new(move |errand| drop(commits.send(errand)));
         Ok(Keeper {
+            committer,
             checkpoints,
             writer: messages,
             pieces,
             thread: Some(thread),
+            first: next,
             next,
         })
     }

@@ -147,13 +147,16 @@ pub(crate) fn start(
 impl Master {
     /// Builds the chains of an attempt.
     fn deploy(&self, restored: Option<Restored>) -> Result<Vec<WorkerParts>, JobError> {
+        let keeper = self.keeper.as_ref();
         let attempt = Attempt {
             number: self.attempt,
             max_parallelism: self.max_parallelism,
             checkpointing: Checkpointing {
-                enabled: self.keeper.is_some(),
+                enabled: keeper.is_some(),
+                first: keeper.map_or(0, |keeper| keeper.first),
                 restored,
                 allow_non_restored: self.config.allow_non_restored,
+                committer: keeper.map(|k| k.committer.clone()).unwrap_or_default(),
             },
         };
         let shared = &self.shared;

@@ -2,7 +2,8 @@
 //!
 //! A [`Deployment`] turns an execution graph and typed [`Pipe`]s into subtasks. Each subtask is driven by
 //! *heads* (sources and input gates) in bounded turns; a *worker* is a pinned thread that gives turns;
-//! the job master, an unpinned thread, minds the workers. Nothing on a worker blocks.
+//! the job master, an unpinned thread, minds the workers. Nothing on a worker blocks: checkpoints are written by a
+//! thread of their own, and what sinks commit is committed by another.
 
 mod affinity;
 mod barrier_aligner;
@@ -15,6 +16,8 @@ mod checkpointer;
 mod checkpoints;
 mod config;
 mod deployment;
+#[cfg(test)]
+mod endless_head;
 mod error;
 mod head;
 mod input_gate;

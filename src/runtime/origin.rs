@@ -8,7 +8,8 @@ use std::sync::Arc;
 use crate::checkpoint::{
     CheckpointError, CheckpointStore, RealStorage, Restored, Storage, StoreOptions, open_savepoint,
 };
-use crate::graph::{ExecutionGraph, NodeKind};
+use crate::graph::ExecutionGraph;
+use crate::operator::Edge;
 use crate::record::{KeyHasher, MaxParallelism};
 
 use super::checkpoint_event::CheckpointEvent;
@@ -51,9 +52,7 @@ impl Origin {
         let mut max_parallelism = max_parallelism;
         if let Some(restored) = &restored {
             max_parallelism = groups_of(restored, config, max_parallelism).map_err(failed)?;
-            if !config.allow_non_restored {
-                check_operators(restored, graph).map_err(failed)?;
-            }
+            check_graph(restored, graph, config.allow_non_restored).map_err(failed)?;
             if let Some(checkpoints) = checkpoints {
                 let checkpoint = restored.checkpoint();
                 let event = CheckpointEvent::Restored { checkpoint };
@@ -123,23 +122,26 @@ fn groups_of(
     })
 }
 
-/// Every operator that has state in the checkpoint must be in the job.
-fn check_operators(restored: &Restored, graph: &ExecutionGraph) -> Result<(), CheckpointError> {
+/// Every operator that has state in the checkpoint must be in the job, and what is on its way in it must have been
+/// sent as the job's edges send.
+fn check_graph(
+    restored: &Restored,
+    graph: &ExecutionGraph,
+    allow_non_restored: bool,
+) -> Result<(), CheckpointError> {
     let stream = graph.stream_graph();
-    let uids: BTreeSet<Arc<str>> = stream
-        .nodes()
-        .iter()
-        .flat_map(|node| match node.kind {
-            NodeKind::Exchange(_) => vec![stream.channel_uid(node.id), stream.uid(node.id)],
-            _ => vec![stream.uid(node.id)],
-        })
-        .collect();
-    match restored
-        .operators()
-        .into_iter()
-        .find(|operator| !uids.contains(operator))
-    {
-        None => Ok(()),
-        Some(operator) => Err(CheckpointError::OperatorGone { operator }),
+    let mut uids: BTreeSet<Arc<str>> = stream.nodes().iter().map(|n| stream.uid(n.id)).collect();
+    for exchange in graph.job_graph().exchanges() {
+        let edge = stream.edge(exchange.node, exchange.partitioning);
+        edge.check(restored)?;
+        uids.insert(edge.uid);
+    }
+    let mut operators = restored.operators().into_iter();
+    match operators.find(|operator| !uids.contains(operator)) {
+        Some(operator) if !allow_non_restored => {
+            Err(Edge::gone(restored, &operator)
+                .unwrap_or(CheckpointError::OperatorGone { operator }))
+        }
+        _ => Ok(()),
     }
 }

@@ -26,7 +26,7 @@ impl<V: Wire + ?Sized> Restoring<V> {
         let receiver = cx.subtask.index;
         let (channels, route) = (&self.channels, &mut self.route);
         let log = replay::<V>(
-            &channels.uid,
+            &channels.edge,
             restored,
             |channel| !channels.has(channel) || channel.receiver == receiver,
             |channel, record| {
@@ -39,7 +39,7 @@ impl<V: Wire + ?Sized> Restoring<V> {
 
     /// The state of what this receiver has not read.
     pub(crate) fn received(&self) -> ChannelState {
-        ChannelState::of::<V>(&self.channels.uid, RECEIVED)
+        ChannelState::of::<V>(&self.channels.edge, RECEIVED)
     }
 }
 

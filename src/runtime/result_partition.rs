@@ -17,8 +17,7 @@ use crate::operator::{
     Route, SENT, Signal, Target, raise,
 };
 use crate::record::{
-    Far, Form, FrameHeader, FrameKind, HEADER_SIZE, Record, RunWriter, Scratch, Wire,
-    travels_in_runs,
+    Far, Form, FrameHeader, FrameKind, Record, RunWriter, Scratch, Wire, travels_in_runs,
 };
 use crate::ring::{Producer, RingError};
 use crate::seeded_bugs::seeded;
@@ -43,12 +42,11 @@ struct Channel {
     run: RunWriter,
     /// How long a run may become.
     run_max: usize,
-    /// Frames without padding: header, payload. Its memory is kept when it empties.
-    overflow: Vec<u8>,
-    /// How much of the overflow has gone into the ring already.
-    drained: usize,
+    overflow: FrameLog,
     /// A barrier that goes into the ring before the overflow.
     overtaking: Option<FrameHeader>,
+    /// The last barrier, while it waits for room in the ring.
+    waiting: Option<Timestamp>,
     /// Whether one of the two waits for room in the ring.
     is_full: bool,
 }
@@ -59,9 +57,9 @@ impl Channel {
             run_max: RUN_BYTES.min(producer.payload_max() / 4),
             producer,
             run: RunWriter::default(),
-            overflow: Vec::new(),
-            drained: 0,
+            overflow: FrameLog::default(),
             overtaking: None,
+            waiting: None,
             is_full: false,
         }
     }
@@ -131,8 +129,10 @@ impl Channel {
     #[cold]
     fn keep(&mut self, header: FrameHeader, payload: &[u8]) -> Sent {
         let first = !std::mem::replace(&mut self.is_full, true);
-        self.overflow.extend_from_slice(&header.to_bytes());
-        self.overflow.extend_from_slice(payload);
+        self.overflow.push(header, payload);
+        if header.kind() == FrameKind::BARRIER {
+            self.waiting = Some(header.time);
+        }
         if first {
             Sent::NowFull
         } else {
@@ -143,9 +143,9 @@ impl Channel {
     /// Sends a barrier before everything that the ring has no room for; gives that.
     fn overtake(&mut self, barrier: FrameHeader) -> FrameLog {
         let mut overtaken = FrameLog::default();
-        let mut kept = Vec::new();
+        let mut kept = FrameLog::default();
         let mut is_behind = false;
-        for (header, payload) in frames(&self.overflow[self.drained..]) {
+        for (header, payload) in self.overflow.frames() {
             if header.kind() == FrameKind::BARRIER && header.time == barrier.time {
                 is_behind = true;
                 continue;
@@ -153,13 +153,12 @@ impl Channel {
             if !is_behind {
                 overtaken.add(header, payload);
             }
-            kept.extend_from_slice(&header.to_bytes());
-            kept.extend_from_slice(payload);
+            kept.push(header, payload);
         }
         self.overflow.clear();
-        self.overflow.append(&mut kept);
-        self.drained = 0;
+        self.overflow.append(&kept);
         self.overtaking = Some(barrier);
+        self.waiting = Some(barrier.time);
         self.is_full = !self.push_overtaking() || !self.overflow.is_empty();
         overtaken
     }
@@ -174,16 +173,14 @@ impl Channel {
         self.producer.publish();
         if !matches!(pushed, Err(RingError::Full { .. })) {
             self.overtaking = None;
+            self.has_sent(id);
         }
         self.overtaking.is_none()
     }
 
-    /// Whether the barrier of a checkpoint waits for room in the ring.
-    fn has_waiting(&self, checkpoint: Timestamp) -> bool {
-        let waiting = frames(&self.overflow[self.drained..]).map(|(header, _)| header);
-        waiting
-            .chain(self.overtaking)
-            .any(|header| header.kind() == FrameKind::BARRIER && header.time == checkpoint)
+    /// A barrier has gone into the ring.
+    fn has_sent(&mut self, barrier: Timestamp) {
+        self.waiting.take_if(|waiting| *waiting == barrier);
     }
 
     /// Moves what fits from the overflow into the ring; says whether nothing is left.
@@ -191,7 +188,7 @@ impl Channel {
         if !self.push_overtaking() {
             return false;
         }
-        while let Some((header, payload, _)) = split_frame(&self.overflow[self.drained..]) {
+        while let Some((header, payload)) = self.overflow.front() {
             let pushed = self
                 .producer
                 .push(header.kind(), header.aux(), header.time, payload);
@@ -199,10 +196,12 @@ impl Channel {
                 self.producer.publish();
                 return false;
             }
-            self.drained += HEADER_SIZE + payload.len();
+            if header.kind() == FrameKind::BARRIER {
+                self.has_sent(header.time);
+            }
+            self.overflow.pop_front();
         }
-        self.overflow.clear();
-        (self.drained, self.is_full) = (0, false);
+        self.is_full = false;
         self.producer.publish();
         true
     }
@@ -214,22 +213,6 @@ enum Sent {
     InRing,
     NowFull,
     StillFull,
-}
-
-/// The frame at the front of some, and those behind it.
-fn split_frame(bytes: &[u8]) -> Option<(FrameHeader, &[u8], &[u8])> {
-    let (header, rest) = bytes.split_first_chunk::<HEADER_SIZE>()?;
-    let header = FrameHeader::from_bytes(*header);
-    let (payload, rest) = rest.split_at(header.length as usize);
-    Some((header, payload, rest))
-}
-
-fn frames(mut bytes: &[u8]) -> impl Iterator<Item = (FrameHeader, &[u8])> {
-    std::iter::from_fn(move || {
-        let (header, payload, rest) = split_frame(bytes)?;
-        bytes = rest;
-        Some((header, payload))
-    })
 }
 
 /// Ends a region: spreads records of type `T` over rings, by `route`.
@@ -273,7 +256,7 @@ impl<T: Record + ?Sized, R> ResultPartition<T, R> {
     pub(crate) fn new(producers: Vec<Producer>, route: R, channels: Option<Channels>) -> Self {
         let sent_state = channels.map(|channels| SentState {
             ids: Vec::new(),
-            state: ChannelState::of::<Far<T>>(&channels.uid, SENT),
+            state: ChannelState::of::<Far<T>>(&channels.edge, SENT),
             channels,
             barrier: None,
             was_told: false,
@@ -345,9 +328,12 @@ impl<T: Record + ?Sized, R> ResultPartition<T, R> {
                 let options = barrier.aux() | Barrier::UNALIGNED;
                 let header = FrameHeader::new(FrameKind::BARRIER, options, 0, barrier.time);
                 let ended = self.ended;
-                self.overtake(header, |channel| ended || channel.has_waiting(barrier.time));
+                self.overtake(header, |channel| {
+                    ended || channel.waiting == Some(barrier.time)
+                });
             }
-            if self.channels.iter().any(|c| c.has_waiting(barrier.time)) {
+            let mut channels = self.channels.iter();
+            if channels.any(|channel| channel.waiting == Some(barrier.time)) {
                 return false;
             }
         }

@@ -104,7 +104,7 @@ impl<R: SourceReader, D> SourceHead<R, D> {
             return Ok(());
         };
         let mut positions = Vec::new();
-        let told = self.reader.position(&mut positions);
+        let told = self.reader.position(checkpoint, &mut positions);
         told.map_err(|cause| format!("source `{}`: {cause}", self.name))?;
         position.capture(checkpoint, &positions);
         Ok(())

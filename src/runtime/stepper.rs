@@ -77,19 +77,21 @@ impl Stepper {
     ) -> Result<Self, JobError> {
         let origin = Origin::find(&config, &job, graph, max_parallelism)?;
         let (metrics, clock) = (MetricGroup::new(), config.clock.clone());
+        let next = origin.next_checkpoint();
         let attempt = Attempt {
             number: 0,
             max_parallelism: origin.max_parallelism,
             checkpointing: Checkpointing {
                 enabled: origin.store.is_some(),
+                first: next,
                 restored: origin.restored.clone(),
                 allow_non_restored: config.allow_non_restored,
+                ..Checkpointing::default()
             },
         };
         let parts = blueprint.deploy(graph, &job, &metrics, attempt)?;
         let mut subtasks: Vec<Subtask> = parts.into_iter().flat_map(|part| part.subtasks).collect();
         let settings = config.checkpoints.map(|checkpoints| checkpoints.settings);
-        let next = origin.next_checkpoint();
         let restored = origin.restored.as_ref().map(Restored::checkpoint);
         let checkpoints = origin.store.zip(settings).map(|(store, settings)| {
             let now = Duration::from_nanos(clock.monotonic_nanos());

@@ -154,57 +154,7 @@ impl SubtaskSnapshot {
 mod tests {
     use super::*;
     use crate::checkpoint::MemorySnapshot;
-    use crate::operator::{BoxError, OpenContext, OperatorError};
-    use crate::runtime::head::{Notice, Progress, Turn};
-    use crate::time::Timestamp;
-
-    /// One of two inputs of an operator: it has brought a barrier, or not. The operator has frozen nothing
-    /// before both have.
-    struct Input {
-        barrier: u64,
-    }
-
-    impl Head for Input {
-        fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
-            Ok(())
-        }
-
-        fn poll(&mut self, _turn: &mut Turn) -> Result<Progress, OperatorError> {
-            Ok(Progress::Idle)
-        }
-
-        fn has_work(&mut self) -> bool {
-            false
-        }
-
-        fn deadline(&self) -> Option<Timestamp> {
-            None
-        }
-
-        fn is_done(&self) -> bool {
-            false
-        }
-
-        fn is_settled(&self) -> bool {
-            true
-        }
-
-        fn notice(&mut self, _notice: Notice) -> Result<(), BoxError> {
-            Ok(())
-        }
-
-        fn barrier(&self) -> u64 {
-            self.barrier
-        }
-
-        fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
-            false
-        }
-
-        fn close(&mut self) -> Result<(), OperatorError> {
-            Ok(())
-        }
-    }
+    use crate::runtime::endless_head::EndlessHead;
 
     fn barrier(checkpoint: u64) -> Barrier {
         Barrier {
@@ -213,8 +163,15 @@ mod tests {
         }
     }
 
+    /// The two inputs of an operator: each has brought this barrier. The operator has frozen nothing before both have
+    /// brought the same.
     fn inputs(barriers: [u64; 2]) -> Vec<Box<dyn Head>> {
-        let input = |barrier| -> Box<dyn Head> { Box::new(Input { barrier }) };
+        let input = |barrier| -> Box<dyn Head> {
+            Box::new(EndlessHead {
+                barrier,
+                ..EndlessHead::default()
+            })
+        };
         barriers.map(input).into()
     }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::checkpoint::{Deferred, Piece, PieceSink, SnapshotOutput};
+use crate::checkpoint::{Deferred, Piece, PieceSink};
 use crate::metrics::MetricGroup;
-use crate::operator::{Barrier, BoxError, Checkpointing};
+use crate::operator::{Barrier, Checkpointing};
 use crate::record::{KeyHasher, MaxParallelism};
 use crate::time::Clock;
 
 use super::*;
+use crate::runtime::endless_head::EndlessHead;
 
 /// A writer that is behind as long as it is told to be.
 struct Sink(Arc<AtomicBool>);
@@ -29,60 +30,6 @@ impl PieceSink for Sink {
 
     fn buffer(&mut self) -> Vec<u8> {
         Vec::new()
-    }
-}
-
-/// A source that always has a record, and state that is never written to its end.
-struct Records {
-    taken: Arc<AtomicU32>,
-    asked: Arc<AtomicU32>,
-    barrier: u64,
-}
-
-impl Head for Records {
-    fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
-        Ok(())
-    }
-
-    fn poll(&mut self, _turn: &mut Turn) -> Result<Progress, OperatorError> {
-        self.taken.fetch_add(1, Ordering::Relaxed);
-        Ok(Progress::Worked)
-    }
-
-    fn has_work(&mut self) -> bool {
-        true
-    }
-
-    fn deadline(&self) -> Option<Timestamp> {
-        None
-    }
-
-    fn is_done(&self) -> bool {
-        false
-    }
-
-    fn is_settled(&self) -> bool {
-        true
-    }
-
-    fn notice(&mut self, notice: Notice) -> Result<(), BoxError> {
-        if let Notice::Triggered(barrier) = notice {
-            self.barrier = barrier.checkpoint;
-        }
-        Ok(())
-    }
-
-    fn barrier(&self) -> u64 {
-        self.barrier
-    }
-
-    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        false
-    }
-
-    fn close(&mut self) -> Result<(), OperatorError> {
-        Ok(())
     }
 }
 
@@ -109,7 +56,7 @@ fn context() -> OpenContext {
 fn records_wait_while_what_they_make_tables_copy_has_nowhere_to_go() {
     let is_full = Arc::new(AtomicBool::new(true));
     let (taken, asked) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-    let head = Records {
+    let head = EndlessHead {
         taken: Arc::clone(&taken),
         asked: Arc::clone(&asked),
         barrier: 0,

@@ -336,7 +336,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
             checkpointing: Checkpointing {
                 enabled: self.rules.restores && self.driving.checkpoints.is_some(),
                 restored,
-                allow_non_restored: false,
+                ..Checkpointing::default()
             },
             ..open_context()
         });

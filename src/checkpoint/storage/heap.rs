@@ -48,8 +48,8 @@ impl Storage for HeapStorage {
     fn open(&self, name: &str) -> io::Result<Box<dyn ReadAt>> {
         let files = open(&self.files);
         let file = files.get(name).ok_or(io::ErrorKind::NotFound)?;
-        let bytes = open(file).clone();
-        Ok(Box::new(HeapBytes(bytes)))
+        let (file, length) = (Arc::clone(file), open(file).len() as u64);
+        Ok(Box::new(HeapReader { file, length }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -108,21 +108,28 @@ impl WriteOnce for HeapFile {
         Ok(())
     }
 
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn finish(self: Box<Self>, _durability: Durability) -> io::Result<u64> {
         Ok(open(&self.0).len() as u64)
     }
 }
 
-/// A file's bytes as they were when it was opened.
-pub(super) struct HeapBytes(pub(super) Vec<u8>);
+struct HeapReader {
+    file: File,
+    length: u64,
+}
 
-impl ReadAt for HeapBytes {
+impl ReadAt for HeapReader {
     fn length(&self) -> u64 {
-        self.0.len() as u64
+        self.length
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..));
+        let file = open(&self.file);
+        let rest = usize::try_from(offset).ok().and_then(|at| file.get(at..));
         let bytes = rest.and_then(|rest| rest.get(..out.len()));
         out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())

@@ -185,6 +185,14 @@ impl WriteOnce for MappedFile {
         Ok(())
     }
 
+    fn sync(&mut self) -> io::Result<()> {
+        if let Some(window) = &self.window {
+            window.guard.check()?;
+        }
+        // The system writes what was stored through a map as well.
+        self.file.sync_data()
+    }
+
     fn finish(mut self: Box<Self>, durability: Durability) -> io::Result<u64> {
         self.close_window()?;
         if self.allocated > self.length {

@@ -6,7 +6,7 @@
 //!
 //! | promise | kept by |
 //! |---|---|
-//! | what [`WriteOnce::finish`] returned for is on the disk | `fdatasync`; a sync that failed is never tried again, because the system has forgotten the pages: the handle is consumed |
+//! | what [`WriteOnce::finish`] or [`WriteOnce::sync`] returned for is on the disk | `fdatasync`; a sync that failed is never tried again, because the system has forgotten the pages |
 //! | a name that was there at [`Storage::sync_directory`] is there after a power loss | `fsync` of the directory |
 //! | a full disk is an error and never a signal | space is allocated before it is mapped |
 //! | a page that cannot be read or written is an error | the `SIGBUS` guard ([`sigbus`]) |
@@ -34,7 +34,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Here and below those of the system; [`io::ErrorKind::StorageFull`] where there is no space.
     fn create(&self, name: &str, expected: u64) -> io::Result<Box<dyn WriteOnce>>;
 
-    /// Opens a file to be read. It stays readable when it is removed meanwhile.
+    /// Opens a file to be read. It stays readable when it is removed meanwhile. Of one that is still being written,
+    /// what is appended later can be read too; behind it there may be space without content, of zeros.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotFound`] if there is none.
@@ -81,6 +82,12 @@ pub trait WriteOnce: Send {
     /// # Errors
     /// Those of the system. The file is of no use then.
     fn append(&mut self, parts: &[&[u8]]) -> io::Result<()>;
+
+    /// Waits until what was appended is on the disk, for a file that is read while it grows: a log.
+    ///
+    /// # Errors
+    /// Those of the system. The file is of no use then: a sync must not be tried again.
+    fn sync(&mut self) -> io::Result<()>;
 
     /// Ends the file behind what was appended, and returns its length.
     ///

@@ -192,6 +192,10 @@ impl WriteOnce for WrittenFile {
         Ok(())
     }
 
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
     fn finish(self: Box<Self>, durability: Durability) -> io::Result<u64> {
         if durability == Durability::Synced {
             self.file.sync_data()?;

@@ -48,6 +48,17 @@ fn keeps_its_promises(storage: &dyn Storage) {
     open.read_at(0, &mut first).expect("still readable");
     assert_eq!(&first, b"abc");
 
+    let mut log = storage.create("log", 0).expect("created");
+    let mut first = [0; 6];
+    log.append(&[b"one"]).expect("appended");
+    log.sync().expect("synced");
+    let growing = storage.open("log").expect("there");
+    log.append(&[b"two"]).expect("appended");
+    log.sync().expect("synced");
+    growing.read_at(0, &mut first).expect("grown");
+    assert_eq!(&first, b"onetwo");
+    assert_eq!(log.finish(Durability::Synced).expect("ended"), 6);
+
     storage.remove(FILE).expect("removed");
     let gone = storage.open(FILE).map(drop).expect_err("it is gone");
     assert_eq!(gone.kind(), io::ErrorKind::NotFound);
@@ -125,6 +136,29 @@ fn a_sync_that_failed_makes_nothing_durable_ever() {
         b"lost",
         "the process still sees it"
     );
+}
+
+#[test]
+fn what_was_synced_while_a_file_grows_outlives_what_comes_after_it() {
+    let storage = SimulatedStorage::new(1);
+    let mut file = storage.create(FILE, 0).expect("created");
+    storage.sync_directory().expect("synced");
+    file.append(&[b"kept"]).expect("appended");
+    file.sync().expect("synced");
+    storage.set_faults(Faults {
+        fail_at: Some((storage.operations() + 1, Fault::Io)),
+        ..Faults::default()
+    });
+    file.append(&[b"lost"]).expect("appended");
+    file.sync().expect_err("the sync fails");
+    file.append(&[b"late"]).expect("appended");
+    let all = storage.power_loss(Loss::All).bytes(FILE);
+    assert_eq!(all.expect("there"), b"kept");
+    file.sync().expect("another one");
+    for loss in [Loss::All, Loss::Some(1)] {
+        let bytes = storage.power_loss(loss).bytes(FILE).expect("there");
+        assert_eq!(bytes, b"kept\0\0\0\0late", "what a failed sync has lost");
+    }
 }
 
 #[test]

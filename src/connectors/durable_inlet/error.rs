@@ -88,7 +88,7 @@ pub enum DurableInletError {
 }
 
 impl DurableInletError {
-    pub(super) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_path_buf();
         move |cause| DurableInletError::Io {
             path,

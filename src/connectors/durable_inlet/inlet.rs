@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::checkpoint::{Filling, RealStorage, Storage};
 use crate::record::{Far, Form, Record, Scratch, Wire};
 use crate::ring::Waker;
 use crate::time::Timestamp;
 
-use super::frame::{FRAME_MAX, FrameBuilder, RECORD_HEADER_SIZE};
-use super::log::Appender;
+use super::frame::{FRAME_MAX, RECORD_HEADER_SIZE};
+use super::group::Group;
+use super::log::{Appender, LogFiles};
 use super::{DurableInletError, DurableInletSource};
 
 /// A segment is ended when it has about so many bytes.
@@ -19,7 +21,7 @@ const SEGMENT_BYTES: u64 = 64 << 20;
 #[derive(Default, Debug)]
 pub(super) struct Shared {
     /// Every record below this number is on the disk.
-    durable: AtomicU64,
+    pub(super) durable: AtomicU64,
     /// Nothing more will be pushed.
     closed: AtomicBool,
     waker: Mutex<Option<Waker>>,
@@ -30,8 +32,20 @@ impl Shared {
         self.durable.load(Ordering::SeqCst)
     }
 
+    /// Every record below this number may be read.
+    pub(super) fn show(&self, durable: u64) {
+        self.durable.store(durable, Ordering::SeqCst);
+        self.wake();
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Nothing more will be pushed.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.wake();
     }
 
     /// Has the reader's worker woken from now on.
@@ -58,7 +72,10 @@ impl Shared {
 /// checkpoint is complete, segments that it covers are removed; so the job can go on from the last complete
 /// checkpoint, not from any older one.
 ///
-/// A frame that a crash tore is cut off: it was not acknowledged.
+/// What a crash tore at the end of the log is passed over: it was not acknowledged. Damage anywhere else is an error.
+///
+/// Several threads may push: each has a clone. Those that wait in [`sync`](DurableInlet::sync) at the same time wait
+/// for one write and one sync of the disk together, so threads that acknowledge every record cost little more than one.
 ///
 /// ```
 /// use thalweg::connectors::durable_inlet;
@@ -79,38 +96,56 @@ impl Shared {
 pub fn durable_inlet<T: Record + ?Sized>(
     directory: impl AsRef<Path>,
 ) -> Result<(DurableInlet<T>, DurableInletSource<T>), DurableInletError> {
-    open(directory.as_ref(), SEGMENT_BYTES)
+    let directory = directory.as_ref();
+    let storage = RealStorage::create(directory);
+    let storage = storage.map_err(DurableInletError::io(directory, "create it"))?;
+    durable_inlet_in(Arc::new(storage.filled_by(Filling::Write)))
 }
 
-/// As [`durable_inlet`], with segments of about so many bytes.
+/// As [`durable_inlet`], with a log that is kept in files of any kind.
+///
+/// # Errors
+/// As for [`durable_inlet`].
+pub fn durable_inlet_in<T: Record + ?Sized>(
+    storage: Arc<dyn Storage>,
+) -> Result<(DurableInlet<T>, DurableInletSource<T>), DurableInletError> {
+    open(storage, SEGMENT_BYTES)
+}
+
+/// As [`durable_inlet_in`], with segments of about so many bytes.
 pub(super) fn open<T: Record + ?Sized>(
-    directory: &Path,
+    storage: Arc<dyn Storage>,
     segment_bytes: u64,
 ) -> Result<(DurableInlet<T>, DurableInletSource<T>), DurableInletError> {
-    let log = Appender::open(directory, T::VERSION, segment_bytes)?;
+    let files = LogFiles::new(storage, T::VERSION);
+    let log = Appender::open(files.clone(), segment_bytes)?;
     let shared = Arc::new(Shared::default());
-    shared.durable.store(log.next, Ordering::SeqCst);
-    let source = DurableInletSource::new(directory, Arc::clone(&shared));
+    let source = DurableInletSource::new(files, Arc::clone(&shared));
     let inlet = DurableInlet {
-        log,
-        frame: FrameBuilder::new(),
-        shared,
+        group: Arc::new(Group::new(log, shared)),
         scratch: Scratch::new(),
         record: std::marker::PhantomData,
     };
     Ok((inlet, source))
 }
 
-/// The program's end of a log: takes records from one thread. Dropping it ends the source, and forgets what
-/// was not synced.
+/// The program's end of a log. A clone is another one, for another thread. Dropping the last ends the source, and
+/// forgets what was not synced.
 #[derive(Debug)]
 pub struct DurableInlet<T: ?Sized> {
-    log: Appender,
-    /// What is pushed and not synced.
-    frame: FrameBuilder,
-    shared: Arc<Shared>,
+    group: Arc<Group>,
     scratch: Scratch,
     record: std::marker::PhantomData<fn(&T)>,
+}
+
+impl<T: ?Sized> Clone for DurableInlet<T> {
+    fn clone(&self) -> Self {
+        DurableInlet {
+            group: Arc::clone(&self.group),
+            scratch: Scratch::new(),
+            record: std::marker::PhantomData,
+        }
+    }
 }
 
 impl<T: Record + ?Sized> DurableInlet<T> {
@@ -134,42 +169,15 @@ impl<T: Record + ?Sized> DurableInlet<T> {
         if size > limit {
             return Err(DurableInletError::TooLarge { size, limit });
         }
-        if !self.frame.has_room(size) {
-            sync(&mut self.log, &mut self.frame, &self.shared)?;
-        }
-        self.frame.push(payload, at);
-        Ok(self.log.next + self.frame.count() - 1)
+        self.group.push(payload, at)
     }
 
-    /// Waits until everything that was pushed is on the disk, and shows it to the job: a group, in one write.
-    /// Gives how many records the log has accepted since it was begun, the next one's number.
+    /// Waits until everything that was pushed, here and by clones, is on the disk and shown to the job. Gives how many
+    /// records the log has accepted since it was begun: every one with a lower number.
     ///
     /// # Errors
-    /// Where the disk refuses: whether the group will be read is not known before the inlet is made again.
+    /// Where the disk refuses: whether what was waited for will be read is not known before the inlet is made again.
     pub fn sync(&mut self) -> Result<u64, DurableInletError> {
-        sync(&mut self.log, &mut self.frame, &self.shared)?;
-        Ok(self.log.next)
-    }
-}
-
-fn sync(
-    log: &mut Appender,
-    frame: &mut FrameBuilder,
-    shared: &Shared,
-) -> Result<(), DurableInletError> {
-    let count = frame.count();
-    if count > 0 {
-        log.append(frame.finish(log.next), count)?;
-        frame.clear();
-        shared.durable.store(log.next, Ordering::SeqCst);
-        shared.wake();
-    }
-    Ok(())
-}
-
-impl<T: ?Sized> Drop for DurableInlet<T> {
-    fn drop(&mut self) {
-        self.shared.closed.store(true, Ordering::SeqCst);
-        self.shared.wake();
+        self.group.sync()
     }
 }

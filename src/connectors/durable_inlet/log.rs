@@ -1,270 +1,315 @@
 //! The segments of a log: appended, found again, looked at after a crash, and removed.
+//!
+//! A segment is appended by the run that made it and never again. A run that opens the log writes the last frame that
+//! it finds into a segment of its own: whether that frame is on the disk is not known. Perhaps its sync has failed,
+//! and what is read is the memory of the system, which has forgotten that the disk does not have it. What stands behind
+//! that frame was never acknowledged.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::FileExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::checkpoint::{DirectoryLock, ReadAt, Storage, WriteOnce};
+use crate::seeded_bugs::seeded;
 
 use super::DurableInletError;
 use super::frame::{FORMAT, FrameHeader, HEADER_SIZE, SegmentHeader};
 
+/// A segment that has not got its name yet.
+const UNNAMED: &str = "segment.new";
+
+/// The directory of a log.
+#[derive(Clone, Debug)]
+pub(super) struct LogFiles {
+    storage: Arc<dyn Storage>,
+    /// The version of the records' layout.
+    version: u32,
+}
+
 /// The name of the segment whose first record has this number.
-fn segment_path(directory: &Path, first: u64) -> PathBuf {
-    directory.join(format!("{first:020}.log"))
+fn name_of(first: u64) -> String {
+    format!("{first:020}.log")
 }
 
-/// The numbers of the segments' first records, in order.
-pub(super) fn segments(directory: &Path) -> Result<Vec<u64>, DurableInletError> {
-    let entries = fs::read_dir(directory).map_err(DurableInletError::io(directory, "list it"))?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let name = entry
-            .map_err(DurableInletError::io(directory, "list it"))?
-            .file_name();
-        let name = name.to_str().and_then(|name| name.strip_suffix(".log"));
-        found.extend(name.and_then(|first| first.parse::<u64>().ok()));
+impl LogFiles {
+    pub(super) fn new(storage: Arc<dyn Storage>, version: u32) -> Self {
+        LogFiles { storage, version }
     }
-    found.sort_unstable();
-    Ok(found)
-}
 
-fn sync_directory(directory: &Path) -> Result<(), DurableInletError> {
-    let synced = File::open(directory).and_then(|directory| directory.sync_all());
-    synced.map_err(DurableInletError::io(directory, "sync it"))
-}
-
-/// A segment being read.
-#[derive(Debug)]
-pub(super) struct Segment {
-    pub(super) path: PathBuf,
-    file: File,
-    /// Where the next frame begins.
-    pub(super) offset: u64,
-}
-
-/// A frame that was read: what its header says, and its records in a buffer aligned to 16 bytes.
-pub(super) struct Frame {
-    pub(super) header: FrameHeader,
-    pub(super) body: Vec<u128>,
-}
-
-impl Segment {
-    /// Opens the segment whose first record has this number. None if its beginning was never written.
-    pub(super) fn open(
-        directory: &Path,
-        first: u64,
-        version: u32,
-    ) -> Result<Option<Self>, DurableInletError> {
-        let path = segment_path(directory, first);
-        let file = File::options().read(true).write(true).open(&path);
-        let file = file.map_err(DurableInletError::io(&path, "open it"))?;
-        let mut bytes = [0; HEADER_SIZE];
-        match file.read_exact_at(&mut bytes, 0) {
-            Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => return Ok(None),
-            read => read.map_err(DurableInletError::io(&path, "read it"))?,
+    /// Where a file is, for people; the directory if it has no name.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        let place = self.storage.place();
+        match name {
+            "" => PathBuf::from(place),
+            name => Path::new(&place).join(name),
         }
+    }
+
+    fn io(
+        &self,
+        name: &str,
+        action: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> DurableInletError + use<> {
+        DurableInletError::io(&self.path(name), action)
+    }
+
+    /// The numbers of the segments' first records, in order.
+    pub(super) fn segments(&self) -> Result<Vec<u64>, DurableInletError> {
+        let names = self.storage.list().map_err(self.io("", "list it"))?;
+        let first = |name: &String| name.strip_suffix(".log").and_then(|n| n.parse().ok());
+        let mut found: Vec<u64> = names.iter().filter_map(first).collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), DurableInletError> {
+        match self.storage.remove(name) {
+            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(self.io(name, "remove it")),
+        }
+    }
+
+    /// Removes the segments all of whose records come before `record`, if it is known that the disk has the one
+    /// behind them: every record below `durable` is there.
+    pub(super) fn remove_before(&self, record: u64, durable: u64) -> Result<(), DurableInletError> {
+        let all = self.segments()?;
+        for (first, behind) in all.iter().zip(&all[all.len().min(1)..]) {
+            if *behind <= record && *behind < durable {
+                self.remove(&name_of(*first))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the segment whose first record has this number. None if its beginning was never written.
+    pub(super) fn open(&self, first: u64) -> Result<Option<Segment>, DurableInletError> {
+        let name = name_of(first);
+        let file = self
+            .storage
+            .open(&name)
+            .map_err(self.io(&name, "open it"))?;
+        let path = self.path(&name);
+        let mut segment = Segment {
+            path,
+            file,
+            offset: 0,
+        };
+        let mut bytes = [0; HEADER_SIZE];
+        if !segment.read(0, &mut bytes)? {
+            return Ok(None);
+        }
+        segment.offset = HEADER_SIZE as u64;
         let Some(header) = SegmentHeader::decode(&bytes).filter(|h| h.first == first) else {
-            return match find_frame(&path, &file, HEADER_SIZE as u64)? {
-                None => Ok(None),
-                Some(_) => Err(DurableInletError::damaged(&path, 0)),
+            return match segment.has_frame_behind(first)? {
+                false => Ok(None),
+                true => Err(DurableInletError::damaged(&segment.path, 0)),
             };
         };
         let versions = [
             ("format", header.format, FORMAT),
-            ("record version", header.version, version),
+            ("record version", header.version, self.version),
         ];
         for (what, found, wanted) in versions {
             if found != wanted {
                 return Err(DurableInletError::Version {
-                    path,
+                    path: segment.path,
                     what,
                     found,
                     wanted,
                 });
             }
         }
-        let offset = HEADER_SIZE as u64;
-        Ok(Some(Segment { path, file, offset }))
+        Ok(Some(segment))
     }
+}
 
+/// A segment being read.
+pub(super) struct Segment {
+    pub(super) path: PathBuf,
+    file: Box<dyn ReadAt>,
+    /// Where the next frame begins.
+    pub(super) offset: u64,
+}
+
+impl std::fmt::Debug for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Segment")
+            .field("path", &self.path)
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A frame that was read: its header, and its records in a buffer aligned to 16 bytes.
+pub(super) struct Frame {
+    bytes: [u8; HEADER_SIZE],
+    pub(super) header: FrameHeader,
+    pub(super) body: Vec<u128>,
+}
+
+impl Segment {
     /// Reads the next frame; none if no whole one follows.
     pub(super) fn next(&mut self) -> Result<Option<Frame>, DurableInletError> {
-        let Some(frame) = read_frame(&self.path, &self.file, self.offset)? else {
+        let Some(frame) = self.frame_at(self.offset)? else {
             return Ok(None);
         };
         self.offset += (HEADER_SIZE + frame.header.length) as u64;
         Ok(Some(frame))
     }
 
-    /// Checks that what follows the last whole frame was never acknowledged: no whole frame stands behind it.
-    fn check_tail(&self) -> Result<(), DurableInletError> {
-        match find_frame(&self.path, &self.file, self.offset)? {
-            None => Ok(()),
-            Some(_) => Err(DurableInletError::damaged(&self.path, self.offset)),
+    /// Whether the file goes on for as long as `out` from `offset` on: then that is read.
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<bool, DurableInletError> {
+        match self.file.read_at(offset, out) {
+            Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => Ok(false),
+            read => read
+                .map(|()| true)
+                .map_err(DurableInletError::io(&self.path, "read it")),
         }
     }
-}
 
-/// The frame at `offset`, if there is a whole one.
-fn read_frame(path: &Path, file: &File, offset: u64) -> Result<Option<Frame>, DurableInletError> {
-    let mut bytes = [0; HEADER_SIZE];
-    let read = |buffer: &mut [u8], offset| match file.read_exact_at(buffer, offset) {
-        Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => Ok(false),
-        read => read
-            .map(|()| true)
-            .map_err(DurableInletError::io(path, "read it")),
-    };
-    if !read(&mut bytes, offset)? {
-        return Ok(None);
-    }
-    let Some(header) = FrameHeader::decode(&bytes) else {
-        return Ok(None);
-    };
-    let mut body = vec![0_u128; header.length / size_of::<u128>()];
-    let whole = read(
-        bytemuck::cast_slice_mut(&mut body),
-        offset + HEADER_SIZE as u64,
-    )? && FrameHeader::is_valid(&bytes, bytemuck::cast_slice(&body));
-    Ok(whole.then_some(Frame { header, body }))
-}
-
-/// Where the first whole frame is from `from` on.
-fn find_frame(path: &Path, file: &File, from: u64) -> Result<Option<u64>, DurableInletError> {
-    let size = file
-        .metadata()
-        .map_err(DurableInletError::io(path, "look at it"))?
-        .len();
-    for offset in (from..size).step_by(16) {
-        if read_frame(path, file, offset)?.is_some() {
-            return Ok(Some(offset));
+    /// The frame at `offset`, if there is a whole one.
+    fn frame_at(&self, offset: u64) -> Result<Option<Frame>, DurableInletError> {
+        let mut bytes = [0; HEADER_SIZE];
+        if !self.read(offset, &mut bytes)? {
+            return Ok(None);
         }
+        let Some(header) = FrameHeader::decode(&bytes) else {
+            return Ok(None);
+        };
+        let mut body = vec![0_u128; header.length / size_of::<u128>()];
+        let body_at = offset + HEADER_SIZE as u64;
+        let whole = self.read(body_at, bytemuck::cast_slice_mut(&mut body))?
+            && (FrameHeader::is_valid(&bytes, bytemuck::cast_slice(&body))
+                || seeded("log-unchecked"));
+        Ok(whole.then_some(Frame {
+            bytes,
+            header,
+            body,
+        }))
     }
-    Ok(None)
+
+    /// Whether a whole frame of records from `next` on stands behind this place. Then what is here was acknowledged,
+    /// and is damaged; what else looks like a frame is in a record that was torn.
+    fn has_frame_behind(&self, next: u64) -> Result<bool, DurableInletError> {
+        for offset in (self.offset..self.file.length()).step_by(16) {
+            let frame = self.frame_at(offset)?;
+            if frame.is_some_and(|frame| frame.header.first >= next) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// The end of a log, to which frames are appended.
-#[derive(Debug)]
 pub(super) struct Appender {
-    directory: PathBuf,
-    version: u32,
+    files: LogFiles,
     segment_bytes: u64,
-    /// The last segment, once there is one.
-    file: Option<(PathBuf, File, u64)>,
+    /// The last segment and its size, once this run has made one.
+    segment: Option<(String, Box<dyn WriteOnce>, u64)>,
     /// The number of the next record.
     pub(super) next: u64,
-    failed: bool,
     /// Held while the log is open.
-    _lock: File,
+    _lock: Box<dyn DirectoryLock>,
+}
+
+impl std::fmt::Debug for Appender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Appender")
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Appender {
-    /// Opens the log in a directory, and cuts off what a crash left torn at its end.
-    pub(super) fn open(
-        directory: &Path,
-        version: u32,
-        segment_bytes: u64,
-    ) -> Result<Self, DurableInletError> {
-        fs::create_dir_all(directory).map_err(DurableInletError::io(directory, "create it"))?;
-        let lock_path = directory.join("lock");
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path);
-        let lock = lock.map_err(DurableInletError::io(&lock_path, "open it"))?;
-        lock.try_lock().map_err(|_| DurableInletError::InUse {
-            path: directory.to_path_buf(),
+    /// Opens a log behind its last whole frame.
+    pub(super) fn open(files: LogFiles, segment_bytes: u64) -> Result<Self, DurableInletError> {
+        let lock = files.storage.lock().map_err(|cause| match cause.kind() {
+            ErrorKind::WouldBlock => DurableInletError::InUse {
+                path: files.path(""),
+            },
+            _ => files.io("", "lock it")(cause),
         })?;
         let mut appender = Appender {
-            directory: directory.to_path_buf(),
-            version,
+            files,
             segment_bytes,
-            file: None,
+            segment: None,
             next: 0,
-            failed: false,
             _lock: lock,
         };
-        if let Some(last) = segments(directory)?.pop() {
+        appender.files.remove(UNNAMED)?;
+        if let Some(last) = appender.files.segments()?.pop() {
             appender.find_end(last)?;
         }
-        sync_directory(directory)?;
         Ok(appender)
     }
 
     /// Goes to the end of the last segment.
     fn find_end(&mut self, last: u64) -> Result<(), DurableInletError> {
         self.next = last;
-        let Some(mut segment) = Segment::open(&self.directory, last, self.version)? else {
-            // It was never begun: the one before, if there is one, is whole.
-            let path = segment_path(&self.directory, last);
-            return fs::remove_file(&path).map_err(DurableInletError::io(&path, "remove it"));
-        };
-        while let Some(frame) = segment.next()? {
-            if frame.header.first != self.next {
+        let mut last_frame = None;
+        if let Some(mut segment) = self.files.open(last)? {
+            while let Some(frame) = segment.next()? {
+                if frame.header.first != self.next {
+                    return Err(DurableInletError::damaged(&segment.path, segment.offset));
+                }
+                self.next += frame.header.count;
+                last_frame = Some(frame);
+            }
+            if segment.has_frame_behind(self.next)? {
                 return Err(DurableInletError::damaged(&segment.path, segment.offset));
             }
-            self.next += frame.header.count;
         }
-        segment.check_tail()?;
-        let Segment { path, file, offset } = segment;
-        let cut = file.set_len(offset).and_then(|()| file.sync_all());
-        cut.map_err(DurableInletError::io(&path, "cut off what was torn"))?;
-        self.file = Some((path, file, offset));
-        Ok(())
+        match last_frame {
+            Some(_) if seeded("log-end-trusted") => Ok(()),
+            Some(Frame {
+                bytes,
+                header,
+                body,
+            }) => self.begin(header.first, &[&bytes, bytemuck::cast_slice(&body)]),
+            // Nothing of it was acknowledged. The one before, if there is one, is whole.
+            None => self.files.remove(&name_of(last)),
+        }
     }
 
-    fn roll(&mut self) -> Result<&mut (PathBuf, File, u64), DurableInletError> {
-        let path = segment_path(&self.directory, self.next);
-        let mut file =
-            File::create_new(&path).map_err(DurableInletError::io(&path, "create it"))?;
+    /// Begins a segment with a frame, in place of one of the same name, and waits for the disk.
+    fn begin(&mut self, first: u64, frame: &[&[u8]]) -> Result<(), DurableInletError> {
+        let (files, name) = (&self.files, name_of(first));
         let header = SegmentHeader {
             format: FORMAT,
-            version: self.version,
-            first: self.next,
+            version: files.version,
+            first,
         };
-        let written = file
-            .write_all(&header.encode())
-            .and_then(|()| file.sync_all());
-        written.map_err(DurableInletError::io(&path, "write it"))?;
-        sync_directory(&self.directory)?;
-        Ok(self.file.insert((path, file, HEADER_SIZE as u64)))
+        let created = files.storage.create(UNNAMED, 0);
+        let mut file = created.map_err(files.io(UNNAMED, "create it"))?;
+        let header = header.encode();
+        let parts = [&[&header[..]], frame].concat();
+        let written = file.append(&parts).and_then(|()| file.sync());
+        written.map_err(files.io(UNNAMED, "write it"))?;
+        let renamed = files.storage.rename(UNNAMED, &name);
+        renamed.map_err(files.io(UNNAMED, "rename it"))?;
+        let synced = files.storage.sync_directory();
+        synced.map_err(files.io("", "sync it"))?;
+        let size = parts.iter().map(|part| part.len() as u64).sum();
+        self.segment = Some((name, file, size));
+        Ok(())
     }
 
     /// Appends a frame of so many records and waits for the disk. After an error nothing is known of what is
-    /// there, so nothing more is appended.
+    /// there, so nothing more may be appended.
     pub(super) fn append(&mut self, frame: &[u8], count: u64) -> Result<(), DurableInletError> {
-        if std::mem::replace(&mut self.failed, true) {
-            return Err(DurableInletError::Failed);
-        }
-        let segment_bytes = self.segment_bytes;
-        if self
-            .file
-            .as_ref()
-            .is_none_or(|(_, _, size)| *size >= segment_bytes)
-        {
-            self.roll()?;
-        }
-        if let Some((path, file, size)) = &mut self.file {
-            let written = file
-                .write_all_at(frame, *size)
-                .and_then(|()| file.sync_data());
-            written.map_err(DurableInletError::io(path, "write it"))?;
-            *size += frame.len() as u64;
+        match &mut self.segment {
+            Some((name, file, size)) if *size < self.segment_bytes => {
+                let mut written = file.append(&[frame]);
+                if !seeded("log-unsynced") {
+                    written = written.and_then(|()| file.sync());
+                }
+                written.map_err(self.files.io(name, "write it"))?;
+                *size += frame.len() as u64;
+            }
+            _ => self.begin(self.next, &[frame])?,
         }
         self.next += count;
-        self.failed = false;
         Ok(())
     }
-}
-
-/// Removes the segments all of whose records come before `record`.
-pub(super) fn remove_before(directory: &Path, record: u64) -> Result<(), DurableInletError> {
-    let all = segments(directory)?;
-    for (first, behind) in all.iter().zip(&all[all.len().min(1)..]) {
-        if *behind <= record {
-            let path = segment_path(directory, *first);
-            fs::remove_file(&path).map_err(DurableInletError::io(&path, "remove it"))?;
-        }
-    }
-    Ok(())
 }

@@ -7,12 +7,15 @@
 
 mod error;
 mod frame;
+mod group;
 mod inlet;
 mod log;
+#[cfg(test)]
+mod power_loss_test;
 mod source;
 #[cfg(test)]
 mod tests;
 
 pub use error::DurableInletError;
-pub use inlet::{DurableInlet, durable_inlet};
+pub use inlet::{DurableInlet, durable_inlet, durable_inlet_in};
 pub use source::{DurableInletReader, DurableInletSource};

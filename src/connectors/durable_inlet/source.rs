@@ -2,37 +2,35 @@
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::connectors::splits::{Position, PositionReader};
-use crate::operator::{BoxError, Collector, OpenContext, Push, Source, SourceReader, SourceStatus};
+use crate::operator::{
+    BoxError, Collector, CommitQueue, OpenContext, Push, Source, SourceReader, SourceStatus,
+};
 use crate::record::{Far, Record, Wire};
 
 use super::DurableInletError;
 use super::frame::take_record;
 use super::inlet::Shared;
-use super::log::{Segment, remove_before, segments};
+use super::log::{LogFiles, Segment};
 
 /// How errors call this source.
 const NAME: &str = "a durable inlet";
-
-/// How many positions wait at most for the completion of their checkpoint.
-const POSITIONS_MAX: usize = 4;
 
 /// The job's end of a [`DurableInlet`](super::DurableInlet): a source of parallelism 1 that ends when the
 /// inlet is dropped and everything was read.
 #[derive(Debug)]
 pub struct DurableInletSource<T: ?Sized> {
-    directory: PathBuf,
+    files: LogFiles,
     shared: Arc<Shared>,
     record: PhantomData<fn(&T)>,
 }
 
 impl<T: ?Sized> DurableInletSource<T> {
-    pub(super) fn new(directory: &Path, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(files: LogFiles, shared: Arc<Shared>) -> Self {
         DurableInletSource {
-            directory: directory.to_path_buf(),
+            files,
             shared,
             record: PhantomData,
         }
@@ -53,13 +51,14 @@ impl<T: Record + ?Sized> Source for DurableInletSource<T> {
 
     fn reader(&self, _index: u32, _parallelism: u32) -> DurableInletReader<T> {
         DurableInletReader {
-            directory: self.directory.clone(),
+            files: self.files.clone(),
             shared: Arc::clone(&self.shared),
             next: None,
             segment: None,
             body: Vec::new(),
             read: 0,
             last: 0,
+            removals: CommitQueue::default(),
             positions: VecDeque::new(),
             record: PhantomData,
         }
@@ -69,7 +68,7 @@ impl<T: Record + ?Sized> Source for DurableInletSource<T> {
 /// Reads the log of a durable inlet.
 #[derive(Debug)]
 pub struct DurableInletReader<T: ?Sized> {
-    directory: PathBuf,
+    files: LogFiles,
     shared: Arc<Shared>,
     /// The number of the next record; none before it is known where the log begins.
     next: Option<u64>,
@@ -79,21 +78,23 @@ pub struct DurableInletReader<T: ?Sized> {
     read: usize,
     /// The number behind the last record of that frame.
     last: u64,
-    /// Where the reader was at its last barriers.
-    positions: VecDeque<u64>,
+    /// What complete checkpoints cover is removed elsewhere.
+    removals: CommitQueue,
+    /// Where the reader was at the barriers of checkpoints that are not complete, in order.
+    positions: VecDeque<(u64, u64)>,
     record: PhantomData<fn(&T)>,
 }
 
 impl<T: Record + ?Sized> DurableInletReader<T> {
     /// Opens the segment that has the record `next`.
     fn open_segment(&mut self, next: u64) -> Result<(), DurableInletError> {
-        let all = segments(&self.directory)?;
+        let all = self.files.segments()?;
         let own = all.iter().rev().find(|first| **first <= next);
         let first = *own.ok_or(DurableInletError::Removed {
             first: all.first().copied().unwrap_or(0),
             wanted: next,
         })?;
-        self.segment = Segment::open(&self.directory, first, T::VERSION)?;
+        self.segment = self.files.open(first)?;
         Ok(())
     }
 
@@ -104,7 +105,7 @@ impl<T: Record + ?Sized> DurableInletReader<T> {
         }
         loop {
             let Some(segment) = &mut self.segment else {
-                return Err(DurableInletError::damaged(&self.directory, 0));
+                return Err(DurableInletError::damaged(&self.files.path(""), 0));
             };
             let (path, offset) = (segment.path.clone(), segment.offset);
             let Some(frame) = segment.next()? else {
@@ -159,7 +160,7 @@ impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
     type Out = Far<T>;
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), BoxError> {
-        let first = segments(&self.directory)?.first().copied().unwrap_or(0);
+        let first = self.files.segments()?.first().copied().unwrap_or(0);
         let (wanted, end) = (*self.next.get_or_insert(first), self.shared.durable());
         if wanted < first {
             return Err(DurableInletError::Removed { first, wanted }.into());
@@ -168,6 +169,7 @@ impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
             return Err(DurableInletError::Shorter { end, wanted }.into());
         }
         self.last = wanted;
+        self.removals = CommitQueue::new(&cx.checkpointing.committer);
         self.shared.set_waker(cx.waker.clone());
         Ok(())
     }
@@ -195,13 +197,10 @@ impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
         Ok(SourceStatus::More)
     }
 
-    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+    fn position(&mut self, checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
         let next = self.next.ok_or("the reader is not open")?;
         positions.push(Position::of(NAME).number(next).end());
-        if self.positions.len() == POSITIONS_MAX {
-            self.positions.pop_front();
-        }
-        self.positions.push_back(next);
+        self.positions.push_back((checkpoint, next));
         Ok(())
     }
 
@@ -214,13 +213,23 @@ impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
         Ok(())
     }
 
-    fn commit(&mut self, _checkpoint: u64) {
-        // The oldest barrier whose checkpoint may be the one: less is removed where some were aborted.
-        if let Some(position) = self.positions.pop_front()
-            && let Err(error) = remove_before(&self.directory, position)
+    fn commit(&mut self, checkpoint: u64) {
+        let mut covered = None;
+        while let Some((at, position)) = self.positions.front()
+            && *at <= checkpoint
         {
-            tracing::warn!(%error, "a log keeps records that a checkpoint has covered");
+            covered = Some(*position);
+            self.positions.pop_front();
         }
+        let Some(position) = covered else { return };
+        let (files, durable) = (self.files.clone(), self.shared.durable());
+        let removal = self.removals.send(move || {
+            if let Err(error) = files.remove_before(position, durable) {
+                tracing::warn!(%error, "a log keeps records that a checkpoint has covered");
+            }
+            Ok(())
+        });
+        debug_assert!(removal.is_ok(), "what is left is no failure");
     }
 
     fn has_input(&mut self) -> bool {
@@ -230,6 +239,6 @@ impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
     fn close(&mut self) -> Result<(), BoxError> {
         self.shared.set_waker(None);
         self.segment = None;
-        Ok(())
+        self.removals.wait()
     }
 }

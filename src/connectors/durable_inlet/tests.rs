@@ -1,15 +1,26 @@
 //! What a durable inlet promises: what it accepted is read, once, whatever happens to the process.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::inlet::open;
 use super::*;
+use crate::checkpoint::{
+    DirectoryLock, Durability, HeapStorage, ReadAt, RealStorage, Storage, WriteOnce,
+};
 use crate::connectors::test_chain::Chain;
 use crate::operator::{Source, SourceReader, SourceStatus};
 use crate::time::Timestamp;
+
+fn files_in(directory: &Path) -> Arc<dyn Storage> {
+    Arc::new(RealStorage::create(directory).unwrap())
+}
 
 fn segments(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory)
@@ -20,9 +31,9 @@ fn segments(directory: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn positions<R: SourceReader>(reader: &mut R) -> Vec<Vec<u8>> {
+fn positions<R: SourceReader>(reader: &mut R, checkpoint: u64) -> Vec<Vec<u8>> {
     let mut positions = Vec::new();
-    reader.position(&mut positions).unwrap();
+    reader.position(checkpoint, &mut positions).unwrap();
     positions
 }
 
@@ -130,7 +141,7 @@ fn every_flipped_byte_before_the_last_frame_is_a_named_error() {
 #[test]
 fn complete_checkpoint_removes_what_it_covers_and_an_older_one_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut inlet, source) = open::<str>(dir.path(), 1).unwrap();
+    let (mut inlet, source) = open::<str>(files_in(dir.path()), 1).unwrap();
     for word in ["a", "b", "c", "d"] {
         accept(&mut inlet, &[word]);
     }
@@ -138,14 +149,15 @@ fn complete_checkpoint_removes_what_it_covers_and_an_older_one_is_told_so() {
     let mut chain = Chain::new(str::to_owned);
     let mut reader = source.reader(0, 1);
     reader.open(&chain.cx()).unwrap();
-    let start = positions(&mut reader);
+    let start = positions(&mut reader, 1);
     chain.room = 3;
     chain.poll(&mut reader);
-    let third = positions(&mut reader);
+    let third = positions(&mut reader, 2);
     reader.commit(1);
     assert_eq!(segments(dir.path()).len(), 4);
     reader.commit(2);
     assert_eq!(segments(dir.path()).len(), 1);
+    reader.commit(1);
     reader.close().unwrap();
     chain.room = usize::MAX;
     let mut restored = source.reader(0, 1);
@@ -159,16 +171,134 @@ fn complete_checkpoint_removes_what_it_covers_and_an_older_one_is_told_so() {
 }
 
 #[test]
+fn checkpoint_that_was_given_up_does_not_keep_what_a_later_one_covers() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut inlet, source) = open::<str>(files_in(dir.path()), 1).unwrap();
+    for word in ["a", "b", "c", "d"] {
+        accept(&mut inlet, &[word]);
+    }
+    let mut chain = Chain::new(str::to_owned);
+    let mut reader = source.reader(0, 1);
+    reader.open(&chain.cx()).unwrap();
+    for checkpoint in 1..5 {
+        positions(&mut reader, checkpoint);
+        chain.room = 1;
+        chain.poll(&mut reader);
+    }
+    reader.commit(3);
+    assert_eq!(segments(dir.path()).len(), 2, "what the third covers");
+    reader.commit(4);
+    assert_eq!(segments(dir.path()).len(), 1, "and the fourth");
+}
+
+#[test]
+fn threads_that_wait_at_the_same_time_wait_for_one_sync() {
+    const THREADS: u64 = 8;
+    let disk = Slow {
+        storage: HeapStorage::new(),
+        syncs: Arc::default(),
+    };
+    let (inlet, source) = durable_inlet_in::<u64>(Arc::new(disk.clone())).unwrap();
+    let threads = (0..THREADS).map(|thread| {
+        let mut inlet = inlet.clone();
+        std::thread::spawn(move || {
+            for n in 0..20 {
+                let number = inlet.push(&(thread * 100 + n)).unwrap();
+                assert!(inlet.sync().unwrap() > number);
+            }
+        })
+    });
+    let threads: Vec<_> = threads.collect();
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+    drop(inlet);
+    let mut chain = Chain::new(u64::clone);
+    chain.try_drain(&mut source.reader(0, 1)).unwrap();
+    let read = chain.values();
+    for thread in 0..THREADS {
+        let own: Vec<u64> = read.iter().copied().filter(|n| n / 100 == thread).collect();
+        let pushed: Vec<u64> = (0..20).map(|n| thread * 100 + n).collect();
+        assert_eq!(own, pushed, "in order");
+    }
+    let syncs = disk.syncs.load(Ordering::Relaxed);
+    assert!(syncs <= THREADS * 20 / 2, "{syncs} syncs");
+}
+
+/// Files whose syncs take their time, and are counted.
+#[derive(Clone, Debug)]
+struct Slow {
+    storage: HeapStorage,
+    syncs: Arc<AtomicU64>,
+}
+
+struct SlowFile {
+    file: Box<dyn WriteOnce>,
+    syncs: Arc<AtomicU64>,
+}
+
+impl WriteOnce for SlowFile {
+    fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        self.file.append(parts)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(2));
+        self.file.sync()
+    }
+
+    fn finish(self: Box<Self>, durability: Durability) -> io::Result<u64> {
+        self.file.finish(durability)
+    }
+}
+
+impl Storage for Slow {
+    fn create(&self, name: &str, expected: u64) -> io::Result<Box<dyn WriteOnce>> {
+        let (file, syncs) = (self.storage.create(name, expected)?, self.syncs.clone());
+        Ok(Box::new(SlowFile { file, syncs }))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn ReadAt>> {
+        self.storage.open(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.storage.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.storage.remove(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.storage.list()
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.storage.sync_directory()
+    }
+
+    fn lock(&self) -> io::Result<Box<dyn DirectoryLock>> {
+        self.storage.lock()
+    }
+
+    fn place(&self) -> String {
+        self.storage.place()
+    }
+}
+
+#[test]
 fn log_that_lost_its_end_or_a_segment_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut inlet, source) = open::<str>(dir.path(), 1).unwrap();
+    let (mut inlet, source) = open::<str>(files_in(dir.path()), 1).unwrap();
     for word in ["a", "b", "c"] {
         accept(&mut inlet, &[word]);
     }
     let mut chain = Chain::new(str::to_owned);
     let mut reader = source.reader(0, 1);
     chain.try_drain(&mut reader).unwrap();
-    let end = positions(&mut reader);
+    let end = positions(&mut reader, 1);
     drop((inlet, source, reader));
     let paths = segments(dir.path());
     fs::remove_file(&paths[1]).unwrap();
@@ -225,7 +355,7 @@ proptest! {
         let (mut pushed, mut read) = (0_u64, Vec::new());
         let mut left: Option<Vec<Vec<u8>>> = None;
         for (groups, room, complete, lost) in runs {
-            let (mut inlet, source) = open::<u64>(dir.path(), segment_bytes).unwrap();
+            let (mut inlet, source) = open::<u64>(files_in(dir.path()), segment_bytes).unwrap();
             for group in groups {
                 for number in pushed..pushed + group {
                     inlet.push(&number).unwrap();
@@ -242,7 +372,7 @@ proptest! {
             chain.room = room;
             while chain.room > 0 && chain.poll(&mut reader) == SourceStatus::More {}
             if complete {
-                left = Some(positions(&mut reader));
+                left = Some(positions(&mut reader, 1));
                 reader.commit(1);
                 read.extend(chain.take().into_iter().map(|(number, _)| number));
             }
@@ -250,7 +380,7 @@ proptest! {
             chain.room = lost;
             while chain.room > 0 && chain.poll(&mut reader) == SourceStatus::More {}
         }
-        let (inlet, source) = open::<u64>(dir.path(), segment_bytes).unwrap();
+        let (inlet, source) = open::<u64>(files_in(dir.path()), segment_bytes).unwrap();
         drop(inlet);
         let mut chain = Chain::new(u64::clone);
         let mut reader = source.reader(0, 1);

@@ -156,6 +156,69 @@ fn recovery_commits_what_the_checkpoint_kept_once_and_removes_what_came_later() 
 }
 
 #[test]
+fn job_that_starts_anew_removes_what_no_checkpoint_can_have_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut older = open(dir.path(), 0, 1);
+    write(&mut older, [1]);
+    prepare(&mut older, 1);
+    older.commit(1).unwrap();
+    write(&mut older, [2]);
+    prepare(&mut older, 2);
+    write(&mut older, 0..100_000);
+    drop(older);
+    // Another run, whose checkpoints begin with the third: two subtasks, of which one is gone in the next attempt.
+    let start = |index, parallelism| {
+        let sink = FileSink::lines(dir.path()).extension("txt");
+        let mut writer = Sink::<u64>::writer(&sink, index, parallelism);
+        let mut cx = checkpointed_context(index, parallelism, true);
+        cx.checkpointing.first = 3;
+        writer.open(&cx).unwrap();
+        writer
+    };
+    let kept = ["part-0-0.txt", ".part-0-1.txt.2.pending"];
+    let mut writers = [start(0, 2), start(1, 2)];
+    for writer in &mut writers {
+        write(writer, [3]);
+        prepare(writer, 3);
+        write(writer, 0..100_000);
+    }
+    // One that opens later leaves alone what another one writes.
+    let late = start(1, 2);
+    let hidden = names(dir.path()).into_iter();
+    let hidden: Vec<String> = hidden.filter(|name| name.starts_with('.')).collect();
+    assert_eq!(
+        hidden,
+        [
+            kept[1],
+            ".part-0-3.txt.3.pending",
+            ".part-0-4.txt.inprogress"
+        ]
+    );
+    drop((writers, late));
+    start(0, 1);
+    assert_eq!(names(dir.path()), [kept[1], kept[0]]);
+    restore(dir.path(), (0, 1), 2, vec![]);
+    assert_eq!(names(dir.path()), [kept[1], kept[0]]);
+}
+
+#[test]
+fn job_without_checkpoints_that_starts_again_leaves_no_hidden_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut writer = Sink::<u64>::writer(&FileSink::lines(dir.path()), 0, 1);
+        writer.open(&checkpointed_context(0, 1, false)).unwrap();
+        writer
+    };
+    let mut killed = start();
+    write(&mut killed, 0..100_000);
+    drop(killed);
+    fs::write(dir.path().join(".part-0-7.0.pending"), "its end was cut").unwrap();
+    fs::write(dir.path().join(".part-0-8.1.pending"), "of a checkpoint").unwrap();
+    start();
+    assert_eq!(names(dir.path()), [".part-0-8.1.pending"]);
+}
+
+#[test]
 fn final_checkpoint_has_the_last_part() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = open(dir.path(), 3, 4);

@@ -245,7 +245,7 @@ impl SourceReader for LineBlockReader {
         }
     }
 
-    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+    fn position(&mut self, _checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
         self.lines
             .blocks
             .position(self.mapping.as_deref(), positions)

@@ -22,7 +22,7 @@ fn lines_come_without_their_ends_and_the_position_counts_bytes() {
     reader.open(&chain.cx()).unwrap();
     assert_eq!(chain.poll(&mut reader), SourceStatus::More);
     let mut positions = Vec::new();
-    reader.position(&mut positions).unwrap();
+    reader.position(1, &mut positions).unwrap();
     let place = FilesLeft::of(&positions).unwrap().begun[0].place;
     assert_eq!((place.offset, place.lines), (9, 2));
     chain.room = usize::MAX;
@@ -106,7 +106,7 @@ fn watched_file_that_is_removed_before_it_is_opened_is_left_out() {
 /// What is left of a reader.
 fn positions<R: SourceReader>(reader: &mut R) -> Vec<Vec<u8>> {
     let mut positions = Vec::new();
-    reader.position(&mut positions).unwrap();
+    reader.position(1, &mut positions).unwrap();
     positions
 }
 

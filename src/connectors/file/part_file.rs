@@ -7,6 +7,9 @@
 //! ```
 //! `n` is larger than that of any part of the subtask in the directory, whatever attempt or run it is from,
 //! so no file is ever overwritten. What a checkpoint keeps are the last two names and the part's size.
+//!
+//! Whoever opens the directory anew, from a checkpoint or from the beginning, removes what an attempt has left hidden
+//! that nobody will commit.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -15,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::checkpoint::{Durability, Filling, RealStorage, Storage, WriteOnce};
 use crate::connectors::transaction::{TransactionError, TwoPhaseCommit, Work};
-use crate::operator::{BoxError, OpenContext, Outcome};
+use crate::operator::{BoxError, Checkpointing, OpenContext, Outcome};
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
@@ -39,6 +42,24 @@ pub(super) enum Target {
 }
 
 impl Target {
+    /// Where a file is, for people.
+    fn path(&self, name: &str) -> PathBuf {
+        match self {
+            Target::Directory(directory) => directory.join(name),
+            Target::Storage(storage) => Path::new(&storage.place()).join(name),
+        }
+    }
+
+    /// The error of an operation on a file.
+    fn failed(
+        &self,
+        name: &str,
+        what: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> FileError + use<> {
+        let path = self.path(name);
+        move |cause| FileError::io(&path, what, cause)
+    }
+
     fn open(&self) -> Result<Arc<dyn Storage>, FileError> {
         match self {
             Target::Storage(storage) => Ok(Arc::clone(storage)),
@@ -64,8 +85,6 @@ pub struct PartFiles<E> {
     encoder: E,
     /// The number of the next part.
     next: u64,
-    /// The checkpoint that the job went on from.
-    restored: Option<u64>,
     /// Bytes that are not written yet.
     buffer: Vec<u8>,
     /// The parts that wait for the disk, by their pending names.
@@ -154,9 +173,21 @@ fn parse(name: &str) -> Option<(u32, u64, Option<&str>)> {
     Some((subtask.parse().ok()?, number.parse().ok()?, state))
 }
 
-/// The checkpoint in the name of a pending part.
-fn checkpoint_of(name: &str) -> Option<u64> {
-    name.rsplit('.').nth(1)?.parse().ok()
+/// Whether a hidden part is one that nobody will commit: what was still being written, and what was whole for a
+/// checkpoint that this job has left behind or that was never complete. One that an older checkpoint of the
+/// directory may keep stays, also for a job that does not go on from that one.
+fn is_left(name: &str, state: &str, checkpointing: &Checkpointing) -> bool {
+    let checkpoint = name.rsplit('.').nth(1).and_then(|part| part.parse().ok());
+    match (state, checkpoint, &checkpointing.restored) {
+        (IN_PROGRESS, ..) => true,
+        // It was to become visible at the end of a job without checkpoints.
+        (PENDING, Some(0), _) => true,
+        (PENDING, Some(checkpoint), Some(restored)) => checkpoint > restored.checkpoint(),
+        (PENDING, Some(checkpoint), None) => {
+            checkpointing.enabled && checkpoint >= checkpointing.first
+        }
+        _ => false,
+    }
 }
 
 impl<E> PartFiles<E> {
@@ -175,7 +206,6 @@ impl<E> PartFiles<E> {
             extension: Arc::clone(extension),
             encoder,
             next: 0,
-            restored: None,
             buffer: Vec::new(),
             unsynced: HashMap::new(),
         }
@@ -190,11 +220,11 @@ impl<E> PartFiles<E> {
     }
 
     /// The files; opened when they are asked for first.
-    fn files(&mut self) -> Result<&dyn Storage, FileError> {
-        if self.files.is_none() {
-            self.files = Some(self.target.open()?);
+    fn files(&mut self) -> Result<Arc<dyn Storage>, FileError> {
+        match &self.files {
+            Some(files) => Ok(Arc::clone(files)),
+            None => Ok(Arc::clone(self.files.insert(self.target.open()?))),
         }
-        Ok(&**self.files.as_ref().expect("opened above"))
     }
 
     /// The error of an operation on a file.
@@ -203,16 +233,7 @@ impl<E> PartFiles<E> {
         name: &str,
         what: &'static str,
     ) -> impl FnOnce(std::io::Error) -> FileError + use<E> {
-        let path = self.path(name);
-        move |cause| FileError::io(&path, what, cause)
-    }
-
-    /// Where a file is, for people.
-    fn path(&self, name: &str) -> PathBuf {
-        match &self.target {
-            Target::Directory(directory) => directory.join(name),
-            Target::Storage(storage) => Path::new(&storage.place()).join(name),
-        }
+        self.target.failed(name, what)
     }
 
     /// The names of parts in the directory.
@@ -259,45 +280,47 @@ impl<E> PartFiles<E> {
         }
     }
 
-    /// How many bytes a file has, if it is there.
-    fn size_of(&mut self, name: &str) -> Result<Option<u64>, FileError> {
-        let failed = self.failed(name, "look at it");
-        match self.files()?.open(name) {
-            Ok(file) => Ok(Some(file.length())),
-            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(failed(cause)),
-        }
-    }
-
-    /// Gives a part its name, if it has not got it yet.
-    fn rename(&mut self, handle: &Handle<'_>) -> Result<(), FileError> {
-        let pending = self.size_of(handle.pending)?;
-        let committed = self.size_of(handle.committed)?;
-        let lost = |name: &str| {
-            let path = self.path(name);
-            Err(FileError::PartLost { path })
-        };
-        match (pending, committed) {
-            (Some(size), _) if size != handle.size => return lost(handle.pending),
-            (Some(_), Some(_)) => {
-                let path = self.path(handle.committed);
-                return Err(FileError::PartExists { path });
-            }
-            (Some(_), None) => {}
-            // It was renamed before.
-            (None, Some(_)) => return Ok(()),
-            (None, None) => return lost(handle.committed),
-        }
-        let failed = self.failed(handle.pending, "rename it");
-        let renamed = self.files()?.rename(handle.pending, handle.committed);
-        renamed.map_err(failed)
-    }
-
     /// Makes the names in the directory last.
     fn sync_names(&mut self) -> Result<(), FileError> {
         let failed = self.failed("", "sync it");
         self.files()?.sync_directory().map_err(failed)
     }
+}
+
+/// How many bytes a file has, if it is there.
+fn size_of_file(
+    target: &Target,
+    files: &dyn Storage,
+    name: &str,
+) -> Result<Option<u64>, FileError> {
+    match files.open(name) {
+        Ok(file) => Ok(Some(file.length())),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(target.failed(name, "look at it")(cause)),
+    }
+}
+
+/// Gives a part its name, if it has not got it yet.
+fn rename(target: &Target, files: &dyn Storage, handle: &Handle<'_>) -> Result<(), FileError> {
+    let pending = size_of_file(target, files, handle.pending)?;
+    let committed = size_of_file(target, files, handle.committed)?;
+    let lost = |name: &str| {
+        let path = target.path(name);
+        Err(FileError::PartLost { path })
+    };
+    match (pending, committed) {
+        (Some(size), _) if size != handle.size => return lost(handle.pending),
+        (Some(_), Some(_)) => {
+            let path = target.path(handle.committed);
+            return Err(FileError::PartExists { path });
+        }
+        (Some(_), None) => {}
+        // It was renamed before.
+        (None, Some(_)) => return Ok(()),
+        (None, None) => return lost(handle.committed),
+    }
+    let renamed = files.rename(handle.pending, handle.committed);
+    renamed.map_err(target.failed(handle.pending, "rename it"))
 }
 
 impl Unsynced {
@@ -325,11 +348,21 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
 
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         self.buffer.reserve(BUFFER_SIZE + BUFFER_SIZE / 4);
-        self.restored = cx.checkpointing.restored.as_ref().map(|r| r.checkpoint());
-        let names = self.names()?;
-        let own = names.iter().filter_map(|name| parse(name));
-        let own = own.filter(|(subtask, ..)| *subtask == self.index);
-        self.next = own.map(|(_, number, _)| number + 1).max().unwrap_or(0);
+        for name in self.names()? {
+            let Some((subtask, number, hidden)) = parse(&name) else {
+                continue;
+            };
+            if subtask == self.index {
+                self.next = self.next.max(number + 1);
+            }
+            // Of subtasks that there are no more, each of these takes its share. None of them writes yet
+            // under the names that it takes.
+            let is_own = subtask % self.parallelism.max(1) == self.index;
+            let is_left = hidden.is_some_and(|state| is_left(&name, state, &cx.checkpointing));
+            if is_own && is_left && !seeded("leftover-parts-stay") {
+                self.remove(&name)?;
+            }
+        }
         Ok(())
     }
 
@@ -372,7 +405,7 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
         };
         let handle = handle.write();
         let unsynced = Unsynced {
-            path: self.path(&pending),
+            path: self.target.path(&pending),
             file: Mutex::new(OnDisk::Waiting(file)),
         };
         self.unsynced.insert(pending, Arc::new(unsynced));
@@ -391,33 +424,22 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
 
     fn before_any_completion(&mut self) -> Result<Option<Work>, BoxError> {
         // Names that were given since the last checkpoint are not asked for again after this one.
-        self.files()?;
-        let (files, failed) = (self.files.clone(), self.failed("", "sync it"));
-        Ok(files
-            .map(|files| -> Work { Box::new(move || Ok(files.sync_directory().map_err(failed)?)) }))
+        let (files, failed) = (self.files()?, self.failed("", "sync it"));
+        Ok(Some(Box::new(move || {
+            Ok(files.sync_directory().map_err(failed)?)
+        })))
     }
 
-    fn commit(&mut self, handle: &[u8]) -> Outcome {
-        let handle = Handle::read(handle)?;
-        self.rename(&handle)?;
-        self.unsynced.remove(handle.pending);
-        Ok(())
+    fn commit(&mut self, handle: &[u8]) -> Result<Work, BoxError> {
+        self.unsynced.remove(Handle::read(handle)?.pending);
+        let (target, handle) = (self.target.clone(), handle.to_vec());
+        let files = self.files()?;
+        Ok(Box::new(move || {
+            Ok(rename(&target, &*files, &Handle::read(&handle)?)?)
+        }))
     }
 
     fn recovered(&mut self) -> Outcome {
-        for name in self.names()? {
-            let Some((subtask, _, Some(state))) = parse(&name) else {
-                continue;
-            };
-            // Of subtasks that there are no more, each of these takes its share. None of them writes yet
-            // under the names that it takes.
-            let is_own = subtask % self.parallelism.max(1) == self.index;
-            let later = checkpoint_of(&name) > self.restored;
-            let is_own = is_own && !seeded("leftover-parts-stay");
-            if is_own && (state == IN_PROGRESS || state == PENDING && later) {
-                self.remove(&name)?;
-            }
-        }
         Ok(self.sync_names()?)
     }
 

@@ -400,7 +400,7 @@ impl<C: Decoder> SourceReader for FileReader<C> {
         self.read(out)
     }
 
-    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+    fn position(&mut self, _checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
         self.left().write(positions);
         Ok(())
     }

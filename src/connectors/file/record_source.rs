@@ -215,7 +215,7 @@ impl<T: AnyBitPattern + Send + Sync> SourceReader for RecordReader<T> {
         }
     }
 
-    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+    fn position(&mut self, _checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
         self.blocks.position(self.mapping.as_deref(), positions)
     }
 
@@ -326,7 +326,7 @@ mod tests {
         reader.open(&chain.cx()).unwrap();
         chain.poll(&mut reader);
         let mut positions = Vec::new();
-        reader.position(&mut positions).unwrap();
+        reader.position(1, &mut positions).unwrap();
         reader.close().unwrap();
         fs::write(&path, [0; 4 * 1001]).unwrap();
         let mut restored = source.reader(0, 1);

@@ -1,13 +1,13 @@
 //! A table that rows are written into, and the markers beside it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params_from_iter};
 
-use crate::connectors::transaction::{OutboxTarget, TransactionError};
+use crate::connectors::transaction::{OutboxTarget, TransactionError, Work};
 use crate::operator::{BoxError, OpenContext, Outcome};
 use crate::time::Timestamp;
 
@@ -58,11 +58,18 @@ pub(super) struct Description {
     pub(super) name: Arc<str>,
 }
 
-/// One subtask's connection to a table.
+/// One subtask's connection to a table. What is delivered when a checkpoint is complete is written on another thread.
 #[derive(Debug)]
 pub struct SqliteTable<F> {
-    description: Description,
     function: F,
+    width: usize,
+    database: Arc<Mutex<Database>>,
+}
+
+/// The connection, and what is done with it.
+#[derive(Debug)]
+struct Database {
+    description: Description,
     connection: Option<Connection>,
     upsert: String,
 }
@@ -118,15 +125,58 @@ impl Description {
 impl<F> SqliteTable<F> {
     pub(super) fn new(description: Description, function: F) -> Self {
         SqliteTable {
-            description,
+            width: description.width(),
             function,
-            connection: None,
-            upsert: String::new(),
+            database: Arc::new(Mutex::new(Database {
+                description,
+                connection: None,
+                upsert: String::new(),
+            })),
         }
+    }
+
+    fn database(&self) -> MutexGuard<'_, Database> {
+        open(&self.database)
     }
 
     /// Opens the database. What is committed lasts over a power loss.
     pub(super) fn connect(&mut self) -> Result<(), SqliteError> {
+        self.database().connect()
+    }
+
+    pub(super) fn disconnect(&mut self) {
+        self.database().connection = None;
+    }
+
+    /// Writes rows.
+    pub(super) fn write(&mut self, rows: &[u8]) -> Outcome {
+        self.database().write(rows, None)
+    }
+
+    /// Appends a row that the function makes of a record.
+    pub(super) fn append<V: ?Sized>(&self, record: &V, rows: &mut Vec<u8>) -> Outcome
+    where
+        F: Fn(&V, &mut SqlRow<'_>),
+    {
+        let start = rows.len();
+        let mut row = SqlRow::new(rows);
+        (self.function)(record, &mut row);
+        let (found, expected) = (row.count, self.width);
+        if found != expected {
+            rows.truncate(start);
+            return Err(SqliteError::RowWidth { expected, found }.into());
+        }
+        Ok(())
+    }
+}
+
+fn open(database: &Mutex<Database>) -> MutexGuard<'_, Database> {
+    // A panic leaves a transaction behind that was rolled back.
+    database.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Database {
+    fn connect(&mut self) -> Result<(), SqliteError> {
         let failed = self.description.refused("open it");
         let connection = Connection::open(&self.description.path).map_err(&failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(&failed)?;
@@ -142,12 +192,8 @@ impl<F> SqliteTable<F> {
         Ok(())
     }
 
-    pub(super) fn disconnect(&mut self) {
-        self.connection = None;
-    }
-
     /// Does something in one transaction.
-    pub(super) fn transact(
+    fn transact(
         &mut self,
         action: &'static str,
         run: impl FnOnce(&Transaction<'_>, &str) -> Result<(), BoxError>,
@@ -161,35 +207,43 @@ impl<F> SqliteTable<F> {
         Ok(transaction.commit().map_err(failed)?)
     }
 
-    /// Writes rows.
-    pub(super) fn write(&mut self, rows: &[u8]) -> Outcome {
-        let (width, failed) = self.write_with();
+    /// Writes rows, and with them that those of a lane are written up to an epoch.
+    fn write(&mut self, rows: &[u8], marker: Option<(u32, u64)>) -> Outcome {
+        let (width, failed) = (
+            self.description.width(),
+            self.description.refused("write a row"),
+        );
+        let name = Arc::clone(&self.description.name);
         self.transact("write rows", |transaction, upsert| {
-            upsert_rows(transaction, upsert, width, rows, &failed)
+            upsert_rows(transaction, upsert, width, rows, &failed)?;
+            if let Some((lane, epoch)) = marker {
+                let marker = (&*name, lane, epoch.cast_signed());
+                transaction.execute(SET_MARKER, marker).map_err(failed)?;
+            }
+            Ok(())
         })
     }
 
-    fn write_with(&self) -> (usize, impl Fn(rusqlite::Error) -> SqliteError + use<F>) {
-        (
-            self.description.width(),
-            self.description.refused("write a row"),
-        )
+    fn marker(&self, lane: u32) -> Result<u64, BoxError> {
+        let connection = self.connection.as_ref().ok_or("the database is not open")?;
+        let epoch = connection
+            .query_row(READ_MARKER, (&*self.description.name, lane), |row| {
+                row.get::<_, i64>(0)
+            })
+            .optional()
+            .map_err(self.description.refused("read a marker"))?;
+        Ok(epoch.map_or(0, i64::cast_unsigned))
     }
 
-    /// Appends a row that the function makes of a record.
-    pub(super) fn append<V: ?Sized>(&self, record: &V, rows: &mut Vec<u8>) -> Outcome
-    where
-        F: Fn(&V, &mut SqlRow<'_>),
-    {
-        let start = rows.len();
-        let mut row = SqlRow::new(rows);
-        (self.function)(record, &mut row);
-        let (found, expected) = (row.count, self.description.width());
-        if found != expected {
-            rows.truncate(start);
-            return Err(SqliteError::RowWidth { expected, found }.into());
-        }
-        Ok(())
+    fn forget(&mut self, lane: u32) -> Outcome {
+        let name = Arc::clone(&self.description.name);
+        let failed = self.description.refused("remove a marker");
+        self.transact("remove a marker", |transaction, _| {
+            transaction
+                .execute(FORGET_MARKER, (&*name, lane))
+                .map_err(failed)?;
+            Ok(())
+        })
     }
 }
 
@@ -229,9 +283,10 @@ where
     F: Fn(&V, &mut SqlRow<'_>) + Send + 'static,
 {
     fn open(&mut self, _cx: &OpenContext) -> Outcome {
-        self.connect()?;
-        let failed = self.description.refused("create its table of markers");
-        self.transact("create its table of markers", |transaction, _| {
+        let mut database = self.database();
+        database.connect()?;
+        let failed = (database.description).refused("create its table of markers");
+        database.transact("create its table of markers", |transaction, _| {
             transaction.execute(CREATE_MARKERS, []).map_err(failed)?;
             Ok(())
         })
@@ -242,36 +297,18 @@ where
     }
 
     fn marker(&mut self, lane: u32) -> Result<u64, BoxError> {
-        let connection = self.connection.as_ref().ok_or("the database is not open")?;
-        let epoch = connection
-            .query_row(READ_MARKER, (&*self.description.name, lane), |row| {
-                row.get::<_, i64>(0)
-            })
-            .optional()
-            .map_err(self.description.refused("read a marker"))?;
-        Ok(epoch.map_or(0, i64::cast_unsigned))
+        self.database().marker(lane)
     }
 
     fn forget(&mut self, lane: u32) -> Outcome {
-        let name = Arc::clone(&self.description.name);
-        let failed = self.description.refused("remove a marker");
-        self.transact("remove a marker", |transaction, _| {
-            transaction
-                .execute(FORGET_MARKER, (&*name, lane))
-                .map_err(failed)?;
-            Ok(())
-        })
+        self.database().forget(lane)
     }
 
-    fn deliver(&mut self, lane: u32, epoch: u64, output: &[u8]) -> Outcome {
-        let name = Arc::clone(&self.description.name);
-        let (width, failed) = self.write_with();
-        self.transact("write rows and a marker", |transaction, upsert| {
-            upsert_rows(transaction, upsert, width, output, &failed)?;
-            let marker = (&*name, lane, epoch.cast_signed());
-            transaction.execute(SET_MARKER, marker).map_err(failed)?;
-            Ok(())
-        })
+    fn deliver(&mut self, lane: u32, epoch: u64, output: Arc<Vec<u8>>) -> Result<Work, BoxError> {
+        let database = Arc::clone(&self.database);
+        Ok(Box::new(move || {
+            open(&database).write(&output, Some((lane, epoch)))
+        }))
     }
 
     fn close(&mut self) -> Outcome {

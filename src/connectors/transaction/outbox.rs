@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use crate::operator::{BoxError, OpenContext, Outcome, Prepared, Sink, SinkWriter};
+use crate::operator::{BoxError, CommitQueue, OpenContext, Outcome, Prepared, Sink, SinkWriter};
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
-use super::TransactionError;
+use super::{TransactionError, Work};
 
 /// A target that takes output and a marker in one transaction.
 ///
@@ -47,11 +48,13 @@ pub trait OutboxTarget<V: ?Sized>: Send + 'static {
     /// Where it cannot be removed.
     fn forget(&mut self, lane: u32) -> Outcome;
 
-    /// Writes output and sets the lane's marker to `epoch`, both or neither, and for good.
+    /// The work of writing output and setting the lane's marker to `epoch`, both or neither, and for good. With
+    /// checkpoints it is done not on this thread, behind that of the epochs before, while records are encoded. If it
+    /// fails, or it is not known whether it did, those behind it are not done, and the subtask fails.
     ///
     /// # Errors
-    /// Where that fails, or where it is not known whether it did; the subtask fails.
-    fn deliver(&mut self, lane: u32, epoch: u64, output: &[u8]) -> Outcome;
+    /// Where it is known that it cannot be done.
+    fn deliver(&mut self, lane: u32, epoch: u64, output: Arc<Vec<u8>>) -> Result<Work, BoxError>;
 
     /// Releases what the target holds; called on failure and cancellation too.
     ///
@@ -117,11 +120,13 @@ where
     }
 }
 
-/// The output of an epoch that is not delivered yet.
+/// The output of an epoch that is not known to be delivered.
 #[derive(Debug)]
 struct Epoch {
     number: u64,
-    output: Vec<u8>,
+    output: Arc<Vec<u8>>,
+    /// The number of its delivery, once that is under way.
+    delivery: Option<u64>,
 }
 
 /// Keeps the output of one subtask until its checkpoints are complete.
@@ -131,8 +136,9 @@ pub struct OutboxWriter<V: ?Sized, T> {
     current: Vec<u8>,
     /// In order.
     pending: VecDeque<Epoch>,
-    /// The lane's marker.
+    /// The lane's marker, when all deliveries are done.
     marker: u64,
+    deliveries: CommitQueue,
     checkpointing: bool,
     record: PhantomData<fn(&V)>,
 }
@@ -154,12 +160,14 @@ impl<V: ?Sized, T: OutboxTarget<V>> OutboxWriter<V, T> {
             current: Vec::new(),
             pending: VecDeque::new(),
             marker: 0,
+            deliveries: CommitQueue::default(),
             checkpointing: false,
             record: PhantomData,
         }
     }
 
-    fn deliver(&mut self, epoch: u64, output: &[u8]) -> Outcome {
+    /// Has output delivered; gives the number of the delivery.
+    fn deliver(&mut self, epoch: u64, output: Arc<Vec<u8>>) -> Result<u64, BoxError> {
         if epoch <= self.marker {
             let (lane, marker) = (self.lane, self.marker);
             return Err(OutboxError::Ahead {
@@ -169,21 +177,25 @@ impl<V: ?Sized, T: OutboxTarget<V>> OutboxWriter<V, T> {
             }
             .into());
         }
-        self.target.deliver(self.lane, epoch, output)?;
+        let work = self.target.deliver(self.lane, epoch, output)?;
+        let number = self.deliveries.send(work)?;
         self.marker = epoch;
-        Ok(())
+        Ok(number)
     }
 
     /// Delivers what there is without a checkpoint.
     fn deliver_at_once(&mut self) -> Outcome {
-        let output = std::mem::take(&mut self.current);
-        if output.is_empty() {
-            return Ok(());
+        if !self.current.is_empty() {
+            let output = Arc::new(std::mem::take(&mut self.current));
+            self.deliver(self.marker + 1, output)?;
         }
-        self.deliver(self.marker + 1, &output)?;
-        self.current = output;
-        self.current.clear();
         Ok(())
+    }
+
+    fn forget_delivered(&mut self) {
+        let done = self.deliveries.done();
+        self.pending
+            .retain(|epoch| epoch.delivery.is_none_or(|number| number >= done));
     }
 }
 
@@ -191,7 +203,7 @@ impl<V: ?Sized, T: OutboxTarget<V>> OutboxWriter<V, T> {
 /// the marker only grows.
 fn write_lane(lane: u32, epochs: &VecDeque<Epoch>) -> Vec<u8> {
     let mut bytes = lane.to_le_bytes().to_vec();
-    for Epoch { number, output } in epochs {
+    for Epoch { number, output, .. } in epochs {
         bytes.extend_from_slice(&number.to_le_bytes());
         bytes.extend_from_slice(&(output.len() as u64).to_le_bytes());
         bytes.extend_from_slice(output);
@@ -217,6 +229,7 @@ fn read_lane(bytes: &[u8]) -> Option<(u32, Vec<(u64, &[u8])>)> {
 impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, T> {
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         self.checkpointing = cx.checkpointing.enabled;
+        self.deliveries = CommitQueue::new(&cx.checkpointing.committer);
         self.target.open(cx)?;
         if !cx.is_restored() {
             self.target.forget(self.lane)?;
@@ -234,13 +247,18 @@ impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, 
         if !self.checkpointing && self.current.len() >= OUTPUT_BYTES {
             return self.deliver_at_once();
         }
-        Ok(())
+        self.deliveries.check()
     }
 
     fn prepare(&mut self, checkpoint: u64, prepared: &mut Prepared) -> Outcome {
-        let (number, output) = (checkpoint, std::mem::take(&mut self.current));
-        if !output.is_empty() {
-            self.pending.push_back(Epoch { number, output });
+        self.deliveries.check()?;
+        self.forget_delivered();
+        if !self.current.is_empty() {
+            self.pending.push_back(Epoch {
+                number: checkpoint,
+                output: Arc::new(std::mem::take(&mut self.current)),
+                delivery: None,
+            });
         }
         if !self.pending.is_empty() {
             prepared.keep(write_lane(self.lane, &self.pending));
@@ -249,16 +267,19 @@ impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, 
     }
 
     fn commit(&mut self, checkpoint: u64) -> Outcome {
-        while let Some(epoch) = self.pending.pop_front() {
-            let delivered = match epoch.number <= checkpoint {
-                true => self.deliver(epoch.number, &epoch.output),
-                false => Ok(()),
-            };
-            if epoch.number > checkpoint || delivered.is_err() {
-                self.pending.push_front(epoch);
-                return delivered;
+        self.deliveries.check()?;
+        for place in 0..self.pending.len() {
+            let Epoch {
+                number,
+                output,
+                delivery,
+            } = &self.pending[place];
+            if *number <= checkpoint && delivery.is_none() {
+                let delivery = self.deliver(*number, Arc::clone(output))?;
+                self.pending[place].delivery = Some(delivery);
             }
         }
+        self.forget_delivered();
         Ok(())
     }
 
@@ -268,7 +289,8 @@ impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, 
             let marker = self.target.marker(lane)?;
             for (number, output) in epochs {
                 if marker < number || seeded("marker-ignored") {
-                    self.target.deliver(lane, number, output)?;
+                    self.target
+                        .deliver(lane, number, Arc::new(output.to_vec()))?()?;
                 }
             }
         }
@@ -284,6 +306,9 @@ impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, 
     }
 
     fn close(&mut self) -> Outcome {
-        self.target.close()
+        // The end of the job is that of its deliveries, and nobody who goes on from here meets them.
+        let delivered = self.deliveries.wait();
+        let closed = self.target.close();
+        delivered.and(closed)
     }
 }

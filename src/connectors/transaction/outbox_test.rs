@@ -35,12 +35,15 @@ impl OutboxTarget<u8> for Target {
         self.database.lock().unwrap().markers.remove(&lane);
         Ok(())
     }
-    fn deliver(&mut self, lane: u32, epoch: u64, output: &[u8]) -> Outcome {
-        let mut database = self.database.lock().unwrap();
-        database.output.extend_from_slice(output);
-        let before = database.markers.insert(lane, epoch);
-        assert!(before.unwrap_or(0) < epoch, "a marker went back");
-        Ok(())
+    fn deliver(&mut self, lane: u32, epoch: u64, output: Arc<Vec<u8>>) -> Result<Work, BoxError> {
+        let database = Arc::clone(&self.database);
+        Ok(Box::new(move || {
+            let mut database = database.lock().unwrap();
+            database.output.extend_from_slice(&output);
+            let before = database.markers.insert(lane, epoch);
+            assert!(before.unwrap_or(0) < epoch, "a marker went back");
+            Ok(())
+        }))
     }
 }
 

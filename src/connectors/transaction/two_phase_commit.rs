@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 
-use crate::operator::{BoxError, OpenContext, Outcome, Prepared, Sink, SinkWriter};
+use crate::operator::{BoxError, CommitQueue, OpenContext, Outcome, Prepared, Sink, SinkWriter};
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
@@ -26,7 +26,7 @@ pub type Work = Box<dyn FnOnce() -> Outcome + Send>;
 /// it outlive it (`PREPARE TRANSACTION`), or the output belongs into an [`Outbox`](super::Outbox).
 ///
 /// ```
-/// use thalweg::connectors::{Transactional, TwoPhaseCommit};
+/// use thalweg::connectors::{Transactional, TwoPhaseCommit, Work};
 /// use thalweg::operator::{BoxError, Outcome};
 /// use thalweg::time::Timestamp;
 ///
@@ -48,8 +48,8 @@ pub type Work = Box<dyn FnOnce() -> Outcome + Send>;
 ///         // Makes the numbers durable where nobody looks, and says where that is.
 ///         Ok((!numbers.is_empty()).then(|| b"a hidden name".to_vec()))
 ///     }
-///     fn commit(&mut self, _handle: &[u8]) -> Outcome {
-///         Ok(()) // Renames; nothing to do where that was done.
+///     fn commit(&mut self, _handle: &[u8]) -> Result<Work, BoxError> {
+///         Ok(Box::new(|| Ok(()))) // Renames; nothing to do where that was done.
 ///     }
 ///     fn abort(&mut self, _numbers: Vec<u64>) -> Outcome {
 ///         Ok(())
@@ -121,18 +121,20 @@ pub trait TwoPhaseCommit<V: ?Sized>: Send + 'static {
         Ok(None)
     }
 
-    /// Commits a transaction, perhaps one that was committed already: then there is nothing to do.
+    /// The work of committing a transaction, perhaps one that was committed already: then there is nothing to do. It is
+    /// done not on this thread, behind that of the transactions before, while records are written. If it fails, those
+    /// behind it are not done; the subtask fails, and all are committed when it goes on from a checkpoint.
     ///
     /// # Errors
-    /// Where it cannot be committed; the subtask fails, and tries again when it goes on from a checkpoint.
-    fn commit(&mut self, handle: &[u8]) -> Outcome;
+    /// Where it is known that it cannot be committed.
+    fn commit(&mut self, handle: &[u8]) -> Result<Work, BoxError>;
 
     /// Commits a transaction that a checkpoint has kept.
     ///
     /// # Errors
     /// Where it cannot be committed; the job fails.
     fn recover_and_commit(&mut self, handle: &[u8]) -> Outcome {
-        self.commit(handle)
+        self.commit(handle)?()
     }
 
     /// Aborts a transaction that was being written at the barrier of the checkpoint, if it is still there.
@@ -205,11 +207,13 @@ pub struct TransactionError;
 const PENDING: u8 = b'P';
 const CURRENT: u8 = b'C';
 
-/// A transaction that was pre-committed and not committed yet.
+/// A transaction that was pre-committed, and is not known to be committed.
 #[derive(Debug)]
 struct Pending {
     checkpoint: u64,
     handle: Vec<u8>,
+    /// The number of its commit, once that is under way.
+    commit: Option<u64>,
 }
 
 /// Writes the records of one subtask in transactions.
@@ -218,6 +222,7 @@ pub struct TransactionalWriter<V: ?Sized, T: TwoPhaseCommit<V>> {
     current: Option<T::Transaction>,
     /// In the order of their checkpoints.
     pending: VecDeque<Pending>,
+    commits: CommitQueue,
     checkpointing: bool,
     finished: bool,
     record: PhantomData<fn(&V)>,
@@ -237,6 +242,7 @@ impl<V: ?Sized, T: TwoPhaseCommit<V>> TransactionalWriter<V, T> {
             target,
             current: None,
             pending: VecDeque::new(),
+            commits: CommitQueue::default(),
             checkpointing: false,
             finished: false,
             record: PhantomData,
@@ -248,30 +254,44 @@ impl<V: ?Sized, T: TwoPhaseCommit<V>> TransactionalWriter<V, T> {
         if let Some(current) = self.current.take()
             && let Some(handle) = self.target.pre_commit(current, checkpoint)?
         {
-            self.pending.push_back(Pending { checkpoint, handle });
+            self.pending.push_back(Pending {
+                checkpoint,
+                handle,
+                commit: None,
+            });
         }
         Ok(())
     }
 
-    /// Commits what is pending up to a checkpoint, in order. An error leaves its transaction pending, and the
+    /// Has committed what is pending up to a checkpoint, in order. An error leaves its transaction pending, and the
     /// others are committed nevertheless.
     fn commit_up_to(&mut self, checkpoint: u64) -> Outcome {
-        let mut first_error = Ok(());
-        for pending in std::mem::take(&mut self.pending) {
-            if pending.checkpoint > checkpoint {
-                self.pending.push_back(pending);
-            } else if let Err(error) = self.target.commit(&pending.handle) {
-                self.pending.push_back(pending);
-                first_error = first_error.and(Err(error));
+        let mut first_error = self.commits.check();
+        for pending in &mut self.pending {
+            if pending.checkpoint > checkpoint || pending.commit.is_some() {
+                continue;
+            }
+            let work = self.target.commit(&pending.handle);
+            match work.and_then(|work| self.commits.send(work)) {
+                Ok(number) => pending.commit = Some(number),
+                Err(error) => first_error = first_error.and(Err(error)),
             }
         }
+        self.forget_committed();
         first_error
+    }
+
+    fn forget_committed(&mut self) {
+        let done = self.commits.done();
+        self.pending
+            .retain(|pending| pending.commit.is_none_or(|number| number >= done));
     }
 }
 
 impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalWriter<V, T> {
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         self.checkpointing = cx.checkpointing.enabled;
+        self.commits = CommitQueue::new(&cx.checkpointing.committer);
         self.target.open(cx)
     }
 
@@ -284,12 +304,21 @@ impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalW
         self.target.write(current, record, at)
     }
 
+    fn flush(&mut self) -> Outcome {
+        self.commits.check()
+    }
+
     fn prepare(&mut self, checkpoint: u64, prepared: &mut Prepared) -> Outcome {
+        self.commits.check()?;
+        self.forget_committed();
         self.end_current(checkpoint)?;
         if seeded("committed-at-the-barrier") {
             self.commit_up_to(checkpoint)?;
         }
-        for Pending { checkpoint, handle } in &self.pending {
+        for Pending {
+            checkpoint, handle, ..
+        } in &self.pending
+        {
             if let Some(work) = self.target.before_completion(handle)? {
                 prepared.before_completion(work);
             }
@@ -350,9 +379,11 @@ impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalW
     }
 
     fn close(&mut self) -> Outcome {
+        // The end of the job is that of its commits, and nobody who goes on from here meets them.
+        let committed = self.commits.wait();
         let current = self.current.take();
         let aborted = current.map_or(Ok(()), |current| self.target.abort(current));
         let closed = self.target.close();
-        aborted.and(closed)
+        committed.and(aborted).and(closed)
     }
 }

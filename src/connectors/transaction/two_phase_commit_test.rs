@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::connectors::test_chain::checkpointed_context;
-use crate::operator::{BoxError, Outcome, Prepared, Sink, SinkWriter};
+use crate::operator::{BoxError, Committer, Errand, Outcome, Prepared, Sink, SinkWriter};
 use crate::time::Timestamp;
 
 type Journal = Arc<Mutex<Vec<String>>>;
@@ -42,13 +42,15 @@ impl TwoPhaseCommit<str> for Target {
         self.note(&format!("pre-commit {checkpoint}"), &text);
         Ok((!text.is_empty()).then(|| text.into_bytes()))
     }
-    fn commit(&mut self, handle: &[u8]) -> Outcome {
-        let text = std::str::from_utf8(handle)?;
-        self.note("commit", text);
-        if text.starts_with(self.refused) {
-            return Err(format!("{text} was refused").into());
-        }
-        Ok(())
+    fn commit(&mut self, handle: &[u8]) -> Result<Work, BoxError> {
+        let (target, text) = (self.clone(), String::from_utf8(handle.to_vec())?);
+        Ok(Box::new(move || {
+            target.note("commit", &text);
+            if text.starts_with(target.refused) {
+                return Err(format!("{text} was refused").into());
+            }
+            Ok(())
+        }))
     }
     fn recover_and_abort(&mut self, handle: &[u8]) -> Outcome {
         self.note("recover and abort", std::str::from_utf8(handle)?);
@@ -182,4 +184,67 @@ fn without_checkpoints_the_end_commits() {
     run.writer.finish().unwrap();
     run.writer.close().unwrap();
     assert_eq!(run.journal(), ["pre-commit 0 a", "commit a"]);
+}
+
+/// A committer that does nothing before it is told to.
+#[derive(Clone, Default)]
+struct Errands(Arc<Mutex<Vec<Errand>>>);
+
+impl Errands {
+    fn open(&self, run: &mut Run) {
+        let mut cx = checkpointed_context(0, 1, true);
+        let errands = self.clone();
+        cx.checkpointing.committer =
+            Committer::new(move |errand| errands.0.lock().unwrap().push(errand));
+        run.writer.open(&cx).unwrap();
+    }
+
+    fn run(&self) {
+        let errands = std::mem::take(&mut *self.0.lock().unwrap());
+        errands.into_iter().for_each(|errand| errand());
+    }
+}
+
+#[test]
+fn commits_are_done_elsewhere_and_a_checkpoint_keeps_what_they_have_not_come_to() {
+    let (mut run, errands) = (Run::open("none", true), Errands::default());
+    errands.open(&mut run);
+    for (record, checkpoint) in [("a", 1), ("b", 2)] {
+        run.write(record);
+        run.prepare(checkpoint);
+    }
+    run.journal();
+    run.writer.commit(2).unwrap();
+    run.writer.commit(2).unwrap();
+    assert!(run.journal().is_empty(), "nothing on this thread");
+    assert_eq!(run.prepare(3).len(), 3, "both, and what is open");
+    errands.run();
+    assert_eq!(run.journal()[1..], ["commit a", "commit b"], "once");
+    assert_eq!(run.prepare(4).len(), 1);
+    // Whoever closes waits for what is under way.
+    run.write("c");
+    run.prepare(5);
+    run.writer.commit(5).unwrap();
+    let elsewhere = std::thread::spawn(move || errands.run());
+    run.writer.close().unwrap();
+    elsewhere.join().unwrap();
+    assert!(run.journal().contains(&"commit c".to_owned()));
+}
+
+#[test]
+fn commit_that_fails_elsewhere_fails_the_subtask_and_holds_those_behind_it() {
+    let (mut run, errands) = (Run::open("b", true), Errands::default());
+    errands.open(&mut run);
+    for (record, checkpoint) in [("a", 1), ("b", 2), ("c", 3)] {
+        run.write(record);
+        run.prepare(checkpoint);
+    }
+    run.journal();
+    run.writer.commit(3).unwrap();
+    run.writer.flush().unwrap();
+    errands.run();
+    assert_eq!(run.journal(), ["commit a", "commit b"]);
+    let error = run.writer.flush().unwrap_err().to_string();
+    assert_eq!(error, "b was refused");
+    run.writer.close().unwrap();
 }

@@ -1,7 +1,5 @@
 //! Exchanges: a region ends in rings and another begins, or neither.
 
-use std::sync::Arc;
-
 use crate::graph::{NodeId, Partitioning};
 use crate::operator::{BoxedChain, FarForm, Partitioner, Push};
 use crate::record::{Far, Record, run_size_min};
@@ -37,17 +35,16 @@ where
         next: &mut dyn FnMut(u32) -> D,
     ) {
         if plan.is_fused(self.node) {
-            let uid = plan.channel_uid(self.node);
+            let edge = plan.edge(self.node, self.partitioning);
             // The condition is the compiler's: only one of the two chains is written out.
             if const { size_of::<D>() <= FUSED_MAX } {
                 self.before.attach(plan, &mut |subtask| {
-                    FarForm::<P::Out, D>::new(next(subtask)).in_place_of(Arc::clone(&uid))
+                    FarForm::<P::Out, D>::new(next(subtask)).in_place_of(edge.clone())
                 });
             } else {
                 self.before.attach(plan, &mut |subtask| {
                     let next = BoxedChain::new(next(subtask));
-                    FarForm::<P::Out, BoxedChain<Self::Out>>::new(next)
-                        .in_place_of(Arc::clone(&uid))
+                    FarForm::<P::Out, BoxedChain<Self::Out>>::new(next).in_place_of(edge.clone())
                 });
             }
             return;
@@ -64,10 +61,10 @@ where
         next: &mut dyn FnMut(u32) -> BoxedChain<Self::Out>,
     ) {
         if plan.is_fused(self.node) {
-            let uid = plan.channel_uid(self.node);
+            let edge = plan.edge(self.node, self.partitioning);
             self.before.attach_boxed(plan, &mut |subtask| {
                 let far = FarForm::<P::Out, _>::new(next(subtask));
-                BoxedChain::new(far.in_place_of(Arc::clone(&uid)))
+                BoxedChain::new(far.in_place_of(edge.clone()))
             });
             return;
         }

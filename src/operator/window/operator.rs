@@ -16,7 +16,8 @@
 //!
 //! Windows of [processing time](ProcessingTime) are the same with another clock: a record's time is that of
 //! its batch, and the watermark is what has passed of it, all up to now. No record is late then, and what
-//! is open at the end of input never fires.
+//! is open at the end of input does not fire in this run (Flink's rule). It is still in a checkpoint that is taken
+//! then, and fires in the run that goes on from there once the clock has passed it.
 //!
 //! A checkpoint keeps the [slices](super::slice_snapshot), key by key, and how far [time](super::progress)
 //! had come. After a restore, windows whose end has passed meanwhile fire at once in processing time, and at
@@ -57,8 +58,10 @@ where
     selector: S,
     function: F,
     hasher: KeyHasher,
-    /// Processing time of the batch; the end of time at the end of input.
+    /// Processing time of the batch.
     now: Timestamp,
+    /// The input has ended: no window of processing time fires any more.
+    ended: bool,
     /// A firing is not finished.
     busy: bool,
     /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so
@@ -112,6 +115,7 @@ where
             function,
             hasher: KeyHasher::default(),
             now: Timestamp::MIN,
+            ended: false,
             busy: false,
             ready: false,
             next,
@@ -331,7 +335,7 @@ where
 
     fn begin(&mut self, now: Timestamp) {
         self.next.begin(now);
-        if !T::IS_EVENT && now > self.now {
+        if !T::IS_EVENT && !self.ended && now > self.now {
             self.now = now;
             let passed = now.saturating_sub(1);
             if passed >= self.timeline.quiet_before {
@@ -357,7 +361,7 @@ where
                 self.next.signal(signal);
             }
             Signal::End => {
-                self.now = Timestamp::MAX;
+                self.ended = true;
                 self.next.signal(signal);
             }
             _ => self.next.signal(signal),
@@ -389,7 +393,7 @@ where
 
     fn deadline(&self) -> Option<Timestamp> {
         let next = self.next.deadline();
-        if T::IS_EVENT || self.now == Timestamp::MAX {
+        if T::IS_EVENT || self.ended {
             return next;
         }
         let timeline = &*self.timeline;

@@ -111,16 +111,11 @@ impl Progress {
                 now: before.now.min(now),
             });
         }
-        let begun = |at: Timestamp| match at {
-            Timestamp::MAX => Timestamp::MIN,
-            _ => at,
-        };
-        let times = times.unwrap_or(Times::START);
-        Ok(Times {
-            watermark: begun(times.watermark),
-            highest: times.highest,
-            now: begun(times.now),
-        })
+        let mut times = times.unwrap_or(Times::START);
+        if times.watermark == Timestamp::MAX {
+            times.watermark = Timestamp::MIN;
+        }
+        Ok(times)
     }
 }
 

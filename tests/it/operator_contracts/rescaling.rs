@@ -155,7 +155,7 @@ impl<S: Driven> Attempt<S> {
             cx.checkpointing = Checkpointing {
                 enabled: true,
                 restored: restored.cloned(),
-                allow_non_restored: false,
+                ..Checkpointing::default()
             };
             let mut subtask = build();
             subtask.operator().open(&cx).unwrap();

@@ -1,6 +1,9 @@
 //! Jobs go on from checkpoints: after a crash, after a failure, from a savepoint, at another parallelism.
 
+mod accepted_records_are_there_once;
 mod barriers_overtake;
+mod changed_edges_are_refused;
+mod commits_are_done_elsewhere;
 mod crashes_lose_and_double_nothing;
 mod failed_jobs_start_again;
 mod files_are_read_and_written_once;
@@ -8,4 +11,5 @@ mod ledger;
 mod output_disk;
 mod power_loss_loses_and_doubles_nothing;
 mod savepoints_are_gone_on_from;
+mod stalled;
 mod windows_are_gone_on_with;

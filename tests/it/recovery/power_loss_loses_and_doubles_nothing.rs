@@ -17,7 +17,7 @@ use thalweg::state::ValueState;
 use super::ledger::Ledger;
 use super::output_disk::OutputDisk;
 
-/// How many seeds a run of the tests takes; more with `THALWEG_SEEDS`, from `THALWEG_FIRST_SEED` on.
+/// How many seeds a run of the tests takes.
 const SEEDS: u64 = 20_000;
 const NUMBERS: u64 = 160;
 const KEYS: u64 = 7;
@@ -27,10 +27,10 @@ const STEPS_MAX: u64 = 20_000;
 const STEP: Duration = Duration::from_millis(1);
 
 /// What a seed decides.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -240,15 +240,15 @@ fn simulate(seed: u64) {
     assert!(output.rows() == expected(), "rows are lost or doubled");
 }
 
-#[test]
-fn simulated_jobs_survive_loss_of_power_and_disks_that_fail() {
+/// Simulates so many seeds, or as many as `THALWEG_SEEDS` says, from `THALWEG_FIRST_SEED` on.
+pub(super) fn seeds(seeds: u64, simulate: impl Fn(u64) + std::panic::RefUnwindSafe) {
     let number = |name: &str| {
         std::env::var(name)
             .ok()
             .and_then(|value| value.parse().ok())
     };
     let first: u64 = number("THALWEG_FIRST_SEED").unwrap_or(0);
-    let seeds = number("THALWEG_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("THALWEG_SEEDS").unwrap_or(seeds);
     for seed in first..first + seeds {
         let simulated = std::panic::catch_unwind(|| simulate(seed));
         assert!(
@@ -256,4 +256,9 @@ fn simulated_jobs_survive_loss_of_power_and_disks_that_fail() {
             "replay with THALWEG_FIRST_SEED={seed} THALWEG_SEEDS=1"
         );
     }
+}
+
+#[test]
+fn simulated_jobs_survive_loss_of_power_and_disks_that_fail() {
+    seeds(SEEDS, simulate);
 }

@@ -177,25 +177,27 @@ impl Disk {
     }
 
     pub(super) fn finish(&mut self, inode: usize, name: &str, sync: bool) -> io::Result<u64> {
-        let kind = if sync {
-            OperationKind::Sync
-        } else {
-            OperationKind::Close
-        };
-        let fault = self.begin(kind, name)?;
-        let file = &mut self.inodes[inode];
-        file.length = file.live.len();
-        if let Some(fault) = fault {
-            // The system marks the pages clean all the same: nothing will write them any more.
-            file.unsynced.clear();
+        self.inodes[inode].length = self.inodes[inode].live.len();
+        if sync {
+            self.sync(inode, name)?;
+        } else if let Some(fault) = self.begin(OperationKind::Close, name)? {
+            self.inodes[inode].forget();
             return Err(fault.error());
         }
-        let length = file.length as u64;
-        if sync && !self.crashed {
-            file.unsynced.clear();
-            file.durable.clone_from(&file.live);
+        self.after(self.inodes[inode].length as u64)
+    }
+
+    pub(super) fn sync(&mut self, inode: usize, name: &str) -> io::Result<()> {
+        let fault = self.begin(OperationKind::Sync, name)?;
+        let file = &mut self.inodes[inode];
+        if let Some(fault) = fault {
+            file.forget();
+            return Err(fault.error());
         }
-        self.after(length)
+        if !self.crashed {
+            file.sync();
+        }
+        self.after(())
     }
 
     pub(super) fn read(
@@ -341,6 +343,18 @@ impl Disk {
 }
 
 impl Inode {
+    /// A sync has failed: the system marks the pages clean all the same, and nothing will write them any more.
+    fn forget(&mut self) {
+        self.unsynced.clear();
+    }
+
+    fn sync(&mut self) {
+        self.durable.resize(self.live.len(), 0);
+        for write in self.unsynced.drain(..) {
+            self.durable[write.clone()].copy_from_slice(&self.live[write]);
+        }
+    }
+
     fn after_loss(&self, loss: Loss, random: &mut Random) -> Vec<u8> {
         match loss {
             Loss::All => self.durable.clone(),

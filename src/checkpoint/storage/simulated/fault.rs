@@ -47,7 +47,7 @@ pub enum OperationKind {
     Create,
     /// Bytes were appended.
     Append,
-    /// A file was ended and synced.
+    /// A file was synced.
     Sync,
     /// A file was ended without a sync.
     Close,

@@ -173,6 +173,10 @@ impl WriteOnce for SimulatedFile {
         disk.append(self.inode, &self.name, &parts.concat())
     }
 
+    fn sync(&mut self) -> io::Result<()> {
+        self.storage.disk().sync(self.inode, &self.name)
+    }
+
     fn finish(self: Box<Self>, durability: Durability) -> io::Result<u64> {
         let sync = durability == Durability::Synced;
         self.storage.disk().finish(self.inode, &self.name, sync)

@@ -42,8 +42,10 @@ where
     selector: S,
     pub(super) function: F,
     pub(super) hasher: KeyHasher,
-    /// Processing time of the batch; the end of time at the end of input.
-    now: Timestamp,
+    /// Processing time of the batch.
+    pub(super) now: Timestamp,
+    /// The input has ended: no session of processing time fires any more.
+    ended: bool,
     /// A firing is not finished.
     pub(super) busy: bool,
     /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so
@@ -99,6 +101,7 @@ where
             function,
             hasher: KeyHasher::default(),
             now: Timestamp::MIN,
+            ended: false,
             busy: false,
             ready: false,
             next,
@@ -252,7 +255,7 @@ where
 
     fn begin(&mut self, now: Timestamp) {
         self.next.begin(now);
-        if !T::IS_EVENT && now > self.now {
+        if !T::IS_EVENT && !self.ended && now > self.now {
             self.now = now;
             self.watermark = now.saturating_sub(1);
             if self.watermark >= self.clockwork.quiet_before {
@@ -280,7 +283,7 @@ where
                 self.next.signal(signal);
             }
             Signal::End => {
-                self.now = Timestamp::MAX;
+                self.ended = true;
                 self.next.signal(signal);
             }
             _ => self.next.signal(signal),
@@ -313,7 +316,7 @@ where
 
     fn deadline(&self) -> Option<Timestamp> {
         let next = self.next.deadline();
-        if T::IS_EVENT || self.now == Timestamp::MAX || self.clockwork.agenda.len() == 0 {
+        if T::IS_EVENT || self.ended || self.clockwork.agenda.len() == 0 {
             return next;
         }
         // When that time has passed.

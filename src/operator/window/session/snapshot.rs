@@ -74,9 +74,9 @@ where
         if let Some(restored) = &cx.checkpointing.restored {
             let hashes = cx.hashes();
             (snapshot.sessions).restore(&mut self.sessions, restored, &hashes)?;
-            let watermark = snapshot.watermark.restore(restored, cx)?;
-            if T::IS_EVENT {
-                self.watermark = watermark;
+            self.watermark = snapshot.watermark.restore(restored, cx)?;
+            if !T::IS_EVENT && self.watermark > Timestamp::MIN {
+                self.now = self.watermark.saturating_add(1);
             }
             self.make_appointments();
         }

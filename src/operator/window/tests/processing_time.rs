@@ -154,3 +154,61 @@ fn sessions_end_when_the_clock_has_passed_their_gap() {
     assert_eq!(sessions.events(), [Event::End]);
     assert_eq!(sessions.operator.deadline(), None);
 }
+
+/// What a checkpoint keeps that is taken at the end of the input, as one that stops a job with drain is.
+fn at_the_end<P>(mut before: Harness<P>, at: i64, record: Record) -> MemorySnapshot
+where
+    P: Push<Record>,
+{
+    let mut memory = MemorySnapshot::new(1);
+    before.begin(at);
+    before.push(record, 0);
+    before.watermark(i64::MAX);
+    before.signal(Signal::End);
+    before.begin(at + 100);
+    before.signal(barrier(1, Barrier::WHOLE));
+    write(&mut before.operator, 1, 0, &mut memory);
+    assert_eq!(before.events()[1..], [Event::End], "nothing fires");
+    memory
+}
+
+#[test]
+fn windows_of_a_checkpoint_after_the_end_of_input_fire_when_the_clock_has_passed_them() {
+    let windows = |restored| {
+        harness_in(context(0, 1, restored), |selector, outputs, _| {
+            let assigner = Tumbling::of(nanoseconds(10)).processing_time();
+            WindowOperator::new("w".into(), &assigner, selector, lists(), outputs).unwrap()
+        })
+        .unwrap()
+    };
+    let memory = at_the_end(windows(None), 23, (1, 1));
+    let mut after = windows(Some(memory.restored()));
+    assert_eq!(after.operator.deadline(), Some(Timestamp(30)));
+    // A clock that was set back changes nothing, as ever: what it brings is in the window that is open.
+    after.begin(2);
+    after.push((1, 2), 0);
+    after.begin(29);
+    assert_eq!(after.events(), []);
+    after.begin(30);
+    assert_eq!(after.events(), [result(1, 20, 30, &[1, 2])]);
+}
+
+#[test]
+fn sessions_of_a_checkpoint_after_the_end_of_input_fire_when_the_clock_has_passed_their_gap() {
+    let sessions = |restored| {
+        harness_in(context(0, 1, restored), |selector, outputs, _| {
+            let session = Session::with_gap(nanoseconds(10)).processing_time();
+            SessionOperator::new("s".into(), session, selector, lists(), outputs).unwrap()
+        })
+        .unwrap()
+    };
+    let memory = at_the_end(sessions(None), 23, (1, 1));
+    let mut after = sessions(Some(memory.restored()));
+    assert_eq!(after.operator.deadline(), Some(Timestamp(33)));
+    after.begin(2);
+    after.push((1, 2), 0);
+    after.begin(32);
+    assert_eq!(after.events(), []);
+    after.begin(33);
+    assert_eq!(after.events(), [result(1, 23, 33, &[1, 2])]);
+}

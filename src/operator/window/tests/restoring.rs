@@ -18,7 +18,7 @@ pub(super) fn context(index: u32, parallelism: u32, restored: Option<Restored>) 
     cx.checkpointing = Checkpointing {
         enabled: true,
         restored,
-        allow_non_restored: false,
+        ..Checkpointing::default()
     };
     cx
 }

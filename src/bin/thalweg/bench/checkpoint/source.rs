@@ -183,7 +183,7 @@ impl SourceReader for ChangesReader {
         Ok(SourceStatus::More)
     }
 
-    fn position(&mut self, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+    fn position(&mut self, _checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
         let position = [u64::from(self.index), self.next].map(u64::to_le_bytes);
         positions.push(position.concat());
         Ok(())

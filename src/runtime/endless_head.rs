@@ -1,0 +1,65 @@
+//! A head for tests: it always has a record, and state that is never written to its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::checkpoint::SnapshotOutput;
+use crate::operator::{BoxError, OpenContext, OperatorError};
+use crate::time::Timestamp;
+
+use super::head::{Head, Notice, Progress, Turn};
+
+/// Counts its turns, and how often it is asked for its state.
+#[derive(Debug, Default)]
+pub(crate) struct EndlessHead {
+    pub(super) taken: Arc<AtomicU32>,
+    pub(super) asked: Arc<AtomicU32>,
+    pub(super) barrier: u64,
+}
+
+impl Head for EndlessHead {
+    fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
+        Ok(())
+    }
+
+    fn poll(&mut self, _turn: &mut Turn) -> Result<Progress, OperatorError> {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Ok(Progress::Worked)
+    }
+
+    fn has_work(&mut self) -> bool {
+        true
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn is_done(&self) -> bool {
+        false
+    }
+
+    fn is_settled(&self) -> bool {
+        true
+    }
+
+    fn notice(&mut self, notice: Notice) -> Result<(), BoxError> {
+        if let Notice::Triggered(barrier) = notice {
+            self.barrier = barrier.checkpoint;
+        }
+        Ok(())
+    }
+
+    fn barrier(&self) -> u64 {
+        self.barrier
+    }
+
+    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        Ok(())
+    }
+}

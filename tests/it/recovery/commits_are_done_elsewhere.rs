@@ -1,0 +1,134 @@
+//! Commits wait for disks and databases, so they are done on a thread of their own: in order, all of them before the
+//! job has ended, and with errors that fail it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use thalweg::checkpoint::HeapStorage;
+use thalweg::connectors::{Transactional, TwoPhaseCommit, Work};
+use thalweg::operator::BoxError;
+use thalweg::prelude::*;
+use thalweg::runtime::RestartStrategy;
+
+const NUMBERS: u64 = 20_000;
+
+/// What was committed, on which threads, and how often that still fails.
+#[derive(Default)]
+struct Outside {
+    committed: Vec<(u64, Vec<u64>)>,
+    threads: Vec<String>,
+    failures: u32,
+}
+
+/// A slow target.
+#[derive(Clone, Default)]
+struct Target(Arc<Mutex<Outside>>);
+
+fn encode(checkpoint: u64, numbers: &[u64]) -> Vec<u8> {
+    let all = std::iter::once(&checkpoint).chain(numbers);
+    all.flat_map(|number| number.to_le_bytes()).collect()
+}
+
+impl Target {
+    fn commit(&self, handle: &[u8]) -> Outcome {
+        std::thread::sleep(Duration::from_millis(3));
+        let number = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+        let mut numbers = handle.as_chunks::<8>().0.iter().map(number);
+        let checkpoint = numbers.next().ok_or("no checkpoint")?;
+        let mut outside = self.0.lock().expect("nobody panics");
+        let thread = std::thread::current().name().unwrap_or("").to_owned();
+        outside.threads.push(thread);
+        if outside
+            .committed
+            .iter()
+            .any(|(known, _)| *known == checkpoint)
+        {
+            return Ok(());
+        }
+        if outside.failures > 0 && checkpoint > 1 {
+            outside.failures -= 1;
+            return Err("the target is away".into());
+        }
+        outside.committed.push((checkpoint, numbers.collect()));
+        Ok(())
+    }
+}
+
+impl TwoPhaseCommit<u64> for Target {
+    type Transaction = Vec<u64>;
+
+    fn begin(&mut self) -> Result<Vec<u64>, BoxError> {
+        Ok(Vec::new())
+    }
+
+    fn write(&mut self, numbers: &mut Vec<u64>, number: &u64, _at: Timestamp) -> Outcome {
+        numbers.push(*number);
+        Ok(())
+    }
+
+    fn pre_commit(
+        &mut self,
+        numbers: Vec<u64>,
+        checkpoint: u64,
+    ) -> Result<Option<Vec<u8>>, BoxError> {
+        Ok((!numbers.is_empty()).then(|| encode(checkpoint, &numbers)))
+    }
+
+    fn commit(&mut self, handle: &[u8]) -> Result<Work, BoxError> {
+        let (target, handle) = (self.clone(), handle.to_vec());
+        Ok(Box::new(move || Target::commit(&target, &handle)))
+    }
+
+    fn abort(&mut self, _numbers: Vec<u64>) -> Outcome {
+        Ok(())
+    }
+}
+
+/// Runs a job whose target fails so often.
+fn run(failures: u32) -> Outside {
+    let target = Target::default();
+    target.0.lock().expect("nobody panics").failures = failures;
+    let env = Environment::new()
+        .checkpoints(
+            Checkpoints::every(Duration::from_millis(1)).to_storage(Arc::new(HeapStorage::new())),
+        )
+        .restart(RestartStrategy::fixed(failures, Duration::ZERO));
+    let made = target.clone();
+    env.source(
+        "numbers",
+        Generator::new(|n| n).rate(200_000).count(NUMBERS),
+    )
+    .sink("slow", Transactional::new(move |_, _| made.clone()));
+    env.execute("numbers").expect("it finishes");
+    std::mem::take(&mut *target.0.lock().expect("nobody panics"))
+}
+
+fn assert_once_and_in_order(outside: &Outside) {
+    assert!(
+        outside
+            .committed
+            .is_sorted_by_key(|(checkpoint, _)| *checkpoint)
+    );
+    let numbers = outside.committed.iter().flat_map(|(_, numbers)| numbers);
+    assert!(numbers.copied().eq(0..NUMBERS), "when the job has ended");
+}
+
+#[test]
+fn commits_are_done_in_order_on_no_worker_and_before_the_job_ends() {
+    let outside = run(0);
+    assert_once_and_in_order(&outside);
+    assert!(outside.committed.len() > 2);
+    let elsewhere = |thread: &String| thread == "thalweg-commits";
+    assert!(
+        outside.threads.iter().all(elsewhere),
+        "{:?}",
+        outside.threads
+    );
+}
+
+#[test]
+fn commit_that_fails_fails_the_job_which_commits_when_it_goes_on() {
+    let outside = run(2);
+    assert_eq!(outside.failures, 0);
+    assert_once_and_in_order(&outside);
+}
