@@ -2,14 +2,14 @@
 //!
 //! Every slot carries the number of the generation that changed it last: 1 and 2 in turn, or 0 once
 //! that was handed out. A freeze only moves the table on to the other number; from then on slots of
-//! the old one belong to the frozen generation, and the first change that meets such a group hands
-//! out its frozen entries before it goes on (copy on first touch). So the hot path pays one
+//! the old one belong to the frozen generation, and the first change that meets such a slot hands
+//! out its entry before it goes on (copy on first touch). So the hot path pays one
 //! comparison with a byte of the group's first cache line, which it has loaded anyway, and a table
 //! that tracks nothing has number 0 everywhere and pays the same.
 //!
 //! Where the next freeze is known to set the whole table aside, nobody will ask which slots changed: all of a group
-//! are marked at once then, so that a group meets its first change once and not seven times, and segments do not
-//! note in their headers which groups that were. That is the one case in which slots count as changed that were not.
+//! are marked at once then, when something in it changes and nothing is frozen, or when the drain passes, so that a
+//! group meets few first changes, and segments do not note in their headers which groups that were. That is the one case in which slots count as changed that were not.
 //!
 //! Invariant: when nothing is frozen, a slot's number is 0 or the current one; a free slot's is 0.
 

@@ -211,6 +211,10 @@ impl Slots {
         Slots(0)
     }
 
+    pub(super) const fn only(slot: usize) -> Self {
+        Slots(1 << slot)
+    }
+
     pub(super) const fn without(self, others: Slots) -> Self {
         Slots(self.0 & !others.0)
     }

@@ -51,7 +51,7 @@
 //! * Lines of four entries and nothing else, keys compared all at once, with the slots' states in two bytes behind
 //!   the segment's lines: a hit in memory then waits for a line of entries and one of states, and at ten million keys
 //!   that costs as much as the two lines of a group. What counts is how many lines a record touches, near or far.
-//! * Groups of one line with three entries, after prefetching: at a million keys half as fast again, for what
+//! * Groups of one line with three entries: an update at a million keys takes half as long again, for what
 //!   overflows.
 //! * A fuller table (7/8): a tenth of the searches goes on to a second group, and at a million keys
 //!   and more those cost as much as all others together.

@@ -25,7 +25,7 @@
 use std::{hint::select_unpredictable, marker::PhantomData, ptr::NonNull};
 
 use super::change::Changes;
-use super::group::Tag;
+use super::group::{Slots, Tag};
 use super::layout::{Group, LINE, Place, prefetch_line};
 use crate::record::KeyHash;
 use crate::seeded_bugs::seeded;
@@ -327,19 +327,27 @@ impl<K, V> Segment<K, V> {
     }
 
     /// The first change of an entry in the current generation.
+    ///
+    /// What the frozen one owes is handed out of this slot only: the rest of the group may lie in another cache line,
+    /// and the drain, which walks through memory in order, will find it sooner than records will.
     #[inline(never)]
     fn first_touch(&mut self, place: Place<K, V>, changes: &mut Changes<K, V>) {
         if changes.frozen.is_some() && !seeded("no-copy-on-first-touch") {
-            self.hand_out_group(place.group, changes);
+            hand_out_slot(place, changes);
+            if changes.marks_groups() {
+                let marks = place.group.marks();
+                place
+                    .group
+                    .set_marks(marks.with(place.slot, changes.generation));
+                return;
+            }
+        } else if changes.marks_groups() {
+            return mark_group(place.group, changes);
         }
-        if changes.marks_groups() {
-            mark_group(place.group, changes);
-        } else {
-            self.mark(place, changes);
-        }
+        self.mark(place, changes);
     }
 
-    /// Marks a slot as changed in the current generation, of which nothing may be owed.
+    /// Marks a slot as changed in the current generation, of which nothing may be owed any more.
     pub(super) fn mark(&mut self, place: Place<K, V>, changes: &Changes<K, V>) {
         let (group, generation) = (place.group, changes.generation);
         if generation != 0 {
@@ -404,6 +412,16 @@ impl<K, V> Segment<K, V> {
             marks
         });
         count
+    }
+}
+
+/// Hands out what the frozen generation still owes of a slot.
+fn hand_out_slot<K, V>(place: Place<K, V>, changes: &mut Changes<K, V>) {
+    let group = place.group;
+    let pending = changes.pending(group.tags(), group.marks());
+    if pending.contains(place.slot) {
+        // SAFETY: only occupied slots are pending, see `hand_out_group`.
+        changes.hand_out(unsafe { group.entries(Slots::only(place.slot)) });
     }
 }
 
