@@ -39,8 +39,9 @@ impl Records {
             let header = FrameHeader::new(FrameKind::RECORD, 0, payload.len() as u32, at);
             return self.log.add(header, payload);
         }
-        if self.run.len() >= RUN_BYTES || !self.run.push(record, at) {
+        if !self.run.push(record, at) {
             self.end_run();
+            self.run.begin::<V>(RUN_BYTES);
             self.run.push(record, at);
         }
     }

@@ -37,8 +37,9 @@ impl Split {
         }
     }
 
-    /// A bit for each separator among the first 64 bytes.
-    #[inline(always)]
+    /// A bit for each separator among the first 64 bytes. Called: written out in the loop over the parts, its
+    /// constants would be loaded again for every part.
+    #[inline(never)]
     fn separators(self, bytes: &[u8]) -> u64 {
         if let Some(block) = bytes.first_chunk::<64>() {
             let (words, _) = block.as_chunks();

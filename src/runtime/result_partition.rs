@@ -74,18 +74,20 @@ impl Channel {
             let header = FrameHeader::new(FrameKind::RECORD, 0, payload.len() as u32, at);
             return self.send(header, payload);
         }
-        let mut sent = Sent::InRing;
-        if !self.run.push(record, at) {
-            sent = self.end_run();
-            self.run.push(record, at);
+        if self.run.push(record, at) {
+            return Sent::InRing;
         }
-        if self.run.len() < self.run_max {
-            return sent;
-        }
-        match (sent, self.end_run()) {
-            (Sent::NowFull, _) => Sent::NowFull,
-            (_, sent) => sent,
-        }
+        self.begin_run(record, at)
+    }
+
+    /// Sends what the run has gathered, and begins one with this record.
+    #[cold]
+    #[inline(never)]
+    fn begin_run<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> Sent {
+        let sent = self.end_run();
+        self.run.begin::<V>(self.run_max);
+        self.run.push(record, at);
+        sent
     }
 
     /// Sends what the run has gathered.
@@ -462,8 +464,9 @@ where
         self.sent += 1;
         match self.route.target(far) {
             Target::One(channel) => {
-                let sent = self.channels[channel].send_record(far, at);
-                self.full += usize::from(sent == Sent::NowFull);
+                if self.channels[channel].send_record(far, at) == Sent::NowFull {
+                    self.full += 1;
+                }
             }
             Target::All => {
                 for channel in &mut self.channels {
