@@ -338,12 +338,13 @@ unsafe fn push_frames<'a, V: Wire + ?Sized, D: Push<V>>(
     };
     let mut gathered = [first; GATHERED];
     let mut found = 1;
-    for (place, record) in gathered[1..].iter_mut().zip(upcoming) {
+    let room = gathered.iter_mut().take(wanted).skip(1);
+    for (place, record) in room.zip(upcoming) {
         *place = record;
         found += 1;
     }
     let run = Gathered(&gathered[..found]);
-    on_stack(next, |next| push_run(next, &run, wanted))
+    on_stack(next, |next| push_run(next, &run, found))
 }
 
 /// Records of frames that follow one another, gathered so that the chain can look ahead.
