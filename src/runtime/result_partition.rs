@@ -30,7 +30,7 @@ use super::channels::Channels;
 const PUBLISH_BYTES: usize = 8 * 1024;
 
 /// A run goes into its ring when it has so many bytes, or a quarter of what the ring takes in one frame.
-const RUN_BYTES: usize = 4 * 1024;
+const RUN_BYTES: usize = 8 * 1024;
 
 /// The rings' fill is looked at in every so many flushes: it reads what the consumers write.
 const FILL_INTERVAL: u32 = 64;
