@@ -117,13 +117,13 @@ impl Track {
 pub(crate) fn replay<V: Wire + ?Sized>(
     uid: &Arc<str>,
     restored: &Restored,
-    wanted: impl Fn(ChannelId) -> bool,
-    mut takes: impl FnMut(ChannelId, &V) -> bool,
+    wanted: &dyn Fn(ChannelId) -> bool,
+    takes: &mut dyn FnMut(ChannelId, &V) -> bool,
 ) -> Result<FrameLog, CheckpointError> {
     let mut tracks: BTreeMap<(u32, u32), Track> = BTreeMap::new();
     for name in [RECEIVED, SENT] {
         let state = ChannelState::of::<V>(uid, name);
-        state.restore::<V>(restored, |channel, in_flight| {
+        state.restore::<V>(restored, &mut |channel, in_flight| {
             if !wanted(channel) {
                 return;
             }

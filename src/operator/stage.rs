@@ -99,7 +99,8 @@ impl<V: Wire + ?Sized> Stage<V> {
     }
 
     fn last_held(&mut self) -> &mut (Box<Half>, Option<Signal>) {
-        let is_over = |(half, signal): &(Box<Half>, Option<Signal>)| half.len == HALF || signal.is_some();
+        let is_over =
+            |(half, signal): &(Box<Half>, Option<Signal>)| half.len == HALF || signal.is_some();
         if self.held.back().is_none_or(is_over) {
             self.held.push_back((Box::default(), None));
         }
@@ -217,9 +218,11 @@ mod tests {
 
     #[test]
     fn text_of_any_length_comes_back_in_order_however_much_comes_without_room() {
-        let texts: Vec<String> = (0..200).map(|n| "wörter "[..n % 2].repeat(n % 41)).collect();
+        let texts: Vec<String> = (0..200)
+            .map(|n| "wörter "[..n % 2].repeat(n % 41))
+            .collect();
         let mut stage = Stage::<str>::new();
-        let mut next = Recorder::<str>::new();
+        let mut next = Recorder::<String>::new();
         next.set_room(20);
         for (n, text) in texts.iter().enumerate() {
             stage.push(&mut next, text, Timestamp(n as i64));

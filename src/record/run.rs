@@ -237,7 +237,7 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
 pub(crate) fn visit_run<V: Wire + ?Sized>(
     header: FrameHeader,
     payload: &[u8],
-    mut visit: impl FnMut(&V, Timestamp),
+    visit: &mut dyn FnMut(&V, Timestamp),
 ) -> Result<(), FormError> {
     let malformed = || FormError::new::<V>(payload, "not a run of such records");
     let length = V::LENGTH.ok_or_else(malformed)?;
@@ -291,12 +291,14 @@ mod tests {
             assert_eq!((read.record(index), read.time(index).0), (record, *at));
         }
         let mut visited = Vec::new();
-        visit_run::<V>(header, &payload, |record, at| visited.push((*record, at.0))).unwrap();
+        let mut visit = |record: &V, at: Timestamp| visited.push((*record, at.0));
+        visit_run::<V>(header, &payload, &mut visit).unwrap();
         assert_eq!(visited, records);
         let (header, rest) = RunReader::<V>::rest(header, &payload, 1);
         let rest = aligned(rest);
         visited.clear();
-        visit_run::<V>(header, &rest, |record, at| visited.push((*record, at.0))).unwrap();
+        let mut visit = |record: &V, at: Timestamp| visited.push((*record, at.0));
+        visit_run::<V>(header, &rest, &mut visit).unwrap();
         assert_eq!(visited, records[1..]);
     }
 
@@ -318,8 +320,8 @@ mod tests {
         assert!(run.push(&[1u64, 2], Timestamp(5)));
         let (header, payload) = run.frame();
         let cut = aligned(&payload[..payload.len() - 1]);
-        assert!(visit_run::<[u64; 2]>(header, &cut, |_, _| {}).is_err());
-        assert!(visit_run::<str>(header, payload, |_, _| {}).is_err());
+        assert!(visit_run::<[u64; 2]>(header, &cut, &mut |_, _| {}).is_err());
+        assert!(visit_run::<str>(header, payload, &mut |_, _| {}).is_err());
     }
 
     #[test]

@@ -183,7 +183,13 @@ where
     #[inline(always)]
     fn add(&mut self, record: &V, hash: KeyHash) {
         let (key, function) = (self.selector.key(record), &mut self.function);
-        add(&mut self.current.table, hash, key.borrow(), function, record);
+        add(
+            &mut self.current.table,
+            hash,
+            key.borrow(),
+            function,
+            record,
+        );
     }
 
     /// Adds a record to any other table.
@@ -465,7 +471,13 @@ where
                     break (record, at);
                 }
                 let key = selector.key(record);
-                add(table, hasher.hash(key.borrow()), key.borrow(), function, record);
+                add(
+                    table,
+                    hasher.hash(key.borrow()),
+                    key.borrow(),
+                    function,
+                    record,
+                );
             };
             self.push_elsewhere(record, if T::IS_EVENT { at } else { now });
             self.refresh();
