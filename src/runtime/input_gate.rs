@@ -273,7 +273,7 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         while records < limit && next.ready() {
             let Some(frame) = frames.peek() else { break };
             match frame.header.kind() {
-                FrameKind::RUN if travels_in_runs::<V>() => {
+                FrameKind::RUN if const { travels_in_runs::<V>() } => {
                     // SAFETY: the ring belongs to this exchange: its runs were gathered by a
                     // `RunWriter` of `V`, stand 16-byte aligned, and stay until the batch is released.
                     let run = unsafe { RunReader::<V>::new(frame.header, frame.payload) };
@@ -287,7 +287,7 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
                     }
                     *within = 0;
                 }
-                FrameKind::RECORD if !travels_in_runs::<V>() => {
+                FrameKind::RECORD if const { !travels_in_runs::<V>() } => {
                     let wanted = (limit - records) as usize;
                     // SAFETY: likewise: its record frames hold what `as_bytes` of a `V` gave.
                     let done = unsafe { push_frames(&frames, next, wanted) };
