@@ -310,17 +310,13 @@ where
 
 /// Adds a record to the accumulator of its key.
 #[inline(always)]
-fn add<V, K, F>(
+fn add<V: ?Sized, K: Key + ?Sized, F: WindowFunction<V, K>>(
     table: &mut SliceTable<K, F::Accumulator>,
     hash: KeyHash,
     key: &K,
     function: &mut F,
     record: &V,
-) where
-    V: ?Sized,
-    K: Key + ?Sized,
-    F: WindowFunction<V, K>,
-{
+) {
     let (accumulator, _) = table.accumulator(hash, key, || function.create());
     function.add(accumulator, record);
 }
