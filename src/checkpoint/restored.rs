@@ -146,9 +146,9 @@ impl Restored {
     pub fn visit(
         &self,
         state: &StateRef,
-        visit: impl FnMut(PieceRef<'_>) -> Result<(), FormError>,
+        mut visit: impl FnMut(PieceRef<'_>) -> Result<(), FormError>,
     ) -> Result<(), CheckpointError> {
-        self.visit_from(state, |_| true, visit)
+        self.visit_from(state, &|_| true, &mut visit)
     }
 
     /// As [`visit`](Self::visit), of a state whose keys are those that its subtasks own: only with the pieces of
@@ -160,7 +160,7 @@ impl Restored {
         &self,
         state: &StateRef,
         hashes: &RangeInclusive<KeyHash>,
-        visit: impl FnMut(PieceRef<'_>) -> Result<(), FormError>,
+        mut visit: impl FnMut(PieceRef<'_>) -> Result<(), FormError>,
     ) -> Result<(), CheckpointError> {
         let parallelism = self.parallelism(&state.operator);
         let max = self.max_parallelism().map(MaxParallelism::new);
@@ -172,16 +172,16 @@ impl Restored {
             }
             _ => true,
         };
-        self.visit_from(state, wanted, visit)
+        self.visit_from(state, &wanted, &mut visit)
     }
 
     fn visit_from(
         &self,
         state: &StateRef,
-        wanted: impl Fn(u32) -> bool,
-        mut visit: impl FnMut(PieceRef<'_>) -> Result<(), FormError>,
+        wanted: &dyn Fn(u32) -> bool,
+        visit: &mut dyn FnMut(PieceRef<'_>) -> Result<(), FormError>,
     ) -> Result<(), CheckpointError> {
-        self.pieces.visit(state, &wanted, &mut |piece| {
+        self.pieces.visit(state, wanted, &mut |piece| {
             visit(piece).map_err(|cause| CheckpointError::Malformed {
                 state: state.clone(),
                 cause,

@@ -39,8 +39,9 @@ impl Records {
             let header = FrameHeader::new(FrameKind::RECORD, 0, payload.len() as u32, at);
             return self.log.add(header, payload);
         }
-        if self.run.len() >= RUN_BYTES || !self.run.push(record, at) {
+        if !self.run.push(record, at) {
             self.end_run();
+            self.run.begin::<V>(RUN_BYTES);
             self.run.push(record, at);
         }
     }
@@ -116,13 +117,13 @@ impl Track {
 pub(crate) fn replay<V: Wire + ?Sized>(
     edge: &Edge,
     restored: &Restored,
-    wanted: impl Fn(ChannelId) -> bool,
-    mut takes: impl FnMut(ChannelId, &V) -> bool,
+    wanted: &dyn Fn(ChannelId) -> bool,
+    takes: &mut dyn FnMut(ChannelId, &V) -> bool,
 ) -> Result<FrameLog, CheckpointError> {
     let mut tracks: BTreeMap<(u32, u32), Track> = BTreeMap::new();
     for name in [RECEIVED, SENT] {
         let state = ChannelState::of::<V>(edge, name);
-        state.restore::<V>(restored, |channel, in_flight| {
+        state.restore::<V>(restored, &mut |channel, in_flight| {
             if !wanted(channel) {
                 return;
             }

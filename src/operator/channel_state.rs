@@ -152,13 +152,13 @@ impl FrameLog {
     /// Calls `visit` with all records and signals, in order.
     pub(super) fn visit<V: Wire + ?Sized>(
         &self,
-        mut visit: impl FnMut(InFlight<'_, V>),
+        visit: &mut dyn FnMut(InFlight<'_, V>),
     ) -> Result<(), FormError> {
         let mut aligned = AlignedVec::<FRAME_ALIGN>::new();
         self.frames().try_for_each(|(header, payload)| {
             aligned.clear();
             aligned.extend_from_slice(payload);
-            visit_frame(header, &aligned, &mut visit)
+            visit_frame(header, &aligned, visit)
         })
     }
 
@@ -263,7 +263,7 @@ impl ChannelState {
     pub(super) fn restore<V: Wire + ?Sized>(
         &self,
         restored: &Restored,
-        mut visit: impl FnMut(ChannelId, InFlight<'_, V>),
+        visit: &mut dyn FnMut(ChannelId, InFlight<'_, V>),
     ) -> Result<(), CheckpointError> {
         if restored.agreed(&self.state, &self.schema)?.is_none() {
             return Ok(());
@@ -276,7 +276,9 @@ impl ChannelState {
                 let (header, payload) = take_frame(&mut rest)?;
                 aligned.clear();
                 aligned.extend_from_slice(payload);
-                visit_frame::<V>(header, &aligned, |in_flight| visit(channel, in_flight))?;
+                visit_frame::<V>(header, &aligned, &mut |in_flight| {
+                    visit(channel, in_flight);
+                })?;
             }
             Ok(())
         })
@@ -296,11 +298,11 @@ pub(crate) enum InFlight<'a, V: ?Sized> {
 fn visit_frame<V: Wire + ?Sized>(
     header: FrameHeader,
     payload: &[u8],
-    mut visit: impl FnMut(InFlight<'_, V>),
+    visit: &mut dyn FnMut(InFlight<'_, V>),
 ) -> Result<(), FormError> {
     match header.kind() {
         FrameKind::RECORD => visit(InFlight::Record(V::from_bytes(payload)?, header.time)),
-        FrameKind::RUN => visit_run(header, payload, |record, at| {
+        FrameKind::RUN => visit_run(header, payload, &mut |record, at| {
             visit(InFlight::Record(record, at));
         })?,
         FrameKind::WATERMARK | FrameKind::IDLE | FrameKind::ACTIVE => {

@@ -77,9 +77,9 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
         } = cx.subtask;
         // Where an exchange by key vanishes there is one subtask; elsewhere it does not matter who takes a record.
         let is_own = |channel: ChannelId| channel.receiver % parallelism == index;
-        let log = replay::<Far<T>>(edge, restored, is_own, |_, _| true)?;
+        let log = replay::<Far<T>>(edge, restored, &is_own, &mut |_, _| true)?;
         (self.staged, self.held) = (!log.is_empty(), !log.is_empty());
-        let visited = log.visit::<Far<T>>(|in_flight| match in_flight {
+        let visited = log.visit::<Far<T>>(&mut |in_flight| match in_flight {
             InFlight::Record(record, at) => self.stage.hold(&self.next, record, at),
             InFlight::Signal(header) => self.stage.hold_signal(replayed_signal(header)),
         });

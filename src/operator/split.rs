@@ -1,5 +1,10 @@
 //! Splitting text: the parts of a line, where they stand.
 
+#![expect(
+    unsafe_code,
+    reason = "the bounds of a part need no check, for each of which there are two"
+)]
+
 use super::FlatMapFunction;
 
 /// Splits text at every occurrence of an ASCII character, as `str::split` does: between two of them, and in
@@ -37,8 +42,22 @@ impl Split {
         }
     }
 
-    /// A bit for each separator among the first 64 bytes.
+    /// The parts of a text.
     #[inline(always)]
+    pub(crate) fn parts(self, text: &str) -> Parts<'_> {
+        Parts {
+            split: self,
+            text,
+            start: 0,
+            block: 0,
+            separators: self.separators(text.as_bytes()),
+            is_over: false,
+        }
+    }
+
+    /// A bit for each separator among the first 64 bytes. Called: written out in the loop over the parts, its
+    /// constants would be loaded again for every part.
+    #[inline(never)]
     fn separators(self, bytes: &[u8]) -> u64 {
         if let Some(block) = bytes.first_chunk::<64>() {
             let (words, _) = block.as_chunks();
@@ -74,28 +93,51 @@ impl FlatMapFunction<str> for Split {
 
     #[inline(always)]
     fn flat_map(&mut self, text: &str, mut emit: impl FnMut(&str)) {
-        let bytes = text.as_bytes();
-        let (mut block, mut start) = (0, 0);
-        let mut separators = self.separators(bytes);
-        loop {
-            while separators == 0 && bytes.len() - block > 64 {
-                block += 64;
-                separators = self.separators(&bytes[block..]);
-            }
-            // One call for all parts: what stands behind it is then written out here, once.
-            let is_last = separators == 0;
-            let end = if is_last {
-                bytes.len()
-            } else {
-                block + separators.trailing_zeros() as usize
-            };
-            emit(&text[start..end]);
-            if is_last {
-                return;
-            }
-            separators &= separators - 1;
-            start = end + 1;
+        // One call for all parts: what stands behind it is then written out here, once.
+        for part in self.parts(text) {
+            emit(part);
         }
+    }
+}
+
+/// The parts of a text, from the first to the last.
+pub(crate) struct Parts<'a> {
+    split: Split,
+    text: &'a str,
+    /// Where the next part starts: at the start of the text, or behind a separator.
+    start: usize,
+    /// Where the block of 64 bytes stands that was looked at last.
+    block: usize,
+    /// The separators in it that are still to come.
+    separators: u64,
+    is_over: bool,
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a str;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'a str> {
+        if self.is_over {
+            return None;
+        }
+        let bytes = self.text.as_bytes();
+        while self.separators == 0 && bytes.len() - self.block > 64 {
+            self.block += 64;
+            self.separators = self.split.separators(&bytes[self.block..]);
+        }
+        self.is_over = self.separators == 0;
+        let end = if self.is_over {
+            bytes.len()
+        } else {
+            self.block + self.separators.trailing_zeros() as usize
+        };
+        // SAFETY: `start` is the start of the text or stands behind a separator, `end` is the next separator at
+        // or after it, or the end of the text. A separator is ASCII, so both are bounds of characters.
+        let part = unsafe { self.text.get_unchecked(self.start..end) };
+        self.separators &= self.separators.wrapping_sub(1);
+        self.start = end + 1;
+        Some(part)
     }
 }
 

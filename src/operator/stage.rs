@@ -25,50 +25,52 @@ use super::{Push, Signal};
 /// Records of one half: as many as take about as long as memory does.
 const HALF: usize = 16;
 
-/// Appends a payload. A short one of a type whose payloads differ in length stands in front of padding.
-#[inline(always)]
-fn append<V: Wire + ?Sized>(bytes: &mut AlignedVec<FRAME_ALIGN>, payload: &[u8]) {
-    match ShortBytes::of(payload) {
-        Some(short) if V::LENGTH.is_none() => {
-            bytes.extend_from_slice(&[0; ShortBytes::LENGTH_MAX]);
-            let place = bytes.last_chunk_mut();
-            short.write(place.expect("so many bytes were appended"));
-        }
-        _ => bytes.extend_from_slice(payload),
-    }
-}
-
 /// One record in a half.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Place {
+    /// Where its bytes stand among those of long records; a short one has a slot.
     start: usize,
     length: usize,
     at: Timestamp,
     hash: KeyHash,
 }
 
+/// The bytes of a short record.
+#[derive(Clone, Copy, Default)]
+#[repr(C, align(16))]
+struct Slot([u8; ShortBytes::LENGTH_MAX]);
+
+const _: () = assert!(align_of::<Slot>() == FRAME_ALIGN);
+
+/// Some records, in arrays: whether there is room is asked once a half, not for each record.
 #[derive(Default)]
 struct Half {
-    bytes: AlignedVec<FRAME_ALIGN>,
-    places: Vec<Place>,
+    places: [Place; HALF],
+    slots: [Slot; HALF],
+    /// How many records there are.
+    len: usize,
     /// How many of them have gone on.
     gone: usize,
+    long: AlignedVec<FRAME_ALIGN>,
 }
 
 /// Some records of type `V`, held back.
 pub(super) struct Stage<V: ?Sized> {
-    filling: Half,
-    waiting: Half,
+    filling: Box<Half>,
+    waiting: Box<Half>,
+    /// Full ones between the two, where `next` is not ready and one record makes many.
+    backlog: VecDeque<Box<Half>>,
     /// What goes on before all others: records, and the signal behind them.
-    held: VecDeque<(Half, Option<Signal>)>,
+    held: VecDeque<(Box<Half>, Option<Signal>)>,
     record: PhantomData<fn(&V)>,
 }
 
 impl<V: Wire + ?Sized> Stage<V> {
     pub(super) fn new() -> Self {
         Stage {
-            filling: Half::default(),
-            waiting: Half::default(),
+            filling: Box::default(),
+            waiting: Box::default(),
+            backlog: VecDeque::new(),
             held: VecDeque::new(),
             record: PhantomData,
         }
@@ -80,7 +82,7 @@ impl<V: Wire + ?Sized> Stage<V> {
         let hash = next.hash_ahead(record);
         next.prefetch(hash, Lookahead::Far);
         self.filling.add(record, at, hash);
-        if self.filling.places.len() >= HALF {
+        if self.filling.len == HALF {
             self.turn(next);
         }
     }
@@ -96,9 +98,11 @@ impl<V: Wire + ?Sized> Stage<V> {
         self.last_held().1 = Some(signal);
     }
 
-    fn last_held(&mut self) -> &mut (Half, Option<Signal>) {
-        if self.held.back().is_none_or(|(_, signal)| signal.is_some()) {
-            self.held.push_back((Half::default(), None));
+    fn last_held(&mut self) -> &mut (Box<Half>, Option<Signal>) {
+        let is_over =
+            |(half, signal): &(Box<Half>, Option<Signal>)| half.len == HALF || signal.is_some();
+        if self.held.back().is_none_or(is_over) {
+            self.held.push_back((Box::default(), None));
         }
         self.held.back_mut().expect("there is one")
     }
@@ -121,11 +125,12 @@ impl<V: Wire + ?Sized> Stage<V> {
     /// Lets the waiting half go on; if all of it has, the halves change places.
     #[inline(never)]
     fn turn<D: Push<V>>(&mut self, next: &mut D) {
-        if self.waiting.go_on(next) {
-            std::mem::swap(&mut self.filling, &mut self.waiting);
-            for place in &self.waiting.places {
-                next.prefetch(place.hash, Lookahead::Near);
-            }
+        if !self.backlog.is_empty() || !self.waiting.go_on(next) {
+            return self.backlog.push_back(std::mem::take(&mut self.filling));
+        }
+        std::mem::swap(&mut self.filling, &mut self.waiting);
+        for place in &self.waiting.places {
+            next.prefetch(place.hash, Lookahead::Near);
         }
     }
 
@@ -134,52 +139,74 @@ impl<V: Wire + ?Sized> Stage<V> {
         if !self.held.is_empty() && !self.go_on_held(next) {
             return false;
         }
-        for _ in 0..2 {
-            if !self.waiting.go_on(next) {
-                return false;
+        while self.waiting.go_on(next) {
+            match self.backlog.pop_front() {
+                Some(half) => self.waiting = half,
+                None if self.filling.len == 0 => return true,
+                None => std::mem::swap(&mut self.filling, &mut self.waiting),
             }
-            std::mem::swap(&mut self.filling, &mut self.waiting);
         }
-        true
+        false
     }
 }
 
 impl Half {
+    /// Adds a record, for which there is room.
     #[inline(always)]
     fn add<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
-        let Half { bytes, places, .. } = self;
-        let start = bytes.len().next_multiple_of(V::ALIGN);
-        if start > bytes.len() {
-            bytes.resize(start, 0);
-        }
         let payload = record.as_bytes();
-        append::<V>(bytes, payload);
         let length = payload.len();
-        places.push(Place {
+        let start = if length > ShortBytes::LENGTH_MAX {
+            self.append::<V>(payload)
+        } else {
+            let Slot(slot) = &mut self.slots[self.len];
+            match ShortBytes::of(payload) {
+                Some(short) if V::LENGTH.is_none() => short.write(slot),
+                _ => (slot.iter_mut().zip(payload)).for_each(|(place, byte)| *place = *byte),
+            }
+            0
+        };
+        self.places[self.len] = Place {
             start,
             length,
             at,
             hash,
-        });
+        };
+        self.len += 1;
+    }
+
+    /// Appends a long payload; says where.
+    #[inline]
+    fn append<V: Wire + ?Sized>(&mut self, payload: &[u8]) -> usize {
+        let start = self.long.len().next_multiple_of(V::ALIGN);
+        if start > self.long.len() {
+            self.long.resize(start, 0);
+        }
+        self.long.extend_from_slice(payload);
+        start
     }
 
     /// Pushes the records while `next` is ready; says whether all have gone. Called from several places, and
     /// not written out in any.
     #[inline(never)]
     fn go_on<V: Wire + ?Sized, D: Push<V>>(&mut self, next: &mut D) -> bool {
-        while let Some(place) = self.places.get(self.gone) {
+        let len = self.len.min(HALF);
+        for index in self.gone..len {
             if !next.ready() {
                 return false;
             }
-            self.gone += 1;
-            let payload = &self.bytes[place.start..place.start + place.length];
+            self.gone = index + 1;
+            let (place, Slot(slot)) = (&self.places[index], &self.slots[index]);
+            let payload = match slot.get(..place.length) {
+                Some(payload) => payload,
+                None => &self.long[place.start..place.start + place.length],
+            };
             // SAFETY: `add` copied there what `as_bytes` of a `V` gave, from a multiple of its alignment on;
             // nothing has changed the bytes since.
             next.push_hashed(unsafe { in_place(payload) }, place.at, place.hash);
         }
-        self.bytes.clear();
-        self.places.clear();
-        self.gone = 0;
+        (self.len, self.gone) = (0, 0);
+        self.long.clear();
         true
     }
 }
@@ -188,6 +215,27 @@ impl Half {
 mod tests {
     use super::*;
     use crate::operator::recorder::Recorder;
+
+    #[test]
+    fn text_of_any_length_comes_back_in_order_however_much_comes_without_room() {
+        let texts: Vec<String> = (0..200)
+            .map(|n| "wörter "[..n % 2].repeat(n % 41))
+            .collect();
+        let mut stage = Stage::<str>::new();
+        let mut next = Recorder::<String>::new();
+        next.set_room(20);
+        for (n, text) in texts.iter().enumerate() {
+            stage.push(&mut next, text, Timestamp(n as i64));
+        }
+        let mut found = next.take_records();
+        assert_eq!(found.len(), 20);
+        assert!(!stage.drain(&mut next));
+        next.set_room(usize::MAX);
+        assert!(stage.drain(&mut next));
+        found.extend(next.take_records());
+        assert!(found.iter().map(|(text, _)| text).eq(&texts));
+        assert!((0..200).eq(found.iter().map(|(_, at)| *at)));
+    }
 
     #[test]
     fn records_go_on_in_order_as_far_as_there_is_room() {

@@ -195,7 +195,7 @@ macro_rules! text_key {
         impl Key for $borrowed {
             type Stored = $stored;
 
-            #[inline]
+            #[inline(always)]
             fn key_hash(&self) -> KeyHash {
                 KeyHash::of_bytes($bytes(self))
             }

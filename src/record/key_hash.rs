@@ -33,11 +33,19 @@ impl KeyHash {
     }
 
     /// The hash of a byte string.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        let short = ShortBytes::of(bytes);
-        KeyHash(short.map_or_else(|| xxh3_64(bytes), ShortBytes::xxh3))
+        match ShortBytes::of(bytes) {
+            Some(short) => KeyHash(short.xxh3()),
+            None => KeyHash::of_other_bytes(bytes),
+        }
+    }
+
+    /// The hash of a byte string of any length. Large, and so not written out where it is called.
+    #[inline(never)]
+    fn of_other_bytes(bytes: &[u8]) -> Self {
+        KeyHash(xxh3_64(bytes))
     }
 
     /// Folds a second component in: the hash of a tuple.

@@ -53,65 +53,97 @@ pub(crate) const fn travels_in_runs<V: Wire + ?Sized>() -> bool {
     V::LENGTH.is_some()
 }
 
-/// A run that is being gathered.
+/// A run that is being gathered, in memory of its own that is as long as a run may become.
 #[derive(Debug, Default)]
 pub(crate) struct RunWriter {
-    bytes: Vec<u8>,
+    bytes: Box<[u8]>,
+    filled: usize,
     timed: bool,
 }
 
 impl RunWriter {
-    /// Appends a record. Says `false`, and does nothing, if the records before it must go first: they
-    /// have timestamps and it has none, or the other way round.
+    /// Appends a record. Says `false`, and does nothing, if the records before it must go first, or
+    /// [`begin`](Self::begin) has not been called yet: there is no room, or they have timestamps and it has
+    /// none, or the other way round.
     #[inline(always)]
     pub(crate) fn push<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> bool {
         let payload = record.as_bytes();
         // A record without bytes is counted by its timestamp.
         let timed = !at.is_none() || payload.is_empty();
-        if timed != self.timed {
-            if !self.bytes.is_empty() {
-                return false;
-            }
-            self.timed = timed;
+        if timed != self.timed && !self.turn(timed) {
+            return false;
         }
+        let layout = Layout::new(payload.len(), V::ALIGN, timed);
+        let end = self.filled + layout.stride;
+        if end > self.bytes.len() {
+            return false;
+        }
+        let place = &mut self.bytes[self.filled..end];
         if timed {
-            let layout = Layout::new(payload.len(), V::ALIGN, true);
-            let start = self.bytes.len();
-            self.bytes.resize(start + layout.stride, 0);
-            let place = &mut self.bytes[start..start + layout.stride];
+            place.fill(0);
             place[..size_of::<Timestamp>()].copy_from_slice(&at.0.to_ne_bytes());
             place[layout.offset..layout.offset + payload.len()].copy_from_slice(payload);
         } else {
-            self.bytes.extend_from_slice(payload);
+            place.copy_from_slice(payload);
         }
+        self.filled = end;
         true
+    }
+
+    /// Goes over to records with timestamps, or without; says whether there are none of the others.
+    #[cold]
+    fn turn(&mut self, timed: bool) -> bool {
+        let is_empty = self.filled == 0;
+        if is_empty {
+            self.timed = timed;
+        }
+        is_empty
     }
 
     /// Bytes gathered.
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.filled
     }
 
     /// The frame of the run.
     pub(crate) fn frame(&self) -> (FrameHeader, &[u8]) {
         let aux = u32::from(self.timed);
-        let length = self.bytes.len() as u32;
-        let header = FrameHeader::new(FrameKind::RUN, aux, length, Timestamp::MIN);
-        (header, &self.bytes)
+        let bytes = &self.bytes[..self.filled];
+        let header = FrameHeader::new(FrameKind::RUN, aux, bytes.len() as u32, Timestamp::MIN);
+        (header, bytes)
     }
 
-    /// Begins the next run, in the same memory.
+    /// Forgets the records.
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
+        self.filled = 0;
+    }
+
+    /// Begins the next run, in the same memory: of records of type `V`, and of at most `bytes` unless one
+    /// record takes more.
+    pub(crate) fn begin<V: Wire + ?Sized>(&mut self, bytes: usize) {
+        self.clear();
+        let bytes = bytes.max(place_max::<V>());
+        if self.bytes.len() != bytes {
+            self.bytes = vec![0; bytes].into_boxed_slice();
+        }
     }
 }
 
-/// The bytes that a run of `V` takes at most in a ring: no more than one record needs where that is long.
-pub(crate) const fn run_size_min<V: Wire + ?Sized>() -> usize {
+/// What a record of a run takes at most.
+const fn place_max<V: Wire + ?Sized>() -> usize {
     match V::LENGTH {
-        Some(length) => HEADER_SIZE + Layout::new(length, V::ALIGN, true).stride,
+        Some(length) => Layout::new(length, V::ALIGN, true).stride,
         None => 0,
+    }
+}
+
+/// What a ring must take at least in one frame: a run of one record.
+pub(crate) const fn run_size_min<V: Wire + ?Sized>() -> usize {
+    if travels_in_runs::<V>() {
+        HEADER_SIZE + place_max::<V>()
+    } else {
+        0
     }
 }
 
@@ -205,7 +237,7 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
 pub(crate) fn visit_run<V: Wire + ?Sized>(
     header: FrameHeader,
     payload: &[u8],
-    mut visit: impl FnMut(&V, Timestamp),
+    visit: &mut dyn FnMut(&V, Timestamp),
 ) -> Result<(), FormError> {
     let malformed = || FormError::new::<V>(payload, "not a run of such records");
     let length = V::LENGTH.ok_or_else(malformed)?;
@@ -245,6 +277,8 @@ mod tests {
     #[expect(unsafe_code, reason = "the bytes were just gathered by a writer")]
     fn round_trip<V: Wire + Copy + PartialEq + std::fmt::Debug>(records: &[(V, i64)]) {
         let mut run = RunWriter::default();
+        assert!(!run.push(&records[0].0, Timestamp(records[0].1)));
+        run.begin::<V>(1024);
         for (record, at) in records {
             assert!(run.push(record, Timestamp(*at)));
         }
@@ -257,12 +291,14 @@ mod tests {
             assert_eq!((read.record(index), read.time(index).0), (record, *at));
         }
         let mut visited = Vec::new();
-        visit_run::<V>(header, &payload, |record, at| visited.push((*record, at.0))).unwrap();
+        let mut visit = |record: &V, at: Timestamp| visited.push((*record, at.0));
+        visit_run::<V>(header, &payload, &mut visit).unwrap();
         assert_eq!(visited, records);
         let (header, rest) = RunReader::<V>::rest(header, &payload, 1);
         let rest = aligned(rest);
         visited.clear();
-        visit_run::<V>(header, &rest, |record, at| visited.push((*record, at.0))).unwrap();
+        let mut visit = |record: &V, at: Timestamp| visited.push((*record, at.0));
+        visit_run::<V>(header, &rest, &mut visit).unwrap();
         assert_eq!(visited, records[1..]);
     }
 
@@ -280,20 +316,36 @@ mod tests {
     #[test]
     fn a_run_that_is_cut_off_is_an_error() {
         let mut run = RunWriter::default();
+        run.begin::<[u64; 2]>(1024);
         assert!(run.push(&[1u64, 2], Timestamp(5)));
         let (header, payload) = run.frame();
         let cut = aligned(&payload[..payload.len() - 1]);
-        assert!(visit_run::<[u64; 2]>(header, &cut, |_, _| {}).is_err());
-        assert!(visit_run::<str>(header, payload, |_, _| {}).is_err());
+        assert!(visit_run::<[u64; 2]>(header, &cut, &mut |_, _| {}).is_err());
+        assert!(visit_run::<str>(header, payload, &mut |_, _| {}).is_err());
     }
 
     #[test]
     fn a_run_is_timed_or_it_is_not() {
         let mut run = RunWriter::default();
+        run.begin::<u64>(1024);
         assert!(run.push(&1u64, Timestamp(5)));
         assert!(!run.push(&2u64, Timestamp::MIN));
-        run.clear();
+        run.begin::<u64>(1024);
         assert!(run.push(&2u64, Timestamp::MIN));
         assert!(!run.push(&3u64, Timestamp(5)));
+    }
+    #[test]
+    fn a_run_has_room_for_what_it_began_with_or_for_one_record() {
+        let mut run = RunWriter::default();
+        run.begin::<u64>(40);
+        for timed in [false, true] {
+            let at = if timed { Timestamp(1) } else { Timestamp::MIN };
+            let pushed = (0..9u64).take_while(|n| run.push(n, at)).count();
+            assert_eq!(pushed, if timed { 2 } else { 5 });
+            run.begin::<u64>(40);
+        }
+        run.begin::<[u64; 8]>(40);
+        assert!(run.push(&[1u64; 8], Timestamp(1)));
+        assert!(!run.push(&[1u64; 8], Timestamp(1)));
     }
 }

@@ -373,6 +373,27 @@ impl<'a> Frames<'a> {
         (self.stride != 0 || frame.header.kind() != FrameKind::PAD).then_some(frame)
     }
 
+    /// The frames that [`next`](Iterator::next) would yield, one after the other, without taking any.
+    #[inline(always)]
+    pub fn upcoming(&self) -> impl Iterator<Item = Frame<'a>> {
+        let (mut cursor, end, stride) = (self.cursor, self.end, self.stride);
+        let memory = &self.shared.memory;
+        std::iter::from_fn(move || {
+            if cursor == end {
+                return None;
+            }
+            memory.note_read(cursor, HEADER_SIZE);
+            // SAFETY: as in `peek`; the cursor goes from frame to frame.
+            let frame = unsafe { Frame::at(cursor) };
+            if stride == 0 && frame.header.kind() == FrameKind::PAD {
+                return None;
+            }
+            // SAFETY: as in `next`.
+            cursor = unsafe { cursor.add(frame.header.stride().max(stride)) };
+            Some(frame)
+        })
+    }
+
     /// The payload of the frame `count` behind the one that comes next (`ahead(0)`), if frames have
     /// one size and it is in this batch; `None` otherwise. Nothing is taken.
     ///

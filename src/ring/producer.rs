@@ -18,7 +18,7 @@ use super::memory::Shared;
 use super::options::Geometry;
 use super::parker::Waker;
 use super::sync::{Arc, Ordering};
-use crate::record::{FrameHeader, FrameKind, HEADER_SIZE, frame_size};
+use crate::record::{FrameHeader, FrameKind, HEADER_SIZE, ShortBytes, frame_size};
 use crate::time::Timestamp;
 
 /// The writing end of a ring. One thread at a time: `Send`, but neither `Sync` nor `Clone`.
@@ -335,6 +335,15 @@ unsafe fn write_frame(start: *mut u8, header: FrameHeader, payload: &[u8]) {
     if payload.len() <= IN_ORDER_MAX && payload.len().is_multiple_of(16) {
         // SAFETY: the caller vouches for place and alignment.
         unsafe { write_in_order(start, header, payload) };
+        return;
+    }
+    if let Some(short) = ShortBytes::of(payload) {
+        // SAFETY: the caller vouches for place and alignment; a frame's size is a multiple of 16, so
+        // that one with any payload has 16 bytes behind its header.
+        unsafe {
+            start.cast::<FrameHeader>().write(header);
+            short.write(&mut *start.add(HEADER_SIZE).cast());
+        }
         return;
     }
     // SAFETY: the caller vouches for place and alignment; a slice that was borrowed from elsewhere

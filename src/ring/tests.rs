@@ -14,13 +14,14 @@ fn push(producer: &mut Producer, time: i64, payload: &[u8]) -> Result<(), RingEr
     producer.push(FrameKind::RECORD, 7, Timestamp(time), payload)
 }
 
-/// Takes up to `limit` frames of one batch.
+/// Takes up to `limit` frames of one batch, which were seen to come.
 fn take(consumer: &mut Consumer, limit: usize) -> Vec<Held> {
+    let held = |frame: Frame<'_>| (frame.header.time, frame.payload.to_vec());
     let mut batch = consumer.read();
-    let frames = batch.frames().take(limit);
-    frames
-        .map(|frame| (frame.header.time, frame.payload.to_vec()))
-        .collect()
+    let upcoming: Vec<_> = batch.frames().upcoming().map(held).collect();
+    let taken: Vec<_> = batch.frames().take(limit).map(held).collect();
+    assert_eq!(taken, upcoming[..limit.min(upcoming.len())]);
+    taken
 }
 
 fn times(frames: &[Held]) -> Vec<i64> {

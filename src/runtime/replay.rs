@@ -28,8 +28,8 @@ impl<V: Wire + ?Sized> Restoring<V> {
         let log = replay::<V>(
             &channels.edge,
             restored,
-            |channel| !channels.has(channel) || channel.receiver == receiver,
-            |channel, record| {
+            &|channel| !channels.has(channel) || channel.receiver == receiver,
+            &mut |channel, record| {
                 let is_mine = channels.has(channel) || seeded("in-flight-not-dealt");
                 is_mine || route.target(record) == Target::One(receiver as usize)
             },

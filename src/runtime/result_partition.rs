@@ -29,7 +29,7 @@ use super::channels::Channels;
 const PUBLISH_BYTES: usize = 8 * 1024;
 
 /// A run goes into its ring when it has so many bytes, or a quarter of what the ring takes in one frame.
-const RUN_BYTES: usize = 4 * 1024;
+const RUN_BYTES: usize = 8 * 1024;
 
 /// The rings' fill is looked at in every so many flushes: it reads what the consumers write.
 const FILL_INTERVAL: u32 = 64;
@@ -72,18 +72,20 @@ impl Channel {
             let header = FrameHeader::new(FrameKind::RECORD, 0, payload.len() as u32, at);
             return self.send(header, payload);
         }
-        let mut sent = Sent::InRing;
-        if !self.run.push(record, at) {
-            sent = self.end_run();
-            self.run.push(record, at);
+        if self.run.push(record, at) {
+            return Sent::InRing;
         }
-        if self.run.len() < self.run_max {
-            return sent;
-        }
-        match (sent, self.end_run()) {
-            (Sent::NowFull, _) => Sent::NowFull,
-            (_, sent) => sent,
-        }
+        self.begin_run(record, at)
+    }
+
+    /// Sends what the run has gathered, and begins one with this record.
+    #[cold]
+    #[inline(never)]
+    fn begin_run<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> Sent {
+        let sent = self.end_run();
+        self.run.begin::<V>(self.run_max);
+        self.run.push(record, at);
+        sent
     }
 
     /// Sends what the run has gathered.
@@ -448,8 +450,9 @@ where
         self.sent += 1;
         match self.route.target(far) {
             Target::One(channel) => {
-                let sent = self.channels[channel].send_record(far, at);
-                self.full += usize::from(sent == Sent::NowFull);
+                if self.channels[channel].send_record(far, at) == Sent::NowFull {
+                    self.full += 1;
+                }
             }
             Target::All => {
                 for channel in &mut self.channels {

@@ -19,6 +19,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/operator/co_process_test.rs",
     "src/operator/on_stack.rs",
     "src/operator/port.rs",
+    "src/operator/split.rs",
     "src/operator/stage.rs",
     "src/record/archived.rs",
     "src/record/form.rs",

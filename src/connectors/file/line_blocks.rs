@@ -12,7 +12,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::operator::{BoxError, Collector, OpenContext, Push, Source, SourceReader, SourceStatus};
+use crate::operator::{
+    BoxError, Collector, OpenContext, Push, Source, SourceReader, SourceStatus, Split,
+};
 
 use super::FileError;
 use super::blocks::Blocks;
@@ -231,14 +233,17 @@ impl SourceReader for LineBlockReader {
                 mapping.check()?;
                 return Ok(SourceStatus::Finished);
             }
-            let mut read = start;
-            for line in text(mapping, start, chunk)?.split_inclusive('\n') {
+            let (mut read, end) = (start, start + chunk.len());
+            for line in Split::at('\n').parts(text(mapping, start, chunk)?) {
+                // What stands behind the last line's end is no line.
+                if read == end {
+                    break;
+                }
                 if !out.ready() {
                     self.lines.advance(read);
                     return Ok(SourceStatus::More);
                 }
-                read += line.len();
-                let line = line.strip_suffix('\n').unwrap_or(line);
+                read = end.min(read + line.len() + 1);
                 out.emit(line.strip_suffix('\r').unwrap_or(line));
             }
             self.lines.advance(read);

@@ -32,7 +32,7 @@ use crate::operator::{
     Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
     earlier, raise,
 };
-use crate::record::{KeyHash, KeyHasher, KeySelector, StoredKey};
+use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
 use crate::time::Timestamp;
 
 use super::assigner::{EventTime, SlicedAssigner, WindowError, WindowTime};
@@ -41,7 +41,7 @@ use super::firing::{Emission, Stage};
 use super::function::WindowFunction;
 use super::late::LateRecords;
 use super::lateness::Lateness;
-use super::slice_table::{TableId, TableShape};
+use super::slice_table::{SliceTable, TableId, TableShape};
 use super::timeline::Timeline;
 
 /// How many results a watermark may emit before the worker gets a chance to do something else.
@@ -186,10 +186,14 @@ where
     /// Adds a record of the current slice.
     #[inline(always)]
     fn add(&mut self, record: &V, hash: KeyHash) {
-        let key = self.selector.key(record);
-        let (table, function) = (&mut *self.current.table, &mut self.function);
-        let (accumulator, _) = table.accumulator(hash, key.borrow(), || function.create());
-        function.add(accumulator, record);
+        let (key, function) = (self.selector.key(record), &mut self.function);
+        add(
+            &mut self.current.table,
+            hash,
+            key.borrow(),
+            function,
+            record,
+        );
     }
 
     /// Adds a record to any other table.
@@ -197,8 +201,7 @@ where
         let key = self.selector.key(record);
         let hash = self.hasher.hash(key.borrow());
         let (table, function) = (self.timeline.state.pool.get_mut(table), &mut self.function);
-        let (accumulator, _) = table.accumulator(hash, key.borrow(), || function.create());
-        function.add(accumulator, record);
+        add(table, hash, key.borrow(), function, record);
     }
 
     /// Adds a record of which at least one window has ended, and fires those that take it.
@@ -307,6 +310,19 @@ where
             }
         }
     }
+}
+
+/// Adds a record to the accumulator of its key.
+#[inline(always)]
+fn add<V: ?Sized, K: Key + ?Sized, F: WindowFunction<V, K>>(
+    table: &mut SliceTable<K, F::Accumulator>,
+    hash: KeyHash,
+    key: &K,
+    function: &mut F,
+    record: &V,
+) {
+    let (accumulator, _) = table.accumulator(hash, key, || function.create());
+    function.add(accumulator, record);
 }
 
 impl<V, S, F, D, T> Operator for WindowOperator<V, S, F, D, T>
@@ -444,16 +460,24 @@ where
         V: 'a,
     {
         while self.ready {
-            let (range, now) = (self.current.range, self.now);
-            let elsewhere = records.find(|&(record, at)| {
-                let here = range.holds(if T::IS_EVENT { at } else { now });
-                if here {
-                    self.add(record, self.hash_of(record));
+            let (range, now, hasher) = (self.current.range, self.now, self.hasher);
+            let (selector, function) = (&self.selector, &mut self.function);
+            let table = &mut *self.current.table;
+            let (record, at) = loop {
+                let Some((record, at)) = records.next() else {
+                    return;
+                };
+                if !range.holds(if T::IS_EVENT { at } else { now }) {
+                    break (record, at);
                 }
-                !here
-            });
-            let Some((record, at)) = elsewhere else {
-                return;
+                let key = selector.key(record);
+                add(
+                    table,
+                    hasher.hash(key.borrow()),
+                    key.borrow(),
+                    function,
+                    record,
+                );
             };
             self.push_elsewhere(record, if T::IS_EVENT { at } else { now });
             self.refresh();
