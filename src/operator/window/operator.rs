@@ -15,9 +15,8 @@
 //! put together from it stands in [`state`](super::state) and [`firing`](super::firing).
 //!
 //! Windows of [processing time](ProcessingTime) are the same with another clock: a record's time is that of
-//! its batch, and the watermark is what has passed of it, all up to now. No record is late then, and what
-//! is open at the end of input does not fire in this run (Flink's rule). It is still in a checkpoint that is taken
-//! then, and fires in the run that goes on from there once the clock has passed it.
+//! its batch, and the watermark is what has passed of it, all up to now. No record is late then, and what is open at
+//! the end of input does not fire (Flink's rule): a run that goes on from a checkpoint of then fires it in time.
 //!
 //! A checkpoint keeps the [slices](super::slice_snapshot), key by key, and how far [time](super::progress)
 //! had come. After a restore, windows whose end has passed meanwhile fire at once in processing time, and at
@@ -186,14 +185,8 @@ where
     /// Adds a record of the current slice.
     #[inline(always)]
     fn add(&mut self, record: &V, hash: KeyHash) {
-        let (key, function) = (self.selector.key(record), &mut self.function);
-        add(
-            &mut self.current.table,
-            hash,
-            key.borrow(),
-            function,
-            record,
-        );
+        let (key, table) = (self.selector.key(record), &mut self.current.table);
+        add(table, hash, key.borrow(), &mut self.function, record);
     }
 
     /// Adds a record to any other table.

@@ -9,7 +9,7 @@
 #![expect(unsafe_code, reason = "writes through a place just found")]
 
 use super::key::TableKey;
-use super::keyed::Table;
+use super::keyed::{Lookahead, Table};
 use super::layout::Entry;
 use crate::record::KeyHash;
 
@@ -30,8 +30,12 @@ impl<K: TableKey + Eq, V> Table<K, V> {
         }
     }
 
-    /// Sets the values of several keys, see [`Table::restore_entry`], and keeps the memory of `entries`.
+    /// Sets the values of several keys, see [`Table::restore_entry`], and keeps the memory of `entries`. Their first
+    /// cache lines should have been asked for.
     pub(in crate::state) fn restore_entries(&mut self, entries: &mut Vec<(KeyHash, K, V)>) {
+        for (hash, ..) in &*entries {
+            self.prefetch(*hash, Lookahead::Near);
+        }
         for (hash, key, value) in entries.drain(..) {
             self.restore_entry(hash, key, value);
         }

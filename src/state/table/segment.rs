@@ -223,9 +223,9 @@ impl<K, V> Segment<K, V> {
         }
     }
 
-    /// Asks for the line that a search will go on to, once the first one is here: that of the first candidate, or
-    /// where there is none the next group, if it may be there, or else the segment's header, in which an insertion
-    /// counts.
+    /// Asks for the lines that a search will go on to, once the first one is here: that of the first candidate, or
+    /// where there is none those of the next group, if it may be there, or else what an insertion changes: the
+    /// header, in which it counts, and the last slots, some of which are free.
     ///
     /// # Safety
     /// `home_mask` is that of this segment's number of groups.
@@ -239,13 +239,14 @@ impl<K, V> Segment<K, V> {
                 self.home_group(next, home_mask),
             )
         };
-        let (next, last) = (next.start(), next.last_line());
         let tags = group.tags();
         let found = tags.matching(Tag::of(hash)).first();
         let entry = group.entry(found.unwrap_or(0)).cast();
         // None of this can be predicted. What had to pass on stands in one of the last slots of the next group.
-        for line in [next, last] {
-            let other = select_unpredictable(tags.overflows(), line, self.header().cast());
+        let further = [next.start(), next.last_line()];
+        let inserted = [self.header().cast(), group.last_line()];
+        for (further, inserted) in further.into_iter().zip(inserted) {
+            let other = select_unpredictable(tags.overflows(), further, inserted);
             prefetch_line(select_unpredictable(found.is_some(), entry, other));
         }
     }

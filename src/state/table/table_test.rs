@@ -219,3 +219,29 @@ fn freezing_twice_without_draining_is_an_error() {
     table.freeze(Extent::Changes);
     table.freeze(Extent::Changes);
 }
+
+#[test]
+fn a_table_is_filled_while_its_pages_are_prepared() {
+    let count = if cfg!(miri) { 400 } else { 300_000 };
+    let options = || TableOptions {
+        expected_keys: count as usize,
+        is_restored: true,
+        ..TableOptions::default()
+    };
+    // One that goes before all pages are there leaves nothing behind that touches them.
+    drop(Table::<u64, u64>::new(options()));
+    let mut table: Table<u64, u64> = Table::new(options());
+    let bytes = table.memory_bytes();
+    for key in 0..count {
+        table.restore_entry(key.key_hash(), key, key + 1);
+    }
+    for key in 0..count {
+        assert_eq!(
+            table.get(key.key_hash(), |k| *k == key),
+            Some(&(key + 1)),
+            "of {count} keys"
+        );
+    }
+    // Some segments get more than their share and split; most do not.
+    assert!(table.memory_bytes() < bytes + bytes / 2);
+}
