@@ -96,6 +96,9 @@ fn drain_segment<K, V>(
     let segment = directory.segment_mut(KeyHash(frozen.position));
     let mut spent = 0;
     if every_group || segment.any_may_hold(generation) {
+        if !every_group && frozen.group == 0 {
+            segment.prefetch_holding(generation);
+        }
         while frozen.group < segment.group_count() {
             if spent >= budget {
                 changes.frozen = Some(frozen);

@@ -37,6 +37,8 @@ const SEGMENT_SIZE: usize = 64 << 10;
 const TAG_BITS: u32 = 7;
 const SUMMARY_LOG2: u32 = 8;
 const STAGGERS: usize = 8;
+/// So many bits of a summary are few.
+const FEW_BITS: usize = 1 << (SUMMARY_LOG2 - 2);
 const SUMMARY_WORDS: usize = (1 << SUMMARY_LOG2) / 64;
 
 /// What a segment knows of itself, in front of its groups. All zeros is a valid start.
@@ -382,6 +384,26 @@ impl<K, V> Segment<K, V> {
     /// Whether some group may.
     pub(super) fn any_may_hold(&self, generation: u8) -> bool {
         self.read_header().summary[usize::from(generation - 1)] != [0; SUMMARY_WORDS]
+    }
+
+    /// Asks for the first cache lines of the groups that may, if they are few: those that are many lie so close
+    /// together that the processor fetches them by itself.
+    pub(super) fn prefetch_holding(&self, generation: u8) {
+        let summary = self.read_header().summary[usize::from(generation - 1)];
+        let bits: u32 = summary.iter().map(|word| word.count_ones()).sum();
+        if bits as usize > FEW_BITS {
+            return;
+        }
+        let groups_per_bit = 1usize << self.groups_log2().saturating_sub(SUMMARY_LOG2);
+        for (place, mut word) in summary.into_iter().enumerate() {
+            while word != 0 {
+                let bit = 64 * place + word.trailing_zeros() as usize;
+                word &= word - 1;
+                for group in bit * groups_per_bit..(bit + 1) * groups_per_bit {
+                    prefetch_line(self.group(group).start());
+                }
+            }
+        }
     }
 
     pub(super) fn forget_summary(&mut self, generation: u8) {
