@@ -6,6 +6,7 @@
     reason = "maps and unmaps memory, and owns it across threads"
 )]
 
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::thread::JoinHandle;
 
@@ -78,14 +79,13 @@ impl Pages {
     /// where there is no thread to be had: then pages come as they are touched. It must end before the pages go.
     pub(super) fn prepare_meanwhile(&mut self) -> Option<Preparation> {
         self.advise();
-        let shared = Pages {
+        // They are somebody else's, and stay when the thread ends, or where there is none.
+        let pages = ManuallyDrop::new(Pages {
             start: self.start,
             size: self.size,
-        };
+        });
         let thread = std::thread::Builder::new().name("thalweg-pages".to_owned());
         let thread = thread.spawn(move || {
-            // They are somebody else's.
-            let pages = std::mem::ManuallyDrop::new(shared);
             unpin();
             let mut chunks = (0..pages.size).step_by(CHUNK_SIZE).rev();
             chunks.all(|offset| pages.populate(offset..offset + CHUNK_SIZE));
