@@ -45,7 +45,7 @@ mod process_context;
 mod process_services;
 mod record_run;
 #[cfg(test)]
-mod recorder;
+pub(crate) mod recorder;
 mod reduce;
 mod side_output;
 mod signal;

@@ -153,6 +153,6 @@ pub(super) fn open_context_under(assignment: KeyGroupAssignment) -> OpenContext 
 }
 
 /// An open context under the default assignment.
-pub(super) fn open_context() -> OpenContext {
+pub(crate) fn open_context() -> OpenContext {
     open_context_under(KeyGroupAssignment::Hash)
 }

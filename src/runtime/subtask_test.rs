@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::checkpoint::{Deferred, Piece, PieceSink};
-use crate::metrics::MetricGroup;
-use crate::operator::{Barrier, Checkpointing};
-use crate::record::{KeyHasher, MaxParallelism};
+use crate::operator::Barrier;
+use crate::operator::recorder::open_context;
 use crate::time::Clock;
 
 use super::*;
@@ -33,25 +32,6 @@ impl PieceSink for Sink {
     }
 }
 
-fn context() -> OpenContext {
-    let groups = MaxParallelism::default_for(1);
-    OpenContext {
-        subtask: SubtaskInfo {
-            job: "job".into(),
-            vertex: "vertex".into(),
-            index: 0,
-            parallelism: 1,
-            attempt: 0,
-        },
-        metrics: MetricGroup::new(),
-        hasher: KeyHasher::default(),
-        key_groups: groups.range(0, 1),
-        waker: None,
-        clock: Clock::System,
-        checkpointing: Checkpointing::default(),
-    }
-}
-
 #[test]
 fn records_wait_while_what_they_make_tables_copy_has_nowhere_to_go() {
     let is_full = Arc::new(AtomicBool::new(true));
@@ -62,7 +42,7 @@ fn records_wait_while_what_they_make_tables_copy_has_nowhere_to_go() {
         barrier: 0,
     };
     let heads: Vec<Box<dyn Head>> = vec![Box::new(head)];
-    let mut subtask = Subtask::new(0, context(), heads, BatchSize::Fixed(1));
+    let mut subtask = Subtask::new(0, open_context(), heads, BatchSize::Fixed(1));
     subtask.take_snapshots(Box::new(Sink(Arc::clone(&is_full))));
     subtask.open().expect("nothing fails");
     let turn = |subtask: &mut Subtask| {
