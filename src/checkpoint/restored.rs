@@ -31,8 +31,8 @@ pub trait Pieces: Send + Sync {
     fn entry_count(&self, state: &StateRef) -> u64;
 
     /// Calls `visit` with every piece of a state that a subtask handed over which is `wanted`, in the order in
-    /// which they are to be applied: subtask by subtask; of one, checkpoint by checkpoint; of one, what is dropped, what is removed, what is set. The
-    /// bytes begin at a multiple of 16.
+    /// which they are to be applied: subtask by subtask; of one, checkpoint by checkpoint; of one, what is dropped,
+    /// what is removed, what is set. The bytes begin at a multiple of 16.
     ///
     /// # Errors
     /// Where the bytes cannot be read or are damaged, and what `visit` returned.

@@ -109,13 +109,11 @@ impl<V: ?Sized, S: KeySelector<V>, T: StateValue> KeyContext<V, S, T> {
     pub(super) fn open(&mut self, name: &Arc<str>, cx: &OpenContext) -> Result<(), OperatorError> {
         let durable = &mut self.durable;
         let uid = durable.uid.get_or_insert_with(|| Arc::clone(name));
-        let expected = cx.share_of_keys(self.expected_keys);
-        let restored = cx.restored_entries(uid, durable.name);
         self.hasher = cx.hasher;
         self.table = Table::new(TableOptions {
             hasher: cx.hasher,
-            expected_keys: expected.max(restored),
-            is_restored: restored > 0,
+            expected_keys: cx.share_of_keys(self.expected_keys),
+            restored_keys: cx.restored_entries(uid, durable.name),
             hashes: cx.hashes(),
             changes: (cx.checkpointing.enabled).then(encode_changes),
             ..TableOptions::default()

@@ -91,7 +91,8 @@ impl InputLog {
         lane.is_missing.then_some(lane.end)
     }
 
-    /// Logs what a channel has, up to its barrier or its end. Of the run that comes next `within` records have been read.
+    /// Logs what a channel has, up to its barrier or its end. Of the run that comes next `within` records have been
+    /// read.
     pub(super) fn add<V: Wire + ?Sized>(
         &mut self,
         channel: usize,

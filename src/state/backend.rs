@@ -278,14 +278,13 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
             }
             return Ok(Place::new(index));
         }
-        let restored = self.restored.get(name).copied();
         self.tables.push(Erased::new(TypedTable::<K::Stored, T> {
             name: name.into(),
             kind,
             table: Table::new(TableOptions {
                 hasher: self.hasher,
-                expected_keys: restored.map_or(self.expected_keys, |n| n.max(self.expected_keys)),
-                is_restored: restored.is_some(),
+                expected_keys: self.expected_keys,
+                restored_keys: self.restored.get(name).copied().unwrap_or(0),
                 hashes: self.hashes.clone(),
                 changes: self.durable.then(encode_changes),
                 ..TableOptions::default()

@@ -55,7 +55,8 @@ pub trait FileEncoder<V: ?Sized>: Send + 'static {
 /// writes no part, and no file is ever overwritten.
 ///
 /// A job that goes on from a checkpoint makes the parts of that checkpoint visible and removes what is hidden
-/// and later; one that starts anew removes what no checkpoint can have kept. So **a directory belongs to one sink of one job**. It is created if it is not there.
+/// and later; one that starts anew removes what no checkpoint can have kept. So **a directory belongs to one sink of
+/// one job**. It is created if it is not there.
 ///
 /// ```
 /// use thalweg::connectors::FileSink;

@@ -67,7 +67,7 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
         };
         let options = TableOptions {
             expected_keys: keys,
-            is_restored: false,
+            restored_keys: 0,
             hasher: shape.hasher,
             hashes: shape.hashes.clone(),
             memory,

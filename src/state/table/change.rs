@@ -9,7 +9,8 @@
 //!
 //! Where the next freeze is known to set the whole table aside, nobody will ask which slots changed: all of a group
 //! are marked at once then, when something in it changes and nothing is frozen, or when the drain passes, so that a
-//! group meets few first changes, and segments do not note in their headers which groups that were. That is the one case in which slots count as changed that were not.
+//! group meets few first changes, and segments do not note in their headers which groups that were. That is the
+//! one case in which slots count as changed that were not.
 //!
 //! Invariant: when nothing is frozen, a slot's number is 0 or the current one; a free slot's is 0.
 

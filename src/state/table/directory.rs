@@ -68,13 +68,14 @@ unsafe impl<K: Send, V: Send> Send for Directory<K, V> {}
 unsafe impl<K: Sync, V: Sync> Sync for Directory<K, V> {}
 
 impl<K, V> Directory<K, V> {
-    /// Room for `expected` keys whose hashes are in `hashes`, and whether they come at once.
+    /// Room for `expected` keys whose hashes are in `hashes`, or for those that are `restored` at once.
     pub(super) fn new(
         arena: Arena,
         hasher: KeyHasher,
-        (expected, at_once): (usize, bool),
+        (expected, restored): (usize, usize),
         hashes: RangeInclusive<KeyHash>,
     ) -> Self {
+        let expected = expected.max(restored);
         let full = Segment::<K, V>::FULL_LOG2;
         let mut groups_log2 = SMALLEST_LOG2;
         while groups_log2 < full && Segment::<K, V>::comfortable(groups_log2) < expected {
@@ -103,7 +104,7 @@ impl<K, V> Directory<K, V> {
             // Every segment at that depth that meets the range, which may cut two of them.
             directory
                 .arena
-                .reserve((share * (1u64 << depth) as f64) as usize + 2, at_once);
+                .reserve((share * (1u64 << depth) as f64) as usize + 2, restored > 0);
         }
         directory.cover(0, 0, depth, (first, last));
         directory

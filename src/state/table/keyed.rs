@@ -40,9 +40,9 @@ pub struct TableOptions<K, V> {
     /// How many keys the table will probably hold: room for them is made, and its pages are touched,
     /// before the first record. 0 when not known.
     pub expected_keys: usize,
-    /// Whether those keys come at once, from a checkpoint: then their pages are touched while they do, by another
-    /// thread too.
-    pub is_restored: bool,
+    /// How many keys come at once, from a checkpoint: room for them is made too, and pages are touched while they come,
+    /// by another thread as well.
+    pub restored_keys: usize,
     /// How the hashes that callers pass are made.
     pub hasher: KeyHasher,
     /// The hashes that those keys will have: the key groups of this subtask.
@@ -57,7 +57,7 @@ impl<K, V> Default for TableOptions<K, V> {
     fn default() -> Self {
         TableOptions {
             expected_keys: 0,
-            is_restored: false,
+            restored_keys: 0,
             hasher: KeyHasher::default(),
             hashes: KeyHash(0)..=KeyHash(u64::MAX),
             memory: MemoryMode::default(),
@@ -86,7 +86,7 @@ impl<K, V> Table<K, V> {
             directory: Directory::new(
                 arena,
                 options.hasher,
-                (options.expected_keys, options.is_restored),
+                (options.expected_keys, options.restored_keys),
                 options.hashes,
             ),
             changes: Changes::new(options.changes),

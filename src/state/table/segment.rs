@@ -337,13 +337,6 @@ impl<K, V> Segment<K, V> {
     fn first_touch(&mut self, place: Place<K, V>, changes: &mut Changes<K, V>) {
         if changes.frozen.is_some() && !seeded("no-copy-on-first-touch") {
             hand_out_slot(place, changes);
-            if changes.marks_groups() {
-                let marks = place.group.marks();
-                place
-                    .group
-                    .set_marks(marks.with(place.slot, changes.generation));
-                return;
-            }
         } else if changes.marks_groups() {
             return mark_group(place.group, changes);
         }
@@ -354,7 +347,7 @@ impl<K, V> Segment<K, V> {
     pub(super) fn mark(&mut self, place: Place<K, V>, changes: &Changes<K, V>) {
         let (group, generation) = (place.group, changes.generation);
         if generation != 0 {
-            if !group.marks().holds(generation) {
+            if !changes.marks_groups() && !group.marks().holds(generation) {
                 self.summarise(self.index_of(group), generation);
             }
             group.set_marks(group.marks().with(place.slot, generation));

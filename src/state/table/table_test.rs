@@ -224,8 +224,7 @@ fn freezing_twice_without_draining_is_an_error() {
 fn a_table_is_filled_while_its_pages_are_prepared() {
     let count = if cfg!(miri) { 400 } else { 300_000 };
     let options = || TableOptions {
-        expected_keys: count as usize,
-        is_restored: true,
+        restored_keys: count as usize,
         ..TableOptions::default()
     };
     // One that goes before all pages are there leaves nothing behind that touches them.

@@ -41,12 +41,10 @@ where
     /// Makes the table, puts back what a checkpoint has, and prepares for those to come.
     pub(super) fn restore(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let clockwork = &self.clockwork;
-        let expected = cx.share_of_keys(clockwork.expected_keys);
-        let restored = cx.restored_entries(&clockwork.uid, SESSIONS);
         self.sessions = Table::new(TableOptions {
             hasher: cx.hasher,
-            expected_keys: expected.max(restored),
-            is_restored: restored > 0,
+            expected_keys: cx.share_of_keys(clockwork.expected_keys),
+            restored_keys: cx.restored_entries(&clockwork.uid, SESSIONS),
             hashes: cx.hashes(),
             changes: (cx.checkpointing.enabled).then(encode_changes),
             ..TableOptions::default()
