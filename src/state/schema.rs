@@ -224,7 +224,11 @@ fn encode_entries<S: StoredKey, T: StateValue>(
         && T::IN_PLACE
         && let (Some(key_length), Some(value_length)) = (S::LENGTH, T::LENGTH)
     {
-        bytes.reserve(entries.len() * (key_length + value_length));
+        let length = key_length + value_length;
+        bytes.reserve(entries.len() * length);
+        if entries.len() >= PIECE_ENTRIES_MIN && length <= PIECE / PIECE_ENTRIES_MIN {
+            return encode_in_pieces(entries, length, bytes);
+        }
         for (key, value) in entries {
             bytes.extend_from_slice(key.itself());
             bytes.extend_from_slice(value.itself());
@@ -237,6 +241,33 @@ fn encode_entries<S: StoredKey, T: StateValue>(
             with_length(T::LENGTH, bytes, |bytes| value.encode(scratch, bytes));
         }
     });
+}
+
+/// Bytes that are put together before they are appended.
+const PIECE: usize = 512;
+/// With fewer entries in a piece, or in all, it is not worth it.
+const PIECE_ENTRIES_MIN: usize = 8;
+
+/// Appends several entries of this length, each its own encoding: not each of them looks whether there is room.
+#[inline(always)]
+fn encode_in_pieces<S: StoredKey, T: StateValue>(
+    entries: GroupEntries<'_, S, T>,
+    length: usize,
+    bytes: &mut Vec<u8>,
+) {
+    let (mut piece, mut filled) = ([0; PIECE], 0);
+    for (key, value) in entries {
+        if filled + length > PIECE {
+            bytes.extend_from_slice(&piece[..filled]);
+            filled = 0;
+        }
+        let (key, value) = (key.itself(), value.itself());
+        let place = &mut piece[filled..filled + length];
+        place[..key.len()].copy_from_slice(key);
+        place[key.len()..].copy_from_slice(value);
+        filled += length;
+    }
+    bytes.extend_from_slice(&piece[..filled]);
 }
 
 /// Appends one value, as an item of several.

@@ -7,7 +7,7 @@
 /// A chunk is full when it has nearly so many bytes.
 pub const CHUNK_BYTES: usize = 128 << 10;
 /// A chunk of full size with less room than this is full: what is added at a time seldom needs more.
-const ROOM: usize = 4 << 10;
+pub(super) const ROOM: usize = 4 << 10;
 /// So many empty chunks are kept at hand.
 const SPARE: usize = 4;
 

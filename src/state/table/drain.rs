@@ -6,9 +6,6 @@ use super::directory::Directory;
 use super::keyed::Table;
 use crate::record::KeyHash;
 
-/// A drain of every group asks for memory so many groups ahead: a slice is over before the processor knows where it goes.
-const GROUPS_AHEAD: usize = 16;
-
 /// One group here and there takes as long as so many entries in a row.
 const NOTED_GROUP_COST: usize = 4;
 
@@ -105,15 +102,15 @@ fn drain_segment<K, V>(
         if !every_group && frozen.group == 0 {
             segment.prefetch_holding(generation);
         }
+        if every_group {
+            (frozen.group, spent) = segment.hand_out_run(frozen.group, budget, changes);
+        }
         while frozen.group < segment.group_count() {
             if spent >= budget {
                 changes.frozen = Some(frozen);
                 return spent;
             }
-            if every_group {
-                segment.prefetch_group(frozen.group + GROUPS_AHEAD);
-                spent += 1 + segment.hand_out(frozen.group, changes);
-            } else if segment.may_hold(frozen.group, generation) {
+            if segment.may_hold(frozen.group, generation) {
                 spent += NOTED_GROUP_COST + segment.hand_out(frozen.group, changes);
             }
             frozen.group += 1;

@@ -194,16 +194,37 @@ impl<K, V> Group<K, V> {
         GroupEntries {
             group: self,
             slots,
+            more: [].iter(),
+            len: slots.len(),
             entries: PhantomData,
         }
     }
 }
 
-/// Some entries of one group: keys and their values.
+/// Some entries of one group or of several: keys and their values.
 pub struct GroupEntries<'a, K, V> {
     group: Group<K, V>,
     slots: Slots,
+    more: std::slice::Iter<'a, (Group<K, V>, Slots)>,
+    len: usize,
     entries: PhantomData<&'a Entry<K, V>>,
+}
+
+impl<'a, K, V> GroupEntries<'a, K, V> {
+    /// The entries of these slots of these groups.
+    ///
+    /// # Safety
+    /// The slots are occupied, and nothing changes them or their entries before the result is gone.
+    pub(super) unsafe fn of(groups: &'a [(Group<K, V>, Slots)]) -> Option<Self> {
+        let (&(group, slots), more) = groups.split_first()?;
+        Some(GroupEntries {
+            group,
+            slots,
+            more: more.iter(),
+            len: groups.iter().map(|(_, slots)| slots.len()).sum(),
+            entries: PhantomData,
+        })
+    }
 }
 
 impl<K, V> std::fmt::Debug for GroupEntries<'_, K, V> {
@@ -219,7 +240,13 @@ impl<'a, K, V> Iterator for GroupEntries<'a, K, V> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let slot = self.slots.next()?;
+        let slot = loop {
+            match self.slots.next() {
+                Some(slot) => break slot,
+                None => (self.group, self.slots) = *self.more.next()?,
+            }
+        };
+        self.len -= 1;
         // SAFETY: the slot holds an entry that stays as it is, as whoever made this promised.
         let Entry { key, value } = unsafe { self.group.entry(slot).as_ref() };
         Some((key, value))
@@ -227,7 +254,7 @@ impl<'a, K, V> Iterator for GroupEntries<'a, K, V> {
 
     #[inline(always)]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.slots.len(), Some(self.slots.len()))
+        (self.len, Some(self.len))
     }
 }
 

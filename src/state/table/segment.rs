@@ -13,9 +13,10 @@
 use std::ptr::NonNull;
 
 use super::change::Changes;
+use super::chunks::ROOM;
 use super::group::Slots;
 use super::handle::{BLOCK_ALIGN, HEADER_SIZE, Handle};
-use super::layout::{Group, LINE, Place, prefetch_line};
+use super::layout::{Group, GroupEntries, LINE, Place, prefetch_line};
 use crate::record::KeyHash;
 use crate::seeded_bugs::seeded;
 
@@ -28,6 +29,9 @@ const CROWDED: (u32, u32) = (4, 16);
 /// A table of one segment, below full size, lies in the nearest caches. There a branch that surprises the processor costs
 /// more than room does.
 const CROWDED_SMALL: (u32, u32) = (32, 4);
+/// A drain of every group asks for memory so many groups ahead: a slice is over before the processor knows where it goes.
+const GROUPS_AHEAD: usize = 16;
+const RUN_MAX: usize = 32;
 const SUMMARY_LOG2: u32 = 8;
 const STAGGERS: usize = 8;
 /// So many bits of a summary are few.
@@ -321,7 +325,6 @@ impl<K, V> Segment<K, V> {
 
     /// Hands out what the frozen generation still owes of a group; how many entries that was.
     pub(super) fn hand_out(&mut self, index: usize, changes: &mut Changes<K, V>) -> usize {
-        assert!(index < self.group_count());
         self.hand_out_group(self.group(index), changes)
     }
 
@@ -330,21 +333,70 @@ impl<K, V> Segment<K, V> {
         group: Group<K, V>,
         changes: &mut Changes<K, V>,
     ) -> usize {
-        let pending = changes.pending(group.tags(), group.marks());
+        let pending = settle(group, changes);
         let count = pending.len();
         if count > 0 {
             // SAFETY: only occupied slots are pending: a removal takes the mark away with the tag. Writing the
             // entries down changes none of them.
             changes.hand_out(unsafe { group.entries(pending) });
         }
-        let marks = changes.handed_out(group.marks());
-        group.set_marks(if changes.marks_groups() {
-            marks.with_occupied(group.tags(), changes.generation)
-        } else {
-            marks
-        });
         count
     }
+
+    /// Hands out what the frozen generation still owes of the groups from `index` on, until about `budget` are spent, on
+    /// entries and on groups. Where it stands then, and what was spent.
+    pub(super) fn hand_out_run(
+        &mut self,
+        mut index: usize,
+        budget: usize,
+        changes: &mut Changes<K, V>,
+    ) -> (usize, usize) {
+        let (count, mut spent) = (self.group_count(), 0);
+        let mut run = [(self.group(0), Slots::none()); RUN_MAX];
+        while index < count && spent < budget {
+            let mut filled = 0;
+            while index < count && filled < Self::RUN && spent < budget {
+                self.prefetch_group(index + GROUPS_AHEAD);
+                let group = self.group(index);
+                let pending = settle(group, changes);
+                run[filled] = (group, pending);
+                filled += 1;
+                spent += 1 + pending.len();
+                index += 1;
+            }
+            // SAFETY: as in `hand_out_group`.
+            if let Some(entries) = unsafe { GroupEntries::of(&run[..filled]) } {
+                changes.hand_out(entries);
+            }
+        }
+        (index, spent)
+    }
+
+    /// So many groups are written down at a time: what fits into the room that a chunk has for it.
+    const RUN: usize = {
+        let fitting = ROOM / Group::<K, V>::SIZE;
+        if fitting == 0 {
+            1
+        } else if fitting > RUN_MAX {
+            RUN_MAX
+        } else {
+            fitting
+        }
+    };
+}
+
+/// The slots of a group that the frozen generation still owes. It owes them no more: they must be written down before
+/// anything changes.
+#[inline(always)]
+fn settle<K, V>(group: Group<K, V>, changes: &Changes<K, V>) -> Slots {
+    let (tags, marks) = (group.tags(), group.marks());
+    let settled = changes.handed_out(marks);
+    group.set_marks(if changes.marks_groups() {
+        settled.with_occupied(tags, changes.generation)
+    } else {
+        settled
+    });
+    changes.pending(tags, marks)
 }
 
 /// Hands out what the frozen generation still owes of a slot.

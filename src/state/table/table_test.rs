@@ -2,6 +2,7 @@
 
 use compact_str::CompactString;
 
+use super::handle::steps;
 use super::{
     CHUNK_BYTES, Cursor, Drained, EncodeChange, Extent, Lookahead, MemoryMode, Table, TableKey,
     TableOptions,
@@ -243,4 +244,60 @@ fn a_table_is_filled_while_its_pages_are_prepared() {
     }
     // Some segments get more than their share and split; most do not.
     assert!(table.memory_bytes() < bytes + bytes / 2);
+}
+
+impl<K: TableKey, V> Table<K, V> {
+    /// How many groups a search for an entry passes, on average and at most.
+    fn ways(&self) -> (f64, usize) {
+        let (mut sum, mut most, mut position) = (0, 0, Some(0));
+        while let Some(start) = position {
+            let segment = self.directory.segment(KeyHash(start));
+            for index in 0..segment.group_count() {
+                for slot in segment.occupied(index) {
+                    let hash = segment.entry(index, slot).key.hash_under(&self.hasher());
+                    let way = steps(segment.home(hash), index, segment.group_count());
+                    (sum, most) = (sum + way, most.max(way));
+                }
+            }
+            position = self.directory.after(start);
+        }
+        (sum as f64 / self.len() as f64, most)
+    }
+}
+
+#[test]
+fn keys_of_every_pattern_are_found_near_their_home_in_little_memory() {
+    let count = if cfg!(miri) { 300 } else { 50_000u64 };
+    let fibonacci = |i: u64| i * 75_025;
+    let patterns: [(&str, fn(u64) -> u64); 12] = [
+        ("in a row", |i| i),
+        ("in a row far out", |i| (1 << 60) + i),
+        ("from the end", |i| u64::MAX - i),
+        ("negative and positive", |i| (i as i64 - 25_000) as u64),
+        ("thousands", |i| i * 1000),
+        ("hours in nanoseconds", |i| i * 3_600_000_000_000),
+        ("powers of two", |i| i << 32),
+        ("high bits", |i| i << 46),
+        ("pairs", |i| ((i / 200) << 32) | (i % 200)),
+        ("floating point", |i| (i as f64).to_bits()),
+        ("a bad stride", fibonacci),
+        ("by chance", |i| {
+            KeyHash::default().then(KeyHash::of_u64(i)).0
+        }),
+    ];
+    for (name, key) in patterns {
+        let mut table: Table<u64, u64> = Table::new(TableOptions::default());
+        for key in (0..count).map(key) {
+            table.find_or_insert_with(key.key_hash(), |k| *k == key, || (key, key));
+        }
+        assert_eq!(table.len() as u64, count, "{name}");
+        let (mean, most) = table.ways();
+        let bytes = table.memory_bytes() as f64 / count as f64;
+        println!("{name}: {mean:.3} on average, {most} at most, {bytes:.0} bytes a key");
+        assert!(
+            mean < 0.5 && most < 40,
+            "{name}: {mean} on average, {most} at most"
+        );
+        assert!(bytes < 150.0 || cfg!(miri), "{name}: {bytes} bytes a key");
+    }
 }
