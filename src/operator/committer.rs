@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::{BoxError, Outcome};
 
-/// Something that is to be done elsewhere.
-pub(crate) type Errand = Box<dyn FnOnce() + Send>;
+/// Something that is to be done elsewhere; says whether it has failed, or was not done because one before it had.
+pub(crate) type Errand = Box<dyn FnOnce() -> bool + Send>;
 
 /// Does what it is given, one after the other: on a thread of the job, or, where there is none, as in a job that is
 /// stepped, at once.
@@ -21,7 +21,8 @@ impl std::fmt::Debug for Committer {
 }
 
 impl Committer {
-    /// One that has a thread, which `send` gives its errands.
+    /// One that has a thread, which `send` gives its errands. Of one that has failed, a worker learns when it next ends
+    /// a batch: whoever has the thread sees to it that this is soon, even where nothing arrives.
     pub(crate) fn new(send: impl Fn(Errand) + Send + Sync + 'static) -> Self {
         Committer(Some(Arc::new(send)))
     }
@@ -49,19 +50,21 @@ impl Commits {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does one, unless one before it has failed.
-    fn run(&self, work: impl FnOnce() -> Outcome) {
+    /// Does one, unless one before it has failed. Says whether any has.
+    fn run(&self, work: impl FnOnce() -> Outcome) -> bool {
         if self.has_failed.load(Ordering::Acquire) {
-            return;
+            return true;
         }
         let done = catch_unwind(AssertUnwindSafe(work));
         match done.unwrap_or_else(|_| Err("a commit has panicked".into())) {
             Ok(()) => {
                 self.done.fetch_add(1, Ordering::Release);
+                false
             }
             Err(error) => {
                 self.ended().error = Some(error);
                 self.has_failed.store(true, Ordering::Release);
+                true
             }
         }
     }

@@ -37,6 +37,7 @@ impl Keeper {
         events: &Sender<Event>,
     ) -> Result<Self, JobError> {
         let (writer, messages, pieces) = checkpoint_writer(store, next, origin);
+        let failures = events.clone();
         let events = events.clone();
         let tell = move |written| {
             let _ = events.send(Event::Written(written));
@@ -47,7 +48,13 @@ impl Keeper {
         let (commits, errands) = channel::<Errand>();
         std::thread::Builder::new()
             .name("thalweg-commits".to_owned())
-            .spawn(move || errands.into_iter().for_each(|errand| errand()))?;
+            .spawn(move || {
+                for errand in errands {
+                    if errand() {
+                        let _ = failures.send(Event::CommitFailed);
+                    }
+                }
+            })?;
         // A thread that has gone has nothing to do: what it is given then ends undone, and is told so.
         let committer = Committer::new(move |errand| drop(commits.send(errand)));
         Ok(Keeper {

@@ -282,6 +282,7 @@ impl Master {
                 Some(Event::Ended) => running.alive -= 1,
                 Some(Event::Failed { subtask, error }) => self.fail(&mut running, subtask, error),
                 Some(Event::Command(command)) => self.obey(&mut running, command),
+                Some(Event::CommitFailed) => running.post(Letter::Turn),
                 event => self.keep(&mut running, event),
             }
         }

@@ -199,9 +199,10 @@ impl Errands {
         run.writer.open(&cx).unwrap();
     }
 
-    fn run(&self) {
+    /// Says of each whether it has failed.
+    fn run(&self) -> Vec<bool> {
         let errands = std::mem::take(&mut *self.0.lock().unwrap());
-        errands.into_iter().for_each(|errand| errand());
+        errands.into_iter().map(|errand| errand()).collect()
     }
 }
 
@@ -242,7 +243,7 @@ fn commit_that_fails_elsewhere_fails_the_subtask_and_holds_those_behind_it() {
     run.journal();
     run.writer.commit(3).unwrap();
     run.writer.flush().unwrap();
-    errands.run();
+    assert_eq!(errands.run(), [false, true, true], "the last is not done");
     assert_eq!(run.journal(), ["commit a", "commit b"]);
     let error = run.writer.flush().unwrap_err().to_string();
     assert_eq!(error, "b was refused");
