@@ -109,11 +109,12 @@ impl Traffic {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a buffer back, or lets it go if there are enough.
+    /// Takes a buffer back, or lets it go if there are enough, or it is a small one: whoever got that would have to
+    /// ask for memory nevertheless.
     fn give_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut buffers = self.buffers();
-        if buffer.capacity() > 0 && buffers.len() < BUFFERS_MAX {
+        if buffer.capacity() >= CHUNK_BYTES && buffers.len() < BUFFERS_MAX {
             buffers.push(buffer);
         }
     }
