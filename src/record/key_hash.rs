@@ -1,19 +1,29 @@
 //! The stable hash of keys: what key groups, table positions and checkpoints rest on.
 //!
 //! The hash is part of the checkpoint format (version [`KEY_HASH_VERSION`]): it never depends on the
-//! process, the platform's word size or a random seed. Integers up to 64 bits are mixed by one folded
-//! multiplication; everything longer goes through XXH3-64 with seed 0. The *top* bits choose the key
-//! group and the position in a state table, the *low* bits tell entries of one group apart.
+//! process, the platform's word size or a random seed. The *top* bits choose the key group, and the segment and group
+//! of a state table; the *low* bits tell entries of one group apart.
+//!
+//! Integers are hashed by one multiplication with the golden ratio's fraction (Knuth, The Art of Computer Programming,
+//! vol. 3, section 6.4): numbers that were given out one after the other, as most keys are, then lie in equal distances
+//! from each other, more even than chance would have it, so that hardly any group of a table overflows. Keys
+//! that came about by chance lie by chance. The product's upper word, which is small for small keys, is folded in
+//! so that keys whose low bits are all alike differ in theirs. Everything longer than 64 bits goes through XXH3-64 with
+//! seed 0.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::short_bytes::ShortBytes;
 
 /// Version of the functions in this file; a checkpoint written under another version is refused.
-pub const KEY_HASH_VERSION: u32 = 1;
+pub const KEY_HASH_VERSION: u32 = 2;
 
-/// Found by search: with it the keys 0, 1, 2 … spread evenly over 2, 3, 4 and 8 subtasks, because the
-/// first thing that many a job is keyed by is a handful of small numbers.
+/// The golden ratio's fraction of 2^64.
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+/// Found by search: with this offset the keys 0, 1, 2 … spread evenly over 2, 3, 4 and 8 subtasks, because the first thing that many a
+/// job is keyed by is a handful of small numbers.
+const FIRST: u64 = 183;
+
 const MIX_ADD: u64 = 0xBB33_CF72_48F5_47C7;
 const MIX_MUL: u64 = 0xD6E8_FEB8_6659_FD93;
 const MIX_END: u64 = 0xA076_1D64_78BD_642F;
@@ -24,12 +34,12 @@ const MIX_END: u64 = 0xA076_1D64_78BD_642F;
 pub struct KeyHash(pub u64);
 
 impl KeyHash {
-    /// The hash of an integer: a folded multiplication and a final one that spreads the low half.
+    /// The hash of an integer, see the module's documentation.
     #[inline(always)]
     #[must_use]
     pub const fn of_u64(value: u64) -> Self {
-        let product = (value ^ MIX_ADD) as u128 * MIX_MUL as u128;
-        KeyHash(((product as u64) ^ (product >> 64) as u64).wrapping_mul(MIX_END))
+        let product = value.wrapping_add(FIRST) as u128 * GOLDEN as u128;
+        KeyHash(product as u64 ^ (product >> 64) as u64)
     }
 
     /// The hash of a byte string.
@@ -48,10 +58,13 @@ impl KeyHash {
         KeyHash(xxh3_64(bytes))
     }
 
-    /// Folds a second component in: the hash of a tuple.
+    /// Folds a second component in: the hash of a tuple. A folded multiplication and a final one that spreads the low
+    /// half: of two numbers, neither may show in the bits that choose.
     #[inline(always)]
     #[must_use]
     pub const fn then(self, next: KeyHash) -> Self {
-        KeyHash::of_u64(self.0.rotate_left(23) ^ next.0)
+        let both = self.0.rotate_left(23) ^ next.0;
+        let product = (both ^ MIX_ADD) as u128 * MIX_MUL as u128;
+        KeyHash((product as u64 ^ (product >> 64) as u64).wrapping_mul(MIX_END))
     }
 }

@@ -8,7 +8,7 @@ use crate::operator::Barrier;
 use super::head::Head;
 
 /// How many entries a turn writes of a snapshot: some ten microseconds' worth.
-const SLICE_ENTRIES: usize = 2048;
+const SLICE_ENTRIES: usize = 4096;
 
 /// What a subtask tells the job master.
 #[derive(Debug)]

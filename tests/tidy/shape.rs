@@ -38,6 +38,8 @@ const UNSAFE_FILES: &[&str] = &[
     "src/state/table/directory.rs",
     "src/state/table/entry.rs",
     "src/state/table/group.rs",
+    "src/state/table/handle.rs",
+    "src/state/table/iter.rs",
     "src/state/table/keyed.rs",
     "src/state/table/layout.rs",
     "src/state/table/memory.rs",

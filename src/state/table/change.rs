@@ -9,8 +9,11 @@
 //!
 //! Where the next freeze is known to set the whole table aside, nobody will ask which slots changed: all of a group
 //! are marked at once then, when something in it changes and nothing is frozen, or when the drain passes, so that a
-//! group meets few first changes, and segments do not note in their headers which groups that were. That is the
-//! one case in which slots count as changed that were not.
+//! group meets few first changes. That is the one case in which slots count as changed that were not.
+//!
+//! Segments note in their headers which groups have changed, so that a drain need not look at all of them. A header is
+//! one more cache line for the first change of a group: so notes end, and the drain will look at every group, where a good
+//! part of the table has changed, and where the next freeze is to be of all of it.
 //!
 //! Invariant: when nothing is frozen, a slot's number is 0 or the current one; a free slot's is 0.
 
@@ -20,6 +23,11 @@ use super::chunks::Chunks;
 use super::group::{Marks, Slots, Tags};
 use super::layout::GroupEntries;
 use crate::seeded_bugs::seeded;
+
+/// One group of so many, if they have changed, is worth a note.
+const NOTED_SHARE: usize = 8;
+/// So many groups are in any table.
+const NOTES_MIN: usize = 4096;
 
 /// How a table writes changes down: what it appends a reader must be able to cut apart again.
 pub struct EncodeChange<K, V> {
@@ -101,6 +109,8 @@ pub(super) struct Changes<K, V> {
     pub(super) frozen: Option<Frozen>,
     /// The next freeze will be of the whole table: which slots change until then does not matter.
     whole_is_next: bool,
+    /// How many more groups of the current generation are worth a note.
+    notes_left: usize,
     /// Entries of the frozen generation that no drain has fetched yet.
     ready: Chunks,
     /// Removals of the frozen generation that no drain has fetched yet.
@@ -116,6 +126,7 @@ impl<K, V> Changes<K, V> {
             encode,
             frozen: None,
             whole_is_next: false,
+            notes_left: NOTES_MIN,
             ready: Chunks::default(),
             owed_removals: Vec::new(),
             removals: Removals::default(),
@@ -126,7 +137,8 @@ impl<K, V> Changes<K, V> {
         self.encode.is_some()
     }
 
-    pub(super) fn freeze(&mut self, extent: Extent) {
+    /// Sets the current generation aside, in a table of so many groups.
+    pub(super) fn freeze(&mut self, extent: Extent, groups: usize) {
         assert!(
             self.tracked(),
             "a table that does not track changes cannot be frozen"
@@ -137,7 +149,9 @@ impl<K, V> Changes<K, V> {
         );
         self.generation = self.frozen_generation();
         let is_whole = extent == Extent::Whole;
-        let every_group = std::mem::take(&mut self.whole_is_next) || is_whole;
+        let every_group =
+            std::mem::take(&mut self.whole_is_next) || is_whole || self.notes_left == 0;
+        self.notes_left = NOTES_MIN.max(groups / NOTED_SHARE);
         if is_whole {
             self.wholes = Marks::next_whole(self.wholes);
         }
@@ -208,6 +222,14 @@ impl<K, V> Changes<K, V> {
     #[inline]
     pub(super) fn marks_groups(&self) -> bool {
         self.whole_is_next
+    }
+
+    /// Whether a group that changes is to be noted.
+    #[inline]
+    pub(super) fn take_note(&mut self) -> bool {
+        let wanted = !self.whole_is_next && self.notes_left > 0;
+        self.notes_left -= usize::from(wanted);
+        wanted
     }
 
     #[inline]

@@ -2,21 +2,22 @@
 //! multiply.
 //!
 //! Extendible hashing. A table starts as one small segment, which doubles until it has full size;
-//! from then on a full segment splits into two that cover a half of its range each. That moves at
-//! most the entries of one segment, whatever the size of the table. When a segment's range is as
+//! from then on a full segment splits into two that cover a half of its range each. That moves
+//! the entries of one segment, whatever the size of the table. When a segment's range is as
 //! fine as the directory, the directory doubles first: a copy of its words. Segments that cover
 //! several directory slots stand in each of them, so a table that sees only a few key groups has
-//! one fine and many coarse ranges, and wastes nothing but directory words.
+//! one fine and many coarse ranges, and wastes nothing but directory words. Full size is that of [`Segment::GROUPS_MAX`],
+//! or in a table made for more keys the size that holds them in equal segments.
 //!
 //! A hash that does not spread its top bits would make the directory explode. So it never grows
-//! beyond a multiple of the number of segments; then all segments double, which costs a pause, but
+//! beyond a multiple of the number of segments; then all segments double, which costs a pause and longer searches, but
 //! only with such a hash.
 //!
 //! All segments have the same number of groups, so that a search needs nothing from the segment but
-//! its address. Segments never merge: a table that has shrunk keeps its memory.
+//! its handle. Segments never merge: a table that has shrunk keeps its memory.
 //!
 //! Invariant: the handles in the directory cover every hash, equal ones stand side by side in an
-//! aligned run of `2^(bits − depth)`, the mask is that of every segment's number of groups, and the
+//! aligned run of `2^(bits − depth)`, the number of groups is that of every segment, and the
 //! directory hands out at most one handle for changes at a time.
 
 #![expect(
@@ -24,21 +25,24 @@
     reason = "owns the segments' blocks and their aliased handles"
 )]
 
+use std::iter::repeat_n;
 use std::ops::RangeInclusive;
+use std::ptr::NonNull;
 
 use super::change::Changes;
+use super::handle::{Handle, Search};
 use super::key::TableKey;
 use super::layout::{Entry, Group, LINE, Place};
-use super::memory::Arena;
-use super::segment::Segment;
+use super::memory::{Arena, MemoryMode};
+use super::segment::{Counts, Segment};
 use crate::record::{KeyHash, KeyHasher};
 
-const SMALLEST_LOG2: u32 = 1;
+const GROUPS_MIN: usize = 2;
 const SLOTS_FREELY: usize = 4096;
 const SLOTS_PER_SEGMENT_MAX: usize = 64;
-/// Below these bits come those that choose the group and the tag.
+/// The bits below these should choose groups and tags.
 const DEPTH_MAX: u32 = 32;
-const GROUPS_LOG2_MAX: u32 = 24;
+const GROUPS_LIMIT: usize = 1 << 24;
 /// A smaller share of the hash space than this does not make the first directory any larger.
 const SHARE_MIN: f64 = 1.0 / 4096.0;
 /// Less memory than this many segments lies in the nearest caches anyway.
@@ -49,15 +53,22 @@ const TWO_STAGE_SEGMENTS_MIN: usize = 2048;
 /// All segments of a table.
 pub(super) struct Directory<K, V> {
     /// At least two, so that the shift below is less than the width of a hash.
-    slots: Vec<Segment<K, V>>,
+    slots: Vec<Handle<K, V>>,
+    /// The counts of the same segments.
+    counts: Vec<NonNull<Counts>>,
     shift: u32,
-    /// Takes a hash to its group in any of the segments.
-    home_mask: u64,
-    groups_log2: u32,
+    /// Groups of every segment.
+    groups: usize,
+    /// With so many groups a segment splits instead of doubling.
+    groups_full: usize,
     segments: usize,
+    /// Whether searches often go on from the group where they begin, as the last insertion saw it.
+    strays: bool,
     arena: Arena,
     /// Hashes the keys of entries that move.
     pub(super) hasher: KeyHasher,
+    /// The hashes that are expected.
+    hashes: (u64, u64),
     /// How often the shape changed: tells a cursor that groups are not where they were.
     shape: u64,
 }
@@ -70,34 +81,29 @@ unsafe impl<K: Sync, V: Sync> Sync for Directory<K, V> {}
 impl<K, V> Directory<K, V> {
     /// Room for `expected` keys whose hashes are in `hashes`, or for those that are `restored` at once.
     pub(super) fn new(
-        arena: Arena,
+        memory: MemoryMode,
         hasher: KeyHasher,
         (expected, restored): (usize, usize),
         hashes: RangeInclusive<KeyHash>,
     ) -> Self {
-        let expected = expected.max(restored);
-        let full = Segment::<K, V>::FULL_LOG2;
-        let mut groups_log2 = SMALLEST_LOG2;
-        while groups_log2 < full && Segment::<K, V>::comfortable(groups_log2) < expected {
-            groups_log2 += 1;
-        }
         let (first, last) = (hashes.start().0, hashes.end().0);
-        // How many segments the whole hash space would need if it were as full as this part of it.
         let share = (last.saturating_sub(first) as f64 / u64::MAX as f64).max(SHARE_MIN);
-        let segments = expected as f64 / Segment::<K, V>::comfortable(full) as f64 / share;
-        let depth = if groups_log2 < full {
-            0
-        } else {
-            segments.log2().ceil().max(0.0) as u32
-        };
+        let Shape {
+            groups,
+            groups_full,
+            depth,
+        } = Shape::of::<K, V>(expected.max(restored), share);
         let mut directory = Directory {
             slots: Vec::new(),
+            counts: Vec::new(),
             shift: 64 - depth.max(1),
-            home_mask: Segment::<K, V>::home_mask(groups_log2),
-            groups_log2,
+            groups,
+            groups_full,
             segments: 0,
-            arena,
+            strays: false,
+            arena: Arena::new(Segment::<K, V>::block_size(groups_full), memory),
             hasher,
+            hashes: (first, last),
             shape: 0,
         };
         if depth > 0 {
@@ -106,25 +112,41 @@ impl<K, V> Directory<K, V> {
                 .arena
                 .reserve((share * (1u64 << depth) as f64) as usize + 2, restored > 0);
         }
-        directory.cover(0, 0, depth, (first, last));
+        directory.cover(0, 0, depth);
         directory
     }
 
     /// Appends the segments for the range of `depth` top bits at `position`: as deep as `depth_max`
     /// where it meets `hashes`, one for all of it where not.
-    fn cover(&mut self, position: u64, depth: u32, depth_max: u32, hashes: (u64, u64)) {
-        let last = position | u64::MAX.checked_shr(depth).unwrap_or(0);
-        let wanted = position <= hashes.1 && hashes.0 <= last;
-        if depth < depth_max && wanted {
-            self.cover(position, depth + 1, depth_max, hashes);
-            self.cover(position | 1 << (63 - depth), depth + 1, depth_max, hashes);
+    fn cover(&mut self, position: u64, depth: u32, depth_max: u32) {
+        if depth < depth_max && self.expected_share(position, depth) > 0.0 {
+            self.cover(position, depth + 1, depth_max);
+            self.cover(position | 1 << (63 - depth), depth + 1, depth_max);
             return;
         }
-        let segment = self.new_segment(depth);
-        for _ in 0..1usize << (64 - self.shift - depth) {
-            // SAFETY: all handles in the slots belong to this directory.
-            self.slots.push(unsafe { segment.alias() });
+        let (handle, counts) = self.new_segment(position, depth).parts();
+        let run = 1usize << (64 - self.shift - depth);
+        self.slots.extend(repeat_n(handle, run));
+        self.counts.extend(repeat_n(counts, run));
+    }
+
+    /// Which share of the range of `depth` top bits around `position` is expected to occur.
+    fn expected_share(&self, position: u64, depth: u32) -> f64 {
+        let range = u64::MAX >> depth;
+        let (first, last) = (position & !range, position | range);
+        let from = first.max(self.hashes.0);
+        match last.min(self.hashes.1).checked_sub(from) {
+            Some(occurring) => (occurring as f64 + 1.0) / (range as f64 + 1.0),
+            None => 0.0,
         }
+    }
+
+    /// At which length a segment there is full.
+    fn limit(&self, position: u64, depth: u32) -> usize {
+        let share = self.expected_share(position, depth);
+        // What is not expected may come all the same.
+        let share = if share < SHARE_MIN { 1.0 } else { share };
+        Segment::<K, V>::limit(self.groups, share, self.segments)
     }
 
     #[inline(always)]
@@ -133,25 +155,47 @@ impl<K, V> Directory<K, V> {
     }
 
     #[inline(always)]
-    pub(super) fn segment(&self, hash: KeyHash) -> &Segment<K, V> {
+    fn handle(&self, hash: KeyHash) -> Handle<K, V> {
         debug_assert!(self.slot(hash) < self.slots.len());
         // SAFETY: there are `2^(64 - shift)` slots.
-        unsafe { self.slots.get_unchecked(self.slot(hash)) }
+        unsafe { *self.slots.get_unchecked(self.slot(hash)) }
     }
 
     #[inline(always)]
-    pub(super) fn segment_mut(&mut self, hash: KeyHash) -> &mut Segment<K, V> {
-        let slot = self.slot(hash);
-        debug_assert!(slot < self.slots.len());
-        // SAFETY: there are `2^(64 - shift)` slots.
-        unsafe { self.slots.get_unchecked_mut(slot) }
+    fn counts(&self, hash: KeyHash) -> NonNull<Counts> {
+        debug_assert!(self.slot(hash) < self.counts.len());
+        // SAFETY: there are as many as slots.
+        unsafe { *self.counts.get_unchecked(self.slot(hash)) }
+    }
+
+    /// The segment of a hash, to be looked at while the directory is borrowed.
+    #[inline(always)]
+    pub(super) fn segment(&self, hash: KeyHash) -> Segment<K, V> {
+        // SAFETY: both stand in the directory, and nothing changes segments while it is borrowed.
+        unsafe { Segment::of(self.handle(hash), self.counts(hash)) }
+    }
+
+    /// The segment of a hash, to be changed before another one is asked for.
+    #[inline(always)]
+    pub(super) fn segment_mut(&mut self, hash: KeyHash) -> Segment<K, V> {
+        // SAFETY: both stand in the directory, which is held exclusively.
+        unsafe { Segment::of(self.handle(hash), self.counts(hash)) }
+    }
+
+    /// Looks for the entry with this hash that `equal` accepts.
+    #[inline(always)]
+    pub(super) fn search(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Search<K, V> {
+        // SAFETY: all segments have so many groups.
+        unsafe { self.handle(hash).search(hash, self.groups as u64, equal) }
     }
 
     /// Finds the entry with this hash that `equal` accepts.
     #[inline(always)]
     pub(super) fn find(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<Place<K, V>> {
-        // SAFETY: the mask is that of all segments.
-        unsafe { self.segment(hash).find(hash, self.home_mask, equal) }
+        match self.search(hash, equal) {
+            Search::Found(place) => Some(place),
+            Search::Absent(_) => None,
+        }
     }
 
     /// Whether the segments are more than the nearest caches hold.
@@ -160,28 +204,49 @@ impl<K, V> Directory<K, V> {
         self.segments >= LOOKAHEAD_SEGMENTS_MIN
     }
 
-    /// Whether a group is asked for as a whole: where it is short, and where what is fetched comes from a cache
-    /// rather than from memory, so that a line too many costs less than looking which one is needed.
+    /// Whether all is asked for at once: where groups of one line seldom pass entries on, and where groups are short
+    /// and what is fetched comes from a cache rather than from memory, so that a line too many costs less than
+    /// looking which one is needed.
     #[inline(always)]
     fn one_stage(&self) -> bool {
-        Group::<K, V>::SIZE <= 2 * LINE && self.segments < TWO_STAGE_SEGMENTS_MIN
+        if Group::<K, V>::SIZE == LINE {
+            !self.strays
+        } else {
+            Group::<K, V>::SIZE <= 2 * LINE && self.segments < TWO_STAGE_SEGMENTS_MIN
+        }
+    }
+
+    /// Looks, after an insertion, how many entries of that segment are not at home.
+    #[inline(always)]
+    pub(super) fn notice_strays(&mut self, segment: &Segment<K, V>) {
+        if let Some(many) = segment.has_many_strays() {
+            self.strays = many;
+        }
     }
 
     /// Asks for the cache lines that `find` reads first.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: KeyHash) {
         let one_stage = self.one_stage();
-        // SAFETY: the mask is that of all segments.
-        unsafe { self.segment(hash).prefetch(hash, self.home_mask, one_stage) };
+        // SAFETY: all segments have so many groups.
+        unsafe {
+            self.handle(hash)
+                .prefetch(hash, self.groups as u64, one_stage)
+        };
     }
 
     /// Asks for the cache line that `find` reads after the first one.
     #[inline(always)]
     pub(super) fn prefetch_entry(&self, hash: KeyHash) {
         if !self.one_stage() {
-            // SAFETY: the mask is that of all segments.
-            unsafe { self.segment(hash).prefetch_entry(hash, self.home_mask) };
+            // SAFETY: all segments have so many groups.
+            unsafe { self.handle(hash).prefetch_entry(hash, self.groups as u64) };
         }
+    }
+
+    /// How many groups there are.
+    pub(super) fn group_count(&self) -> usize {
+        self.segments * self.groups
     }
 
     pub(super) fn shape(&self) -> u64 {
@@ -190,26 +255,27 @@ impl<K, V> Directory<K, V> {
 
     /// The first hash after the segment that covers `position`, unless that was the last one.
     pub(super) fn after(&self, position: u64) -> Option<u64> {
-        let depth = self.segment(KeyHash(position)).depth();
+        let depth = self.handle(KeyHash(position)).depth();
         let width = 1u64.checked_shl(64 - depth)?;
         (position & !(width - 1)).checked_add(width)
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.arena.memory_bytes() + self.slots.capacity() * size_of::<Segment<K, V>>()
+        self.arena.memory_bytes()
+            + self.slots.capacity() * size_of::<(Handle<K, V>, NonNull<Counts>)>()
     }
 
-    /// An empty segment of the size that all have.
-    fn new_segment(&mut self, depth: u32) -> Segment<K, V> {
-        let block = if self.groups_log2 == Segment::<K, V>::FULL_LOG2 {
+    /// An empty segment, of the size that all have, for the range of `depth` top bits around `position`.
+    fn new_segment(&mut self, position: u64, depth: u32) -> Segment<K, V> {
+        let block = if self.groups == self.groups_full {
             self.arena.full()
         } else {
-            self.arena
-                .single(Segment::<K, V>::block_size(self.groups_log2))
+            self.arena.single(Segment::<K, V>::block_size(self.groups))
         };
         self.segments += 1;
+        let limit = self.limit(position, depth);
         // SAFETY: the block is fresh, zeroed, and of the size for this number of groups.
-        unsafe { Segment::new(block, self.groups_log2, depth, self.segments) }
+        unsafe { Segment::new(block, self.groups, depth, limit) }
     }
 
     /// Gives the block of a segment back.
@@ -217,84 +283,91 @@ impl<K, V> Directory<K, V> {
     /// # Safety
     /// No handle of the segment is used any more.
     unsafe fn release(&mut self, segment: &Segment<K, V>) {
-        let groups_log2 = segment.groups_log2();
+        let groups = segment.group_count();
         self.segments -= 1;
         // SAFETY: the block came from the arena as the same kind; the caller promises the rest.
         unsafe {
-            if groups_log2 == Segment::<K, V>::FULL_LOG2 {
-                self.arena.release_full(segment.block());
+            let block = segment.release();
+            if groups == self.groups_full {
+                self.arena.release_full(block);
             } else {
-                let size = Segment::<K, V>::block_size(groups_log2);
-                self.arena.release_single(segment.block(), size);
+                let size = Segment::<K, V>::block_size(groups);
+                self.arena.release_single(block, size);
             }
         }
     }
 
     /// Puts `segment` into every slot of the range of `depth` top bits around `hash`.
     fn install(&mut self, hash: KeyHash, segment: &Segment<K, V>) {
+        let (handle, counts) = segment.parts();
         let bits = 64 - self.shift;
-        let run = 1 << (bits - segment.depth());
+        let run = 1 << (bits - handle.depth());
         let start = self.slot(hash) & !(run - 1);
-        for slot in &mut self.slots[start..start + run] {
-            // SAFETY: all handles in the slots belong to this directory.
-            *slot = unsafe { segment.alias() };
-        }
+        self.slots[start..start + run].fill(handle);
+        self.counts[start..start + run].fill(counts);
     }
 
     fn double(&mut self) {
-        let mut slots = Vec::with_capacity(2 * self.slots.len());
-        for segment in &self.slots {
-            // SAFETY: all handles in the slots belong to this directory.
-            slots.extend([unsafe { segment.alias() }, unsafe { segment.alias() }]);
-        }
-        self.slots = slots;
+        let twice = |handle| [handle; 2];
+        self.slots = self.slots.iter().copied().flat_map(twice).collect();
+        self.counts = self.counts.iter().flat_map(|counts| [*counts; 2]).collect();
         self.shift -= 1;
     }
 
     /// Whether the segment of `hash` may split: the directory is fine enough, or may become it.
     fn may_split(&self, hash: KeyHash) -> bool {
-        let segment = self.segment(hash);
-        let fine = segment.depth() < 64 - self.shift;
+        let depth = self.handle(hash).depth();
+        let fine = depth < 64 - self.shift;
         let slots_max = SLOTS_FREELY.max(self.segments * SLOTS_PER_SEGMENT_MAX);
-        self.groups_log2 >= Segment::<K, V>::FULL_LOG2
-            && segment.depth() < DEPTH_MAX
+        self.groups >= self.groups_full
+            && depth < DEPTH_MAX
             && (fine || 2 * self.slots.len() <= slots_max)
     }
 }
 
 impl<K: TableKey, V> Directory<K, V> {
-    /// Makes room in the segment of `hash`: bounded work, of one segment's entries.
+    /// The segment of `hash`, with room in it: bounded work as a rule, of one segment's entries.
     ///
     /// What the frozen generation owes of a segment is handed out before its entries move, so that
     /// a drain that stands in its midst may go on where it is.
     #[cold]
     #[inline(never)]
-    pub(super) fn make_room(&mut self, hash: KeyHash, changes: &mut Changes<K, V>) {
-        self.shape += 1;
-        if self.may_split(hash) {
-            hand_out_segment(self.segment_mut(hash), changes);
-            self.split(hash, changes);
-        } else {
-            self.enlarge(changes);
+    pub(super) fn roomy_segment(
+        &mut self,
+        hash: KeyHash,
+        changes: &mut Changes<K, V>,
+    ) -> Segment<K, V> {
+        while self.segment(hash).is_full() {
+            self.shape += 1;
+            if self.may_split(hash) {
+                hand_out_segment(&mut self.segment_mut(hash), changes);
+                self.split(hash, changes);
+            } else {
+                self.enlarge(changes);
+            }
         }
+        self.segment_mut(hash)
     }
 
     /// Gives every segment twice as many groups: usually there is only one.
     fn enlarge(&mut self, changes: &mut Changes<K, V>) {
         assert!(
-            self.groups_log2 < GROUPS_LOG2_MAX,
+            self.groups < GROUPS_LIMIT,
             "too many keys share the top of their hashes"
         );
-        self.groups_log2 += 1;
-        self.home_mask = Segment::<K, V>::home_mask(self.groups_log2);
+        let below_full = self.groups < self.groups_full;
+        self.groups *= 2;
+        if below_full {
+            self.groups = self.groups.min(self.groups_full);
+        }
         let hasher = self.hasher;
         let mut position = Some(0);
         while let Some(start) = position {
             position = self.after(start);
             let hash = KeyHash(start);
-            hand_out_segment(self.segment_mut(hash), changes);
-            let mut larger = self.new_segment(self.segment(hash).depth());
-            let old = self.segment_mut(hash);
+            hand_out_segment(&mut self.segment_mut(hash), changes);
+            let mut larger = self.new_segment(start, self.handle(hash).depth());
+            let mut old = self.segment_mut(hash);
             for index in 0..old.group_count() {
                 for slot in old.occupied(index) {
                     let changed = old.is_changed(index, slot, changes);
@@ -302,43 +375,87 @@ impl<K: TableKey, V> Directory<K, V> {
                     larger.adopt(hash, old.take(index, slot), changed, changes);
                 }
             }
-            // SAFETY: the old segment is empty, and its handles are overwritten before it is freed.
-            unsafe {
-                let old = old.alias();
-                self.install(hash, &larger);
-                self.release(&old);
-            }
+            self.install(hash, &larger);
+            // SAFETY: the old segment is empty, and its handles are overwritten.
+            unsafe { self.release(&old) };
         }
     }
 
-    /// Moves the upper half of a segment's range into a segment of its own.
-    fn split(&mut self, hash: KeyHash, changes: &Changes<K, V>) {
-        let depth = self.segment(hash).depth();
+    /// Moves the upper half of a segment's range into a segment of its own, and spreads the lower half over all groups
+    /// of the old one.
+    ///
+    /// An entry at home in group `i` has its new home in group `2 i` or `2 i + 1`, of the upper segment if those are too
+    /// many for the lower one. So the entries of the lower half move from its end on, each into groups that are
+    /// empty by then; those that were not at home come last.
+    fn split(&mut self, hash: KeyHash, changes: &mut Changes<K, V>) {
+        let depth = self.handle(hash).depth();
         if depth == 64 - self.shift {
             self.double();
         }
         let hasher = self.hasher;
-        let mut upper = self.new_segment(depth + 1);
         let upper_bit = 1 << (63 - depth);
-        let lower = self.segment_mut(hash);
+        let (position, upper_position) = (hash.0 & !upper_bit, hash.0 | upper_bit);
+        let mut upper = self.new_segment(upper_position, depth + 1);
+        let limit = self.limit(position, depth + 1);
+        let mut lower = self.segment_mut(hash);
         let mut strayed: Vec<(KeyHash, bool, Entry<K, V>)> = Vec::new();
         for index in 0..lower.group_count() {
             for slot in lower.occupied(index) {
                 let hash = lower.entry(index, slot).key.hash_under(&hasher);
                 let changed = lower.is_changed(index, slot, changes);
-                if hash.0 & upper_bit != 0 {
-                    upper.adopt(hash, lower.take(index, slot), changed, changes);
-                } else if !lower.is_home(hash, index) {
+                if !lower.is_home(hash, index) {
                     strayed.push((hash, changed, lower.take(index, slot)));
+                } else if hash.0 & upper_bit != 0 {
+                    upper.adopt(hash, lower.take(index, slot), changed, changes);
                 }
             }
         }
         lower.reset_overflow();
-        for (hash, changed, entry) in strayed {
-            lower.adopt(hash, entry, changed, changes);
+        lower.deepen(depth + 1, limit);
+        for index in (0..lower.group_count().div_ceil(2)).rev() {
+            lower.spread_group(index, &hasher, changes);
         }
-        lower.set_depth(depth + 1);
-        self.install(KeyHash(hash.0 | upper_bit), &upper);
+        for (hash, changed, entry) in strayed {
+            let half = if hash.0 & upper_bit != 0 {
+                &mut upper
+            } else {
+                &mut lower
+            };
+            half.adopt(hash, entry, changed, changes);
+        }
+        self.install(KeyHash(position), &lower);
+        self.install(KeyHash(upper_position), &upper);
+    }
+}
+
+/// How a table starts.
+struct Shape {
+    groups: usize,
+    groups_full: usize,
+    depth: u32,
+}
+
+impl Shape {
+    /// For so many keys in that share of the hash space.
+    fn of<K, V>(expected: usize, share: f64) -> Self {
+        let full = Segment::<K, V>::GROUPS_MAX;
+        // How many the whole hash space would need if it were as full as this part of it.
+        let groups = Segment::<K, V>::groups_for(expected as f64 / share);
+        let even = |groups: f64| ((groups / 2.0).ceil() as usize * 2).clamp(GROUPS_MIN, full);
+        if groups <= full as f64 {
+            return Shape {
+                groups: even(groups),
+                groups_full: full,
+                depth: 0,
+            };
+        }
+        let depth = (groups / full as f64).log2().ceil() as u32;
+        let groups = even(groups / (1u64 << depth) as f64);
+        Shape {
+            groups,
+            groups_full: groups,
+            depth,
+        }
     }
 }
 
@@ -354,18 +471,20 @@ pub(super) fn hand_out_segment<K, V>(segment: &mut Segment<K, V>, changes: &mut 
 
 impl<K, V> Drop for Directory<K, V> {
     fn drop(&mut self) {
+        let groups_full = self.groups_full;
         let mut position = Some(0);
         while let Some(start) = position {
             position = self.after(start);
-            let segment = self.segment_mut(KeyHash(start));
+            let mut segment = self.segment_mut(KeyHash(start));
             if std::mem::needs_drop::<Entry<K, V>>() {
                 segment.drop_entries();
             }
-            if segment.groups_log2() != Segment::<K, V>::FULL_LOG2 {
-                // SAFETY: the directory goes away, and it passes every segment once. Blocks of full
-                // size go with their chunks.
-                unsafe {
-                    let segment = segment.alias();
+            // SAFETY: the directory goes away, and it passes every segment once. Blocks of full
+            // size go with their chunks.
+            unsafe {
+                if segment.group_count() == groups_full {
+                    segment.release();
+                } else {
                     self.release(&segment);
                 }
             }

@@ -6,6 +6,12 @@ use super::directory::Directory;
 use super::keyed::Table;
 use crate::record::KeyHash;
 
+/// A drain of every group asks for memory so many groups ahead: a slice is over before the processor knows where it goes.
+const GROUPS_AHEAD: usize = 16;
+
+/// One group here and there takes as long as so many entries in a row.
+const NOTED_GROUP_COST: usize = 4;
+
 /// Where a draining stands; [`Table::drain_some`] moves it.
 #[derive(Debug, Clone, Default)]
 pub struct Cursor {
@@ -38,7 +44,7 @@ impl<K, V> Table<K, V> {
             };
         }
         loop {
-            let segment = self.directory.segment_mut(KeyHash(cursor.position));
+            let mut segment = self.directory.segment_mut(KeyHash(cursor.position));
             while cursor.group < segment.group_count() && segment.len() > 0 {
                 if spent >= budget {
                     return false;
@@ -93,7 +99,7 @@ fn drain_segment<K, V>(
     };
     let generation = changes.frozen_generation();
     let every_group = frozen.every_group;
-    let segment = directory.segment_mut(KeyHash(frozen.position));
+    let mut segment = directory.segment_mut(KeyHash(frozen.position));
     let mut spent = 0;
     if every_group || segment.any_may_hold(generation) {
         if !every_group && frozen.group == 0 {
@@ -104,8 +110,11 @@ fn drain_segment<K, V>(
                 changes.frozen = Some(frozen);
                 return spent;
             }
-            if every_group || segment.may_hold(frozen.group, generation) {
+            if every_group {
+                segment.prefetch_group(frozen.group + GROUPS_AHEAD);
                 spent += 1 + segment.hand_out(frozen.group, changes);
+            } else if segment.may_hold(frozen.group, generation) {
+                spent += NOTED_GROUP_COST + segment.hand_out(frozen.group, changes);
             }
             frozen.group += 1;
         }

@@ -13,9 +13,11 @@ use std::ptr::NonNull;
 
 use super::change::Changes;
 use super::group::{Slots, Tag};
+use super::handle::{steps, way};
+use super::key::TableKey;
 use super::layout::{Entry, Group, Place};
 use super::segment::Segment;
-use crate::record::KeyHash;
+use crate::record::{KeyHash, KeyHasher};
 
 impl<K, V> Segment<K, V> {
     /// The occupied slots of a group.
@@ -61,11 +63,25 @@ impl<K, V> Segment<K, V> {
         &mut self,
         hash: KeyHash,
         entry: Entry<K, V>,
-        changes: &Changes<K, V>,
+        changes: &mut Changes<K, V>,
     ) -> NonNull<V> {
         let place = self.free_place(hash);
+        self.insert_at(place, hash, entry, changes)
+    }
+
+    /// Adds an entry at a free slot of its way, marked as changed.
+    #[inline(always)]
+    pub(super) fn insert_at(
+        &mut self,
+        place: Place<K, V>,
+        hash: KeyHash,
+        entry: Entry<K, V>,
+        changes: &mut Changes<K, V>,
+    ) -> NonNull<V> {
         self.fill(&place, hash, entry);
-        self.mark(place, changes);
+        if changes.tracked() {
+            self.mark(place, changes);
+        }
         place.value()
     }
 
@@ -76,7 +92,7 @@ impl<K, V> Segment<K, V> {
         hash: KeyHash,
         entry: Entry<K, V>,
         changed: bool,
-        changes: &Changes<K, V>,
+        changes: &mut Changes<K, V>,
     ) {
         let place = self.free_place(hash);
         self.fill(&place, hash, entry);
@@ -87,14 +103,46 @@ impl<K, V> Segment<K, V> {
         }
     }
 
+    /// Moves the entries of a group to the homes that they have since the segment's depth was raised. Those groups are
+    /// empty, or are this one.
+    pub(super) fn spread_group(
+        &mut self,
+        index: usize,
+        hasher: &KeyHasher,
+        changes: &mut Changes<K, V>,
+    ) where
+        K: TableKey,
+    {
+        for slot in self.occupied(index) {
+            let hash = self.entry(index, slot).key.hash_under(hasher);
+            if !self.is_home(hash, index) {
+                let changed = self.is_changed(index, slot, changes);
+                let entry = self.take(index, slot);
+                self.adopt(hash, entry, changed, changes);
+            }
+        }
+    }
+
     /// A free slot for `hash`, its passage counted. There must be one.
+    #[inline(always)]
     fn free_place(&mut self, hash: KeyHash) -> Place<K, V> {
+        let (home, group) = self.home_group(hash);
+        match group.tags().free(Group::<K, V>::SLOTS).first() {
+            Some(slot) => Place { group, slot },
+            None => self.free_place_further(home),
+        }
+    }
+
+    /// A free slot away from a full home.
+    #[inline(never)]
+    fn free_place_further(&mut self, home: usize) -> Place<K, V> {
         assert!(self.len() < self.group_count() * Group::<K, V>::SLOTS);
-        let home = self.home(hash);
-        for step in 0..self.group_count() {
-            let group = self.group(home ^ step);
+        let groups = self.group_count();
+        for step in 0..groups {
+            let group = self.group(way(home, step, groups));
             let tags = group.tags();
             if let Some(slot) = tags.free(Group::<K, V>::SLOTS).first() {
+                self.counts_mut().strayed += 1;
                 return Place { group, slot };
             }
             group.set_tags(tags.overflow_more());
@@ -103,12 +151,13 @@ impl<K, V> Segment<K, V> {
     }
 
     /// Writes an entry into a free slot, which bears no mark.
+    #[inline(always)]
     fn fill(&mut self, place: &Place<K, V>, hash: KeyHash, entry: Entry<K, V>) {
         let group = place.group;
         // SAFETY: the slot is free, so it holds no entry, and the handle is held exclusively.
         unsafe { place.entry().write(entry) };
         group.set_tags(group.tags().with(place.slot, Tag::of(hash)));
-        self.write_header().len += 1;
+        self.counts_mut().len += 1;
     }
 
     /// Removes the entry at `place` and takes its passage back.
@@ -139,10 +188,14 @@ impl<K, V> Segment<K, V> {
     ) -> Entry<K, V> {
         let found = self.index_of(place.group);
         let home = self.home(hash);
-        for step in 0..home ^ found {
-            let group = self.group(home ^ step);
+        let groups = self.group_count();
+        for step in 0..steps(home, found, groups) {
+            let group = self.group(way(home, step, groups));
             group.set_tags(group.tags().overflow_less());
         }
+        let strayed = u32::from(home != found);
+        let counts = self.counts_mut();
+        counts.strayed = counts.strayed.saturating_sub(strayed);
         self.take(found, place.slot)
     }
 
@@ -189,13 +242,14 @@ impl<K, V> Segment<K, V> {
         let group = self.group(index);
         group.set_tags(group.tags().without(slot));
         group.set_marks(group.marks().without(slot));
-        self.write_header().len -= 1;
+        self.counts_mut().len -= 1;
         // SAFETY: the slot held an entry; with its tag gone nothing reads it again.
         unsafe { group.entry(slot).read() }
     }
 
     /// Forgets all overflow counts: right when every entry is at home.
     pub(super) fn reset_overflow(&mut self) {
+        self.counts_mut().strayed = 0;
         for index in 0..self.group_count() {
             let group = self.group(index);
             group.set_tags(group.tags().without_overflow());

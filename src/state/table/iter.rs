@@ -1,10 +1,12 @@
 //! Walking over a table: by segment, or in the exact order of hashes, which is that of key groups.
 
+#![expect(unsafe_code, reason = "reads entries that their tags vouch for")]
+
 use std::fmt;
 
-use super::group::{Slots, Tags};
 use super::key::TableKey;
 use super::keyed::Table;
+use super::layout::GroupEntries;
 use crate::record::KeyHash;
 
 /// All entries of a table, in the order of their segments' hash ranges.
@@ -12,9 +14,9 @@ pub struct Iter<'a, K, V> {
     table: &'a Table<K, V>,
     /// Some hash of the segment that comes now.
     position: Option<u64>,
-    /// The group after the one whose remaining slots are in `slots`.
+    /// The group after the one whose remaining entries are in `entries`.
     group: usize,
-    slots: Slots,
+    entries: Option<GroupEntries<'a, K, V>>,
 }
 
 impl<K, V> fmt::Debug for Iter<'_, K, V> {
@@ -32,12 +34,13 @@ impl<'a, K, V> Iterator for Iter<'a, K, V> {
         loop {
             let position = self.position?;
             let segment = self.table.directory.segment(KeyHash(position));
-            if let Some(slot) = self.slots.next() {
-                let entry = segment.entry(self.group - 1, slot);
-                return Some((&entry.key, &entry.value));
+            if let Some(entry) = self.entries.as_mut().and_then(Iterator::next) {
+                return Some(entry);
             }
             if self.group < segment.group_count() {
-                self.slots = segment.occupied(self.group);
+                let group = segment.group(self.group);
+                // SAFETY: occupied slots hold entries; nothing changes while the table is borrowed.
+                self.entries = Some(unsafe { group.entries(group.tags().occupied()) });
                 self.group += 1;
             } else {
                 self.group = 0;
@@ -54,7 +57,7 @@ impl<K, V> Table<K, V> {
             table: self,
             position: Some(0),
             group: 0,
-            slots: Tags(0).occupied(),
+            entries: None,
         }
     }
 
@@ -62,7 +65,7 @@ impl<K, V> Table<K, V> {
     pub fn for_each_mut(&mut self, mut visit: impl FnMut(&K, &mut V)) {
         let mut position = Some(0);
         while let Some(start) = position {
-            let segment = self.directory.segment_mut(KeyHash(start));
+            let mut segment = self.directory.segment_mut(KeyHash(start));
             for index in 0..segment.group_count() {
                 for slot in segment.occupied(index) {
                     let entry = segment.entry_mut(index, slot, &mut self.changes);
@@ -80,7 +83,7 @@ impl<K, V> Table<K, V> {
     pub fn clear(&mut self) {
         let mut position = Some(0);
         while let Some(start) = position {
-            let segment = self.directory.segment_mut(KeyHash(start));
+            let mut segment = self.directory.segment_mut(KeyHash(start));
             for index in 0..segment.group_count() {
                 segment.remove_group(index, &mut self.changes, |_| self.len -= 1);
             }
@@ -121,7 +124,7 @@ impl<K: TableKey, V> Table<K, V> {
         let hasher = self.directory.hasher;
         let mut position = Some(0);
         while let Some(start) = position {
-            let segment = self.directory.segment_mut(KeyHash(start));
+            let mut segment = self.directory.segment_mut(KeyHash(start));
             for index in 0..segment.group_count() {
                 for slot in segment.occupied(index) {
                     let entry = segment.entry(index, slot);

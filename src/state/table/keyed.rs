@@ -8,10 +8,10 @@ use std::ptr::NonNull;
 
 use super::change::{Changes, EncodeChange, Extent};
 use super::directory::Directory;
+use super::handle::Search;
 use super::key::TableKey;
-use super::layout::Entry;
-use super::memory::{Arena, MemoryMode};
-use super::segment::Segment;
+use super::layout::{Entry, Group, Place};
+use super::memory::MemoryMode;
 use crate::record::{KeyHash, KeyHasher};
 
 /// Which of the two cache lines that a search waits for is asked for ahead of it.
@@ -80,11 +80,9 @@ impl<K, V> Table<K, V> {
     /// An empty table. With many expected keys this takes its time: it touches all of their pages.
     #[must_use]
     pub fn new(options: TableOptions<K, V>) -> Self {
-        let full_size = Segment::<K, V>::block_size(Segment::<K, V>::FULL_LOG2);
-        let arena = Arena::new(full_size, options.memory);
         Table {
             directory: Directory::new(
-                arena,
+                options.memory,
                 options.hasher,
                 (options.expected_keys, options.restored_keys),
                 options.hashes,
@@ -150,7 +148,7 @@ impl<K, V> Table<K, V> {
     #[inline]
     pub fn get_mut(&mut self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<&mut V> {
         let place = self.directory.find(hash, equal)?;
-        let segment = self.directory.segment_mut(hash);
+        let mut segment = self.directory.segment_mut(hash);
         // SAFETY: the place was just found in this segment; it stays while the table is borrowed.
         Some(unsafe { segment.touch(place, &mut self.changes).as_mut() })
     }
@@ -159,7 +157,7 @@ impl<K, V> Table<K, V> {
     #[inline]
     pub fn remove(&mut self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<(K, V)> {
         let place = self.directory.find(hash, equal)?;
-        let segment = self.directory.segment_mut(hash);
+        let mut segment = self.directory.segment_mut(hash);
         // SAFETY: the place was just found in this segment by this hash.
         let entry = unsafe { segment.remove(hash, place, &mut self.changes) };
         self.len -= 1;
@@ -172,7 +170,7 @@ impl<K, V> Table<K, V> {
     /// # Panics
     /// When the table does not track changes, or the generation frozen before is not drained.
     pub fn freeze(&mut self, extent: Extent) {
-        self.changes.freeze(extent);
+        self.changes.freeze(extent, self.directory.group_count());
     }
 
     /// Says that the next freeze will be of the whole table: which entries change until then need not be known.
@@ -198,27 +196,47 @@ impl<K: TableKey, V> Table<K, V> {
         equal: impl FnMut(&K) -> bool,
         make: impl FnOnce() -> (K, V),
     ) -> (&mut V, bool) {
-        let (mut value, inserted) = match self.directory.find(hash, equal) {
-            Some(place) => {
-                let segment = self.directory.segment_mut(hash);
+        let (mut value, inserted) = match self.directory.search(hash, equal) {
+            Search::Found(place) => {
+                let mut segment = self.directory.segment_mut(hash);
                 // SAFETY: the place was just found in this segment.
                 (unsafe { segment.touch(place, &mut self.changes) }, false)
             }
-            None => (self.insert_absent(hash, make()), true),
+            Search::Absent(home) => (self.insert_absent(hash, home, make()), true),
         };
         // SAFETY: the entry was just found or written; it stays while the table is borrowed.
         (unsafe { value.as_mut() }, inserted)
     }
 
+    /// Inserts an entry whose key is in no group that a search passes, at home if there is room.
     #[inline(never)]
-    fn insert_absent(&mut self, hash: KeyHash, (key, value): (K, V)) -> NonNull<V> {
-        while self.directory.segment(hash).is_full() {
-            self.directory.make_room(hash, &mut self.changes);
+    fn insert_absent(
+        &mut self,
+        hash: KeyHash,
+        home: Group<K, V>,
+        (key, value): (K, V),
+    ) -> NonNull<V> {
+        let mut segment = self.directory.segment_mut(hash);
+        let slot = home.tags().free(Group::<K, V>::SLOTS).first();
+        if let Some(slot) = slot
+            && !segment.is_full()
+        {
+            self.len += 1;
+            let place = Place { group: home, slot };
+            return segment.insert_at(place, hash, Entry { key, value }, &mut self.changes);
         }
+        self.insert_further(hash, Entry { key, value })
+    }
+
+    /// Inserts an entry whose home or segment is full.
+    #[cold]
+    #[inline(never)]
+    fn insert_further(&mut self, hash: KeyHash, entry: Entry<K, V>) -> NonNull<V> {
+        let mut segment = self.directory.roomy_segment(hash, &mut self.changes);
         self.len += 1;
-        self.directory
-            .segment_mut(hash)
-            .insert(hash, Entry { key, value }, &self.changes)
+        let value = segment.insert(hash, entry, &mut self.changes);
+        self.directory.notice_strays(&segment);
+        value
     }
 }
 

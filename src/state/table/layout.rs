@@ -1,14 +1,16 @@
-//! How a group lies in memory: two words, then seven entries (or six), in whole cache lines.
+//! How a group lies in memory: two words, then three to seven entries, in whole cache lines.
 //!
 //! ```text
 //! 0        8        16 (or the entries' alignment)                      multiple of 64
-//! │ tags   │ marks  │ key value │ key value │ … 7 of them … │ padding │
+//! │ tags   │ marks  │ key value │ key value │ … │ padding │
 //! ```
 //!
-//! With 16-byte entries a group is two lines, and the entries that come first share the line of the
-//! tags: at the usual fill two hits of three touch one line. A group of one line with three entries
-//! was tried: it touches fewer lines, but overflows four times as often, and an overflow costs more
-//! (an unpredicted branch, then a miss) than the line that it saves, at half as much memory again.
+//! With 16-byte entries a group is one line with three slots: a hit touches one line. Where keys lie by chance one
+//! entry of nine does not find room in its home then, and searches have to go on for it; where numbers were given out
+//! one after the other hardly any ([`KeyHash`]). Seven slots overflow three times less often, but two hits of five
+//! touch a second line, and what is too large for a cache costs as much as its lines.
+//!
+//! [`KeyHash`]: crate::record::KeyHash
 
 #![expect(unsafe_code, reason = "reads and writes raw memory at computed places")]
 
@@ -43,6 +45,10 @@ impl<K, V> Place<K, V> {
         // SAFETY: a field of an entry in bounds; nothing is read.
         unsafe { NonNull::new_unchecked(&raw mut (*entry).value) }
     }
+}
+
+const fn max(a: usize, b: usize) -> usize {
+    if a < b { b } else { a }
 }
 
 /// A pointer to a group of some segment: made for indices in range only.
@@ -95,10 +101,13 @@ impl<K, V> Group<K, V> {
         };
         (2 * size_of::<u64>()).next_multiple_of(align)
     };
-    /// Seven slots, or six where that packs more of them into a line.
+    /// As many as one line has, if those are three; else seven slots, or six where that packs more of them into a line.
     pub(super) const SLOTS: usize = {
+        let in_line = LINE.saturating_sub(Self::ENTRIES) / max(size_of::<Entry<K, V>>(), 1);
         let (six, seven) = (Self::lines(SLOTS_MAX - 1), Self::lines(SLOTS_MAX));
-        if (SLOTS_MAX - 1) * seven > SLOTS_MAX * six {
+        if 3 <= in_line && in_line < SLOTS_MAX {
+            in_line
+        } else if (SLOTS_MAX - 1) * seven > SLOTS_MAX * six {
             SLOTS_MAX - 1
         } else {
             SLOTS_MAX

@@ -13,8 +13,8 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 use super::chunk_pool;
+use super::handle::BLOCK_ALIGN;
 use super::page::{CHUNK_SIZE, Pages, Preparation};
-use super::segment::BLOCK_ALIGN;
 
 /// Which pages a table asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

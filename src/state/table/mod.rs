@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! hash   63 … top bits ──► directory ──► segment, 64 KB, of a hash range of its own
-//!        bits 7 …      ──► group of 7 slots: tags, change marks, entries, side by side
+//!        the next bits ──► group of 3 to 7 slots: tags, change marks, entries, side by side
 //!        bits 6 … 0    ──► tag of the slot
 //! ```
 //!
@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `keyed` | [`Table`]: what is called per record |
 //! | `directory` | which segment covers a hash; splitting |
-//! | `segment`, `entry` | one small open-addressing table: search; insertion and removal |
+//! | `handle`, `segment`, `entry` | one small open-addressing table: search; what it knows; insertion and removal |
 //! | `layout`, `group` | a group in memory; its two words as arithmetic |
 //! | `change`, `drain` | stamps, the frozen generation; draining in slices |
 //! | `chunks` | what was drained, in buffers that come back |
@@ -23,38 +23,37 @@
 //!
 //! # Prefetching
 //!
-//! One update waits for two cache lines at most, and both can be asked for ahead by
-//! [`Table::prefetch`]: at once where the group has no more and caches may hold it, or else in two stages,
-//! each at its own distance ([`Lookahead`]). A caller with few records at hand simply leaves them out.
+//! An update waits for one cache line where entries have at most 16 bytes, and for two or three where they are
+//! larger. They can be asked for ahead by [`Table::prefetch`]: at once where the group has no more and seldom passes
+//! entries on, or else in two stages, each at its own distance ([`Lookahead`]). A caller with few records at hand simply
+//! leaves them out.
 //!
 //! # Where it stands
 //!
-//! Beside hashbrown with foldhash on a shared two-core machine, random updates of `u64 → u64`,
-//! change marks included (`benches/table.rs`): batched 3 times as fast at ten million keys, 1.8
-//! times at a million, even at a hundred thousand; at a thousand keys, all in the nearest cache, it
-//! takes 1.7 times as long (45 instructions against 33, and one more load in the chain that a
-//! mispredicted branch waits for). The longest insertion while growing to ten million keys takes
-//! 0.1 to 0.2 ms, hashbrown's 70 to 290 ms.
+//! What counts is how many lines an update touches, near or far, and how seldom its branches surprise the processor. A
+//! group of one line touches one. That it overflows seldom is the work of the hash: where keys are numbers that were
+//! given out one after the other, [`KeyHash`](crate::record::KeyHash) spreads them more evenly than chance, and the next
+//! bits behind the segment's choose the group, so that groups fill evenly as well. Updates of random ones of ten million
+//! such keys then take 13 ns, and of a million 8, where two lines and chance took 26 and 13 (`u64 → u64`, change marks
+//! included, a shared two-core machine).
 //!
 //! # What was tried and left
 //!
-//! * Groups of one line (3 entries): see `layout`.
-//! * A second stage for groups of two lines, to fetch only the line that is needed, where the table fits in
-//!   the last cache: its fifteen instructions cost more than the line. From memory the line costs more: a
-//!   sixth of the time of an update at ten million keys.
-//! * Not to fetch the second line at all: a third of the hits then wait for it, and an update at a million
+//! * Groups of two lines with seven entries: at ten million keys the second line costs as much as the first. Keys that
+//!   lie by chance gain by one line too at ten million, and lose nothing at a million; only hot ones of a large table
+//!   take a quarter longer, because more of them are not at home.
+//! * A group's index from the low bits of the hash: keys whose top bits are spread evenly are not even in those that follow
+//!   much later.
+//! * Lines of four entries, keys compared all at once, with the slots' states in two bytes behind
+//!   the segment's lines: a hit in memory then waits for a line of entries and one of states. With the states in the bits
+//!   of the key's hash that the place implies: as fast as three entries with tags, where the hash is even.
+//! * What an insertion counts in the segment's header: one more line, a quarter of an update at ten million keys.
+//! * Not to fetch a second line of a group at all: a third of the hits then wait for it, and an update at a million
 //!   keys takes two thirds longer.
-//! * The group's shift in the low bits of the segment's handle, so that segments may differ in
-//!   size: four more instructions on the way to the group, a tenth of a hit in cache.
 //! * Segments of 32 KB: the directory of a large table then crowds the second cache. Of 128 KB and
 //!   more: no clear gain, and splits take longer.
-//! * Lines of four entries and nothing else, keys compared all at once, with the slots' states in two bytes behind
-//!   the segment's lines: a hit in memory then waits for a line of entries and one of states, and at ten million keys
-//!   that costs as much as the two lines of a group. What counts is how many lines a record touches, near or far.
-//! * Groups of one line with three entries: an update at a million keys takes half as long again, for what
-//!   overflows.
-//! * A fuller table (7/8): a tenth of the searches goes on to a second group, and at a million keys
-//!   and more those cost as much as all others together.
+//! * A fuller table (7/8), with keys that lie by chance: a tenth of the searches goes on to a second group, and at a
+//!   million keys and more those cost as much as all others together.
 
 mod change;
 mod chunk_pool;
@@ -63,6 +62,7 @@ mod directory;
 mod drain;
 mod entry;
 mod group;
+mod handle;
 mod iter;
 mod key;
 mod keyed;

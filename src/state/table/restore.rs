@@ -42,12 +42,13 @@ impl<K: TableKey + Eq, V> Table<K, V> {
     }
 
     fn restore_absent(&mut self, hash: KeyHash, entry: Entry<K, V>) {
-        while self.directory.segment(hash).is_full() {
-            self.directory.make_room(hash, &mut self.changes);
+        let mut segment = self.directory.segment_mut(hash);
+        if segment.is_full() {
+            segment = self.directory.roomy_segment(hash, &mut self.changes);
         }
         self.len += 1;
-        let segment = self.directory.segment_mut(hash);
-        segment.adopt(hash, entry, false, &self.changes);
+        segment.adopt(hash, entry, false, &mut self.changes);
+        self.directory.notice_strays(&segment);
     }
 }
 
@@ -62,7 +63,7 @@ impl<K, V> Table<K, V> {
         let Some(place) = self.directory.find(hash, equal) else {
             return false;
         };
-        let segment = self.directory.segment_mut(hash);
+        let mut segment = self.directory.segment_mut(hash);
         // SAFETY: the place was just found in this segment by this hash.
         drop(unsafe { segment.remove_unlogged(hash, place) });
         self.len -= 1;

@@ -85,7 +85,7 @@ impl<K, V> Table<K, V> {
     ) -> bool {
         let mut groups_left = GROUPS_PER_STEP;
         loop {
-            let segment = self.directory.segment_mut(KeyHash(bookmark.position));
+            let mut segment = self.directory.segment_mut(KeyHash(bookmark.position));
             let count = if segment.len() == 0 {
                 0
             } else {
@@ -150,7 +150,7 @@ impl<K, V> Segment<K, V> {
             }
             count += 1;
         }
-        self.write_header().len -= count as u32;
+        self.counts_mut().len -= count as u32;
         count
     }
 }

@@ -1,316 +1,218 @@
 //! A segment: a small open-addressing table over one contiguous range of key hashes.
 //!
-//! ```text
-//! block    128 bytes header │ group 0 │ group 1 │ … │ group 2^n − 1
+//! How it is searched, see [`super::handle`]. What an insertion asks and changes lies outside of its block.
 //!
-//! hash     63 … → │ ← … 7 │ 6 … 0
-//!        directory   group    tag
-//! ```
-//!
-//! An entry lives in its home group or, if that was full, in the first one with room in the order
-//! home ^ 1, home ^ 2, … (so the next try is the other half of the same pair of lines), and every
-//! group that it passed counts it: a search ends at the first group that nobody passed. A removal
-//! takes its passage back, so there are no tombstones. All segments of a table have the same number
-//! of groups, so the way from the hash to the group needs nothing from the segment but its address.
-//!
-//! Invariant: tags, not handles, own entries. Several equal handles may exist (the directory holds
-//! a segment once per directory slot); whoever holds them reaches the block only through one at a
-//! time.
+//! Invariant: tags, not handles, own entries. A [`Segment`] is made of its handle and its counts when it is needed; whoever
+//! makes one reaches the segment only through one at a time.
 
 #![expect(
     unsafe_code,
     reason = "entries live in uninitialised memory, found by tags"
 )]
 
-use std::{hint::select_unpredictable, marker::PhantomData, ptr::NonNull};
+use std::ptr::NonNull;
 
 use super::change::Changes;
-use super::group::{Slots, Tag};
+use super::group::Slots;
+use super::handle::{BLOCK_ALIGN, HEADER_SIZE, Handle};
 use super::layout::{Group, LINE, Place, prefetch_line};
 use crate::record::KeyHash;
 use crate::seeded_bugs::seeded;
 
-/// Alignment of blocks: a group of 128 bytes then never straddles a pair of cache lines.
-pub(super) const BLOCK_ALIGN: usize = 128;
-const HEADER_SIZE: usize = 128;
 const SEGMENT_SIZE: usize = 64 << 10;
-const TAG_BITS: u32 = 7;
+/// Where one entry of so many is not at home, or fewer, searches seldom go on.
+const STRAYED_FEW: u32 = 24;
+/// Where one entry of four is not at home, hashes do not lie by chance, but close together. A segment that has
+/// sixteen slots for each of its entries has room enough.
+const CROWDED: (u32, u32) = (4, 16);
+/// A table of one segment, below full size, lies in the nearest caches. There a branch that surprises the processor costs
+/// more than room does.
+const CROWDED_SMALL: (u32, u32) = (32, 4);
 const SUMMARY_LOG2: u32 = 8;
 const STAGGERS: usize = 8;
 /// So many bits of a summary are few.
 const FEW_BITS: usize = 1 << (SUMMARY_LOG2 - 2);
 const SUMMARY_WORDS: usize = (1 << SUMMARY_LOG2) / 64;
 
-/// What a segment knows of itself, in front of its groups. All zeros is a valid start.
-#[repr(C)]
-pub(super) struct Header {
+/// What every insertion asks and changes. It lies beside those of other segments rather than in front of the groups:
+/// so caches hold it when they hold no segment.
+pub(super) struct Counts {
     pub(super) len: u32,
     /// At this length the segment is full.
     limit: u32,
-    groups_log2: u32,
-    /// How many top bits of the hash all keys of the segment share.
-    depth: u32,
-    /// Per generation, 1 and 2: which groups may hold slots that it changed.
-    summary: [[u64; SUMMARY_WORDS]; 2],
+    groups: u32,
+    /// How many entries are not in their home group.
+    pub(super) strayed: u32,
 }
 
-const _: () = assert!(size_of::<Header>() <= HEADER_SIZE);
+impl Counts {
+    /// Whether one entry of so many, or more, is not at home, though there is room for them all: more groups, or a
+    /// smaller range, take them apart. Not if there are so few already that this has been tried without avail.
+    fn is_crowded(&self, (strayed, slots_per_entry): (u32, u32), slots: u32) -> bool {
+        self.strayed * strayed > self.len && self.len * slots_per_entry > self.groups * slots
+    }
+}
 
-/// A handle of a segment; see the module's invariant.
+/// In front of the groups: per generation, 1 and 2, which of them may hold slots that it changed. Zeros at first.
+type Summaries = [[u64; SUMMARY_WORDS]; 2];
+
+const _: () = assert!(size_of::<Summaries>() <= HEADER_SIZE);
+
+/// One segment, for as long as it is looked at or changed; see the module's invariant.
 pub(super) struct Segment<K, V> {
-    first: NonNull<u8>,
-    entries: PhantomData<(K, V)>,
+    handle: Handle<K, V>,
+    counts: NonNull<Counts>,
 }
 
 impl<K, V> Segment<K, V> {
-    /// Groups of a segment of full size, as a power of two: about 64 KB, but enough for an even
-    /// fill.
-    pub(super) const FULL_LOG2: u32 = {
+    /// The most groups of a segment: about 64 KB, but enough for an even fill.
+    pub(super) const GROUPS_MAX: usize = {
         let groups = SEGMENT_SIZE / Group::<K, V>::SIZE;
-        if groups <= 16 { 4 } else { groups.ilog2() }
+        if groups <= 16 { 16 } else { groups & !1 }
     };
 
-    /// Bytes of the block of a segment with `2^groups_log2` groups.
-    pub(super) const fn block_size(groups_log2: u32) -> usize {
-        HEADER_SIZE + (Group::<K, V>::SIZE << groups_log2)
+    /// Bytes of the block of a segment with so many groups.
+    pub(super) const fn block_size(groups: usize) -> usize {
+        (HEADER_SIZE + Group::<K, V>::SIZE * groups).next_multiple_of(BLOCK_ALIGN)
     }
 
     /// A segment without entries.
     ///
     /// # Safety
-    /// `block` is aligned to [`BLOCK_ALIGN`], has `block_size(groups_log2)` zeroed bytes (only the
-    /// header and the first two words of each group need to be zero) and is nobody else's.
-    /// `groups_log2` is in `1..=24`.
-    pub(super) unsafe fn new(
-        block: NonNull<u8>,
-        groups_log2: u32,
-        depth: u32,
-        stagger: usize,
-    ) -> Self {
-        // SAFETY: the block is larger than its header.
-        let first = unsafe { block.add(HEADER_SIZE) };
-        let mut segment = Segment {
-            first,
-            entries: PhantomData,
-        };
-        let slots = Group::<K, V>::SLOTS << groups_log2;
-        *segment.write_header() = Header {
+    /// `block` is aligned to [`BLOCK_ALIGN`], has `block_size(groups)` zeroed bytes (only the
+    /// header and the first two words of each group need to be zero) and is nobody else's. So long as
+    /// handles of the segment are used, both stay, until [`Segment::release`].
+    /// `groups` is even, more than 0 and below 2^32; `depth` is below 64.
+    pub(super) unsafe fn new(block: NonNull<u8>, groups: usize, depth: u32, limit: usize) -> Self {
+        let counts = Box::new(Counts {
             len: 0,
-            limit: Self::limit(slots, stagger) as u32,
-            groups_log2,
-            depth,
-            summary: [[0; SUMMARY_WORDS]; 2],
-        };
-        segment
-    }
-
-    /// Between 0.69 and 0.81 of the slots, by `stagger`: segments that filled up all at once would
-    /// also all split at once, faster than memory can be prepared. Fuller ones would cost more in
-    /// searches that have to go on (each an unpredicted branch) than they save in memory.
-    fn limit(slots: usize, stagger: usize) -> usize {
-        slots - slots * 3 / 16 - slots / 8 * (stagger % STAGGERS) / STAGGERS
-    }
-
-    /// A second handle of the same segment.
-    ///
-    /// # Safety
-    /// Both handles must belong to one owner, which uses at most one at a time for a change.
-    pub(super) unsafe fn alias(&self) -> Self {
+            limit: limit as u32,
+            groups: groups as u32,
+            strayed: 0,
+        });
         Segment {
-            first: self.first,
-            entries: PhantomData,
+            // SAFETY: as the caller promises.
+            handle: unsafe { Handle::new(block, depth) },
+            counts: NonNull::from(Box::leak(counts)),
         }
     }
 
-    /// The block, to be given back once nothing uses a handle of this segment.
-    pub(super) fn block(&self) -> NonNull<u8> {
-        self.header().cast()
+    /// The segment with this handle and these counts.
+    ///
+    /// # Safety
+    /// They are those of a segment that is not released, of which no other `Segment` is used while this one is, unless
+    /// neither changes it.
+    #[inline(always)]
+    pub(super) unsafe fn of(handle: Handle<K, V>, counts: NonNull<Counts>) -> Self {
+        Segment { handle, counts }
+    }
+
+    /// What makes the segment again.
+    pub(super) fn parts(&self) -> (Handle<K, V>, NonNull<Counts>) {
+        (self.handle, self.counts)
+    }
+
+    /// Ends the segment; its block, to be given back.
+    ///
+    /// # Safety
+    /// No handle of this segment is used again.
+    pub(super) unsafe fn release(&self) -> NonNull<u8> {
+        // SAFETY: made from a box by `new`, and given up once.
+        drop(unsafe { Box::from_raw(self.counts.as_ptr()) });
+        self.handle.block()
+    }
+
+    /// The length at which a segment of so many groups is full if that share of its hashes occurs: between 0.69 and
+    /// 0.81 of the slots, by `stagger`. Segments that filled up all at once would
+    /// also all split at once, faster than memory can be prepared. Fuller ones would cost more in
+    /// searches that have to go on (each an unpredicted branch) than they save in memory.
+    pub(super) fn limit(groups: usize, share: f64, stagger: usize) -> usize {
+        let slots = (groups * Group::<K, V>::SLOTS) as f64 * share;
+        let spared = 3.0 / 16.0 + (stagger % STAGGERS) as f64 / (8 * STAGGERS) as f64;
+        (slots * (1.0 - spared)).ceil() as usize
     }
 
     pub(super) fn group(&self, index: usize) -> Group<K, V> {
         assert!(index < self.group_count());
-        // SAFETY: the index is in range, so the offset stays in the block.
-        unsafe { Group::new(self.first.add(index * Group::<K, V>::SIZE)) }
+        // SAFETY: the index is in range.
+        unsafe { self.handle.group(index) }
     }
 
-    /// The mask that takes a hash to the home of its entry, for all segments with that many groups.
-    pub(super) const fn home_mask(groups_log2: u32) -> u64 {
-        ((1 << groups_log2) - 1) << TAG_BITS
-    }
-
-    pub(super) fn home(&self, hash: KeyHash) -> usize {
-        ((hash.0 & Self::home_mask(self.groups_log2())) >> TAG_BITS) as usize
-    }
-
-    /// The home group, by a mask that the caller has at hand: the header is another cache line.
-    ///
-    /// # Safety
-    /// `home_mask` is that of this segment's number of groups.
+    /// Where an entry with this hash lives when there is room.
     #[inline(always)]
-    unsafe fn home_group(&self, hash: KeyHash, home_mask: u64) -> Group<K, V> {
-        let index = (hash.0 & home_mask) as usize >> TAG_BITS;
-        // The masked hash itself is the offset of a group of this very common size.
-        let offset = if Group::<K, V>::SIZE == 1 << TAG_BITS {
-            (hash.0 & home_mask) as usize
-        } else {
-            index * Group::<K, V>::SIZE
-        };
-        debug_assert!(index < self.group_count());
-        // SAFETY: the mask keeps the index below `group_count`, so the offset stays in the block.
-        unsafe { Group::new(self.first.add(offset)) }
+    pub(super) fn home_group(&self, hash: KeyHash) -> (usize, Group<K, V>) {
+        let home = self.home(hash);
+        // SAFETY: a home is among the groups.
+        (home, unsafe { self.handle.group(home) })
     }
 
-    fn header(&self) -> NonNull<Header> {
-        // SAFETY: the header lies in front of the first group.
-        unsafe { self.first.sub(HEADER_SIZE).cast() }
+    #[inline(always)]
+    pub(super) fn home(&self, hash: KeyHash) -> usize {
+        self.handle.home_among(hash, self.group_count() as u64)
     }
 
-    fn read_header(&self) -> &Header {
-        // SAFETY: initialised by `new`; it changes only under `&mut self`.
-        unsafe { self.header().as_ref() }
+    fn summaries(&self) -> &Summaries {
+        // SAFETY: a block begins with them, zeroed before `new`; they change only under `&mut self`.
+        unsafe { self.handle.block().cast().as_ref() }
     }
 
-    pub(super) fn write_header(&mut self) -> &mut Header {
-        // SAFETY: as in `read_header`; the handle is held exclusively.
-        unsafe { self.header().as_mut() }
+    fn summary_mut(&mut self, generation: u8) -> &mut [u64; SUMMARY_WORDS] {
+        // SAFETY: as in `summaries`; the handle is held exclusively.
+        let summaries: &mut Summaries = unsafe { self.handle.block().cast().as_mut() };
+        &mut summaries[usize::from(generation - 1)]
+    }
+
+    fn counts(&self) -> &Counts {
+        // SAFETY: initialised by `new`; they change only under `&mut self`.
+        unsafe { self.counts.as_ref() }
+    }
+
+    pub(super) fn counts_mut(&mut self) -> &mut Counts {
+        // SAFETY: as in `counts`; the handle is held exclusively.
+        unsafe { self.counts.as_mut() }
     }
 
     pub(super) fn group_count(&self) -> usize {
-        1 << self.groups_log2()
-    }
-
-    pub(super) fn groups_log2(&self) -> u32 {
-        self.read_header().groups_log2
+        self.counts().groups as usize
     }
 
     pub(super) fn len(&self) -> usize {
-        self.read_header().len as usize
+        self.counts().len as usize
     }
 
     /// Whether the next insertion should find more room first.
     #[inline(always)]
     pub(super) fn is_full(&self) -> bool {
-        let header = self.read_header();
-        header.len >= header.limit
-    }
-
-    /// How many entries an even fill of `2^groups_log2` groups may count on: as many as the least limit allows. A
-    /// few segments get more and split, but twice the memory for all would cost more: it has to be cleared before
-    /// it is filled, and every checkpoint of the whole table walks through it.
-    pub(super) const fn comfortable(groups_log2: u32) -> usize {
-        (Group::<K, V>::SLOTS << groups_log2) * 11 / 16
-    }
-
-    pub(super) fn depth(&self) -> u32 {
-        self.read_header().depth
-    }
-
-    pub(super) fn set_depth(&mut self, depth: u32) {
-        self.write_header().depth = depth;
-    }
-
-    /// Asks for the cache line that a search for `hash` reads first, or, in one stage, for the whole of a group
-    /// of two lines.
-    ///
-    /// # Safety
-    /// `home_mask` is that of this segment's number of groups.
-    #[inline(always)]
-    pub(super) unsafe fn prefetch(&self, hash: KeyHash, home_mask: u64, one_stage: bool) {
-        // SAFETY: as the caller promises.
-        let start = unsafe { self.home_group(hash, home_mask) }.start();
-        prefetch_line(start);
-        if one_stage && Group::<K, V>::SIZE > LINE {
-            // SAFETY: the second line of the group.
-            prefetch_line(unsafe { start.add(LINE) });
-        }
-    }
-
-    /// Asks for the lines that a search will go on to, once the first one is here: that of the first candidate, or
-    /// where there is none those of the next group, if it may be there, or else what an insertion changes: the
-    /// header, in which it counts, and the last slots, some of which are free.
-    ///
-    /// # Safety
-    /// `home_mask` is that of this segment's number of groups.
-    #[inline(always)]
-    pub(super) unsafe fn prefetch_entry(&self, hash: KeyHash, home_mask: u64) {
-        let next = KeyHash(hash.0 ^ 1 << TAG_BITS);
-        // SAFETY: as the caller promises; there are two groups at least.
-        let (group, next) = unsafe {
-            (
-                self.home_group(hash, home_mask),
-                self.home_group(next, home_mask),
-            )
+        let counts = self.counts();
+        let crowded = if Group::<K, V>::SIZE == LINE && self.group_count() < Self::GROUPS_MAX {
+            CROWDED_SMALL
+        } else {
+            CROWDED
         };
-        let tags = group.tags();
-        let found = tags.matching(Tag::of(hash)).first();
-        let entry = group.entry(found.unwrap_or(0)).cast();
-        // None of this can be predicted. What had to pass on stands in one of the last slots of the next group.
-        let further = [next.start(), next.last_line()];
-        let inserted = [self.header().cast(), group.last_line()];
-        for (further, inserted) in further.into_iter().zip(inserted) {
-            let other = select_unpredictable(tags.overflows(), further, inserted);
-            prefetch_line(select_unpredictable(found.is_some(), entry, other));
-        }
+        counts.len >= counts.limit || counts.is_crowded(crowded, Group::<K, V>::SLOTS as u32)
     }
 
-    /// Finds the entry with this hash that `equal` accepts.
-    ///
-    /// Only the usual case is inlined: the first candidate in the home group, or none there and
-    /// nobody passed. That keeps the caller's loop short enough to overlap the cache misses of many
-    /// records.
-    ///
-    /// # Safety
-    /// `home_mask` is that of this segment's number of groups.
+    /// How many groups an even fill with so many entries needs: those that the least limit allows. A few segments
+    /// get more and split, but twice the memory for all would cost more: it has to be cleared before it is filled,
+    /// and every checkpoint of the whole table walks through it.
+    pub(super) fn groups_for(entries: f64) -> f64 {
+        entries / (Group::<K, V>::SLOTS as f64 * 11.0 / 16.0)
+    }
+
+    /// Has the keys of the segment share so many bits. Handles from before are worthless then, and entries have to move
+    /// before the segment is searched.
+    pub(super) fn deepen(&mut self, depth: u32, limit: usize) {
+        self.counts_mut().limit = limit as u32;
+        // SAFETY: the block is that of `new`.
+        self.handle = unsafe { Handle::new(self.handle.block(), depth) };
+    }
+
+    /// Whether so many entries are away from home that a search had better look, before it comes, where it will go
+    /// on; `None` where none is.
     #[inline(always)]
-    pub(super) unsafe fn find(
-        &self,
-        hash: KeyHash,
-        home_mask: u64,
-        mut equal: impl FnMut(&K) -> bool,
-    ) -> Option<Place<K, V>> {
-        debug_assert!(home_mask == Self::home_mask(self.groups_log2()));
-        // SAFETY: as the caller promises.
-        let group = unsafe { self.home_group(hash, home_mask) };
-        let tags = group.tags();
-        if let Some(slot) = tags.matching(Tag::of(hash)).first() {
-            let place = Place { group, slot };
-            // SAFETY: `matching` yields occupied slots only, and those hold an entry.
-            if equal(unsafe { &place.entry().as_ref().key }) {
-                return Some(place);
-            }
-        } else if !tags.overflows() {
-            return None;
-        }
-        // SAFETY: as the caller promises.
-        unsafe { self.find_further(hash, home_mask, equal) }
-    }
-
-    /// # Safety
-    /// As `find`.
-    #[cold]
-    #[inline(never)]
-    unsafe fn find_further(
-        &self,
-        hash: KeyHash,
-        home_mask: u64,
-        mut equal: impl FnMut(&K) -> bool,
-    ) -> Option<Place<K, V>> {
-        for step in 0..=home_mask >> TAG_BITS {
-            // SAFETY: as the caller promises; the mask keeps every step in range.
-            let group = unsafe { self.home_group(KeyHash(hash.0 ^ step << TAG_BITS), home_mask) };
-            let tags = group.tags();
-            for slot in tags.matching(Tag::of(hash)) {
-                let place = Place { group, slot };
-                // SAFETY: `matching` yields occupied slots only, and those hold an entry.
-                if equal(unsafe { &place.entry().as_ref().key }) {
-                    return Some(place);
-                }
-            }
-            if !tags.overflows() {
-                return None;
-            }
-        }
-        None
+    pub(super) fn has_many_strays(&self) -> Option<bool> {
+        let counts = self.counts();
+        (counts.strayed > 0).then(|| counts.strayed * STRAYED_FEW > counts.len)
     }
 
     /// Marks the entry at `place` as changed and gives it out.
@@ -344,10 +246,10 @@ impl<K, V> Segment<K, V> {
     }
 
     /// Marks a slot as changed in the current generation, of which nothing may be owed any more.
-    pub(super) fn mark(&mut self, place: Place<K, V>, changes: &Changes<K, V>) {
+    pub(super) fn mark(&mut self, place: Place<K, V>, changes: &mut Changes<K, V>) {
         let (group, generation) = (place.group, changes.generation);
         if generation != 0 {
-            if !changes.marks_groups() && !group.marks().holds(generation) {
+            if !group.marks().holds(generation) && changes.take_note() {
                 self.summarise(self.index_of(group), generation);
             }
             group.set_marks(group.marks().with(place.slot, generation));
@@ -355,52 +257,66 @@ impl<K, V> Segment<K, V> {
     }
 
     pub(super) fn index_of(&self, group: Group<K, V>) -> usize {
-        (group.start().addr().get() - self.first.addr().get()) / Group::<K, V>::SIZE
+        (group.start().addr().get() - self.handle.first().addr().get()) / Group::<K, V>::SIZE
     }
 
     fn summary_bit(&self, index: usize) -> usize {
-        index >> self.groups_log2().saturating_sub(SUMMARY_LOG2)
+        index >> self.summary_shift()
+    }
+
+    /// So many groups, as a power of two, share a bit of a summary.
+    fn summary_shift(&self) -> u32 {
+        let bits = self.group_count().next_power_of_two().ilog2();
+        bits.saturating_sub(SUMMARY_LOG2)
     }
 
     fn summarise(&mut self, index: usize, generation: u8) {
         let bit = self.summary_bit(index);
-        let summary = &mut self.write_header().summary[usize::from(generation - 1)];
+        let summary = self.summary_mut(generation);
         summary[bit / 64] |= 1 << (bit % 64);
     }
 
     /// Whether the group may hold slots that this generation changed.
     pub(super) fn may_hold(&self, index: usize, generation: u8) -> bool {
         let bit = self.summary_bit(index);
-        self.read_header().summary[usize::from(generation - 1)][bit / 64] >> (bit % 64) & 1 == 1
+        self.summaries()[usize::from(generation - 1)][bit / 64] >> (bit % 64) & 1 == 1
     }
 
     /// Whether some group may.
     pub(super) fn any_may_hold(&self, generation: u8) -> bool {
-        self.read_header().summary[usize::from(generation - 1)] != [0; SUMMARY_WORDS]
+        self.summaries()[usize::from(generation - 1)] != [0; SUMMARY_WORDS]
     }
 
     /// Asks for the first cache lines of the groups that may, if they are few: those that are many lie so close
     /// together that the processor fetches them by itself.
     pub(super) fn prefetch_holding(&self, generation: u8) {
-        let summary = self.read_header().summary[usize::from(generation - 1)];
+        let summary = self.summaries()[usize::from(generation - 1)];
         let bits: u32 = summary.iter().map(|word| word.count_ones()).sum();
         if bits as usize > FEW_BITS {
             return;
         }
-        let groups_per_bit = 1usize << self.groups_log2().saturating_sub(SUMMARY_LOG2);
+        let shift = self.summary_shift();
         for (place, mut word) in summary.into_iter().enumerate() {
             while word != 0 {
                 let bit = 64 * place + word.trailing_zeros() as usize;
                 word &= word - 1;
-                for group in bit * groups_per_bit..(bit + 1) * groups_per_bit {
+                for group in bit << shift..self.group_count().min((bit + 1) << shift) {
                     prefetch_line(self.group(group).start());
                 }
             }
         }
     }
 
+    /// Asks for the first cache line of a group, if there is one of that number.
+    #[inline]
+    pub(super) fn prefetch_group(&self, index: usize) {
+        if index < self.group_count() {
+            prefetch_line(self.group(index).start());
+        }
+    }
+
     pub(super) fn forget_summary(&mut self, generation: u8) {
-        self.write_header().summary[usize::from(generation - 1)] = [0; SUMMARY_WORDS];
+        *self.summary_mut(generation) = [0; SUMMARY_WORDS];
     }
 
     /// Hands out what the frozen generation still owes of a group; how many entries that was.
