@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use crate::checkpoint::{CheckpointError, PieceRef, Pieces, Restored, SnapshotOutput, StateRef};
 use crate::metrics::MetricGroup;
 use crate::operator::{
-    BoxError, Budget, Checkpointing, Collector, OpenContext, Operator, OperatorError, Outputs,
-    Push, Signal, Source, SourceReader, SourceStatus, SubtaskInfo,
+    BoxError, Budget, Checkpointing, Collector, Committer, Errand, OpenContext, Operator,
+    OperatorError, Outputs, Push, Signal, Source, SourceReader, SourceStatus, SubtaskInfo,
 };
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
 use crate::ring::Waker;
@@ -282,4 +282,25 @@ pub(super) fn restored_context(index: u32, parallelism: u32, checkpoint: u64) ->
     let mut cx = checkpointed_context(index, parallelism, true);
     cx.checkpointing.restored = Some(Restored::new(Arc::new(Numbered(checkpoint))));
     cx
+}
+
+/// A committer that does nothing before it is told to.
+#[derive(Clone, Default)]
+pub(super) struct Errands(Arc<Mutex<Vec<Errand>>>);
+
+impl Errands {
+    /// A context of the only subtask, whose commits these are.
+    pub(super) fn context(&self, checkpoints: bool) -> OpenContext {
+        let mut cx = checkpointed_context(0, 1, checkpoints);
+        let errands = Arc::clone(&self.0);
+        cx.checkpointing.committer =
+            Committer::new(move |errand| errands.lock().unwrap().push(errand));
+        cx
+    }
+
+    /// Says of each whether it has failed.
+    pub(super) fn run(&self) -> Vec<bool> {
+        let errands = std::mem::take(&mut *self.0.lock().unwrap());
+        errands.into_iter().map(|errand| errand()).collect()
+    }
 }

@@ -1,13 +1,17 @@
-//! `Committer`: who does the commits of sinks: not a worker, because they wait for disks and databases.
+//! `Committer`: who does the commits and the slow writes of sinks: not a worker, because they wait for disks and
+//! databases.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{BoxError, Outcome};
+use super::{BoxError, OpenContext, Outcome};
+use crate::checkpoint::Deferred;
+use crate::ring::Waker;
 
-/// Something that is to be done elsewhere.
-pub(crate) type Errand = Box<dyn FnOnce() + Send>;
+/// Something that is to be done elsewhere; says whether it has failed, or was not done because one before it had.
+pub(crate) type Errand = Box<dyn FnOnce() -> bool + Send>;
 
 /// Does what it is given, one after the other: on a thread of the job, or, where there is none, as in a job that is
 /// stepped, at once.
@@ -21,7 +25,8 @@ impl std::fmt::Debug for Committer {
 }
 
 impl Committer {
-    /// One that has a thread, which `send` gives its errands.
+    /// One that has a thread, which `send` gives its errands. Of one that has failed, a worker learns when it next ends
+    /// a batch: whoever has the thread sees to it that this is soon, even where nothing arrives.
     pub(crate) fn new(send: impl Fn(Errand) + Send + Sync + 'static) -> Self {
         Committer(Some(Arc::new(send)))
     }
@@ -35,6 +40,8 @@ struct Commits {
     has_failed: AtomicBool,
     ended: Mutex<Ended>,
     changed: Condvar,
+    /// Wakes the worker of the writer, which may wait for room.
+    waker: Option<Waker>,
 }
 
 #[derive(Debug, Default)]
@@ -49,19 +56,30 @@ impl Commits {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does one, unless one before it has failed.
-    fn run(&self, work: impl FnOnce() -> Outcome) {
+    /// Waits until so many have ended.
+    fn wait(&self, count: u64) {
+        let mut ended = self.ended();
+        while ended.count < count {
+            let changed = self.changed.wait(ended);
+            ended = changed.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Does one, unless one before it has failed. Says whether any has.
+    fn run(&self, work: impl FnOnce() -> Outcome) -> bool {
         if self.has_failed.load(Ordering::Acquire) {
-            return;
+            return true;
         }
         let done = catch_unwind(AssertUnwindSafe(work));
         match done.unwrap_or_else(|_| Err("a commit has panicked".into())) {
             Ok(()) => {
                 self.done.fetch_add(1, Ordering::Release);
+                false
             }
             Err(error) => {
                 self.ended().error = Some(error);
                 self.has_failed.store(true, Ordering::Release);
+                true
             }
         }
     }
@@ -74,6 +92,9 @@ impl Drop for End {
     fn drop(&mut self) {
         self.0.ended().count += 1;
         self.0.changed.notify_all();
+        if let Some(waker) = &self.0.waker {
+            waker.wake();
+        }
     }
 }
 
@@ -86,12 +107,17 @@ pub struct CommitQueue {
 }
 
 impl CommitQueue {
-    /// An empty queue in front of a committer.
+    /// An empty queue of a writer that opens.
     #[must_use]
-    pub fn new(committer: &Committer) -> Self {
+    pub fn new(cx: &OpenContext) -> Self {
+        let commits = Commits {
+            waker: cx.waker.clone(),
+            ..Commits::default()
+        };
         CommitQueue {
-            committer: committer.clone(),
-            ..CommitQueue::default()
+            committer: cx.checkpointing.committer.clone(),
+            commits: Arc::new(commits),
+            sent: 0,
         }
     }
 
@@ -117,10 +143,39 @@ impl CommitQueue {
         Ok(self.sent - 1)
     }
 
-    /// How many are done, from the first on.
-    #[must_use]
-    pub fn done(&self) -> u64 {
+    fn done(&self) -> u64 {
         self.commits.done.load(Ordering::Acquire)
+    }
+
+    /// How many are not done. A writer that is not ready while there are many, and says so, is asked again when one
+    /// is done.
+    #[inline]
+    #[must_use]
+    pub fn under_way(&self) -> u64 {
+        self.sent - self.done()
+    }
+
+    /// Forgets what is done, of what was to be committed: `number` gives that of its commit, once it was sent.
+    pub fn forget_done<T>(&self, pending: &mut VecDeque<T>, number: impl Fn(&T) -> Option<u64>) {
+        let done = self.done();
+        pending.retain(|pending| number(pending).is_none_or(|number| number >= done));
+    }
+
+    /// Work that waits until all that was given so far is done, if something is not: a checkpoint that counts on it
+    /// must not be complete before.
+    #[must_use]
+    pub fn until_done(&self) -> Option<Deferred> {
+        if self.under_way() == 0 {
+            return None;
+        }
+        let (commits, sent) = (Arc::clone(&self.commits), self.sent);
+        Some(Box::new(move || {
+            commits.wait(sent);
+            match commits.has_failed.load(Ordering::Acquire) {
+                true => Err("what was to be written before has failed".into()),
+                false => Ok(()),
+            }
+        }))
     }
 
     /// The error of one that has failed, once.
@@ -140,12 +195,9 @@ impl CommitQueue {
     /// # Errors
     /// As [`check`](Self::check).
     pub fn wait(&self) -> Outcome {
-        let mut ended = self.commits.ended();
-        while self.committer.0.is_some() && ended.count < self.sent {
-            let changed = self.commits.changed.wait(ended);
-            ended = changed.unwrap_or_else(PoisonError::into_inner);
+        if self.committer.0.is_some() {
+            self.commits.wait(self.sent);
         }
-        drop(ended);
         self.check()
     }
 }

@@ -57,7 +57,7 @@ pub struct Checkpointing {
     pub restored: Option<Restored>,
     /// Whether state of that checkpoint may be left behind that no operator takes.
     pub allow_non_restored: bool,
-    /// Who does the commits of sinks.
+    /// Who does the commits and the slow writes of sinks, whether or not checkpoints are taken.
     pub committer: Committer,
 }
 

@@ -79,7 +79,8 @@ pub trait SinkWriter<V: ?Sized>: Send + 'static {
     fn write(&mut self, record: &V, at: Timestamp) -> Outcome;
 
     /// Whether another record may be written now. A writer whose output is full says no, keeps what it
-    /// was given last, and is asked to [`resume`](SinkWriter::resume) until it has room: back-pressure.
+    /// was given last, and is asked to [`resume`](SinkWriter::resume) until it has room: back-pressure. So does one
+    /// whose writes go to a [`CommitQueue`](super::CommitQueue), while many are under way.
     #[inline(always)]
     fn ready(&self) -> bool {
         true

@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::checkpoint::{
     CheckpointError, CheckpointStore, Contents, Deferred, Export, FoldTask, Folded, Pending, Piece,
     PieceSink, Restored, Storage,
 };
+use crate::state::CHUNK_BYTES;
 
 /// While so many pieces are on their way, from all subtasks together, none drains what it froze.
 const PIECES_MAX: usize = 32;
@@ -20,7 +21,9 @@ const PIECES_MAX: usize = 32;
 /// copies, in eighths of a mebibyte, is the memory that a checkpoint takes beside the state. It lasts for the ten
 /// milliseconds that it may take to create a file while every record makes a table copy.
 const PIECES_FULL: usize = 4 * PIECES_MAX;
-/// How many empty buffers are kept.
+/// So many empty buffers are ready before the first piece: the first checkpoint is to find some.
+const BUFFERS_FIRST: usize = 8;
+/// So many are kept ready, and no more, once a piece has filled one.
 const BUFFERS_MAX: usize = 32;
 
 /// What the writer is told.
@@ -93,11 +96,39 @@ impl PieceSink for PieceSender {
     }
 
     fn buffer(&mut self) -> Vec<u8> {
-        let buffers = self.traffic.buffers.lock();
+        // The writer may have been interrupted while it held the lock: new memory is there sooner than it.
+        let buffers = self.traffic.buffers.try_lock().ok();
         buffers
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
+            .and_then(|mut buffers| buffers.pop())
             .unwrap_or_default()
+    }
+}
+
+impl Traffic {
+    fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a buffer back, or lets it go if there are enough, or it is a small one: whoever got that would have to
+    /// ask for memory nevertheless.
+    fn give_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut buffers = self.buffers();
+        if buffer.capacity() >= CHUNK_BYTES && buffers.len() < BUFFERS_MAX {
+            buffers.push(buffer);
+        }
+    }
+
+    /// Sees to it that so many buffers are ready. Their pages are touched here: where the allocator's memory is in
+    /// huge pages, the first to touch one waits milliseconds until the system has cleared it, and that is to be no
+    /// worker.
+    fn make_ready(&self, count: usize) {
+        while self.buffers().len() < count {
+            let mut buffer = Vec::with_capacity(CHUNK_BYTES);
+            // Not zeros: those come from the system as they are, in pages that nobody has touched.
+            buffer.resize(CHUNK_BYTES, 0xff);
+            self.give_back(buffer);
+        }
     }
 }
 
@@ -189,6 +220,7 @@ impl CheckpointWriter {
     pub(crate) fn run(mut self, tell: impl Fn(Written) + Clone + Send + 'static) {
         let mut folding: Option<JoinHandle<Result<Folded, CheckpointError>>> = None;
         let mut exporting = Vec::new();
+        self.traffic.make_ready(BUFFERS_FIRST);
         while let Ok(message) = self.messages.recv() {
             if let WriterMessage::Export(checkpoint, storage) = message {
                 exporting.retain(|thread: &JoinHandle<()>| !thread.is_finished());
@@ -276,7 +308,7 @@ impl CheckpointWriter {
         }))
     }
 
-    fn append(&mut self, checkpoint: u64, mut piece: Piece) {
+    fn append(&mut self, checkpoint: u64, piece: Piece) {
         if let Some(incoming) = self.incoming(checkpoint)
             && let Ok(file) = &mut incoming.file
         {
@@ -290,11 +322,10 @@ impl CheckpointWriter {
             }
         }
         self.traffic.pieces.fetch_sub(1, Ordering::Relaxed);
-        let buffers = self.traffic.buffers.lock();
-        let mut buffers = buffers.unwrap_or_else(PoisonError::into_inner);
-        if piece.bytes.capacity() > 0 && buffers.len() < BUFFERS_MAX {
-            piece.bytes.clear();
-            buffers.push(piece.bytes);
+        let is_full = piece.bytes.capacity() >= CHUNK_BYTES;
+        self.traffic.give_back(piece.bytes);
+        if is_full {
+            self.traffic.make_ready(BUFFERS_MAX);
         }
     }
 
@@ -352,5 +383,50 @@ impl CheckpointWriter {
         if discard && let Err(error) = self.store.discard_all() {
             tracing::warn!(%error, "the checkpoints of a cancelled job could not be removed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::{HeapStorage, PieceKind, StateRef, StoreOptions};
+
+    /// Takes buffers as long as they come with memory.
+    fn take_ready(pieces: &mut PieceSender) -> Vec<Vec<u8>> {
+        let buffers = std::iter::repeat_with(|| pieces.buffer());
+        buffers
+            .take_while(|buffer| buffer.capacity() >= CHUNK_BYTES)
+            .collect()
+    }
+
+    #[test]
+    fn buffers_are_ready_before_a_worker_asks_for_them() {
+        let store = CheckpointStore::open(Arc::new(HeapStorage::new()), StoreOptions::default());
+        let (writer, messages, mut pieces) = checkpoint_writer(store.unwrap(), 1, None);
+        let thread = std::thread::spawn(move || writer.run(|_| {}));
+        let settle = || {
+            let (reply, answer) = channel();
+            messages.send(WriterMessage::Restore(reply)).unwrap();
+            answer.recv().unwrap().unwrap();
+        };
+        settle();
+        let mut first = take_ready(&mut pieces);
+        assert_eq!(first.len(), BUFFERS_FIRST);
+        assert!(first.iter().all(Vec::is_empty));
+        let piece = Piece {
+            state: StateRef::new(&"sums".into(), "sum"),
+            subtask: 0,
+            kind: PieceKind::Set,
+            namespace: 0,
+            count: 1,
+            bytes: first.pop().unwrap(),
+        };
+        pieces.send(1, piece);
+        settle();
+        assert_eq!(take_ready(&mut pieces).len(), BUFFERS_MAX);
+        messages
+            .send(WriterMessage::Close { discard: false })
+            .unwrap();
+        thread.join().unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! `Keeper`: a job master's end of its checkpoint writer, whose thread it owns, and of its committer.
+//! `Keeper`: a job master's end of its checkpoint writer, whose thread it owns. And the committer's thread.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -13,15 +13,30 @@ use super::checkpoints::Checkpoints;
 use super::error::JobError;
 use super::worker::Event;
 
+/// Starts the thread that does the commits and the slow writes of sinks: one of its own, beside the checkpoint writer's,
+/// which may have much to write. It ends with the last sink, which has waited for what it wanted done.
+pub(super) fn start_committer(events: &Sender<Event>) -> Result<Committer, JobError> {
+    let (commits, errands) = channel::<Errand>();
+    let events = events.clone();
+    std::thread::Builder::new()
+        .name("thalweg-commits".to_owned())
+        .spawn(move || {
+            for errand in errands {
+                if errand() {
+                    let _ = events.send(Event::CommitFailed);
+                }
+            }
+        })?;
+    // A thread that has gone has nothing to do: what it is given then ends undone, and is told so.
+    Ok(Committer::new(move |errand| drop(commits.send(errand))))
+}
+
 /// The part of a master that exists where there are checkpoints.
 pub(super) struct Keeper {
     pub(super) checkpoints: Checkpoints,
     writer: Sender<WriterMessage>,
     pub(super) pieces: PieceSender,
     thread: Option<JoinHandle<()>>,
-    /// Who does the commits of sinks: a thread of its own, beside the writer's, which may have much to write. It ends
-    /// with the last sink, which has waited for what it wanted done.
-    pub(super) committer: Committer,
     /// The number of the job's first checkpoint.
     pub(super) first: u64,
     /// The number that the next checkpoint will have.
@@ -44,14 +59,7 @@ impl Keeper {
         let thread = std::thread::Builder::new()
             .name("thalweg-checkpoints".to_owned())
             .spawn(move || writer.run(tell))?;
-        let (commits, errands) = channel::<Errand>();
-        std::thread::Builder::new()
-            .name("thalweg-commits".to_owned())
-            .spawn(move || errands.into_iter().for_each(|errand| errand()))?;
-        // A thread that has gone has nothing to do: what it is given then ends undone, and is told so.
-        let committer = Committer::new(move |errand| drop(commits.send(errand)));
         Ok(Keeper {
-            committer,
             checkpoints,
             writer: messages,
             pieces,

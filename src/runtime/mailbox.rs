@@ -15,6 +15,8 @@ pub(crate) enum Letter {
     Cancel,
     /// Close every subtask: the job has come to its end.
     Finish,
+    /// Give every subtask a turn, though nothing may have arrived.
+    Turn,
     /// Something about a checkpoint.
     Notice(Notice),
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::checkpoint::{Restored, Storage};
 use crate::graph::ExecutionGraph;
 use crate::metrics::MetricGroup;
-use crate::operator::{Checkpointing, OperatorError, SubtaskInfo};
+use crate::operator::{Checkpointing, Committer, OperatorError, SubtaskInfo};
 use crate::record::MaxParallelism;
 use crate::time::Timestamp;
 
@@ -21,7 +21,7 @@ use super::deployment::{Attempt, Blueprint, WorkerParts};
 use super::error::JobError;
 use super::job::{JobHandle, JobResult, Shared, mind};
 use super::job_status::JobStatus;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, start_committer};
 use super::mailbox::{Letter, Post, mailbox};
 use super::origin::Origin;
 use super::restart::{RestartStrategy, Restarts};
@@ -89,6 +89,7 @@ pub(crate) struct Master {
     inbox: Receiver<Event>,
     restarts: Restarts,
     keeper: Option<Keeper>,
+    committer: Committer,
     waiting: Vec<Waiting>,
     attempt: u32,
     /// The first attempt, built by whoever starts the job, so that what is wrong with it is known there.
@@ -136,6 +137,7 @@ pub(crate) fn start(
         inbox,
         restarts: Restarts::new(restart),
         keeper,
+        committer: start_committer(&events)?,
         waiting: Vec::new(),
         attempt: 0,
         deployed: None,
@@ -156,7 +158,7 @@ impl Master {
                 first: keeper.map_or(0, |keeper| keeper.first),
                 restored,
                 allow_non_restored: self.config.allow_non_restored,
-                committer: keeper.map(|k| k.committer.clone()).unwrap_or_default(),
+                committer: self.committer.clone(),
             },
         };
         let shared = &self.shared;
@@ -282,6 +284,7 @@ impl Master {
                 Some(Event::Ended) => running.alive -= 1,
                 Some(Event::Failed { subtask, error }) => self.fail(&mut running, subtask, error),
                 Some(Event::Command(command)) => self.obey(&mut running, command),
+                Some(Event::CommitFailed) => running.post(Letter::Turn),
                 event => self.keep(&mut running, event),
             }
         }

@@ -32,6 +32,8 @@ pub(crate) enum Event {
     },
     /// The checkpoint writer has done something.
     Written(Written),
+    /// A commit has failed; its sink says so when it has its next turn.
+    CommitFailed,
     /// The host wants something.
     Command(Command),
     /// Nothing runs on this worker any more.
@@ -82,6 +84,8 @@ impl Worker {
         match letter {
             Letter::Cancel => self.subtasks.iter_mut().for_each(Subtask::cancel),
             Letter::Finish => self.subtasks.iter_mut().for_each(Subtask::finish),
+            // A round follows whatever letter it was.
+            Letter::Turn => {}
             Letter::Notice(notice) => {
                 for subtask in &mut self.subtasks {
                     subtask.notice(notice);

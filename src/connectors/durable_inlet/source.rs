@@ -169,7 +169,7 @@ impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
             return Err(DurableInletError::Shorter { end, wanted }.into());
         }
         self.last = wanted;
-        self.removals = CommitQueue::new(&cx.checkpointing.committer);
+        self.removals = CommitQueue::new(cx);
         self.shared.set_waker(cx.waker.clone());
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use crate::connectors::transaction::{Outbox, OutboxTarget};
-use crate::operator::{OpenContext, Outcome, Prepared, Sink, SinkWriter};
+use crate::operator::{CommitQueue, OpenContext, Outcome, Prepared, Sink, SinkWriter};
 use crate::time::Timestamp;
 
 use super::row::SqlRow;
@@ -13,6 +13,8 @@ use super::table::{Description, SqliteTable};
 
 /// Bytes of rows that a writer holds at most before it writes them.
 const ROWS_BYTES: usize = 256 * 1024;
+/// While so many transactions are under way no record is taken.
+const WRITES_MAX: u64 = 2;
 
 /// Writes every record as a row of a table of an SQLite database: an *upsert* sink. A row replaces the one
 /// that has the same primary key.
@@ -20,8 +22,8 @@ const ROWS_BYTES: usize = 256 * 1024;
 /// The table must exist and its key columns must be a primary key or unique. Rows of one key must come from
 /// one subtask (`key_by` it) or updates overtake one another.
 ///
-/// Rows are written in one transaction when there are many, at a barrier, and at the end. After a failure
-/// those since the last checkpoint are written again, which leaves the table as it would be: at least once,
+/// Rows are written in one transaction when there are many, at a barrier, and at the end, on no worker: a checkpoint
+/// is complete when its rows are there, and records wait for a database that is slow. After a failure those since the last checkpoint are written again, which leaves the table as it would be: at least once,
 /// and idempotent. Who looks in between may see values go back; where that matters, or where triggers count
 /// rows, take [`exactly_once`](SqliteSink::exactly_once).
 ///
@@ -116,6 +118,7 @@ where
         SqliteWriter {
             table: SqliteTable::new(self.description.clone(), self.function.clone()),
             rows: Vec::new(),
+            writes: CommitQueue::default(),
         }
     }
 }
@@ -124,16 +127,18 @@ where
 #[derive(Debug)]
 pub struct SqliteWriter<F> {
     table: SqliteTable<F>,
-    /// Rows that are not written yet. No transaction is open between two calls: a worker may run another
-    /// subtask that writes to the same database.
+    /// Rows of the next transaction.
     rows: Vec<u8>,
+    /// Transactions with the rows before.
+    writes: CommitQueue,
 }
 
 impl<F> SqliteWriter<F> {
     fn write_out(&mut self) -> Outcome {
+        self.writes.check()?;
         if !self.rows.is_empty() {
-            self.table.write(&self.rows)?;
-            self.rows.clear();
+            let work = self.table.write(std::mem::take(&mut self.rows));
+            self.writes.send(work)?;
         }
         Ok(())
     }
@@ -144,7 +149,8 @@ where
     V: ?Sized + 'static,
     F: Fn(&V, &mut SqlRow<'_>) + Send + 'static,
 {
-    fn open(&mut self, _cx: &OpenContext) -> Outcome {
+    fn open(&mut self, cx: &OpenContext) -> Outcome {
+        self.writes = CommitQueue::new(cx);
         Ok(self.table.connect()?)
     }
 
@@ -153,15 +159,32 @@ where
         self.table.append(record, &mut self.rows)
     }
 
+    #[inline]
+    fn ready(&self) -> bool {
+        self.writes.under_way() < WRITES_MAX
+    }
+
+    fn takes_barrier(&self) -> bool {
+        true
+    }
+
+    fn resume(&mut self) -> Outcome {
+        self.writes.check()
+    }
+
     fn flush(&mut self) -> Outcome {
         if self.rows.len() >= ROWS_BYTES {
             return self.write_out();
         }
-        Ok(())
+        self.writes.check()
     }
 
-    fn prepare(&mut self, _checkpoint: u64, _prepared: &mut Prepared) -> Outcome {
-        self.write_out()
+    fn prepare(&mut self, _checkpoint: u64, prepared: &mut Prepared) -> Outcome {
+        self.write_out()?;
+        if let Some(work) = self.writes.until_done() {
+            prepared.before_completion(work);
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Outcome {
@@ -169,6 +192,9 @@ where
     }
 
     fn close(&mut self) -> Outcome {
-        OutboxTarget::<V>::close(&mut self.table)
+        // The end of the job is that of its writes.
+        let written = self.writes.wait();
+        let closed = OutboxTarget::<V>::close(&mut self.table);
+        written.and(closed)
     }
 }

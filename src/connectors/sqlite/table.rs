@@ -58,7 +58,7 @@ pub(super) struct Description {
     pub(super) name: Arc<str>,
 }
 
-/// One subtask's connection to a table. What is delivered when a checkpoint is complete is written on another thread.
+/// One subtask's connection to a table. Rows are written on another thread.
 #[derive(Debug)]
 pub struct SqliteTable<F> {
     function: F,
@@ -148,9 +148,10 @@ impl<F> SqliteTable<F> {
         self.database().connection = None;
     }
 
-    /// Writes rows.
-    pub(super) fn write(&mut self, rows: &[u8]) -> Outcome {
-        self.database().write(rows, None)
+    /// The work of writing rows.
+    pub(super) fn write(&self, rows: Vec<u8>) -> Work {
+        let database = Arc::clone(&self.database);
+        Box::new(move || open(&database).write(&rows, None))
     }
 
     /// Appends a row that the function makes of a record.

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::*;
-use crate::connectors::test_chain::{checkpointed_context, restored_context};
+use crate::connectors::test_chain::{Errands, checkpointed_context, restored_context};
 use crate::operator::{Prepared, Sink, SinkWriter};
 use crate::time::Timestamp;
 
@@ -173,4 +173,54 @@ fn values_of_every_type_arrive() {
         })
         .unwrap();
     assert_eq!(row, ("it's".to_owned(), 1.5, vec![0, 1], None));
+}
+
+#[test]
+fn rows_are_written_elsewhere_and_a_checkpoint_and_records_wait_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("totals.db");
+    let connection = database(&path);
+    let (mut writer, errands) = (sink(&path).writer(0, 1), Errands::default());
+    writer.open(&errands.context(true)).unwrap();
+    write(&mut writer, &[(1, 1)]);
+    let mut prepared = Prepared::default();
+    writer.prepare(1, &mut prepared).unwrap();
+    assert!(SinkWriter::<Total>::ready(&writer));
+    write(&mut writer, &[(1, 2)]);
+    prepare(&mut writer, 2);
+    assert!(!SinkWriter::<Total>::ready(&writer), "two are under way");
+    assert!(rows(&connection, TOTALS).is_empty(), "none on this thread");
+    let mut work = prepared.take_work();
+    let completion = std::thread::spawn(move || work.remove(0)().unwrap());
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert!(!completion.is_finished());
+    errands.run();
+    completion.join().unwrap();
+    assert!(SinkWriter::<Total>::ready(&writer));
+    assert_eq!(rows(&connection, LOG), [(1, 1), (1, 2)], "in order");
+    prepared = Prepared::default();
+    writer.prepare(3, &mut prepared).unwrap();
+    assert!(
+        prepared.take_work().is_empty(),
+        "nothing is left to wait for"
+    );
+}
+
+#[test]
+fn checkpoint_whose_rows_cannot_be_written_is_not_complete_and_the_subtask_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("totals.db");
+    let connection = database(&path);
+    let (mut writer, errands) = (sink(&path).writer(0, 1), Errands::default());
+    writer.open(&errands.context(true)).unwrap();
+    write(&mut writer, &[(1, 1)]);
+    let mut prepared = Prepared::default();
+    writer.prepare(1, &mut prepared).unwrap();
+    connection.execute_batch("DROP TABLE totals").unwrap();
+    assert_eq!(errands.run(), [true]);
+    assert!(prepared.take_work().remove(0)().is_err());
+    let error = SinkWriter::<Total>::flush(&mut writer)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("no such table: totals"), "{error}");
 }

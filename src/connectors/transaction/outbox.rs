@@ -48,9 +48,8 @@ pub trait OutboxTarget<V: ?Sized>: Send + 'static {
     /// Where it cannot be removed.
     fn forget(&mut self, lane: u32) -> Outcome;
 
-    /// The work of writing output and setting the lane's marker to `epoch`, both or neither, and for good. With
-    /// checkpoints it is done not on this thread, behind that of the epochs before, while records are encoded. If it
-    /// fails, or it is not known whether it did, those behind it are not done, and the subtask fails.
+    /// The work of writing output and setting the lane's marker to `epoch`, both or neither, and for good. It is done
+    /// not on this thread, behind that of the epochs before, while records are encoded. If it fails, or it is not known whether it did, those behind it are not done, and the subtask fails.
     ///
     /// # Errors
     /// Where it is known that it cannot be done.
@@ -85,13 +84,15 @@ pub enum OutboxError {
     },
 }
 
-/// Output up to here is delivered at once where there are no checkpoints.
-const OUTPUT_BYTES: usize = 64 * 1024;
+/// Without checkpoints output is delivered when there is so much.
+pub(super) const OUTPUT_BYTES: usize = 64 * 1024;
+/// Without checkpoints no record is taken while so many deliveries are under way: no barrier bounds how many there are.
+pub(super) const DELIVERIES_MAX: u64 = 2;
 
 /// A sink that keeps its output in the checkpoint and delivers it when that is complete: exactly once.
 ///
 /// What is written between two checkpoints stands in memory, so the interval bounds how much that is. Without
-/// checkpoints output is delivered as it comes.
+/// checkpoints output is delivered as it comes, and records wait for a target that is slow.
 #[derive(Clone, Debug)]
 pub struct Outbox<M> {
     make: M,
@@ -193,9 +194,8 @@ impl<V: ?Sized, T: OutboxTarget<V>> OutboxWriter<V, T> {
     }
 
     fn forget_delivered(&mut self) {
-        let done = self.deliveries.done();
-        self.pending
-            .retain(|epoch| epoch.delivery.is_none_or(|number| number >= done));
+        self.deliveries
+            .forget_done(&mut self.pending, |epoch| epoch.delivery);
     }
 }
 
@@ -229,7 +229,7 @@ fn read_lane(bytes: &[u8]) -> Option<(u32, Vec<(u64, &[u8])>)> {
 impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, T> {
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         self.checkpointing = cx.checkpointing.enabled;
-        self.deliveries = CommitQueue::new(&cx.checkpointing.committer);
+        self.deliveries = CommitQueue::new(cx);
         self.target.open(cx)?;
         if !cx.is_restored() {
             self.target.forget(self.lane)?;
@@ -243,11 +243,21 @@ impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, 
         self.target.encode(record, at, &mut self.current)
     }
 
+    #[inline]
+    fn ready(&self) -> bool {
+        self.checkpointing || self.deliveries.under_way() < DELIVERIES_MAX
+    }
+
+    fn resume(&mut self) -> Outcome {
+        self.deliveries.check()
+    }
+
     fn flush(&mut self) -> Outcome {
+        self.deliveries.check()?;
         if !self.checkpointing && self.current.len() >= OUTPUT_BYTES {
             return self.deliver_at_once();
         }
-        self.deliveries.check()
+        Ok(())
     }
 
     fn prepare(&mut self, checkpoint: u64, prepared: &mut Prepared) -> Outcome {

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 
+use super::outbox::{DELIVERIES_MAX, OUTPUT_BYTES};
 use super::*;
-use crate::connectors::test_chain::{checkpointed_context, restored_context};
+use crate::connectors::test_chain::{Errands, checkpointed_context, restored_context};
 use crate::operator::{BoxError, Outcome, Prepared, Sink, SinkWriter};
 use crate::time::Timestamp;
 
@@ -148,4 +149,27 @@ fn without_checkpoints_output_is_delivered_by_the_end() {
     writer.finish().unwrap();
     writer.close().unwrap();
     assert_eq!(target.database.lock().unwrap().output.len(), 100);
+}
+
+#[test]
+fn without_checkpoints_records_wait_for_a_target_that_is_slow() {
+    let (target, errands) = (Target::default(), Errands::default());
+    let mut writer = writers(&target, 1).remove(0);
+    writer.open(&errands.context(false)).unwrap();
+    let delivered = || target.database.lock().unwrap().output.len();
+    for _ in 0..DELIVERIES_MAX {
+        assert!(writer.ready());
+        for _ in 0..OUTPUT_BYTES {
+            writer.write(&1, Timestamp::MIN).unwrap();
+        }
+        writer.flush().unwrap();
+    }
+    assert!(
+        !writer.ready() && delivered() == 0,
+        "nothing on this thread"
+    );
+    errands.run();
+    writer.resume().unwrap();
+    assert!(writer.ready());
+    assert_eq!(delivered(), DELIVERIES_MAX as usize * OUTPUT_BYTES);
 }

@@ -282,16 +282,15 @@ impl<V: ?Sized, T: TwoPhaseCommit<V>> TransactionalWriter<V, T> {
     }
 
     fn forget_committed(&mut self) {
-        let done = self.commits.done();
-        self.pending
-            .retain(|pending| pending.commit.is_none_or(|number| number >= done));
+        self.commits
+            .forget_done(&mut self.pending, |pending| pending.commit);
     }
 }
 
 impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalWriter<V, T> {
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         self.checkpointing = cx.checkpointing.enabled;
-        self.commits = CommitQueue::new(&cx.checkpointing.committer);
+        self.commits = CommitQueue::new(cx);
         self.target.open(cx)
     }
 
@@ -372,6 +371,7 @@ impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalW
             }
         }
         self.commit_up_to(0)?;
+        self.commits.wait()?;
         match self.target.before_any_completion()? {
             Some(work) => work(),
             None => Ok(()),

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::connectors::test_chain::Errands;
 use crate::connectors::test_chain::checkpointed_context;
-use crate::operator::{BoxError, Committer, Errand, Outcome, Prepared, Sink, SinkWriter};
+use crate::operator::{BoxError, Outcome, Prepared, Sink, SinkWriter};
 use crate::time::Timestamp;
 
 type Journal = Arc<Mutex<Vec<String>>>;
@@ -186,29 +187,10 @@ fn without_checkpoints_the_end_commits() {
     assert_eq!(run.journal(), ["pre-commit 0 a", "commit a"]);
 }
 
-/// A committer that does nothing before it is told to.
-#[derive(Clone, Default)]
-struct Errands(Arc<Mutex<Vec<Errand>>>);
-
-impl Errands {
-    fn open(&self, run: &mut Run) {
-        let mut cx = checkpointed_context(0, 1, true);
-        let errands = self.clone();
-        cx.checkpointing.committer =
-            Committer::new(move |errand| errands.0.lock().unwrap().push(errand));
-        run.writer.open(&cx).unwrap();
-    }
-
-    fn run(&self) {
-        let errands = std::mem::take(&mut *self.0.lock().unwrap());
-        errands.into_iter().for_each(|errand| errand());
-    }
-}
-
 #[test]
 fn commits_are_done_elsewhere_and_a_checkpoint_keeps_what_they_have_not_come_to() {
     let (mut run, errands) = (Run::open("none", true), Errands::default());
-    errands.open(&mut run);
+    run.writer.open(&errands.context(true)).unwrap();
     for (record, checkpoint) in [("a", 1), ("b", 2)] {
         run.write(record);
         run.prepare(checkpoint);
@@ -234,7 +216,7 @@ fn commits_are_done_elsewhere_and_a_checkpoint_keeps_what_they_have_not_come_to(
 #[test]
 fn commit_that_fails_elsewhere_fails_the_subtask_and_holds_those_behind_it() {
     let (mut run, errands) = (Run::open("b", true), Errands::default());
-    errands.open(&mut run);
+    run.writer.open(&errands.context(true)).unwrap();
     for (record, checkpoint) in [("a", 1), ("b", 2), ("c", 3)] {
         run.write(record);
         run.prepare(checkpoint);
@@ -242,7 +224,7 @@ fn commit_that_fails_elsewhere_fails_the_subtask_and_holds_those_behind_it() {
     run.journal();
     run.writer.commit(3).unwrap();
     run.writer.flush().unwrap();
-    errands.run();
+    assert_eq!(errands.run(), [false, true, true], "the last is not done");
     assert_eq!(run.journal(), ["commit a", "commit b"]);
     let error = run.writer.flush().unwrap_err().to_string();
     assert_eq!(error, "b was refused");

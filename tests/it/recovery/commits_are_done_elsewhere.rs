@@ -2,10 +2,10 @@
 //! job has ended, and with errors that fail it.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thalweg::checkpoint::HeapStorage;
-use thalweg::connectors::{Transactional, TwoPhaseCommit, Work};
+use thalweg::connectors::{Transactional, TwoPhaseCommit, Work, durable_inlet_in};
 use thalweg::operator::BoxError;
 use thalweg::prelude::*;
 use thalweg::runtime::RestartStrategy;
@@ -18,6 +18,7 @@ struct Outside {
     committed: Vec<(u64, Vec<u64>)>,
     threads: Vec<String>,
     failures: u32,
+    written: u64,
 }
 
 /// A slow target.
@@ -63,6 +64,7 @@ impl TwoPhaseCommit<u64> for Target {
 
     fn write(&mut self, numbers: &mut Vec<u64>, number: &u64, _at: Timestamp) -> Outcome {
         numbers.push(*number);
+        self.0.lock().expect("nobody panics").written += 1;
         Ok(())
     }
 
@@ -131,4 +133,37 @@ fn commit_that_fails_fails_the_job_which_commits_when_it_goes_on() {
     let outside = run(2);
     assert_eq!(outside.failures, 0);
     assert_once_and_in_order(&outside);
+}
+
+#[test]
+fn commit_that_fails_while_nothing_arrives_fails_the_job_soon() {
+    let target = Target::default();
+    target.0.lock().expect("nobody panics").failures = 1;
+    let log = Arc::new(HeapStorage::new());
+    let (mut numbers, source) = durable_inlet_in::<u64>(log).expect("it opens");
+    let kept = Arc::new(HeapStorage::new());
+    let env = Environment::new()
+        .wait_strategy(WaitStrategy::Park)
+        .checkpoints(Checkpoints::on_request().to_storage(kept))
+        .restart(RestartStrategy::None);
+    let made = target.clone();
+    env.source("numbers", source)
+        .sink("slow", Transactional::new(move |_, _| made.clone()));
+    let job = env.spawn("numbers").expect("it starts");
+    for number in 1..=2 {
+        numbers.push(&number).expect("it is taken");
+        numbers.sync().expect("it is kept");
+        while target.0.lock().expect("nobody panics").written < number {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // The commit of the second one fails, and from then on nothing comes: no record and no barrier.
+        job.checkpoint().expect("it is complete");
+    }
+    let waited = Instant::now();
+    while !job.status().is_terminal() && waited.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(job.status().is_terminal(), "it has not failed");
+    let error = job.wait().expect_err("it has failed");
+    assert!(format!("{error:?}").contains("the target is away"));
 }

@@ -26,7 +26,10 @@ pub(super) struct Stops {
 
 fn histogram() -> Histogram<u64> {
     let histogram = Histogram::new_with_bounds(1, NANOS_MAX, 3);
-    histogram.expect("the bounds are constants and in order")
+    let mut histogram = histogram.expect("the bounds are constants and in order");
+    // Touches its memory: the first touch of a huge page is itself a stop of milliseconds.
+    histogram.clear();
+    histogram
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -37,10 +40,13 @@ fn nanos(duration: Duration) -> u64 {
 
 impl Stops {
     pub(super) fn new() -> Self {
+        // Room that has been touched, see `histogram`.
+        let mut long = vec![(Instant::now(), LONG); LONG_MAX];
+        long.clear();
         Stops {
             gaps: histogram(),
             turns: histogram(),
-            long: Vec::with_capacity(LONG_MAX),
+            long,
             last: None,
         }
     }
