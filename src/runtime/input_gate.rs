@@ -382,6 +382,14 @@ impl<V: Wire + ?Sized> RecordRun<V> for RunReader<'_, V> {
     fn time(&self, index: usize) -> Timestamp {
         RunReader::time(self, index)
     }
+
+    #[inline(always)]
+    fn first<'b>(&'b self, count: usize) -> impl ExactSizeIterator<Item = (&'b V, Timestamp)>
+    where
+        V: 'b,
+    {
+        RunReader::first(self, count)
+    }
 }
 
 impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
