@@ -9,7 +9,7 @@ use crate::state::{Aggregate, StateKind};
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::{Lookahead, OpenContext, Operator, OperatorError, Push, Signal, pass_on};
+use super::{Lookahead, OpenContext, Operator, OperatorError, Push, Signal, on_stack, pass_on};
 
 /// Adds each record to the accumulator of its key and emits what a function makes of the key and the
 /// result, with the record's timestamp.
@@ -112,6 +112,27 @@ where
         aggregate.add(accumulator, record);
         let result = (self.emit)(key.borrow(), aggregate.result(accumulator));
         self.next.push(&result, at);
+    }
+
+    /// What stands behind leaves the operator for the length of the loop: the table is reached by calls now and
+    /// then, and whatever they might reach too cannot stay in registers.
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    where
+        V: 'a,
+    {
+        let (state, aggregate, emit) = (&mut self.state, &self.aggregate, &mut self.emit);
+        on_stack(&mut self.next, |next| {
+            while next.ready()
+                && let Some((record, at)) = records.next()
+            {
+                let key = state.key(record);
+                let (key, first) = (key.borrow(), || aggregate.create());
+                let (accumulator, _) = state.value(key, state.hash(key), first);
+                aggregate.add(accumulator, record);
+                next.push(&emit(key, aggregate.result(accumulator)), at);
+            }
+        });
     }
 
     #[inline(always)]

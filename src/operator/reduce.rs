@@ -12,7 +12,7 @@ use crate::state::StateKind;
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::{Lookahead, OpenContext, Operator, OperatorError, Push, Signal, pass_on};
+use super::{Lookahead, OpenContext, Operator, OperatorError, Push, Signal, on_stack, pass_on};
 
 /// How a record joins the reduction of the records of its key before it.
 pub trait RollingFunction<V>: Clone + Send + 'static {
@@ -122,6 +122,28 @@ where
             self.function.roll(reduced, record);
         }
         self.next.push(reduced, at);
+    }
+
+    /// What stands behind leaves the operator for the length of the loop, as in a `KeyedAggregate`.
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    where
+        V: 'a,
+    {
+        let (state, function) = (&mut self.state, &mut self.function);
+        on_stack(&mut self.next, |next| {
+            while next.ready()
+                && let Some((record, at)) = records.next()
+            {
+                let key = state.key(record);
+                let (key, first) = (key.borrow(), || record.clone());
+                let (reduced, is_first) = state.value(key, state.hash(key), first);
+                if !is_first {
+                    function.roll(reduced, record);
+                }
+                next.push(reduced, at);
+            }
+        });
     }
 
     #[inline(always)]

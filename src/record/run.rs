@@ -46,6 +46,15 @@ impl Layout {
             }
         }
     }
+
+    /// The timestamp at a place.
+    #[inline(always)]
+    fn time(self, place: &[u8]) -> Timestamp {
+        match place.first_chunk() {
+            Some(bytes) if self.offset > 0 => Timestamp(i64::from_ne_bytes(*bytes)),
+            _ => Timestamp::MIN,
+        }
+    }
 }
 
 /// What `V` must have to travel in runs: one length.
@@ -69,23 +78,32 @@ impl RunWriter {
     pub(crate) fn push<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> bool {
         let payload = record.as_bytes();
         // A record without bytes is counted by its timestamp.
-        let timed = !at.is_none() || payload.is_empty();
-        if timed != self.timed && !self.turn(timed) {
+        if at.is_none() && !payload.is_empty() {
+            self.put::<V>(payload, None)
+        } else {
+            self.put::<V>(payload, Some(at))
+        }
+    }
+
+    /// Written out for records with timestamps and for those without: in each, all lengths are constants.
+    #[inline(always)]
+    fn put<V: Wire + ?Sized>(&mut self, payload: &[u8], at: Option<Timestamp>) -> bool {
+        if at.is_some() != self.timed && !self.turn(at.is_some()) {
             return false;
         }
-        let layout = Layout::new(payload.len(), V::ALIGN, timed);
+        let layout = Layout::new(payload.len(), V::ALIGN, at.is_some());
         let end = self.filled + layout.stride;
         if end > self.bytes.len() {
             return false;
         }
         let place = &mut self.bytes[self.filled..end];
-        if timed {
-            place.fill(0);
+        if let Some(at) = at {
+            if layout.stride > size_of::<Timestamp>() + payload.len() {
+                place.fill(0);
+            }
             place[..size_of::<Timestamp>()].copy_from_slice(&at.0.to_ne_bytes());
-            place[layout.offset..layout.offset + payload.len()].copy_from_slice(payload);
-        } else {
-            place.copy_from_slice(payload);
         }
+        place[layout.offset..layout.offset + payload.len()].copy_from_slice(payload);
         self.filled = end;
         true
     }
@@ -208,6 +226,22 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
         self.payload.len() / self.layout.stride
     }
 
+    /// The first `count` records with their timestamps; there are so many.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "reads records in place")]
+    pub(crate) fn first(&self, count: usize) -> impl ExactSizeIterator<Item = (&'a V, Timestamp)> {
+        let (layout, length) = (self.layout, self.length);
+        let places = self.payload[..count * layout.stride].chunks_exact(layout.stride);
+        places.map(move |place| {
+            // SAFETY: `new` was promised that the writer put a `V` here; a place is as long as its layout says.
+            let record = unsafe {
+                let bytes = place.get_unchecked(layout.offset..layout.offset + length);
+                in_place(bytes)
+            };
+            (record, layout.time(place))
+        })
+    }
+
     /// The record of number `index`, if there are so many.
     #[inline(always)]
     #[expect(unsafe_code, reason = "reads a record in place")]
@@ -222,13 +256,8 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
     /// The timestamp of the record of number `index`.
     #[inline(always)]
     pub(crate) fn time(&self, index: usize) -> Timestamp {
-        if self.layout.offset == 0 {
-            return Timestamp::MIN;
-        }
-        let start = index * self.layout.stride;
-        let mut bytes = [0; size_of::<Timestamp>()];
-        bytes.copy_from_slice(&self.payload[start..start + size_of::<Timestamp>()]);
-        Timestamp(i64::from_ne_bytes(bytes))
+        self.layout
+            .time(&self.payload[index * self.layout.stride..])
     }
 }
 
@@ -246,11 +275,8 @@ pub(crate) fn visit_run<V: Wire + ?Sized>(
         return Err(malformed());
     }
     for place in payload.chunks_exact(layout.stride) {
-        let at = match (layout.offset, place.first_chunk()) {
-            (0, _) | (_, None) => Timestamp::MIN,
-            (_, Some(bytes)) => Timestamp(i64::from_ne_bytes(*bytes)),
-        };
-        visit(V::from_bytes(&place[layout.offset..][..length])?, at);
+        let record = V::from_bytes(&place[layout.offset..][..length])?;
+        visit(record, layout.time(place));
     }
     Ok(())
 }
@@ -290,6 +316,9 @@ mod tests {
         for (index, (record, at)) in records.iter().enumerate() {
             assert_eq!((read.record(index), read.time(index).0), (record, *at));
         }
+        let count = records.len() - 1;
+        let first = read.first(count).map(|(record, at)| (*record, at.0));
+        assert!(first.eq(records[..count].iter().copied()));
         let mut visited = Vec::new();
         let mut visit = |record: &V, at: Timestamp| visited.push((*record, at.0));
         visit_run::<V>(header, &payload, &mut visit).unwrap();

@@ -16,17 +16,15 @@ use crate::operator::{
     Barrier, BoxError, OpenContext, OperatorError, Push, RecordRun, Signal, on_stack, push_run,
     replayed_signal,
 };
-use crate::record::{FrameHeader, FrameKind, RunReader, Wire, in_place, travels_in_runs};
-use crate::ring::{Consumer, Frame, Frames};
+use crate::record::{FrameHeader, FrameKind, RunReader, Wire, travels_in_runs};
+use crate::ring::Consumer;
 use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
 
 use super::barrier_aligner::BarrierAligner;
+use super::frames::push_frames;
 use super::head::{Head, Notice, Pending, Progress, Turn, gets_on, start_turn};
 use super::input_log::InputLog;
 use super::replay::Restoring;
-
-/// How many records that have frames of their own are gathered: enough to look ahead among them.
-const GATHERED: usize = 128;
 
 /// Reads records of type `V` from rings into the chain behind it.
 pub(crate) struct InputGate<V: ?Sized, D> {
@@ -315,58 +313,6 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
     }
 }
 
-/// Pushes records of frames that follow one another, at most so many, while `next` is ready; says how many. The
-/// frames are not taken.
-///
-/// # Safety
-/// The record frames that come next hold what `as_bytes` of a `V` gave.
-#[inline(always)]
-unsafe fn push_frames<'a, V: Wire + ?Sized, D: Push<V>>(
-    frames: &Frames<'a>,
-    next: &mut D,
-    wanted: usize,
-) -> usize {
-    let record = |frame: Frame<'a>| {
-        // SAFETY: the caller's promise.
-        let record = unsafe { in_place::<V>(frame.payload) };
-        (record, frame.header.time)
-    };
-    let is_record = |frame: &Frame<'a>| frame.header.kind() == FrameKind::RECORD;
-    let mut upcoming = frames.upcoming().take_while(is_record).map(record);
-    let Some(first) = upcoming.next() else {
-        return 0;
-    };
-    let mut gathered = [first; GATHERED];
-    let mut found = 1;
-    let room = gathered.iter_mut().take(wanted).skip(1);
-    for (place, record) in room.zip(upcoming) {
-        *place = record;
-        found += 1;
-    }
-    let run = Gathered(&gathered[..found]);
-    on_stack(next, |next| push_run(next, &run, found))
-}
-
-/// Records of frames that follow one another, gathered so that the chain can look ahead.
-struct Gathered<'a, V: ?Sized>(&'a [(&'a V, Timestamp)]);
-
-impl<V: ?Sized> RecordRun<V> for Gathered<'_, V> {
-    #[inline(always)]
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    #[inline(always)]
-    fn record(&self, index: usize) -> &V {
-        self.0[index].0
-    }
-
-    #[inline(always)]
-    fn time(&self, index: usize) -> Timestamp {
-        self.0[index].1
-    }
-}
-
 impl<V: Wire + ?Sized> RecordRun<V> for RunReader<'_, V> {
     #[inline(always)]
     fn len(&self) -> usize {
@@ -381,6 +327,14 @@ impl<V: Wire + ?Sized> RecordRun<V> for RunReader<'_, V> {
     #[inline(always)]
     fn time(&self, index: usize) -> Timestamp {
         RunReader::time(self, index)
+    }
+
+    #[inline(always)]
+    fn first<'b>(&'b self, count: usize) -> impl ExactSizeIterator<Item = (&'b V, Timestamp)>
+    where
+        V: 'b,
+    {
+        RunReader::first(self, count)
     }
 }
 

@@ -19,6 +19,7 @@ mod deployment;
 #[cfg(test)]
 mod endless_head;
 mod error;
+mod frames;
 mod head;
 mod input_gate;
 mod input_log;

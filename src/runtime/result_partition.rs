@@ -34,8 +34,10 @@ const RUN_BYTES: usize = 8 * 1024;
 /// The rings' fill is looked at in every so many flushes: it reads what the consumers write.
 const FILL_INTERVAL: u32 = 64;
 
-/// One ring to one subtask, and what did not fit.
+/// One ring to one subtask, and what did not fit. It begins with a cache line, and the next one is found by a
+/// shift: that is done for every record.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Channel {
     producer: Producer,
     /// Records of one length that are not in the ring yet.
@@ -446,8 +448,34 @@ where
 {
     #[inline(always)]
     fn push(&mut self, record: &T, at: Timestamp) {
-        let far = <T::Form as Form<T>>::far(record, &mut self.scratch);
         self.sent += 1;
+        self.send(record, at);
+    }
+
+    #[inline(always)]
+    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a T, Timestamp)>)
+    where
+        T: 'a,
+    {
+        let mut sent = 0;
+        while self.full == 0
+            && let Some((record, at)) = records.next()
+        {
+            self.send(record, at);
+            sent += 1;
+        }
+        self.sent += sent;
+    }
+}
+
+impl<T, R> ResultPartition<T, R>
+where
+    T: Record + ?Sized,
+    R: Route<Far<T>>,
+{
+    #[inline(always)]
+    fn send(&mut self, record: &T, at: Timestamp) {
+        let far = <T::Form as Form<T>>::far(record, &mut self.scratch);
         match self.route.target(far) {
             Target::One(channel) => {
                 if self.channels[channel].send_record(far, at) == Sent::NowFull {

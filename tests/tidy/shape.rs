@@ -30,6 +30,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/ring/consumer.rs",
     "src/ring/memory.rs",
     "src/ring/producer.rs",
+    "src/runtime/frames.rs",
     "src/runtime/input_gate.rs",
     "src/state/backend.rs",
     "src/state/log/chunk.rs",
