@@ -49,7 +49,8 @@ pub trait OutboxTarget<V: ?Sized>: Send + 'static {
     fn forget(&mut self, lane: u32) -> Outcome;
 
     /// The work of writing output and setting the lane's marker to `epoch`, both or neither, and for good. It is done
-    /// not on this thread, behind that of the epochs before, while records are encoded. If it fails, or it is not known whether it did, those behind it are not done, and the subtask fails.
+    /// not on this thread, behind that of the epochs before, while records are encoded. If it fails, or it is not known
+    /// whether it did, those behind it are not done, and the subtask fails.
     ///
     /// # Errors
     /// Where it is known that it cannot be done.

@@ -55,8 +55,8 @@ fn all(options: &CheckpointOptions, directory: &Path) -> Result<Vec<Value>, Fail
     Ok(legs)
 }
 
-/// Waits until the disk has what was written and removed before this run: a disk that still writes takes processor
-/// time, half of it in a virtual machine. Where the system has no program for it, it is not waited for.
+/// Waits until the disk has what was written and removed before this run: a disk that still writes can slow it, in a
+/// virtual machine above all. Where the system has no program for it, it is not waited for.
 fn settle(directory: &Path) {
     let existing = directory.ancestors().find(|ancestor| ancestor.is_dir());
     let mut sync = Command::new("sync");
