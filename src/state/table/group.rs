@@ -1,4 +1,4 @@
-//! The two words at the head of a group of seven slots: tags and change marks, as pure arithmetic.
+//! The two words at the head of a group of up to seven slots: tags and change marks, as pure arithmetic.
 //!
 //! ```text
 //! tags   byte 0..7   0 = free slot, 0x80 | low seven bits of the key hash = occupied slot

@@ -133,7 +133,7 @@ impl<K, V> Handle<K, V> {
 
     /// Asks for the lines that a search will go on to, once the first one is here: that of the first candidate, or
     /// where there is none those of the next group, if it may be there, or else what an insertion changes: the
-    /// header, in which it counts, and the last slots, some of which are free.
+    /// header, in which it may be noted, and the last slots, some of which are free.
     ///
     /// # Safety
     /// The segment has so many groups.
