@@ -106,12 +106,10 @@ where
 
     #[inline(always)]
     fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
-        let (aggregate, key) = (&self.aggregate, self.state.key(record));
-        let first = || aggregate.create();
-        let (accumulator, _) = self.state.value(key.borrow(), hash, first);
-        aggregate.add(accumulator, record);
-        let result = (self.emit)(key.borrow(), aggregate.result(accumulator));
-        self.next.push(&result, at);
+        let key = self.state.key(record);
+        let (state, aggregate) = (&mut self.state, &self.aggregate);
+        let result = add(state, aggregate, (key.borrow(), hash), record);
+        self.next.push(&(self.emit)(key.borrow(), result), at);
     }
 
     /// What stands behind leaves the operator for the length of the loop: the table is reached by calls now and
@@ -127,10 +125,9 @@ where
                 && let Some((record, at)) = records.next()
             {
                 let key = state.key(record);
-                let (key, first) = (key.borrow(), || aggregate.create());
-                let (accumulator, _) = state.value(key, state.hash(key), first);
-                aggregate.add(accumulator, record);
-                next.push(&emit(key, aggregate.result(accumulator)), at);
+                let (key, hash) = (key.borrow(), state.hash(key.borrow()));
+                let result = add(state, aggregate, (key, hash), record);
+                next.push(&emit(key, result), at);
             }
         });
     }
@@ -149,4 +146,17 @@ where
     fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         self.state.prefetch(hash, ahead);
     }
+}
+
+/// Adds a record to the accumulator of its key, which has this hash; the result so far.
+#[inline(always)]
+fn add<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>>(
+    state: &mut KeyContext<V, S, A::Accumulator>,
+    aggregate: &A,
+    (key, hash): (&S::Key, KeyHash),
+    record: &V,
+) -> A::Out {
+    let (accumulator, _) = state.value(key, hash, || aggregate.create());
+    aggregate.add(accumulator, record);
+    aggregate.result(accumulator)
 }

@@ -117,10 +117,8 @@ where
     #[inline(always)]
     fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let key = self.state.key(record);
-        let (reduced, is_first) = self.state.value(key.borrow(), hash, || record.clone());
-        if !is_first {
-            self.function.roll(reduced, record);
-        }
+        let (state, function) = (&mut self.state, &mut self.function);
+        let reduced = roll(state, function, (key.borrow(), hash), record);
         self.next.push(reduced, at);
     }
 
@@ -136,12 +134,8 @@ where
                 && let Some((record, at)) = records.next()
             {
                 let key = state.key(record);
-                let (key, first) = (key.borrow(), || record.clone());
-                let (reduced, is_first) = state.value(key, state.hash(key), first);
-                if !is_first {
-                    function.roll(reduced, record);
-                }
-                next.push(reduced, at);
+                let (key, hash) = (key.borrow(), state.hash(key.borrow()));
+                next.push(roll(state, function, (key, hash), record), at);
             }
         });
     }
@@ -160,6 +154,21 @@ where
     fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         self.state.prefetch(hash, ahead);
     }
+}
+
+/// Joins a record to the reduction of its key, which has this hash.
+#[inline(always)]
+fn roll<'a, V: StateValue, S: KeySelector<V>, F: RollingFunction<V>>(
+    state: &'a mut KeyContext<V, S, V>,
+    function: &mut F,
+    (key, hash): (&S::Key, KeyHash),
+    record: &V,
+) -> &'a V {
+    let (reduced, is_first) = state.value(key, hash, || record.clone());
+    if !is_first {
+        function.roll(reduced, record);
+    }
+    reduced
 }
 
 #[cfg(test)]

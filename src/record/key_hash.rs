@@ -20,8 +20,8 @@ pub const KEY_HASH_VERSION: u32 = 2;
 
 /// The golden ratio's fraction of 2^64.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-/// Found by search: with this offset the keys 0, 1, 2 … spread evenly over 2, 3, 4 and 8 subtasks, because the first thing that many a
-/// job is keyed by is a handful of small numbers.
+/// Found by search: with this offset the keys 0, 1, 2 … spread evenly over 2, 3, 4 and 8 subtasks, because the first
+/// thing that many a job is keyed by is a handful of small numbers.
 const FIRST: u64 = 183;
 
 const MIX_ADD: u64 = 0xBB33_CF72_48F5_47C7;

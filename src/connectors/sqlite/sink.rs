@@ -24,8 +24,8 @@ const WRITES_MAX: u64 = 2;
 ///
 /// Rows are written in one transaction when there are many, at a barrier, and at the end, on no worker: a checkpoint
 /// is complete when its rows are there, and records wait for a database that is slow. After a failure those since the
-/// last checkpoint are written again, which leaves the table as it would be: at least once, and idempotent. Who looks in between may see values go back; where that matters, or where triggers count
-/// rows, take [`exactly_once`](SqliteSink::exactly_once).
+/// last checkpoint are written again, which leaves the table as it would be: at least once, and idempotent. Who looks in
+/// between may see values go back; where that matters, or where triggers count rows, take [`exactly_once`](SqliteSink::exactly_once).
 ///
 /// ```
 /// use thalweg::connectors::SqliteSink;

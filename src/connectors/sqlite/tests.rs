@@ -175,16 +175,22 @@ fn values_of_every_type_arrive() {
     assert_eq!(row, ("it's".to_owned(), 1.5, vec![0, 1], None));
 }
 
+/// A writer that has prepared its first checkpoint, with one row that is not written yet.
+fn with_rows_under_way(path: &Path) -> (impl SinkWriter<Total>, Errands, Prepared) {
+    let (mut writer, errands) = (sink(path).writer(0, 1), Errands::default());
+    writer.open(&errands.context(true)).unwrap();
+    write(&mut writer, &[(1, 1)]);
+    let mut prepared = Prepared::default();
+    writer.prepare(1, &mut prepared).unwrap();
+    (writer, errands, prepared)
+}
+
 #[test]
 fn rows_are_written_elsewhere_and_a_checkpoint_and_records_wait_for_them() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("totals.db");
     let connection = database(&path);
-    let (mut writer, errands) = (sink(&path).writer(0, 1), Errands::default());
-    writer.open(&errands.context(true)).unwrap();
-    write(&mut writer, &[(1, 1)]);
-    let mut prepared = Prepared::default();
-    writer.prepare(1, &mut prepared).unwrap();
+    let (mut writer, errands, mut prepared) = with_rows_under_way(&path);
     assert!(SinkWriter::<Total>::ready(&writer));
     write(&mut writer, &[(1, 2)]);
     prepare(&mut writer, 2);
@@ -211,11 +217,7 @@ fn checkpoint_whose_rows_cannot_be_written_is_not_complete_and_the_subtask_fails
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("totals.db");
     let connection = database(&path);
-    let (mut writer, errands) = (sink(&path).writer(0, 1), Errands::default());
-    writer.open(&errands.context(true)).unwrap();
-    write(&mut writer, &[(1, 1)]);
-    let mut prepared = Prepared::default();
-    writer.prepare(1, &mut prepared).unwrap();
+    let (mut writer, errands, mut prepared) = with_rows_under_way(&path);
     connection.execute_batch("DROP TABLE totals").unwrap();
     assert_eq!(errands.run(), [true]);
     assert!(prepared.take_work().remove(0)().is_err());

@@ -355,11 +355,12 @@ impl<K: TableKey, V> Directory<K, V> {
             self.groups < GROUPS_LIMIT,
             "too many keys share the top of their hashes"
         );
-        let below_full = self.groups < self.groups_full;
-        self.groups *= 2;
-        if below_full {
-            self.groups = self.groups.min(self.groups_full);
-        }
+        let twice = 2 * self.groups;
+        self.groups = if self.groups < self.groups_full {
+            twice.min(self.groups_full)
+        } else {
+            twice
+        };
         let hasher = self.hasher;
         let mut position = Some(0);
         while let Some(start) = position {

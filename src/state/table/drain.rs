@@ -99,11 +99,10 @@ fn drain_segment<K, V>(
     let mut segment = directory.segment_mut(KeyHash(frozen.position));
     let mut spent = 0;
     if every_group || segment.any_may_hold(generation) {
-        if !every_group && frozen.group == 0 {
-            segment.prefetch_holding(generation);
-        }
         if every_group {
             (frozen.group, spent) = segment.hand_out_run(frozen.group, budget, changes);
+        } else if frozen.group == 0 {
+            segment.prefetch_holding(generation);
         }
         while frozen.group < segment.group_count() {
             if spent >= budget {

@@ -16,7 +16,7 @@
 //! pair, then in the pairs that follow. Every group that it passed counts it: a search ends at the first group that
 //! nobody passed. A removal takes its passage back, so there are no tombstones. All segments of a table have the same
 //! number of groups, which is even.
-//!
+
 #![expect(
     unsafe_code,
     reason = "entries live in uninitialised memory, found by tags"
