@@ -381,6 +381,7 @@ impl CheckpointWriter {
 
     fn close(&mut self, discard: bool) {
         self.abandon_all();
+        self.store.discard_spare();
         if discard && let Err(error) = self.store.discard_all() {
             tracing::warn!(%error, "the checkpoints of a cancelled job could not be removed");
         }

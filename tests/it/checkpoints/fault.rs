@@ -49,6 +49,7 @@ fn of_a_checkpoint() {
             take(&mut store, 6, Some(5), &changes(6)).expect("no more faults");
             changes(5).apply(&mut wanted);
             changes(6).apply(&mut wanted);
+            store.discard_spare();
             drop(store);
             let names = storage.names();
             let store = open(&storage).expect("good");
