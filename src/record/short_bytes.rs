@@ -30,11 +30,12 @@ impl ShortBytes {
     #[inline(always)]
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let length = bytes.len();
-        // SAFETY: of such a length.
-        (length.wrapping_sub(1) < Self::LENGTH_MAX).then(|| ShortBytes {
-            padded: unsafe { padded(bytes) },
-            length,
-        })
+        if length.wrapping_sub(1) >= Self::LENGTH_MAX {
+            return None;
+        }
+        // SAFETY: it has 1 to 16 bytes.
+        let padded = unsafe { padded(bytes) };
+        Some(ShortBytes { padded, length })
     }
 
     /// Writes the string to the start of `place`, and zeros behind it.
