@@ -12,8 +12,6 @@
 
 #![expect(unsafe_code, reason = "reads words at places that were just computed")]
 
-use std::hint::select_unpredictable;
-
 /// A string of 1 to 16 bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct ShortBytes {
@@ -30,7 +28,7 @@ impl ShortBytes {
     #[inline(always)]
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let length = bytes.len();
-        if length.wrapping_sub(1) >= Self::LENGTH_MAX {
+        if !(1..=Self::LENGTH_MAX).contains(&length) {
             return None;
         }
         // SAFETY: it has 1 to 16 bytes.
@@ -83,18 +81,44 @@ unsafe fn padded(bytes: &[u8]) -> u128 {
         let byte = |at: usize| u128::from(bytes[at]) << (8 * at);
         return byte(0) | byte(length / 2) | byte(length - 1);
     }
-    let word = |start: usize| {
+    // SAFETY: it has 4 to 16 bytes. Where words overlap they agree.
+    let [first, second, third, fourth] = unsafe { words(bytes) }.map(u64::from);
+    let low = first | second << (8 * (length - 4).min(4));
+    let last = third | fourth << 32;
+    let high = std::hint::select_unpredictable(length > 8, last >> ((128 - 8 * length) & 63), 0);
+    u128::from(low) | u128::from(high) << 64
+}
+
+/// Four words that cover the string.
+///
+/// # Safety
+/// It has 4 to 16 bytes.
+#[inline(always)]
+#[cfg(not(all(target_feature = "avx512bw", target_feature = "avx512vl", not(miri))))]
+unsafe fn words(bytes: &[u8]) -> [u32; 4] {
+    let length = bytes.len();
+    [0, (length - 4).min(4), length.max(8) - 8, length - 4].map(|start| {
         debug_assert!(start + 4 <= length);
         // SAFETY: of a string of `n` bytes, 4 at least and 16 at most, no word starts behind `n - 4`.
         let word = unsafe { bytes.as_ptr().add(start).cast::<[u8; 4]>().read() };
-        u64::from(u32::from_le_bytes(word))
-    };
-    // Where the words overlap they agree.
-    let (second, third) = ((length - 4).min(4), length.max(8) - 8);
-    let low = word(0) | word(second) << (8 * second);
-    let last = word(third) | word(length - 4) << 32;
-    let high = select_unpredictable(length > 8, last >> ((128 - 8 * length) & 63), 0);
-    u128::from(low) | u128::from(high) << 64
+        u32::from_le_bytes(word)
+    })
+}
+
+/// Whether two strings are equal.
+///
+/// # Safety
+/// They have the same length, of 1 to 16 bytes.
+#[inline(always)]
+unsafe fn are_equal(a: &[u8], b: &[u8]) -> bool {
+    #[cfg(not(all(target_feature = "avx512bw", target_feature = "avx512vl", not(miri))))]
+    if a.len() >= 4 {
+        // SAFETY: they have 4 to 16 bytes.
+        let (a, b) = unsafe { (words(a), words(b)) };
+        return (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) == 0;
+    }
+    // SAFETY: as the caller promises.
+    unsafe { padded(a) == padded(b) }
 }
 
 /// Whether two byte strings are equal.
@@ -103,9 +127,11 @@ pub(super) fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    match (ShortBytes::of(a), ShortBytes::of(b)) {
-        (Some(a), Some(b)) => a.padded == b.padded,
-        _ => a == b,
+    if (1..=ShortBytes::LENGTH_MAX).contains(&a.len()) {
+        // SAFETY: as was just asked.
+        unsafe { are_equal(a, b) }
+    } else {
+        a == b
     }
 }
 
