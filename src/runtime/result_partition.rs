@@ -85,7 +85,7 @@ impl Channel {
     #[inline(never)]
     fn begin_run<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> Sent {
         let sent = self.end_run();
-        self.run.begin::<V>(self.run_max);
+        self.run.begin::<V>(self.run_max, at);
         self.run.push(record, at);
         sent
     }
