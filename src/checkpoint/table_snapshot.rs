@@ -11,12 +11,6 @@ use crate::state::{
     Drained, DurableTable, Extent, HashOfKey, StateKind, StateSchema, TypeLayout, hash_of_key,
 };
 
-/// After a checkpoint with most of the entries some are whole before changes are counted again: one at first, so
-/// that little is lost where that was the filling of a table; then three, and so many, if it is the same each time.
-const WHOLES_MAX: u32 = 7;
-/// With fewer changes than this it does not matter.
-const SMALL: u64 = 4096;
-
 /// How far the writing of what one table froze has come.
 #[derive(Debug)]
 pub struct TableSnapshot {
@@ -34,10 +28,8 @@ pub struct TableSnapshot {
     entries: u64,
     /// Entries and keys that were written of what is frozen.
     written: u64,
-    /// So many checkpoints to come are whole, because nearly everything changes from one to the next.
-    wholes: u32,
-    /// How many were the last time.
-    last_wholes: u32,
+    /// The next one is whole: the table was told so, because most entries changed before the last one.
+    expects_whole: bool,
     drained: Drained,
 }
 
@@ -65,8 +57,7 @@ impl TableSnapshot {
             migrated: false,
             entries: 0,
             written: 0,
-            wholes: 0,
-            last_wholes: 0,
+            expects_whole: false,
             drained: Drained::default(),
         }
     }
@@ -84,19 +75,20 @@ impl TableSnapshot {
     }
 
     /// Freezes `table` for a checkpoint. The one before must be drained. The first one after a migration is
-    /// frozen as a whole: changes cannot stand beside entries of another type. And so are some where most entries
-    /// have changed: that writes little more, and starts a new chain, which need not be folded.
+    /// frozen as a whole: changes cannot stand beside entries of another type. And so is one before which most entries
+    /// have changed: that writes little more, and starts a new chain, which need not be folded. The one behind it is
+    /// then expected to be another, and the table spared to note what changes until then.
     pub fn freeze(&mut self, table: &mut dyn DurableTable, checkpoint: u64, extent: Extent) {
-        let is_worth_it = self.wholes > 0;
-        self.wholes = self.wholes.saturating_sub(1);
-        let extent = if std::mem::take(&mut self.migrated) || is_worth_it {
+        let is_worth_it = table.most_have_changed();
+        let is_expected = std::mem::replace(&mut self.expects_whole, is_worth_it);
+        let extent = if std::mem::take(&mut self.migrated) || is_expected || is_worth_it {
             Extent::Whole
         } else {
             extent
         };
         (self.entries, self.written) = (table.entry_count() as u64, 0);
         table.freeze(extent);
-        if self.wholes > 0 {
+        if self.expects_whole {
             table.expect_whole();
         }
         (self.checkpoint, self.extent, self.pending) = (checkpoint, extent, true);
@@ -120,23 +112,9 @@ impl TableSnapshot {
         self.written += spent;
         if done {
             self.pending = false;
-            if self.extent == Extent::Changes {
-                self.learn(table);
-            }
             out.report(self.report());
         }
         done
-    }
-
-    /// Decides, from what has changed, whether the next ones are whole.
-    fn learn(&mut self, table: &mut dyn DurableTable) {
-        if self.written <= SMALL.max(self.entries / 2) {
-            self.last_wholes = 0;
-            return;
-        }
-        self.last_wholes = (2 * self.last_wholes + 1).min(WHOLES_MAX);
-        self.wholes = self.last_wholes;
-        table.expect_whole();
     }
 
     fn report(&self) -> StateReport {

@@ -21,11 +21,13 @@ const PIECES_MAX: usize = 32;
 /// copies, in eighths of a mebibyte, is the memory that a checkpoint takes beside the state. It lasts for the ten
 /// milliseconds that it may take to create a file while every record makes a table copy.
 const PIECES_FULL: usize = 4 * PIECES_MAX;
-/// So many empty buffers are ready before the first piece: the first checkpoint is to find some. More are not made ahead:
-/// memory that one thread asks for and another gives back comes back late, and half the state came to be held so.
+/// So many empty buffers are ready before the first piece: the first checkpoint is to find some.
 const BUFFERS_FIRST: usize = 8;
-/// How many empty buffers are kept.
-const BUFFERS_MAX: usize = 32;
+/// How many empty buffers are kept: all that were ever needed at once. None is let go to be asked for again: memory that
+/// one thread asks for and another gives back comes back late, and half the state came to be held so.
+const BUFFERS_MAX: usize = PIECES_FULL;
+/// After a checkpoint of so many pieces one more buffer is ready for the next.
+const PIECES_PER_BUFFER: u64 = 8;
 
 /// What the writer is told.
 pub(crate) enum WriterMessage {
@@ -341,6 +343,8 @@ impl CheckpointWriter {
         }
         let completed = self.store.complete(file, contents);
         completed.map_err(|error| error.to_string())?;
+        let wanted = size.bytes / CHUNK_BYTES as u64 / PIECES_PER_BUFFER;
+        self.traffic.make_ready(BUFFERS_MAX.min(wanted as usize));
         Ok(size)
     }
 

@@ -17,6 +17,11 @@ pub trait DurableTable {
     /// Sets the current generation of changes aside, see [`Table::freeze`].
     fn freeze(&mut self, extent: Extent);
 
+    /// Whether most entries have changed since the last freeze, see [`Table::most_have_changed`].
+    fn most_have_changed(&self) -> bool {
+        false
+    }
+
     /// Says that the next freeze will be of everything, see [`Table::expect_whole`].
     fn expect_whole(&mut self) {}
 
@@ -51,6 +56,10 @@ impl<S: StoredKey, T: StateValue> DurableTable for Table<S, T> {
 
     fn freeze(&mut self, extent: Extent) {
         Table::freeze(self, extent);
+    }
+
+    fn most_have_changed(&self) -> bool {
+        Table::most_have_changed(self)
     }
 
     fn expect_whole(&mut self) {

@@ -135,6 +135,10 @@ impl<S: StoredKey, T: StateValue> DurableTable for Migrating<'_, S, T> {
         DurableTable::freeze(self.table, extent);
     }
 
+    fn most_have_changed(&self) -> bool {
+        self.table.most_have_changed()
+    }
+
     fn expect_whole(&mut self) {
         self.table.expect_whole();
     }

@@ -225,10 +225,11 @@ fn encode_entries<S: StoredKey, T: StateValue>(
         && let (Some(key_length), Some(value_length)) = (S::LENGTH, T::LENGTH)
     {
         let length = key_length + value_length;
-        bytes.reserve(entries.len() * length);
-        if entries.len() >= PIECE_ENTRIES_MIN && length <= PIECE / PIECE_ENTRIES_MIN {
-            return encode_in_pieces(entries, length, bytes);
+        let is_dense = 2 * entries.len() >= entries.slot_count();
+        if is_dense && entries.len() >= DENSE_MIN && length <= DENSE_LENGTH_MAX {
+            return encode_dense(entries, length, bytes);
         }
+        bytes.reserve(entries.len() * length);
         for (key, value) in entries {
             bytes.extend_from_slice(key.itself());
             bytes.extend_from_slice(value.itself());
@@ -243,31 +244,30 @@ fn encode_entries<S: StoredKey, T: StateValue>(
     });
 }
 
-/// Bytes that are put together before they are appended.
-const PIECE: usize = 512;
-/// With fewer entries in a piece, or in all, it is not worth it.
-const PIECE_ENTRIES_MIN: usize = 8;
+/// With fewer entries it is not worth it to do without branches.
+const DENSE_MIN: usize = 8;
+/// Nor with longer ones.
+const DENSE_LENGTH_MAX: usize = 32;
 
-/// Appends several entries of this length, each its own encoding: not each of them looks whether there is room.
+/// Appends entries of this length, each its own encoding, that are most of their groups: a slot that has none of
+/// them is written as well, and written over by the next.
 #[inline(always)]
-fn encode_in_pieces<S: StoredKey, T: StateValue>(
+fn encode_dense<S: StoredKey, T: StateValue>(
     entries: GroupEntries<'_, S, T>,
     length: usize,
     bytes: &mut Vec<u8>,
 ) {
-    let (mut piece, mut filled) = ([0; PIECE], 0);
-    for (key, value) in entries {
-        if filled + length > PIECE {
-            bytes.extend_from_slice(&piece[..filled]);
-            filled = 0;
-        }
+    let (begin, end) = (bytes.len(), bytes.len() + entries.len() * length);
+    bytes.resize(end + length, 0);
+    let (room, mut filled) = (&mut bytes[begin..], 0);
+    entries.each_slot(|key, value, counts| {
         let (key, value) = (key.itself(), value.itself());
-        let place = &mut piece[filled..filled + length];
+        let place = &mut room[filled..filled + length];
         place[..key.len()].copy_from_slice(key);
         place[key.len()..].copy_from_slice(value);
-        filled += length;
-    }
-    bytes.extend_from_slice(&piece[..filled]);
+        filled += if counts { length } else { 0 };
+    });
+    bytes.truncate(end);
 }
 
 /// Appends one value, as an item of several.

@@ -9,7 +9,8 @@
 //!
 //! Where the next freeze is known to set the whole table aside, nobody will ask which slots changed: all of a group
 //! are marked at once then, when something in it changes and nothing is frozen, or when the drain passes, so that a
-//! group meets few first changes. That is the one case in which slots count as changed that were not.
+//! group meets few first changes. That is the one case in which slots count as changed that were not. A sample of the
+//! groups goes on as before: it tells whether most of the table has changed, and the freeze after next is to be of all of it.
 //!
 //! Segments note in their headers which groups have changed, so that a drain need not look at all of them. A header is
 //! one more cache line for the first change of a group: so notes end, and the drain will look at every group, where a good
@@ -28,6 +29,10 @@ use crate::seeded_bugs::seeded;
 const NOTED_SHARE: usize = 8;
 /// So many groups are in any table.
 const NOTES_MIN: usize = 4096;
+/// One group of about so many is in the sample.
+pub(super) const SAMPLED: u32 = 32;
+/// What tables with fewer entries hand out does not matter, and a sample of them tells nothing.
+const SAMPLED_MIN: usize = 4096;
 
 /// How a table writes changes down: what it appends a reader must be able to cut apart again.
 pub struct EncodeChange<K, V> {
@@ -111,6 +116,10 @@ pub(super) struct Changes<K, V> {
     whole_is_next: bool,
     /// How many more groups of the current generation are worth a note.
     notes_left: usize,
+    /// How many entries of the sample have changed in the current generation.
+    sampled: usize,
+    /// How many entries there were at the last freeze.
+    len_before: usize,
     /// Entries of the frozen generation that no drain has fetched yet.
     ready: Chunks,
     /// Removals of the frozen generation that no drain has fetched yet.
@@ -127,6 +136,8 @@ impl<K, V> Changes<K, V> {
             frozen: None,
             whole_is_next: false,
             notes_left: NOTES_MIN,
+            sampled: 0,
+            len_before: 0,
             ready: Chunks::default(),
             owed_removals: Vec::new(),
             removals: Removals::default(),
@@ -137,8 +148,15 @@ impl<K, V> Changes<K, V> {
         self.encode.is_some()
     }
 
-    /// Sets the current generation aside, in a table of so many groups.
-    pub(super) fn freeze(&mut self, extent: Extent, groups: usize) {
+    /// Whether, as far as the sample tells, more than half of so many entries have changed since the last freeze. Not where
+    /// that was the filling of the table.
+    pub(super) fn are_most(&self, len: usize) -> bool {
+        let estimate = self.sampled.saturating_mul(SAMPLED as usize);
+        len >= SAMPLED_MIN && estimate > len / 2 && len / 2 <= self.len_before
+    }
+
+    /// Sets the current generation aside, in a table of so many groups and entries.
+    pub(super) fn freeze(&mut self, extent: Extent, groups: usize, len: usize) {
         assert!(
             self.tracked(),
             "a table that does not track changes cannot be frozen"
@@ -152,6 +170,7 @@ impl<K, V> Changes<K, V> {
         let every_group =
             std::mem::take(&mut self.whole_is_next) || is_whole || self.notes_left == 0;
         self.notes_left = NOTES_MIN.max(groups / NOTED_SHARE);
+        (self.sampled, self.len_before) = (0, len);
         if is_whole {
             self.wholes = Marks::next_whole(self.wholes);
         }
@@ -199,29 +218,27 @@ impl<K, V> Changes<K, V> {
         3 - self.generation
     }
 
-    /// The slots of a group that the frozen generation still owes.
-    pub(super) fn pending(&self, tags: Tags, marks: Marks) -> Slots {
-        match &self.frozen {
-            None => Slots::none(),
-            Some(frozen) if frozen.extent == Extent::Changes => {
-                marks.changed_in(self.frozen_generation())
-            }
-            Some(_) if marks.whole() == self.wholes => Slots::none(),
-            Some(_) => tags.occupied().without(marks.changed_in(self.generation)),
+    /// What is owed of groups now.
+    #[inline(always)]
+    pub(super) fn owed(&self) -> Owed {
+        Owed {
+            extent: self.frozen.as_ref().map(|frozen| frozen.extent),
+            generation: self.generation,
+            wholes: self.wholes,
+            marks_groups: self.whole_is_next,
         }
     }
 
-    /// The marks of a group of which nothing is owed any more.
-    pub(super) fn handed_out(&self, marks: Marks) -> Marks {
-        marks
-            .forget(self.frozen_generation())
-            .with_whole(self.wholes)
-    }
-
-    /// Whether a group counts as changed as a whole when something in it changes.
+    /// Whether a group counts as changed as a whole when something in it changes, unless it is in the sample.
     #[inline]
     pub(super) fn marks_groups(&self) -> bool {
         self.whole_is_next
+    }
+
+    /// An entry of the sample has changed for the first time in the current generation.
+    #[inline]
+    pub(super) fn count_sampled(&mut self) {
+        self.sampled += 1;
     }
 
     /// Whether a group that changes is to be noted.
@@ -250,6 +267,49 @@ impl<K, V> Changes<K, V> {
     pub(super) fn memory_bytes(&self) -> usize {
         let owed = self.owed_removals.iter().map(Piece::memory_bytes);
         self.ready.memory_bytes() + owed.sum::<usize>() + self.removals.memory_bytes()
+    }
+}
+
+/// What a frozen generation owes of groups, and how one is marked of which it owes nothing more: a copy of what
+/// [`Changes`] knows, for a drain to keep in registers.
+#[derive(Clone, Copy)]
+pub(super) struct Owed {
+    /// `None` where nothing is frozen.
+    extent: Option<Extent>,
+    /// The current one.
+    generation: u8,
+    wholes: u8,
+    marks_groups: bool,
+}
+
+impl Owed {
+    /// The slots of a group that are still owed.
+    #[inline(always)]
+    pub(super) fn of(self, tags: Tags, marks: Marks) -> Slots {
+        match self.extent {
+            None => Slots::none(),
+            Some(Extent::Changes) => marks.changed_in(3 - self.generation),
+            Some(Extent::Whole) if marks.whole() == self.wholes => Slots::none(),
+            Some(Extent::Whole) => tags.occupied().without(marks.changed_in(self.generation)),
+        }
+    }
+
+    /// The marks of a group of which nothing is owed any more.
+    #[inline(always)]
+    pub(super) fn handed_out(self, marks: Marks) -> Marks {
+        marks.forget(3 - self.generation).with_whole(self.wholes)
+    }
+
+    /// As [`handed_out`](Self::handed_out), where a drain passes: where which entries change need not be known, all of
+    /// them are marked at once.
+    #[inline(always)]
+    pub(super) fn passed(self, tags: Tags, marks: Marks, is_sampled: bool) -> Marks {
+        if self.marks_groups && !is_sampled {
+            return marks
+                .with_whole(self.wholes)
+                .with_occupied(tags, self.generation);
+        }
+        self.handed_out(marks)
     }
 }
 

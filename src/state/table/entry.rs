@@ -80,7 +80,7 @@ impl<K, V> Segment<K, V> {
     ) -> NonNull<V> {
         self.fill(&place, hash, entry);
         if changes.tracked() {
-            self.mark(place, changes);
+            self.change(place, changes);
         }
         place.value()
     }
@@ -97,7 +97,7 @@ impl<K, V> Segment<K, V> {
         let place = self.free_place(hash);
         self.fill(&place, hash, entry);
         let marks = place.group.marks();
-        place.group.set_marks(changes.handed_out(marks));
+        place.group.set_marks(changes.owed().handed_out(marks));
         if changed {
             self.mark(place, changes);
         }

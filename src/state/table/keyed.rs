@@ -170,7 +170,15 @@ impl<K, V> Table<K, V> {
     /// # Panics
     /// When the table does not track changes, or the generation frozen before is not drained.
     pub fn freeze(&mut self, extent: Extent) {
-        self.changes.freeze(extent, self.directory.group_count());
+        let groups = self.directory.group_count();
+        self.changes.freeze(extent, groups, self.len);
+    }
+
+    /// Whether more than half of the entries have changed since the last freeze, as far as a sample tells. Not where the
+    /// table is small, or had been filled by those changes.
+    #[must_use]
+    pub fn most_have_changed(&self) -> bool {
+        self.changes.are_most(self.len)
     }
 
     /// Says that the next freeze will be of the whole table: which entries change until then need not be known.

@@ -16,9 +16,12 @@
 
 use std::{marker::PhantomData, ptr::NonNull};
 
+use super::change::SAMPLED;
 use super::group::{Marks, SLOTS_MAX, Slots, Tags};
 
 pub(super) const LINE: usize = 64;
+/// 2^32 by the golden ratio: its multiples lie evenly.
+const GOLDEN: u32 = 0x9e37_79b1;
 
 /// A key and its value, side by side.
 pub(super) struct Entry<K, V> {
@@ -126,6 +129,13 @@ impl<K, V> Group<K, V> {
         (Self::ENTRIES + slots * size_of::<Entry<K, V>>()).div_ceil(LINE)
     }
 
+    /// Whether this is one of the groups that tell what share of a table changes: one of about [`SAMPLED`], by where it lies.
+    #[inline(always)]
+    pub(super) fn is_sampled(self) -> bool {
+        let line = (self.start.addr().get() / LINE) as u32;
+        line.wrapping_mul(GOLDEN) < u32::MAX / SAMPLED
+    }
+
     /// The last one of its cache lines.
     #[inline(always)]
     pub(super) fn last_line(self) -> NonNull<u8> {
@@ -211,19 +221,58 @@ pub struct GroupEntries<'a, K, V> {
 }
 
 impl<'a, K, V> GroupEntries<'a, K, V> {
-    /// The entries of these slots of these groups.
+    /// The entries of these slots of these groups, so many.
     ///
     /// # Safety
     /// The slots are occupied, and nothing changes them or their entries before the result is gone.
-    pub(super) unsafe fn of(groups: &'a [(Group<K, V>, Slots)]) -> Option<Self> {
+    pub(super) unsafe fn of(groups: &'a [(Group<K, V>, Slots)], len: usize) -> Option<Self> {
+        debug_assert_eq!(
+            len,
+            groups.iter().map(|(_, slots)| slots.len()).sum::<usize>()
+        );
         let (&(group, slots), more) = groups.split_first()?;
         Some(GroupEntries {
             group,
             slots,
             more: more.iter(),
-            len: groups.iter().map(|(_, slots)| slots.len()).sum(),
+            len,
             entries: PhantomData,
         })
+    }
+
+    /// How many slots the groups have.
+    pub(in crate::state) fn slot_count(&self) -> usize {
+        (1 + self.more.len()) * Group::<K, V>::SLOTS
+    }
+
+    /// Calls `each` for every slot of the groups: with `true` if it has one of these entries, else with `false` and some
+    /// entry in its place. Which slots those are is up to chance, and a branch that nobody foresees costs more than
+    /// the slots that are looked at for nothing.
+    #[inline(always)]
+    pub(in crate::state) fn each_slot(mut self, mut each: impl FnMut(&'a K, &'a V, bool)) {
+        let (mut group, mut slots, more) = (self.group, self.slots, self.more.clone());
+        let Some(in_place) = self.next() else {
+            return;
+        };
+        let mut more = more.copied();
+        loop {
+            for slot in 0..Group::<K, V>::SLOTS {
+                let is_one = slots.contains(slot);
+                // SAFETY: the slot holds an entry that stays as it is, as whoever made this promised, or it is not read.
+                let (key, value) = match is_one {
+                    true => {
+                        let Entry { key, value } = unsafe { group.entry(slot).as_ref() };
+                        (key, value)
+                    }
+                    false => in_place,
+                };
+                each(key, value, is_one);
+            }
+            match more.next() {
+                Some(next) => (group, slots) = next,
+                None => return,
+            }
+        }
     }
 }
 

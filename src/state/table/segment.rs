@@ -12,7 +12,7 @@
 
 use std::ptr::NonNull;
 
-use super::change::Changes;
+use super::change::{Changes, Owed};
 use super::chunks::ROOM;
 use super::group::Slots;
 use super::handle::{BLOCK_ALIGN, HEADER_SIZE, Handle};
@@ -243,8 +243,16 @@ impl<K, V> Segment<K, V> {
     fn first_touch(&mut self, place: Place<K, V>, changes: &mut Changes<K, V>) {
         if changes.frozen.is_some() && !seeded("no-copy-on-first-touch") {
             hand_out_slot(place, changes);
-        } else if changes.marks_groups() {
+        } else if changes.marks_groups() && !place.group.is_sampled() {
             return mark_group(place.group, changes);
+        }
+        self.change(place, changes);
+    }
+
+    /// Marks a slot whose entry has changed for the first time in the current generation, or is new.
+    pub(super) fn change(&mut self, place: Place<K, V>, changes: &mut Changes<K, V>) {
+        if place.group.is_sampled() {
+            changes.count_sampled();
         }
         self.mark(place, changes);
     }
@@ -333,7 +341,7 @@ impl<K, V> Segment<K, V> {
         group: Group<K, V>,
         changes: &mut Changes<K, V>,
     ) -> usize {
-        let pending = settle(group, changes);
+        let pending = settle(group, changes.owed());
         let count = pending.len();
         if count > 0 {
             // SAFETY: only occupied slots are pending: a removal takes the mark away with the tag. Writing the
@@ -351,23 +359,24 @@ impl<K, V> Segment<K, V> {
         budget: usize,
         changes: &mut Changes<K, V>,
     ) -> (usize, usize) {
-        let (count, mut spent) = (self.group_count(), 0);
+        let (count, owed, mut spent) = (self.group_count(), changes.owed(), 0);
         let mut run = [(self.group(0), Slots::none()); RUN_MAX];
         while index < count && spent < budget {
-            let mut filled = 0;
-            while index < count && filled < Self::RUN && spent < budget {
-                self.prefetch_group(index + GROUPS_AHEAD);
-                let group = self.group(index);
-                let pending = settle(group, changes);
-                run[filled] = (group, pending);
-                filled += 1;
-                spent += 1 + pending.len();
-                index += 1;
+            let groups = Self::RUN.min(count - index).min(budget - spent);
+            let mut entries = 0;
+            for (ahead, place) in run[..groups].iter_mut().enumerate() {
+                self.prefetch_group(index + ahead + GROUPS_AHEAD);
+                let group = self.group(index + ahead);
+                let pending = settle(group, owed);
+                entries += pending.len();
+                *place = (group, pending);
             }
             // SAFETY: as in `hand_out_group`.
-            if let Some(entries) = unsafe { GroupEntries::of(&run[..filled]) } {
+            if let Some(entries) = unsafe { GroupEntries::of(&run[..groups], entries) } {
                 changes.hand_out(entries);
             }
+            spent += groups + entries;
+            index += groups;
         }
         (index, spent)
     }
@@ -388,21 +397,16 @@ impl<K, V> Segment<K, V> {
 /// The slots of a group that the frozen generation still owes. It owes them no more: they must be written down before
 /// anything changes.
 #[inline(always)]
-fn settle<K, V>(group: Group<K, V>, changes: &Changes<K, V>) -> Slots {
+fn settle<K, V>(group: Group<K, V>, owed: Owed) -> Slots {
     let (tags, marks) = (group.tags(), group.marks());
-    let settled = changes.handed_out(marks);
-    group.set_marks(if changes.marks_groups() {
-        settled.with_occupied(tags, changes.generation)
-    } else {
-        settled
-    });
-    changes.pending(tags, marks)
+    group.set_marks(owed.passed(tags, marks, group.is_sampled()));
+    owed.of(tags, marks)
 }
 
 /// Hands out what the frozen generation still owes of a slot.
 fn hand_out_slot<K, V>(place: Place<K, V>, changes: &mut Changes<K, V>) {
     let group = place.group;
-    let pending = changes.pending(group.tags(), group.marks());
+    let pending = changes.owed().of(group.tags(), group.marks());
     if pending.contains(place.slot) {
         // SAFETY: only occupied slots are pending, see `hand_out_group`.
         changes.hand_out(unsafe { group.entries(Slots::only(place.slot)) });

@@ -8,6 +8,7 @@ use super::{
     TableOptions,
 };
 use crate::record::KeyHash;
+use crate::state::encode_changes;
 
 #[test]
 fn empty_table_finds_nothing() {
@@ -299,5 +300,73 @@ fn keys_of_every_pattern_are_found_near_their_home_in_little_memory() {
             "{name}: {mean} on average, {most} at most"
         );
         assert!(bytes < 150.0 || cfg!(miri), "{name}: {bytes} bytes a key");
+    }
+}
+
+#[test]
+fn a_base_of_plain_entries_has_each_of_them_once_whatever_holes_there_are() {
+    let count = if cfg!(miri) { 600 } else { 20_000u64 };
+    for nth in [1, 2, 3, 7, 50] {
+        let mut table = Table::new(TableOptions {
+            changes: Some(encode_changes::<u64, u64>()),
+            ..TableOptions::default()
+        });
+        for key in 0..count {
+            table.find_or_insert_with(key.key_hash(), |k| *k == key, || (key, key * key));
+        }
+        for key in (0..count).filter(|key| key % nth != 0) {
+            table.remove(key.key_hash(), |k| *k == key);
+        }
+        let mut drained = Drained::default();
+        table.freeze(Extent::Whole);
+        while !table.drain_frozen(100, &mut drained) {}
+        let bytes = drained.set.to_bytes();
+        let (numbers, rest) = bytes.as_chunks::<8>();
+        let numbers: Vec<u64> = numbers.iter().map(|n| u64::from_le_bytes(*n)).collect();
+        let (entries, odd) = numbers.as_chunks::<2>();
+        assert!(rest.is_empty() && odd.is_empty());
+        assert_eq!(drained.set.count(), entries.len() as u64);
+        let mut entries = entries.to_vec();
+        entries.sort_unstable();
+        let expected = (0..count).filter(|key| key % nth == 0);
+        assert!(entries.into_iter().eq(expected.map(|key| [key, key * key])));
+    }
+}
+
+#[test]
+fn a_sample_tells_whether_most_entries_have_changed_and_filling_is_no_change() {
+    let count = if cfg!(miri) { 5_000 } else { 60_000u64 };
+    let mut table = Table::new(TableOptions {
+        changes: Some(NUMBERS),
+        ..TableOptions::default()
+    });
+    let change = |table: &mut Table<u64, u64>, keys: std::ops::Range<u64>| {
+        for key in keys {
+            let equal = |k: &u64| *k == key;
+            *table
+                .find_or_insert_with(key.key_hash(), equal, || (key, 0))
+                .0 += 1;
+        }
+    };
+    let next = |table: &mut Table<u64, u64>, expect: bool| {
+        table.freeze(Extent::Whole);
+        if expect {
+            table.expect_whole();
+        }
+        while !table.drain_frozen(1000, &mut Drained::default()) {}
+    };
+    change(&mut table, 0..count);
+    assert!(!table.most_have_changed(), "it was filled");
+    next(&mut table, false);
+    assert!(!table.most_have_changed());
+    // Whether which entries change is noted of each or not.
+    for expect in [true, false, true] {
+        change(&mut table, 0..count / 10);
+        change(&mut table, 0..count / 10);
+        assert!(!table.most_have_changed(), "twice the same tenth");
+        change(&mut table, 0..count);
+        assert!(table.most_have_changed());
+        next(&mut table, expect);
+        assert!(!table.most_have_changed());
     }
 }
