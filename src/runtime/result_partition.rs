@@ -1,10 +1,10 @@
 //! The result partition: the end of a region in rings, one to each subtask behind the exchange.
 //!
 //! Records are copied into the rings' memory and published at the end of a batch, or when a good many
-//! bytes have gathered. Those of one length go in runs, see [`RunWriter`]. A ring that is full never blocks: what does not fit is kept in the channel's
-//! *overflow*, the partition stops being ready, and its subtask is not given another record until the
-//! overflow is gone. So the overflow holds what one record caused at most, and back-pressure is a
-//! state that can be seen and counted.
+//! bytes have gathered. Those of one length go in runs, see [`RunWriter`]. A ring that is full never blocks:
+//! what does not fit is kept in the channel's *overflow*, the partition stops being ready, and its subtask is not
+//! given another record until the overflow is gone. So the overflow holds what one record caused at most, and
+//! back-pressure is a state that can be seen and counted.
 //!
 //! A barrier that overtakes goes into its rings, which keep room for it, before what is in the overflows: this
 //! becomes part of the checkpoint. So does what is in front of a barrier that is told to overtake later. A
@@ -323,35 +323,6 @@ impl<T: Record + ?Sized, R> ResultPartition<T, R> {
         }
     }
 
-    /// Writes what the checkpoint's barrier has overtaken, if it has come and is in every ring.
-    fn write(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
-        let Some(sent) = &mut self.sent_state else {
-            return true;
-        };
-        let checkpoint = Timestamp(out.checkpoint().cast_signed());
-        let Some(barrier) = sent.barrier.filter(|barrier| barrier.time >= checkpoint) else {
-            return false;
-        };
-        if barrier.time == checkpoint {
-            if out.overtakes() && !std::mem::replace(&mut sent.was_told, true) {
-                let options = barrier.aux() | Barrier::UNALIGNED;
-                let header = FrameHeader::new(FrameKind::BARRIER, options, 0, barrier.time);
-                let ended = self.ended;
-                self.overtake(header, |channel| {
-                    ended || channel.waiting == Some(barrier.time)
-                });
-            }
-            let mut channels = self.channels.iter();
-            if channels.any(|channel| channel.waiting == Some(barrier.time)) {
-                return false;
-            }
-        }
-        if let Some(sent) = &mut self.sent_state {
-            sent.state.write(out);
-        }
-        true
-    }
-
     fn broadcast(&mut self, kind: FrameKind, aux: u32, time: Timestamp) {
         let header = FrameHeader::new(kind, aux, 0, time);
         for channel in &mut self.channels {
@@ -437,8 +408,33 @@ impl<T: Record + ?Sized, R: Send> Operator for ResultPartition<T, R> {
         None
     }
 
+    /// Writes what the checkpoint's barrier has overtaken, if it has come and is in every ring.
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
-        self.write(out)
+        let Some(sent) = &mut self.sent_state else {
+            return true;
+        };
+        let checkpoint = Timestamp(out.checkpoint().cast_signed());
+        let Some(barrier) = sent.barrier.filter(|barrier| barrier.time >= checkpoint) else {
+            return false;
+        };
+        if barrier.time == checkpoint {
+            if out.overtakes() && !std::mem::replace(&mut sent.was_told, true) {
+                let options = barrier.aux() | Barrier::UNALIGNED;
+                let header = FrameHeader::new(FrameKind::BARRIER, options, 0, barrier.time);
+                let ended = self.ended;
+                self.overtake(header, |channel| {
+                    ended || channel.waiting == Some(barrier.time)
+                });
+            }
+            let mut channels = self.channels.iter();
+            if channels.any(|channel| channel.waiting == Some(barrier.time)) {
+                return false;
+            }
+        }
+        if let Some(sent) = &mut self.sent_state {
+            sent.state.write(out);
+        }
+        true
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {
