@@ -57,7 +57,7 @@ impl Export {
             number: SEGMENT,
             checkpoint: self.manifest.checkpoint,
         };
-        let mut writer = SegmentWriter::create(other, header, self.manifest.bytes())?;
+        let mut writer = SegmentWriter::create(other, header, self.manifest.bytes(), None)?;
         let states = match self.copy(&files, other, (&mut writer, header)) {
             Ok(states) => states,
             Err(error) => {

@@ -49,14 +49,18 @@ pub(super) struct Sealed {
 }
 
 impl SegmentWriter {
-    /// A segment that will probably have `expected` bytes.
+    /// A segment that will probably have `expected` bytes, in the place of a file that nobody needs, if there is one.
     pub(super) fn create(
         storage: &Arc<dyn Storage>,
         header: SegmentHeader,
         expected: u64,
+        old: Option<&str>,
     ) -> Result<Self, CheckpointError> {
         let name = segment_name(header.number);
-        let file = storage.create(&name, expected);
+        let file = match old {
+            Some(old) => storage.reuse(old, &name, expected),
+            None => storage.create(&name, expected),
+        };
         let file =
             file.map_err(|cause| CheckpointError::write("create", &name, expected, cause))?;
         let mut writer = SegmentWriter {

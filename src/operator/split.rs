@@ -2,7 +2,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "the bounds of a part need no check, for each of which there are two"
+    reason = "vector instructions; and the bounds of a part need no check, for each of which there are two"
 )]
 
 use super::FlatMapFunction;
@@ -50,35 +50,66 @@ impl Split {
             text,
             start: 0,
             block: 0,
-            separators: self.separators(text.as_bytes()),
-            is_over: false,
+            ends: self.ends(text.as_bytes()),
         }
     }
 
-    /// A bit for each separator among the first 64 bytes. Called: written out in the loop over the parts, its
-    /// constants would be loaded again for every part.
+    /// A bit for each part that ends among the first 64 bytes: before a separator, or where all of them end. Called:
+    /// written out in the loop over the parts, its constants would be loaded again for every part.
     #[inline(never)]
-    fn separators(self, bytes: &[u8]) -> u64 {
+    fn ends(self, bytes: &[u8]) -> u64 {
         if let Some(block) = bytes.first_chunk::<64>() {
-            let (words, _) = block.as_chunks();
-            return (0..8).fold(0, |found, at| found | self.among(words[at]) << (8 * at));
+            let (quarters, _) = block.as_chunks();
+            return (0..4).fold(0, |found, at| {
+                found | self.among(&quarters[at]) << (16 * at)
+            });
         }
-        let (words, rest) = bytes.as_chunks();
-        let mut found = 0;
-        for (at, word) in words.iter().enumerate() {
-            found |= self.among(*word) << (8 * at);
+        let (quarters, rest) = bytes.as_chunks();
+        let mut found = 1 << bytes.len();
+        for (at, quarter) in quarters.iter().enumerate() {
+            found |= self.among(quarter) << (16 * at);
         }
-        // The last eight bytes, some of which have been looked at.
+        // The last sixteen bytes, some of which have been looked at.
         if let Some(last) = bytes.last_chunk() {
-            return found | self.among(*last) << (bytes.len() - 8);
+            return found | self.among(last) << (bytes.len() - 16);
+        }
+        if let (Some(first), Some(last)) = (rest.first_chunk(), rest.last_chunk()) {
+            return found | self.among_eight(*first) | self.among_eight(*last) << (rest.len() - 8);
         }
         let bit = |(at, byte): (usize, &u8)| u64::from(*byte == self.separator) << at;
-        rest.iter().enumerate().map(bit).sum()
+        rest.iter()
+            .enumerate()
+            .map(bit)
+            .fold(found, |found, bit| found | bit)
     }
 
     /// A bit for each separator among these bytes.
     #[inline(always)]
-    fn among(self, bytes: [u8; 8]) -> u64 {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    fn among(self, bytes: &[u8; 16]) -> u64 {
+        use std::arch::x86_64::{
+            _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8,
+        };
+        // SAFETY: SSE2 is part of every x86-64, and what is read are those sixteen bytes.
+        let equal = unsafe {
+            let bytes = _mm_loadu_si128(bytes.as_ptr().cast());
+            let separator = _mm_set1_epi8(self.separator as i8);
+            _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, separator))
+        };
+        u64::from(equal as u32)
+    }
+
+    /// A bit for each separator among these bytes.
+    #[inline(always)]
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    fn among(self, bytes: &[u8; 16]) -> u64 {
+        let (eights, _) = bytes.as_chunks();
+        self.among_eight(eights[0]) | self.among_eight(eights[1]) << 8
+    }
+
+    /// A bit for each separator among these bytes.
+    #[inline(always)]
+    fn among_eight(self, bytes: [u8; 8]) -> u64 {
         const LOW_BITS: u64 = 0x7F7F_7F7F_7F7F_7F7F;
         const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
         // Zero where the byte is the separator; then the top bit of such a byte; then one bit each.
@@ -108,9 +139,8 @@ pub(crate) struct Parts<'a> {
     start: usize,
     /// Where the block of 64 bytes stands that was looked at last.
     block: usize,
-    /// The separators in it that are still to come.
-    separators: u64,
-    is_over: bool,
+    /// Where parts end in it that are still to come.
+    ends: u64,
 }
 
 impl<'a> Iterator for Parts<'a> {
@@ -118,24 +148,19 @@ impl<'a> Iterator for Parts<'a> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<&'a str> {
-        if self.is_over {
-            return None;
-        }
         let bytes = self.text.as_bytes();
-        while self.separators == 0 && bytes.len() - self.block > 64 {
+        while self.ends == 0 {
+            if bytes.len() - self.block < 64 {
+                return None;
+            }
             self.block += 64;
-            self.separators = self.split.separators(&bytes[self.block..]);
+            self.ends = self.split.ends(&bytes[self.block..]);
         }
-        self.is_over = self.separators == 0;
-        let end = if self.is_over {
-            bytes.len()
-        } else {
-            self.block + self.separators.trailing_zeros() as usize
-        };
+        let end = self.block + self.ends.trailing_zeros() as usize;
         // SAFETY: `start` is the start of the text or stands behind a separator, `end` is the next separator at
         // or after it, or the end of the text. A separator is ASCII, so both are bounds of characters.
         let part = unsafe { self.text.get_unchecked(self.start..end) };
-        self.separators &= self.separators.wrapping_sub(1);
+        self.ends &= self.ends - 1;
         self.start = end + 1;
         Some(part)
     }

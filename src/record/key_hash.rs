@@ -8,15 +8,16 @@
 //! vol. 3, section 6.4): numbers that were given out one after the other, as most keys are, then lie in equal distances
 //! from each other, more even than chance would have it, so that hardly any group of a table overflows. Keys
 //! that came about by chance lie by chance. The product's upper word, which is small for small keys, is folded in
-//! so that keys whose low bits are all alike differ in theirs. Everything longer than 64 bits goes through XXH3-64 with
-//! seed 0.
+//! so that keys whose low bits are all alike differ in theirs. Byte strings of up to 16 bytes, such as most words, are
+//! two numbers, hashed by one multiplication of one with the other, and a second one that spreads the low half: no
+//! branch depends on their length. Longer ones go through XXH3-64 with seed 0.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::short_bytes::ShortBytes;
 
 /// Version of the functions in this file; a checkpoint written under another version is refused.
-pub const KEY_HASH_VERSION: u32 = 2;
+pub const KEY_HASH_VERSION: u32 = 3;
 
 /// The golden ratio's fraction of 2^64.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -47,9 +48,26 @@ impl KeyHash {
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         match ShortBytes::of(bytes) {
-            Some(short) => KeyHash(short.xxh3()),
+            Some(short) => KeyHash::of_short_bytes(short),
             None => KeyHash::of_other_bytes(bytes),
         }
+    }
+
+    /// The hash of a byte string of 1 to 16 bytes.
+    #[inline(always)]
+    fn of_short_bytes(short: ShortBytes) -> Self {
+        let (low, high, length) = short.parts();
+        // The length tells strings apart that end with zeros.
+        let high = (high ^ MIX_MUL).wrapping_add(length);
+        KeyHash::mixed(low ^ MIX_ADD, high)
+    }
+
+    /// A folded multiplication and a final one that spreads the low half: of two numbers, neither may show in the bits
+    /// that choose.
+    #[inline(always)]
+    const fn mixed(a: u64, b: u64) -> Self {
+        let product = a as u128 * b as u128;
+        KeyHash((product as u64 ^ (product >> 64) as u64).wrapping_mul(MIX_END))
     }
 
     /// The hash of a byte string of any length. Large, and so not written out where it is called.
@@ -58,13 +76,63 @@ impl KeyHash {
         KeyHash(xxh3_64(bytes))
     }
 
-    /// Folds a second component in: the hash of a tuple. A folded multiplication and a final one that spreads the low
-    /// half: of two numbers, neither may show in the bits that choose.
+    /// Folds a second component in: the hash of a tuple.
     #[inline(always)]
     #[must_use]
     pub const fn then(self, next: KeyHash) -> Self {
         let both = self.0.rotate_left(23) ^ next.0;
-        let product = (both ^ MIX_ADD) as u128 * MIX_MUL as u128;
-        KeyHash((product as u64 ^ (product >> 64) as u64).wrapping_mul(MIX_END))
+        KeyHash::mixed(both ^ MIX_ADD, MIX_MUL)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether values below `count` come as evenly as by chance, or more so.
+    fn are_even(values: impl ExactSizeIterator<Item = u64>, count: usize) -> bool {
+        let expected = values.len() as f64 / count as f64;
+        let mut found = vec![0.0; count];
+        values.for_each(|value| found[value as usize] += 1.0);
+        let squares: f64 = found.iter().map(|found| (found - expected).powi(2)).sum();
+        // Pearson's test: the mean is that of chance, and six times its deviation never comes.
+        let mean = (count - 1) as f64;
+        squares / expected < mean + 6.0 * (2.0 * mean).sqrt()
+    }
+
+    #[test]
+    fn texts_spread_over_groups_and_tags_as_by_chance() {
+        let kinds: [fn(u64) -> String; 6] = [
+            |n| n.to_string(),
+            |n| format!("{n:08}"),
+            |n| format!("user-{n:06}"),
+            |n| format!("{:016x}", n.wrapping_mul(GOLDEN)),
+            |n| format!("{n:016}"),
+            |n| {
+                char::from(b'a' + (n % 26) as u8)
+                    .to_string()
+                    .repeat(n as usize % 9)
+                    + &n.to_string()
+            },
+        ];
+        let bits = if cfg!(miri) { 6 } else { 12 };
+        for kind in kinds {
+            let hashes: Vec<u64> = (0..8 << bits)
+                .map(|n| KeyHash::of_bytes(kind(n).as_bytes()).0)
+                .collect();
+            let hashes = hashes.iter();
+            let text = kind(1);
+            assert!(
+                are_even(hashes.clone().map(|hash| hash >> (64 - bits)), 1 << bits),
+                "{text}"
+            );
+            assert!(
+                are_even(hashes.clone().map(|hash| hash & 0x7F), 1 << 7),
+                "{text}"
+            );
+            let (group, tag) = (bits / 2, (1 << (bits / 2)) - 1);
+            let both = hashes.map(|hash| hash >> (64 - group) << group | hash & tag);
+            assert!(are_even(both, 1 << (2 * group)), "{text}");
+        }
     }
 }

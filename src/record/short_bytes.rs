@@ -1,8 +1,9 @@
-//! Byte strings of 4 to 16 bytes, such as most words: read without a branch on their length.
+//! Byte strings of 1 to 16 bytes, such as most words: one number each, padded with zeros.
 //!
 //! Keys that are text differ in length at random, so every branch on it is taken back as often as not, and
-//! one that is costs as much as ten or twenty instructions. Four words of four bytes, which overlap as far
-//! as they must, cover each such string, whatever its length:
+//! one that is costs as much as ten or twenty instructions. As a number a string is hashed, compared and copied
+//! without one. With AVX-512 a single load reads it, whatever its length. Elsewhere four words of four bytes, which
+//! overlap as far as they must, cover each string that is as long as one of them:
 //!
 //! ```text
 //! 6 bytes   a b c d e f          words   abcd cdef abcd cdef
@@ -13,72 +14,86 @@
 
 use std::hint::select_unpredictable;
 
-/// A string of 4 to 16 bytes.
+/// A string of 1 to 16 bytes.
 #[derive(Clone, Copy)]
-pub(crate) struct ShortBytes<'a>(&'a [u8]);
+pub(crate) struct ShortBytes {
+    /// The string, its first byte the least significant, and zeros.
+    padded: u128,
+    length: usize,
+}
 
-impl<'a> ShortBytes<'a> {
+impl ShortBytes {
     /// What a place for any of them holds.
     pub(crate) const LENGTH_MAX: usize = 16;
 
-    /// `None` where the string is shorter or longer.
+    /// `None` where the string is empty or longer.
     #[inline(always)]
-    pub(crate) fn of(bytes: &'a [u8]) -> Option<Self> {
-        let short = (4..=Self::LENGTH_MAX).contains(&bytes.len());
-        short.then_some(ShortBytes(bytes))
-    }
-
-    /// Where the words start.
-    #[inline(always)]
-    fn starts(self) -> [usize; 4] {
-        let length = self.0.len();
-        [0, (length - 4).min(4), length.max(8) - 8, length - 4]
-    }
-
-    /// The words, least significant byte first.
-    #[inline(always)]
-    fn words(self) -> [u32; 4] {
-        self.starts().map(|start| {
-            debug_assert!(start + 4 <= self.0.len());
-            // SAFETY: of a string of `n` bytes, 4 at least and 16 at most, no word starts behind `n - 4`.
-            let word = unsafe { self.0.as_ptr().add(start).cast::<[u8; 4]>().read() };
-            u32::from_le_bytes(word)
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+        let length = bytes.len();
+        // SAFETY: of such a length.
+        (length.wrapping_sub(1) < Self::LENGTH_MAX).then(|| ShortBytes {
+            padded: unsafe { padded(bytes) },
+            length,
         })
     }
 
-    /// Writes the string to the start of `place`.
+    /// Writes the string to the start of `place`, and zeros behind it.
     #[inline(always)]
     pub(crate) fn write(self, place: &mut [u8; 16]) {
-        for (start, word) in self.starts().into_iter().zip(self.words()) {
-            place[start..start + 4].copy_from_slice(&word.to_le_bytes());
-        }
+        *place = self.padded.to_le_bytes();
     }
 
-    /// What XXH3-64 makes of the string: it has one rule for up to 8 bytes and one for more, and here both
-    /// are followed, side by side.
+    /// The first eight bytes and those behind them, as numbers, and how many bytes there are.
     #[inline(always)]
-    pub(super) fn xxh3(self) -> u64 {
-        let length = self.0.len() as u64;
-        let [a, b, c, d] = self.words().map(u64::from);
-        let short = {
-            let keyed = (d | a << 32) ^ SECRET_SHORT;
-            let mixed = keyed ^ keyed.rotate_left(49) ^ keyed.rotate_left(24);
-            let mixed = mixed.wrapping_mul(PRIME_MX2);
-            let mixed = (mixed ^ ((mixed >> 35) + length)).wrapping_mul(PRIME_MX2);
-            mixed ^ mixed >> 28
-        };
-        let long = {
-            let (low, high) = ((a | b << 32) ^ SECRET_LOW, (c | d << 32) ^ SECRET_HIGH);
-            let product = u128::from(low) * u128::from(high);
-            let sum = length
-                .wrapping_add(low.swap_bytes())
-                .wrapping_add(high)
-                .wrapping_add(product as u64 ^ (product >> 64) as u64);
-            let mixed = (sum ^ sum >> 37).wrapping_mul(PRIME_MX1);
-            mixed ^ mixed >> 32
-        };
-        select_unpredictable(length > 8, long, short)
+    pub(super) fn parts(self) -> (u64, u64, u64) {
+        (
+            self.padded as u64,
+            (self.padded >> 64) as u64,
+            self.length as u64,
+        )
     }
+}
+
+/// The number that the string is.
+///
+/// # Safety
+/// It has 1 to 16 bytes.
+#[inline(always)]
+#[cfg(all(target_feature = "avx512bw", target_feature = "avx512vl", not(miri)))]
+unsafe fn padded(bytes: &[u8]) -> u128 {
+    use std::arch::x86_64::{__m128i, _mm_maskz_loadu_epi8};
+    let own = ((1u32 << bytes.len()) - 1) as u16;
+    // SAFETY: what the mask leaves out is not read; both types are 16 bytes, of which all values are allowed.
+    unsafe {
+        let padded = _mm_maskz_loadu_epi8(own, bytes.as_ptr().cast());
+        std::mem::transmute::<__m128i, u128>(padded)
+    }
+}
+
+/// The number that the string is.
+///
+/// # Safety
+/// It has 1 to 16 bytes.
+#[inline(always)]
+#[cfg(not(all(target_feature = "avx512bw", target_feature = "avx512vl", not(miri))))]
+unsafe fn padded(bytes: &[u8]) -> u128 {
+    let length = bytes.len();
+    if length < 4 {
+        let byte = |at: usize| u128::from(bytes[at]) << (8 * at);
+        return byte(0) | byte(length / 2) | byte(length - 1);
+    }
+    let word = |start: usize| {
+        debug_assert!(start + 4 <= length);
+        // SAFETY: of a string of `n` bytes, 4 at least and 16 at most, no word starts behind `n - 4`.
+        let word = unsafe { bytes.as_ptr().add(start).cast::<[u8; 4]>().read() };
+        u64::from(u32::from_le_bytes(word))
+    };
+    // Where the words overlap they agree.
+    let (second, third) = ((length - 4).min(4), length.max(8) - 8);
+    let low = word(0) | word(second) << (8 * second);
+    let last = word(third) | word(length - 4) << 32;
+    let high = select_unpredictable(length > 8, last >> ((128 - 8 * length) & 63), 0);
+    u128::from(low) | u128::from(high) << 64
 }
 
 /// Whether two byte strings are equal.
@@ -88,25 +103,14 @@ pub(super) fn equal(a: &[u8], b: &[u8]) -> bool {
         return false;
     }
     match (ShortBytes::of(a), ShortBytes::of(b)) {
-        (Some(a), Some(b)) => {
-            let (a, b) = (a.words(), b.words());
-            (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) == 0
-        }
+        (Some(a), Some(b)) => a.padded == b.padded,
         _ => a == b,
     }
 }
 
-// Of XXH3's specification: two primes, and its default secret, folded for a seed of 0.
-const PRIME_MX1: u64 = 0x1656_6791_9E37_79F9;
-const PRIME_MX2: u64 = 0x9FB2_1C65_1E98_DF25;
-const SECRET_SHORT: u64 = 0x1CAD_21F7_2C81_017C ^ 0xDB97_9083_E96D_D4DE;
-const SECRET_LOW: u64 = 0x1F67_B3B7_A4A4_4072 ^ 0x78E5_C0CC_4EE6_79CB;
-const SECRET_HIGH: u64 = 0x2172_FFCC_7DD0_5A82 ^ 0x8E24_43F7_7446_08B8;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xxhash_rust::xxh3::xxh3_64;
 
     /// A string of every length up to 20.
     fn strings() -> impl Iterator<Item = Vec<u8>> {
@@ -114,23 +118,18 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_that_of_xxh3() {
-        for string in strings() {
-            let short = ShortBytes::of(&string);
-            assert_eq!(short.is_some(), (4..=16).contains(&string.len()));
-            assert!(short.is_none_or(|short| short.xxh3() == xxh3_64(&string)));
-        }
-    }
-
-    #[test]
     fn what_is_written_is_the_string() {
         for string in strings() {
-            let Some(short) = ShortBytes::of(&string) else {
+            let short = ShortBytes::of(&string);
+            assert_eq!(short.is_some(), (1..=16).contains(&string.len()));
+            let Some(short) = short else {
                 continue;
             };
             let mut place = [0xEE; ShortBytes::LENGTH_MAX];
             short.write(&mut place);
-            assert_eq!(place[..string.len()], string);
+            let (written, rest) = place.split_at(string.len());
+            assert_eq!(written, string);
+            assert!(rest.iter().all(|byte| *byte == 0));
         }
     }
 

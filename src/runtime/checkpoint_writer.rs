@@ -23,9 +23,8 @@ const PIECES_MAX: usize = 32;
 const PIECES_FULL: usize = 4 * PIECES_MAX;
 /// So many empty buffers are ready before the first piece: the first checkpoint is to find some.
 const BUFFERS_FIRST: usize = 8;
-/// How many empty buffers are kept: all that were ever needed at once. None is let go to be asked for again: memory that
-/// one thread asks for and another gives back comes back late, and half the state came to be held so.
-const BUFFERS_MAX: usize = PIECES_FULL;
+/// How many empty buffers are kept: those that are under way where the writer keeps up, and as many again.
+const BUFFERS_MAX: usize = 2 * PIECES_MAX;
 /// After a checkpoint of so many pieces one more buffer is ready for the next.
 const PIECES_PER_BUFFER: u64 = 8;
 
@@ -381,6 +380,7 @@ impl CheckpointWriter {
 
     fn close(&mut self, discard: bool) {
         self.abandon_all();
+        self.store.discard_spare();
         if discard && let Err(error) = self.store.discard_all() {
             tracing::warn!(%error, "the checkpoints of a cancelled job could not be removed");
         }

@@ -75,7 +75,7 @@ impl FoldTask {
             .flat_map(|(.., chain)| chain)
             .map(|link| link.bytes)
             .sum();
-        let mut writer = SegmentWriter::create(&self.storage, self.header, expected)?;
+        let mut writer = SegmentWriter::create(&self.storage, self.header, expected, None)?;
         let chains = match self.fold(&files, &mut writer) {
             Ok(chains) => chains,
             Err(error) => {

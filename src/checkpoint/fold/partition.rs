@@ -44,7 +44,7 @@ impl<'a> Partitioner<'a> {
         parts.resize_with(part_count as usize, Part::default);
         Ok(Partitioner {
             layout,
-            writer: SegmentWriter::create(storage, header, expected)?,
+            writer: SegmentWriter::create(storage, header, expected, None)?,
             part_bytes: (memory / parts.len()).min(64 * 1024),
             parts,
         })

@@ -10,6 +10,10 @@
 //! signal. One window of the file is mapped at a time, and its pages are fetched by the system in one call
 //! (`MADV_POPULATE_WRITE`), whose error is an error. A page that fails nevertheless is caught by the guard
 //! ([`super::sigbus`]). The file is cut to its length only when nothing of it is mapped any more.
+//!
+//! Pages that the file does not have yet are made by writes of zeros before they are fetched: the system makes larger ones
+//! then, and one call clears what would be dozens of faults. Measured in a virtual machine, a new file of 160 MB, synced,
+//! takes the system a third of the time so; one that has been a file before, whose pages are there, a seventh.
 #![expect(
     unsafe_code,
     reason = "maps a file that is being written, allocates its space"
@@ -31,6 +35,8 @@ const WINDOW_BYTES: u64 = 32 << 20;
 const EXTENT_BYTES_MIN: u64 = 1 << 20;
 /// So many pages are fetched at a time.
 const FETCH_BYTES: usize = 1 << 20;
+/// So many are made at a time. The system has larger pages, but not at hand: those it may have to get first.
+const MADE_BYTES: u64 = 128 << 10;
 /// Windows begin at multiples of it: of every page size there is.
 const WINDOW_ALIGN: u64 = 1 << 16;
 
@@ -44,27 +50,55 @@ struct Window {
     fetched: usize,
 }
 
+/// The pages that a file has.
+struct Pages {
+    /// Up to here.
+    present: u64,
+    /// What more of them are made of.
+    zeros: Vec<u8>,
+}
+
+impl Pages {
+    /// Makes those that there are not yet up to `end`.
+    fn reach(&mut self, end: u64, file: &File) -> io::Result<()> {
+        while self.present < end {
+            let size = (end - self.present).min(MADE_BYTES) as usize;
+            self.zeros.resize(size.max(self.zeros.len()), 0);
+            file.write_all_at(&self.zeros[..size], self.present)?;
+            self.present += size as u64;
+        }
+        Ok(())
+    }
+}
+
 /// A file that is being filled.
 pub(super) struct MappedFile {
     file: File,
     window: Option<Window>,
     allocated: u64,
+    pages: Pages,
     length: u64,
     /// Whether maps are to be had: space must be allocated, and the guard must have a place.
     maps: bool,
 }
 
 impl MappedFile {
-    /// Allocates space for `expected` bytes in a file that is empty and that nobody else has open.
+    /// Allocates space for `expected` bytes in a file that nobody else has open: an empty one, or one whose bytes
+    /// are to be written over.
     pub(super) fn new(file: File, expected: u64) -> io::Result<Self> {
+        let present = file.metadata()?.len();
         let mut mapped = MappedFile {
             file,
             window: None,
             allocated: 0,
+            pages: Pages {
+                present,
+                zeros: Vec::new(),
+            },
             length: 0,
             maps: true,
         };
-        mapped.allocate(expected.max(1))?;
+        mapped.allocate(expected.max(present).max(1))?;
         Ok(mapped)
     }
 
@@ -142,6 +176,7 @@ impl MappedFile {
         let room = (window.map.len() - at).min(bytes.len());
         let (now, rest) = bytes.split_at(room);
         while window.fetched < at + now.len() {
+            self.pages.reach(window.fetch_end(), &self.file)?;
             window.fetch()?;
         }
         window.map[at..at + now.len()].copy_from_slice(now);
@@ -152,6 +187,11 @@ impl MappedFile {
 }
 
 impl Window {
+    /// Up to here the file must have pages before the next ones are fetched.
+    fn fetch_end(&self) -> u64 {
+        self.start + (self.fetched + FETCH_BYTES).min(self.map.len()) as u64
+    }
+
     /// Has the system bring the next pages, in one call in place of one fault each.
     fn fetch(&mut self) -> io::Result<()> {
         let size = FETCH_BYTES.min(self.map.len() - self.fetched);
@@ -195,7 +235,7 @@ impl WriteOnce for MappedFile {
 
     fn finish(mut self: Box<Self>, durability: Durability) -> io::Result<u64> {
         self.close_window()?;
-        if self.allocated > self.length {
+        if self.allocated.max(self.pages.present) > self.length {
             self.file.set_len(self.length)?;
         }
         // What was stored through the map became the page cache's when it was unmapped.

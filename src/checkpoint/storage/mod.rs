@@ -10,6 +10,7 @@
 //! | a name that was there at [`Storage::sync_directory`] is there after a power loss | `fsync` of the directory |
 //! | a full disk is an error and never a signal | space is allocated before it is mapped |
 //! | a page that cannot be read or written is an error | the `SIGBUS` guard ([`sigbus`]) |
+//! | a file that is open to be read keeps its bytes | it is only removed, never written over, see [`Storage::reuse`] |
 
 mod heap;
 #[cfg(target_os = "linux")]
@@ -33,6 +34,18 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// # Errors
     /// Here and below those of the system; [`io::ErrorKind::StorageFull`] where there is no space.
     fn create(&self, name: &str, expected: u64) -> io::Result<Box<dyn WriteOnce>>;
+
+    /// Creates a file that takes the place of `old`, which nobody needs any more, with its space and the memory that the
+    /// system holds of it: that is quicker than to give both back and ask for others. Until they are written over, or
+    /// cut off at the end, the bytes of the other one are in it. A file that cannot be written over, because somebody reads
+    /// it or knows it by another name, is removed, and a new one created.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create). The other file may be gone or not then.
+    fn reuse(&self, old: &str, name: &str, expected: u64) -> io::Result<Box<dyn WriteOnce>> {
+        self.remove(old)?;
+        self.create(name, expected)
+    }
 
     /// Opens a file to be read. It stays readable when it is removed meanwhile. Of one that is still being written,
     /// what is appended later can be read too; behind it there may be space without content, of zeros.

@@ -10,8 +10,9 @@ use super::{DirectoryLock, Durability, ReadAt, Storage, WriteOnce};
 /// The file whose lock is the directory's.
 const LOCK: &str = "lock";
 
-/// How files are filled. Either way the bytes go to the page cache and are synced by the same call; a map costs about
-/// twice the processor time, because the system clears every page before it is stored to.
+/// How files are filled. Either way the bytes go to the page cache and are synced by the same call. A map costs about
+/// twice the processor time in a new file, whose pages have to be cleared before they are stored to, and no more in one
+/// that takes another's place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Filling {
     /// Through memory maps, where the system has them; else by writes.
@@ -70,6 +71,31 @@ impl RealStorage {
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
+
+    /// Makes a writer of a file, or removes it again.
+    #[cfg(target_os = "linux")]
+    fn mapped(&self, name: &str, file: File, expected: u64) -> io::Result<Box<dyn WriteOnce>> {
+        match super::mapped_file::MappedFile::new(file, expected) {
+            Ok(mapped) => Ok(Box::new(mapped)),
+            Err(error) => {
+                // Best effort: what is left over is removed when the directory is opened next.
+                let _ = fs::remove_file(self.path(name));
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens a file to be written over, if nobody reads it and it has this name only. The lock keeps readers out until it
+    /// is closed.
+    #[cfg(target_os = "linux")]
+    fn open_over(&self, name: &str) -> Option<File> {
+        use std::os::unix::fs::MetadataExt;
+
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).open(self.path(name)).ok()?;
+        file.try_lock().ok()?;
+        (file.metadata().ok()?.nlink() == 1).then_some(file)
+    }
 }
 
 impl Storage for RealStorage {
@@ -79,14 +105,7 @@ impl Storage for RealStorage {
         let file = file.open(self.path(name))?;
         #[cfg(target_os = "linux")]
         if self.filling == Filling::Map {
-            return match super::mapped_file::MappedFile::new(file, expected) {
-                Ok(mapped) => Ok(Box::new(mapped)),
-                Err(error) => {
-                    // Best effort: what is left over is removed when the directory is opened next.
-                    let _ = fs::remove_file(self.path(name));
-                    Err(error)
-                }
-            };
+            return self.mapped(name, file, expected);
         }
         let _ = expected;
         Ok(Box::new(WrittenFile {
@@ -96,8 +115,35 @@ impl Storage for RealStorage {
         }))
     }
 
+    #[cfg(target_os = "linux")]
+    fn reuse(&self, old: &str, name: &str, expected: u64) -> io::Result<Box<dyn WriteOnce>> {
+        if self.filling == Filling::Map
+            && let Some(file) = self.open_over(old)
+        {
+            if self.path(name).exists() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(self.path(old), self.path(name))?;
+            return self.mapped(name, file, expected);
+        }
+        self.remove(old)?;
+        self.create(name, expected)
+    }
+
     fn open(&self, name: &str) -> io::Result<Box<dyn ReadAt>> {
-        let file = File::open(self.path(name))?;
+        let path = self.path(name);
+        let file = loop {
+            let file = File::open(&path)?;
+            match file.try_lock_shared() {
+                // It is being written over.
+                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::NotFound.into()),
+                // A file system without locks is one on which nothing is written over.
+                Err(TryLockError::Error(_)) => break file,
+                Ok(()) if is_named(&file, &path)? => break file,
+                // It has got another name before the lock, for another content.
+                Ok(()) => {}
+            }
+        };
         let length = file.metadata()?.len();
         Ok(Box::new(ReadFile { file, length }))
     }
@@ -139,6 +185,14 @@ impl Storage for RealStorage {
     }
 }
 
+/// Whether this open file is still what has that name.
+fn is_named(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+
+    let (open, named) = (file.metadata()?, fs::metadata(path)?);
+    Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
+}
+
 /// Closing the file gives the lock back.
 #[derive(Debug)]
 struct FileLock {
@@ -147,6 +201,7 @@ struct FileLock {
 
 impl DirectoryLock for FileLock {}
 
+/// Open to be read, under a shared lock: nothing writes over it.
 struct ReadFile {
     file: File,
     length: u64,

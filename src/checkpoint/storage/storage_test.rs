@@ -59,6 +59,8 @@ fn keeps_its_promises(storage: &dyn Storage) {
     assert_eq!(&first, b"onetwo");
     assert_eq!(log.finish(Durability::Synced).expect("ended"), 6);
 
+    is_reused(storage);
+
     storage.remove(FILE).expect("removed");
     let gone = storage.open(FILE).map(drop).expect_err("it is gone");
     assert_eq!(gone.kind(), io::ErrorKind::NotFound);
@@ -69,6 +71,35 @@ fn keeps_its_promises(storage: &dyn Storage) {
     assert_eq!(locked.kind(), io::ErrorKind::WouldBlock);
     drop(lock);
     storage.lock().expect("free again");
+}
+
+/// What takes the place of another file has its own bytes and no others, whether it is longer or shorter.
+fn is_reused(storage: &dyn Storage) {
+    let long = vec![9; 2_500_000];
+    let mut old = "old";
+    write(storage, old, &[&long, &long]).expect("written");
+    for (name, content) in [("shorter", &long[..2_400_000]), ("longer", &[1; 6_000_000])] {
+        let mut file = storage.reuse(old, name, 1_000_000).expect("in its place");
+        let (first, rest) = content.split_at(1_000_001);
+        file.append(&[first]).expect("appended");
+        file.append(&[rest]).expect("appended");
+        let length = file.finish(Durability::Synced).expect("ended");
+        assert_eq!(length, content.len() as u64);
+        assert!(read(storage, name).expect("read") == content);
+        assert!(storage.open(old).is_err(), "it is no more");
+        old = name;
+    }
+    let reading = storage.open(old).expect("there");
+    let mut file = storage.reuse(old, "new", 10).expect("though it is read");
+    file.append(&[b"new"]).expect("appended");
+    let mut bytes = [0; 3];
+    reading.read_at(0, &mut bytes).expect("still readable");
+    assert_eq!(bytes, [1; 3]);
+    drop(reading);
+    file.finish(Durability::Synced).expect("ended");
+    assert_eq!(read(storage, "new").expect("read"), b"new");
+    let twice = storage.reuse("new", FILE, 3).map(drop).expect_err("there");
+    assert_eq!(twice.kind(), io::ErrorKind::AlreadyExists);
 }
 
 #[test]
@@ -89,6 +120,38 @@ fn a_directory_keeps_its_promises() {
         let storage = RealStorage::create(directory.path().join("a/b")).expect("made");
         keeps_its_promises(&storage.filled_by(filling));
     }
+}
+
+#[test]
+#[cfg(not(miri))]
+fn a_file_with_another_name_is_not_written_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let storage = RealStorage::create(directory.path()).expect("made");
+    write(&storage, FILE, &[b"kept"]).expect("written");
+    let copy = directory.path().join("copy");
+    std::fs::hard_link(directory.path().join(FILE), &copy).expect("linked");
+    let mut file = storage.reuse(FILE, "new", 10).expect("created");
+    file.append(&[b"over"]).expect("appended");
+    file.finish(Durability::Synced).expect("ended");
+    assert_eq!(std::fs::read(copy).expect("there"), b"kept|");
+}
+
+#[test]
+fn a_loss_of_power_leaves_a_file_that_is_written_over_as_it_was_or_will_be() {
+    let storage = SimulatedStorage::new(1);
+    write(&storage, "old", &[b"0123456789"]).expect("written");
+    storage.sync_directory().expect("synced");
+    let mut file = storage.reuse("old", "new", 10).expect("in its place");
+    file.append(&[b"abc"]).expect("appended");
+    assert_eq!(storage.bytes("new").expect("there"), b"abc3456789|");
+    let all = storage.power_loss(Loss::All);
+    assert_eq!(all.bytes("old").expect("there"), b"0123456789|");
+    file.finish(Durability::Synced).expect("ended");
+    let all = storage.power_loss(Loss::All);
+    assert_eq!(all.bytes("old").expect("its name was not synced"), b"abc");
+    storage.sync_directory().expect("synced");
+    let all = storage.power_loss(Loss::All);
+    assert_eq!(all.bytes("new").expect("there"), b"abc");
 }
 
 #[test]

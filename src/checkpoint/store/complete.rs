@@ -85,6 +85,10 @@ impl CheckpointStore {
             bytes: manifest.bytes(),
         };
         self.last_length = own_length;
+        // Nothing was to be written.
+        if let Some(old) = pending.old.take() {
+            self.retention.discard(old);
+        }
         for report in contents.reports.iter().flat_map(|of| &of.states) {
             if let Some(hash) = report.hash_of_key {
                 self.hashes.insert(report.state.clone(), hash);

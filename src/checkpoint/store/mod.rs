@@ -11,7 +11,9 @@
 //! damaged is *rejected*, by name and with its reason, and the one before it is used.
 //!
 //! What is no longer named goes in two steps, so that no loss of power leaves a manifest without its segments:
-//! manifests behind the sync of one checkpoint, their segments behind that of the next.
+//! manifests behind the sync of one checkpoint, their segments behind that of the next. One segment is not removed
+//! then but kept *spare*: the next one takes its place, see [`Storage::reuse`]. Nor is one of those that are found when a
+//! store is opened; all other files that no manifest names go then.
 
 mod complete;
 mod opening;
@@ -28,7 +30,7 @@ use super::manifest::{Manifest, OperatorInfo};
 use super::piece::{Piece, StateRef};
 use super::restored::Restored;
 use super::savepoint::Export;
-use super::segment_writer::{SegmentWriter, segment_name};
+use super::segment_writer::{SegmentWriter, remove_leftover, segment_name};
 use super::snapshot::StateReport;
 use super::storage::{DirectoryLock, Storage};
 use crate::record::KeyHasher;
@@ -128,6 +130,8 @@ pub struct Pending {
     storage: Arc<dyn Storage>,
     header: SegmentHeader,
     expected: u64,
+    /// A file whose place the segment takes.
+    old: Option<String>,
     /// Once there is something to write.
     segment: Option<SegmentWriter>,
     failed: bool,
@@ -158,10 +162,12 @@ impl Pending {
         let segment = match &mut self.segment {
             Some(segment) => segment,
             none => {
-                let create = |bytes| SegmentWriter::create(&self.storage, self.header, bytes);
-                let segment = match create(self.expected) {
+                let create = |bytes, old: Option<String>| {
+                    SegmentWriter::create(&self.storage, self.header, bytes, old.as_deref())
+                };
+                let segment = match create(self.expected, self.old.take()) {
                     // It may have become smaller than the one before: what is needed is asked for.
-                    Err(CheckpointError::NoSpace { .. }) => create(piece.bytes.len() as u64),
+                    Err(CheckpointError::NoSpace { .. }) => create(piece.bytes.len() as u64, None),
                     result => result,
                 };
                 none.insert(segment?)
@@ -173,6 +179,9 @@ impl Pending {
     fn discard(self) {
         if let Some(segment) = self.segment {
             segment.discard();
+        }
+        if let Some(old) = self.old {
+            remove_leftover(&*self.storage, &old);
         }
     }
 }
@@ -257,6 +266,7 @@ impl CheckpointStore {
             storage: Arc::clone(&self.storage),
             header: self.header(number, checkpoint),
             expected: self.expected_length(),
+            old: self.retention.take_spare(),
             segment: None,
             failed: false,
         })

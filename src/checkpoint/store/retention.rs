@@ -23,6 +23,8 @@ pub(super) struct Retention {
     /// Whether such files are kept although no usable checkpoint names them: one that is rejected may.
     unswept: bool,
     pins: Vec<Weak<Vec<u64>>>,
+    /// A segment that was garbage: the next one takes its place.
+    spare: Option<String>,
 }
 
 impl Retention {
@@ -46,6 +48,11 @@ impl Retention {
     /// Has a segment removed behind the next sync but one: behind that of the removal of its manifest.
     pub(super) fn discard_behind(&mut self, name: String) {
         self.behind.push(name);
+    }
+
+    /// A file whose place a new segment may take.
+    pub(super) fn take_spare(&mut self) -> Option<String> {
+        self.spare.take()
     }
 
     /// Keeps the segments of a checkpoint until the pin is dropped.
@@ -140,6 +147,9 @@ impl CheckpointStore {
                     if self.completed.contains_key(&checkpoint) => {}
                 Some(FileName::Segment(number)) if named.contains(&number) => {}
                 Some(FileName::Segment(number)) if kept.contains(&number) => left.push(name),
+                Some(FileName::Segment(_)) if self.retention.spare.is_none() => {
+                    self.retention.spare = Some(name);
+                }
                 // What could not be removed is tried again, unless it is not there any more.
                 _ if self.storage.remove(&name).is_ok() => {}
                 _ if self.storage.open(&name).is_err() => {}
@@ -158,6 +168,13 @@ impl CheckpointStore {
         }
         if self.retention.unswept && self.rejected.is_empty() {
             self.retention.unswept = self.sweep().is_err();
+        }
+    }
+
+    /// Removes the file that a segment would have taken the place of, because there will be none.
+    pub fn discard_spare(&mut self) {
+        if let Some(spare) = self.retention.spare.take() {
+            remove_leftover(&*self.storage, &spare);
         }
     }
 
@@ -193,7 +210,7 @@ impl CheckpointStore {
         });
     }
 
-    /// Removes what was there when the store was opened and what no checkpoint names.
+    /// Removes what was there when the store was opened and what no checkpoint names, but for a spare segment.
     pub(super) fn sweep(&mut self) -> std::io::Result<()> {
         let kept = self.kept();
         for name in self.storage.list()? {
@@ -204,7 +221,10 @@ impl CheckpointStore {
                 Some(FileName::Aside(number)) => number < self.retention.first_number,
                 Some(FileName::Manifest(_)) | None => false,
             };
-            if is_leftover {
+            let is_segment = matches!(FileName::parse(&name), Some(FileName::Segment(_)));
+            if is_leftover && is_segment && self.retention.spare.is_none() {
+                self.retention.spare = Some(name);
+            } else if is_leftover && self.retention.spare.as_ref() != Some(&name) {
                 remove_leftover(&*self.storage, &name);
             }
         }

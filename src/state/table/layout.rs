@@ -258,13 +258,12 @@ impl<'a, K, V> GroupEntries<'a, K, V> {
         loop {
             for slot in 0..Group::<K, V>::SLOTS {
                 let is_one = slots.contains(slot);
-                // SAFETY: the slot holds an entry that stays as it is, as whoever made this promised, or it is not read.
-                let (key, value) = match is_one {
-                    true => {
-                        let Entry { key, value } = unsafe { group.entry(slot).as_ref() };
-                        (key, value)
-                    }
-                    false => in_place,
+                let (key, value) = if is_one {
+                    // SAFETY: the slot holds an entry that stays as it is, as whoever made this promised.
+                    let Entry { key, value } = unsafe { group.entry(slot).as_ref() };
+                    (key, value)
+                } else {
+                    in_place
                 };
                 each(key, value, is_one);
             }

@@ -1,8 +1,11 @@
 //! The power fails in the middle of any operation: what is found is the checkpoint before or the new one.
 
-use thalweg::checkpoint::{Faults, Loss, SimulatedStorage, open_savepoint};
+use thalweg::checkpoint::{Faults, Loss, OperationKind, SimulatedStorage, open_savepoint};
 
 use super::world::{Entries, changes, contents, entries, fold, open, prepared, shared, take};
+
+/// Of the checkpoints that are taken in one go.
+const LAST: u64 = 11;
 
 /// What may be left of the unsynced: all, nothing, and parts.
 fn losses() -> impl Iterator<Item = Loss> {
@@ -107,19 +110,19 @@ fn of_a_checkpoint() {
 fn of_a_checkpoint_what_was_acknowledged_never_goes_back() {
     let (_, before) = prepared();
     let mut expected = vec![before];
-    for checkpoint in 4..=8 {
+    for checkpoint in 4..=LAST {
         let mut entries = expected[expected.len() - 1].clone();
         changes(checkpoint).apply(&mut entries);
         expected.push(entries);
     }
-    let (acknowledged, folds) = (std::cell::Cell::new(3), std::cell::Cell::new(0));
+    let [acknowledged, folds, reused] = [3, 0, 0].map(std::cell::Cell::new);
     at_every_operation(
         |storage| {
             acknowledged.set(3);
             let Ok(mut store) = open(storage) else {
                 return;
             };
-            for checkpoint in 4..=8 {
+            for checkpoint in 4..=LAST {
                 folds.set(folds.get() + u64::from(fold(&mut store)));
                 if take(
                     &mut store,
@@ -132,6 +135,10 @@ fn of_a_checkpoint_what_was_acknowledged_never_goes_back() {
                     acknowledged.set(checkpoint);
                 }
             }
+            let in_place = storage.log().into_iter().any(|operation| {
+                operation.kind == OperationKind::Rename && operation.name.starts_with("segment")
+            });
+            reused.set(reused.get() + u64::from(in_place));
         },
         |_, disk| {
             let mut store = open(disk).expect("the disk works again");
@@ -149,6 +156,8 @@ fn of_a_checkpoint_what_was_acknowledged_never_goes_back() {
         },
     );
     assert!(folds.get() > 100, "{}", folds.get());
+    // Some segments took the place of others.
+    assert!(reused.get() > 100, "{}", reused.get());
 }
 
 #[test]

@@ -49,10 +49,12 @@ fn of_a_checkpoint() {
             take(&mut store, 6, Some(5), &changes(6)).expect("no more faults");
             changes(5).apply(&mut wanted);
             changes(6).apply(&mut wanted);
+            store.discard_spare();
             drop(store);
             let names = storage.names();
-            let store = open(&storage).expect("good");
+            let mut store = open(&storage).expect("good");
             assert!(store.rejected().is_empty(), "{:?}", store.rejected());
+            store.discard_spare();
             assert_eq!(names, storage.names(), "nothing was left over");
             let found = entries(&store.restore(6).expect("there")).expect("good");
             assert_eq!(found, wanted);

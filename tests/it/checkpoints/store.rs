@@ -84,7 +84,11 @@ fn segments_go_when_no_retained_checkpoint_names_them() {
     for checkpoint in 7..=10 {
         take(&mut store, checkpoint, None, &Changes::default()).expect("complete");
     }
-    // Two retained, and one whose manifest has gone just now.
+    // Two retained, one whose manifest has gone just now, and one whose place the next will take.
+    assert_eq!(segments(), 4);
+    take(&mut store, 11, None, &Changes::default()).expect("complete");
+    assert_eq!(segments(), 4);
+    store.discard_spare();
     assert_eq!(segments(), 3);
     let manifests = storage.list().expect("listed");
     assert_eq!(

@@ -18,6 +18,10 @@ const LOG_LENGTH_MAX: usize = 100_000;
 struct Inode {
     /// As the process sees it.
     live: Vec<u8>,
+    /// Where the next bytes go: at its end, unless it is written over.
+    end: usize,
+    /// Held by whoever has it open to be read.
+    readers: Arc<()>,
     /// How long it is for the process: space that is allocated ahead counts.
     length: usize,
     /// As it is on the disk.
@@ -154,9 +158,24 @@ impl Disk {
         self.after(inode)
     }
 
+    /// As [`Storage::reuse`](super::Storage::reuse).
+    pub(super) fn reuse(&mut self, old: &str, name: &str, expected: u64) -> io::Result<usize> {
+        let inode = self.find(old)?;
+        if Arc::strong_count(&self.inodes[inode].readers) > 1 {
+            self.remove(old)?;
+            return self.create(name, expected);
+        }
+        if self.live.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.rename(old, name)?;
+        self.inodes[inode].end = 0;
+        Ok(inode)
+    }
+
     pub(super) fn append(&mut self, inode: usize, name: &str, bytes: &[u8]) -> io::Result<()> {
         let fault = self.begin(OperationKind::Append, name)?;
-        let start = self.inodes[inode].live.len();
+        let start = self.inodes[inode].end;
         let more = (start + bytes.len()).saturating_sub(self.inodes[inode].length);
         let fault = fault.or((!self.has_room(more as u64)).then_some(Fault::NoSpace));
         let written = match fault {
@@ -165,8 +184,10 @@ impl Disk {
             Some(Fault::Io | Fault::NoSpace) => 0,
         };
         let file = &mut self.inodes[inode];
-        file.live.extend_from_slice(&bytes[..written]);
-        file.length = file.length.max(file.live.len());
+        file.end = start + written;
+        file.live.resize(file.live.len().max(file.end), 0);
+        file.live[start..file.end].copy_from_slice(&bytes[..written]);
+        file.length = file.length.max(file.end);
         if written > 0 {
             file.unsynced.push(start..start + written);
         }
@@ -177,7 +198,9 @@ impl Disk {
     }
 
     pub(super) fn finish(&mut self, inode: usize, name: &str, sync: bool) -> io::Result<u64> {
-        self.inodes[inode].length = self.inodes[inode].live.len();
+        let file = &mut self.inodes[inode];
+        file.live.truncate(file.end);
+        file.length = file.end;
         if sync {
             self.sync(inode, name)?;
         } else if let Some(fault) = self.begin(OperationKind::Close, name)? {
@@ -228,12 +251,14 @@ impl Disk {
         self.after(())
     }
 
-    pub(super) fn open(&mut self, name: &str) -> io::Result<(usize, u64)> {
+    /// The file's bytes, how many there are, and what keeps them from being written over.
+    pub(super) fn open(&mut self, name: &str) -> io::Result<(usize, u64, Arc<()>)> {
         if let Some(fault) = self.begin(OperationKind::Open, name)? {
             return Err(fault.error());
         }
         let inode = self.find(name)?;
-        self.after((inode, self.inodes[inode].length as u64))
+        let file = &self.inodes[inode];
+        self.after((inode, file.length as u64, Arc::clone(&file.readers)))
     }
 
     pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
@@ -288,9 +313,10 @@ impl Disk {
     pub(super) fn put(&mut self, name: &str, bytes: Vec<u8>) {
         self.inodes.push(Inode {
             length: bytes.len(),
+            end: bytes.len(),
             durable: bytes.clone(),
             live: bytes,
-            unsynced: Vec::new(),
+            ..Inode::default()
         });
         let inode = self.inodes.len() - 1;
         self.live.insert(name.to_owned(), inode);
@@ -305,15 +331,18 @@ impl Disk {
 
     /// The disk that is found after the process was killed now.
     pub(super) fn after_kill(&self) -> Disk {
-        Disk {
+        let mut disk = Disk {
             faults: Faults::default(),
             lock: None,
             crashed: false,
             ..self.clone()
+        };
+        for inode in &mut disk.inodes {
+            inode.readers = Arc::default();
         }
+        disk
     }
 
-    /// The disk that is found after the power was lost now.
     pub(super) fn after_loss(&self, loss: Loss) -> Disk {
         let mut random = match loss {
             Loss::Some(seed) => Random::new(seed),

@@ -109,13 +109,23 @@ impl Storage for SimulatedStorage {
         }))
     }
 
+    fn reuse(&self, old: &str, name: &str, expected: u64) -> io::Result<Box<dyn WriteOnce>> {
+        let inode = self.disk().reuse(old, name, expected)?;
+        Ok(Box::new(SimulatedFile {
+            storage: self.clone(),
+            inode,
+            name: name.to_owned(),
+        }))
+    }
+
     fn open(&self, name: &str) -> io::Result<Box<dyn ReadAt>> {
-        let (inode, length) = self.disk().open(name)?;
+        let (inode, length, reading) = self.disk().open(name)?;
         Ok(Box::new(SimulatedBytes {
             storage: self.clone(),
             inode,
             name: name.to_owned(),
             length,
+            _reading: reading,
         }))
     }
 
@@ -188,6 +198,7 @@ struct SimulatedBytes {
     inode: usize,
     name: String,
     length: u64,
+    _reading: Arc<()>,
 }
 
 impl ReadAt for SimulatedBytes {

@@ -65,7 +65,7 @@ where
 {
     let Side { log, index, .. } = side;
     let index = index.get_or_insert_default();
-    if index.is_new() || index.is_crowded() {
+    if !index.has_room_for(log.len()) {
         index.begin(log.len());
     }
     let (run_from, get) = (|place| log.run_from(place), |place| log.get(place));
@@ -88,12 +88,12 @@ fn collect<V, S>(
         let Side { log, index, .. } = sides.get(part.slice);
         let Some(index) = index else { continue };
         let equal = |record: &&V| selector.key(record).borrow() == key;
-        let chains = index.chains();
-        let found = chains.find(chains.first(hash), |place| log.get(place), equal);
+        let indexed = index.places();
+        let found = indexed.find(hash, |place| log.get(place), equal);
         let mut link = found.map_or(0, |(link, _)| link);
         while link != 0 {
             places.push((part.start + link as usize - 1) as u32);
-            link = chains.same(link);
+            link = indexed.same(link);
         }
     }
 }

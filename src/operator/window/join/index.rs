@@ -1,34 +1,42 @@
 //! `Index`: places of records by their key.
 //!
-//! Keys whose hashes end alike are chained, one link for each; records with the same key hang in a list of
-//! their own from the first of them, in the order in which they were added. So a key that is in very many
-//! records is in nobody's way.
+//! A table of heads, by open addressing: each is the first place with a key, so that a look-up reads a head and then
+//! the record itself, which it has to read anyway to compare the keys. Records with the same key hang in a list from
+//! the first of them, in the order in which they were added: a key that is in very many records is in nobody's way,
+//! and the lists are not looked at while no key comes twice.
 //!
 //! ```text
-//! heads   by low bits of the hash: the first link of the chain, or 0
-//! links   by place: next    of a first record: the next key of the chain;
-//!                           of a second one: the last record of the list
+//! heads   from where the hash says on: the first link of a key, or 0 behind the last one
+//! links   by place: last    of the first record of a list: the last one
 //!                   same    the next record with the same key, or 0
 //! ```
 //! A link is a place counted from 1. Places are those of one log, or of all logs of one side of a window, one
-//! after the other. The hash is the key's own: an index never leaves its window, so key groups mean nothing to
-//! it.
+//! after the other. The hash is the key's own: an index never leaves its window.
 
 use crate::record::KeyHash;
 
-/// The most places: they are kept in 32 bits, so that some thousand of them stay in the nearest cache.
+/// The most places: they are kept in 32 bits, so that some thousand heads stay in the nearest cache.
 pub(super) const PLACES_MAX: usize = u32::MAX as usize - 1;
 
 /// Heads that are cleared in one step, at the cost of [`CLEARED_COST`] places.
 const CLEARED: usize = 1 << 14;
 const CLEARED_COST: usize = 1 << 10;
 
-/// Up to so many places there are eight heads and more for each.
+/// Up to so many places there are eight heads and more for each, beyond that four.
 const SPREAD_MAX: usize = 1 << 13;
 
-#[derive(Clone, Copy)]
+/// What a hash is multiplied with to find its head.
+///
+/// Keys of one subtask have the top bits of their hash in common, up to fifteen of them, so a head is chosen by those
+/// below: the factor is larger than 2^15. The hashes of keys that were given out one after the other stand at even
+/// distances, and are to stay so, in order that hardly any two of them want the same head: with this factor the hash's
+/// own one, the golden ratio's fraction, becomes another number of which the continued fraction begins with ones
+/// and twos only (found by search).
+const FACTOR: u64 = 39_125;
+
+#[derive(Clone, Copy, Default)]
 struct Link {
-    next: u32,
+    last: u32,
     same: u32,
 }
 
@@ -39,6 +47,8 @@ pub(super) struct Index {
     links: Vec<Link>,
     /// How many heads there are going to be, a power of two.
     size: usize,
+    /// Whether any key has come twice.
+    repeats: bool,
 }
 
 impl Index {
@@ -48,16 +58,17 @@ impl Index {
         self.heads.clear();
         self.links.clear();
         self.links.reserve(places);
-        // Whether a chain goes on is a branch that cannot be predicted, so there are more heads than places: as
-        // many more as the caches hold.
-        let spread = if places <= SPREAD_MAX { 8 } else { 2 };
-        self.size = (places * spread).max(1).next_power_of_two();
+        self.repeats = false;
+        // Whether the first head is the right one is a branch that cannot be predicted, so there are more heads than
+        // places: as many more as the caches hold.
+        let spread = if places <= SPREAD_MAX { 8 } else { 4 };
+        self.size = (places * spread).max(2).next_power_of_two();
         self.heads.reserve(self.size);
     }
 
-    /// Whether it was never begun.
-    pub(super) fn is_new(&self) -> bool {
-        self.size == 0
+    /// Whether it has room for so many places in all: as many heads as that must stay free.
+    pub(super) fn has_room_for(&self, places: usize) -> bool {
+        2 * places.max(1) <= self.size
     }
 
     /// Clears some of the heads; `None` if all are clear, else what that cost, in places added.
@@ -76,48 +87,44 @@ impl Index {
         self.links.len()
     }
 
-    /// Whether chains may have become longer than they should be.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.links.len() > self.size
-    }
-
     /// Adds the next place, of a record whose key has this hash; `equal` says whether the record at a place has
     /// the same key.
     #[inline(always)]
     pub(super) fn add(&mut self, hash: KeyHash, equal: impl Fn(usize) -> bool) {
-        let head = hash.0 as usize & (self.heads.len() - 1);
-        let next = self.heads[head];
-        let mut link = next;
-        while link != 0 {
+        let mask = self.heads.len() - 1;
+        let mut head = start(hash, self.heads.len());
+        loop {
+            let link = self.heads[head & mask];
+            if link == 0 {
+                break;
+            }
             if equal(link as usize - 1) {
                 return self.append(link);
             }
-            link = self.links[link as usize - 1].next;
+            head += 1;
         }
-        self.links.push(Link { next, same: 0 });
-        self.heads[head] = self.links.len() as u32;
+        self.links.push(Link::default());
+        self.heads[head & mask] = self.links.len() as u32;
     }
 
     /// Adds the next place to the list of records that hangs from `first`.
     fn append(&mut self, first: u32) {
-        let added = self.links.len() as u32 + 1;
-        let second = self.links[first as usize - 1].same;
-        let (last, next) = if second == 0 {
-            (first, added)
-        } else {
-            let last = std::mem::replace(&mut self.links[second as usize - 1].next, added);
-            (last, 0)
-        };
+        self.repeats = true;
+        self.links.push(Link::default());
+        let added = self.links.len() as u32;
+        let last = std::mem::replace(&mut self.links[first as usize - 1].last, added);
+        let last = if last == 0 { first } else { last };
         self.links[last as usize - 1].same = added;
-        self.links.push(Link { next, same: 0 });
     }
 
-    /// Its chains, to be followed.
+    /// Its places, to be looked up.
     #[inline(always)]
-    pub(super) fn chains(&self) -> Chains<'_> {
-        Chains {
+    pub(super) fn places(&self) -> Places<'_> {
+        debug_assert!(self.heads.len() == self.size, "an index that is begun");
+        Places {
             heads: &self.heads,
-            links: &self.links,
+            lists: if self.repeats { &self.links } else { &[] },
+            len: self.links.len(),
         }
     }
 
@@ -127,48 +134,63 @@ impl Index {
     }
 }
 
-/// The chains of an index.
-#[derive(Clone, Copy)]
-pub(super) struct Chains<'a> {
-    heads: &'a [u32],
-    links: &'a [Link],
+/// Which of so many heads is the first to be looked at.
+#[inline(always)]
+fn start(hash: KeyHash, heads: usize) -> usize {
+    let bits = heads.trailing_zeros();
+    (hash.0.wrapping_mul(FACTOR) >> (u64::BITS - bits)) as usize
 }
 
-impl Chains<'_> {
+/// The places of an index.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'a> {
+    heads: &'a [u32],
+    /// Empty if no key has come twice.
+    lists: &'a [Link],
+    len: usize,
+}
+
+impl Places<'_> {
     /// How many places there are.
     #[inline(always)]
     pub(super) fn len(self) -> usize {
-        self.links.len()
+        self.len
     }
 
-    /// The first link of the chain for `hash`, or 0.
+    /// The first link to be looked at for `hash`, or 0.
     #[inline(always)]
     pub(super) fn first(self, hash: KeyHash) -> u32 {
-        self.heads[hash.0 as usize & (self.heads.len() - 1)]
+        self.heads[start(hash, self.heads.len()) & (self.heads.len() - 1)]
     }
 
-    /// The first link, from `link` on, to a place at which `get` finds something `wanted`, and what it found.
+    /// The first link of the key with this hash at whose place `get` finds something `wanted`, and what it found.
     #[inline(always)]
     pub(super) fn find<T>(
         self,
-        mut link: u32,
+        hash: KeyHash,
         get: impl Fn(usize) -> T,
         wanted: impl Fn(&T) -> bool,
     ) -> Option<(u32, T)> {
-        while link != 0 {
+        let mut head = start(hash, self.heads.len());
+        loop {
+            let link = self.heads[head & (self.heads.len() - 1)];
+            if link == 0 {
+                return None;
+            }
             let found = get(link as usize - 1);
             if wanted(&found) {
                 return Some((link, found));
             }
-            link = self.links[link as usize - 1].next;
+            head += 1;
         }
-        None
     }
 
     /// The link of the next record with the same key, or 0.
     #[inline(always)]
     pub(super) fn same(self, link: u32) -> u32 {
-        self.links[link as usize - 1].same
+        self.lists
+            .get(link as usize - 1)
+            .map_or(0, |link| link.same)
     }
 }
 
@@ -190,19 +212,19 @@ mod tests {
     proptest! {
         #[test]
         fn places_of_a_key_come_in_order(
-            keys in proptest::collection::vec(0..9_u64, 0..50), places in 0..50_usize, mask in 0..8_u64,
+            keys in proptest::collection::vec(0..9_u64, 0..50), more in 0..50_usize, mask in 0..8_u64,
         ) {
             // With a mask of 0 all keys collide.
             let hash = |key: u64| KeyHash(key & mask);
-            let index = indexed(&keys, places, hash);
+            let index = indexed(&keys, keys.len() + more, hash);
             for key in 0..10 {
-                let chains = index.chains();
-                let found = chains.find(chains.first(hash(key)), |place| keys[place], |&k| k == key);
+                let places = index.places();
+                let found = places.find(hash(key), |place| keys[place], |&k| k == key);
                 let mut link = found.map_or(0, |(link, _)| link);
                 let mut found = Vec::new();
                 while link != 0 {
                     found.push(link as usize - 1);
-                    link = chains.same(link);
+                    link = places.same(link);
                 }
                 let expected = (0..keys.len()).filter(|&place| keys[place] == key);
                 prop_assert!(expected.eq(found), "key {key}");
@@ -212,9 +234,37 @@ mod tests {
 
     #[test]
     fn an_index_begins_anew() {
-        let mut index = indexed(&[1, 2, 3], 3, KeyHash);
-        index.begin(1);
+        let mut index = indexed(&[1, 2, 3, 1], 4, KeyHash);
+        assert_eq!(index.places().same(1), 4);
+        index.begin(4);
         while index.clear_some().is_some() {}
-        assert_eq!((index.len(), index.chains().first(KeyHash(1))), (0, 0));
+        assert_eq!((index.len(), index.places().first(KeyHash(1))), (0, 0));
+        (0..4).for_each(|key| index.add(KeyHash(key), |_| false));
+        assert!((1..=4).all(|link| index.places().same(link) == 0));
+    }
+
+    #[test]
+    fn there_is_room_until_half_of_the_heads_are_taken() {
+        let mut index = Index::default();
+        assert!(!index.has_room_for(1));
+        for places in [1, 100, SPREAD_MAX + 1] {
+            index.begin(places);
+            assert!(index.has_room_for(2 * places) && !index.has_room_for(8 * places));
+        }
+    }
+
+    /// Hashes as they are where a job has many subtasks: of keys given out one after the other, those of one range.
+    #[test]
+    fn keys_of_one_of_many_subtasks_hardly_meet() {
+        for groups_log2 in [0, 7, 15] {
+            let mut own = (0..u64::MAX)
+                .map(KeyHash::of_u64)
+                .filter(|hash| hash.0.checked_shr(64 - groups_log2).unwrap_or(0) == 0);
+            let hashes: Vec<_> = own.by_ref().take(1000).collect();
+            let mut starts: Vec<_> = hashes.iter().map(|&hash| start(hash, 1 << 13)).collect();
+            starts.sort_unstable();
+            starts.dedup();
+            assert!(starts.len() > 850, "{groups_log2}: {} heads", starts.len());
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `operator` | [`WindowJoin`]: where records go; lateness; signals |
 //! | `state` | the records of each slice, and which slices make a window |
-//! | `index` | records chained by the hash of their key |
+//! | `index` | places of records by their key |
 //! | `firing` | what a watermark or a late record sets going, step by step |
 //! | `pairs` | the steps that find and emit pairs |
 //! | `groups` | the steps that collect a key's records |

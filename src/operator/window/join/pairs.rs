@@ -1,10 +1,11 @@
 //! The steps that find a window's pairs and emit them.
 //!
 //! The left side is put into an index, and the records of the right one are looked up in it, in order of
-//! arrival: in rounds of some dozen, of which first the chains are found, so that their cache misses are waited
-//! for together, then the pairs, which are noted down, and then those are emitted. All that in one loop was
-//! tried: with user code and everything behind it in the same loop nothing stays in registers, and a pair takes
-//! a third more instructions.
+//! arrival: in rounds of some dozen, of which first the pairs are found, which are noted down, and then those
+//! are emitted. All that in one loop was tried: with user code and everything behind it in the same loop nothing
+//! stays in registers, and a pair takes a third more instructions. Where the records on the left are more than
+//! the cache holds, a round begins with asking for those that it is going to compare, so that it waits for all of
+//! them together.
 //!
 //! A round borrows the records, so it does not outlive its step. One that was interrupted, because the output
 //! was full, is found again when the firing goes on.
@@ -19,7 +20,7 @@ use crate::state::Run;
 
 use super::firing::Stage;
 use super::function::JoinFunction;
-use super::index::{Chains, Index};
+use super::index::{Index, Places};
 use super::operator::{Keys, WindowJoin};
 use super::state::{Parts, Records};
 
@@ -29,7 +30,7 @@ const STEP: usize = 1024;
 const PLACES_PER_RESULT: usize = 8;
 /// How many records are looked up in a round.
 const ROUND: usize = 64;
-/// Where more records than this are chained, those that are going to be compared are fetched first.
+/// Where more records than this are indexed, those that are going to be compared are fetched first.
 const CACHED_MAX: usize = 1 << 14;
 /// How many pairs a round has at most: where a key is in many records, a round ends early.
 pub(super) const PAIRS: usize = ROUND;
@@ -104,7 +105,7 @@ pub(super) type Pair<'a, L, R> = Option<(&'a L, &'a R)>;
 struct Search<'a, L: ?Sized, R: ?Sized, S1, S2> {
     lefts: Records<'a, L>,
     rights: Records<'a, R>,
-    chains: Chains<'a>,
+    places: Places<'a>,
     keys: &'a Keys<S1, S2>,
 }
 
@@ -119,56 +120,55 @@ where
     /// there are.
     #[inline(never)]
     fn find(&self, progress: Progress, pairs: &mut [Pair<'a, L, R>]) -> (Progress, usize) {
-        let Progress { place, link } = progress;
-        let (keys, chains) = (self.keys, self.chains);
-        let records = self.rights.run_from(place).take_front(ROUND);
-        let mut links = [0; ROUND];
-        for (link, right) in links.iter_mut().zip(records.clone()) {
-            *link = chains.first(keys.right.key(right).borrow().key_hash());
+        let (keys, places) = (self.keys, self.places);
+        let mut records = self.rights.run_from(progress.place).take_front(ROUND);
+        if places.len() > CACHED_MAX {
+            self.fetch(records.clone());
         }
-        if link != 0 {
-            links[0] = link;
+        let (mut place, mut count) = (progress.place, 0);
+        let at = |place, link| Progress { place, link };
+        if progress.link != 0
+            && let Some(right) = records.next()
+        {
+            match self.note_others(progress.link, right, pairs, &mut count) {
+                0 => place += 1,
+                link => return (at(place, link), count),
+            }
         }
-        if chains.len() > CACHED_MAX {
-            for &link in links.iter().filter(|link| **link != 0) {
+        for right in records {
+            let key = keys.right.key(right);
+            let key = key.borrow();
+            let equal = |left: &&L| keys.left.key(left).borrow() == key;
+            let found = places.find(key.key_hash(), |place| self.lefts.get(place), equal);
+            if let Some((link, left)) = found {
+                let Some(pair) = pairs.get_mut(count) else {
+                    return (at(place, link), count);
+                };
+                *pair = Some((left, right));
+                count += 1;
+                let other = places.same(link);
+                if other != 0 {
+                    let link = self.note_others(other, right, pairs, &mut count);
+                    if link != 0 {
+                        return (at(place, link), count);
+                    }
+                }
+            }
+            place += 1;
+        }
+        (at(place, 0), count)
+    }
+
+    /// Asks for the records on the left that these are likely to be compared with.
+    #[inline(never)]
+    fn fetch(&self, records: Run<'a, R>) {
+        for right in records {
+            let hash = self.keys.right.key(right).borrow().key_hash();
+            let link = self.places.first(hash);
+            if link != 0 {
                 self.lefts.prefetch(link as usize - 1);
             }
         }
-        let (end, mut count) = (place + records.len(), 0);
-        for (offset, right) in records.enumerate() {
-            let key = keys.right.key(right);
-            let equal = |left: &&L| keys.left.key(left).borrow() == key.borrow();
-            let first = chains.find(links[offset], |place| self.lefts.get(place), equal);
-            let Some((link, left)) = first else { continue };
-            let unfinished = match pairs.get_mut(count) {
-                Some(pair) => {
-                    *pair = Some((left, right));
-                    count += 1;
-                    match chains.same(link) {
-                        0 => 0,
-                        other => self.note_others(other, right, pairs, &mut count),
-                    }
-                }
-                None => link,
-            };
-            if unfinished != 0 {
-                let place = place + offset;
-                return (
-                    Progress {
-                        place,
-                        link: unfinished,
-                    },
-                    count,
-                );
-            }
-        }
-        (
-            Progress {
-                place: end,
-                link: 0,
-            },
-            count,
-        )
     }
 
     /// Notes the pairs with the record at a link and those after it, as long as there is room. Says at which
@@ -184,7 +184,7 @@ where
         for pair in &mut pairs[*count..] {
             *pair = Some((self.lefts.get(link as usize - 1), right));
             *count += 1;
-            link = self.chains.same(link);
+            link = self.places.same(link);
             if link == 0 {
                 break;
             }
@@ -256,7 +256,7 @@ where
         let search = Search {
             lefts: firing.left.of(&state.left),
             rights: firing.right.of(&state.right),
-            chains: matching.index.chains(),
+            places: matching.index.places(),
             keys: &self.keys,
         };
         let mut pairs = [None; PAIRS];
