@@ -30,8 +30,8 @@ impl ShortBytes {
     #[inline(always)]
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let length = bytes.len();
-        // SAFETY: of such a length.
         (length.wrapping_sub(1) < Self::LENGTH_MAX).then(|| ShortBytes {
+            // SAFETY: of such a length.
             padded: unsafe { padded(bytes) },
             length,
         })
