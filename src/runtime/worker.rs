@@ -47,7 +47,12 @@ pub(crate) struct Worker {
     pub(crate) mailbox: Mailbox,
     pub(crate) parker: Parker,
     pub(crate) events: Sender<Event>,
+    /// So many rounds there has been something to do in each.
+    pub(crate) busy_rounds: u32,
 }
+
+/// After so many rounds in which there was something to do, subtasks that are at their end are closed all the same.
+const BUSY_ROUNDS_MAX: u32 = 1 << 12;
 
 impl Worker {
     /// Runs until no subtask does.
@@ -115,10 +120,15 @@ impl Worker {
                 }
             }
         }
-        worked || self.close_ended()
+        self.busy_rounds += 1;
+        if worked && self.busy_rounds < BUSY_ROUNDS_MAX {
+            return true;
+        }
+        self.busy_rounds = 0;
+        self.close_ended() || worked
     }
 
-    /// Closes the subtasks that are at their end, for which there is time now; says whether there were some.
+    /// Closes the subtasks that are at their end; says whether there were some.
     fn close_ended(&mut self) -> bool {
         let mut worked = false;
         for subtask in &mut self.subtasks {
@@ -231,11 +241,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_subtask_at_its_end_is_closed_when_the_others_have_nothing_to_do() {
+    /// A worker whose subtasks have something to do for so many turns each, and how many of them are closed.
+    fn worker(turns: &[u32]) -> (Worker, Arc<AtomicU32>) {
         let closed = Arc::new(AtomicU32::new(0));
-        let subtask = |(place, turns)| {
-            let closed = Arc::clone(&closed);
+        let subtask = |(place, turns): (usize, &u32)| {
+            let (closed, turns) = (Arc::clone(&closed), *turns);
             let heads: Vec<Box<dyn Head>> = vec![Box::new(Brief { turns, closed })];
             let mut subtask = Subtask::new(place, open_context(), heads, BatchSize::Fixed(1));
             subtask.open().expect("nothing fails");
@@ -243,13 +253,20 @@ mod tests {
         };
         let parker = Parker::new();
         let (_post, mailbox) = mailbox(parker.waker());
-        let mut worker = Worker {
+        let worker = Worker {
             index: 0,
-            subtasks: [1, 3].into_iter().enumerate().map(subtask).collect(),
+            subtasks: turns.iter().enumerate().map(subtask).collect(),
             mailbox,
             parker,
             events: channel().0,
+            busy_rounds: 0,
         };
+        (worker, closed)
+    }
+
+    #[test]
+    fn a_subtask_at_its_end_is_closed_when_the_others_have_nothing_to_do() {
+        let (mut worker, closed) = worker(&[1, 3]);
         let mut clock = RoundClock::new(Clock::System);
         for round in 1..=3 {
             assert!(worker.round(&mut clock));
@@ -258,5 +275,15 @@ mod tests {
         assert!(worker.round(&mut clock), "closing them is something to do");
         assert_eq!(closed.load(Ordering::Relaxed), 2);
         assert!(!worker.round(&mut clock));
+    }
+
+    #[test]
+    fn a_subtask_at_its_end_is_closed_though_another_always_has_something_to_do() {
+        let (mut worker, closed) = worker(&[1, u32::MAX]);
+        let mut clock = RoundClock::new(Clock::System);
+        for _ in 0..BUSY_ROUNDS_MAX {
+            assert!(worker.round(&mut clock));
+        }
+        assert_eq!(closed.load(Ordering::Relaxed), 1);
     }
 }
