@@ -41,7 +41,7 @@ impl Records {
         }
         if !self.run.push(record, at) {
             self.end_run();
-            self.run.begin::<V>(RUN_BYTES);
+            self.run.begin::<V>(RUN_BYTES, at);
             self.run.push(record, at);
         }
     }

@@ -6,7 +6,7 @@
 
 use std::borrow::Borrow;
 
-use crate::record::{KeyHasher, KeySelector};
+use crate::record::{KeyGroup, KeyHasher, KeySelector};
 
 use super::{OperatorError, raise};
 
@@ -206,21 +206,32 @@ pub struct KeyGroups<S>(pub S);
 pub struct KeyGroupRoute<S> {
     selector: S,
     hasher: KeyHasher,
+    owners: Owners,
+}
+
+/// Which channel owns a hash.
+#[derive(Clone, Debug)]
+enum Owners {
+    /// Each of so many has equally many key groups, and so an equal part of all hashes.
+    Even(u32),
     /// The owner of every key group.
-    owners: Box<[u16]>,
+    Table(Box<[u16]>),
 }
 
 impl<V: ?Sized, S: KeySelector<V>> Partitioner<V> for KeyGroups<S> {
     type Route = KeyGroupRoute<S>;
 
     fn route(&self, cx: &RouteContext) -> KeyGroupRoute<S> {
-        let groups = cx.hasher.max_parallelism();
-        let owner =
-            |group| groups.subtask(crate::record::KeyGroup(group), cx.channels as u32) as u16;
+        let (groups, channels) = (cx.hasher.max_parallelism(), cx.channels as u32);
+        let owner = |group| groups.subtask(KeyGroup(group as u16), channels) as u16;
         KeyGroupRoute {
             selector: self.0.clone(),
             hasher: cx.hasher,
-            owners: (0..groups.get()).map(|group| owner(group as u16)).collect(),
+            owners: if groups.get().is_multiple_of(channels) {
+                Owners::Even(channels)
+            } else {
+                Owners::Table((0..groups.get()).map(owner).collect())
+            },
         }
     }
 }
@@ -229,8 +240,14 @@ impl<V: ?Sized, S: KeySelector<V>> Route<V> for KeyGroupRoute<S> {
     #[inline(always)]
     fn target(&mut self, record: &V) -> Target {
         let hash = self.hasher.hash(self.selector.key(record).borrow());
-        let group = self.hasher.max_parallelism().key_group(hash);
-        Target::One(usize::from(self.owners[usize::from(group.0)]))
+        Target::One(match &self.owners {
+            // Cut into groups and these into shares, or into shares at once: the cuts are the same.
+            Owners::Even(channels) => ((u128::from(hash.0) * u128::from(*channels)) >> 64) as usize,
+            Owners::Table(owners) => {
+                let group = self.hasher.max_parallelism().key_group(hash);
+                usize::from(owners[usize::from(group.0)])
+            }
+        })
     }
 }
 
@@ -250,5 +267,31 @@ impl Random {
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         ((u128::from(z ^ (z >> 31)) * bound as u128) >> 64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{KeyGroupAssignment, MaxParallelism, OwnedSelector};
+
+    #[test]
+    fn a_record_goes_to_the_owner_of_its_key_group_whether_or_not_all_own_equally_many() {
+        for assignment in [KeyGroupAssignment::Hash, KeyGroupAssignment::Flink] {
+            for (groups, channels) in [(128, 1), (128, 2), (128, 3), (129, 3), (6, 6), (7, 5)] {
+                let groups = MaxParallelism::new(groups).expect("legal");
+                let hasher = KeyHasher::new(assignment, groups);
+                let mut route = KeyGroups(OwnedSelector(|key: &u64| *key)).route(&RouteContext {
+                    sender: 0,
+                    channels,
+                    hasher,
+                });
+                for key in (0..5000).chain(u64::MAX - 5000..=u64::MAX) {
+                    let group = groups.key_group(hasher.hash(&key));
+                    let owner = groups.subtask(group, channels as u32) as usize;
+                    assert_eq!(route.target(&key), Target::One(owner));
+                }
+            }
+        }
     }
 }

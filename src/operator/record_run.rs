@@ -43,6 +43,18 @@ pub(crate) trait RecordRun<V: ?Sized> {
     {
         (0..count).map(|index| (self.record(index), self.time(index)))
     }
+
+    /// How many can be looked at: those of the run, and some behind it.
+    #[inline(always)]
+    fn known(&self) -> usize {
+        self.len()
+    }
+
+    /// The one of number `index`, of those that can be looked at.
+    #[inline(always)]
+    fn ahead(&self, index: usize) -> &V {
+        self.record(index)
+    }
 }
 
 /// Pushes the first `wanted` records of a run while `next` is ready; says how many.
@@ -77,16 +89,16 @@ fn push_looking_ahead<V: ?Sized, D: Push<V>>(
     wanted: usize,
 ) -> usize {
     let mut hashes = HashesAhead([KeyHash::default(); ROOM]);
-    for index in 0..FAR.min(run.len()) {
-        hashes.look(next, index, run.record(index));
+    for index in 0..FAR.min(run.known()) {
+        hashes.look(next, index, run.ahead(index));
     }
     for index in 0..wanted {
         if !next.ready() {
             return index;
         }
         let ahead = index + FAR;
-        if ahead < run.len() {
-            hashes.look(next, ahead, run.record(ahead));
+        if ahead < run.known() {
+            hashes.look(next, ahead, run.ahead(ahead));
         }
         let hash = hashes.take(next, index);
         next.push_hashed(run.record(index), run.time(index), hash);

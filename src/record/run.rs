@@ -66,37 +66,51 @@ pub(crate) const fn travels_in_runs<V: Wire + ?Sized>() -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct RunWriter {
     bytes: Box<[u8]>,
+    /// Bytes gathered: never more than there are.
     filled: usize,
-    timed: bool,
+    rooms: Rooms,
+}
+
+/// How many bytes records may fill, those without timestamps and those with: as many as there are for the
+/// ones that the run is of, none for the others. So one comparison finds either reason to end the run.
+#[derive(Debug, Default)]
+struct Rooms {
+    plain: usize,
+    timed: usize,
 }
 
 impl RunWriter {
-    /// Appends a record. Says `false`, and does nothing, if the records before it must go first, or
-    /// [`begin`](Self::begin) has not been called yet: there is no room, or they have timestamps and it has
-    /// none, or the other way round.
+    /// Appends a record. Says `false`, and does nothing, if the run has to be [begun](Self::begin) anew for it:
+    /// there is no room, or it is one of records with timestamps and this has none, or the other way round.
     #[inline(always)]
     pub(crate) fn push<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> bool {
         let payload = record.as_bytes();
-        // A record without bytes is counted by its timestamp.
-        if at.is_none() && !payload.is_empty() {
-            self.put::<V>(payload, None)
-        } else {
+        if is_timed(payload.len(), at) {
             self.put::<V>(payload, Some(at))
+        } else {
+            self.put::<V>(payload, None)
         }
     }
 
     /// Written out for records with timestamps and for those without: in each, all lengths are constants.
     #[inline(always)]
+    #[expect(
+        unsafe_code,
+        reason = "asks once for each record whether there is room"
+    )]
     fn put<V: Wire + ?Sized>(&mut self, payload: &[u8], at: Option<Timestamp>) -> bool {
-        if at.is_some() != self.timed && !self.turn(at.is_some()) {
-            return false;
-        }
         let layout = Layout::new(payload.len(), V::ALIGN, at.is_some());
+        let room = match at {
+            None => self.rooms.plain,
+            Some(_) => self.rooms.timed,
+        };
         let end = self.filled + layout.stride;
-        if end > self.bytes.len() {
+        if end > room {
             return false;
         }
-        let place = &mut self.bytes[self.filled..end];
+        // SAFETY: `end` is at most `room`, which is the number of bytes or zero, and no less than `filled`: both
+        // terms of the sum are lengths of something in memory, so that it did not overflow.
+        let place = unsafe { self.bytes.get_unchecked_mut(self.filled..end) };
         if let Some(at) = at {
             if layout.stride > size_of::<Timestamp>() + payload.len() {
                 place.fill(0);
@@ -108,16 +122,6 @@ impl RunWriter {
         true
     }
 
-    /// Goes over to records with timestamps, or without; says whether there are none of the others.
-    #[cold]
-    fn turn(&mut self, timed: bool) -> bool {
-        let is_empty = self.filled == 0;
-        if is_empty {
-            self.timed = timed;
-        }
-        is_empty
-    }
-
     /// Bytes gathered.
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
@@ -126,7 +130,7 @@ impl RunWriter {
 
     /// The frame of the run.
     pub(crate) fn frame(&self) -> (FrameHeader, &[u8]) {
-        let aux = u32::from(self.timed);
+        let aux = u32::from(self.rooms.timed > 0);
         let bytes = &self.bytes[..self.filled];
         let header = FrameHeader::new(FrameKind::RUN, aux, bytes.len() as u32, Timestamp::MIN);
         (header, bytes)
@@ -137,15 +141,27 @@ impl RunWriter {
         self.filled = 0;
     }
 
-    /// Begins the next run, in the same memory: of records of type `V`, and of at most `bytes` unless one
-    /// record takes more.
-    pub(crate) fn begin<V: Wire + ?Sized>(&mut self, bytes: usize) {
+    /// Begins the next run, in the same memory: of records like the one of type `V` and timestamp `at`, and of at
+    /// most `bytes` unless one record takes more.
+    pub(crate) fn begin<V: Wire + ?Sized>(&mut self, bytes: usize, at: Timestamp) {
         self.clear();
         let bytes = bytes.max(place_max::<V>());
         if self.bytes.len() != bytes {
             self.bytes = vec![0; bytes].into_boxed_slice();
         }
+        self.rooms = Rooms::default();
+        if is_timed(V::LENGTH.unwrap_or(0), at) {
+            self.rooms.timed = bytes;
+        } else {
+            self.rooms.plain = bytes;
+        }
     }
+}
+
+/// Whether records of this length travel with their timestamps: one without bytes is counted by it.
+#[inline(always)]
+const fn is_timed(length: usize, at: Timestamp) -> bool {
+    !at.is_none() || length == 0
 }
 
 /// What a record of a run takes at most.
@@ -202,6 +218,15 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
         RunReader {
             payload: &self.payload[count * self.layout.stride..],
             ..self
+        }
+    }
+
+    /// As if there were no records.
+    #[inline(always)]
+    pub(crate) fn none(&self) -> Self {
+        RunReader {
+            payload: &[],
+            ..*self
         }
     }
 
@@ -304,7 +329,7 @@ mod tests {
     fn round_trip<V: Wire + Copy + PartialEq + std::fmt::Debug>(records: &[(V, i64)]) {
         let mut run = RunWriter::default();
         assert!(!run.push(&records[0].0, Timestamp(records[0].1)));
-        run.begin::<V>(1024);
+        run.begin::<V>(1024, Timestamp(records[0].1));
         for (record, at) in records {
             assert!(run.push(record, Timestamp(*at)));
         }
@@ -345,7 +370,7 @@ mod tests {
     #[test]
     fn a_run_that_is_cut_off_is_an_error() {
         let mut run = RunWriter::default();
-        run.begin::<[u64; 2]>(1024);
+        run.begin::<[u64; 2]>(1024, Timestamp(5));
         assert!(run.push(&[1u64, 2], Timestamp(5)));
         let (header, payload) = run.frame();
         let cut = aligned(&payload[..payload.len() - 1]);
@@ -356,24 +381,25 @@ mod tests {
     #[test]
     fn a_run_is_timed_or_it_is_not() {
         let mut run = RunWriter::default();
-        run.begin::<u64>(1024);
+        run.begin::<u64>(1024, Timestamp(5));
+        assert!(!run.push(&2u64, Timestamp::MIN));
         assert!(run.push(&1u64, Timestamp(5)));
         assert!(!run.push(&2u64, Timestamp::MIN));
-        run.begin::<u64>(1024);
+        run.begin::<u64>(1024, Timestamp::MIN);
+        assert!(!run.push(&3u64, Timestamp(5)));
         assert!(run.push(&2u64, Timestamp::MIN));
         assert!(!run.push(&3u64, Timestamp(5)));
     }
+
     #[test]
     fn a_run_has_room_for_what_it_began_with_or_for_one_record() {
         let mut run = RunWriter::default();
-        run.begin::<u64>(40);
-        for timed in [false, true] {
-            let at = if timed { Timestamp(1) } else { Timestamp::MIN };
+        for (at, room) in [(Timestamp::MIN, 5), (Timestamp(1), 2)] {
+            run.begin::<u64>(40, at);
             let pushed = (0..9u64).take_while(|n| run.push(n, at)).count();
-            assert_eq!(pushed, if timed { 2 } else { 5 });
-            run.begin::<u64>(40);
+            assert_eq!(pushed, room);
         }
-        run.begin::<[u64; 8]>(40);
+        run.begin::<[u64; 8]>(40, Timestamp(1));
         assert!(run.push(&[1u64; 8], Timestamp(1)));
         assert!(!run.push(&[1u64; 8], Timestamp(1)));
     }

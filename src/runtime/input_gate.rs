@@ -13,10 +13,9 @@ use std::marker::PhantomData;
 use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
 use crate::operator::{
-    Barrier, BoxError, OpenContext, OperatorError, Push, RecordRun, Signal, on_stack, push_run,
-    replayed_signal,
+    Barrier, BoxError, OpenContext, OperatorError, Push, Signal, replayed_signal,
 };
-use crate::record::{FrameHeader, FrameKind, RunReader, Wire, travels_in_runs};
+use crate::record::{FrameHeader, FrameKind, Wire, travels_in_runs};
 use crate::ring::Consumer;
 use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
 
@@ -25,6 +24,7 @@ use super::frames::push_frames;
 use super::head::{Head, Notice, Pending, Progress, Turn, gets_on, start_turn};
 use super::input_log::InputLog;
 use super::replay::Restoring;
+use super::runs::push_next_run;
 
 /// Reads records of type `V` from rings into the chain behind it.
 pub(crate) struct InputGate<V: ?Sized, D> {
@@ -272,14 +272,11 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
             let Some(frame) = frames.peek() else { break };
             match frame.header.kind() {
                 FrameKind::RUN if const { travels_in_runs::<V>() } => {
-                    // SAFETY: the ring belongs to this exchange: its runs were gathered by a
-                    // `RunWriter` of `V`, stand 16-byte aligned, and stay until the batch is released.
-                    let run = unsafe { RunReader::<V>::new(frame.header, frame.payload) };
-                    let rest = run.after(*within);
-                    let wanted = rest.len().min((limit - records) as usize);
-                    let done = on_stack(next, |next| push_run(next, &rest, wanted));
+                    let wanted = (limit - records) as usize;
+                    // SAFETY: the ring belongs to this exchange: its runs were gathered by a `RunWriter` of `V`.
+                    let (done, len) = unsafe { push_next_run(&frames, next, *within, wanted) };
                     records += done as u32;
-                    if done < rest.len() {
+                    if done < len {
                         *within += done;
                         break;
                     }
@@ -310,31 +307,6 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         turn.budget.spend(records);
         self.read += u64::from(records);
         records > 0 || signals
-    }
-}
-
-impl<V: Wire + ?Sized> RecordRun<V> for RunReader<'_, V> {
-    #[inline(always)]
-    fn len(&self) -> usize {
-        RunReader::len(self)
-    }
-
-    #[inline(always)]
-    fn record(&self, index: usize) -> &V {
-        RunReader::record(self, index)
-    }
-
-    #[inline(always)]
-    fn time(&self, index: usize) -> Timestamp {
-        RunReader::time(self, index)
-    }
-
-    #[inline(always)]
-    fn first<'b>(&'b self, count: usize) -> impl ExactSizeIterator<Item = (&'b V, Timestamp)>
-    where
-        V: 'b,
-    {
-        RunReader::first(self, count)
     }
 }
 

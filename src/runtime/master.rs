@@ -254,6 +254,7 @@ impl Master {
                 mailbox,
                 parker: part.parker,
                 events: self.events.clone(),
+                busy_rounds: 0,
             };
             let config = Arc::clone(&self.config);
             let builder = std::thread::Builder::new().name(format!("thalweg-{index}"));

@@ -33,6 +33,7 @@ mod replay;
 mod report;
 mod restart;
 mod result_partition;
+mod runs;
 mod source_head;
 mod stepped_checkpoints;
 mod stepper;

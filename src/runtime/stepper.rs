@@ -194,11 +194,13 @@ impl Stepper {
             }
         }
         for place in self.order() {
-            if !self.subtasks[place].is_running() {
+            let subtask = &mut self.subtasks[place];
+            if !subtask.is_running() {
                 continue;
             }
             let mut at = self.clock.monotonic_nanos();
-            match self.subtasks[place].poll(now, &mut at) {
+            let turn = subtask.poll(now, &mut at);
+            match turn.and_then(|progress| subtask.close_ended().map(|_| progress)) {
                 Ok(progress) => worked |= progress == Progress::Worked,
                 Err(error) => return Err(self.fail(place, error)),
             }

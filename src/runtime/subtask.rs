@@ -27,6 +27,8 @@ pub(crate) enum Lifecycle {
     Running,
     /// The end of input has gone through, and what is kept is part of the checkpoints to come.
     AtEnd,
+    /// The end of input has gone through: to be closed when there is nothing else to do.
+    Ended,
     /// The end of input has gone through; closed.
     Finished,
     /// A user function, source or sink failed; closed.
@@ -125,8 +127,13 @@ impl Subtask {
         self.snapshot = Some(SubtaskSnapshot::new(self.cx.subtask.index, sink));
     }
 
-    /// Whether it has more to do.
+    /// Whether it is not closed yet.
     pub(crate) fn is_running(&self) -> bool {
+        self.takes_turns() || self.lifecycle == Lifecycle::Ended
+    }
+
+    /// Whether it has more to do than to be closed.
+    pub(crate) fn takes_turns(&self) -> bool {
         matches!(self.lifecycle, Lifecycle::Running | Lifecycle::AtEnd)
     }
 
@@ -137,7 +144,7 @@ impl Subtask {
 
     /// Hears of a checkpoint.
     pub(crate) fn notice(&mut self, notice: Notice) {
-        if !self.is_running() {
+        if !self.takes_turns() {
             return;
         }
         if let (Notice::Overtake(barrier), Some(snapshot)) = (notice, &mut self.snapshot)
@@ -282,11 +289,12 @@ impl Subtask {
             .min()
     }
 
-    /// Closes the subtask if its life is over.
+    /// Looks whether the subtask's life is over.
     fn end_turn(&mut self) -> Result<(), OperatorError> {
         if self.lifecycle == Lifecycle::Running && self.heads.iter().all(|head| head.is_done()) {
             if self.snapshot.is_none() {
-                return self.close();
+                self.lifecycle = Lifecycle::Ended;
+                return Ok(());
             }
             self.lifecycle = Lifecycle::AtEnd;
             self.messages.push(Message::AtEnd);
@@ -327,6 +335,19 @@ impl Subtask {
         self.batch = Batch::new(size);
     }
 
+    /// Closes it if its life is over; says whether it did. To be called when there is nothing else to do: giving
+    /// back large tables or a large file can take longer than many a turn.
+    ///
+    /// # Errors
+    /// What failed; the subtask is closed.
+    pub(crate) fn close_ended(&mut self) -> Result<bool, OperatorError> {
+        let ended = self.lifecycle == Lifecycle::Ended;
+        if ended {
+            self.close()?;
+        }
+        Ok(ended)
+    }
+
     fn close(&mut self) -> Result<(), OperatorError> {
         let closed = self.close_heads();
         self.lifecycle = if closed.is_ok() {
@@ -362,7 +383,7 @@ impl Subtask {
 
     /// Whether a turn would do something now.
     pub(crate) fn has_work(&mut self) -> bool {
-        if !self.is_running() {
+        if !self.takes_turns() {
             return false;
         }
         let snapshot = self.snapshot.as_ref();

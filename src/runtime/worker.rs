@@ -47,7 +47,12 @@ pub(crate) struct Worker {
     pub(crate) mailbox: Mailbox,
     pub(crate) parker: Parker,
     pub(crate) events: Sender<Event>,
+    /// So many rounds there has been something to do in each.
+    pub(crate) busy_rounds: u32,
 }
+
+/// After so many rounds in which there was something to do, subtasks that are at their end are closed all the same.
+const BUSY_ROUNDS_MAX: u32 = 1 << 12;
 
 impl Worker {
     /// Runs until no subtask does.
@@ -102,13 +107,33 @@ impl Worker {
         for subtask in self
             .subtasks
             .iter_mut()
-            .filter(|subtask| subtask.is_running())
+            .filter(|subtask| subtask.takes_turns())
         {
             match subtask.poll(now, &mut at) {
                 Ok(progress) => {
-                    worked |= progress == Progress::Worked || !subtask.is_running();
+                    worked |= progress == Progress::Worked || !subtask.takes_turns();
                     tell(&self.events, subtask);
                 }
+                Err(error) => {
+                    report(&self.events, subtask, error);
+                    worked = true;
+                }
+            }
+        }
+        self.busy_rounds += 1;
+        if worked && self.busy_rounds < BUSY_ROUNDS_MAX {
+            return true;
+        }
+        self.busy_rounds = 0;
+        self.close_ended() || worked
+    }
+
+    /// Closes the subtasks that are at their end; says whether there were some.
+    fn close_ended(&mut self) -> bool {
+        let mut worked = false;
+        for subtask in &mut self.subtasks {
+            match subtask.close_ended() {
+                Ok(closed) => worked |= closed,
                 Err(error) => {
                     report(&self.events, subtask, error);
                     worked = true;
@@ -149,4 +174,116 @@ fn report(events: &Sender<Event>, subtask: &Subtask, error: OperatorError) {
         subtask: subtask.info().clone(),
         error,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::checkpoint::SnapshotOutput;
+    use crate::operator::recorder::open_context;
+    use crate::operator::{BoxError, OpenContext};
+    use crate::runtime::BatchSize;
+    use crate::runtime::head::{Head, Notice, Turn};
+    use crate::runtime::mailbox::mailbox;
+    use crate::time::Timestamp;
+
+    /// Has something to do for so many turns; counts how many of its kind are closed.
+    struct Brief {
+        turns: u32,
+        closed: Arc<AtomicU32>,
+    }
+
+    impl Head for Brief {
+        fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
+            Ok(())
+        }
+
+        fn poll(&mut self, _turn: &mut Turn) -> Result<Progress, OperatorError> {
+            self.turns -= 1;
+            Ok(Progress::Worked)
+        }
+
+        fn has_work(&mut self) -> bool {
+            self.turns > 0
+        }
+
+        fn deadline(&self) -> Option<Timestamp> {
+            None
+        }
+
+        fn is_done(&self) -> bool {
+            self.turns == 0
+        }
+
+        fn is_settled(&self) -> bool {
+            self.is_done()
+        }
+
+        fn notice(&mut self, _notice: Notice) -> Result<(), BoxError> {
+            Ok(())
+        }
+
+        fn barrier(&self) -> u64 {
+            0
+        }
+
+        fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+            true
+        }
+
+        fn close(&mut self) -> Result<(), OperatorError> {
+            self.closed.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    /// A worker whose subtasks have something to do for so many turns each, and how many of them are closed.
+    fn worker(turns: &[u32]) -> (Worker, Arc<AtomicU32>) {
+        let closed = Arc::new(AtomicU32::new(0));
+        let subtask = |(place, turns): (usize, &u32)| {
+            let (closed, turns) = (Arc::clone(&closed), *turns);
+            let heads: Vec<Box<dyn Head>> = vec![Box::new(Brief { turns, closed })];
+            let mut subtask = Subtask::new(place, open_context(), heads, BatchSize::Fixed(1));
+            subtask.open().expect("nothing fails");
+            subtask
+        };
+        let parker = Parker::new();
+        let (_post, mailbox) = mailbox(parker.waker());
+        let worker = Worker {
+            index: 0,
+            subtasks: turns.iter().enumerate().map(subtask).collect(),
+            mailbox,
+            parker,
+            events: channel().0,
+            busy_rounds: 0,
+        };
+        (worker, closed)
+    }
+
+    #[test]
+    fn a_subtask_at_its_end_is_closed_when_the_others_have_nothing_to_do() {
+        let (mut worker, closed) = worker(&[1, 3]);
+        let mut clock = RoundClock::new(Clock::System);
+        for round in 1..=3 {
+            assert!(worker.round(&mut clock));
+            assert_eq!(closed.load(Ordering::Relaxed), 0, "in round {round}");
+        }
+        assert!(worker.round(&mut clock), "closing them is something to do");
+        assert_eq!(closed.load(Ordering::Relaxed), 2);
+        assert!(!worker.round(&mut clock));
+    }
+
+    #[test]
+    fn a_subtask_at_its_end_is_closed_though_another_always_has_something_to_do() {
+        let (mut worker, closed) = worker(&[1, u32::MAX]);
+        let mut clock = RoundClock::new(Clock::System);
+        for _ in 0..BUSY_ROUNDS_MAX {
+            assert!(worker.round(&mut clock));
+        }
+        assert_eq!(closed.load(Ordering::Relaxed), 1);
+    }
 }

@@ -13,6 +13,7 @@ mod list;
 mod log;
 mod map;
 mod prefetch;
+pub(crate) use prefetch::prefetch;
 mod reducing;
 mod schema;
 mod table;

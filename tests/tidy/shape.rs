@@ -32,6 +32,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/ring/producer.rs",
     "src/runtime/frames.rs",
     "src/runtime/input_gate.rs",
+    "src/runtime/runs.rs",
     "src/state/backend.rs",
     "src/state/log/chunk.rs",
     "src/state/log/record_log.rs",

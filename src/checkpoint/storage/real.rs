@@ -10,10 +10,6 @@ use super::{DirectoryLock, Durability, ReadAt, Storage, WriteOnce};
 /// The file whose lock is the directory's.
 const LOCK: &str = "lock";
 
-/// A file takes the place of one that has up to so many times its bytes.
-#[cfg(target_os = "linux")]
-const REUSED_EXCESS_MAX: u64 = 4;
-
 /// How files are filled. Either way the bytes go to the page cache and are synced by the same call. A map costs about
 /// twice the processor time in a new file, whose pages have to be cleared before they are stored to, and no more in one
 /// that takes another's place.
@@ -89,18 +85,16 @@ impl RealStorage {
         }
     }
 
-    /// Opens a file to be written over, if nobody reads it, it has this name only, and it is not out of proportion. The
-    /// lock keeps readers out until it is closed.
+    /// Opens a file to be written over, if nobody reads it and it has this name only. The lock keeps readers out until it
+    /// is closed.
     #[cfg(target_os = "linux")]
-    fn open_over(&self, name: &str, expected: u64) -> Option<File> {
+    fn open_over(&self, name: &str) -> Option<File> {
         use std::os::unix::fs::MetadataExt;
 
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).open(self.path(name)).ok()?;
         file.try_lock().ok()?;
-        let metadata = file.metadata().ok()?;
-        let is_alike = metadata.len() / REUSED_EXCESS_MAX <= expected;
-        (metadata.nlink() == 1 && is_alike).then_some(file)
+        (file.metadata().ok()?.nlink() == 1).then_some(file)
     }
 }
 
@@ -124,7 +118,7 @@ impl Storage for RealStorage {
     #[cfg(target_os = "linux")]
     fn reuse(&self, old: &str, name: &str, expected: u64) -> io::Result<Box<dyn WriteOnce>> {
         if self.filling == Filling::Map
-            && let Some(file) = self.open_over(old, expected)
+            && let Some(file) = self.open_over(old)
         {
             if self.path(name).exists() {
                 return Err(io::ErrorKind::AlreadyExists.into());
@@ -137,17 +131,19 @@ impl Storage for RealStorage {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn ReadAt>> {
-        let file = File::open(self.path(name))?;
-        match file.try_lock_shared() {
-            // Between the two calls it may have become another's place, under another name.
-            Ok(()) if !is_named(&file, &self.path(name))? => {
-                return Err(io::ErrorKind::NotFound.into());
+        let path = self.path(name);
+        let file = loop {
+            let file = File::open(&path)?;
+            match file.try_lock_shared() {
+                // It is being written over.
+                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::NotFound.into()),
+                // A file system without locks is one on which nothing is written over.
+                Err(TryLockError::Error(_)) => break file,
+                Ok(()) if is_named(&file, &path)? => break file,
+                // It has got another name before the lock, for another content.
+                Ok(()) => {}
             }
-            // It is being written over.
-            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::NotFound.into()),
-            // A file system without locks is one on which nothing is written over.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
-        }
+        };
         let length = file.metadata()?.len();
         Ok(Box::new(ReadFile { file, length }))
     }

@@ -11,9 +11,9 @@
 //! damaged is *rejected*, by name and with its reason, and the one before it is used.
 //!
 //! What is no longer named goes in two steps, so that no loss of power leaves a manifest without its segments:
-//! manifests behind the sync of one checkpoint, their segments behind that of the next. One segment is not
-//! removed then but kept *spare*: the next one takes its place, see [`Storage::reuse`]. Like all files that no manifest
-//! names, it goes when the store is opened next, if it is still there.
+//! manifests behind the sync of one checkpoint, their segments behind that of the next. One segment is not removed
+//! then but kept *spare*: the next one takes its place, see [`Storage::reuse`]. Nor is one of those that are found when a
+//! store is opened; all other files that no manifest names go then.
 
 mod complete;
 mod opening;

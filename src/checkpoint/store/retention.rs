@@ -210,7 +210,7 @@ impl CheckpointStore {
         });
     }
 
-    /// Removes what was there when the store was opened and what no checkpoint names.
+    /// Removes what was there when the store was opened and what no checkpoint names, but for a spare segment.
     pub(super) fn sweep(&mut self) -> std::io::Result<()> {
         let kept = self.kept();
         for name in self.storage.list()? {
@@ -221,7 +221,10 @@ impl CheckpointStore {
                 Some(FileName::Aside(number)) => number < self.retention.first_number,
                 Some(FileName::Manifest(_)) | None => false,
             };
-            if is_leftover {
+            let is_segment = matches!(FileName::parse(&name), Some(FileName::Segment(_)));
+            if is_leftover && is_segment && self.retention.spare.is_none() {
+                self.retention.spare = Some(name);
+            } else if is_leftover && self.retention.spare.as_ref() != Some(&name) {
                 remove_leftover(&*self.storage, &name);
             }
         }

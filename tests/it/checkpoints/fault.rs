@@ -52,8 +52,9 @@ fn of_a_checkpoint() {
             store.discard_spare();
             drop(store);
             let names = storage.names();
-            let store = open(&storage).expect("good");
+            let mut store = open(&storage).expect("good");
             assert!(store.rejected().is_empty(), "{:?}", store.rejected());
+            store.discard_spare();
             assert_eq!(names, storage.names(), "nothing was left over");
             let found = entries(&store.restore(6).expect("there")).expect("good");
             assert_eq!(found, wanted);

@@ -1,0 +1,169 @@
+//! Runs, pushed with a look at the one that follows.
+//!
+//! A head looks ahead among the records at hand. Were those of one run all that it sees, the state of the first
+//! ones of every run would come from memory while they wait, so it looks beyond the run's end into the next frame,
+//! if that is published and a run.
+#![expect(unsafe_code, reason = "reads records in place in the rings' frames")]
+
+use crate::operator::{Push, RecordRun, on_stack, push_run};
+use crate::record::{FrameKind, RunReader, Wire};
+use crate::ring::{Frame, Frames};
+use crate::time::Timestamp;
+
+/// Pushes records of the run that comes next, of which the first `within` have been pushed, at most `wanted` and
+/// while `next` is ready; says how many, and how many there were. The frame is not taken.
+///
+/// # Safety
+/// The frame that comes next is a run, and all runs hold what a [`RunWriter`](crate::record::RunWriter) of `V`
+/// gathered.
+#[inline(always)]
+pub(super) unsafe fn push_next_run<V: Wire + ?Sized, D: Push<V>>(
+    frames: &Frames<'_>,
+    next: &mut D,
+    within: usize,
+    wanted: usize,
+) -> (usize, usize) {
+    let is_run = |frame: &Frame<'_>| frame.header.kind() == FrameKind::RUN;
+    let mut upcoming = frames.upcoming().take_while(is_run).map(|frame| {
+        // SAFETY: the caller's promise; frames stand 16-byte aligned, and stay until the batch is released.
+        unsafe { RunReader::<V>::new(frame.header, frame.payload) }
+    });
+    let Some(run) = upcoming.next() else {
+        return (0, 0);
+    };
+    let run = run.after(within);
+    let len = run.len();
+    let behind = upcoming.next();
+    let known = len + behind.as_ref().map_or(0, RunReader::len);
+    let followed = Followed {
+        behind: behind.unwrap_or_else(|| run.none()),
+        run,
+        len,
+        known,
+    };
+    let wanted = wanted.min(len);
+    let done = on_stack(next, |next| push_run(next, &followed, wanted));
+    (done, len)
+}
+
+/// What is left of a run, and the run behind it, which may be empty.
+struct Followed<'a, V: ?Sized> {
+    run: RunReader<'a, V>,
+    behind: RunReader<'a, V>,
+    len: usize,
+    /// The records of both.
+    known: usize,
+}
+
+impl<V: Wire + ?Sized> RecordRun<V> for Followed<'_, V> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline(always)]
+    fn record(&self, index: usize) -> &V {
+        self.run.record(index)
+    }
+
+    #[inline(always)]
+    fn time(&self, index: usize) -> Timestamp {
+        self.run.time(index)
+    }
+
+    #[inline(always)]
+    fn first<'b>(&'b self, count: usize) -> impl ExactSizeIterator<Item = (&'b V, Timestamp)>
+    where
+        V: 'b,
+    {
+        self.run.first(count)
+    }
+
+    #[inline(always)]
+    fn known(&self) -> usize {
+        self.known
+    }
+
+    #[inline(always)]
+    fn ahead(&self, index: usize) -> &V {
+        match index.checked_sub(self.len) {
+            None => self.run.record(index),
+            Some(index) => self.behind.record(index),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::operator::{Lookahead, Nothing, Operator, pass_on};
+    use crate::record::{KeyHash, RunWriter};
+    use crate::ring::{RingOptions, ring};
+
+    /// Remembers the number behind the last record that it was shown, and of the one that it took.
+    #[derive(Default)]
+    struct Watcher {
+        shown: Cell<u64>,
+        taken: u64,
+        next: Nothing,
+    }
+
+    impl Operator for Watcher {
+        pass_on!(next: all);
+    }
+
+    impl Push<u64> for Watcher {
+        fn push(&mut self, record: &u64, _at: Timestamp) {
+            assert_eq!(*record, self.taken);
+            self.taken += 1;
+        }
+
+        fn looks_ahead(&self) -> bool {
+            true
+        }
+
+        fn hash_ahead(&self, record: &u64) -> KeyHash {
+            self.shown.set(self.shown.get().max(record + 1));
+            KeyHash(*record)
+        }
+
+        fn push_hashed(&mut self, record: &u64, at: Timestamp, hash: KeyHash) {
+            assert_eq!(hash.0, *record);
+            self.push(record, at);
+        }
+    }
+
+    #[test]
+    fn a_run_is_pushed_with_a_look_at_the_beginning_of_the_next_one_if_there_is_one() {
+        const LEN: usize = 100;
+        const FAR: u64 = Lookahead::Far.distance() as u64;
+        let (mut producer, mut consumer) = ring(RingOptions::new());
+        for run in 0..2 {
+            let mut writer = RunWriter::default();
+            writer.begin::<u64>(LEN * size_of::<u64>(), Timestamp::MIN);
+            let numbers = (run * LEN as u64)..;
+            let pushed = numbers.take_while(|number| writer.push(number, Timestamp::MIN));
+            assert_eq!(pushed.count(), LEN);
+            let (header, payload) = writer.frame();
+            let pushed = producer.push(header.kind(), header.aux(), header.time, payload);
+            pushed.expect("there is room");
+        }
+        producer.publish();
+        let (mut batch, mut watcher) = (consumer.read(), Watcher::default());
+        let mut frames = batch.frames();
+        let expected = [(0, 60, 60 + FAR), (60, 999, 100 + FAR), (0, 999, 200)];
+        for (within, wanted, shown) in expected {
+            // SAFETY: the ring holds runs of numbers only.
+            let (done, len) =
+                unsafe { push_next_run::<u64, _>(&frames, &mut watcher, within, wanted) };
+            assert_eq!((done, len), (wanted.min(LEN - within), LEN - within));
+            assert_eq!(watcher.shown.get(), shown);
+            if done == len {
+                frames.next();
+            }
+        }
+        assert_eq!(watcher.taken, 200);
+    }
+}
