@@ -152,6 +152,17 @@ fn a_loss_of_power_leaves_a_file_that_is_written_over_as_it_was_or_will_be() {
     storage.sync_directory().expect("synced");
     let all = storage.power_loss(Loss::All);
     assert_eq!(all.bytes("new").expect("there"), b"abc");
+
+    // What was never synced of a longer one is not remembered of the shorter one.
+    let mut file = storage.create("unsynced", 10).expect("created");
+    file.append(&[b"0123456789"]).expect("appended");
+    let killed = storage.killed();
+    let mut file = killed.reuse("unsynced", "short", 1).expect("in its place");
+    file.append(&[b"a"]).expect("appended");
+    file.finish(Durability::Synced).expect("ended");
+    killed.sync_directory().expect("synced");
+    let all = killed.power_loss(Loss::All);
+    assert_eq!(all.bytes("short").expect("there"), b"a");
 }
 
 #[test]

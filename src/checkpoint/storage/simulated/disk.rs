@@ -199,8 +199,7 @@ impl Disk {
 
     pub(super) fn finish(&mut self, inode: usize, name: &str, sync: bool) -> io::Result<u64> {
         let file = &mut self.inodes[inode];
-        file.live.truncate(file.end);
-        file.length = file.end;
+        file.cut();
         if sync {
             self.sync(inode, name)?;
         } else if let Some(fault) = self.begin(OperationKind::Close, name)? {
@@ -375,6 +374,16 @@ impl Inode {
     /// A sync has failed: the system marks the pages clean all the same, and nothing will write them any more.
     fn forget(&mut self) {
         self.unsynced.clear();
+    }
+
+    /// Ends behind what was written last. What was there before goes, also if the disk has not got it yet.
+    fn cut(&mut self) {
+        self.live.truncate(self.end);
+        self.length = self.end;
+        for write in &mut self.unsynced {
+            write.end = write.end.min(self.end);
+        }
+        self.unsynced.retain(|write| write.start < write.end);
     }
 
     fn sync(&mut self) {
