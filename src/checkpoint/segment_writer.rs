@@ -49,16 +49,16 @@ pub(super) struct Sealed {
 }
 
 impl SegmentWriter {
-    /// A segment that will probably have `expected` bytes, in the place of a file that nobody needs, if there is one.
+    /// A segment that will probably have `expected` bytes, in the place of an old one that nobody needs, if there is one.
     pub(super) fn create(
         storage: &Arc<dyn Storage>,
         header: SegmentHeader,
         expected: u64,
-        old: Option<&str>,
+        old: Option<u64>,
     ) -> Result<Self, CheckpointError> {
         let name = segment_name(header.number);
         let file = match old {
-            Some(old) => storage.reuse(old, &name, expected),
+            Some(old) => storage.reuse(&segment_name(old), &name, expected),
             None => storage.create(&name, expected),
         };
         let file =

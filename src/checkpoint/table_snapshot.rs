@@ -26,8 +26,6 @@ pub struct TableSnapshot {
     migrated: bool,
     /// Entries that there were at the freeze.
     entries: u64,
-    /// Entries and keys that were written of what is frozen.
-    written: u64,
     /// The next one is whole: the table was told so, because most entries changed before the last one.
     expects_whole: bool,
     drained: Drained,
@@ -56,7 +54,6 @@ impl TableSnapshot {
             pending: false,
             migrated: false,
             entries: 0,
-            written: 0,
             expects_whole: false,
             drained: Drained::default(),
         }
@@ -86,7 +83,7 @@ impl TableSnapshot {
         } else {
             extent
         };
-        (self.entries, self.written) = (table.entry_count() as u64, 0);
+        self.entries = table.entry_count() as u64;
         table.freeze(extent);
         if self.expects_whole {
             table.expect_whole();
@@ -109,7 +106,6 @@ impl TableSnapshot {
             // A slice without entries has cost something too: it looked at memory.
             out.spend(if done { spent as usize } else { budget });
         }
-        self.written += spent;
         if done {
             self.pending = false;
             out.report(self.report());

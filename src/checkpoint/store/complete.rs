@@ -87,7 +87,7 @@ impl CheckpointStore {
         self.last_length = own_length;
         // Nothing was to be written.
         if let Some(old) = pending.old.take() {
-            self.retention.discard(old);
+            self.retention.discard(segment_name(old));
         }
         for report in contents.reports.iter().flat_map(|of| &of.states) {
             if let Some(hash) = report.hash_of_key {

@@ -130,8 +130,8 @@ pub struct Pending {
     storage: Arc<dyn Storage>,
     header: SegmentHeader,
     expected: u64,
-    /// A file whose place the segment takes.
-    old: Option<String>,
+    /// The number of the old segment whose place it takes.
+    old: Option<u64>,
     /// Once there is something to write.
     segment: Option<SegmentWriter>,
     failed: bool,
@@ -162,9 +162,8 @@ impl Pending {
         let segment = match &mut self.segment {
             Some(segment) => segment,
             none => {
-                let create = |bytes, old: Option<String>| {
-                    SegmentWriter::create(&self.storage, self.header, bytes, old.as_deref())
-                };
+                let create =
+                    |bytes, old| SegmentWriter::create(&self.storage, self.header, bytes, old);
                 let segment = match create(self.expected, self.old.take()) {
                     // It may have become smaller than the one before: what is needed is asked for.
                     Err(CheckpointError::NoSpace { .. }) => create(piece.bytes.len() as u64, None),
@@ -181,7 +180,7 @@ impl Pending {
             segment.discard();
         }
         if let Some(old) = self.old {
-            remove_leftover(&*self.storage, &old);
+            remove_leftover(&*self.storage, &segment_name(old));
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Retention {
     unswept: bool,
     pins: Vec<Weak<Vec<u64>>>,
     /// A segment that was garbage: the next one takes its place.
-    spare: Option<String>,
+    spare: Option<u64>,
 }
 
 impl Retention {
@@ -50,8 +50,8 @@ impl Retention {
         self.behind.push(name);
     }
 
-    /// A file whose place a new segment may take.
-    pub(super) fn take_spare(&mut self) -> Option<String> {
+    /// A segment whose place a new one may take.
+    pub(super) fn take_spare(&mut self) -> Option<u64> {
         self.spare.take()
     }
 
@@ -125,10 +125,11 @@ impl CheckpointStore {
         segments.map(|segment| segment.number).collect()
     }
 
-    /// The numbers of the segments that must stay: also those that are being read or wait to be named.
+    /// The numbers of the segments that must stay: also those that are being read, wait to be named, or are spare.
     fn kept(&self) -> BTreeSet<u64> {
         let mut kept = self.named();
         kept.extend(self.folds.segment().map(|info| info.number));
+        kept.extend(self.retention.spare);
         for pin in self.retention.pins.iter().filter_map(Weak::upgrade) {
             kept.extend(pin.iter());
         }
@@ -147,8 +148,8 @@ impl CheckpointStore {
                     if self.completed.contains_key(&checkpoint) => {}
                 Some(FileName::Segment(number)) if named.contains(&number) => {}
                 Some(FileName::Segment(number)) if kept.contains(&number) => left.push(name),
-                Some(FileName::Segment(_)) if self.retention.spare.is_none() => {
-                    self.retention.spare = Some(name);
+                Some(FileName::Segment(number)) if self.retention.spare.is_none() => {
+                    self.retention.spare = Some(number);
                 }
                 // What could not be removed is tried again, unless it is not there any more.
                 _ if self.storage.remove(&name).is_ok() => {}
@@ -174,7 +175,7 @@ impl CheckpointStore {
     /// Removes the file that a segment would have taken the place of, because there will be none.
     pub fn discard_spare(&mut self) {
         if let Some(spare) = self.retention.spare.take() {
-            remove_leftover(&*self.storage, &spare);
+            remove_leftover(&*self.storage, &segment_name(spare));
         }
     }
 
@@ -214,18 +215,17 @@ impl CheckpointStore {
     pub(super) fn sweep(&mut self) -> std::io::Result<()> {
         let kept = self.kept();
         for name in self.storage.list()? {
-            let is_leftover = match FileName::parse(&name) {
-                Some(FileName::Segment(number)) => {
-                    number < self.retention.first_number && !kept.contains(&number)
+            let is_old = |number| number < self.retention.first_number;
+            match FileName::parse(&name) {
+                Some(FileName::Segment(number)) if !is_old(number) || kept.contains(&number) => {}
+                Some(FileName::Segment(number)) if self.retention.spare.is_none() => {
+                    self.retention.spare = Some(number);
                 }
-                Some(FileName::Aside(number)) => number < self.retention.first_number,
-                Some(FileName::Manifest(_)) | None => false,
-            };
-            let is_segment = matches!(FileName::parse(&name), Some(FileName::Segment(_)));
-            if is_leftover && is_segment && self.retention.spare.is_none() {
-                self.retention.spare = Some(name);
-            } else if is_leftover && self.retention.spare.as_ref() != Some(&name) {
-                remove_leftover(&*self.storage, &name);
+                Some(FileName::Segment(_)) => remove_leftover(&*self.storage, &name),
+                Some(FileName::Aside(number)) if is_old(number) => {
+                    remove_leftover(&*self.storage, &name);
+                }
+                Some(FileName::Aside(_) | FileName::Manifest(_)) | None => {}
             }
         }
         Ok(())
