@@ -3,14 +3,17 @@
 //! One table per operator; the selector and the hasher give the key and its place. Nothing is
 //! allocated for a key that is known, even where the key is borrowed from the record.
 
+use std::borrow::Borrow;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, SnapshotOutput, StateRef, TableSnapshot};
 use crate::metrics::Gauge;
 use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StateValue, StoredKey};
-use crate::state::{Lookahead, StateKind, Table, TableOptions, encode_changes};
+use crate::state::{Lookahead, RunKeys, StateKind, Table, TableOptions, encode_changes};
+use crate::time::Timestamp;
 
-use super::{Barrier, OpenContext, OperatorError};
+use super::{Barrier, OpenContext, OperatorError, RecordRun};
 
 /// The stored form of the keys that a selector finds.
 pub(super) type Stored<V, S> = <<S as KeySelector<V>>::Key as Key>::Stored;
@@ -96,11 +99,68 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
             .find_or_insert_with(hash, |stored| stored.is(key), || (key.to_stored(), first()))
     }
 
+    /// Calls `each` with the first `wanted` records of a run, their keys, the values of those, and whether `first` made
+    /// the value just now, until it says `false`; says how many those were.
+    #[inline(always)]
+    pub(super) fn update_run(
+        &mut self,
+        run: &impl RecordRun<V>,
+        wanted: usize,
+        mut first: impl FnMut(&V) -> T,
+        mut each: impl FnMut(&S::Key, (&V, Timestamp), (&mut T, bool)) -> bool,
+    ) -> usize {
+        let (selector, hasher) = (&self.selector, self.hasher);
+        let keys = Keys {
+            selector,
+            hasher,
+            record: PhantomData,
+        };
+        let later = run.later(0).map(|record| keys.hash_of(record));
+        let first = |record: &(&V, Timestamp)| first(record.0);
+        self.table
+            .upsert_run(&keys, run.first(wanted), later, first, |record, value| {
+                each(selector.key(record.0).borrow(), record, value)
+            })
+    }
+
     /// Publishes the size of the table: to be called at the end of a batch.
     #[inline]
     pub(super) fn publish(&mut self) {
         let table = &self.table;
         (self.gauges).publish(table.len(), || table.memory_bytes());
+    }
+}
+
+/// The keys that a selector finds in records.
+struct Keys<'a, V: ?Sized, S> {
+    selector: &'a S,
+    hasher: KeyHasher,
+    record: PhantomData<&'a V>,
+}
+
+impl<V: ?Sized, S: KeySelector<V>> Keys<'_, V, S> {
+    #[inline(always)]
+    fn hash_of(&self, record: &V) -> KeyHash {
+        self.hasher.hash(self.selector.key(record).borrow())
+    }
+}
+
+impl<'a, V: ?Sized, S: KeySelector<V>> RunKeys<Stored<V, S>> for Keys<'a, V, S> {
+    type Record = (&'a V, Timestamp);
+
+    #[inline(always)]
+    fn hash(&self, (record, _): &Self::Record) -> KeyHash {
+        self.hash_of(record)
+    }
+
+    #[inline(always)]
+    fn is(&self, (record, _): &Self::Record, key: &Stored<V, S>) -> bool {
+        key.is(self.selector.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn stored(&self, (record, _): &Self::Record) -> Stored<V, S> {
+        self.selector.key(record).borrow().to_stored()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::operator::{Lookahead, Push, RecordRun, on_stack, push_run};
+use crate::operator::{Lookahead, Push, RecordRun, on_stack};
 use crate::record::{FrameKind, Wire, in_place};
 use crate::ring::{Frame, Frames};
 use crate::time::Timestamp;
@@ -49,7 +49,7 @@ pub(super) unsafe fn push_frames<'a, V: Wire + ?Sized, D: Push<V>>(
     };
     let wanted = wanted.min(len);
     on_stack(next, |next| {
-        push_run(next, &Gathered { records, len }, wanted)
+        next.push_run(&Gathered { records, len }, wanted)
     })
 }
 

@@ -14,7 +14,7 @@ use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
 use crate::operator::{
     Barrier, Budget, ChannelId, ChannelState, FrameLog, OpenContext, Operator, OperatorError, Push,
-    Route, SENT, Signal, Target, raise,
+    RecordRun, Route, SENT, Signal, Target, raise,
 };
 use crate::record::{
     Far, Form, FrameHeader, FrameKind, Record, RunWriter, Scratch, Wire, travels_in_runs,
@@ -454,11 +454,8 @@ where
     }
 
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a T, Timestamp)>)
-    where
-        T: 'a,
-    {
-        let mut sent = 0;
+    fn push_run(&mut self, run: &impl RecordRun<T>, wanted: usize) -> usize {
+        let mut records = run.first(wanted);
         while self.full == 0
             && let Some((record, at)) = records.next()
         {
@@ -468,9 +465,10 @@ where
                     .wrapping_add(FETCHED),
             );
             self.send(record, at);
-            sent += 1;
         }
-        self.sent += sent;
+        let sent = wanted - records.len();
+        self.sent += sent as u64;
+        sent
     }
 }
 

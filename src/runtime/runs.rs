@@ -5,7 +5,7 @@
 //! if that is published and a run.
 #![expect(unsafe_code, reason = "reads records in place in the rings' frames")]
 
-use crate::operator::{Push, RecordRun, on_stack, push_run};
+use crate::operator::{Push, RecordRun, on_stack};
 use crate::record::{FrameKind, RunReader, Wire};
 use crate::ring::{Frame, Frames};
 use crate::time::Timestamp;
@@ -42,7 +42,7 @@ pub(super) unsafe fn push_next_run<V: Wire + ?Sized, D: Push<V>>(
         known,
     };
     let wanted = wanted.min(len);
-    let done = on_stack(next, |next| push_run(next, &followed, wanted));
+    let done = on_stack(next, |next| next.push_run(&followed, wanted));
     (done, len)
 }
 

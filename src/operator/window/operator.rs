@@ -27,9 +27,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::checkpoint::SnapshotOutput;
+use crate::operator::record_run::{looks_ahead, push_looking_ahead};
 use crate::operator::{
-    Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
-    earlier, raise,
+    Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, RecordRun,
+    Signal, earlier, raise,
 };
 use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
 use crate::time::Timestamp;
@@ -448,17 +449,18 @@ where
     }
 
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
-    where
-        V: 'a,
-    {
+    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
+        if looks_ahead(self, wanted) {
+            return push_looking_ahead(self, run, wanted);
+        }
+        let mut records = run.first(wanted);
         while self.ready {
             let (range, now, hasher) = (self.current.range, self.now, self.hasher);
             let (selector, function) = (&self.selector, &mut self.function);
             let table = &mut *self.current.table;
             let (record, at) = loop {
                 let Some((record, at)) = records.next() else {
-                    return;
+                    return wanted;
                 };
                 if !range.holds(if T::IS_EVENT { at } else { now }) {
                     break (record, at);
@@ -475,6 +477,7 @@ where
             self.push_elsewhere(record, if T::IS_EVENT { at } else { now });
             self.refresh();
         }
+        wanted - records.len()
     }
 
     #[inline(always)]

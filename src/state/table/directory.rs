@@ -182,6 +182,16 @@ impl<K, V> Directory<K, V> {
         unsafe { Segment::of(self.handle(hash), self.counts(hash)) }
     }
 
+    /// The way from hashes to groups, as it is while the shape stays.
+    #[inline(always)]
+    pub(super) fn way(&self) -> Way<K, V> {
+        Way {
+            slots: self.slots.as_ptr(),
+            shift: self.shift,
+            groups: self.groups as u64,
+        }
+    }
+
     /// Looks for the entry with this hash that `equal` accepts.
     #[inline(always)]
     pub(super) fn search(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Search<K, V> {
@@ -208,7 +218,7 @@ impl<K, V> Directory<K, V> {
     /// and what is fetched comes from a cache rather than from memory, so that a line too many costs less than
     /// looking which one is needed.
     #[inline(always)]
-    fn one_stage(&self) -> bool {
+    pub(super) fn one_stage(&self) -> bool {
         if Group::<K, V>::SIZE == LINE {
             !self.strays
         } else {
@@ -426,6 +436,28 @@ impl<K: TableKey, V> Directory<K, V> {
         }
         self.install(KeyHash(position), &lower);
         self.install(KeyHash(upper_position), &upper);
+    }
+}
+
+/// The way from hashes to groups.
+pub(super) struct Way<K, V> {
+    slots: *const Handle<K, V>,
+    shift: u32,
+    groups: u64,
+}
+
+impl<K, V> Way<K, V> {
+    /// The group where an entry with this hash lives when there is room.
+    ///
+    /// # Safety
+    /// The directory's shape has not changed since it gave the way.
+    #[inline(always)]
+    pub(super) unsafe fn home(&self, hash: KeyHash) -> Group<K, V> {
+        // SAFETY: there are `2^(64 - shift)` slots, and all segments have so many groups.
+        unsafe {
+            let handle = *self.slots.add((hash.0 >> self.shift) as usize);
+            handle.home_group(hash, self.groups)
+        }
     }
 }
 

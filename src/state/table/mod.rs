@@ -76,6 +76,7 @@ mod scan;
 mod segment;
 #[cfg(test)]
 mod table_test;
+mod upsert_run;
 
 pub use change::{Drained, EncodeChange, Extent};
 pub use chunks::{CHUNK_BYTES, Chunk, Chunks};
@@ -86,3 +87,4 @@ pub use keyed::{Lookahead, Table, TableOptions};
 pub use layout::GroupEntries;
 pub use memory::MemoryMode;
 pub use scan::Bookmark;
+pub use upsert_run::RunKeys;
