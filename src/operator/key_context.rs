@@ -13,6 +13,7 @@ use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StateValue, StoredKey}
 use crate::state::{Lookahead, RunKeys, StateKind, Table, TableOptions, encode_changes};
 use crate::time::Timestamp;
 
+use super::record_run::pays;
 use super::{Barrier, OpenContext, OperatorError, RecordRun};
 
 /// The stored form of the keys that a selector finds.
@@ -110,17 +111,18 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
         mut each: impl FnMut(&S::Key, (&V, Timestamp), (&mut T, bool)) -> bool,
     ) -> usize {
         let (selector, hasher) = (&self.selector, self.hasher);
-        let keys = Keys {
-            selector,
-            hasher,
-            record: PhantomData,
+        let keys = Keys::new(selector, hasher);
+        let records = run.first(wanted);
+        let first = |(): &mut (), record: &(&V, Timestamp)| first(record.0);
+        let each = |(): &mut (), record: (&V, Timestamp), value: (&mut T, bool)| {
+            each(selector.key(record.0).borrow(), record, value)
         };
-        let later = run.later(0).map(|record| keys.hash_of(record));
-        let first = |record: &(&V, Timestamp)| first(record.0);
-        self.table
-            .upsert_run(&keys, run.first(wanted), later, first, |record, value| {
-                each(selector.key(record.0).borrow(), record, value)
-            })
+        if pays(wanted) && self.table.looks_ahead() {
+            let later = run.later(0).map(|record| keys.hash_of(record));
+            (self.table).upsert_looking_ahead((&keys, &mut ()), records, later, first, each)
+        } else {
+            (self.table).upsert_run((&keys, &mut ()), records, first, each)
+        }
     }
 
     /// Publishes the size of the table: to be called at the end of a batch.
@@ -132,13 +134,22 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
 }
 
 /// The keys that a selector finds in records.
-struct Keys<'a, V: ?Sized, S> {
+pub(super) struct Keys<'a, V: ?Sized, S> {
     selector: &'a S,
     hasher: KeyHasher,
     record: PhantomData<&'a V>,
 }
 
-impl<V: ?Sized, S: KeySelector<V>> Keys<'_, V, S> {
+impl<'a, V: ?Sized, S: KeySelector<V>> Keys<'a, V, S> {
+    #[inline(always)]
+    pub(super) fn new(selector: &'a S, hasher: KeyHasher) -> Self {
+        Keys {
+            selector,
+            hasher,
+            record: PhantomData,
+        }
+    }
+
     #[inline(always)]
     fn hash_of(&self, record: &V) -> KeyHash {
         self.hasher.hash(self.selector.key(record).borrow())

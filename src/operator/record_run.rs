@@ -69,7 +69,13 @@ pub trait RecordRun<V: ?Sized> {
 /// Whether looking ahead pays, for so many records of a run.
 #[inline(always)]
 pub(super) fn looks_ahead<V: ?Sized>(next: &impl Push<V>, wanted: usize) -> bool {
-    wanted >= WORTHWHILE && next.looks_ahead()
+    pays(wanted) && next.looks_ahead()
+}
+
+/// Whether looking ahead may pay at all, for so many records.
+#[inline(always)]
+pub(super) const fn pays(wanted: usize) -> bool {
+    wanted >= WORTHWHILE
 }
 
 /// Pushes the first `wanted` records of a run while `next` is ready; says how many.

@@ -33,9 +33,6 @@ const ROOM: usize = 64;
 
 const _: () = assert!(NEAR < FAR && FAR < ROOM);
 
-/// With fewer records it is too late to look ahead.
-const WORTHWHILE: usize = 32;
-
 /// What the keys of records are.
 pub trait RunKeys<K> {
     /// A record.
@@ -53,31 +50,15 @@ pub trait RunKeys<K> {
 
 impl<K: TableKey, V> Table<K, V> {
     /// Finds the value of each record's key, or inserts what `first` gives, and calls `each` with it and whether it was
-    /// inserted, until that says `false`; what `each` is called with counts as changed. `later` gives the hashes of these records, and perhaps
-    /// of some behind them. Says how many records were taken.
+    /// inserted, until that says `false`; what `each` is called with counts as changed. Both are given `context`. Says how
+    /// many records were taken.
     #[inline(always)]
-    pub fn upsert_run<R: RunKeys<K>>(
+    pub fn upsert_run<R: RunKeys<K>, C>(
         &mut self,
-        keys: &R,
-        records: impl ExactSizeIterator<Item = R::Record>,
-        later: impl Iterator<Item = KeyHash>,
-        first: impl FnMut(&R::Record) -> V,
-        each: impl FnMut(R::Record, (&mut V, bool)) -> bool,
-    ) -> usize {
-        if records.len() >= WORTHWHILE && self.looks_ahead() {
-            self.upsert_looking_ahead(keys, records, later, first, each)
-        } else {
-            self.upsert_each(keys, records, first, each)
-        }
-    }
-
-    #[inline(always)]
-    fn upsert_each<R: RunKeys<K>>(
-        &mut self,
-        keys: &R,
+        (keys, context): (&R, &mut C),
         records: impl Iterator<Item = R::Record>,
-        mut first: impl FnMut(&R::Record) -> V,
-        mut each: impl FnMut(R::Record, (&mut V, bool)) -> bool,
+        mut first: impl FnMut(&mut C, &R::Record) -> V,
+        mut each: impl FnMut(&mut C, R::Record, (&mut V, bool)) -> bool,
     ) -> usize {
         let (mut way, generation) = (self.directory.way(), self.changes.generation);
         let mut taken = 0;
@@ -90,27 +71,30 @@ impl<K: TableKey, V> Table<K, V> {
             let (mut value, inserted) = match found {
                 Some(place) if home.generation(place.slot) == generation => (place.value(), false),
                 _ => {
-                    let upserted = self.upsert_otherwise(keys, &record, (hash, home), &mut first);
+                    let make = || (keys.stored(&record), first(context, &record));
+                    let upserted = self.upsert_otherwise(keys, &record, (hash, home), make);
                     way = self.directory.way();
                     upserted
                 }
             };
             // SAFETY: the entry was just found or written; it stays while the table is borrowed.
-            if !each(record, (unsafe { value.as_mut() }, inserted)) {
+            if !each(context, record, (unsafe { value.as_mut() }, inserted)) {
                 break;
             }
         }
         taken
     }
 
+    /// As [`upsert_run`](Self::upsert_run), for large tables: `later` gives the hashes of these records, and perhaps of
+    /// some behind them.
     #[inline(always)]
-    fn upsert_looking_ahead<R: RunKeys<K>>(
+    pub fn upsert_looking_ahead<R: RunKeys<K>, C>(
         &mut self,
-        keys: &R,
+        (keys, context): (&R, &mut C),
         records: impl Iterator<Item = R::Record>,
         mut later: impl Iterator<Item = KeyHash>,
-        mut first: impl FnMut(&R::Record) -> V,
-        mut each: impl FnMut(R::Record, (&mut V, bool)) -> bool,
+        mut first: impl FnMut(&mut C, &R::Record) -> V,
+        mut each: impl FnMut(&mut C, R::Record, (&mut V, bool)) -> bool,
     ) -> usize {
         let one_stage = self.directory.one_stage();
         let (mut way, generation) = (self.directory.way(), self.changes.generation);
@@ -136,7 +120,8 @@ impl<K: TableKey, V> Table<K, V> {
                 Some(place) if home.generation(place.slot) == generation => (place.value(), false),
                 _ => {
                     let shape = self.directory.shape();
-                    let upserted = self.upsert_otherwise(keys, &record, (hash, home), &mut first);
+                    let make = || (keys.stored(&record), first(context, &record));
+                    let upserted = self.upsert_otherwise(keys, &record, (hash, home), make);
                     if self.directory.shape() != shape {
                         way = self.directory.way();
                         // SAFETY: as above.
@@ -146,7 +131,7 @@ impl<K: TableKey, V> Table<K, V> {
                 }
             };
             // SAFETY: the entry was just found or written; it stays while the table is borrowed.
-            if !each(record, (unsafe { value.as_mut() }, inserted)) {
+            if !each(context, record, (unsafe { value.as_mut() }, inserted)) {
                 break;
             }
         }
@@ -160,10 +145,9 @@ impl<K: TableKey, V> Table<K, V> {
         keys: &R,
         record: &R::Record,
         (hash, home): (KeyHash, Group<K, V>),
-        first: &mut impl FnMut(&R::Record) -> V,
+        make: impl FnOnce() -> (K, V),
     ) -> (NonNull<V>, bool) {
         let tags = home.tags();
-        let mut make = || (keys.stored(record), first(record));
         if tags.matching(Tag::of(hash)).first().is_none() && !tags.overflows() {
             return (self.insert_absent(hash, home, make()), true);
         }
