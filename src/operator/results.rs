@@ -52,7 +52,7 @@ impl<R> Results<R> {
 
     /// Pushes all of them into `next`, whether or not it is ready: there are no more of them than a record may make
     /// elsewhere. Says whether it is ready then.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn hand_on(&mut self, next: &mut impl Push<R>) -> bool {
         // SAFETY: so many have been written.
         let results = unsafe { slice::from_raw_parts(self.results.as_ptr().cast::<R>(), self.len) };
