@@ -19,6 +19,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/operator/co_process_test.rs",
     "src/operator/on_stack.rs",
     "src/operator/port.rs",
+    "src/operator/results.rs",
     "src/operator/split.rs",
     "src/operator/stage.rs",
     "src/record/archived.rs",
@@ -49,6 +50,8 @@ const UNSAFE_FILES: &[&str] = &[
     "src/state/table/restore.rs",
     "src/state/table/scan.rs",
     "src/state/table/segment.rs",
+    "src/state/table/upsert_run.rs",
+    "src/state/table/way.rs",
     "tests/allocations.rs",
 ];
 

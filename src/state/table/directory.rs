@@ -35,9 +35,10 @@ use super::key::TableKey;
 use super::layout::{Entry, Group, LINE, Place};
 use super::memory::{Arena, MemoryMode};
 use super::segment::{Counts, Segment};
+use super::shape::Shape;
+use super::way::Way;
 use crate::record::{KeyHash, KeyHasher};
 
-const GROUPS_MIN: usize = 2;
 const SLOTS_FREELY: usize = 4096;
 const SLOTS_PER_SEGMENT_MAX: usize = 64;
 /// The bits below these should choose groups and tags.
@@ -436,59 +437,6 @@ impl<K: TableKey, V> Directory<K, V> {
         }
         self.install(KeyHash(position), &lower);
         self.install(KeyHash(upper_position), &upper);
-    }
-}
-
-/// The way from hashes to groups.
-pub(super) struct Way<K, V> {
-    slots: *const Handle<K, V>,
-    shift: u32,
-    groups: u64,
-}
-
-impl<K, V> Way<K, V> {
-    /// The group where an entry with this hash lives when there is room.
-    ///
-    /// # Safety
-    /// The directory's shape has not changed since it gave the way.
-    #[inline(always)]
-    pub(super) unsafe fn home(&self, hash: KeyHash) -> Group<K, V> {
-        // SAFETY: there are `2^(64 - shift)` slots, and all segments have so many groups.
-        unsafe {
-            let handle = *self.slots.add((hash.0 >> self.shift) as usize);
-            handle.home_group(hash, self.groups)
-        }
-    }
-}
-
-/// How a table starts.
-struct Shape {
-    groups: usize,
-    groups_full: usize,
-    depth: u32,
-}
-
-impl Shape {
-    /// For so many keys in that share of the hash space.
-    fn of<K, V>(expected: usize, share: f64) -> Self {
-        let full = Segment::<K, V>::GROUPS_MAX;
-        // How many the whole hash space would need if it were as full as this part of it.
-        let groups = Segment::<K, V>::groups_for(expected as f64 / share);
-        let even = |groups: f64| ((groups / 2.0).ceil() as usize * 2).clamp(GROUPS_MIN, full);
-        if groups <= full as f64 {
-            return Shape {
-                groups: even(groups),
-                groups_full: full,
-                depth: 0,
-            };
-        }
-        let depth = (groups / full as f64).log2().ceil() as u32;
-        let groups = even(groups / (1u64 << depth) as f64);
-        Shape {
-            groups,
-            groups_full: groups,
-            depth,
-        }
     }
 }
 

@@ -175,23 +175,26 @@ impl Model {
 
     fn upsert_run(&mut self, ids: &[u16], wanted: usize, number: u32) {
         let (keys, alive) = (Ids(self.spread), Rc::clone(&self.alive));
-        let later = ids.iter().map(|id| keys.hash(id));
         let (map, changed) = (&mut self.map, &mut self.changed);
-        let first = |_: &u16| Value {
+        let first = |_: &mut usize, _: &u16| Value {
             number,
             _bulk: [0; 40],
             _alive: Rc::clone(&alive),
         };
-        let mut left = wanted;
-        let records = ids.iter().copied();
-        let taken =
-            (self.table).upsert_run(&keys, records, later, first, |id, (value, inserted)| {
-                value.number = number;
-                assert_eq!(inserted, map.insert(id, number).is_none());
-                changed.insert(id);
-                left = left.saturating_sub(1);
-                left > 0
-            });
+        let each = |left: &mut usize, id, (value, inserted): (&mut Value, bool)| {
+            value.number = number;
+            assert_eq!(inserted, map.insert(id, number).is_none());
+            changed.insert(id);
+            *left = left.saturating_sub(1);
+            *left > 0
+        };
+        let (context, records) = ((&keys, &mut { wanted }), ids.iter().copied());
+        let taken = if number % 2 == 0 {
+            let later = ids.iter().map(|id| keys.hash(id));
+            (self.table).upsert_looking_ahead(context, records, later, first, each)
+        } else {
+            (self.table).upsert_run(context, records, first, each)
+        };
         assert_eq!(taken, wanted.clamp(1, ids.len()));
     }
 

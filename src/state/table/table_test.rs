@@ -88,12 +88,12 @@ fn a_run_finds_the_keys_that_it_inserts_while_the_table_grows() {
         let behind = &numbers[index * run..numbers.len().min(index * run + run + 50)];
         let later = behind.iter().map(u64::key_hash);
         let numbers = part.iter().copied();
-        let taken = table.upsert_run(
-            &Numbers,
+        let taken = table.upsert_looking_ahead(
+            (&Numbers, &mut ()),
             numbers,
             later,
-            |_| 0,
-            |number, (value, inserted)| {
+            |(), _| 0,
+            |(), number, (value, inserted)| {
                 assert_eq!(inserted, *value == 0, "{number}");
                 *value += number + 1;
                 true
@@ -111,12 +111,12 @@ fn a_run_without_its_hashes_is_safe() {
     let count = if cfg!(miri) { 400 } else { 30_000 };
     fill(&mut table, count);
     let later = (0..10).map(KeyHash);
-    table.upsert_run(
-        &Numbers,
+    table.upsert_looking_ahead(
+        (&Numbers, &mut ()),
         (0..200usize).map(|n| n as u64),
         later,
-        |_| 0,
-        |_, _| true,
+        |(), _| 0,
+        |(), _, _| true,
     );
     assert!(table.len() as u64 >= count);
 }

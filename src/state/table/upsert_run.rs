@@ -17,11 +17,11 @@
 
 use std::ptr::NonNull;
 
-use super::directory::Way;
 use super::group::Tag;
 use super::key::TableKey;
 use super::keyed::{Lookahead, Table};
 use super::layout::{Group, Place};
+use super::way::Way;
 use crate::record::KeyHash;
 
 /// How far ahead groups are looked for.
