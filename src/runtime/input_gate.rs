@@ -15,12 +15,11 @@ use crate::metrics::{Counter, Gauge};
 use crate::operator::{
     Barrier, BoxError, OpenContext, OperatorError, Push, Signal, replayed_signal,
 };
-use crate::record::{FrameHeader, FrameKind, Wire, travels_in_runs};
+use crate::record::{FrameHeader, FrameKind, Wire, holds_records};
 use crate::ring::Consumer;
 use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
 
 use super::barrier_aligner::BarrierAligner;
-use super::frames::push_frames;
 use super::head::{Head, Notice, Pending, Progress, Turn, gets_on, start_turn};
 use super::input_log::InputLog;
 use super::replay::Restoring;
@@ -271,9 +270,10 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         while records < limit && next.ready() {
             let Some(frame) = frames.peek() else { break };
             match frame.header.kind() {
-                FrameKind::RUN if const { travels_in_runs::<V>() } => {
+                kind if holds_records::<V>(kind) => {
                     let wanted = (limit - records) as usize;
-                    // SAFETY: the ring belongs to this exchange: its runs were gathered by a `RunWriter` of `V`.
+                    // SAFETY: the ring belongs to this exchange: its runs were gathered by a `RunWriter` of `V`, and
+                    // its record frames hold what `as_bytes` of a `V` gave.
                     let (done, len) = unsafe { push_next_run(&frames, next, *within, wanted) };
                     records += done as u32;
                     if done < len {
@@ -281,14 +281,6 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
                         break;
                     }
                     *within = 0;
-                }
-                FrameKind::RECORD if const { !travels_in_runs::<V>() } => {
-                    let wanted = (limit - records) as usize;
-                    // SAFETY: likewise: its record frames hold what `as_bytes` of a `V` gave.
-                    let done = unsafe { push_frames(&frames, next, wanted) };
-                    records += done as u32;
-                    frames.by_ref().take(done).for_each(drop);
-                    continue;
                 }
                 FrameKind::BARRIER if turn.waits_for(barrier_of(frame.header)) => break,
                 _ => {
