@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::graph::NodeId;
 use crate::operator::Push;
-use crate::runtime::{Deployment, Pipe};
+use crate::runtime::{Deployment, Pipe, Shallow};
 
 /// The side output called `name` of the operator at `node`.
 pub struct Side<T: ?Sized> {
@@ -24,14 +24,17 @@ impl<T: ?Sized> std::fmt::Debug for Side<T> {
 
 impl<T: ?Sized + 'static> Pipe for Side<T> {
     type Out = T;
+    type Depth = Shallow;
 
     fn attach<D: Push<T> + 'static>(
         &self,
         plan: &mut Deployment<'_>,
         next: &mut dyn FnMut(u32) -> D,
     ) {
-        let boxed = |subtask| Box::new(next(subtask)) as Box<dyn Push<T>>;
-        let chains = (0..plan.parallelism(self.node)).map(boxed).collect();
+        let mut chains = Vec::<Box<dyn Push<T>>>::new();
+        for subtask in 0..plan.parallelism(self.node) {
+            chains.push(Box::new(next(subtask)));
+        }
         plan.add_side(self.node, &self.name, chains);
     }
 }
