@@ -20,6 +20,7 @@ mod deployment;
 mod endless_head;
 mod error;
 mod frames;
+mod gate_channels;
 mod head;
 mod input_gate;
 mod input_log;
