@@ -52,6 +52,7 @@ mod signal;
 mod sink;
 mod source;
 mod split;
+mod split_generators;
 mod stage;
 mod timer_service;
 mod timestamps_and_watermarks;
