@@ -53,7 +53,7 @@ pub use deployment::{Attempt, Deployment};
 pub use error::JobError;
 pub use job::{JobHandle, JobResult};
 pub use job_status::JobStatus;
-pub use pipe::{Deep, Depth, Pipe, Shallow, Terminal};
+pub use pipe::{Pipe, Terminal};
 pub use report::SubtaskReport;
 pub use restart::RestartStrategy;
 pub use stepper::{Step, Stepper};

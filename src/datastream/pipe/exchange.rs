@@ -1,11 +1,9 @@
 //! Exchanges: a region ends in rings and another begins, or neither.
 
 use crate::graph::{NodeId, Partitioning};
-use crate::operator::{BoxedChain, FarForm, Partitioner, Push};
+use crate::operator::{BoxedChain, Depth, FarForm, Partitioner, Push};
 use crate::record::{Far, Record, run_size_min};
-use crate::runtime::{
-    Deep, Deployment, Depth, InputGate, Pipe, Restoring, ResultPartition, SenderParts,
-};
+use crate::runtime::{Deployment, InputGate, Pipe, Restoring, ResultPartition, SenderParts};
 
 /// A prefix and a change of partitioning behind it. Records leave it in their far form.
 #[derive(Debug)]
@@ -23,7 +21,7 @@ where
     R: Partitioner<Far<P::Out>>,
 {
     type Out = Far<P::Out>;
-    type Depth = Deep;
+    type Depth = R::Behind<P::Depth>;
 
     fn attach<D: Push<Self::Out> + 'static>(
         &self,
@@ -33,8 +31,7 @@ where
         if plan.is_fused(self.node) {
             let edge = plan.edge(self.node, self.partitioning);
             self.before.attach(plan, &mut |subtask| {
-                let next = P::Depth::cut::<Self::Out, D>(next(subtask));
-                let far = FarForm::<P::Out, _>::new(next);
+                let far = FarForm::<P::Out, D>::new(next(subtask));
                 P::Depth::cut::<P::Out, _>(far.in_place_of(edge.clone()))
             });
             return;

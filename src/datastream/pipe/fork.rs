@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::graph::NodeId;
-use crate::operator::{FanOut, Push};
-use crate::runtime::{Deployment, Pipe, Shallow};
+use crate::operator::{FanOut, Push, Shallow};
+use crate::runtime::{Deployment, Pipe};
 
 /// One branch of a forked stream. The prefix is built when every branch's chains have come.
 #[derive(Debug)]

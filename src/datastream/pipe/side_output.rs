@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::graph::NodeId;
-use crate::operator::Push;
-use crate::runtime::{Deployment, Pipe, Shallow};
+use crate::operator::{Push, Shallow};
+use crate::runtime::{Deployment, Pipe};
 
 /// The side output called `name` of the operator at `node`.
 pub struct Side<T: ?Sized> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::graph::NodeId;
-use crate::operator::{Push, Source};
-use crate::runtime::{Deployment, Pipe, Shallow, SourceHead};
+use crate::operator::{Push, Shallow, Source};
+use crate::runtime::{Deployment, Pipe, SourceHead};
 
 use super::per_subtask::with_outputs;
 

@@ -7,8 +7,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::graph::NodeId;
-use crate::operator::{BoxedChain, First, Push, Second, TwoInputFactory, ports};
-use crate::runtime::{Deployment, Depth, Pipe};
+use crate::operator::{BoxedChain, Depth, First, Push, Second, TwoInputFactory, ports};
+use crate::runtime::{Deployment, Pipe};
 
 use super::per_subtask::{AllOutputs, PerSubtask, with_outputs};
 
