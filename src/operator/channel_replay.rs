@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::checkpoint::{CheckpointError, Restored};
-use crate::record::{FrameHeader, FrameKind, RunWriter, Wire, travels_in_runs};
+use crate::record::{FrameHeader, FrameKind, RunWriter, Wire};
 use crate::seeded_bugs::seeded;
 use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
 
@@ -34,23 +34,23 @@ struct Records {
 
 impl Records {
     fn add<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) {
-        if !travels_in_runs::<V>() {
+        if self.run.push(record, at) {
+            return;
+        }
+        self.end_run();
+        if self.run.begin(record, at, RUN_BYTES) {
+            self.run.push(record, at);
+        } else {
             let payload = record.as_bytes();
             let header = FrameHeader::new(FrameKind::RECORD, 0, payload.len() as u32, at);
-            return self.log.add(header, payload);
-        }
-        if !self.run.push(record, at) {
-            self.end_run();
-            self.run.begin::<V>(RUN_BYTES, at);
-            self.run.push(record, at);
+            self.log.add(header, payload);
         }
     }
 
     fn end_run(&mut self) {
-        if self.run.len() > 0 {
-            let (header, payload) = self.run.frame();
+        if !self.run.is_empty() {
+            let (header, payload) = self.run.end();
             self.log.add(header, payload);
-            self.run.clear();
         }
     }
 }

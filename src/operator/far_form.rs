@@ -1,6 +1,7 @@
 //! `FarForm`: an exchange that vanished. Records become what the far side would have read.
 
 use std::collections::VecDeque;
+use std::marker::PhantomData;
 
 use crate::checkpoint::{CheckpointError, StateRef};
 use crate::record::{Far, Form, KeyHash, Record, Scratch};
@@ -10,8 +11,11 @@ use crate::time::Timestamp;
 use super::channel_replay::{replay, replayed_signal};
 use super::channel_state::{ChannelId, InFlight, RECEIVED};
 use super::edge::Edge;
+use super::record_run::looks_ahead;
 use super::stage::Stage;
-use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, SubtaskInfo, pass_on};
+use super::{
+    Budget, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, SubtaskInfo, pass_on,
+};
 
 /// Hands on the far form of every record: for plain data and text the record itself, for archived
 /// records a view of an archive made here, because that is the type that the operators behind an
@@ -170,24 +174,18 @@ where
     }
 
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a T, Timestamp)>)
-    where
-        T: 'a,
-    {
-        if !<T::Form as Form<T>>::IN_PLACE || self.stages || self.staged || self.held {
-            while self.ready() {
-                let Some((record, at)) = records.next() else {
-                    return;
-                };
-                self.push(record, at);
-            }
-            return;
+    fn push_run(&mut self, run: &impl RecordRun<T>, wanted: usize) -> usize {
+        let goes_through = <T::Form as Form<T>>::IN_PLACE && !self.staged && !self.held;
+        if goes_through && (!self.stages || looks_ahead(&self.next, wanted)) {
+            return self.next.push_run(&FarRun::<T, _>::new(run), wanted);
         }
-        let mut far = records.map(|(record, at)| {
-            let far = <T::Form as Form<T>>::itself(record);
-            (far.expect("a form in place is its own far form"), at)
-        });
-        self.next.push_all(&mut far);
+        let mut records = run.first(wanted);
+        while self.ready()
+            && let Some((record, at)) = records.next()
+        {
+            self.push(record, at);
+        }
+        wanted - records.len()
     }
 
     // A record that would have to be encoded first is not worth it.
@@ -215,5 +213,70 @@ where
             Some(far) => self.stage.push(&mut self.next, far, at),
             None => self.push(record, at),
         }
+    }
+}
+
+/// Records in their far forms, which they are themselves.
+struct FarRun<'a, T: ?Sized, R> {
+    run: &'a R,
+    record: PhantomData<&'a T>,
+}
+
+impl<'a, T: Record + ?Sized, R: RecordRun<T>> FarRun<'a, T, R> {
+    #[inline(always)]
+    fn new(run: &'a R) -> Self {
+        FarRun {
+            run,
+            record: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    fn far(record: &T) -> &Far<T> {
+        <T::Form as Form<T>>::itself(record).expect("a form in place is its own far form")
+    }
+}
+
+impl<T: Record + ?Sized, R: RecordRun<T>> RecordRun<Far<T>> for FarRun<'_, T, R> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.run.len()
+    }
+
+    #[inline(always)]
+    fn record(&self, index: usize) -> &Far<T> {
+        Self::far(self.run.record(index))
+    }
+
+    #[inline(always)]
+    fn time(&self, index: usize) -> Timestamp {
+        self.run.time(index)
+    }
+
+    #[inline(always)]
+    fn first<'a>(&'a self, count: usize) -> impl ExactSizeIterator<Item = (&'a Far<T>, Timestamp)>
+    where
+        Far<T>: 'a,
+    {
+        let records = self.run.first(count);
+        records.map(|(record, at)| (Self::far(record), at))
+    }
+
+    #[inline(always)]
+    fn later<'a>(&'a self, from: usize) -> impl Iterator<Item = &'a Far<T>>
+    where
+        Far<T>: 'a,
+    {
+        self.run.later(from).map(Self::far)
+    }
+
+    #[inline(always)]
+    fn known(&self) -> usize {
+        self.run.known()
+    }
+
+    #[inline(always)]
+    fn ahead(&self, index: usize) -> &Far<T> {
+        Self::far(self.run.ahead(index))
     }
 }

@@ -7,7 +7,8 @@
 use crate::record::KeyHash;
 use crate::time::Timestamp;
 
-use super::{Lookahead, Operator, Push, operator_factory, pass_on};
+use super::record_run::{looks_ahead, push_looking_ahead};
+use super::{Lookahead, Operator, Push, RecordRun, operator_factory, pass_on};
 
 /// One in so many records must pass for looking ahead to pay: a miss costs some four times a fetch.
 const PASSES_MIN: u32 = 4;
@@ -74,10 +75,11 @@ where
     /// A record that is refused leaves the rest of the chain as it is, so it is asked whether it is ready only
     /// when one has passed.
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
-    where
-        V: 'a,
-    {
+    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
+        if looks_ahead(self, wanted) {
+            return push_looking_ahead(self, run, wanted);
+        }
+        let mut records = run.first(wanted);
         let Filter {
             predicate, next, ..
         } = self;
@@ -86,11 +88,12 @@ where
                 match records.next() {
                     Some((record, at)) if predicate(record) => break (record, at),
                     Some(_) => {}
-                    None => return,
+                    None => return wanted,
                 }
             };
             next.push(passed.0, passed.1);
         }
+        wanted - records.len()
     }
 
     #[inline(always)]

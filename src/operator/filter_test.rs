@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::checkpoint::SnapshotOutput;
-use crate::operator::recorder::Recorder;
+use crate::operator::recorder::{Recorder, Records};
 use crate::operator::{Budget, OpenContext, OperatorError, Signal};
 
 /// The front of a chain with keyed state.
@@ -64,18 +64,13 @@ fn filter_that_refuses_most_records_looks_ahead_in_few_batches() {
 fn records_pass_as_far_as_there_is_room() {
     let log = Recorder::<i64>::new();
     let mut filter = Filter::new(|n: &i64| n % 3 == 0, log.clone());
-    let numbers: Vec<i64> = (0..20).collect();
-    let mut run = numbers.iter().map(|n| (n, Timestamp(*n)));
+    let numbers: Vec<(i64, i64)> = (0..20).map(|n| (n, n)).collect();
     log.set_room(2);
-    filter.push_all(&mut run);
+    let taken = filter.push_run(&Records(&numbers), numbers.len());
     assert_eq!(log.take_records(), [(0, 0), (3, 3)]);
-    assert_eq!(
-        run.len(),
-        16,
-        "the run stops behind the last that has passed"
-    );
+    assert_eq!(taken, 4, "the run stops behind the last that has passed");
     log.set_room(usize::MAX);
-    filter.push_all(&mut run);
+    let taken = filter.push_run(&Records(&numbers[4..]), 16);
     let rest: Vec<_> = (2..7).map(|n| (3 * n, 3 * n)).collect();
-    assert_eq!((log.take_records(), run.len()), (rest, 0));
+    assert_eq!((log.take_records(), taken), (rest, 16));
 }

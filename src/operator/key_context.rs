@@ -3,14 +3,18 @@
 //! One table per operator; the selector and the hasher give the key and its place. Nothing is
 //! allocated for a key that is known, even where the key is borrowed from the record.
 
+use std::borrow::Borrow;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, SnapshotOutput, StateRef, TableSnapshot};
 use crate::metrics::Gauge;
 use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StateValue, StoredKey};
-use crate::state::{Lookahead, StateKind, Table, TableOptions, encode_changes};
+use crate::state::{Lookahead, RunKeys, StateKind, Table, TableOptions, encode_changes};
+use crate::time::Timestamp;
 
-use super::{Barrier, OpenContext, OperatorError};
+use super::record_run::pays;
+use super::{Barrier, OpenContext, OperatorError, RecordRun};
 
 /// The stored form of the keys that a selector finds.
 pub(super) type Stored<V, S> = <<S as KeySelector<V>>::Key as Key>::Stored;
@@ -96,11 +100,78 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
             .find_or_insert_with(hash, |stored| stored.is(key), || (key.to_stored(), first()))
     }
 
+    /// Calls `each` with the first `wanted` records of a run, their keys, the values of those, and whether `first` made
+    /// the value just now, until it says `false`; says how many those were.
+    #[inline(always)]
+    pub(super) fn update_run(
+        &mut self,
+        run: &impl RecordRun<V>,
+        wanted: usize,
+        mut first: impl FnMut(&V) -> T,
+        mut each: impl FnMut(&S::Key, (&V, Timestamp), (&mut T, bool)) -> bool,
+    ) -> usize {
+        let (selector, hasher) = (&self.selector, self.hasher);
+        let keys = Keys::new(selector, hasher);
+        let records = run.first(wanted);
+        let first = |(): &mut (), record: &(&V, Timestamp)| first(record.0);
+        let each = |(): &mut (), record: (&V, Timestamp), value: (&mut T, bool)| {
+            each(selector.key(record.0).borrow(), record, value)
+        };
+        if pays(wanted) && self.table.looks_ahead() {
+            let later = run.later(0).map(|record| keys.hash_of(record));
+            (self.table).upsert_looking_ahead((&keys, &mut ()), records, later, first, each)
+        } else {
+            (self.table).upsert_run((&keys, &mut ()), records, first, each)
+        }
+    }
+
     /// Publishes the size of the table: to be called at the end of a batch.
     #[inline]
     pub(super) fn publish(&mut self) {
         let table = &self.table;
         (self.gauges).publish(table.len(), || table.memory_bytes());
+    }
+}
+
+/// The keys that a selector finds in records.
+pub(super) struct Keys<'a, V: ?Sized, S> {
+    selector: &'a S,
+    hasher: KeyHasher,
+    record: PhantomData<&'a V>,
+}
+
+impl<'a, V: ?Sized, S: KeySelector<V>> Keys<'a, V, S> {
+    #[inline(always)]
+    pub(super) fn new(selector: &'a S, hasher: KeyHasher) -> Self {
+        Keys {
+            selector,
+            hasher,
+            record: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    fn hash_of(&self, record: &V) -> KeyHash {
+        self.hasher.hash(self.selector.key(record).borrow())
+    }
+}
+
+impl<'a, V: ?Sized, S: KeySelector<V>> RunKeys<Stored<V, S>> for Keys<'a, V, S> {
+    type Record = (&'a V, Timestamp);
+
+    #[inline(always)]
+    fn hash(&self, (record, _): &Self::Record) -> KeyHash {
+        self.hash_of(record)
+    }
+
+    #[inline(always)]
+    fn is(&self, (record, _): &Self::Record, key: &Stored<V, S>) -> bool {
+        key.is(self.selector.key(record).borrow())
+    }
+
+    #[inline(always)]
+    fn stored(&self, (record, _): &Self::Record) -> Stored<V, S> {
+        self.selector.key(record).borrow().to_stored()
     }
 }
 

@@ -9,7 +9,10 @@ use crate::state::{Aggregate, StateKind};
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::{Lookahead, OpenContext, Operator, OperatorError, Push, Signal, on_stack, pass_on};
+use super::results::Results;
+use super::{
+    Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, on_stack, pass_on,
+};
 
 /// Adds each record to the accumulator of its key and emits what a function makes of the key and the
 /// result, with the record's timestamp.
@@ -106,30 +109,32 @@ where
 
     #[inline(always)]
     fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
-        let key = self.state.key(record);
-        let (state, aggregate) = (&mut self.state, &self.aggregate);
-        let result = add(state, aggregate, (key.borrow(), hash), record);
+        let (key, aggregate) = (self.state.key(record), &self.aggregate);
+        let (accumulator, _) = (self.state).value(key.borrow(), hash, || aggregate.create());
+        aggregate.add(accumulator, record);
+        let result = aggregate.result(accumulator);
         self.next.push(&(self.emit)(key.borrow(), result), at);
     }
 
     /// What stands behind leaves the operator for the length of the loop: the table is reached by calls now and
     /// then, and whatever they might reach too cannot stay in registers.
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
-    where
-        V: 'a,
-    {
+    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
         let (state, aggregate, emit) = (&mut self.state, &self.aggregate, &mut self.emit);
         on_stack(&mut self.next, |next| {
-            while next.ready()
-                && let Some((record, at)) = records.next()
-            {
-                let key = state.key(record);
-                let (key, hash) = (key.borrow(), state.hash(key.borrow()));
-                let result = add(state, aggregate, (key, hash), record);
-                next.push(&emit(key, result), at);
+            if !next.ready() {
+                return 0;
             }
-        });
+            let mut results = Results::new();
+            let create = |_: &V| aggregate.create();
+            let taken = state.update_run(run, wanted, create, |key, record, accumulator| {
+                aggregate.add(accumulator.0, record.0);
+                let result = emit(key, aggregate.result(accumulator.0));
+                results.push(result, record.1, next)
+            });
+            results.hand_on(next);
+            taken
+        })
     }
 
     #[inline(always)]
@@ -148,15 +153,48 @@ where
     }
 }
 
-/// Adds a record to the accumulator of its key, which has this hash; the result so far.
-#[inline(always)]
-fn add<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>>(
-    state: &mut KeyContext<V, S, A::Accumulator>,
-    aggregate: &A,
-    (key, hash): (&S::Key, KeyHash),
-    record: &V,
-) -> A::Out {
-    let (accumulator, _) = state.value(key, hash, || aggregate.create());
-    aggregate.add(accumulator, record);
-    aggregate.result(accumulator)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::recorder::{Recorder, Records, open_context};
+    use crate::record::OwnedSelector;
+    use crate::state::Sum;
+
+    type Pair = (u64, u64);
+
+    fn sums(log: &Recorder<(u64, String)>) -> impl Push<Pair> + use<> {
+        let sum = Sum::of(|pair: &Pair| pair.1);
+        // A result that owns something.
+        let emit = |key: &u64, sum: u64| (*key, sum.to_string());
+        let key = OwnedSelector(|pair: &Pair| pair.0);
+        let mut sums = KeyedAggregate::new("sums".into(), key, sum, emit, log.clone());
+        sums.open(&open_context()).expect("nothing is restored");
+        sums
+    }
+
+    #[test]
+    fn a_run_gives_what_its_records_give_one_by_one_as_far_as_there_is_room() {
+        for count in [1, 31, 63, 64, 65, 200, 1000] {
+            let records: Vec<(Pair, i64)> =
+                (0..count).map(|n| ((n * n % 97, n), n as i64)).collect();
+            let (one_by_one, run) = (Recorder::new(), Recorder::new());
+            let mut operator = sums(&one_by_one);
+            for (record, at) in &records {
+                operator.push(record, Timestamp(*at));
+            }
+            let expected = one_by_one.take_records();
+            let (mut operator, mut found, mut left) = (sums(&run), Vec::new(), &records[..]);
+            while !left.is_empty() {
+                run.set_room(150);
+                let taken = operator.push_run(&Records(left), left.len());
+                assert!(taken > 0);
+                left = &left[taken..];
+                found.extend(run.take_records());
+                assert_eq!(found.len(), records.len() - left.len());
+            }
+            assert_eq!(found, expected);
+            run.set_room(0);
+            assert_eq!(operator.push_run(&Records(&records), records.len()), 0);
+        }
+    }
 }

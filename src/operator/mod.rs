@@ -48,6 +48,7 @@ mod record_run;
 #[cfg(test)]
 pub(crate) mod recorder;
 mod reduce;
+mod results;
 mod side_output;
 mod signal;
 mod sink;
@@ -94,7 +95,8 @@ pub use partitioner::{
 pub use port::{First, MultiInput, Second, TwoInput, ports};
 pub use process::{Process, ProcessFunction};
 pub use process_context::{KeyedProcessContext, ProcessContext, TimeDomain};
-pub(crate) use record_run::{RecordRun, push_run};
+pub use record_run::RecordRun;
+use record_run::{looks_ahead, push_each, push_looking_ahead};
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};
@@ -209,7 +211,7 @@ pub trait Push<V: ?Sized>: Operator {
     /// Processes one record with its timestamp ([`Timestamp::MIN`] if it has none).
     fn push(&mut self, record: &V, at: Timestamp);
 
-    /// Whether looking ahead pays; asked once a batch. A head that can then hashes the records to come,
+    /// Whether looking ahead pays; asked once a run. Who pushes a run then hashes the records to come,
     /// has their state fetched in two stages, and pushes each with its hash. Operators that hand records
     /// on as they are pass all four methods through, to the first keyed operator.
     #[inline(always)]
@@ -237,32 +239,20 @@ pub trait Push<V: ?Sized>: Operator {
         self.push(record, at);
     }
 
-    /// Pushes records of an iterator, without looking ahead, as long as the operator is ready and there are
-    /// some; one that was taken from the iterator is pushed. To be overridden where much of what a record
-    /// costs is the same for all of them: what is kept in local variables for the length of the loop stays
-    /// in registers. An operator that hands records on as they are does its work in the iterator that it
-    /// hands on, and so in the loop of the operator behind it.
+    /// Pushes the first records of a run, at most so many, as long as the operator is ready; says how many. To be
+    /// overridden where much of what a record costs is the same for all of them: what is kept in local variables
+    /// for the length of the loop stays in registers. An operator that hands records on as they are hands on a
+    /// run that does its work, which is then done in the loop of the operator behind it.
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
+    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize
     where
         Self: Sized,
-        V: 'a,
     {
-        push_one_by_one(self, records);
-    }
-}
-
-/// What [`Push::push_all`] does where nothing better is known.
-#[inline(always)]
-fn push_one_by_one<'a, V: ?Sized + 'a>(
-    next: &mut impl Push<V>,
-    records: &mut impl Iterator<Item = (&'a V, Timestamp)>,
-) {
-    while next.ready()
-        && let Some((record, at)) = records.next()
-    {
-        let hash = next.hash_ahead(record);
-        next.push_hashed(record, at, hash);
+        if looks_ahead(self, wanted) {
+            push_looking_ahead(self, run, wanted)
+        } else {
+            push_each(self, run, wanted)
+        }
     }
 }
 

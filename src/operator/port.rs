@@ -19,7 +19,8 @@ use crate::checkpoint::SnapshotOutput;
 use crate::record::KeyHash;
 use crate::time::Timestamp;
 
-use super::{Budget, Lookahead, OpenContext, Operator, OperatorError, Push, Signal};
+use super::record_run::{looks_ahead, push_looking_ahead};
+use super::{Budget, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal};
 
 /// The control plane of an operator with several inputs: calls come once per port and batch, signals
 /// per input. Its own [`Operator::signal`] is what goes on downstream.
@@ -51,36 +52,36 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
         self.push_second(record, at);
     }
 
-    /// As [`Push::push_all`], for the first input.
+    /// As [`Push::push_run`] where nobody looks ahead, for the first input.
     #[inline(always)]
-    fn push_all_first<'a>(&mut self, records: &mut impl Iterator<Item = (&'a A, Timestamp)>)
+    fn push_run_first(&mut self, run: &impl RecordRun<A>, wanted: usize) -> usize
     where
         Self: Sized,
-        A: 'a,
     {
-        while self.ready() {
-            let Some((record, at)) = records.next() else {
-                return;
-            };
+        let mut records = run.first(wanted);
+        while self.ready()
+            && let Some((record, at)) = records.next()
+        {
             let hash = self.hash_first(record);
             self.push_first_hashed(record, at, hash);
         }
+        wanted - records.len()
     }
 
-    /// As [`Push::push_all`], for the second input.
+    /// As [`Push::push_run`] where nobody looks ahead, for the second input.
     #[inline(always)]
-    fn push_all_second<'a>(&mut self, records: &mut impl Iterator<Item = (&'a B, Timestamp)>)
+    fn push_run_second(&mut self, run: &impl RecordRun<B>, wanted: usize) -> usize
     where
         Self: Sized,
-        B: 'a,
     {
-        while self.ready() {
-            let Some((record, at)) = records.next() else {
-                return;
-            };
+        let mut records = run.first(wanted);
+        while self.ready()
+            && let Some((record, at)) = records.next()
+        {
             let hash = self.hash_second(record);
             self.push_second_hashed(record, at, hash);
         }
+        wanted - records.len()
     }
 
     /// Whether looking ahead pays, see [`Push::looks_ahead`].
@@ -303,12 +304,12 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<A> for First<T, B> {
     }
 
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a A, Timestamp)>)
-    where
-        A: 'a,
-    {
+    fn push_run(&mut self, run: &impl RecordRun<A>, wanted: usize) -> usize {
+        if looks_ahead(self, wanted) {
+            return push_looking_ahead(self, run, wanted);
+        }
         port!(operator_of self, shared);
-        shared.operator.push_all_first(records);
+        shared.operator.push_run_first(run, wanted)
     }
 
     #[inline(always)]
@@ -344,12 +345,12 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<B> for Second<T, A> {
     }
 
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a B, Timestamp)>)
-    where
-        B: 'a,
-    {
+    fn push_run(&mut self, run: &impl RecordRun<B>, wanted: usize) -> usize {
+        if looks_ahead(self, wanted) {
+            return push_looking_ahead(self, run, wanted);
+        }
         port!(operator_of self, shared);
-        shared.operator.push_all_second(records);
+        shared.operator.push_run_second(run, wanted)
     }
 
     #[inline(always)]

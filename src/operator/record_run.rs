@@ -25,7 +25,7 @@ const _: () = assert!(FAR < ROOM);
 const WORTHWHILE: usize = 32;
 
 /// Records that a head has at hand.
-pub(crate) trait RecordRun<V: ?Sized> {
+pub trait RecordRun<V: ?Sized> {
     /// How many there are.
     fn len(&self) -> usize;
 
@@ -44,6 +44,15 @@ pub(crate) trait RecordRun<V: ?Sized> {
         (0..count).map(|index| (self.record(index), self.time(index)))
     }
 
+    /// The records from number `from` on that can be looked at.
+    #[inline(always)]
+    fn later<'a>(&'a self, from: usize) -> impl Iterator<Item = &'a V>
+    where
+        V: 'a,
+    {
+        (from..self.known()).map(|index| self.ahead(index))
+    }
+
     /// How many can be looked at: those of the run, and some behind it.
     #[inline(always)]
     fn known(&self) -> usize {
@@ -57,34 +66,42 @@ pub(crate) trait RecordRun<V: ?Sized> {
     }
 }
 
-/// Pushes the first `wanted` records of a run while `next` is ready; says how many.
-///
-/// The compiler writes the whole chain out twice here, and should at no other place of a head: chains of
-/// chains would take their time to compile.
+/// Whether looking ahead pays, for so many records of a run.
 #[inline(always)]
-pub(crate) fn push_run<V: ?Sized, D: Push<V>>(
-    next: &mut D,
+pub(super) fn looks_ahead<V: ?Sized>(next: &impl Push<V>, wanted: usize) -> bool {
+    pays(wanted) && next.looks_ahead()
+}
+
+/// Whether looking ahead may pay at all, for so many records.
+#[inline(always)]
+pub(super) const fn pays(wanted: usize) -> bool {
+    wanted >= WORTHWHILE
+}
+
+/// Pushes the first `wanted` records of a run while `next` is ready; says how many.
+#[inline(always)]
+pub(super) fn push_each<V: ?Sized>(
+    next: &mut impl Push<V>,
     run: &impl RecordRun<V>,
     wanted: usize,
 ) -> usize {
-    let wanted = wanted.min(run.len());
-    if wanted >= WORTHWHILE && next.looks_ahead() {
-        push_looking_ahead(next, run, wanted)
-    } else {
-        push_each(next, run, wanted)
-    }
-}
-
-#[inline(always)]
-fn push_each<V: ?Sized, D: Push<V>>(next: &mut D, run: &impl RecordRun<V>, wanted: usize) -> usize {
     let mut records = run.first(wanted);
-    next.push_all(&mut records);
+    while next.ready()
+        && let Some((record, at)) = records.next()
+    {
+        let hash = next.hash_ahead(record);
+        next.push_hashed(record, at, hash);
+    }
     wanted - records.len()
 }
 
+/// As `push_each`, and has state fetched for those that follow.
+///
+/// The compiler writes the whole chain out twice, here and in `push_each`, and should at no other place of a head: chains
+/// of chains would take their time to compile.
 #[inline(always)]
-fn push_looking_ahead<V: ?Sized, D: Push<V>>(
-    next: &mut D,
+pub(super) fn push_looking_ahead<V: ?Sized>(
+    next: &mut impl Push<V>,
     run: &impl RecordRun<V>,
     wanted: usize,
 ) -> usize {

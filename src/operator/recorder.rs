@@ -9,7 +9,8 @@ use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
 use crate::time::{Clock, Timestamp};
 
 use super::{
-    Budget, Checkpointing, OpenContext, Operator, OperatorError, Push, Signal, SubtaskInfo,
+    Budget, Checkpointing, OpenContext, Operator, OperatorError, Push, RecordRun, Signal,
+    SubtaskInfo,
 };
 
 /// Something that arrived.
@@ -129,6 +130,23 @@ impl<T: Send> Operator for Recorder<T> {
 impl<V: ?Sized + ToOwned<Owned: Send>> Push<V> for Recorder<V::Owned> {
     fn push(&mut self, record: &V, at: Timestamp) {
         self.note(Event::Record(record.to_owned(), at.0));
+    }
+}
+
+/// Records with their timestamps, as a run.
+pub(crate) struct Records<'a, V>(pub(crate) &'a [(V, i64)]);
+
+impl<V> RecordRun<V> for Records<'_, V> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn record(&self, index: usize) -> &V {
+        &self.0[index].0
+    }
+
+    fn time(&self, index: usize) -> Timestamp {
+        Timestamp(self.0[index].1)
     }
 }
 

@@ -12,7 +12,9 @@ use crate::state::StateKind;
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::{Lookahead, OpenContext, Operator, OperatorError, Push, Signal, on_stack, pass_on};
+use super::{
+    Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, on_stack, pass_on,
+};
 
 /// How a record joins the reduction of the records of its key before it.
 pub trait RollingFunction<V>: Clone + Send + 'static {
@@ -117,27 +119,23 @@ where
     #[inline(always)]
     fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let key = self.state.key(record);
-        let (state, function) = (&mut self.state, &mut self.function);
-        let reduced = roll(state, function, (key.borrow(), hash), record);
-        self.next.push(reduced, at);
+        let reduced = (self.state).value(key.borrow(), hash, || record.clone());
+        (self.next).push(roll(&mut self.function, reduced, record), at);
     }
 
     /// What stands behind leaves the operator for the length of the loop, as in a `KeyedAggregate`.
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
-    where
-        V: 'a,
-    {
+    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
         let (state, function) = (&mut self.state, &mut self.function);
         on_stack(&mut self.next, |next| {
-            while next.ready()
-                && let Some((record, at)) = records.next()
-            {
-                let key = state.key(record);
-                let (key, hash) = (key.borrow(), state.hash(key.borrow()));
-                next.push(roll(state, function, (key, hash), record), at);
+            if !next.ready() {
+                return 0;
             }
-        });
+            state.update_run(run, wanted, V::clone, |_, (record, at), reduced| {
+                next.push(roll(function, reduced, record), at);
+                next.ready()
+            })
+        })
     }
 
     #[inline(always)]
@@ -156,15 +154,13 @@ where
     }
 }
 
-/// Joins a record to the reduction of its key, which has this hash.
+/// Joins a record to the reduction of its key, unless it was the first one.
 #[inline(always)]
-fn roll<'a, V: StateValue, S: KeySelector<V>, F: RollingFunction<V>>(
-    state: &'a mut KeyContext<V, S, V>,
-    function: &mut F,
-    (key, hash): (&S::Key, KeyHash),
+fn roll<'a, V>(
+    function: &mut impl RollingFunction<V>,
+    (reduced, is_first): (&'a mut V, bool),
     record: &V,
 ) -> &'a V {
-    let (reduced, is_first) = state.value(key, hash, || record.clone());
     if !is_first {
         function.roll(reduced, record);
     }

@@ -9,7 +9,6 @@ use crate::time::Timestamp;
 use super::on_stack::on_stack;
 use super::{
     BoxError, Budget, OpenContext, Operator, OutputTag, Outputs, Push, RecordRun, Signal, SplitId,
-    push_run,
 };
 
 /// What a poll of a source found.
@@ -204,7 +203,7 @@ impl<'a, D> Collector<'a, D> {
         // at once: nothing goes to them from here.
         let done = if self.next.ready() {
             on_stack(&mut self.next.main, |next| {
-                push_run(next, &Slice(records), wanted)
+                next.push_run(&Slice(records), wanted)
             })
         } else {
             0
@@ -273,5 +272,13 @@ impl<V> RecordRun<V> for Slice<'_, V> {
         self.0[..count]
             .iter()
             .map(|record| (record, Timestamp::MIN))
+    }
+
+    #[inline(always)]
+    fn later<'b>(&'b self, from: usize) -> impl Iterator<Item = &'b V>
+    where
+        V: 'b,
+    {
+        self.0[from..].iter()
     }
 }

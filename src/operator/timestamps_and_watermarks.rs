@@ -18,15 +18,18 @@
 //! are pushed unasked, several results of one `flat_map`, go before it: the chain behind may be in the middle of
 //! firing what the watermark ends, and takes no record before that is done.
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 
 use crate::record::KeyHash;
 use crate::seeded_bugs::seeded;
 use crate::time::{Timestamp, WatermarkGenerator, WatermarkStrategy};
 
+use super::record_run::{looks_ahead, push_looking_ahead};
 use super::split_generators::SplitGenerators;
 use super::{
-    Budget, OpenContext, Operator, OperatorError, Push, Signal, earlier, look_through, pass_on,
+    Budget, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, earlier, look_through,
+    pass_on,
 };
 
 /// Gives records timestamps and makes watermarks by the strategy `W`.
@@ -147,7 +150,7 @@ where
 impl<V, F, W, D> Push<V> for TimestampsAndWatermarks<V, F, W, D>
 where
     V: ?Sized,
-    F: FnMut(&V) -> Timestamp + Send,
+    F: Fn(&V) -> Timestamp + Send,
     W: WatermarkStrategy,
     W::Generator: WatermarkGenerator<V> + Send,
     D: Push<V>,
@@ -169,12 +172,16 @@ where
     }
 
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
-    where
-        V: 'a,
-    {
+    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
+        if self.generators.held {
+            return 0;
+        }
         if !W::Generator::NEEDS_GREATEST_ONLY {
-            // Who pushes asks before each record: a watermark goes in between.
+            if looks_ahead(self, wanted) {
+                return push_looking_ahead(self, run, wanted);
+            }
+            // Whether the chain is ready is asked before each record: a watermark goes in between.
+            let mut records = run.first(wanted);
             while self.ready()
                 && let Some((record, at)) = records.next()
             {
@@ -182,24 +189,88 @@ where
                 self.push_hashed(record, at, hash);
                 self.send_waiting();
             }
-            return;
+            return wanted - records.len();
         }
-        if self.generators.held {
-            return;
-        }
-        let (mut greatest, mut count) = (Timestamp::MIN, 0);
-        let mut timed = records.map(|(record, _)| {
-            let at = (self.function)(record);
-            greatest = greatest.max(at);
-            count += 1;
-            (record, at)
-        });
-        self.next.push_all(&mut timed);
+        let timed = TimedRun {
+            run,
+            function: &self.function,
+            greatest: Cell::new(Timestamp::MIN),
+            record: PhantomData,
+        };
+        let count = self.next.push_run(&timed, wanted);
+        let greatest = timed.greatest.get();
         if count > 0 {
             let current = &mut self.generators.current;
-            current.records += count;
+            current.records += count as u64;
             current.assigner.on_greatest::<V>(greatest);
         }
+        count
+    }
+}
+
+/// Records with the timestamps that a function gives them, and the greatest of those that were asked for.
+struct TimedRun<'a, V: ?Sized, R, F> {
+    run: &'a R,
+    function: &'a F,
+    greatest: Cell<Timestamp>,
+    record: PhantomData<&'a V>,
+}
+
+impl<V: ?Sized, R, F: Fn(&V) -> Timestamp> TimedRun<'_, V, R, F> {
+    #[inline(always)]
+    fn time_of(&self, record: &V) -> Timestamp {
+        let at = (self.function)(record);
+        self.greatest.set(self.greatest.get().max(at));
+        at
+    }
+}
+
+impl<V, R, F> RecordRun<V> for TimedRun<'_, V, R, F>
+where
+    V: ?Sized,
+    R: RecordRun<V>,
+    F: Fn(&V) -> Timestamp,
+{
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.run.len()
+    }
+
+    #[inline(always)]
+    fn record(&self, index: usize) -> &V {
+        self.run.record(index)
+    }
+
+    #[inline(always)]
+    fn time(&self, index: usize) -> Timestamp {
+        self.time_of(self.run.record(index))
+    }
+
+    #[inline(always)]
+    fn first<'a>(&'a self, count: usize) -> impl ExactSizeIterator<Item = (&'a V, Timestamp)>
+    where
+        V: 'a,
+    {
+        let records = self.run.first(count);
+        records.map(|(record, _)| (record, self.time_of(record)))
+    }
+
+    #[inline(always)]
+    fn later<'a>(&'a self, from: usize) -> impl Iterator<Item = &'a V>
+    where
+        V: 'a,
+    {
+        self.run.later(from)
+    }
+
+    #[inline(always)]
+    fn known(&self) -> usize {
+        self.run.known()
+    }
+
+    #[inline(always)]
+    fn ahead(&self, index: usize) -> &V {
+        self.run.ahead(index)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where watermarks come from, by table: batch ends, splits, idleness, the end of input.
 
 use super::*;
-use crate::operator::recorder::{Event, Recorder, open_context, watermark};
+use crate::operator::recorder::{Event, Recorder, Records, open_context, watermark};
 use crate::time::AlignmentGroup;
 use crate::time::{BoundedOutOfOrderness, Monotonous, ProcessingTimeLag, Punctuated, nanoseconds};
 
@@ -108,6 +108,11 @@ fn records_that_are_pushed_unasked_go_before_the_watermark_of_the_first() {
     assert_eq!(batch(&mut at, 2, &[]), [watermark(i64::MAX)]);
 }
 
+fn untimed(records: &[i64]) -> Vec<(i64, i64)> {
+    let untimed = |record: &i64| (*record, Timestamp::MIN.0);
+    records.iter().map(untimed).collect()
+}
+
 /// What arrives of a run, of which the first `room` events find room, and then of a batch's end.
 fn run<W: WatermarkStrategy>(strategy: W, records: &[i64], room: usize) -> Vec<Event<i64>>
 where
@@ -116,9 +121,7 @@ where
     let (mut chain, log) = assign(strategy);
     chain.begin(Timestamp(0));
     log.set_room(room);
-    let mut left = records.iter().map(|record| (record, Timestamp::MIN));
-    chain.push_all(&mut left);
-    let taken = records.len() - left.len();
+    let taken = chain.push_run(&Records(&untimed(records)), records.len());
     log.set_room(usize::MAX);
     chain.flush();
     let events = log.take();
@@ -297,15 +300,14 @@ fn run_of_records_gives_what_they_give_one_by_one() {
     let one_by_one = log.take();
     let (mut chain, log) = assign(strategy());
     chain.begin(Timestamp(0));
-    let mut run = records.iter().map(|record| (record, Timestamp::MIN));
+    let records = untimed(&records);
     log.set_room(4);
-    chain.push_all(&mut run);
+    let taken = chain.push_run(&Records(&records), records.len());
     // A watermark is among the four events.
     assert_eq!(log.take_records().len(), 3);
-    let left = run.len();
-    assert_eq!(left, 3, "no record is taken for which there is no room");
+    assert_eq!(taken, 3, "no record is taken for which there is no room");
     let (mut chain, log) = assign(strategy());
     chain.begin(Timestamp(0));
-    chain.push_all(&mut records.iter().map(|record| (record, Timestamp::MIN)));
+    chain.push_run(&Records(&records), records.len());
     assert_eq!(log.take(), one_by_one);
 }

@@ -39,7 +39,7 @@ impl FrameKind {
     pub const BARRIER_CANCELLED: FrameKind = FrameKind(5);
     /// No frame follows on this channel.
     pub const END: FrameKind = FrameKind(6);
-    /// Records of one length, packed; `aux` is 1 if each has a timestamp in front.
+    /// Records, packed; `aux` is for whoever packed them.
     pub const RUN: FrameKind = FrameKind(7);
     /// Unused bytes up to the end of the ring's memory.
     pub const PAD: FrameKind = FrameKind(255);

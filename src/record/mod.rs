@@ -23,5 +23,5 @@ pub use key_group::{
 pub use key_hash::{KEY_HASH_VERSION, KeyHash};
 pub use pod::Pod;
 pub use raw::{Raw, Text};
-pub(crate) use run::{RunReader, RunWriter, run_size_min, travels_in_runs, visit_run};
+pub(crate) use run::{RunReader, RunWriter, holds_records, run_size_min, visit_run};
 pub(crate) use short_bytes::ShortBytes;

@@ -12,11 +12,10 @@ use std::marker::PhantomData;
 
 use crate::checkpoint::SnapshotOutput;
 use crate::operator::{BoxError, OpenContext, OperatorError, Push};
-use crate::record::{FrameKind, Wire, travels_in_runs};
+use crate::record::{FrameKind, Wire, holds_records};
 use crate::ring::Consumer;
 use crate::time::Timestamp;
 
-use super::frames::push_frames;
 use super::gate_channels::{Channel, GateChannels, barrier_of};
 use super::head::{Head, Notice, Pending, Progress, Turn, gets_on, start_turn};
 use super::replay::Restoring;
@@ -94,9 +93,10 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         while records < limit && next.ready() {
             let Some(frame) = frames.peek() else { break };
             match frame.header.kind() {
-                FrameKind::RUN if const { travels_in_runs::<V>() } => {
+                kind if holds_records::<V>(kind) => {
                     let wanted = (limit - records) as usize;
-                    // SAFETY: the ring belongs to this exchange: its runs were gathered by a `RunWriter` of `V`.
+                    // SAFETY: the ring belongs to this exchange: its runs were gathered by a `RunWriter` of `V`, and
+                    // its record frames hold what `as_bytes` of a `V` gave.
                     let (done, len) = unsafe { push_next_run(&frames, next, *within, wanted) };
                     records += done as u32;
                     if done < len {
@@ -104,14 +104,6 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
                         break;
                     }
                     *within = 0;
-                }
-                FrameKind::RECORD if const { !travels_in_runs::<V>() } => {
-                    let wanted = (limit - records) as usize;
-                    // SAFETY: likewise: its record frames hold what `as_bytes` of a `V` gave.
-                    let done = unsafe { push_frames(&frames, next, wanted) };
-                    records += done as u32;
-                    frames.by_ref().take(done).for_each(drop);
-                    continue;
                 }
                 FrameKind::BARRIER if turn.waits_for(barrier_of(frame.header)) => break,
                 _ => {

@@ -6,7 +6,7 @@
 
 use crate::checkpoint::SnapshotOutput;
 use crate::operator::{ChannelId, ChannelState, FrameLog};
-use crate::record::{FrameKind, RunReader, Wire, travels_in_runs};
+use crate::record::{FrameKind, RunReader, Wire};
 use crate::ring::{Consumer, Frame};
 use crate::seeded_bugs::seeded;
 use crate::time::Valve;
@@ -139,7 +139,7 @@ impl InputLog {
 
 /// Logs a frame without its first `within` records.
 fn add_rest<V: Wire + ?Sized>(log: &mut FrameLog, frame: Frame<'_>, within: usize) {
-    if within == 0 || !travels_in_runs::<V>() || frame.header.kind() != FrameKind::RUN {
+    if within == 0 || frame.header.kind() != FrameKind::RUN {
         return log.add(frame.header, frame.payload);
     }
     let (header, payload) = RunReader::<V>::rest(frame.header, frame.payload, within);

@@ -19,7 +19,6 @@ mod deployment;
 #[cfg(test)]
 mod endless_head;
 mod error;
-mod frames;
 mod gate_channels;
 mod head;
 mod input_gate;

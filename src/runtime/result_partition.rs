@@ -1,7 +1,7 @@
 //! The result partition: the end of a region in rings, one to each subtask behind the exchange.
 //!
 //! Records are copied into the rings' memory and published at the end of a batch, or when a good many
-//! bytes have gathered. Those of one length go in runs, see [`RunWriter`]. A ring that is full never blocks:
+//! bytes have gathered. They go in runs, see [`RunWriter`]. A ring that is full never blocks:
 //! what does not fit is kept in the channel's *overflow*, the partition stops being ready, and its subtask is not
 //! given another record until the overflow is gone. So the overflow holds what one record caused at most, and
 //! back-pressure is a state that can be seen and counted.
@@ -14,11 +14,9 @@ use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
 use crate::operator::{
     Barrier, Budget, ChannelId, ChannelState, FrameLog, OpenContext, Operator, OperatorError, Push,
-    Route, SENT, Signal, Target, raise,
+    RecordRun, Route, SENT, Signal, Target, raise,
 };
-use crate::record::{
-    Far, Form, FrameHeader, FrameKind, Record, RunWriter, Scratch, Wire, travels_in_runs,
-};
+use crate::record::{Far, Form, FrameHeader, FrameKind, Record, RunWriter, Scratch, Wire};
 use crate::ring::{Producer, RingError};
 use crate::seeded_bugs::seeded;
 use crate::state::prefetch;
@@ -29,7 +27,7 @@ use super::channels::Channels;
 /// A channel publishes when this many bytes have gathered, even inside a batch.
 const PUBLISH_BYTES: usize = 8 * 1024;
 
-/// A run goes into its ring when it has so many bytes, or a quarter of what the ring takes in one frame.
+/// A run goes into its ring when it has about so many bytes, or a quarter of what the ring takes in one frame.
 const RUN_BYTES: usize = 4 * 1024;
 
 /// How many bytes behind a record another one is asked for. Records that come many at a time stand one behind the
@@ -45,10 +43,10 @@ const FILL_INTERVAL: u32 = 64;
 #[repr(align(64))]
 struct Channel {
     producer: Producer,
-    /// Records of one length that are not in the ring yet.
+    /// Records that are not in the ring yet.
     run: RunWriter,
-    /// How long a run may become.
-    run_max: usize,
+    /// How long a run usually becomes.
+    run_usual: usize,
     overflow: FrameLog,
     /// A barrier that goes into the ring before the overflow.
     overtaking: Option<FrameHeader>,
@@ -61,7 +59,7 @@ struct Channel {
 impl Channel {
     fn new(producer: Producer) -> Self {
         Channel {
-            run_max: RUN_BYTES.min(producer.payload_max() / 4),
+            run_usual: RUN_BYTES.min(producer.payload_max() / 4),
             producer,
             run: RunWriter::default(),
             overflow: FrameLog::default(),
@@ -74,38 +72,39 @@ impl Channel {
     /// Sends a record: into the run, or as a frame of its own.
     #[inline(always)]
     fn send_record<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> Sent {
-        if !travels_in_runs::<V>() {
-            let payload = record.as_bytes();
-            let header = FrameHeader::new(FrameKind::RECORD, 0, payload.len() as u32, at);
-            return self.send(header, payload);
-        }
         if self.run.push(record, at) {
             return Sent::InRing;
         }
         self.begin_run(record, at)
     }
 
-    /// Sends what the run has gathered, and begins one with this record.
+    /// Sends what the run has gathered, and begins one with this record or sends it as a frame of its own.
     #[cold]
     #[inline(never)]
     fn begin_run<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> Sent {
         let sent = self.end_run();
-        self.run.begin::<V>(self.run_max, at);
-        self.run.push(record, at);
-        sent
+        if self.run.begin(record, at, self.run_usual) {
+            self.run.push(record, at);
+            return sent;
+        }
+        let payload = record.as_bytes();
+        let header = FrameHeader::new(FrameKind::RECORD, 0, payload.len() as u32, at);
+        match self.send(header, payload) {
+            Sent::StillFull => sent,
+            also => also,
+        }
     }
 
     /// Sends what the run has gathered.
     #[inline(never)]
     fn end_run(&mut self) -> Sent {
-        if self.run.len() == 0 {
+        if self.run.is_empty() {
             return Sent::InRing;
         }
-        let run = std::mem::take(&mut self.run);
-        let (header, payload) = run.frame();
+        let mut run = std::mem::take(&mut self.run);
+        let (header, payload) = run.end();
         let sent = self.send(header, payload);
         self.run = run;
-        self.run.clear();
         sent
     }
 
@@ -454,11 +453,8 @@ where
     }
 
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a T, Timestamp)>)
-    where
-        T: 'a,
-    {
-        let mut sent = 0;
+    fn push_run(&mut self, run: &impl RecordRun<T>, wanted: usize) -> usize {
+        let mut records = run.first(wanted);
         while self.full == 0
             && let Some((record, at)) = records.next()
         {
@@ -468,9 +464,10 @@ where
                     .wrapping_add(FETCHED),
             );
             self.send(record, at);
-            sent += 1;
         }
-        self.sent += sent;
+        let sent = wanted - records.len();
+        self.sent += sent as u64;
+        sent
     }
 }
 

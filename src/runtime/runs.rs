@@ -2,11 +2,11 @@
 //!
 //! A head looks ahead among the records at hand. Were those of one run all that it sees, the state of the first
 //! ones of every run would come from memory while they wait, so it looks beyond the run's end into the next frame,
-//! if that is published and a run.
+//! if that is published and holds records. A record that has a frame of its own is a run of one.
 #![expect(unsafe_code, reason = "reads records in place in the rings' frames")]
 
-use crate::operator::{Push, RecordRun, on_stack, push_run};
-use crate::record::{FrameKind, RunReader, Wire};
+use crate::operator::{Push, RecordRun, on_stack};
+use crate::record::{RunReader, Wire, holds_records};
 use crate::ring::{Frame, Frames};
 use crate::time::Timestamp;
 
@@ -14,8 +14,8 @@ use crate::time::Timestamp;
 /// while `next` is ready; says how many, and how many there were. The frame is not taken.
 ///
 /// # Safety
-/// The frame that comes next is a run, and all runs hold what a [`RunWriter`](crate::record::RunWriter) of `V`
-/// gathered.
+/// The frame that comes next [holds records](holds_records), and all that do so hold what a
+/// [`RunWriter`](crate::record::RunWriter) of `V` gathered, or what `as_bytes` of a `V` gave.
 #[inline(always)]
 pub(super) unsafe fn push_next_run<V: Wire + ?Sized, D: Push<V>>(
     frames: &Frames<'_>,
@@ -23,7 +23,7 @@ pub(super) unsafe fn push_next_run<V: Wire + ?Sized, D: Push<V>>(
     within: usize,
     wanted: usize,
 ) -> (usize, usize) {
-    let is_run = |frame: &Frame<'_>| frame.header.kind() == FrameKind::RUN;
+    let is_run = |frame: &Frame<'_>| holds_records::<V>(frame.header.kind());
     let mut upcoming = frames.upcoming().take_while(is_run).map(|frame| {
         // SAFETY: the caller's promise; frames stand 16-byte aligned, and stay until the batch is released.
         unsafe { RunReader::<V>::new(frame.header, frame.payload) }
@@ -42,7 +42,7 @@ pub(super) unsafe fn push_next_run<V: Wire + ?Sized, D: Push<V>>(
         known,
     };
     let wanted = wanted.min(len);
-    let done = on_stack(next, |next| push_run(next, &followed, wanted));
+    let done = on_stack(next, |next| next.push_run(&followed, wanted));
     (done, len)
 }
 
@@ -142,11 +142,15 @@ mod tests {
         let (mut producer, mut consumer) = ring(RingOptions::new());
         for run in 0..2 {
             let mut writer = RunWriter::default();
-            writer.begin::<u64>(LEN * size_of::<u64>(), Timestamp::MIN);
-            let numbers = (run * LEN as u64)..;
-            let pushed = numbers.take_while(|number| writer.push(number, Timestamp::MIN));
-            assert_eq!(pushed.count(), LEN);
-            let (header, payload) = writer.frame();
+            let mut numbers = (run * LEN as u64)..;
+            writer.begin(&0u64, Timestamp::MIN, LEN * size_of::<u64>());
+            assert!(
+                numbers
+                    .by_ref()
+                    .take(LEN)
+                    .all(|number| writer.push(&number, Timestamp::MIN))
+            );
+            let (header, payload) = writer.end();
             let pushed = producer.push(header.kind(), header.aux(), header.time, payload);
             pushed.expect("there is room");
         }

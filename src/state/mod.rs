@@ -38,7 +38,7 @@ pub use schema::{
 };
 pub use table::{
     Bookmark, CHUNK_BYTES, Chunk, Chunks, Cursor, Drained, EncodeChange, Extent, GroupEntries,
-    Iter, Lookahead, MemoryMode, Table, TableKey, TableOptions,
+    Iter, Lookahead, MemoryMode, RunKeys, Table, TableKey, TableOptions,
 };
 pub use timers::{DurableTimers, Timer, TimerQueue, hash_of_timer, timer_schema};
 pub use value::ValueState;

@@ -26,9 +26,11 @@ use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput};
 use crate::metrics::Gauge;
+use crate::operator::key_context::Keys;
+use crate::operator::record_run::{looks_ahead, push_looking_ahead};
 use crate::operator::{
-    Aggregate, Barrier, Budget, Lookahead, OpenContext, Operator, OperatorError, Push, Signal,
-    pass_on, raise,
+    Aggregate, Barrier, Budget, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun,
+    Signal, pass_on, raise,
 };
 use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StateValue};
 use crate::state::{Bookmark, encode_changes};
@@ -425,25 +427,34 @@ where
     }
 
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
-    where
-        V: 'a,
-    {
+    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
+        if looks_ahead(self, wanted) {
+            return push_looking_ahead(self, run, wanted);
+        }
+        let mut records = run.first(wanted);
         while self.ready {
             let range = self.current.range;
-            let elsewhere = records.find(|&(record, at)| {
-                let here = range.holds(at);
-                if here {
-                    self.add(record, self.hash_ahead(record));
+            let mut elsewhere = None;
+            let here = records.by_ref().map_while(|(record, at)| {
+                let is_here = range.holds(at);
+                if !is_here {
+                    elsewhere = Some((record, at));
                 }
-                !here
+                is_here.then_some((record, at))
             });
+            let keys = Keys::new(&self.selector, self.hasher);
+            let (aggregate, table) = (&mut self.aggregate, &mut self.current.table);
+            let add = |aggregate: &mut A, accumulator: &mut _, record: &V| {
+                aggregate.add(accumulator, record);
+            };
+            table.accumulate(&keys, here, aggregate, A::create, add);
             let Some((record, at)) = elsewhere else {
-                return;
+                return wanted;
             };
             self.push_elsewhere(record, at, self.hash_ahead(record));
             self.refresh();
         }
+        wanted - records.len()
     }
 
     #[inline(always)]

@@ -27,9 +27,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::checkpoint::SnapshotOutput;
+use crate::operator::key_context::Keys;
+use crate::operator::record_run::{looks_ahead, push_looking_ahead};
 use crate::operator::{
-    Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
-    earlier, raise,
+    Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, RecordRun,
+    Signal, earlier, raise,
 };
 use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
 use crate::time::Timestamp;
@@ -448,33 +450,32 @@ where
     }
 
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
-    where
-        V: 'a,
-    {
+    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
+        if looks_ahead(self, wanted) {
+            return push_looking_ahead(self, run, wanted);
+        }
+        let mut records = run.first(wanted);
         while self.ready {
-            let (range, now, hasher) = (self.current.range, self.now, self.hasher);
-            let (selector, function) = (&self.selector, &mut self.function);
-            let table = &mut *self.current.table;
-            let (record, at) = loop {
-                let Some((record, at)) = records.next() else {
-                    return;
-                };
-                if !range.holds(if T::IS_EVENT { at } else { now }) {
-                    break (record, at);
+            let (range, now) = (self.current.range, self.now);
+            let mut elsewhere = None;
+            let here = records.by_ref().map_while(|(record, at)| {
+                let at = if T::IS_EVENT { at } else { now };
+                let is_here = range.holds(at);
+                if !is_here {
+                    elsewhere = Some((record, at));
                 }
-                let key = selector.key(record);
-                add(
-                    table,
-                    hasher.hash(key.borrow()),
-                    key.borrow(),
-                    function,
-                    record,
-                );
+                is_here.then_some((record, at))
+            });
+            let keys = Keys::new(&self.selector, self.hasher);
+            let (function, table) = (&mut self.function, &mut self.current.table);
+            table.accumulate(&keys, here, function, F::create, F::add);
+            let Some((record, at)) = elsewhere else {
+                return wanted;
             };
-            self.push_elsewhere(record, if T::IS_EVENT { at } else { now });
+            self.push_elsewhere(record, at);
             self.refresh();
         }
+        wanted - records.len()
     }
 
     #[inline(always)]

@@ -27,8 +27,8 @@ use crate::checkpoint::{
     CheckpointError, Restored, SnapshotOutput, StateRef, ValueSnapshot, share,
 };
 use crate::operator::{
-    Aggregate, Barrier, Budget, OpenContext, Operator, OperatorError, Push, Signal, on_stack,
-    pass_on, raise,
+    Aggregate, Barrier, Budget, OpenContext, Operator, OperatorError, Push, RecordRun, Signal,
+    on_stack, pass_on, raise,
 };
 use crate::record::{Far, OwnedForm, Record};
 use crate::state::StateKind;
@@ -323,10 +323,8 @@ where
     }
 
     #[inline(always)]
-    fn push_all<'a>(&mut self, records: &mut impl Iterator<Item = (&'a V, Timestamp)>)
-    where
-        V: 'a,
-    {
+    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
+        let mut records = run.first(wanted);
         while self.ready {
             let ((slice, accumulator), aggregate) = (&mut self.current, &self.aggregate);
             let range = Range::of(*slice);
@@ -340,11 +338,12 @@ where
                 })
             });
             let Some((record, at)) = elsewhere else {
-                return;
+                return wanted;
             };
             self.push_elsewhere(record, at);
             self.refresh();
         }
+        wanted - records.len()
     }
 }
 

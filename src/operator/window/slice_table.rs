@@ -3,8 +3,10 @@
 use std::ops::RangeInclusive;
 
 use crate::operator::OpenContext;
-use crate::record::{Key, KeyHash, KeyHasher, StoredKey};
-use crate::state::{Bookmark, EncodeChange, MemoryMode, Table, TableOptions};
+use crate::operator::key_context::Keys;
+use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
+use crate::state::{Bookmark, EncodeChange, MemoryMode, RunKeys, Table, TableOptions};
+use crate::time::Timestamp;
 
 use super::sketch::Sketch;
 
@@ -107,6 +109,32 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
             note(sketch, hash);
             (key.to_stored(), create())
         })
+    }
+
+    /// Has `add` add records to the accumulators of their keys; `create` makes the first ones.
+    #[inline(always)]
+    pub(super) fn accumulate<'a, V, S, F>(
+        &mut self,
+        keys: &Keys<'a, V, S>,
+        records: impl Iterator<Item = (&'a V, Timestamp)>,
+        function: &mut F,
+        create: impl Fn(&F) -> A,
+        add: impl Fn(&mut F, &mut A, &V),
+    ) where
+        V: ?Sized,
+        S: KeySelector<V, Key = K>,
+    {
+        let sketch = &mut self.sketch;
+        let first = |function: &mut F, record: &(&V, Timestamp)| {
+            note(sketch, keys.hash(record));
+            create(function)
+        };
+        let each =
+            |function: &mut F, (record, _): (&V, Timestamp), (accumulator, _): (&mut A, bool)| {
+                add(function, accumulator, record);
+                true
+            };
+        (self.entries).upsert_run((keys, function), records, first, each);
     }
 
     /// Puts an entry back as a checkpoint has it.

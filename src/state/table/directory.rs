@@ -35,9 +35,10 @@ use super::key::TableKey;
 use super::layout::{Entry, Group, LINE, Place};
 use super::memory::{Arena, MemoryMode};
 use super::segment::{Counts, Segment};
+use super::shape::Shape;
+use super::way::Way;
 use crate::record::{KeyHash, KeyHasher};
 
-const GROUPS_MIN: usize = 2;
 const SLOTS_FREELY: usize = 4096;
 const SLOTS_PER_SEGMENT_MAX: usize = 64;
 /// The bits below these should choose groups and tags.
@@ -182,6 +183,16 @@ impl<K, V> Directory<K, V> {
         unsafe { Segment::of(self.handle(hash), self.counts(hash)) }
     }
 
+    /// The way from hashes to groups, as it is while the shape stays.
+    #[inline(always)]
+    pub(super) fn way(&self) -> Way<K, V> {
+        Way {
+            slots: self.slots.as_ptr(),
+            shift: self.shift,
+            groups: self.groups as u64,
+        }
+    }
+
     /// Looks for the entry with this hash that `equal` accepts.
     #[inline(always)]
     pub(super) fn search(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Search<K, V> {
@@ -208,7 +219,7 @@ impl<K, V> Directory<K, V> {
     /// and what is fetched comes from a cache rather than from memory, so that a line too many costs less than
     /// looking which one is needed.
     #[inline(always)]
-    fn one_stage(&self) -> bool {
+    pub(super) fn one_stage(&self) -> bool {
         if Group::<K, V>::SIZE == LINE {
             !self.strays
         } else {
@@ -426,37 +437,6 @@ impl<K: TableKey, V> Directory<K, V> {
         }
         self.install(KeyHash(position), &lower);
         self.install(KeyHash(upper_position), &upper);
-    }
-}
-
-/// How a table starts.
-struct Shape {
-    groups: usize,
-    groups_full: usize,
-    depth: u32,
-}
-
-impl Shape {
-    /// For so many keys in that share of the hash space.
-    fn of<K, V>(expected: usize, share: f64) -> Self {
-        let full = Segment::<K, V>::GROUPS_MAX;
-        // How many the whole hash space would need if it were as full as this part of it.
-        let groups = Segment::<K, V>::groups_for(expected as f64 / share);
-        let even = |groups: f64| ((groups / 2.0).ceil() as usize * 2).clamp(GROUPS_MIN, full);
-        if groups <= full as f64 {
-            return Shape {
-                groups: even(groups),
-                groups_full: full,
-                depth: 0,
-            };
-        }
-        let depth = (groups / full as f64).log2().ceil() as u32;
-        let groups = even(groups / (1u64 << depth) as f64);
-        Shape {
-            groups,
-            groups_full: groups,
-            depth,
-        }
     }
 }
 

@@ -110,7 +110,7 @@ impl<K, V> Handle<K, V> {
     /// # Safety
     /// The segment has so many groups.
     #[inline(always)]
-    unsafe fn home_group(self, hash: KeyHash, groups: u64) -> Group<K, V> {
+    pub(super) unsafe fn home_group(self, hash: KeyHash, groups: u64) -> Group<K, V> {
         // SAFETY: a part of `groups` is less than all.
         unsafe { self.group(self.home_among(hash, groups)) }
     }

@@ -218,7 +218,7 @@ impl<K: TableKey, V> Table<K, V> {
 
     /// Inserts an entry whose key is in no group that a search passes, at home if there is room.
     #[inline(never)]
-    fn insert_absent(
+    pub(super) fn insert_absent(
         &mut self,
         hash: KeyHash,
         home: Group<K, V>,

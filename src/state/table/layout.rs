@@ -136,6 +136,16 @@ impl<K, V> Group<K, V> {
         line.wrapping_mul(GOLDEN) < u32::MAX / SAMPLED
     }
 
+    /// Asks for its first cache line, or, in one stage, for two.
+    #[inline(always)]
+    pub(super) fn prefetch(self, one_stage: bool) {
+        prefetch_line(self.start);
+        if one_stage && Self::SIZE > LINE {
+            // SAFETY: the second line of the group.
+            prefetch_line(unsafe { self.start.add(LINE) });
+        }
+    }
+
     /// The last one of its cache lines.
     #[inline(always)]
     pub(super) fn last_line(self) -> NonNull<u8> {

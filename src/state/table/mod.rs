@@ -12,7 +12,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `keyed` | [`Table`]: what is called per record |
-//! | `directory` | which segment covers a hash; splitting |
+//! | `directory`, `shape` | which segment covers a hash; splitting; how many there are at first |
+//! | `upsert_run`, `way` | upserts of records that follow one another |
 //! | `handle`, `segment`, `entry` | one small open-addressing table: search; what it knows; insertion and removal |
 //! | `layout`, `group` | a group in memory; its two words as arithmetic |
 //! | `change`, `drain` | stamps, the frozen generation; draining in slices |
@@ -74,8 +75,11 @@ mod page;
 mod restore;
 mod scan;
 mod segment;
+mod shape;
 #[cfg(test)]
 mod table_test;
+mod upsert_run;
+mod way;
 
 pub use change::{Drained, EncodeChange, Extent};
 pub use chunks::{CHUNK_BYTES, Chunk, Chunks};
@@ -86,3 +90,4 @@ pub use keyed::{Lookahead, Table, TableOptions};
 pub use layout::GroupEntries;
 pub use memory::MemoryMode;
 pub use scan::Bookmark;
+pub use upsert_run::RunKeys;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 
-use super::{Cursor, Drained, EncodeChange, Extent, Table, TableKey, TableOptions};
+use super::{Cursor, Drained, EncodeChange, Extent, RunKeys, Table, TableKey, TableOptions};
 use crate::record::KeyHash;
 
 /// How the keys of one run spread: well, or as badly as a hash can.
@@ -47,13 +47,31 @@ struct Value {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Upsert { first: u16, count: u16, number: u32 },
+    Upsert {
+        first: u16,
+        count: u16,
+        number: u32,
+    },
+    /// As many as `wanted`, with a look at all.
+    UpsertRun {
+        ids: Vec<u16>,
+        wanted: usize,
+        number: u32,
+    },
     Change(u16, u32),
-    Remove { first: u16, count: u16 },
-    Freeze { whole: bool },
+    Remove {
+        first: u16,
+        count: u16,
+    },
+    Freeze {
+        whole: bool,
+    },
     ExpectWhole,
     DrainFrozen(usize),
-    DrainSome { budget: usize, slices: usize },
+    DrainSome {
+        budget: usize,
+        slices: usize,
+    },
     Retain(u32),
     ChangeAll,
     Clear,
@@ -68,6 +86,28 @@ const ENCODE: EncodeChange<Key, Value> = EncodeChange {
     },
     removed: |key, out| out.extend(key.id.to_le_bytes()),
 };
+
+/// Keys by number, spread so.
+struct Ids(u8);
+
+impl RunKeys<Key> for Ids {
+    type Record = u16;
+
+    fn hash(&self, id: &u16) -> KeyHash {
+        self.stored(id).key_hash()
+    }
+
+    fn is(&self, id: &u16, key: &Key) -> bool {
+        self.stored(id) == *key
+    }
+
+    fn stored(&self, id: &u16) -> Key {
+        Key {
+            id: *id,
+            spread: self.0,
+        }
+    }
+}
 
 /// What a frozen generation must come to, the keys it owes, and what was drained so far.
 type Frozen = (Extent, HashMap<u16, u32>, HashSet<u16>, Drained);
@@ -131,6 +171,31 @@ impl Model {
         value.number = number;
         assert_eq!(inserted, self.map.insert(id, number).is_none());
         self.changed.insert(id);
+    }
+
+    fn upsert_run(&mut self, ids: &[u16], wanted: usize, number: u32) {
+        let (keys, alive) = (Ids(self.spread), Rc::clone(&self.alive));
+        let (map, changed) = (&mut self.map, &mut self.changed);
+        let first = |_: &mut usize, _: &u16| Value {
+            number,
+            _bulk: [0; 40],
+            _alive: Rc::clone(&alive),
+        };
+        let each = |left: &mut usize, id, (value, inserted): (&mut Value, bool)| {
+            value.number = number;
+            assert_eq!(inserted, map.insert(id, number).is_none());
+            changed.insert(id);
+            *left = left.saturating_sub(1);
+            *left > 0
+        };
+        let (context, records) = ((&keys, &mut { wanted }), ids.iter().copied());
+        let taken = if number % 2 == 0 {
+            let later = ids.iter().map(|id| keys.hash(id));
+            (self.table).upsert_looking_ahead(context, records, later, first, each)
+        } else {
+            (self.table).upsert_run(context, records, first, each)
+        };
+        assert_eq!(taken, wanted.clamp(1, ids.len()));
     }
 
     fn remove(&mut self, id: u16) {
@@ -254,6 +319,11 @@ impl Model {
             } => {
                 (first..first + count).for_each(|id| self.upsert(id, number + u32::from(id)));
             }
+            Step::UpsertRun {
+                ids,
+                wanted,
+                number,
+            } => self.upsert_run(&ids, wanted, number),
             Step::Change(id, number) => self.change(id, number),
             Step::Remove { first, count } => (first..first + count).for_each(|id| self.remove(id)),
             Step::Freeze { whole: true } => self.freeze(Extent::Whole),
@@ -313,6 +383,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (id.clone(), 1..RUN, 0..50u32)
             .prop_map(|(first, count, number)| Step::Upsert { first, count, number }),
+        6 => (prop::collection::vec(id.clone(), 1..2 * RUN as usize), 0..3 * RUN as usize, 0..50u32)
+            .prop_map(|(ids, wanted, number)| Step::UpsertRun { ids, wanted, number }),
         6 => (id.clone(), 0..50u32).prop_map(|(id, number)| Step::Change(id, number)),
         3 => (id, 1..RUN).prop_map(|(first, count)| Step::Remove { first, count }),
         4 => any::<bool>().prop_map(|whole| Step::Freeze { whole }),

@@ -4,8 +4,8 @@ use compact_str::CompactString;
 
 use super::handle::steps;
 use super::{
-    CHUNK_BYTES, Cursor, Drained, EncodeChange, Extent, Lookahead, MemoryMode, Table, TableKey,
-    TableOptions,
+    CHUNK_BYTES, Cursor, Drained, EncodeChange, Extent, Lookahead, MemoryMode, RunKeys, Table,
+    TableKey, TableOptions,
 };
 use crate::record::KeyHash;
 use crate::state::encode_changes;
@@ -53,6 +53,72 @@ fn cleared_table_keeps_its_memory_and_fills_again() {
         table.clear();
         assert!(table.is_empty());
     }
+}
+
+/// Numbers that are their own keys.
+struct Numbers;
+
+impl RunKeys<u64> for Numbers {
+    type Record = u64;
+
+    fn hash(&self, number: &u64) -> KeyHash {
+        number.key_hash()
+    }
+
+    fn is(&self, number: &u64, key: &u64) -> bool {
+        number == key
+    }
+
+    fn stored(&self, number: &u64) -> u64 {
+        *number
+    }
+}
+
+#[test]
+fn a_run_finds_the_keys_that_it_inserts_while_the_table_grows() {
+    let mut table: Table<u64, u64> = Table::new(TableOptions::default());
+    let (count, run) = if cfg!(miri) {
+        (600, 100)
+    } else {
+        (60_000, 1000)
+    };
+    // Each number comes twice, not far apart.
+    let numbers: Vec<u64> = (0..2 * count).map(|n| n / 80 * 40 + n % 40).collect();
+    for (index, part) in numbers.chunks(run).enumerate() {
+        let behind = &numbers[index * run..numbers.len().min(index * run + run + 50)];
+        let later = behind.iter().map(u64::key_hash);
+        let numbers = part.iter().copied();
+        let taken = table.upsert_looking_ahead(
+            (&Numbers, &mut ()),
+            numbers,
+            later,
+            |(), _| 0,
+            |(), number, (value, inserted)| {
+                assert_eq!(inserted, *value == 0, "{number}");
+                *value += number + 1;
+                true
+            },
+        );
+        assert_eq!(taken, part.len());
+    }
+    assert_eq!(table.len() as u64, count);
+    assert!(table.iter().all(|(key, value)| *value == 2 * (key + 1)));
+}
+
+#[test]
+fn a_run_without_its_hashes_is_safe() {
+    let mut table: Table<u64, u64> = Table::new(TableOptions::default());
+    let count = if cfg!(miri) { 400 } else { 30_000 };
+    fill(&mut table, count);
+    let later = (0..10).map(KeyHash);
+    table.upsert_looking_ahead(
+        (&Numbers, &mut ()),
+        (0..200usize).map(|n| n as u64),
+        later,
+        |(), _| 0,
+        |(), _, _| true,
+    );
+    assert!(table.len() as u64 >= count);
 }
 
 fn fill(table: &mut Table<u64, u64>, count: u64) {

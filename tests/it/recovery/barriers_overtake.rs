@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thalweg::checkpoint::{CheckpointStore, Loss, SimulatedStorage, Storage, StoreOptions};
 use thalweg::prelude::*;
+use thalweg::record::View;
 use thalweg::runtime::{Step, Stepper};
 use thalweg::state::StateKind;
 
@@ -21,8 +22,43 @@ enum Shape {
     Numbers,
     /// Of one length, in runs with timestamps, and with watermarks among them.
     Timed,
-    /// Of any length.
+    /// Of any length, some of them in runs.
     Text,
+    /// Of any length, with timestamps, and with watermarks among them.
+    TimedText,
+    /// Archives, in runs.
+    Archived,
+}
+
+impl Shape {
+    const ALL: [Shape; 5] = [
+        Shape::Numbers,
+        Shape::Timed,
+        Shape::Text,
+        Shape::TimedText,
+        Shape::Archived,
+    ];
+
+    /// Bytes of a ring: room for a few runs, of which some stay in the ring when a part has been read.
+    fn ring_capacity(self) -> usize {
+        match self {
+            Shape::Numbers | Shape::Timed => 1024,
+            Shape::Text | Shape::TimedText | Shape::Archived => 4096,
+        }
+    }
+}
+
+/// A text that says what key it has: none, or one with spaces in front of it.
+fn text(n: u64) -> String {
+    match n % KEYS {
+        0 => String::new(),
+        key => format!("{key:>width$}", width = 1 + n as usize % 40),
+    }
+}
+
+/// The key that a text says.
+fn key(text: &str) -> u64 {
+    text.trim_start().parse().unwrap_or(0)
 }
 
 fn job(
@@ -35,7 +71,7 @@ fn job(
     let storage: Arc<dyn Storage> = Arc::new(disk.clone());
     let env = Environment::new()
         .parallelism(parallelism)
-        .ring_capacity(1024)
+        .ring_capacity(shape.ring_capacity())
         .checkpoints(checkpoints.to_storage(storage))
         .restore(RestoreFrom::Latest);
     let numbers = env.source("numbers", Sequence::new(0..NUMBERS));
@@ -55,8 +91,23 @@ fn job(
             .rebalance()
             .sink("stalled", sink.clone()),
         Shape::Text => numbers
-            .map(|n| format!("{:>width$}", n % KEYS, width = 1 + *n as usize % 40))
-            .key_by(|text: &str| text.trim_start().parse::<u64>().unwrap_or(KEYS))
+            .map(|n| text(*n))
+            .key_by(key)
+            .aggregate_with(Count, |key, count| [*key, count])
+            .uid("counts")
+            .rebalance()
+            .sink("stalled", sink.clone()),
+        Shape::TimedText => numbers
+            .timestamps(Monotonous, |n| Timestamp(*n as i64))
+            .map(|n| text(*n))
+            .key_by(key)
+            .aggregate_with(Count, |key, count| [*key, count])
+            .uid("counts")
+            .rebalance()
+            .sink("stalled", sink.clone()),
+        Shape::Archived => numbers
+            .map(|n| (n % KEYS, *n))
+            .key_by(|pair: &View<(u64, u64)>| pair.0.to_native())
             .aggregate_with(Count, |key, count| [*key, count])
             .uid("counts")
             .rebalance()
@@ -108,7 +159,7 @@ fn checkpoint_of_stalled(
 #[test]
 fn unaligned_checkpoint_of_a_job_that_is_stalled_completes_and_loses_and_doubles_nothing() {
     let unaligned = || Checkpoints::on_request().unaligned();
-    for shape in [Shape::Numbers, Shape::Timed, Shape::Text] {
+    for shape in Shape::ALL {
         for checkpoints in [
             unaligned(),
             Checkpoints::on_request().unaligned_after(Duration::from_secs(1)),

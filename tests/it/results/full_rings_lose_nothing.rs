@@ -5,6 +5,7 @@ use thalweg::connectors::{Collected, Sequence};
 use thalweg::datastream::Environment;
 use thalweg::ring::WaitStrategy;
 use thalweg::runtime::Step;
+use thalweg::state::Aggregate;
 use thalweg::time::{ManualClock, Timestamp};
 
 use crate::schedule::sorted;
@@ -79,6 +80,63 @@ fn tiny_rings_lose_nothing_step_by_step() {
         let mut job = job.expect("deploys").seeded(seed).batch(batch);
         assert_eq!(job.run().expect("runs"), Step::Finished);
         check(&counts, 100, &format!("seed {seed}, batch {batch}"));
+    }
+}
+
+/// The last of the numbers in texts, and how many were less than the one before.
+#[derive(Clone)]
+struct Order;
+
+fn number(text: &str) -> u64 {
+    text.trim_start().parse().expect("a number")
+}
+
+impl Aggregate<str> for Order {
+    type Accumulator = [u64; 2];
+    type Out = [u64; 2];
+
+    fn create(&self) -> [u64; 2] {
+        [0; 2]
+    }
+
+    fn add(&self, [last, inversions]: &mut [u64; 2], text: &str) {
+        let number = number(text);
+        *inversions += u64::from(number < *last);
+        *last = number;
+    }
+
+    fn merge(&self, _order: &mut [u64; 2], _other: &[u64; 2]) {
+        unreachable!("no windows are merged")
+    }
+
+    fn result(&self, order: &[u64; 2]) -> [u64; 2] {
+        *order
+    }
+}
+
+/// Texts of many lengths, of which some have a frame of their own, by the subtask that sends them.
+#[test]
+fn tiny_rings_lose_no_text_and_keep_the_order_of_each_sender() {
+    const COUNT: u64 = 8_000;
+    const SENDERS: u64 = 4;
+    let text = |n: u64| format!("{n:>width$}", width = (n % 7 * (n % 29)) as usize);
+    for ring_capacity in [1024, 4096, 16 * 1024] {
+        for workers in [1, 2] {
+            let env = Environment::new()
+                .parallelism(SENDERS as u32)
+                .workers(workers)
+                .ring_capacity(ring_capacity);
+            let found = Collected::new();
+            env.source("numbers", Sequence::new(0..COUNT))
+                .map(move |n| text(*n))
+                .key_by(|text: &str| number(text) / (COUNT / SENDERS))
+                .aggregate_with(Order, |_, order| order)
+                .sink("found", found.sink());
+            env.execute("texts").expect("the job finishes");
+            let found = sorted(found.take());
+            let expected = (0..COUNT).map(|n| [n, 0]);
+            assert!(found.into_iter().eq(expected), "{ring_capacity} bytes");
+        }
     }
 }
 

@@ -20,8 +20,8 @@ use crate::operator::window::assigner::{SlicedAssigner, WindowError};
 use crate::operator::window::lateness::Lateness;
 use crate::operator::window::slicing::{Slice, Slicing};
 use crate::operator::{
-    Budget, MultiInput, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
-    TwoInput, pass_on, raise,
+    Budget, MultiInput, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, RecordRun,
+    Signal, TwoInput, pass_on, raise,
 };
 use crate::record::{KeySelector, Wire};
 use crate::time::{Combiner, Timestamp};
@@ -446,30 +446,28 @@ where
     }
 
     #[inline(always)]
-    fn push_all_first<'a>(&mut self, records: &mut impl Iterator<Item = (&'a L, Timestamp)>)
-    where
-        L: 'a,
-    {
+    fn push_run_first(&mut self, run: &impl RecordRun<L>, wanted: usize) -> usize {
+        let mut records = run.first(wanted);
         while !self.busy {
             let state = &mut self.state;
-            let Some((record, at)) = state.left.extend(records, &mut state.spare) else {
-                return;
+            let Some((record, at)) = state.left.extend(&mut records, &mut state.spare) else {
+                return wanted;
             };
             self.push_left(record, at);
         }
+        wanted - records.len()
     }
 
     #[inline(always)]
-    fn push_all_second<'a>(&mut self, records: &mut impl Iterator<Item = (&'a R, Timestamp)>)
-    where
-        R: 'a,
-    {
+    fn push_run_second(&mut self, run: &impl RecordRun<R>, wanted: usize) -> usize {
+        let mut records = run.first(wanted);
         while !self.busy {
             let state = &mut self.state;
-            let Some((record, at)) = state.right.extend(records, &mut state.spare) else {
-                return;
+            let Some((record, at)) = state.right.extend(&mut records, &mut state.spare) else {
+                return wanted;
             };
             self.push_right(record, at);
         }
+        wanted - records.len()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::oracle::{Event, Record, Shape};
 use crate::checkpoint::SnapshotOutput;
 use crate::metrics::MetricGroup;
+use crate::operator::recorder::Records;
 use crate::operator::window::{Lateness, TimeWindow, WindowFunction, WindowOperator};
 use crate::operator::{
     Budget, Checkpointing, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs,
@@ -221,11 +222,12 @@ impl<P: Push<Record>> Harness<P> {
 
     /// Pushes records as a head does that has them at hand.
     pub(super) fn push_run(&mut self, run: &[(Record, i64)]) {
-        let mut records = run.iter().map(|(record, at)| (record, Timestamp(*at)));
-        while records.len() > 0 {
+        let mut left = run;
+        while !left.is_empty() {
             self.wait();
             self.down.0.lock().unwrap().in_push = true;
-            self.operator.push_all(&mut records);
+            let taken = self.operator.push_run(&Records(left), left.len());
+            left = &left[taken..];
             self.down.0.lock().unwrap().in_push = false;
         }
     }
