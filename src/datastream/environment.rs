@@ -1,5 +1,6 @@
 //! The environment: where a job's graph is drawn, and where it is set running.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::graph::{ExecutionGraph, GraphError, NodeId, NodeKind, PlanFormat, StreamGraph};
@@ -44,7 +45,8 @@ type Starter = (NodeId, Box<Start>);
 pub(super) struct Drawing {
     pub(super) graph: StreamGraph,
     pub(super) terminals: Vec<Box<dyn Terminal>>,
-    loose_ends: Vec<Arc<dyn LooseEnd>>,
+    /// The prefix of every stream that no builder call has used, by the number of the stream.
+    loose_ends: Vec<Option<Box<dyn LooseEnd>>>,
     starters: Vec<Starter>,
     config: Config,
 }
@@ -170,8 +172,17 @@ impl Environment {
         self.drawing().graph.add(kind, name.into(), inputs)
     }
 
-    pub(super) fn add_loose_end(&self, end: Arc<dyn LooseEnd>) {
-        self.drawing().loose_ends.push(end);
+    /// Keeps the prefix of a stream; gives the stream's number.
+    pub(super) fn add_loose_end(&self, end: Box<dyn LooseEnd>) -> usize {
+        let loose_ends = &mut self.drawing().loose_ends;
+        loose_ends.push(Some(end));
+        loose_ends.len() - 1
+    }
+
+    /// Takes the prefix of a stream: it has been used.
+    pub(super) fn take_loose_end(&self, stream: usize) -> Box<dyn Any> {
+        let end = self.drawing().loose_ends[stream].take();
+        end.expect("builder calls consume their stream")
     }
 
     /// What would run, as text, Graphviz or JSON.
@@ -298,8 +309,8 @@ impl Drawing {
         self.terminals
             .iter()
             .for_each(|terminal| terminal.attach(&mut plan));
-        let loose = self.loose_ends.iter().filter(|end| end.is_loose());
-        loose.for_each(|end| end.attach(&mut plan));
+        let loose = self.loose_ends.iter().flatten();
+        loose.for_each(|end| end.attach_loose(&mut plan));
         Ok(plan)
     }
 }

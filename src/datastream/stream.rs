@@ -16,7 +16,7 @@ use crate::time::{Timestamp, WatermarkGenerator, WatermarkStrategy};
 use super::environment::Environment;
 use super::factory::{ProcessFactory, TimestampsFactory};
 use super::keyed_stream::KeyedStream;
-use super::pipe::{Chained, Exchanged, Forked, Side, SideChained, SinkTerminal, Slot, fork};
+use super::pipe::{Chained, Exchanged, Forked, Side, SideChained, SinkTerminal, fork};
 
 /// A stream of records of type `P::Out`.
 ///
@@ -27,20 +27,27 @@ use super::pipe::{Chained, Exchanged, Forked, Side, SideChained, SinkTerminal, S
 pub struct Stream<P: Pipe> {
     env: Environment,
     node: NodeId,
-    slot: Arc<Slot<P>>,
+    /// The number under which the environment keeps the prefix.
+    number: usize,
+    prefix: PhantomData<fn() -> P>,
 }
 
 impl<P: Pipe> Stream<P> {
     pub(super) fn new(env: Environment, node: NodeId, pipe: P) -> Self {
-        let slot = Arc::new(Slot::new(pipe));
-        env.add_loose_end(Arc::clone(&slot) as _);
-        Stream { env, node, slot }
+        let number = env.add_loose_end(Box::new(pipe));
+        Stream {
+            env,
+            node,
+            number,
+            prefix: PhantomData,
+        }
     }
 
     /// The stream's parts, for a builder call that uses it.
     pub(super) fn take(self) -> (Environment, NodeId, P) {
-        let pipe = self.slot.take();
-        (self.env, self.node, pipe)
+        let pipe = self.env.take_loose_end(self.number).downcast::<P>();
+        let pipe = pipe.expect("the number is that of a stream of this type");
+        (self.env, self.node, *pipe)
     }
 
     pub(super) fn chain<F>(self, name: &str, stateful: bool, factory: F) -> Stream<Chained<P, F>>

@@ -4,7 +4,8 @@ use crate::record::KeyHash;
 use crate::state::Lookahead;
 use crate::time::Timestamp;
 
-use super::{Operator, Push, pass_on};
+use super::record_run::{looks_ahead, push_looking_ahead};
+use super::{Operator, Push, RecordRun, pass_on};
 
 /// A chain behind a virtual call a record.
 ///
@@ -53,5 +54,20 @@ impl<V: ?Sized> Push<V> for BoxedChain<V> {
     #[inline]
     fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         self.0.push_hashed(record, at, hash);
+    }
+
+    /// Of what is not looked at ahead, the hash is the chain's own affair: one call less.
+    #[inline]
+    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
+        if looks_ahead(self, wanted) {
+            return push_looking_ahead(self, run, wanted);
+        }
+        let mut records = run.first(wanted);
+        while self.ready()
+            && let Some((record, at)) = records.next()
+        {
+            self.push(record, at);
+        }
+        wanted - records.len()
     }
 }

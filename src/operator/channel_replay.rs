@@ -112,6 +112,32 @@ impl Track {
     }
 }
 
+/// The tracks of channels, by sender and receiver.
+#[derive(Default)]
+struct Tracks(BTreeMap<(u32, u32), Track>);
+
+impl Tracks {
+    fn of(&mut self, channel: ChannelId) -> &mut Track {
+        let place = (channel.sender, channel.receiver);
+        self.0.entry(place).or_insert_with(Track::new)
+    }
+
+    /// All of them in one sequence; those of one sender become one first.
+    fn merged(self) -> FrameLog {
+        let mut senders: BTreeMap<u32, Track> = BTreeMap::new();
+        for ((sender, _), mut track) in self.0 {
+            track.end_part(None);
+            match senders.get_mut(&sender) {
+                Some(united) => united.unite(track),
+                None => {
+                    senders.insert(sender, track);
+                }
+            }
+        }
+        merge(senders.into_values().collect())
+    }
+}
+
 /// Everything that was on its way to one receiver of an edge, in one sequence: all that `takes` says
 /// yes to, asked for every record of every channel that is `wanted`.
 pub(crate) fn replay<V: Wire + ?Sized>(
@@ -120,15 +146,14 @@ pub(crate) fn replay<V: Wire + ?Sized>(
     wanted: &dyn Fn(ChannelId) -> bool,
     takes: &mut dyn FnMut(ChannelId, &V) -> bool,
 ) -> Result<FrameLog, CheckpointError> {
-    let mut tracks: BTreeMap<(u32, u32), Track> = BTreeMap::new();
+    let mut tracks = Tracks::default();
     for name in [RECEIVED, SENT] {
         let state = ChannelState::of::<V>(edge, name);
         state.restore::<V>(restored, &mut |channel, in_flight| {
             if !wanted(channel) {
                 return;
             }
-            let place = (channel.sender, channel.receiver);
-            let track = tracks.entry(place).or_insert_with(Track::new);
+            let track = tracks.of(channel);
             match in_flight {
                 InFlight::Record(record, at) if takes(channel, record) => {
                     track.last.add(record, at);
@@ -138,17 +163,7 @@ pub(crate) fn replay<V: Wire + ?Sized>(
             }
         })?;
     }
-    let mut senders: BTreeMap<u32, Track> = BTreeMap::new();
-    for ((sender, _), mut track) in tracks {
-        track.end_part(None);
-        match senders.get_mut(&sender) {
-            Some(united) => united.unite(track),
-            None => {
-                senders.insert(sender, track);
-            }
-        }
-    }
-    Ok(merge(senders.into_values().collect()))
+    Ok(tracks.merged())
 }
 
 /// Merges the channels of several senders, with one valve for all of their signals.

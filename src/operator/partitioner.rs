@@ -8,7 +8,7 @@ use std::borrow::Borrow;
 
 use crate::record::{KeyGroup, KeyHasher, KeySelector};
 
-use super::{OperatorError, raise};
+use super::{Deep, Depth, OperatorError, raise};
 
 /// Where a record goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +34,8 @@ pub struct RouteContext {
 pub trait Partitioner<V: ?Sized>: Clone + Send + 'static {
     /// One sender's way of choosing.
     type Route: Route<V>;
+    /// The depth behind such an exchange: what only spreads records counts for nothing.
+    type Behind<Before: Depth>: Depth;
 
     /// The route of one sender.
     fn route(&self, cx: &RouteContext) -> Self::Route;
@@ -61,6 +63,7 @@ pub struct Turn {
 
 impl<V: ?Sized> Partitioner<V> for RoundRobin {
     type Route = Turn;
+    type Behind<Before: Depth> = Before;
 
     fn route(&self, cx: &RouteContext) -> Turn {
         let mut random = Random::seeded(cx.sender);
@@ -102,6 +105,7 @@ pub struct Lottery {
 
 impl<V: ?Sized> Partitioner<V> for Shuffle {
     type Route = Lottery;
+    type Behind<Before: Depth> = Before;
 
     fn route(&self, cx: &RouteContext) -> Lottery {
         Lottery {
@@ -124,6 +128,7 @@ pub struct Broadcast;
 
 impl<V: ?Sized> Partitioner<V> for Broadcast {
     type Route = Broadcast;
+    type Behind<Before: Depth> = Deep;
 
     fn route(&self, _cx: &RouteContext) -> Broadcast {
         Broadcast
@@ -143,6 +148,7 @@ pub struct Global;
 
 impl<V: ?Sized> Partitioner<V> for Global {
     type Route = Global;
+    type Behind<Before: Depth> = Deep;
 
     fn route(&self, _cx: &RouteContext) -> Global {
         Global
@@ -173,6 +179,7 @@ where
     F: Fn(&V, usize) -> usize + Clone + Send + 'static,
 {
     type Route = CustomRoute<F>;
+    type Behind<Before: Depth> = Deep;
 
     fn route(&self, cx: &RouteContext) -> CustomRoute<F> {
         CustomRoute {
@@ -220,6 +227,7 @@ enum Owners {
 
 impl<V: ?Sized, S: KeySelector<V>> Partitioner<V> for KeyGroups<S> {
     type Route = KeyGroupRoute<S>;
+    type Behind<Before: Depth> = Deep;
 
     fn route(&self, cx: &RouteContext) -> KeyGroupRoute<S> {
         let (groups, channels) = (cx.hasher.max_parallelism(), cx.channels as u32);

@@ -91,6 +91,10 @@ impl SideOutputs {
         self.chains.is_empty()
     }
 
+    fn each(&mut self) -> impl Iterator<Item = &mut dyn SideChain> {
+        self.chains.iter_mut().map(|(_, chain)| &mut **chain as _)
+    }
+
     /// Connects the output called `name` to `chain`.
     pub fn connect<T: ?Sized + 'static>(&mut self, name: Arc<str>, chain: Box<dyn Push<T>>) {
         self.chains.push((name, Box::new(TypedChain(chain))));
@@ -141,62 +145,98 @@ impl<D> Outputs<D> {
     }
 }
 
+/// Every chain of them, in the order in which they were connected. What is generic over a chain calls this: it is
+/// compiled once.
+impl Operator for SideOutputs {
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.each().try_for_each(|chain| chain.open(cx))
+    }
+
+    fn begin(&mut self, now: Timestamp) {
+        self.each().for_each(|chain| chain.begin(now));
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        self.each().for_each(|chain| chain.signal(signal));
+    }
+
+    fn ready(&self) -> bool {
+        self.chains.iter().all(|(_, chain)| chain.ready())
+    }
+
+    fn takes_barrier(&self) -> bool {
+        self.chains.iter().all(|(_, chain)| chain.takes_barrier())
+    }
+
+    fn resume(&mut self, budget: &mut Budget) {
+        self.each().for_each(|chain| chain.resume(budget));
+    }
+
+    fn flush(&mut self) {
+        self.each().for_each(|chain| chain.flush());
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        let chains = self.chains.iter();
+        chains.fold(None, |soonest, (_, chain)| {
+            earlier(soonest, chain.deadline())
+        })
+    }
+
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let mut all = true;
+        for chain in self.each() {
+            all &= chain.snapshot(out);
+        }
+        all
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        let mut closed = Ok(());
+        for chain in self.each() {
+            closed = closed.and(chain.close());
+        }
+        closed
+    }
+}
+
 impl<D: Operator> Operator for Outputs<D> {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
-        self.sides
-            .chains
-            .iter_mut()
-            .try_for_each(|(_, chain)| chain.open(cx))?;
+        self.sides.open(cx)?;
         self.main.open(cx)
     }
 
     fn begin(&mut self, now: Timestamp) {
         self.main.begin(now);
-        self.sides
-            .chains
-            .iter_mut()
-            .for_each(|(_, chain)| chain.begin(now));
+        self.sides.begin(now);
     }
 
     fn signal(&mut self, signal: Signal) {
         self.main.signal(signal);
-        self.sides
-            .chains
-            .iter_mut()
-            .for_each(|(_, chain)| chain.signal(signal));
+        self.sides.signal(signal);
     }
 
     #[inline(always)]
     fn ready(&self) -> bool {
-        self.main.ready() && self.sides.chains.iter().all(|(_, chain)| chain.ready())
+        self.main.ready() && (self.sides.is_empty() || self.sides.ready())
     }
 
     fn takes_barrier(&self) -> bool {
-        let mut sides = self.sides.chains.iter();
-        self.main.takes_barrier() && sides.all(|(_, chain)| chain.takes_barrier())
+        self.main.takes_barrier() && self.sides.takes_barrier()
     }
 
     fn resume(&mut self, budget: &mut Budget) {
         self.main.resume(budget);
-        self.sides
-            .chains
-            .iter_mut()
-            .for_each(|(_, chain)| chain.resume(budget));
+        self.sides.resume(budget);
     }
 
     fn flush(&mut self) {
         self.main.flush();
-        self.sides
-            .chains
-            .iter_mut()
-            .for_each(|(_, chain)| chain.flush());
+        self.sides.flush();
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        let sides = self.sides.chains.iter();
-        sides.fold(self.main.deadline(), |soonest, (_, chain)| {
-            earlier(soonest, chain.deadline())
-        })
+        earlier(self.main.deadline(), self.sides.deadline())
     }
 
     fn event_time(&self) -> Option<Timestamp> {
@@ -205,16 +245,12 @@ impl<D: Operator> Operator for Outputs<D> {
 
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let main = self.main.snapshot(out);
-        let sides = self.sides.chains.iter_mut();
-        sides.fold(main, |all, (_, chain)| chain.snapshot(out) && all)
+        self.sides.snapshot(out) && main
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {
         let main = self.main.close();
-        self.sides
-            .chains
-            .iter_mut()
-            .fold(main, |first, (_, chain)| first.and(chain.close()))
+        main.and(self.sides.close())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::operator::recorder::{Event, Recorder, Records, open_context, watermark};
+use crate::time::AlignmentGroup;
 use crate::time::{BoundedOutOfOrderness, Monotonous, ProcessingTimeLag, Punctuated, nanoseconds};
 
 type Assigning<W> = TimestampsAndWatermarks<i64, fn(&i64) -> Timestamp, W, Recorder<i64>>;

@@ -12,8 +12,7 @@ use std::sync::Arc;
 use crate::graph::{ExecutionGraph, NodeId, Partitioning};
 use crate::metrics::MetricGroup;
 use crate::operator::{
-    BoxedChain, Checkpointing, Edge, OpenContext, Push, RouteContext, SideOutputs, Site,
-    SubtaskInfo,
+    Checkpointing, Edge, OpenContext, Push, RouteContext, SideOutputs, Site, SubtaskInfo,
 };
 use crate::record::{KeyHasher, MaxParallelism};
 use crate::ring::{Consumer, Parker, Producer, RingOptions, Waker, ring};
@@ -24,38 +23,6 @@ use super::error::JobError;
 use super::head::Head;
 use super::subtask::Subtask;
 use super::wiring::channels;
-
-/// A typed, not yet running prefix of a job: attaching the operators after it gives chains.
-///
-/// Each exchange is compiled twice, once fused and once ending in rings, whatever stands before it. A chain that
-/// has become long by then is boxed, so this does not go on for ever.
-pub trait Pipe: Send + 'static {
-    /// The type of the records that leave the prefix.
-    type Out: ?Sized + 'static;
-
-    /// Builds the prefix's chains in front of `next(0)`, `next(1)` …, one for each subtask.
-    fn attach<D: Push<Self::Out> + 'static>(
-        &self,
-        plan: &mut Deployment<'_>,
-        next: &mut dyn FnMut(u32) -> D,
-    );
-
-    /// As [`attach`](Pipe::attach), but every operator is boxed, so that it is compiled for this once, and not once
-    /// for each prefix that it is in: for chains that are seldom wanted.
-    fn attach_boxed(
-        &self,
-        plan: &mut Deployment<'_>,
-        next: &mut dyn FnMut(u32) -> BoxedChain<Self::Out>,
-    ) {
-        self.attach(plan, next);
-    }
-}
-
-/// The end of a stream: what starts the building of its chains.
-pub trait Terminal: Send {
-    /// Builds the chains that end here.
-    fn attach(&self, plan: &mut Deployment<'_>);
-}
 
 /// For how many barriers a ring keeps room: a checkpoint's, and some that were given up.
 const RESERVED_BARRIERS: usize = 4;
@@ -125,6 +92,20 @@ pub(crate) struct WorkerParts {
     pub(crate) subtasks: Vec<Subtask>,
 }
 
+/// What one receiver of an exchange is made of.
+pub(crate) struct GateParts {
+    pub(crate) subtask: u32,
+    pub(crate) consumers: Vec<Consumer>,
+    pub(crate) channels: Option<Channels>,
+}
+
+/// What one sender of an exchange is made of.
+pub(crate) struct SenderParts {
+    pub(crate) producers: Vec<Producer>,
+    pub(crate) route: RouteContext,
+    pub(crate) channels: Option<Channels>,
+}
+
 impl<'a> Deployment<'a> {
     pub(crate) fn new(
         graph: &'a ExecutionGraph,
@@ -181,7 +162,7 @@ impl<'a> Deployment<'a> {
     }
 
     /// The channels of the exchange at `node`, if barriers may overtake what is on its way through it.
-    pub(crate) fn channels(&self, node: NodeId, partitioning: Partitioning) -> Option<Channels> {
+    fn channels(&self, node: NodeId, partitioning: Partitioning) -> Option<Channels> {
         let from = self.graph.stream_graph().node(node).inputs[0];
         let (senders, receivers) = (self.parallelism(from), self.parallelism(node));
         Channels::of(
@@ -260,11 +241,11 @@ impl<'a> Deployment<'a> {
     }
 
     /// Runs `build` as soon as every side output of `node` has its chain.
-    pub fn after_sides(&mut self, node: NodeId, build: impl FnOnce(&mut Deployment<'_>) + 'static) {
+    pub fn after_sides(&mut self, node: NodeId, build: Box<dyn FnOnce(&mut Deployment<'_>)>) {
         if self.has_sides(node) {
             build(self);
         } else {
-            self.deferred.insert(node, Box::new(build));
+            self.deferred.insert(node, build);
         }
     }
 
@@ -281,9 +262,38 @@ impl<'a> Deployment<'a> {
         self.sides.remove(&(node, subtask)).unwrap_or_default()
     }
 
+    /// Opens the rings of the exchange at `node`. Adds the heads that `gate` makes behind them, one for each receiver;
+    /// gives what the ends before them are made of, one for each sender. `size_min`: the bytes of the shortest frame
+    /// that the rings must take.
+    pub(crate) fn open_exchange(
+        &mut self,
+        node: NodeId,
+        partitioning: Partitioning,
+        size_min: usize,
+        gate: &mut dyn FnMut(GateParts) -> Box<dyn Head>,
+    ) -> Vec<SenderParts> {
+        let (producers, consumers) = self.rings(node, partitioning, size_min);
+        let channels = self.channels(node, partitioning);
+        for (subtask, consumers) in (0..).zip(consumers) {
+            let channels = channels.clone();
+            let gate = gate(GateParts {
+                subtask,
+                consumers,
+                channels,
+            });
+            self.add_head(node, subtask, gate);
+        }
+        let ends = (0..).zip(producers).map(|(sender, producers)| SenderParts {
+            route: self.route_context(sender, producers.len()),
+            producers,
+            channels: channels.clone(),
+        });
+        ends.collect()
+    }
+
     /// The rings of the exchange at `node`: the producers of every sender, the consumers of every
     /// receiver. `size_min`: the bytes of the shortest frame that they must take.
-    pub(crate) fn rings(
+    fn rings(
         &mut self,
         node: NodeId,
         partitioning: Partitioning,

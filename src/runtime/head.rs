@@ -117,25 +117,33 @@ impl Pending {
     #[inline]
     pub(crate) fn deliver<V: ?Sized, D: Push<V>>(&mut self, next: &mut D) -> bool {
         while next.ready() || self.overtakes::<V, D>(next) {
-            let Some(signal) = self.signals.pop_front() else {
+            let Some(signal) = self.pop() else {
                 return true;
             };
-            match signal {
-                Signal::End => self.ended = true,
-                Signal::Barrier(barrier) => self.barrier = barrier.checkpoint,
-                _ => {}
-            }
             next.signal(signal);
         }
         false
     }
 
+    /// The next signal, which is delivered now.
+    fn pop(&mut self) -> Option<Signal> {
+        let signal = self.signals.pop_front()?;
+        match signal {
+            Signal::End => self.ended = true,
+            Signal::Barrier(barrier) => self.barrier = barrier.checkpoint,
+            _ => {}
+        }
+        Some(signal)
+    }
+
     /// Whether the next signal is a barrier that is delivered though `next` is not ready.
     pub(crate) fn overtakes<V: ?Sized, D: Push<V>>(&self, next: &D) -> bool {
-        self.signals
-            .front()
-            .is_some_and(|signal| signal.overtakes())
-            && next.takes_barrier()
+        self.begins_with_overtaking() && next.takes_barrier()
+    }
+
+    fn begins_with_overtaking(&self) -> bool {
+        let first = self.signals.front();
+        first.is_some_and(|signal| signal.overtakes())
     }
 
     /// Has a barrier overtake that is queued. Says whether it is, or was delivered.

@@ -15,9 +15,14 @@ use super::head::{Head, Notice, Pending, Progress, Turn, gets_on, start_turn};
 
 /// Polls a source reader into the chain behind it.
 pub(crate) struct SourceHead<R, D> {
+    input: SourceInput<R>,
+    next: Outputs<D>,
+}
+
+/// A reader and what goes with it: whatever chain stands behind.
+struct SourceInput<R> {
     name: Arc<str>,
     reader: R,
-    next: Outputs<D>,
     pending: Pending,
     status: SourceStatus,
     /// Nothing more is read: the job ends with a checkpoint.
@@ -53,42 +58,31 @@ pub(crate) fn restored_positions(
 
 impl<R, D> SourceHead<R, D> {
     pub(crate) fn new(name: Arc<str>, uid: Arc<str>, reader: R, next: Outputs<D>) -> Self {
-        SourceHead {
+        let input = SourceInput {
             suspended: false,
             uid,
             position: None,
             name,
             reader,
-            next,
             pending: Pending::default(),
             status: SourceStatus::More,
             read: 0,
             records_in: Counter::default(),
-        }
+        };
+        SourceHead { input, next }
     }
 }
 
 impl<R: SourceReader, D: Push<R::Out>> SourceHead<R, D> {
     fn read(&mut self, turn: &mut Turn) -> Result<Progress, OperatorError> {
         let mut collector = Collector::new(&mut self.next, &mut turn.budget, turn.now);
-        let polled = self.reader.poll(&mut collector);
+        let polled = self.input.reader.poll(&mut collector);
         let emitted = collector.emitted();
-        self.status = polled.map_err(|cause| OperatorError::function(&self.name, cause))?;
-        self.read += emitted;
-        if self.status == SourceStatus::Finished {
-            self.end();
-            return Ok(Progress::Worked);
-        }
-        let worked = emitted > 0 || self.status == SourceStatus::More;
-        Ok(if worked {
-            Progress::Worked
-        } else {
-            Progress::Idle
-        })
+        self.input.take_status(polled, emitted)
     }
 }
 
-impl<R, D> SourceHead<R, D> {
+impl<R> SourceInput<R> {
     /// Ends the input, in Flink's order: the last watermark, then the end.
     fn end(&mut self) {
         self.status = SourceStatus::Finished;
@@ -97,23 +91,9 @@ impl<R, D> SourceHead<R, D> {
     }
 }
 
-impl<R: SourceReader, D> SourceHead<R, D> {
-    /// Captures where the reader is: it is not asked for records before the barrier is delivered.
-    fn capture(&mut self, checkpoint: u64) -> Result<(), BoxError> {
-        let Some(position) = &mut self.position else {
-            return Ok(());
-        };
-        let mut positions = Vec::new();
-        let told = self.reader.position(checkpoint, &mut positions);
-        told.map_err(|cause| format!("source `{}`: {cause}", self.name))?;
-        position.capture(checkpoint, &positions);
-        Ok(())
-    }
-}
-
-impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
+impl<R: SourceReader> SourceInput<R> {
+    /// Prepares the reader: it goes on from where it was at the checkpoint that the job goes on from.
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
-        self.next.open(cx)?;
         self.records_in = cx.operator_metrics(&self.name).counter("source_records");
         let position = position_state(&self.uid);
         let restored = restored_positions(&cx.checkpointing, &self.uid)
@@ -129,52 +109,33 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
             .map_err(|cause| OperatorError::function(&self.name, cause))
     }
 
-    fn poll(&mut self, turn: &mut Turn) -> Result<Progress, OperatorError> {
-        let progress = match start_turn::<R::Out, _>(&mut self.next, &mut self.pending, turn) {
-            Some(progress) => progress,
-            None if self.status == SourceStatus::Finished || self.suspended => Progress::Idle,
-            None => self.read(turn)?,
-        };
-        self.pending.deliver::<R::Out, _>(&mut self.next);
-        self.records_in.set(self.read);
-        self.next.flush();
-        Ok(progress)
+    /// Notes what the reader said, and how many records it emitted.
+    fn take_status(
+        &mut self,
+        polled: Result<SourceStatus, BoxError>,
+        emitted: u64,
+    ) -> Result<Progress, OperatorError> {
+        self.status = polled.map_err(|cause| OperatorError::function(&self.name, cause))?;
+        self.read += emitted;
+        if self.status == SourceStatus::Finished {
+            self.end();
+            return Ok(Progress::Worked);
+        }
+        let worked = emitted > 0 || self.status == SourceStatus::More;
+        Ok(if worked {
+            Progress::Worked
+        } else {
+            Progress::Idle
+        })
     }
 
-    fn has_work(&mut self) -> bool {
-        if !self.next.ready() {
-            return gets_on::<R::Out, _>(&mut self.next)
-                || self.pending.overtakes::<R::Out, _>(&self.next);
-        }
-        if !self.pending.is_empty() {
-            return true;
-        }
-        if self.is_done() || self.suspended {
-            return false;
-        }
+    /// Whether the reader, which is not at its end, has something to read now.
+    fn has_some(&mut self) -> bool {
         let waits = matches!(self.status, SourceStatus::Idle(_));
-        !waits || self.reader.has_input()
+        !self.suspended && (!waits || self.reader.has_input())
     }
 
-    fn deadline(&self) -> Option<Timestamp> {
-        match self.status {
-            SourceStatus::Idle(until) => earlier(until, self.next.deadline()),
-            _ => self.next.deadline(),
-        }
-    }
-
-    fn event_time(&self) -> Option<Timestamp> {
-        self.next.event_time()
-    }
-
-    fn is_done(&self) -> bool {
-        self.pending.ended() && self.is_settled()
-    }
-
-    fn is_settled(&self) -> bool {
-        self.pending.is_empty() && self.next.ready()
-    }
-
+    /// Hears of a checkpoint.
     fn notice(&mut self, notice: Notice) -> Result<(), BoxError> {
         match notice {
             Notice::Triggered(barrier) => {
@@ -199,21 +160,96 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
         Ok(())
     }
 
+    /// Writes where the reader was; whether that is all.
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let position = self.position.as_mut();
+        position.is_none_or(|position| position.drain(out))
+    }
+
+    fn close(&mut self) -> Result<(), OperatorError> {
+        let closed = self.reader.close();
+        closed.map_err(|cause| OperatorError::function(&self.name, cause))
+    }
+
+    /// Captures where the reader is: it is not asked for records before the barrier is delivered.
+    fn capture(&mut self, checkpoint: u64) -> Result<(), BoxError> {
+        let Some(position) = &mut self.position else {
+            return Ok(());
+        };
+        let mut positions = Vec::new();
+        let told = self.reader.position(checkpoint, &mut positions);
+        told.map_err(|cause| format!("source `{}`: {cause}", self.name))?;
+        position.capture(checkpoint, &positions);
+        Ok(())
+    }
+}
+
+impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
+    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
+        self.next.open(cx)?;
+        self.input.open(cx)
+    }
+
+    fn poll(&mut self, turn: &mut Turn) -> Result<Progress, OperatorError> {
+        let progress = match start_turn::<R::Out, _>(&mut self.next, &mut self.input.pending, turn)
+        {
+            Some(progress) => progress,
+            None if self.input.status == SourceStatus::Finished || self.input.suspended => {
+                Progress::Idle
+            }
+            None => self.read(turn)?,
+        };
+        self.input.pending.deliver::<R::Out, _>(&mut self.next);
+        self.input.records_in.set(self.input.read);
+        self.next.flush();
+        Ok(progress)
+    }
+
+    fn has_work(&mut self) -> bool {
+        if !self.next.ready() {
+            return gets_on::<R::Out, _>(&mut self.next)
+                || self.input.pending.overtakes::<R::Out, _>(&self.next);
+        }
+        if !self.input.pending.is_empty() {
+            return true;
+        }
+        !self.is_done() && self.input.has_some()
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        match self.input.status {
+            SourceStatus::Idle(until) => earlier(until, self.next.deadline()),
+            _ => self.next.deadline(),
+        }
+    }
+
+    fn event_time(&self) -> Option<Timestamp> {
+        self.next.event_time()
+    }
+
+    fn is_done(&self) -> bool {
+        self.input.pending.ended() && self.is_settled()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.input.pending.is_empty() && self.next.ready()
+    }
+
+    fn notice(&mut self, notice: Notice) -> Result<(), BoxError> {
+        self.input.notice(notice)
+    }
+
     fn barrier(&self) -> u64 {
-        self.pending.barrier()
+        self.input.pending.barrier()
     }
 
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
-        let own = self
-            .position
-            .as_mut()
-            .is_none_or(|position| position.drain(out));
+        let own = self.input.snapshot(out);
         self.next.snapshot(out) && own
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {
         let chain = self.next.close();
-        let reader = self.reader.close();
-        chain.and(reader.map_err(|cause| OperatorError::function(&self.name, cause)))
+        chain.and(self.input.close())
     }
 }

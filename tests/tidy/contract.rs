@@ -14,6 +14,7 @@ const NO_CONTRACT: &[&str] = &[
     "Outputs",
     "Recorder",
     "Second",
+    "SideOutputs",
     "SinkOperator",
     "TypedChain",
 ];

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::graph::NodeId;
-use crate::operator::{FanOut, Push};
+use crate::operator::{FanOut, Push, Shallow};
 use crate::runtime::{Deployment, Pipe};
 
 /// One branch of a forked stream. The prefix is built when every branch's chains have come.
@@ -30,14 +30,17 @@ pub(in crate::datastream) fn fork<P>(
 
 impl<P: Pipe> Pipe for Forked<P> {
     type Out = P::Out;
+    type Depth = Shallow;
 
     fn attach<D: Push<P::Out> + 'static>(
         &self,
         plan: &mut Deployment<'_>,
         next: &mut dyn FnMut(u32) -> D,
     ) {
-        let boxed = |subtask| Box::new(next(subtask)) as Box<dyn Push<P::Out>>;
-        let chains = (0..plan.parallelism(self.node)).map(boxed).collect();
+        let mut chains = Vec::<Box<dyn Push<P::Out>>>::new();
+        for subtask in 0..plan.parallelism(self.node) {
+            chains.push(Box::new(next(subtask)));
+        }
         let Some(branches) = plan.add_branch(self.node, self.branches, chains) else {
             return;
         };

@@ -4,6 +4,7 @@ mod chained;
 mod exchange;
 mod fork;
 mod loose_end;
+mod per_subtask;
 mod side_output;
 mod sink;
 mod source;
@@ -17,5 +18,5 @@ pub use source::Sourced;
 pub use two_input::TwoInputs;
 
 pub(super) use fork::fork;
-pub(super) use loose_end::{LooseEnd, Slot};
+pub(super) use loose_end::LooseEnd;
 pub(super) use sink::SinkTerminal;

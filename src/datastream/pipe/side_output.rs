@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::graph::NodeId;
-use crate::operator::Push;
+use crate::operator::{Push, Shallow};
 use crate::runtime::{Deployment, Pipe};
 
 /// The side output called `name` of the operator at `node`.
@@ -24,14 +24,17 @@ impl<T: ?Sized> std::fmt::Debug for Side<T> {
 
 impl<T: ?Sized + 'static> Pipe for Side<T> {
     type Out = T;
+    type Depth = Shallow;
 
     fn attach<D: Push<T> + 'static>(
         &self,
         plan: &mut Deployment<'_>,
         next: &mut dyn FnMut(u32) -> D,
     ) {
-        let boxed = |subtask| Box::new(next(subtask)) as Box<dyn Push<T>>;
-        let chains = (0..plan.parallelism(self.node)).map(boxed).collect();
+        let mut chains = Vec::<Box<dyn Push<T>>>::new();
+        for subtask in 0..plan.parallelism(self.node) {
+            chains.push(Box::new(next(subtask)));
+        }
         plan.add_side(self.node, &self.name, chains);
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::graph::NodeId;
-use crate::operator::{Push, Source};
+use crate::operator::{Push, Shallow, Source};
 use crate::runtime::{Deployment, Pipe, SourceHead};
 
-use super::chained::with_outputs;
+use super::per_subtask::with_outputs;
 
 /// A source.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub struct Sourced<S> {
 
 impl<S: Source> Pipe for Sourced<S> {
     type Out = S::Out;
+    type Depth = Shallow;
 
     fn attach<D: Push<S::Out> + 'static>(
         &self,
@@ -25,11 +26,11 @@ impl<S: Source> Pipe for Sourced<S> {
     ) {
         let (source, node) = (Arc::clone(&self.source), self.node);
         let parallelism = plan.parallelism(node);
-        with_outputs(plan, node, next, move |plan, outputs| {
+        with_outputs(plan, node, next, move |plan, mut outputs| {
             let site = plan.site(node);
-            for (subtask, outputs) in (0..).zip(outputs) {
+            for subtask in 0..parallelism {
                 let reader = source.reader(subtask, parallelism);
-                let outputs = outputs.expect("one chain a subtask");
+                let outputs = outputs.take(subtask);
                 let head = SourceHead::new(site.name.clone(), site.uid.clone(), reader, outputs);
                 plan.add_head(node, subtask, Box::new(head));
             }

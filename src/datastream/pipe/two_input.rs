@@ -7,10 +7,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::graph::NodeId;
-use crate::operator::{BoxedChain, First, Outputs, Push, Second, TwoInputFactory, ports};
+use crate::operator::{BoxedChain, Depth, First, Push, Second, TwoInputFactory, ports};
 use crate::runtime::{Deployment, Pipe};
 
-use super::chained::with_outputs;
+use super::per_subtask::{AllOutputs, PerSubtask, with_outputs};
 
 /// Two prefixes and one operator behind both.
 #[derive(Debug)]
@@ -46,6 +46,7 @@ where
     F: TwoInputFactory<A::Out, B::Out>,
 {
     type Out = F::Out;
+    type Depth = <A::Depth as Depth>::With<B::Depth>;
 
     fn attach<D: Push<F::Out> + 'static>(
         &self,
@@ -72,20 +73,15 @@ where
         with_outputs(plan, node, next, move |plan, outputs| {
             let inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
             let (mut firsts, mut seconds) = inner.ports(plan, outputs);
-            inner.first.attach_boxed(plan, &mut |subtask| {
-                BoxedChain::new(firsts[subtask as usize].take().expect(ONE_PORT))
-            });
-            inner.second.attach_boxed(plan, &mut |subtask| {
-                BoxedChain::new(seconds[subtask as usize].take().expect(ONE_PORT))
-            });
+            inner
+                .first
+                .attach_boxed(plan, &mut |subtask| BoxedChain::new(firsts.take(subtask)));
+            inner
+                .second
+                .attach_boxed(plan, &mut |subtask| BoxedChain::new(seconds.take(subtask)));
         });
     }
 }
-
-const ONE_PORT: &str = "one port a subtask";
-
-/// One of the two ports of an operator, for each subtask.
-type Ports<T> = Vec<Option<T>>;
 
 /// The operator that a factory makes in front of `D`.
 type Made<A, B, F, D> = <F as TwoInputFactory<<A as Pipe>::Out, <B as Pipe>::Out>>::Operator<D>;
@@ -99,38 +95,35 @@ where
     fn attach_both<D: Push<F::Out> + 'static>(
         &self,
         plan: &mut Deployment<'_>,
-        outputs: Vec<Option<Outputs<D>>>,
+        outputs: AllOutputs<D>,
     ) {
         let (mut firsts, mut seconds) = self.ports(plan, outputs);
-        self.first.attach(plan, &mut |subtask| {
-            firsts[subtask as usize].take().expect(ONE_PORT)
-        });
-        self.second.attach(plan, &mut |subtask| {
-            seconds[subtask as usize].take().expect(ONE_PORT)
-        });
+        self.first.attach(plan, &mut |subtask| firsts.take(subtask));
+        self.second
+            .attach(plan, &mut |subtask| seconds.take(subtask));
     }
 
     /// The ports of every subtask's operator. Whoever calls this attaches both prefixes to them.
     fn ports<D: Push<F::Out> + 'static>(
         &self,
         plan: &mut Deployment<'_>,
-        outputs: Vec<Option<Outputs<D>>>,
+        mut outputs: AllOutputs<D>,
     ) -> (
-        Ports<First<Made<A, B, F, D>, B::Out>>,
-        Ports<Second<Made<A, B, F, D>, A::Out>>,
+        PerSubtask<First<Made<A, B, F, D>, B::Out>>,
+        PerSubtask<Second<Made<A, B, F, D>, A::Out>>,
     ) {
-        let site = plan.site(self.node);
-        let (mut firsts, mut seconds) = (Vec::new(), Vec::new());
-        for (subtask, outputs) in (0..).zip(outputs) {
-            let outputs = outputs.expect("one chain a subtask");
-            let operator = self.factory.create(&site.of_subtask(subtask), outputs);
+        let mut site = plan.site(self.node);
+        let mut seconds = Vec::new();
+        let firsts = PerSubtask::new(site.parallelism, &mut |subtask| {
+            site.subtask = subtask;
+            let operator = self.factory.create(&site, outputs.take(subtask));
             // SAFETY: both chains are built by the caller, for subtask `subtask` of the vertex that
             // holds `self.node`: the job graph fuses every edge into a two-input operator, so both
             // chains' heads are added to that one subtask, which moves to its worker as a whole.
             let (first, second) = unsafe { ports::<A::Out, B::Out, _>(operator) };
-            firsts.push(Some(first));
             seconds.push(Some(second));
-        }
-        (firsts, seconds)
+            first
+        });
+        (firsts, PerSubtask(seconds))
     }
 }

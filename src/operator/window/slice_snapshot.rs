@@ -12,7 +12,6 @@
 //! Nodes of merged slices are not kept: they are built again when a window needs them.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -196,10 +195,10 @@ impl SliceSnapshot {
         own: Option<u32>,
         pool: &mut TablePool<K, A>,
         merge: impl Fn(&mut A, &A),
-    ) -> Result<BTreeMap<i64, TableId>, CheckpointError> {
-        let (mut all, mut part) = (BTreeMap::new(), BTreeMap::new());
+    ) -> Result<Vec<(i64, TableId)>, CheckpointError> {
+        let (mut all, mut part) = (SliceTables::default(), SliceTables::default());
         if restored.agreed(&self.state, &self.schema)?.is_none() {
-            return Ok(all);
+            return Ok(Vec::new());
         }
         let (hasher, mut subtask) = (pool.shape.hasher, None);
         restored.visit(&self.state, |piece| {
@@ -212,7 +211,7 @@ impl SliceSnapshot {
             if subtask.replace(piece.subtask) != Some(piece.subtask) {
                 unite(&mut part, &mut all, pool, &merge);
             }
-            let known = part.get(&piece.namespace).copied();
+            let known = part.get(piece.namespace);
             match (piece.kind, known) {
                 (PieceKind::Set, _) => {
                     let room = piece.count.min(ROOM_MAX) as usize;
@@ -228,7 +227,7 @@ impl SliceSnapshot {
                     table.restore_removed(piece.bytes, hashes)
                 }
                 (PieceKind::Dropped, Some(id)) => {
-                    part.remove(&piece.namespace);
+                    part.remove(piece.namespace);
                     pool.discard(id);
                     Ok(())
                 }
@@ -236,15 +235,17 @@ impl SliceSnapshot {
             }
         })?;
         unite(&mut part, &mut all, pool, &merge);
-        all.retain(|_, id| {
-            let is_empty = pool.get(*id).entries.is_empty();
-            if is_empty {
-                pool.release(0, *id, 0);
+        let mut found = Vec::new();
+        self.kept.clear();
+        for (slice, id) in all.take() {
+            if pool.get(id).entries.is_empty() {
+                pool.release(0, id, 0);
+            } else {
+                self.kept.push(slice);
+                found.push((slice, id));
             }
-            !is_empty
-        });
-        self.kept = all.keys().copied().collect();
-        Ok(all)
+        }
+        Ok(found)
     }
 }
 
@@ -256,20 +257,41 @@ pub(super) fn no_slice(state: &StateRef, number: i64) -> CheckpointError {
     }
 }
 
+/// The tables of slices, in the order of the slices.
+#[derive(Default)]
+struct SliceTables(BTreeMap<i64, TableId>);
+
+impl SliceTables {
+    fn get(&self, slice: i64) -> Option<TableId> {
+        self.0.get(&slice).copied()
+    }
+
+    fn insert(&mut self, slice: i64, id: TableId) {
+        self.0.insert(slice, id);
+    }
+
+    fn remove(&mut self, slice: i64) {
+        self.0.remove(&slice);
+    }
+
+    /// All of them; none is left.
+    fn take(&mut self) -> Vec<(i64, TableId)> {
+        std::mem::take(&mut self.0).into_iter().collect()
+    }
+}
+
 /// Adds the slices of one subtask to those of the subtasks before.
 fn unite<K: Key + ?Sized, A: StateValue>(
-    part: &mut BTreeMap<i64, TableId>,
-    all: &mut BTreeMap<i64, TableId>,
+    part: &mut SliceTables,
+    all: &mut SliceTables,
     pool: &mut TablePool<K, A>,
     merge: &impl Fn(&mut A, &A),
 ) {
-    for (slice, id) in std::mem::take(part) {
-        match all.entry(slice) {
-            Entry::Vacant(place) => {
-                place.insert(id);
-            }
-            Entry::Occupied(known) => {
-                pool.restore_from(id, *known.get(), merge);
+    for (slice, id) in part.take() {
+        match all.get(slice) {
+            None => all.insert(slice, id),
+            Some(known) => {
+                pool.restore_from(id, known, merge);
                 pool.discard(id);
             }
         }
@@ -317,7 +339,8 @@ mod tests {
         let all = KeyHash(0)..=KeyHash(u64::MAX);
         let merge = |_: &mut u64, _: &u64| unreachable!("one subtask has nothing to merge");
         let slices = snapshot.restore(&memory.restored(), &all, None, &mut pool, merge);
-        let id = slices.unwrap()[&5];
+        let slices = slices.unwrap();
+        let (_, id) = *slices.iter().find(|(slice, _)| *slice == 5).unwrap();
         let entries = &pool.get(id).entries;
         let mut entries: Vec<_> = entries.iter().map(|(key, value)| (*key, *value)).collect();
         entries.sort_unstable();

@@ -22,7 +22,7 @@
 //!
 //! Invariant: a node holds exactly what its slices hold. Tables in use are in exactly one list.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use crate::checkpoint::SnapshotOutput;
@@ -139,7 +139,7 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
     }
 
     /// Takes slices over that a checkpoint had.
-    pub(super) fn adopt(&mut self, slices: BTreeMap<i64, TableId>) {
+    pub(super) fn adopt(&mut self, slices: Vec<(i64, TableId)>) {
         self.slices.0.extend(slices);
     }
 

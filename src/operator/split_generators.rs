@@ -1,0 +1,270 @@
+//! Split generators: the watermark generators of a source's splits, and what they say together.
+//!
+//! Of [`TimestampsAndWatermarks`](super::TimestampsAndWatermarks) all that is the same whatever stands behind it.
+
+use std::time::Duration;
+
+use crate::time::{
+    AlignmentGroup, AlignmentMember, BatchEnd, SplitSlot, SplitWatermarks, TimeSignal, TimeSignals,
+    Timestamp, WatermarkAssigner, WatermarkGenerator, WatermarkStrategy, nanos,
+};
+
+use super::{Signal, SplitId, earlier};
+
+/// The generator of one split.
+pub(super) struct Lane<G> {
+    pub(super) assigner: WatermarkAssigner<G>,
+    pub(super) records: u64,
+    split: Option<SplitId>,
+    /// Its place among the splits that count; none between the end of a split and the next one.
+    slot: Option<SplitSlot>,
+}
+
+impl<G> Lane<G> {
+    fn new<W: WatermarkStrategy<Generator = G>>(strategy: &W) -> Self {
+        Lane {
+            assigner: WatermarkAssigner::new(strategy),
+            records: 0,
+            split: None,
+            slot: None,
+        }
+    }
+}
+
+/// Where signals go.
+type Emit<'a> = dyn FnMut(Signal) + 'a;
+
+/// The generators of all splits.
+pub(super) struct SplitGenerators<W: WatermarkStrategy> {
+    pub(super) current: Lane<W::Generator>,
+    others: Vec<Lane<W::Generator>>,
+    splits: SplitWatermarks,
+    strategy: W,
+    /// Processing time of the batch.
+    now: Timestamp,
+    /// Whether the last batch ended without room downstream: time that no idleness counts.
+    blocked: bool,
+    back_pressured: Duration,
+    /// The readers that this one keeps together with, if any.
+    member: Option<AlignmentMember>,
+    /// Whether this reader is ahead of them and waits.
+    pub(super) held: bool,
+    /// A generator has made a watermark of a record, which has not been sent yet.
+    pub(super) waiting: bool,
+    /// The watermark at the end of input has been sent: nothing follows.
+    at_end: bool,
+}
+
+impl<W: WatermarkStrategy> std::fmt::Debug for SplitGenerators<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SplitGenerators")
+            .field("watermark", &self.splits.watermark())
+            .field("splits", &self.others.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long a reader that is held back waits before it looks at its group again.
+const HELD_INTERVAL: Duration = Duration::from_millis(5);
+
+fn send(emit: &mut Emit<'_>, signals: TimeSignals) {
+    for signal in signals {
+        emit(signal.into());
+    }
+}
+
+impl<W: WatermarkStrategy> SplitGenerators<W> {
+    pub(super) fn new(strategy: W) -> Self {
+        let mut splits = SplitWatermarks::new();
+        let mut current = Lane::new(&strategy);
+        current.slot = Some(splits.register());
+        SplitGenerators {
+            current,
+            others: Vec::new(),
+            splits,
+            strategy,
+            now: Timestamp::MIN,
+            blocked: false,
+            back_pressured: Duration::ZERO,
+            member: None,
+            held: false,
+            waiting: false,
+            at_end: false,
+        }
+    }
+
+    /// Joins the alignment group of the strategy, if it has one.
+    pub(super) fn join_group(&mut self) {
+        self.member = self.strategy.alignment().map(AlignmentGroup::join);
+    }
+
+    /// The watermark of all splits together.
+    pub(super) fn watermark(&self) -> Timestamp {
+        self.splits.watermark()
+    }
+
+    /// Begins a batch.
+    pub(super) fn begin(&mut self, now: Timestamp) {
+        if self.blocked {
+            let span = now.0.saturating_sub(self.now.0);
+            self.back_pressured += Duration::from_nanos(span.max(0).unsigned_abs());
+        }
+        self.now = now;
+    }
+
+    /// Takes a signal; gives on what goes on.
+    pub(super) fn signal(&mut self, signal: Signal, emit: &mut Emit<'_>) {
+        match signal {
+            Signal::Watermark(Timestamp::MAX) => self.end_time(emit),
+            Signal::Watermark(_) | Signal::Idle | Signal::Active => {}
+            Signal::Split(split) => self.start_split(split),
+            Signal::SplitEnd(split) => self.end_split(split),
+            Signal::Barrier(_)
+            | Signal::CheckpointComplete(_)
+            | Signal::CheckpointAborted(_)
+            | Signal::End => emit(signal),
+        }
+    }
+
+    /// Makes the generator of `split` the current one. What came before the first split had a
+    /// generator that belongs to no split: it goes.
+    fn start_split(&mut self, split: SplitId) {
+        if self.current.split == Some(split) {
+            return;
+        }
+        let known = self.others.iter().position(|l| l.split == Some(split));
+        let lane = match known {
+            Some(index) => self.others.swap_remove(index),
+            None => Lane {
+                split: Some(split),
+                slot: Some(self.splits.register()),
+                ..Lane::new(&self.strategy)
+            },
+        };
+        let before = std::mem::replace(&mut self.current, lane);
+        if before.split.is_some() {
+            self.others.push(before);
+        } else if let Some(slot) = before.slot {
+            self.splits.unregister(slot);
+        }
+    }
+
+    /// Reports to the alignment group and asks it whether to wait.
+    pub(super) fn keep_together(&mut self) {
+        let Some(member) = &self.member else { return };
+        let watermark = self.splits.watermark();
+        let silent = self.at_end || self.splits.is_idle();
+        member.report(if silent { Timestamp::MAX } else { watermark });
+        self.held = !silent && member.holds(watermark);
+    }
+
+    /// Forgets a finished split: it holds no watermark back.
+    fn end_split(&mut self, split: SplitId) {
+        let ended = if self.current.split == Some(split) {
+            std::mem::replace(&mut self.current, Lane::new(&self.strategy))
+        } else {
+            match self.others.iter().position(|l| l.split == Some(split)) {
+                Some(index) => self.others.swap_remove(index),
+                None => return,
+            }
+        };
+        if let Some(slot) = ended.slot {
+            self.splits.unregister(slot);
+        }
+    }
+
+    /// The watermark that ends all: no generator is asked again.
+    fn end_time(&mut self, emit: &mut Emit<'_>) {
+        if !std::mem::replace(&mut self.at_end, true) {
+            self.waiting = false;
+            if self.splits.is_idle() {
+                emit(Signal::Active);
+            }
+            emit(Signal::Watermark(Timestamp::MAX));
+            self.keep_together();
+        }
+    }
+
+    /// What a generator says after a record: it waits to be sent.
+    #[cold]
+    pub(super) fn punctuate(&mut self, signals: TimeSignals) {
+        if self.at_end {
+            return;
+        }
+        let splits = &mut self.splits;
+        let slot = *self.current.slot.get_or_insert_with(|| splits.register());
+        for signal in signals {
+            // A generator is active again by the watermark that follows.
+            if let TimeSignal::Watermark(at) = signal {
+                splits.defer_watermark(slot, at);
+                self.waiting = true;
+            }
+        }
+    }
+
+    /// Sends the watermark that waits.
+    pub(super) fn send(&mut self, emit: &mut Emit<'_>) {
+        self.waiting = false;
+        send(emit, self.splits.tick());
+    }
+
+    /// Ends a batch: if the chain is ready, every generator is asked for its watermark and its idleness.
+    pub(super) fn end_batch<V: ?Sized>(&mut self, ready: bool, emit: &mut Emit<'_>)
+    where
+        W::Generator: WatermarkGenerator<V>,
+    {
+        self.blocked = !ready;
+        if ready && !self.at_end {
+            self.ask::<V>(emit);
+            self.keep_together();
+        }
+    }
+
+    /// Asks every generator for its watermark and its idleness.
+    fn ask<V: ?Sized>(&mut self, emit: &mut Emit<'_>)
+    where
+        W::Generator: WatermarkGenerator<V>,
+    {
+        let back_pressured = std::mem::take(&mut self.back_pressured);
+        let splits = &mut self.splits;
+        for lane in std::iter::once(&mut self.current).chain(&mut self.others) {
+            if lane.slot.is_none() && lane.records > 0 {
+                lane.slot = Some(splits.register());
+            }
+            let Some(slot) = lane.slot else { continue };
+            let batch = BatchEnd {
+                now: self.now,
+                records_seen: lane.records,
+                back_pressured,
+            };
+            for signal in lane.assigner.on_batch_end::<V>(batch) {
+                match signal {
+                    TimeSignal::Watermark(at) => splits.defer_watermark(slot, at),
+                    TimeSignal::Idle => send(emit, splits.on_idle(slot)),
+                    TimeSignal::Active => send(emit, splits.on_active(slot)),
+                }
+            }
+        }
+        self.send(emit);
+    }
+
+    /// When a generator or the group is to be asked again.
+    pub(super) fn deadline<V: ?Sized>(&self) -> Option<Timestamp>
+    where
+        W::Generator: WatermarkGenerator<V>,
+    {
+        if self.held {
+            return Some(self.now.saturating_add(nanos(HELD_INTERVAL)));
+        }
+        if self.at_end || self.blocked {
+            return None;
+        }
+        let interval = self.strategy.interval();
+        let periodic = interval.map(|span| self.now.saturating_add(nanos(span)));
+        let lanes = std::iter::once(&self.current).chain(&self.others);
+        lanes
+            .filter(|lane| lane.slot.is_some())
+            .map(|lane| lane.assigner.deadline(self.now))
+            .fold(periodic, earlier)
+    }
+}

@@ -1,0 +1,298 @@
+//! The channels of an input gate, and what their signals amount to: whatever chain stands behind.
+
+use crate::checkpoint::SnapshotOutput;
+use crate::metrics::{Counter, Gauge};
+use crate::operator::{Barrier, OpenContext, OperatorError, Signal, replayed_signal};
+use crate::record::{FrameHeader, FrameKind, Wire};
+use crate::ring::Consumer;
+use crate::time::{TimeSignal, TimeSignals, Valve};
+
+use super::barrier_aligner::BarrierAligner;
+use super::head::{Notice, Pending};
+use super::input_log::InputLog;
+use super::replay::Restoring;
+
+/// The channels of a gate.
+pub(super) struct GateChannels {
+    pub(super) channels: Vec<Channel>,
+    /// The channel that is read first in the next turn.
+    pub(super) first: usize,
+    pub(super) signals: ChannelSignals,
+    /// The channels that are read when what was on its way at the checkpoint has been read.
+    behind: Option<Vec<Channel>>,
+    pub(super) read: u64,
+    metrics: GateMetrics,
+}
+
+/// A ring from one sending subtask.
+pub(super) struct Channel {
+    pub(super) consumer: Consumer,
+    /// How many records of the run that comes next have been pushed already.
+    pub(super) within: usize,
+}
+
+#[derive(Default)]
+struct GateMetrics {
+    records_in: Counter,
+    watermark: Gauge,
+}
+
+/// What the signals of all channels amount to.
+pub(super) struct ChannelSignals {
+    valve: Valve,
+    aligner: BarrierAligner,
+    /// Where barriers may overtake, and there are checkpoints.
+    pub(super) log: Option<InputLog>,
+    /// What was on its way when the checkpoint was taken is read: one channel with signals that are combined
+    /// already. A barrier that overtakes must wait for its end.
+    replays: bool,
+    postponed: Option<Barrier>,
+    open: usize,
+    /// The last checkpoint that was triggered. Its barrier comes with no record once all channels have ended.
+    triggered: Option<Barrier>,
+}
+
+impl ChannelSignals {
+    /// Takes one channel's signal and queues what follows from all of them.
+    pub(super) fn take(&mut self, channel: usize, header: FrameHeader, pending: &mut Pending) {
+        if self.replays {
+            return pending.add(replayed_signal(header));
+        }
+        match header.kind() {
+            FrameKind::WATERMARK => queue(self.valve.on_watermark(channel, header.time), pending),
+            FrameKind::IDLE => queue(self.valve.on_idle(channel), pending),
+            FrameKind::ACTIVE => queue(self.valve.on_active(channel), pending),
+            FrameKind::BARRIER => {
+                let barrier = barrier_of(header);
+                if self.may_overtake(barrier) {
+                    return self.overtake(barrier, Some(channel), pending);
+                }
+                let aligned = self.aligner.on_barrier(channel, barrier);
+                pending.extend(aligned.map(Signal::Barrier));
+            }
+            FrameKind::END => {
+                queue(self.valve.on_end(channel), pending);
+                let aligned = self.aligner.on_end(channel);
+                pending.extend(aligned.map(Signal::Barrier));
+                self.open -= 1;
+                if self.open == 0 {
+                    pending.add(Signal::End);
+                    self.pass_triggered(pending);
+                }
+            }
+            kind => unreachable!("no frame of kind {} is sent", kind.as_u8()),
+        }
+    }
+
+    fn may_overtake(&self, barrier: Barrier) -> bool {
+        barrier.overtakes() && self.log.is_some()
+    }
+
+    /// Has a barrier go on now that nobody, or only the channel `by`, has just brought.
+    fn overtake(&mut self, barrier: Barrier, by: Option<usize>, pending: &mut Pending) {
+        if self.replays {
+            self.postponed = Some(barrier);
+            return;
+        }
+        let (aligner, checkpoint) = (&mut self.aligner, barrier.checkpoint);
+        let is_missing = |channel| by != Some(channel) && !aligner.has_brought(channel, checkpoint);
+        let missing: Vec<bool> = (0..aligner.channels()).map(is_missing).collect();
+        if self.aligner.overtake(barrier)
+            && let Some(log) = &mut self.log
+        {
+            log.begin(checkpoint, &self.valve, |channel| missing[channel]);
+            pending.add(Signal::Barrier(barrier));
+        }
+    }
+
+    /// Whether nothing is to be read from a channel now.
+    #[inline]
+    pub(super) fn is_held(&self, channel: usize) -> bool {
+        !self.replays && self.aligner.is_held(channel)
+    }
+
+    /// With every channel at its end, the barrier of the checkpoint that was triggered is the gate's to send.
+    fn pass_triggered(&mut self, pending: &mut Pending) {
+        if self.open == 0
+            && let Some(barrier) = self.triggered.take()
+            && barrier.checkpoint > pending.barrier_queued()
+        {
+            pending.add(Signal::Barrier(barrier));
+        }
+    }
+}
+
+pub(super) fn barrier_of(header: FrameHeader) -> Barrier {
+    Barrier {
+        checkpoint: header.time.0.cast_unsigned(),
+        options: header.aux(),
+    }
+}
+
+fn queue(signals: TimeSignals, pending: &mut Pending) {
+    for signal in signals {
+        pending.add(match signal {
+            TimeSignal::Watermark(at) => Signal::Watermark(at),
+            TimeSignal::Idle => Signal::Idle,
+            TimeSignal::Active => Signal::Active,
+        });
+    }
+}
+
+impl GateChannels {
+    pub(super) fn new(consumers: Vec<Consumer>) -> Self {
+        let channels = consumers.len();
+        let channel = |consumer| Channel {
+            consumer,
+            within: 0,
+        };
+        GateChannels {
+            channels: consumers.into_iter().map(channel).collect(),
+            first: 0,
+            signals: ChannelSignals {
+                valve: Valve::new(channels),
+                aligner: BarrierAligner::new(channels),
+                log: None,
+                replays: false,
+                postponed: None,
+                open: channels,
+                triggered: None,
+            },
+            behind: None,
+            read: 0,
+            metrics: GateMetrics::default(),
+        }
+    }
+
+    /// Prepares for reading: first what was on its way at the checkpoint that the job goes on from.
+    pub(super) fn open<V: Wire + ?Sized>(
+        &mut self,
+        restoring: Option<Restoring<V>>,
+        cx: &OpenContext,
+    ) -> Result<(), OperatorError> {
+        self.register(cx);
+        let Some(mut restoring) = restoring else {
+            return Ok(());
+        };
+        if cx.checkpointing.enabled {
+            let ids = restoring.channels.of_receiver(cx.subtask.index);
+            self.signals.log = Some(InputLog::new(ids, restoring.received()));
+        }
+        let ring = restoring.replay(cx);
+        let ring =
+            ring.map_err(|cause| OperatorError::restore(&restoring.channels.edge.uid, cause));
+        if let Some(ring) = ring? {
+            self.replay(ring);
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, cx: &OpenContext) {
+        let metrics = cx.operator_metrics(&cx.subtask.vertex);
+        self.metrics = GateMetrics {
+            records_in: metrics.counter("records_in"),
+            watermark: metrics.gauge("watermark_nanos"),
+        };
+    }
+
+    /// Has the ring of a replay read before the others.
+    fn replay(&mut self, consumer: Consumer) {
+        let channel = Channel {
+            consumer,
+            within: 0,
+        };
+        self.behind = Some(std::mem::replace(&mut self.channels, vec![channel]));
+        self.signals.replays = true;
+        self.first = 0;
+    }
+
+    /// Ends a turn: goes on to the channels behind a replay when that has been read, and reports what was read.
+    pub(super) fn end_turn(&mut self, pending: &mut Pending) {
+        if self.behind.is_some() {
+            self.end_replay(pending);
+        }
+        self.metrics.records_in.set(self.read);
+        self.metrics.watermark.set(self.signals.valve.watermark().0);
+    }
+
+    #[cold]
+    fn end_replay(&mut self, pending: &mut Pending) {
+        if self
+            .channels
+            .iter_mut()
+            .all(|channel| channel.consumer.is_empty())
+            && let Some(channels) = self.behind.take()
+        {
+            self.channels = channels;
+            self.signals.replays = false;
+            if let Some(barrier) = self.signals.postponed.take() {
+                self.signals.overtake(barrier, None, pending);
+            }
+        }
+    }
+
+    /// Whether channels have something that the barrier of a checkpoint has overtaken.
+    #[inline]
+    pub(super) fn logs(&self) -> bool {
+        self.signals.log.as_ref().is_some_and(InputLog::is_active)
+    }
+
+    /// Logs what a channel has that the barrier of a checkpoint has overtaken.
+    #[cold]
+    pub(super) fn log_unread<V: Wire + ?Sized>(&mut self, channel: usize) {
+        if let Some(log) = &mut self.signals.log {
+            let Channel { consumer, within } = &mut self.channels[channel];
+            log.add::<V>(channel, consumer, *within);
+        }
+    }
+
+    /// Logs what every channel has that the barrier of a checkpoint has overtaken.
+    #[cold]
+    pub(super) fn log_all_unread<V: Wire + ?Sized>(&mut self) {
+        (0..self.channels.len()).for_each(|channel| self.log_unread::<V>(channel));
+    }
+
+    /// Whether there is something in a channel that may be read.
+    pub(super) fn have_some(&mut self) -> bool {
+        let signals = &self.signals;
+        let mut channels = (0..).zip(&mut self.channels);
+        channels.any(|(n, channel)| !signals.is_held(n) && !channel.consumer.is_empty())
+    }
+
+    /// Hears of a checkpoint.
+    pub(super) fn notice(&mut self, notice: Notice, pending: &mut Pending) {
+        match notice {
+            Notice::Overtake(barrier) if pending.overtake(barrier) => {}
+            Notice::Triggered(barrier) | Notice::Overtake(barrier)
+                if self.signals.open > 0 && self.signals.may_overtake(barrier) =>
+            {
+                self.signals.overtake(barrier, None, pending);
+            }
+            Notice::Overtake(_) => {}
+            Notice::Triggered(barrier) => {
+                self.signals.triggered = Some(barrier);
+                self.signals.pass_triggered(pending);
+            }
+            Notice::Drain => {}
+            Notice::Complete(checkpoint) => {
+                pending.add(Signal::CheckpointComplete(checkpoint));
+            }
+            Notice::Aborted(checkpoint) => {
+                self.signals.aligner.abort(checkpoint);
+                self.signals
+                    .postponed
+                    .take_if(|barrier| barrier.checkpoint == checkpoint);
+                if let Some(log) = &mut self.signals.log {
+                    log.abort(checkpoint);
+                }
+                pending.add(Signal::CheckpointAborted(checkpoint));
+            }
+        }
+    }
+
+    /// Writes some of what was logged for the checkpoint that `out` is for; whether that is all.
+    pub(super) fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
+        let log = self.signals.log.as_mut();
+        log.is_none_or(|log| log.write(out))
+    }
+}
