@@ -239,11 +239,6 @@ impl<'a, T: Record + ?Sized, R: RecordRun<T>> FarRun<'a, T, R> {
 
 impl<T: Record + ?Sized, R: RecordRun<T>> RecordRun<Far<T>> for FarRun<'_, T, R> {
     #[inline(always)]
-    fn len(&self) -> usize {
-        self.run.len()
-    }
-
-    #[inline(always)]
     fn record(&self, index: usize) -> &Far<T> {
         Self::far(self.run.record(index))
     }

@@ -26,9 +26,6 @@ const WORTHWHILE: usize = 32;
 
 /// Records that a head has at hand.
 pub trait RecordRun<V: ?Sized> {
-    /// How many there are.
-    fn len(&self) -> usize;
-
     /// The one of number `index`, which is less.
     fn record(&self, index: usize) -> &V;
 
@@ -53,11 +50,8 @@ pub trait RecordRun<V: ?Sized> {
         (from..self.known()).map(|index| self.ahead(index))
     }
 
-    /// How many can be looked at: those of the run, and some behind it.
-    #[inline(always)]
-    fn known(&self) -> usize {
-        self.len()
-    }
+    /// How many can be looked at: those of the run, and perhaps some behind it.
+    fn known(&self) -> usize;
 
     /// The one of number `index`, of those that can be looked at.
     #[inline(always)]

@@ -137,7 +137,7 @@ impl<V: ?Sized + ToOwned<Owned: Send>> Push<V> for Recorder<V::Owned> {
 pub(crate) struct Records<'a, V>(pub(crate) &'a [(V, i64)]);
 
 impl<V> RecordRun<V> for Records<'_, V> {
-    fn len(&self) -> usize {
+    fn known(&self) -> usize {
         self.0.len()
     }
 

@@ -61,8 +61,8 @@ impl<R> Results<R> {
             times: &self.times[..results.len()],
         };
         let pushed = next.push_run(&run, results.len());
-        for index in pushed..results.len() {
-            next.push(&results[index], self.times[index]);
+        for (result, at) in results.iter().zip(self.times).skip(pushed) {
+            next.push(result, at);
         }
         self.clear();
         next.ready()
@@ -92,7 +92,7 @@ struct Gathered<'a, R> {
 
 impl<R> RecordRun<R> for Gathered<'_, R> {
     #[inline(always)]
-    fn len(&self) -> usize {
+    fn known(&self) -> usize {
         self.results.len()
     }
 

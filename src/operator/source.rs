@@ -248,7 +248,7 @@ struct Slice<'a, V>(&'a [V]);
 
 impl<V> RecordRun<V> for Slice<'_, V> {
     #[inline(always)]
-    fn len(&self) -> usize {
+    fn known(&self) -> usize {
         self.0.len()
     }
 

@@ -232,11 +232,6 @@ where
     F: Fn(&V) -> Timestamp,
 {
     #[inline(always)]
-    fn len(&self) -> usize {
-        self.run.len()
-    }
-
-    #[inline(always)]
     fn record(&self, index: usize) -> &V {
         self.run.record(index)
     }

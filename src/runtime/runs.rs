@@ -57,11 +57,6 @@ struct Followed<'a, V: ?Sized> {
 
 impl<V: Wire + ?Sized> RecordRun<V> for Followed<'_, V> {
     #[inline(always)]
-    fn len(&self) -> usize {
-        self.len
-    }
-
-    #[inline(always)]
     fn record(&self, index: usize) -> &V {
         self.run.record(index)
     }

@@ -189,7 +189,7 @@ impl Model {
             *left > 0
         };
         let (context, records) = ((&keys, &mut { wanted }), ids.iter().copied());
-        let taken = if number % 2 == 0 {
+        let taken = if number.is_multiple_of(2) {
             let later = ids.iter().map(|id| keys.hash(id));
             (self.table).upsert_looking_ahead(context, records, later, first, each)
         } else {
