@@ -7,8 +7,8 @@
 
 use super::{BoxedChain, Push};
 
-/// Whether there is an exchange in a prefix at which records meet their state. A type and not a number: the compiler looks through both sides of a
-/// condition for what they need, also where it is constant.
+/// Whether there is an exchange in a prefix at which records meet their state. A type and not a number: the compiler
+/// looks through both sides of a condition for what they need, also where it is constant.
 pub trait Depth: 'static {
     /// What a prefix has that joins another one.
     type With<Other: Depth>: Depth;

@@ -61,8 +61,10 @@ impl<R> Results<R> {
             times: &self.times[..results.len()],
         };
         let pushed = next.push_run(&run, results.len());
-        for (result, at) in results.iter().zip(self.times).skip(pushed) {
-            next.push(result, at);
+        if pushed < results.len() {
+            for (result, at) in results.iter().zip(&self.times).skip(pushed) {
+                next.push(result, *at);
+            }
         }
         self.clear();
         next.ready()

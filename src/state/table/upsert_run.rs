@@ -35,8 +35,8 @@ const _: () = assert!(NEAR < FAR && FAR < ROOM);
 
 /// What the keys of records are.
 pub trait RunKeys<K> {
-    /// A record.
-    type Record;
+    /// A record, or what leads to it.
+    type Record: Copy;
 
     /// The hash of its key.
     fn hash(&self, record: &Self::Record) -> KeyHash;
@@ -71,8 +71,10 @@ impl<K: TableKey, V> Table<K, V> {
             let (mut value, inserted) = match found {
                 Some(place) if home.generation(place.slot) == generation => (place.value(), false),
                 _ => {
-                    let make = || (keys.stored(&record), first(context, &record));
-                    let upserted = self.upsert_otherwise(keys, &record, (hash, home), make);
+                    // A copy: otherwise every record would be written to the stack, for the sake of this one.
+                    let seldom = record;
+                    let make = || (keys.stored(&seldom), first(context, &seldom));
+                    let upserted = self.upsert_otherwise(keys, &seldom, (hash, home), make);
                     way = self.directory.way();
                     upserted
                 }
@@ -120,8 +122,10 @@ impl<K: TableKey, V> Table<K, V> {
                 Some(place) if home.generation(place.slot) == generation => (place.value(), false),
                 _ => {
                     let shape = self.directory.shape();
-                    let make = || (keys.stored(&record), first(context, &record));
-                    let upserted = self.upsert_otherwise(keys, &record, (hash, home), make);
+                    // A copy: otherwise every record would be written to the stack, for the sake of this one.
+                    let seldom = record;
+                    let make = || (keys.stored(&seldom), first(context, &seldom));
+                    let upserted = self.upsert_otherwise(keys, &seldom, (hash, home), make);
                     if self.directory.shape() != shape {
                         way = self.directory.way();
                         // SAFETY: as above.
