@@ -69,8 +69,13 @@ impl<K: TableKey, V> Table<K, V> {
             let home = unsafe { way.home(hash) };
             let found = find_at_home(home, hash, |key| keys.is(&record, key));
             let (mut value, inserted) = match found {
-                Some(place) if home.generation(place.slot) == generation => (place.value(), false),
-                _ => {
+                Some(place) => {
+                    if home.generation(place.slot) != generation {
+                        self.first_touch(hash, place);
+                    }
+                    (place.value(), false)
+                }
+                None => {
                     // A copy: otherwise every record would be written to the stack, for the sake of this one.
                     let seldom = record;
                     let make = || (keys.stored(&seldom), first(context, &seldom));
@@ -119,8 +124,13 @@ impl<K: TableKey, V> Table<K, V> {
             taken += 1;
             let found = find_at_home(home, hash, |key| keys.is(&record, key));
             let (mut value, inserted) = match found {
-                Some(place) if home.generation(place.slot) == generation => (place.value(), false),
-                _ => {
+                Some(place) => {
+                    if home.generation(place.slot) != generation {
+                        self.first_touch(hash, place);
+                    }
+                    (place.value(), false)
+                }
+                None => {
                     let shape = self.directory.shape();
                     // A copy: otherwise every record would be written to the stack, for the sake of this one.
                     let seldom = record;
@@ -142,7 +152,15 @@ impl<K: TableKey, V> Table<K, V> {
         taken
     }
 
-    /// Upserts where the first candidate at home is not the entry, or has not changed yet in this generation.
+    /// An entry changes that has not done so yet in this generation.
+    #[inline(never)]
+    fn first_touch(&mut self, hash: KeyHash, place: Place<K, V>) {
+        let mut segment = self.directory.segment_mut(hash);
+        // SAFETY: the place was just found in this segment.
+        unsafe { segment.touch(place, &mut self.changes) };
+    }
+
+    /// Upserts where the first candidate at home is not the entry.
     #[inline(never)]
     fn upsert_otherwise<R: RunKeys<K>>(
         &mut self,
