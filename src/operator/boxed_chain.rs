@@ -4,7 +4,7 @@ use crate::record::KeyHash;
 use crate::state::Lookahead;
 use crate::time::Timestamp;
 
-use super::record_run::{looks_ahead, push_looking_ahead};
+use super::record_run::push_unhashed;
 use super::{Operator, Push, RecordRun, pass_on};
 
 /// A chain behind a virtual call a record.
@@ -58,16 +58,7 @@ impl<V: ?Sized> Push<V> for BoxedChain<V> {
 
     /// Of what is not looked at ahead, the hash is the chain's own affair: one call less.
     #[inline]
-    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
-        if looks_ahead(self, wanted) {
-            return push_looking_ahead(self, run, wanted);
-        }
-        let mut records = run.first(wanted);
-        while self.ready()
-            && let Some((record, at)) = records.next()
-        {
-            self.push(record, at);
-        }
-        wanted - records.len()
+    fn push_each(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
+        push_unhashed(self, run, wanted)
     }
 }

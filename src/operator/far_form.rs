@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 use super::channel_replay::{replay, replayed_signal};
 use super::channel_state::{ChannelId, InFlight, RECEIVED};
 use super::edge::Edge;
-use super::record_run::looks_ahead;
+use super::record_run::{looks_ahead, push_unhashed};
 use super::stage::Stage;
 use super::{
     Budget, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, SubtaskInfo, pass_on,
@@ -179,13 +179,7 @@ where
         if goes_through && (!self.stages || looks_ahead(&self.next, wanted)) {
             return self.next.push_run(&FarRun::<T, _>::new(run), wanted);
         }
-        let mut records = run.first(wanted);
-        while self.ready()
-            && let Some((record, at)) = records.next()
-        {
-            self.push(record, at);
-        }
-        wanted - records.len()
+        push_unhashed(self, run, wanted)
     }
 
     // A record that would have to be encoded first is not worth it.

@@ -7,7 +7,6 @@
 use crate::record::KeyHash;
 use crate::time::Timestamp;
 
-use super::record_run::{looks_ahead, push_looking_ahead};
 use super::{Lookahead, Operator, Push, RecordRun, operator_factory, pass_on};
 
 /// One in so many records must pass for looking ahead to pay: a miss costs some four times a fetch.
@@ -75,10 +74,7 @@ where
     /// A record that is refused leaves the rest of the chain as it is, so it is asked whether it is ready only
     /// when one has passed.
     #[inline(always)]
-    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
-        if looks_ahead(self, wanted) {
-            return push_looking_ahead(self, run, wanted);
-        }
+    fn push_each(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
         let mut records = run.first(wanted);
         let Filter {
             predicate, next, ..

@@ -251,8 +251,17 @@ pub trait Push<V: ?Sized>: Operator {
         if looks_ahead(self, wanted) {
             push_looking_ahead(self, run, wanted)
         } else {
-            push_each(self, run, wanted)
+            self.push_each(run, wanted)
         }
+    }
+
+    /// As [`Push::push_run`] where nobody looks ahead.
+    #[inline(always)]
+    fn push_each(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize
+    where
+        Self: Sized,
+    {
+        push_each(self, run, wanted)
     }
 }
 

@@ -19,7 +19,6 @@ use crate::checkpoint::SnapshotOutput;
 use crate::record::KeyHash;
 use crate::time::Timestamp;
 
-use super::record_run::{looks_ahead, push_looking_ahead};
 use super::{Budget, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal};
 
 /// The control plane of an operator with several inputs: calls come once per port and batch, signals
@@ -52,9 +51,9 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
         self.push_second(record, at);
     }
 
-    /// As [`Push::push_run`] where nobody looks ahead, for the first input.
+    /// As [`Push::push_each`], for the first input.
     #[inline(always)]
-    fn push_run_first(&mut self, run: &impl RecordRun<A>, wanted: usize) -> usize
+    fn push_each_first(&mut self, run: &impl RecordRun<A>, wanted: usize) -> usize
     where
         Self: Sized,
     {
@@ -68,9 +67,9 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
         wanted - records.len()
     }
 
-    /// As [`Push::push_run`] where nobody looks ahead, for the second input.
+    /// As [`Push::push_each`], for the second input.
     #[inline(always)]
-    fn push_run_second(&mut self, run: &impl RecordRun<B>, wanted: usize) -> usize
+    fn push_each_second(&mut self, run: &impl RecordRun<B>, wanted: usize) -> usize
     where
         Self: Sized,
     {
@@ -304,12 +303,9 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<A> for First<T, B> {
     }
 
     #[inline(always)]
-    fn push_run(&mut self, run: &impl RecordRun<A>, wanted: usize) -> usize {
-        if looks_ahead(self, wanted) {
-            return push_looking_ahead(self, run, wanted);
-        }
+    fn push_each(&mut self, run: &impl RecordRun<A>, wanted: usize) -> usize {
         port!(operator_of self, shared);
-        shared.operator.push_run_first(run, wanted)
+        shared.operator.push_each_first(run, wanted)
     }
 
     #[inline(always)]
@@ -345,12 +341,9 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<B> for Second<T, A> {
     }
 
     #[inline(always)]
-    fn push_run(&mut self, run: &impl RecordRun<B>, wanted: usize) -> usize {
-        if looks_ahead(self, wanted) {
-            return push_looking_ahead(self, run, wanted);
-        }
+    fn push_each(&mut self, run: &impl RecordRun<B>, wanted: usize) -> usize {
         port!(operator_of self, shared);
-        shared.operator.push_run_second(run, wanted)
+        shared.operator.push_each_second(run, wanted)
     }
 
     #[inline(always)]

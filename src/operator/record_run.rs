@@ -89,6 +89,22 @@ pub(super) fn push_each<V: ?Sized>(
     wanted - records.len()
 }
 
+/// As `push_each`, for an operator that finds the hashes by itself, if it wants any.
+#[inline(always)]
+pub(super) fn push_unhashed<V: ?Sized>(
+    next: &mut impl Push<V>,
+    run: &impl RecordRun<V>,
+    wanted: usize,
+) -> usize {
+    let mut records = run.first(wanted);
+    while next.ready()
+        && let Some((record, at)) = records.next()
+    {
+        next.push(record, at);
+    }
+    wanted - records.len()
+}
+
 /// As `push_each`, and has state fetched for those that follow.
 ///
 /// The compiler writes the whole chain out twice, here and in `push_each`, and should at no other place of a head: chains

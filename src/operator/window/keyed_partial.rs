@@ -27,7 +27,6 @@ use std::sync::Arc;
 use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput};
 use crate::metrics::Gauge;
 use crate::operator::key_context::Keys;
-use crate::operator::record_run::{looks_ahead, push_looking_ahead};
 use crate::operator::{
     Aggregate, Barrier, Budget, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun,
     Signal, pass_on, raise,
@@ -427,10 +426,7 @@ where
     }
 
     #[inline(always)]
-    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
-        if looks_ahead(self, wanted) {
-            return push_looking_ahead(self, run, wanted);
-        }
+    fn push_each(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
         let mut records = run.first(wanted);
         while self.ready {
             let range = self.current.range;

@@ -28,7 +28,6 @@ use std::sync::Arc;
 
 use crate::checkpoint::SnapshotOutput;
 use crate::operator::key_context::Keys;
-use crate::operator::record_run::{looks_ahead, push_looking_ahead};
 use crate::operator::{
     Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, RecordRun,
     Signal, earlier, raise,
@@ -450,10 +449,7 @@ where
     }
 
     #[inline(always)]
-    fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
-        if looks_ahead(self, wanted) {
-            return push_looking_ahead(self, run, wanted);
-        }
+    fn push_each(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
         let mut records = run.first(wanted);
         while self.ready {
             let (range, now) = (self.current.range, self.now);

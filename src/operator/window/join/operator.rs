@@ -446,7 +446,7 @@ where
     }
 
     #[inline(always)]
-    fn push_run_first(&mut self, run: &impl RecordRun<L>, wanted: usize) -> usize {
+    fn push_each_first(&mut self, run: &impl RecordRun<L>, wanted: usize) -> usize {
         let mut records = run.first(wanted);
         while !self.busy {
             let state = &mut self.state;
@@ -459,7 +459,7 @@ where
     }
 
     #[inline(always)]
-    fn push_run_second(&mut self, run: &impl RecordRun<R>, wanted: usize) -> usize {
+    fn push_each_second(&mut self, run: &impl RecordRun<R>, wanted: usize) -> usize {
         let mut records = run.first(wanted);
         while !self.busy {
             let state = &mut self.state;
