@@ -75,43 +75,32 @@ fn job(
         .checkpoints(checkpoints.to_storage(storage))
         .restore(RestoreFrom::Latest);
     let numbers = env.source("numbers", Sequence::new(0..NUMBERS));
+    // Of whatever keyed stream: each has a type of its own.
+    macro_rules! count {
+        ($keyed:expr) => {
+            $keyed
+                .aggregate_with(Count, |key, count| [*key, count])
+                .uid("counts")
+                .rebalance()
+                .sink("stalled", sink.clone())
+        };
+    }
+    let timed = |n: &u64| Timestamp(*n as i64);
     match shape {
-        Shape::Numbers => numbers
-            .rebalance()
-            .key_by(|n| n % KEYS)
-            .aggregate_with(Count, |key, count| [*key, count])
-            .uid("counts")
-            .rebalance()
-            .sink("stalled", sink.clone()),
-        Shape::Timed => numbers
-            .timestamps(Monotonous, |n| Timestamp(*n as i64))
-            .key_by(|n| n % KEYS)
-            .aggregate_with(Count, |key, count| [*key, count])
-            .uid("counts")
-            .rebalance()
-            .sink("stalled", sink.clone()),
-        Shape::Text => numbers
-            .map(|n| text(*n))
-            .key_by(key)
-            .aggregate_with(Count, |key, count| [*key, count])
-            .uid("counts")
-            .rebalance()
-            .sink("stalled", sink.clone()),
-        Shape::TimedText => numbers
-            .timestamps(Monotonous, |n| Timestamp(*n as i64))
-            .map(|n| text(*n))
-            .key_by(key)
-            .aggregate_with(Count, |key, count| [*key, count])
-            .uid("counts")
-            .rebalance()
-            .sink("stalled", sink.clone()),
-        Shape::Archived => numbers
-            .map(|n| (n % KEYS, *n))
-            .key_by(|pair: &View<(u64, u64)>| pair.0.to_native())
-            .aggregate_with(Count, |key, count| [*key, count])
-            .uid("counts")
-            .rebalance()
-            .sink("stalled", sink.clone()),
+        Shape::Numbers => count!(numbers.rebalance().key_by(|n| n % KEYS)),
+        Shape::Timed => {
+            let numbers = numbers.timestamps(Monotonous, timed);
+            count!(numbers.key_by(|n| n % KEYS))
+        }
+        Shape::Text => count!(numbers.map(|n| text(*n)).key_by(key)),
+        Shape::TimedText => {
+            let numbers = numbers.timestamps(Monotonous, timed);
+            count!(numbers.map(|n| text(*n)).key_by(key))
+        }
+        Shape::Archived => {
+            let pairs = numbers.map(|n| (n % KEYS, *n));
+            count!(pairs.key_by(|pair: &View<(u64, u64)>| pair.0.to_native()))
+        }
     };
     env.stepper("counts", clock.clone())
         .expect("a job")
