@@ -60,26 +60,19 @@ impl<K: TableKey, V> Table<K, V> {
         mut first: impl FnMut(&mut C, &R::Record) -> V,
         mut each: impl FnMut(&mut C, R::Record, (&mut V, bool)) -> bool,
     ) -> usize {
-        let (mut way, generation) = (self.directory.way(), self.changes.generation);
+        let mut way = self.directory.way();
         let mut taken = 0;
         for record in records {
             taken += 1;
             let hash = keys.hash(&record);
             // SAFETY: the way is that of the directory as it is now.
             let home = unsafe { way.home(hash) };
-            let found = find_at_home(home, hash, |key| keys.is(&record, key));
+            let found = self.find_at_home(keys, record, (hash, home));
             let (mut value, inserted) = match found {
-                Some(place) => {
-                    if home.generation(place.slot) != generation {
-                        self.first_touch(hash, place);
-                    }
-                    (place.value(), false)
-                }
+                Some(value) => (value, false),
                 None => {
-                    // A copy: otherwise every record would be written to the stack, for the sake of this one.
-                    let seldom = record;
-                    let make = || (keys.stored(&seldom), first(context, &seldom));
-                    let upserted = self.upsert_otherwise(keys, &seldom, (hash, home), make);
+                    let first = |record: &_| first(context, record);
+                    let upserted = self.upsert_otherwise(keys, record, (hash, home), first);
                     way = self.directory.way();
                     upserted
                 }
@@ -104,7 +97,7 @@ impl<K: TableKey, V> Table<K, V> {
         mut each: impl FnMut(&mut C, R::Record, (&mut V, bool)) -> bool,
     ) -> usize {
         let one_stage = self.directory.one_stage();
-        let (mut way, generation) = (self.directory.way(), self.changes.generation);
+        let mut way = self.directory.way();
         // SAFETY: the way is that of the directory as it is now.
         let mut ahead = unsafe { Ahead::new(&way) };
         for (index, hash) in later.by_ref().take(FAR).enumerate() {
@@ -122,20 +115,13 @@ impl<K: TableKey, V> Table<K, V> {
             }
             let (home, hash) = ahead.at(taken);
             taken += 1;
-            let found = find_at_home(home, hash, |key| keys.is(&record, key));
+            let found = self.find_at_home(keys, record, (hash, home));
             let (mut value, inserted) = match found {
-                Some(place) => {
-                    if home.generation(place.slot) != generation {
-                        self.first_touch(hash, place);
-                    }
-                    (place.value(), false)
-                }
+                Some(value) => (value, false),
                 None => {
                     let shape = self.directory.shape();
-                    // A copy: otherwise every record would be written to the stack, for the sake of this one.
-                    let seldom = record;
-                    let make = || (keys.stored(&seldom), first(context, &seldom));
-                    let upserted = self.upsert_otherwise(keys, &seldom, (hash, home), make);
+                    let first = |record: &_| first(context, record);
+                    let upserted = self.upsert_otherwise(keys, record, (hash, home), first);
                     if self.directory.shape() != shape {
                         way = self.directory.way();
                         // SAFETY: as above.
@@ -160,20 +146,42 @@ impl<K: TableKey, V> Table<K, V> {
         unsafe { segment.touch(place, &mut self.changes) };
     }
 
-    /// Upserts where the first candidate at home is not the entry.
+    /// The value of a record's key, if the first candidate at home is its entry: counts as changed from here on.
+    #[inline(always)]
+    fn find_at_home<R: RunKeys<K>>(
+        &mut self,
+        keys: &R,
+        record: R::Record,
+        (hash, home): (KeyHash, Group<K, V>),
+    ) -> Option<NonNull<V>> {
+        let slot = home.tags().matching(Tag::of(hash)).first()?;
+        let place = Place { group: home, slot };
+        // SAFETY: `matching` yields occupied slots only, and those hold an entry.
+        if !keys.is(&record, unsafe { &place.entry().as_ref().key }) {
+            return None;
+        }
+        if home.generation(slot) != self.changes.generation {
+            self.first_touch(hash, place);
+        }
+        Some(place.value())
+    }
+
+    /// Upserts where the first candidate at home is not the entry. Takes the record by value: otherwise every one would
+    /// be written to the stack, for the sake of this one.
     #[inline(never)]
     fn upsert_otherwise<R: RunKeys<K>>(
         &mut self,
         keys: &R,
-        record: &R::Record,
+        record: R::Record,
         (hash, home): (KeyHash, Group<K, V>),
-        make: impl FnOnce() -> (K, V),
+        first: impl FnOnce(&R::Record) -> V,
     ) -> (NonNull<V>, bool) {
+        let make = || (keys.stored(&record), first(&record));
         let tags = home.tags();
         if tags.matching(Tag::of(hash)).first().is_none() && !tags.overflows() {
             return (self.insert_absent(hash, home, make()), true);
         }
-        let is = |key: &K| keys.is(record, key);
+        let is = |key: &K| keys.is(&record, key);
         let (value, inserted) = self.find_or_insert_with(hash, is, make);
         (NonNull::from(value), inserted)
     }
@@ -221,17 +229,4 @@ impl<K, V> Ahead<K, V> {
     fn at(&self, index: usize) -> (Group<K, V>, KeyHash) {
         self.0[index % ROOM]
     }
-}
-
-/// The first candidate in a home group, if that is the entry.
-#[inline(always)]
-fn find_at_home<K, V>(
-    home: Group<K, V>,
-    hash: KeyHash,
-    is: impl FnOnce(&K) -> bool,
-) -> Option<Place<K, V>> {
-    let slot = home.tags().matching(Tag::of(hash)).first()?;
-    let place = Place { group: home, slot };
-    // SAFETY: `matching` yields occupied slots only, and those hold an entry.
-    is(unsafe { &place.entry().as_ref().key }).then_some(place)
 }
