@@ -103,13 +103,18 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         self.splits.watermark()
     }
 
-    /// Begins a batch.
-    pub(super) fn begin(&mut self, now: Timestamp) {
-        if self.blocked {
-            let span = now.0.saturating_sub(self.now.0);
-            self.back_pressured += Duration::from_nanos(span.max(0).unsigned_abs());
-        }
+    /// Begins a batch, behind the end of the last one if the chain had no room for that. A chain that never has room
+    /// at the end of a batch, because batches are longer than its rings, would see no watermark before the end of input.
+    pub(super) fn begin<V: ?Sized>(&mut self, now: Timestamp, ready: bool, emit: &mut Emit<'_>)
+    where
+        W::Generator: WatermarkGenerator<V>,
+    {
+        let span = now.0.saturating_sub(self.now.0);
         self.now = now;
+        if self.blocked {
+            self.back_pressured += Duration::from_nanos(span.max(0).unsigned_abs());
+            self.end_batch::<V>(ready, emit);
+        }
     }
 
     /// Takes a signal; gives on what goes on.

@@ -120,8 +120,10 @@ where
     }
 
     fn begin(&mut self, now: Timestamp) {
-        self.generators.begin(now);
         self.next.begin(now);
+        let (ready, next) = (self.next.ready(), &mut self.next);
+        let generators = &mut self.generators;
+        generators.begin::<V>(now, ready, &mut |signal| next.signal(signal));
     }
 
     fn signal(&mut self, signal: Signal) {
@@ -130,7 +132,7 @@ where
         generators.signal(signal, &mut |signal| next.signal(signal));
     }
 
-    /// A chain that is not ready takes no watermark: it is asked for at the end of a later batch.
+    /// A chain that is not ready takes no watermark: it is asked for before the next batch.
     fn flush(&mut self) {
         let (ready, next) = (self.next.ready(), &mut self.next);
         let generators = &mut self.generators;

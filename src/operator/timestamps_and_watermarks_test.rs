@@ -53,6 +53,23 @@ fn records_get_timestamps_and_a_watermark_follows_the_batch() {
     assert_eq!(batch(&mut at, 2, &[20]), [watermark(17)]);
 }
 
+#[test]
+fn watermark_of_a_batch_that_ended_without_room_comes_before_the_next() {
+    let mut at = assign(BoundedOutOfOrderness::of(nanoseconds(2)));
+    at.1.set_room(1);
+    assert_eq!(batch(&mut at, 0, &[10]), [], "there is no room for it");
+    at.1.set_room(0);
+    at.0.begin(Timestamp(1));
+    assert_eq!(at.1.take(), [], "nor when it is the next one's turn");
+    at.1.set_room(usize::MAX);
+    at.0.begin(Timestamp(2));
+    at.0.push(&20, Timestamp::MIN);
+    assert_eq!(at.1.take(), [watermark(7), Event::Record(20, 20)]);
+    at.0.flush();
+    assert_eq!(at.1.take(), [watermark(17)]);
+    assert_eq!(batch(&mut at, 3, &[]), [], "it is sent once");
+}
+
 /// Pushes records one by one, as a head does: the chain goes on until it takes the next.
 fn push_each<W: WatermarkStrategy>(chain: &mut Assigning<W>, records: &[i64])
 where

@@ -47,6 +47,32 @@ fn no_record_is_late_behind_any_exchange_and_time_ends_everywhere() {
 }
 
 #[test]
+fn watermarks_come_along_though_every_batch_fills_its_rings() {
+    for schedule in [
+        Schedule::steps(2, 0, 1024).rings(4096),
+        Schedule::steps(2, 1, 100).rings(512),
+        Schedule::threads(2).rings(4096),
+    ] {
+        const RECORDS: u64 = 40_000;
+        let env = schedule.environment();
+        let observer = Observer::default();
+        env.source("numbers", Sequence::new(0..RECORDS))
+            .timestamps(Monotonous, |n| Timestamp(*n as i64))
+            .rebalance()
+            .sink("observer", observer.clone());
+        schedule.run(&env);
+        for subtask in 0..schedule.parallelism {
+            let seen = observer.take(subtask);
+            // As many as half of the records without a watermark in between is more than chance.
+            let runs = seen.split(|seen| matches!(seen, Seen::Watermark(_)));
+            let longest = runs.map(|run| run.len()).max();
+            let records = RECORDS as usize / schedule.parallelism as usize;
+            assert!(longest < Some(records / 2), "{schedule:?}: {longest:?}");
+        }
+    }
+}
+
+#[test]
 fn an_idle_input_holds_no_watermark_back() {
     for parallelism in [1, 2] {
         let env = Environment::new().parallelism(parallelism);
