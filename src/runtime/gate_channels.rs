@@ -5,7 +5,7 @@ use crate::metrics::{Counter, Gauge};
 use crate::operator::{Barrier, OpenContext, OperatorError, Signal, replayed_signal};
 use crate::record::{FrameHeader, FrameKind, Wire};
 use crate::ring::Consumer;
-use crate::time::{TimeSignal, TimeSignals, Valve};
+use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
 
 use super::barrier_aligner::BarrierAligner;
 use super::head::{Notice, Pending};
@@ -229,6 +229,11 @@ impl GateChannels {
                 self.signals.overtake(barrier, None, pending);
             }
         }
+    }
+
+    /// The watermark of all channels together.
+    pub(super) fn watermark(&self) -> Timestamp {
+        self.signals.valve.watermark()
     }
 
     /// Whether channels have something that the barrier of a checkpoint has overtaken.

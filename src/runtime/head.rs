@@ -63,7 +63,7 @@ pub(crate) trait Head: Send {
     /// When, in processing time, the head wants to be polled although nothing arrives.
     fn deadline(&self) -> Option<Timestamp>;
 
-    /// How far the watermarks have come that its own chain makes, if it makes some.
+    /// How far event time has come that its chain makes, or its channels bring; `None` if it knows of none.
     fn event_time(&self) -> Option<Timestamp> {
         None
     }

@@ -155,6 +155,10 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
         self.next.deadline()
     }
 
+    fn event_time(&self) -> Option<Timestamp> {
+        Some(self.inputs.watermark())
+    }
+
     fn is_done(&self) -> bool {
         self.pending.ended() && self.is_settled()
     }

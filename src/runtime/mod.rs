@@ -29,6 +29,7 @@ mod keeper;
 mod mailbox;
 mod master;
 mod origin;
+mod pace;
 mod pipe;
 mod replay;
 mod report;

@@ -1,9 +1,4 @@
 //! A subtask: one parallel instance of a fused region, driven by its heads.
-//!
-//! Where several of its heads are sources, they get on together in event time: one that is ahead of another takes
-//! short batches while that one has records at hand. What waits for the watermark of both, the windows of a
-//! join above all, would otherwise pile up for as long as there is a backlog. None is ever stopped, so nothing
-//! can wait for itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,6 +11,7 @@ use crate::time::Timestamp;
 
 use super::batch::{Batch, BatchSize};
 use super::head::{Head, Notice, Progress, Turn};
+use super::pace::Pace;
 use super::subtask_snapshot::{Message, SubtaskSnapshot};
 
 /// Where a subtask is in its life (Flink's task states, those that a worker sees).
@@ -48,9 +44,6 @@ struct Times {
 /// Idle time is booked when it has come to this many nanoseconds, or something is done.
 const IDLE_NANOS: u64 = 1_000_000;
 
-/// Which part of a batch a head takes that is ahead of another one in event time.
-const SHARE_AHEAD: u32 = 8;
-
 /// How long a subtask rests whose snapshot cannot go on, in nanoseconds.
 const SNAPSHOT_NANOS: i64 = 200_000;
 
@@ -60,8 +53,7 @@ pub(crate) struct Subtask {
     place: usize,
     cx: OpenContext,
     heads: Vec<Box<dyn Head>>,
-    /// For each head, whether its last turn used its batch up: it has more at hand.
-    used_up: Vec<bool>,
+    pace: Pace,
     lifecycle: Lifecycle,
     times: Times,
     batch: Batch,
@@ -100,7 +92,7 @@ impl Subtask {
         Subtask {
             place,
             cx,
-            used_up: vec![false; heads.len()],
+            pace: Pace::new(heads.len()),
             heads,
             lifecycle: Lifecycle::Deploying,
             finishing: false,
@@ -226,9 +218,10 @@ impl Subtask {
     /// What failed; the subtask was closed.
     pub(crate) fn poll(&mut self, now: Timestamp, at: &mut u64) -> Result<Progress, OperatorError> {
         let started_at = *at;
-        let behind = self.behind();
+        let time_of = |head: &Box<dyn Head>| head.event_time().filter(|_| !head.is_done());
+        let slowest = self.pace.slowest(self.heads.iter().map(time_of));
         let (heads, batch) = (&mut self.heads, self.batch.records());
-        let at_hand = &mut self.used_up;
+        let pace = &mut self.pace;
         let snapshot = self.snapshot.as_ref().and_then(SubtaskSnapshot::current);
         let mut used_up = false;
         let waits = self.snapshot.as_ref().is_some_and(SubtaskSnapshot::is_full);
@@ -237,22 +230,24 @@ impl Subtask {
                 return Ok(Progress::Blocked);
             }
             let mut progress = Progress::Idle;
-            let running = heads.iter_mut().zip(at_hand);
-            for (head, at_hand) in running.filter(|(head, _)| !head.is_done()) {
-                let is_ahead = behind.is_some() && head.event_time() > behind;
-                let records = if is_ahead {
-                    (batch / SHARE_AHEAD).max(1)
-                } else {
-                    batch
-                };
+            for (index, head) in heads.iter_mut().enumerate() {
+                if head.is_done() {
+                    continue;
+                }
+                let share = slowest.and_then(|slowest| slowest.share(head.event_time()));
+                if share == Some(0) {
+                    progress = Progress::Worked;
+                    continue;
+                }
+                let records = share.map_or(batch, |share| share.min(batch));
                 let mut turn = Turn {
                     now,
                     budget: Budget::new(records),
                     snapshot,
                 };
                 progress = progress.max(head.poll(&mut turn)?);
-                *at_hand = turn.budget.left() == 0;
-                used_up |= *at_hand && !is_ahead;
+                pace.note(index, records - turn.budget.left());
+                used_up |= turn.budget.left() == 0 && share.is_none();
             }
             Ok(progress)
         });
@@ -273,20 +268,6 @@ impl Subtask {
             self.end_turn()?;
         }
         polled
-    }
-
-    /// The event time of the head that is furthest behind, of those that have more at hand; `None` where heads
-    /// have no other to wait for.
-    #[inline]
-    fn behind(&self) -> Option<Timestamp> {
-        if self.heads.len() < 2 {
-            return None;
-        }
-        let running = self.heads.iter().zip(&self.used_up);
-        running
-            .filter(|(head, at_hand)| **at_hand && !head.is_done())
-            .filter_map(|(head, _)| head.event_time())
-            .min()
     }
 
     /// Looks whether the subtask's life is over.
