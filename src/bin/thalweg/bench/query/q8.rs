@@ -11,14 +11,16 @@ pub(super) fn q8(draft: &Draft<'_>) {
     let persons = draft
         .persons()
         .timestamps(draft.watermarks(), Person::at)
-        .key_by(|person| person.id);
+        .map(|person| person.id)
+        .key_by(|id| *id);
     let auctions = draft
         .auctions()
         .timestamps(draft.watermarks(), Auction::at)
-        .key_by(|auction| auction.seller);
+        .map(|auction| [auction.seller, auction.id])
+        .key_by(|[seller, _]| *seller);
     persons
         .join(auctions)
         .window(Tumbling::of(secs(10)))
-        .apply(|person, auction, window| [person.id, auction.id, window.end.as_millis() as u64])
+        .apply(|id, [_, auction], window| [*id, *auction, window.end.as_millis() as u64])
         .sink("rows", draft.rows());
 }
