@@ -9,6 +9,9 @@
 //! push ─► filling: hash, prefetch ─► full: the waiting half goes on, the halves change places
 //! signal, end of batch ────────────► both halves go on
 //! ```
+//!
+//! Halves of 16 to 256 that go on as runs, as records of a head do, were tried, with hashes found here or there: no faster
+//! for words, and slower by a tenth to a third for a million keys. Memory has less to do while a half is filled.
 #![expect(unsafe_code, reason = "reads records back in place")]
 
 use std::collections::VecDeque;
