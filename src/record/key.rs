@@ -146,6 +146,7 @@ macro_rules! integer_key {
                 *self
             }
 
+            #[inline(always)]
             fn java_hash(&self) -> i32 {
                 ($java)(*self)
             }

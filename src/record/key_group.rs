@@ -201,17 +201,18 @@ impl KeyHasher {
     pub fn hash<K: Key + ?Sized>(&self, key: &K) -> KeyHash {
         match self.assignment {
             KeyGroupAssignment::Hash => key.key_hash(),
-            KeyGroupAssignment::Flink => self.flink_hash(key),
+            KeyGroupAssignment::Flink => self.flink_hash(key.java_hash(), key.key_hash()),
         }
     }
 
+    /// Takes hashes, not the key: one whose address goes elsewhere, if only here, is written to memory for every record.
     #[cold]
-    fn flink_hash<K: Key + ?Sized>(&self, key: &K) -> KeyHash {
+    fn flink_hash(&self, java_hash: i32, hash: KeyHash) -> KeyHash {
         let groups = self.max_parallelism.get();
-        let group = flink_murmur(key.java_hash()) % groups;
+        let group = flink_murmur(java_hash) % groups;
         let first = self.max_parallelism.first_hash(group);
         let width = self.max_parallelism.first_hash(group + 1) - first;
-        KeyHash((first + ((u128::from(key.key_hash().0) * width) >> 64)) as u64)
+        KeyHash((first + ((u128::from(hash.0) * width) >> 64)) as u64)
     }
 }
 
