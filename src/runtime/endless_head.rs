@@ -1,7 +1,7 @@
 //! A head for tests: it always has a record, and state that is never written to its end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use crate::checkpoint::SnapshotOutput;
 use crate::operator::{BoxError, OpenContext, OperatorError};
@@ -15,6 +15,14 @@ pub(crate) struct EndlessHead {
     pub(super) taken: Arc<AtomicU32>,
     pub(super) asked: Arc<AtomicU32>,
     pub(super) barrier: u64,
+    pub(super) walk: Option<Walk>,
+}
+
+/// A head that takes as many records as it may, so many nanoseconds of event time apart.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    pub(super) at: Arc<AtomicI64>,
+    pub(super) apart: i64,
 }
 
 impl Head for EndlessHead {
@@ -22,8 +30,13 @@ impl Head for EndlessHead {
         Ok(())
     }
 
-    fn poll(&mut self, _turn: &mut Turn) -> Result<Progress, OperatorError> {
+    fn poll(&mut self, turn: &mut Turn) -> Result<Progress, OperatorError> {
         self.taken.fetch_add(1, Ordering::Relaxed);
+        if let Some(Walk { at, apart }) = &self.walk {
+            let records = turn.budget.left();
+            turn.budget.spend(records);
+            at.fetch_add(apart * i64::from(records), Ordering::Relaxed);
+        }
         Ok(Progress::Worked)
     }
 
@@ -33,6 +46,11 @@ impl Head for EndlessHead {
 
     fn deadline(&self) -> Option<Timestamp> {
         None
+    }
+
+    fn event_time(&self) -> Option<Timestamp> {
+        let walk = self.walk.as_ref();
+        walk.map(|walk| Timestamp(walk.at.load(Ordering::Relaxed)))
     }
 
     fn is_done(&self) -> bool {

@@ -11,11 +11,12 @@
 
 use crate::time::Timestamp;
 
-/// Which part a head takes that is ahead, of what the one furthest behind took.
-const SHARE: u32 = 8;
+/// Which part a head takes that is ahead, of what the one furthest behind took: less than what two inputs of a join may
+/// differ by in records for the same time, but something, should the other one's watermark never move.
+const SHARE: u32 = 64;
 
 /// A head that takes so many records in a turn has a backlog.
-const BACKLOG: u32 = 64;
+const BACKLOG: u32 = SHARE;
 
 /// But not after so many turns without any.
 const EMPTY_MAX: u32 = 16;
@@ -146,6 +147,6 @@ mod tests {
         let slowest = pace.slowest(times.into_iter()).expect("the last");
         assert_eq!(slowest.share(times[2]), None);
         assert_eq!(slowest.share(times[0]), None);
-        assert_eq!(slowest.share(Some(Timestamp(8))), Some(128));
+        assert_eq!(slowest.share(Some(Timestamp(8))), Some(1024 / SHARE));
     }
 }

@@ -1,7 +1,7 @@
-//! What a subtask does while its snapshots have nowhere to go.
+//! What a subtask does while its snapshots have nowhere to go, and with heads that differ in event time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 use crate::checkpoint::{Deferred, Piece, PieceSink};
 use crate::operator::Barrier;
@@ -9,7 +9,7 @@ use crate::operator::recorder::open_context;
 use crate::time::Clock;
 
 use super::*;
-use crate::runtime::endless_head::EndlessHead;
+use crate::runtime::endless_head::{EndlessHead, Walk};
 
 /// A writer that is behind as long as it is told to be.
 struct Sink(Arc<AtomicBool>);
@@ -39,7 +39,7 @@ fn records_wait_while_what_they_make_tables_copy_has_nowhere_to_go() {
     let head = EndlessHead {
         taken: Arc::clone(&taken),
         asked: Arc::clone(&asked),
-        barrier: 0,
+        ..EndlessHead::default()
     };
     let heads: Vec<Box<dyn Head>> = vec![Box::new(head)];
     let mut subtask = Subtask::new(0, open_context(), heads, BatchSize::Fixed(1));
@@ -79,4 +79,31 @@ fn records_wait_while_what_they_make_tables_copy_has_nowhere_to_go() {
     assert!(subtask.has_work());
     assert_eq!(turn(&mut subtask), Progress::Worked);
     assert_eq!(taken.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn heads_get_on_together_in_event_time_whatever_a_record_stands_for() {
+    const BATCH: u32 = 1024;
+    let times = [1, 40].map(|apart| (Arc::new(AtomicI64::new(0)), apart));
+    let head = |(at, apart): &(Arc<AtomicI64>, i64)| {
+        let walk = Some(Walk {
+            at: Arc::clone(at),
+            apart: *apart,
+        });
+        let head = EndlessHead {
+            walk,
+            ..EndlessHead::default()
+        };
+        Box::new(head) as Box<dyn Head>
+    };
+    let heads = times.iter().map(head).collect();
+    let mut subtask = Subtask::new(0, open_context(), heads, BatchSize::Fixed(BATCH));
+    subtask.open().expect("nothing fails");
+    let mut at = Clock::System.monotonic_nanos();
+    for _ in 0..1000 {
+        subtask.poll(Timestamp(0), &mut at).expect("nothing fails");
+        let [slow, quick] = [0, 1].map(|head: usize| times[head].0.load(Ordering::Relaxed));
+        assert!((quick - slow).abs() <= 2 * 40 * i64::from(BATCH));
+    }
+    assert!(times[0].0.load(Ordering::Relaxed) >= 900 * i64::from(BATCH));
 }
