@@ -23,7 +23,8 @@ pub enum Archived {}
 impl sealed::Sealed for Archived {}
 
 /// The serializer of records: no shared pointers, memory for bookkeeping from a reused arena.
-pub type RecordSerializer<'a> = LowSerializer<AlignedVec<FRAME_ALIGN>, ArenaHandle<'a>, Panic>;
+pub type RecordSerializer<'a> =
+    LowSerializer<&'a mut AlignedVec<FRAME_ALIGN>, ArenaHandle<'a>, Panic>;
 
 /// A record's archive, in place: derefs to `T::Archived`.
 ///
@@ -92,11 +93,10 @@ where
 
     #[inline]
     fn far<'a>(record: &'a T, scratch: &'a mut Scratch) -> &'a View<T> {
-        let mut bytes = std::mem::take(&mut scratch.bytes);
+        let Scratch { bytes, arena } = scratch;
         bytes.clear();
-        let arena = scratch.arena.acquire();
-        let Ok(bytes) = rkyv::api::low::to_bytes_in_with_alloc::<_, _, Panic>(record, bytes, arena);
-        scratch.bytes = bytes;
+        let arena = arena.acquire();
+        let Ok(_) = rkyv::api::low::to_bytes_in_with_alloc::<_, _, Panic>(record, bytes, arena);
         // SAFETY: the serializer has just written one archive of `T`, root last, into a 16-aligned
         // buffer that is as long as the archive.
         unsafe { View::new(&scratch.bytes) }
