@@ -60,19 +60,18 @@ impl Pace {
         Pace(vec![Turns { took: 0, empty: 0 }; heads])
     }
 
-    /// The head that is furthest behind of those with a backlog, if there are several heads. Of each the event time is
-    /// given, if it has one and is not done.
+    /// The head that is furthest behind of those with a backlog, if there are several heads. `time_of` gives the event
+    /// time of one, if it has one and is not done.
     #[inline]
-    pub(super) fn slowest(
-        &self,
-        heads: impl ExactSizeIterator<Item = Option<Timestamp>>,
-    ) -> Option<Slowest> {
-        if heads.len() < 2 {
+    pub(super) fn slowest(&self, time_of: impl Fn(usize) -> Option<Timestamp>) -> Option<Slowest> {
+        if self.0.len() < 2 {
             return None;
         }
-        let slow = heads.zip(&self.0).filter_map(|(at, turns)| {
+        let heads = self.0.iter().enumerate();
+        let backlogs = heads.filter(|(_, turns)| turns.has_backlog());
+        let slow = backlogs.filter_map(|(head, turns)| {
             // Without a first watermark, perhaps there never is one.
-            let at = at.filter(|at| *at > Timestamp::MIN && turns.has_backlog())?;
+            let at = time_of(head).filter(|at| *at > Timestamp::MIN)?;
             let share = if turns.empty > 0 {
                 0
             } else {
@@ -109,7 +108,7 @@ mod tests {
         let mut lead = 0;
         for turn in 0..turns {
             let times = at.map(|at| Some(Timestamp(at)));
-            let slowest = pace.slowest(times.into_iter());
+            let slowest = pace.slowest(|head| times[head]);
             let share = slowest.and_then(|slowest| slowest.share(times[0]));
             let took = [share.map_or(batch, |share| share.min(batch)), other(turn)];
             if share != Some(0) {
@@ -144,7 +143,7 @@ mod tests {
         let mut pace = Pace::new(3);
         (0..3).for_each(|head| pace.note(head, 1024));
         let times = [None, Some(Timestamp::MIN), Some(Timestamp(7))];
-        let slowest = pace.slowest(times.into_iter()).expect("the last");
+        let slowest = pace.slowest(|head| times[head]).expect("the last");
         assert_eq!(slowest.share(times[2]), None);
         assert_eq!(slowest.share(times[0]), None);
         assert_eq!(slowest.share(Some(Timestamp(8))), Some(1024 / SHARE));

@@ -218,9 +218,10 @@ impl Subtask {
     /// What failed; the subtask was closed.
     pub(crate) fn poll(&mut self, now: Timestamp, at: &mut u64) -> Result<Progress, OperatorError> {
         let started_at = *at;
-        let time_of = |head: &dyn Head| head.event_time().filter(|_| !head.is_done());
-        let times = self.heads.iter().map(|head| time_of(&**head));
-        let slowest = self.pace.slowest(times);
+        let slowest = self.pace.slowest(|index| {
+            let head = &self.heads[index];
+            head.event_time().filter(|_| !head.is_done())
+        });
         let (heads, batch) = (&mut self.heads, self.batch.records());
         let pace = &mut self.pace;
         let snapshot = self.snapshot.as_ref().and_then(SubtaskSnapshot::current);
