@@ -12,6 +12,7 @@
 
 use crate::time::{Combiner, TimeSignals, Timestamp, Valve};
 
+use super::signal::forward;
 use super::{Barrier, Signal};
 
 /// A rule that combines the watermarks and statuses of several inputs.
@@ -157,12 +158,6 @@ impl<M: Merge> Inputs<M> {
             self.passed = Some(barrier.checkpoint);
             send(Signal::Barrier(barrier));
         }
-    }
-}
-
-fn forward(signals: TimeSignals, send: &mut impl FnMut(Signal)) {
-    for signal in signals {
-        send(signal.into());
     }
 }
 

@@ -19,6 +19,7 @@ use crate::checkpoint::SnapshotOutput;
 use crate::record::KeyHash;
 use crate::time::Timestamp;
 
+use super::record_run::push_while_ready;
 use super::{Budget, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal};
 
 /// The control plane of an operator with several inputs: calls come once per port and batch, signals
@@ -57,14 +58,10 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
     where
         Self: Sized,
     {
-        let mut records = run.first(wanted);
-        while self.ready()
-            && let Some((record, at)) = records.next()
-        {
-            let hash = self.hash_first(record);
-            self.push_first_hashed(record, at, hash);
-        }
-        wanted - records.len()
+        push_while_ready(self, run, wanted, |operator, record, at| {
+            let hash = operator.hash_first(record);
+            operator.push_first_hashed(record, at, hash);
+        })
     }
 
     /// As [`Push::push_each`], for the second input.
@@ -73,14 +70,10 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
     where
         Self: Sized,
     {
-        let mut records = run.first(wanted);
-        while self.ready()
-            && let Some((record, at)) = records.next()
-        {
-            let hash = self.hash_second(record);
-            self.push_second_hashed(record, at, hash);
-        }
-        wanted - records.len()
+        push_while_ready(self, run, wanted, |operator, record, at| {
+            let hash = operator.hash_second(record);
+            operator.push_second_hashed(record, at, hash);
+        })
     }
 
     /// Whether looking ahead pays, see [`Push::looks_ahead`].

@@ -11,7 +11,7 @@ use crate::record::KeyHash;
 use crate::state::Lookahead;
 use crate::time::Timestamp;
 
-use super::Push;
+use super::{Operator, Push};
 
 /// How far a head looks.
 const FAR: usize = Lookahead::Far.distance();
@@ -72,6 +72,23 @@ pub(super) const fn pays(wanted: usize) -> bool {
     wanted >= WORTHWHILE
 }
 
+/// Has `push` push the first `wanted` records of a run while `next` is ready; says how many.
+#[inline(always)]
+pub(super) fn push_while_ready<V: ?Sized, D: Operator>(
+    next: &mut D,
+    run: &impl RecordRun<V>,
+    wanted: usize,
+    mut push: impl FnMut(&mut D, &V, Timestamp),
+) -> usize {
+    let mut records = run.first(wanted);
+    while next.ready()
+        && let Some((record, at)) = records.next()
+    {
+        push(next, record, at);
+    }
+    wanted - records.len()
+}
+
 /// Pushes the first `wanted` records of a run while `next` is ready; says how many.
 #[inline(always)]
 pub(super) fn push_each<V: ?Sized>(
@@ -79,14 +96,10 @@ pub(super) fn push_each<V: ?Sized>(
     run: &impl RecordRun<V>,
     wanted: usize,
 ) -> usize {
-    let mut records = run.first(wanted);
-    while next.ready()
-        && let Some((record, at)) = records.next()
-    {
+    push_while_ready(next, run, wanted, |next, record, at| {
         let hash = next.hash_ahead(record);
         next.push_hashed(record, at, hash);
-    }
-    wanted - records.len()
+    })
 }
 
 /// As `push_each`, for an operator that finds the hashes by itself, if it wants any.
@@ -96,13 +109,7 @@ pub(super) fn push_unhashed<V: ?Sized>(
     run: &impl RecordRun<V>,
     wanted: usize,
 ) -> usize {
-    let mut records = run.first(wanted);
-    while next.ready()
-        && let Some((record, at)) = records.next()
-    {
-        next.push(record, at);
-    }
-    wanted - records.len()
+    push_while_ready(next, run, wanted, |next, record, at| next.push(record, at))
 }
 
 /// As `push_each`, and has state fetched for those that follow.

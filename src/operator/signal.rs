@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::state::Extent;
-use crate::time::{TimeSignal, Timestamp};
+use crate::time::{TimeSignal, TimeSignals, Timestamp};
 
 /// A number for a split of a source, unique within one reader.
 pub type SplitId = u32;
@@ -93,6 +93,13 @@ impl Signal {
     pub(super) fn take_overtaking(waiting: &mut VecDeque<Signal>) -> Option<Signal> {
         let is_alone = waiting.len() == 1 && waiting[0].overtakes();
         is_alone.then(|| waiting.pop_front()).flatten()
+    }
+}
+
+/// Sends signals of time on, in order.
+pub(super) fn forward(signals: TimeSignals, send: &mut (impl FnMut(Signal) + ?Sized)) {
+    for signal in signals {
+        send(signal.into());
     }
 }
 

@@ -9,6 +9,7 @@ use crate::time::{
     Timestamp, WatermarkAssigner, WatermarkGenerator, WatermarkStrategy, nanos,
 };
 
+use super::signal::forward;
 use super::{Signal, SplitId, earlier};
 
 /// The generator of one split.
@@ -66,12 +67,6 @@ impl<W: WatermarkStrategy> std::fmt::Debug for SplitGenerators<W> {
 
 /// How long a reader that is held back waits before it looks at its group again.
 const HELD_INTERVAL: Duration = Duration::from_millis(5);
-
-fn send(emit: &mut Emit<'_>, signals: TimeSignals) {
-    for signal in signals {
-        emit(signal.into());
-    }
-}
 
 impl<W: WatermarkStrategy> SplitGenerators<W> {
     pub(super) fn new(strategy: W) -> Self {
@@ -210,7 +205,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
     /// Sends the watermark that waits.
     pub(super) fn send(&mut self, emit: &mut Emit<'_>) {
         self.waiting = false;
-        send(emit, self.splits.tick());
+        forward(self.splits.tick(), emit);
     }
 
     /// Ends a batch: if the chain is ready, every generator is asked for its watermark and its idleness.
@@ -245,8 +240,8 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
             for signal in lane.assigner.on_batch_end::<V>(batch) {
                 match signal {
                     TimeSignal::Watermark(at) => splits.defer_watermark(slot, at),
-                    TimeSignal::Idle => send(emit, splits.on_idle(slot)),
-                    TimeSignal::Active => send(emit, splits.on_active(slot)),
+                    TimeSignal::Idle => forward(splits.on_idle(slot), emit),
+                    TimeSignal::Active => forward(splits.on_active(slot), emit),
                 }
             }
         }

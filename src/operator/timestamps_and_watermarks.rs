@@ -25,7 +25,7 @@ use crate::record::KeyHash;
 use crate::seeded_bugs::seeded;
 use crate::time::{Timestamp, WatermarkGenerator, WatermarkStrategy};
 
-use super::record_run::{looks_ahead, push_looking_ahead};
+use super::record_run::{looks_ahead, push_looking_ahead, push_while_ready};
 use super::split_generators::SplitGenerators;
 use super::{
     Budget, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, earlier, look_through,
@@ -183,15 +183,11 @@ where
                 return push_looking_ahead(self, run, wanted);
             }
             // Whether the chain is ready is asked before each record: a watermark goes in between.
-            let mut records = run.first(wanted);
-            while self.ready()
-                && let Some((record, at)) = records.next()
-            {
-                let hash = self.hash_ahead(record);
-                self.push_hashed(record, at, hash);
-                self.send_waiting();
-            }
-            return wanted - records.len();
+            return push_while_ready(self, run, wanted, |chain, record, at| {
+                let hash = chain.hash_ahead(record);
+                chain.push_hashed(record, at, hash);
+                chain.send_waiting();
+            });
         }
         let timed = TimedRun {
             run,

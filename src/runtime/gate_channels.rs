@@ -5,7 +5,7 @@ use crate::metrics::{Counter, Gauge};
 use crate::operator::{Barrier, OpenContext, OperatorError, Signal, replayed_signal};
 use crate::record::{FrameHeader, FrameKind, Wire};
 use crate::ring::Consumer;
-use crate::time::{TimeSignal, TimeSignals, Timestamp, Valve};
+use crate::time::{TimeSignals, Timestamp, Valve};
 
 use super::barrier_aligner::BarrierAligner;
 use super::head::{Notice, Pending};
@@ -130,13 +130,7 @@ pub(super) fn barrier_of(header: FrameHeader) -> Barrier {
 }
 
 fn queue(signals: TimeSignals, pending: &mut Pending) {
-    for signal in signals {
-        pending.add(match signal {
-            TimeSignal::Watermark(at) => Signal::Watermark(at),
-            TimeSignal::Idle => Signal::Idle,
-            TimeSignal::Active => Signal::Active,
-        });
-    }
+    pending.extend(signals.map(Signal::from));
 }
 
 impl GateChannels {
@@ -212,7 +206,7 @@ impl GateChannels {
             self.end_replay(pending);
         }
         self.metrics.records_in.set(self.read);
-        self.metrics.watermark.set(self.signals.valve.watermark().0);
+        self.metrics.watermark.set(self.watermark().0);
     }
 
     #[cold]
