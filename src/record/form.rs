@@ -8,10 +8,12 @@
 //! | form | for | the far side reads | cost of sending |
 //! |---|---|---|---|
 //! | [`Pod`](super::Pod) | plain data without padding (`bytemuck`) | `&T` itself | a copy |
-//! | [`Archived`](super::Archived) | anything `rkyv` archives | [`&View<T>`](super::View), which derefs to `T::Archived` | encoding, then a copy |
+//! | [`Archived`](super::Archived) | anything `rkyv` archives | [`&View<T>`](super::View), which derefs to `T::Archived` | encoding, then a copy; the copy alone where its bytes are its archive, as those of `(u64, u64)` are |
 //! | [`Raw`](super::Raw) | `str`, `[u8]`, a `View` | the same | a copy |
 //!
 //! The far form is its own far form, so forwarding a record over a second ring copies its bytes.
+
+use std::marker::PhantomData;
 
 use rkyv::util::AlignedVec;
 
@@ -47,6 +49,32 @@ pub trait Record: 'static {
     /// Counts the changes of the type's fields that leave its size as it was: state of another version is
     /// not read as this type.
     const VERSION: u32 = 0;
+
+    /// What the crate knows of the type's archives beyond what `rkyv` says of them.
+    #[doc(hidden)]
+    const KNOWN_ARCHIVE: KnownArchive<Self> = KnownArchive::NOTHING;
+}
+
+/// What is known of the archives of `T`. Only this crate can say so of a type, and only of that one.
+#[derive(Debug)]
+pub struct KnownArchive<T: ?Sized> {
+    /// They hold everything in their roots, and so have one length.
+    pub(super) is_flat: bool,
+    /// The bytes of a value, as they stand, are its archive.
+    pub(super) is_own: bool,
+    of: PhantomData<fn(&T)>,
+}
+
+impl<T: ?Sized> KnownArchive<T> {
+    const NOTHING: Self = KnownArchive::new(false, false);
+
+    pub(super) const fn new(is_flat: bool, is_own: bool) -> Self {
+        KnownArchive {
+            is_flat,
+            is_own,
+            of: PhantomData,
+        }
+    }
 }
 
 /// What the far side of an exchange reads in place of a `T`.

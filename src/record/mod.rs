@@ -12,6 +12,8 @@ mod run;
 mod short_bytes;
 
 pub use archived::{Archived, RecordSerializer, View};
+#[doc(hidden)]
+pub use form::KnownArchive;
 pub use form::{Far, Form, FormError, OwnedForm, Record, Scratch, StateValue, Wire};
 pub(crate) use form::{in_place, take_item, with_length};
 pub use frame::{FRAME_ALIGN, FrameHeader, FrameKind, HEADER_SIZE, frame_size};

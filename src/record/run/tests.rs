@@ -178,6 +178,9 @@ proptest! {
             let records: Vec<_> = records.collect();
             let views = records.iter().map(|(bytes, at)| (View::<(u64, String)>::from_bytes(bytes).unwrap(), *at));
             check(&views.collect::<Vec<_>>(), usual, cut);
+            let plain: Vec<_> = texts.iter().map(|(text, at)| (text.len() as u64, *at)).collect();
+            let views = plain.iter().map(|record| (Archived::itself(record).unwrap(), Timestamp(record.1)));
+            check(&views.collect::<Vec<_>>(), usual.min(4096), cut);
         }
 
         #[test]
