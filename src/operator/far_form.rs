@@ -243,20 +243,17 @@ impl<T: Record + ?Sized, R: RecordRun<T>> RecordRun<Far<T>> for FarRun<'_, T, R>
     }
 
     #[inline(always)]
+    fn may_have_times(&self) -> bool {
+        self.run.may_have_times()
+    }
+
+    #[inline(always)]
     fn first<'a>(&'a self, count: usize) -> impl ExactSizeIterator<Item = (&'a Far<T>, Timestamp)>
     where
         Far<T>: 'a,
     {
         let records = self.run.first(count);
         records.map(|(record, at)| (Self::far(record), at))
-    }
-
-    #[inline(always)]
-    fn later<'a>(&'a self, from: usize) -> impl Iterator<Item = &'a Far<T>>
-    where
-        Far<T>: 'a,
-    {
-        self.run.later(from).map(Self::far)
     }
 
     #[inline(always)]

@@ -112,15 +112,17 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
     ) -> usize {
         let (selector, hasher) = (&self.selector, self.hasher);
         let keys = Keys::new(selector, hasher);
-        let records = run.first(wanted);
         let first = |(): &mut (), record: &(&V, Timestamp)| first(record.0);
         let each = |(): &mut (), record: (&V, Timestamp), value: (&mut T, bool)| {
             each(selector.key(record.0).borrow(), record, value)
         };
         if pays(wanted) && self.table.looks_ahead() {
-            let later = run.later(0).map(|record| keys.hash_of(record));
-            (self.table).upsert_looking_ahead((&keys, &mut ()), records, later, first, each)
+            let record_at = |index| (run.record(index), run.time(index));
+            let hash_at = |index| keys.hash_of(run.ahead(index));
+            let (records, hashes) = ((record_at, wanted), (hash_at, run.known()));
+            (self.table).upsert_looking_ahead((&keys, &mut ()), records, hashes, first, each)
         } else {
+            let records = run.first(wanted);
             (self.table).upsert_run((&keys, &mut ()), records, first, each)
         }
     }

@@ -127,10 +127,10 @@ where
             }
             let mut results = Results::new();
             let create = |_: &V| aggregate.create();
-            let taken = state.update_run(run, wanted, create, |key, record, accumulator| {
-                aggregate.add(accumulator.0, record.0);
-                let result = emit(key, aggregate.result(accumulator.0));
-                results.push(result, record.1, next)
+            let taken = state.update_run(run, wanted, create, |key, (record, at), (sum, _)| {
+                aggregate.add(sum, record);
+                let result = emit(key, aggregate.result(sum));
+                results.push(result, run.may_have_times().then_some(at), next)
             });
             results.hand_on(next);
             taken

@@ -32,6 +32,12 @@ pub trait RecordRun<V: ?Sized> {
     /// Its timestamp.
     fn time(&self, index: usize) -> Timestamp;
 
+    /// Whether any of them may have one: known when the loop over them is compiled, or `true`.
+    #[inline(always)]
+    fn may_have_times(&self) -> bool {
+        true
+    }
+
     /// The first `count` records with their timestamps; there are so many.
     #[inline(always)]
     fn first<'a>(&'a self, count: usize) -> impl ExactSizeIterator<Item = (&'a V, Timestamp)>
@@ -39,15 +45,6 @@ pub trait RecordRun<V: ?Sized> {
         V: 'a,
     {
         (0..count).map(|index| (self.record(index), self.time(index)))
-    }
-
-    /// The records from number `from` on that can be looked at.
-    #[inline(always)]
-    fn later<'a>(&'a self, from: usize) -> impl Iterator<Item = &'a V>
-    where
-        V: 'a,
-    {
-        (from..self.known()).map(|index| self.ahead(index))
     }
 
     /// How many can be looked at: those of the run, and perhaps some behind it.

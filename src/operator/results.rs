@@ -39,13 +39,20 @@ impl<R> Results<R> {
     }
 
     /// Adds one, and hands all of them on to `next` if there is no room for more; says whether `next` is ready as far as
-    /// is known.
+    /// is known. No timestamp need be given where none of the results has one: that is a store less for each.
     #[inline(always)]
-    pub(super) fn push(&mut self, result: R, at: Timestamp, next: &mut impl Push<R>) -> bool {
+    pub(super) fn push(
+        &mut self,
+        result: R,
+        at: Option<Timestamp>,
+        next: &mut impl Push<R>,
+    ) -> bool {
         // It is less already, which the compiler does not see.
         let place = self.len % ROOM;
         self.results[place].write(result);
-        self.times[place] = at;
+        if let Some(at) = at {
+            self.times[place] = at;
+        }
         self.len = place + 1;
         self.len < ROOM || self.hand_on(next)
     }

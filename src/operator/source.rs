@@ -262,6 +262,11 @@ impl<V> RecordRun<V> for Slice<'_, V> {
         Timestamp::MIN
     }
 
+    #[inline(always)]
+    fn may_have_times(&self) -> bool {
+        false
+    }
+
     /// Without a check of the index of each. Nothing is prefetched: the processor does so by itself as well, and a
     /// loop that prefetches is not vectorised.
     #[inline(always)]
@@ -272,13 +277,5 @@ impl<V> RecordRun<V> for Slice<'_, V> {
         self.0[..count]
             .iter()
             .map(|record| (record, Timestamp::MIN))
-    }
-
-    #[inline(always)]
-    fn later<'b>(&'b self, from: usize) -> impl Iterator<Item = &'b V>
-    where
-        V: 'b,
-    {
-        self.0[from..].iter()
     }
 }

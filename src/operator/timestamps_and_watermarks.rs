@@ -249,14 +249,6 @@ where
     }
 
     #[inline(always)]
-    fn later<'a>(&'a self, from: usize) -> impl Iterator<Item = &'a V>
-    where
-        V: 'a,
-    {
-        self.run.later(from)
-    }
-
-    #[inline(always)]
     fn known(&self) -> usize {
         self.run.known()
     }

@@ -188,12 +188,13 @@ impl Model {
             *left = left.saturating_sub(1);
             *left > 0
         };
-        let (context, records) = ((&keys, &mut { wanted }), ids.iter().copied());
+        let context = (&keys, &mut { wanted });
         let taken = if number.is_multiple_of(2) {
-            let later = ids.iter().map(|id| keys.hash(id));
-            (self.table).upsert_looking_ahead(context, records, later, first, each)
+            let records = (|index: usize| ids[index], ids.len());
+            let hashes = (|index: usize| keys.hash(&ids[index]), ids.len());
+            (self.table).upsert_looking_ahead(context, records, hashes, first, each)
         } else {
-            (self.table).upsert_run(context, records, first, each)
+            (self.table).upsert_run(context, ids.iter().copied(), first, each)
         };
         assert_eq!(taken, wanted.clamp(1, ids.len()));
     }

@@ -86,12 +86,12 @@ fn a_run_finds_the_keys_that_it_inserts_while_the_table_grows() {
     let numbers: Vec<u64> = (0..2 * count).map(|n| n / 80 * 40 + n % 40).collect();
     for (index, part) in numbers.chunks(run).enumerate() {
         let behind = &numbers[index * run..numbers.len().min(index * run + run + 50)];
-        let later = behind.iter().map(u64::key_hash);
-        let numbers = part.iter().copied();
+        let later = |index: usize| behind[index].key_hash();
+        let numbers = |index: usize| part[index];
         let taken = table.upsert_looking_ahead(
             (&Numbers, &mut ()),
-            numbers,
-            later,
+            (numbers, part.len()),
+            (later, behind.len()),
             |(), _| 0,
             |(), number, (value, inserted)| {
                 assert_eq!(inserted, *value == 0, "{number}");
@@ -110,11 +110,10 @@ fn a_run_without_its_hashes_is_safe() {
     let mut table: Table<u64, u64> = Table::new(TableOptions::default());
     let count = if cfg!(miri) { 400 } else { 30_000 };
     fill(&mut table, count);
-    let later = (0..10).map(KeyHash);
     table.upsert_looking_ahead(
         (&Numbers, &mut ()),
-        (0..200usize).map(|n| n as u64),
-        later,
+        (|index| index as u64, 200),
+        (|index| KeyHash(index as u64), 10),
         |(), _| 0,
         |(), _, _| true,
     );

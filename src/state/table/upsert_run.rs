@@ -85,14 +85,16 @@ impl<K: TableKey, V> Table<K, V> {
         taken
     }
 
-    /// As [`upsert_run`](Self::upsert_run), for large tables: `later` gives the hashes of these records, and perhaps of
-    /// some behind them.
+    /// As [`upsert_run`](Self::upsert_run), for large tables: of `wanted` records by number, where the hashes of `known`
+    /// ones can be had: of these, and perhaps of some behind them.
+    ///
+    /// By number, because two iterators take more registers than the loop has.
     #[inline(always)]
     pub fn upsert_looking_ahead<R: RunKeys<K>, C>(
         &mut self,
         (keys, context): (&R, &mut C),
-        records: impl Iterator<Item = R::Record>,
-        mut later: impl Iterator<Item = KeyHash>,
+        (record_at, wanted): (impl Fn(usize) -> R::Record, usize),
+        (hash_at, known): (impl Fn(usize) -> KeyHash, usize),
         mut first: impl FnMut(&mut C, &R::Record) -> V,
         mut each: impl FnMut(&mut C, R::Record, (&mut V, bool)) -> bool,
     ) -> usize {
@@ -100,16 +102,17 @@ impl<K: TableKey, V> Table<K, V> {
         let mut way = self.directory.way();
         // SAFETY: the way is that of the directory as it is now.
         let mut ahead = unsafe { Ahead::new(&way) };
-        for (index, hash) in later.by_ref().take(FAR).enumerate() {
+        for index in 0..FAR.min(known) {
             // SAFETY: as above.
-            unsafe { ahead.look(index, hash, &way, one_stage) };
+            unsafe { ahead.look(index, hash_at(index), &way, one_stage) };
         }
         let mut taken = 0;
-        for record in records {
-            if let Some(hash) = later.next() {
+        while taken < wanted {
+            if taken + FAR < known {
                 // SAFETY: as above.
-                unsafe { ahead.look(taken + FAR, hash, &way, one_stage) };
+                unsafe { ahead.look(taken + FAR, hash_at(taken + FAR), &way, one_stage) };
             }
+            let record = record_at(taken);
             if !one_stage {
                 self.directory.prefetch_entry(ahead.at(taken + NEAR).1);
             }
