@@ -284,7 +284,9 @@ mod tests {
         };
         assert_eq!(view.as_bytes(), encode(&record, &mut scratch).as_bytes());
         assert!(ptr_eq(Archived::far(&record, &mut scratch), &record));
-        let read = View::<T>::from_bytes(view.as_bytes()).expect("an archive");
+        let mut bytes = AlignedVec::<FRAME_ALIGN>::new();
+        bytes.extend_from_slice(view.as_bytes());
+        let read = View::<T>::from_bytes(&bytes).expect("an archive");
         assert_eq!(read.to_owned(), record);
         true
     }
