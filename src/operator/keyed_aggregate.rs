@@ -127,9 +127,10 @@ where
             }
             let mut results = Results::new();
             let create = |_: &V| aggregate.create();
-            let taken = state.update_run(run, wanted, create, |key, (record, at), (sum, _)| {
-                aggregate.add(sum, record);
-                let result = emit(key, aggregate.result(sum));
+            let taken = state.update_run(run, wanted, create, |key, (record, at), value| {
+                let (accumulator, _) = value;
+                aggregate.add(accumulator, record);
+                let result = emit(key, aggregate.result(accumulator));
                 results.push(result, run.may_have_times().then_some(at), next)
             });
             results.hand_on(next);

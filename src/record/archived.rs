@@ -283,16 +283,15 @@ mod tests {
             return false;
         };
         assert_eq!(view.as_bytes(), encode(&record, &mut scratch).as_bytes());
-        assert!(ptr_eq(Archived::far(&record, &mut scratch), &record));
+        assert!(std::ptr::addr_eq(
+            Archived::far(&record, &mut scratch),
+            &record
+        ));
         let mut bytes = AlignedVec::<FRAME_ALIGN>::new();
         bytes.extend_from_slice(view.as_bytes());
         let read = View::<T>::from_bytes(&bytes).expect("an archive");
         assert_eq!(read.to_owned(), record);
         true
-    }
-
-    fn ptr_eq<T>(view: &View<T>, record: &T) -> bool {
-        std::ptr::addr_eq(view, record)
     }
 
     proptest! {

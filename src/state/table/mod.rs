@@ -62,10 +62,10 @@
 //! * To fetch lines into the second cache only (`prefetcht1`), with or without a second prefetch nearby: even use of a
 //!   million keys takes a twentieth less time, and a third less while others crowd the last cache; hot keys of a million
 //!   take a fourteenth more, and joins a thirtieth.
-//! * At a million keys, groups filled to 3/4 instead of 11/16 where they are expected: a twentieth less time, and a tenth
-//!   more for keys that lie by chance; fuller ones are no faster, as entries are not at home then.
-//! * A fuller table (7/8), with keys that lie by chance: a tenth of the searches goes on to a second group, and at a
-//!   million keys and more those cost as much as all others together.
+//! * A fuller table. To 3/4 instead of 11/16, where a million keys are expected: a twentieth less time, and a tenth more for
+//!   keys that lie by chance; beyond that it is no faster, as even keys are not at home then. To 7/8, with keys that lie
+//!   by chance: a tenth of the searches goes on to a second group, and at a million keys and more those cost as much as
+//!   all others together.
 
 mod change;
 mod chunk_pool;
