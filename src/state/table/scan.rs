@@ -4,6 +4,9 @@
 //! visitor says after each entry whether to go on, and the bookmark is a value that the caller keeps.
 //! Entries come in the order of their segments' hash ranges and, within a segment, of their groups: as
 //! they lie in memory, and one word of tags tells all entries of a group.
+//!
+//! Gathering some groups' entries first, without a branch on which slots are occupied, and visiting them in a loop of
+//! its own was tried: firing windows took as long, or a tenth longer.
 
 #![expect(
     unsafe_code,
