@@ -82,9 +82,19 @@ impl<V: Wire + ?Sized> Stage<V> {
     /// Takes a record, has its state fetched, and lets others go on for it while `next` is ready.
     #[inline(always)]
     pub(super) fn push<D: Push<V>>(&mut self, next: &mut D, record: &V, at: Timestamp) {
-        let hash = next.hash_ahead(record);
-        next.prefetch(hash, Lookahead::Far);
-        self.filling.add(record, at, hash);
+        // Two ways from here to the end: on that of short records their bytes are read once, to be hashed and copied.
+        match ShortBytes::of(record.as_bytes()) {
+            Some(short) => {
+                let hash = next.hash_ahead(record);
+                self.filling.add_short(short, at, hash);
+                next.prefetch(hash, Lookahead::Far);
+            }
+            None => {
+                let hash = next.hash_ahead(record);
+                self.filling.add_other(record, at, hash);
+                next.prefetch(hash, Lookahead::Far);
+            }
+        }
         if self.filling.len == HALF {
             self.turn(next);
         }
@@ -155,26 +165,41 @@ impl<V: Wire + ?Sized> Stage<V> {
 
 impl Half {
     /// Adds a record, for which there is room.
-    #[inline(always)]
     fn add<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
+        match ShortBytes::of(record.as_bytes()) {
+            Some(short) => self.add_short(short, at, hash),
+            None => self.add_other(record, at, hash),
+        }
+    }
+
+    #[inline(always)]
+    fn add_short(&mut self, short: ShortBytes, at: Timestamp, hash: KeyHash) {
+        let Slot(slot) = &mut self.slots[self.len];
+        short.write(slot);
+        self.put(Place {
+            start: 0,
+            length: short.len(),
+            at,
+            hash,
+        });
+    }
+
+    /// Adds a record that is empty or long.
+    #[inline(always)]
+    fn add_other<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let payload = record.as_bytes();
-        let length = payload.len();
-        let start = if length > ShortBytes::LENGTH_MAX {
-            self.append::<V>(payload)
-        } else {
-            let Slot(slot) = &mut self.slots[self.len];
-            match ShortBytes::of(payload) {
-                Some(short) => short.write(slot),
-                None => debug_assert!(payload.is_empty()),
-            }
-            0
-        };
-        self.places[self.len] = Place {
+        let (start, length) = (self.append::<V>(payload), payload.len());
+        self.put(Place {
             start,
             length,
             at,
             hash,
-        };
+        });
+    }
+
+    #[inline(always)]
+    fn put(&mut self, place: Place) {
+        self.places[self.len] = place;
         self.len += 1;
     }
 

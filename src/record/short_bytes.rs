@@ -36,6 +36,12 @@ impl ShortBytes {
         Some(ShortBytes { padded, length })
     }
 
+    /// How many bytes it has.
+    #[inline(always)]
+    pub(crate) fn len(self) -> usize {
+        self.length
+    }
+
     /// Writes the string to the start of `place`, and zeros behind it.
     #[inline(always)]
     pub(crate) fn write(self, place: &mut [u8; 16]) {
