@@ -12,8 +12,8 @@
 //!
 //! With entries of 24 and 32 bytes a group is two lines, with four and three slots; in all but very large tables both are
 //! asked for at once. Seven slots take a seventh less memory, but three and four lines, of which the right one is known
-//! only when the tags have come: running sums took a sixth longer with them at a million even keys, half as long again
-//! to twice as long where some keys are hot or there are ten million (the best of nine runs each, on a noisy machine).
+//! only when the tags have come: running sums took a sixth to a quarter longer with them at a million even keys, and from
+//! a fifth longer to twice as long where some keys are hot or there are ten million (best of nine runs, a noisy machine).
 //!
 //! [`KeyHash`]: crate::record::KeyHash
 
