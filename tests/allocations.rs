@@ -171,22 +171,11 @@ fn no_record_allocates_in_steady_state() {
         per_records("keyed sums", parallelism, NOISE, keyed_sum);
         per_records("archived records", parallelism, NOISE, archived);
         per_records("text", parallelism, NOISE, text);
-        per_records(
-            "tumbling windows",
-            parallelism,
-            NOISE + pace,
-            |env, count| {
-                windows(env, count, false);
-            },
-        );
-        per_records(
-            "sliding windows",
-            parallelism,
-            NOISE + pace,
-            |env, count| {
-                windows(env, count, true);
-            },
-        );
+        for (name, sliding) in [("tumbling windows", false), ("sliding windows", true)] {
+            per_records(name, parallelism, NOISE + pace, |env, count| {
+                windows(env, count, sliding);
+            });
+        }
     }
     // With threads it depends on their pace how many sessions a key has at once.
     per_records("sessions", 1, NOISE, sessions);

@@ -229,7 +229,7 @@ impl Half {
                 Some(payload) => payload,
                 None => &self.long[place.start..place.start + place.length],
             };
-            // SAFETY: `add` copied there what `as_bytes` of a `V` gave, from a multiple of its alignment on;
+            // SAFETY: `add_short` or `add_other` copied there what `as_bytes` of a `V` gave, from a multiple of its alignment on;
             // nothing has changed the bytes since.
             next.push_hashed(unsafe { in_place(payload) }, place.at, place.hash);
         }

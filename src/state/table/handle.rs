@@ -25,7 +25,7 @@
 use std::{hint::select_unpredictable, marker::PhantomData, ptr::NonNull};
 
 use super::group::Tag;
-use super::layout::{Group, LINE, Place, prefetch_line};
+use super::layout::{Group, Place, prefetch_line};
 use crate::record::KeyHash;
 
 /// Alignment of blocks: a group of 128 bytes then never straddles a pair of cache lines.
@@ -123,12 +123,7 @@ impl<K, V> Handle<K, V> {
     #[inline(always)]
     pub(super) unsafe fn prefetch(self, hash: KeyHash, groups: u64, one_stage: bool) {
         // SAFETY: as the caller promises.
-        let start = unsafe { self.home_group(hash, groups) }.start();
-        prefetch_line(start);
-        if one_stage && Group::<K, V>::SIZE > LINE {
-            // SAFETY: the second line of the group.
-            prefetch_line(unsafe { start.add(LINE) });
-        }
+        unsafe { self.home_group(hash, groups) }.prefetch(one_stage);
     }
 
     /// Asks for the lines that a search will go on to, once the first one is here: that of the first candidate, or

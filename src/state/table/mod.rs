@@ -25,9 +25,9 @@
 //! # Prefetching
 //!
 //! An update waits for one cache line where entries have at most 16 bytes, and for two or three where they are
-//! larger. They can be asked for ahead by [`Table::prefetch`]: at once where the group has no more and seldom passes
-//! entries on, or else in two stages, each at its own distance ([`Lookahead`]). A caller with few records at hand simply
-//! leaves them out.
+//! larger. They can be asked for ahead by [`Table::prefetch`]: at once where the group has one and seldom passes entries
+//! on, or has two and the table is not very large; or else in two stages, each at its own distance ([`Lookahead`]). A
+//! caller with few records at hand simply leaves them out.
 //!
 //! # Where it stands
 //!
@@ -43,9 +43,9 @@
 //!
 //! # What was tried and left
 //!
-//! * Groups of two lines with seven entries: at ten million keys the second line costs as much as the first. Keys that
-//!   lie by chance gain by one line too at ten million, and lose nothing at a million; only hot ones of a large table
-//!   take a quarter longer, because more of them are not at home.
+//! * Groups of two lines with seven entries of 16 bytes: at ten million keys the second line costs as much as the first.
+//!   Keys that lie by chance gain by one line too at ten million, and lose nothing at a million; only hot ones of a large
+//!   table take a quarter longer, because more of them are not at home.
 //! * A group's index from the low bits of the hash: keys whose top bits are spread evenly are not even in those that follow
 //!   much later.
 //! * Lines of four entries, keys compared all at once, with the slots' states in two bytes behind
