@@ -9,8 +9,8 @@
     reason = "an array that is filled as far as there are results"
 )]
 
-use std::mem::MaybeUninit;
-use std::{ptr, slice};
+use std::mem::{self, MaybeUninit};
+use std::{hint, ptr, slice};
 
 use crate::time::Timestamp;
 
@@ -22,20 +22,24 @@ const ROOM: usize = 64;
 
 /// Some results with their timestamps.
 pub(super) struct Results<R> {
+    gathered: Room<R>,
+    /// How many there are: the first ones. No call sees it, so that it stays in a register while the loop goes on.
+    len: usize,
+}
+
+struct Room<R> {
     results: [MaybeUninit<R>; ROOM],
     times: [Timestamp; ROOM],
-    /// How many there are: the first ones.
-    len: usize,
 }
 
 impl<R> Results<R> {
     #[inline(always)]
     pub(super) fn new() -> Self {
-        Results {
+        let gathered = Room {
             results: [const { MaybeUninit::uninit() }; ROOM],
             times: [Timestamp::MIN; ROOM],
-            len: 0,
-        }
+        };
+        Results { gathered, len: 0 }
     }
 
     /// Adds one, and hands all of them on to `next` if there is no room for more; says whether `next` is ready as far as
@@ -47,11 +51,12 @@ impl<R> Results<R> {
         at: Option<Timestamp>,
         next: &mut impl Push<R>,
     ) -> bool {
-        // It is less already, which the compiler does not see.
-        let place = self.len % ROOM;
-        self.results[place].write(result);
+        let place = self.len;
+        // SAFETY: it is less at first, and when it came to that, all were handed on.
+        unsafe { hint::assert_unchecked(place < ROOM) };
+        self.gathered.results[place].write(result);
         if let Some(at) = at {
-            self.times[place] = at;
+            self.gathered.times[place] = at;
         }
         self.len = place + 1;
         self.len < ROOM || self.hand_on(next)
@@ -59,30 +64,44 @@ impl<R> Results<R> {
 
     /// Pushes all of them into `next`, whether or not it is ready: there are no more of them than a record may make
     /// elsewhere. Says whether it is ready then.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn hand_on(&mut self, next: &mut impl Push<R>) -> bool {
         // SAFETY: so many have been written.
-        let results = unsafe { slice::from_raw_parts(self.results.as_ptr().cast::<R>(), self.len) };
-        let run = Gathered {
-            results,
-            times: &self.times[..results.len()],
-        };
-        let pushed = next.push_run(&run, results.len());
-        if pushed < results.len() {
-            for (result, at) in results.iter().zip(&self.times).skip(pushed) {
-                next.push(result, *at);
-            }
-        }
+        let ready = unsafe { self.gathered.hand_on(self.len, next) };
         self.clear();
-        next.ready()
+        ready
     }
 
     #[inline(always)]
     fn clear(&mut self) {
-        let len = std::mem::take(&mut self.len);
-        let results = ptr::slice_from_raw_parts_mut(self.results.as_mut_ptr().cast::<R>(), len);
+        let len = mem::take(&mut self.len);
+        if !mem::needs_drop::<R>() {
+            return;
+        }
+        let results = self.gathered.results.as_mut_ptr().cast::<R>();
         // SAFETY: so many have been written, and nobody reads them again.
-        unsafe { ptr::drop_in_place(results) };
+        unsafe { ptr::drop_in_place(ptr::slice_from_raw_parts_mut(results, len)) };
+    }
+}
+
+impl<R> Room<R> {
+    /// # Safety
+    /// The first `len` results have been written.
+    #[inline(never)]
+    unsafe fn hand_on(&self, len: usize, next: &mut impl Push<R>) -> bool {
+        // SAFETY: as the caller promises.
+        let results = unsafe { slice::from_raw_parts(self.results.as_ptr().cast::<R>(), len) };
+        let run = Gathered {
+            results,
+            times: &self.times[..len],
+        };
+        let pushed = next.push_run(&run, len);
+        if pushed < len {
+            for (result, at) in results.iter().zip(&self.times).skip(pushed) {
+                next.push(result, *at);
+            }
+        }
+        next.ready()
     }
 }
 

@@ -66,18 +66,6 @@ impl<K, V> Segment<K, V> {
         changes: &mut Changes<K, V>,
     ) -> NonNull<V> {
         let place = self.free_place(hash);
-        self.insert_at(place, hash, entry, changes)
-    }
-
-    /// Adds an entry at a free slot of its way, marked as changed.
-    #[inline(always)]
-    pub(super) fn insert_at(
-        &mut self,
-        place: Place<K, V>,
-        hash: KeyHash,
-        entry: Entry<K, V>,
-        changes: &mut Changes<K, V>,
-    ) -> NonNull<V> {
         self.fill(&place, hash, entry);
         if changes.tracked() {
             self.change(place, changes);
@@ -152,7 +140,7 @@ impl<K, V> Segment<K, V> {
 
     /// Writes an entry into a free slot, which bears no mark.
     #[inline(always)]
-    fn fill(&mut self, place: &Place<K, V>, hash: KeyHash, entry: Entry<K, V>) {
+    pub(super) fn fill(&mut self, place: &Place<K, V>, hash: KeyHash, entry: Entry<K, V>) {
         let group = place.group;
         // SAFETY: the slot is free, so it holds no entry, and the handle is held exclusively.
         unsafe { place.entry().write(entry) };

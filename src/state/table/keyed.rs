@@ -227,13 +227,27 @@ impl<K: TableKey, V> Table<K, V> {
         let mut segment = self.directory.segment_mut(hash);
         let slot = home.tags().free(Group::<K, V>::SLOTS).first();
         if let Some(slot) = slot
-            && !segment.is_full()
+            && segment.has_room()
         {
             self.len += 1;
             let place = Place { group: home, slot };
-            return segment.insert_at(place, hash, Entry { key, value }, &mut self.changes);
+            segment.fill(&place, hash, Entry { key, value });
+            // Calls stand at the end only: a function that goes on behind one has to save its caller's registers first.
+            return if self.changes.tracked() {
+                self.note_inserted(hash, place)
+            } else {
+                place.value()
+            };
         }
         self.insert_further(hash, Entry { key, value })
+    }
+
+    /// Marks an entry that was just inserted.
+    #[inline(never)]
+    fn note_inserted(&mut self, hash: KeyHash, place: Place<K, V>) -> NonNull<V> {
+        let mut segment = self.directory.segment_mut(hash);
+        segment.change(place, &mut self.changes);
+        place.value()
     }
 
     /// Inserts an entry whose home or segment is full.

@@ -184,16 +184,23 @@ impl<K, V> Segment<K, V> {
         self.counts().len as usize
     }
 
-    /// Whether the next insertion should find more room first.
+    /// Whether an entry that finds room at home may take it. Entries that are not at home make a segment full as well
+    /// ([`is_full`](Self::is_full)), but that is seen soon enough when the next one does not find room there.
     #[inline(always)]
-    pub(super) fn is_full(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         let counts = self.counts();
+        counts.len < counts.limit
+    }
+
+    /// Whether the next insertion should find more room first.
+    pub(super) fn is_full(&self) -> bool {
         let crowded = if Group::<K, V>::SIZE == LINE && self.group_count() < Self::GROUPS_MAX {
             CROWDED_SMALL
         } else {
             CROWDED
         };
-        counts.len >= counts.limit || counts.is_crowded(crowded, Group::<K, V>::SLOTS as u32)
+        let slots = Group::<K, V>::SLOTS as u32;
+        !self.has_room() || self.counts().is_crowded(crowded, slots)
     }
 
     /// How many groups an even fill with so many entries needs: those that the least limit allows. A few segments

@@ -142,6 +142,7 @@ impl<K: TableKey, V> Table<K, V> {
     }
 
     /// An entry changes that has not done so yet in this generation.
+    #[cold]
     #[inline(never)]
     fn first_touch(&mut self, hash: KeyHash, place: Place<K, V>) {
         let mut segment = self.directory.segment_mut(hash);
@@ -179,12 +180,25 @@ impl<K: TableKey, V> Table<K, V> {
         (hash, home): (KeyHash, Group<K, V>),
         first: impl FnOnce(&R::Record) -> V,
     ) -> (NonNull<V>, bool) {
-        let make = || (keys.stored(&record), first(&record));
         let tags = home.tags();
         if tags.matching(Tag::of(hash)).first().is_none() && !tags.overflows() {
-            return (self.insert_absent(hash, home, make()), true);
+            let entry = (keys.stored(&record), first(&record));
+            return (self.insert_absent(hash, home, entry), true);
         }
+        self.upsert_further(keys, record, hash, first)
+    }
+
+    /// Upserts where the entry may be anywhere.
+    #[inline(never)]
+    fn upsert_further<R: RunKeys<K>>(
+        &mut self,
+        keys: &R,
+        record: R::Record,
+        hash: KeyHash,
+        first: impl FnOnce(&R::Record) -> V,
+    ) -> (NonNull<V>, bool) {
         let is = |key: &K| keys.is(&record, key);
+        let make = || (keys.stored(&record), first(&record));
         let (value, inserted) = self.find_or_insert_with(hash, is, make);
         (NonNull::from(value), inserted)
     }
