@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use crate::checkpoint::{CheckpointError, StateRef};
 use crate::record::{Far, Form, KeyHash, Record, Scratch};
@@ -248,11 +249,14 @@ impl<T: Record + ?Sized, R: RecordRun<T>> RecordRun<Far<T>> for FarRun<'_, T, R>
     }
 
     #[inline(always)]
-    fn first<'a>(&'a self, count: usize) -> impl ExactSizeIterator<Item = (&'a Far<T>, Timestamp)>
+    fn part<'a>(
+        &'a self,
+        numbers: Range<usize>,
+    ) -> impl ExactSizeIterator<Item = (&'a Far<T>, Timestamp)>
     where
         Far<T>: 'a,
     {
-        let records = self.run.first(count);
+        let records = self.run.part(numbers);
         records.map(|(record, at)| (Self::far(record), at))
     }
 
@@ -264,5 +268,13 @@ impl<T: Record + ?Sized, R: RecordRun<T>> RecordRun<Far<T>> for FarRun<'_, T, R>
     #[inline(always)]
     fn ahead(&self, index: usize) -> &Far<T> {
         Self::far(self.run.ahead(index))
+    }
+
+    #[inline(always)]
+    fn part_ahead<'a>(&'a self, numbers: Range<usize>) -> impl ExactSizeIterator<Item = &'a Far<T>>
+    where
+        Far<T>: 'a,
+    {
+        self.run.part_ahead(numbers).map(Self::far)
     }
 }

@@ -75,7 +75,7 @@ where
     /// when one has passed.
     #[inline(always)]
     fn push_each(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
-        let mut records = run.first(wanted);
+        let mut records = run.part(0..wanted);
         let Filter {
             predicate, next, ..
         } = self;

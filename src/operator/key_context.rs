@@ -117,12 +117,13 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
             each(selector.key(record.0).borrow(), record, value)
         };
         if pays(wanted) && self.table.looks_ahead() {
-            let record_at = |index| (run.record(index), run.time(index));
-            let hash_at = |index| keys.hash_of(run.ahead(index));
-            let (records, hashes) = ((record_at, wanted), (hash_at, run.known()));
-            (self.table).upsert_looking_ahead((&keys, &mut ()), records, hashes, first, each)
+            let untimed = |record| (record, Timestamp::MIN);
+            let records = (|numbers| run.part(numbers), wanted);
+            let ahead = |numbers| run.part_ahead(numbers).map(untimed);
+            let ahead = (ahead, run.known());
+            (self.table).upsert_looking_ahead((&keys, &mut ()), records, ahead, first, each)
         } else {
-            let records = run.first(wanted);
+            let records = run.part(0..wanted);
             (self.table).upsert_run((&keys, &mut ()), records, first, each)
         }
     }
@@ -164,6 +165,12 @@ impl<'a, V: ?Sized, S: KeySelector<V>> RunKeys<Stored<V, S>> for Keys<'a, V, S> 
     #[inline(always)]
     fn hash(&self, (record, _): &Self::Record) -> KeyHash {
         self.hash_of(record)
+    }
+
+    #[inline(always)]
+    fn hash_all(&self, records: impl Iterator<Item = Self::Record>, each: impl FnMut(KeyHash)) {
+        let keys = records.map(|(record, _)| self.selector.key(record));
+        self.hasher.hash_all::<S::Key, _>(keys, each);
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@ use crate::state::{Aggregate, StateKind};
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::results::Results;
+use super::results::{Results, Room};
 use super::{
     Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, on_stack, pass_on,
 };
@@ -125,7 +125,8 @@ where
             if !next.ready() {
                 return 0;
             }
-            let mut results = Results::new();
+            let mut room = Room::new();
+            let mut results = Results::new(&mut room);
             let create = |_: &V| aggregate.create();
             let taken = state.update_run(run, wanted, create, |key, (record, at), value| {
                 let (accumulator, _) = value;

@@ -7,6 +7,8 @@
 //! ```
 //! A key is hashed once, where the head sees it first.
 
+use std::ops::Range;
+
 use crate::record::KeyHash;
 use crate::state::Lookahead;
 use crate::time::Timestamp;
@@ -38,13 +40,17 @@ pub trait RecordRun<V: ?Sized> {
         true
     }
 
-    /// The first `count` records with their timestamps; there are so many.
+    /// The records of these numbers, which there are, with their timestamps. Where one after the other is read, this
+    /// takes less than asking for each.
     #[inline(always)]
-    fn first<'a>(&'a self, count: usize) -> impl ExactSizeIterator<Item = (&'a V, Timestamp)>
+    fn part<'a>(
+        &'a self,
+        numbers: Range<usize>,
+    ) -> impl ExactSizeIterator<Item = (&'a V, Timestamp)>
     where
         V: 'a,
     {
-        (0..count).map(|index| (self.record(index), self.time(index)))
+        numbers.map(|index| (self.record(index), self.time(index)))
     }
 
     /// How many can be looked at: those of the run, and perhaps some behind it.
@@ -54,6 +60,15 @@ pub trait RecordRun<V: ?Sized> {
     #[inline(always)]
     fn ahead(&self, index: usize) -> &V {
         self.record(index)
+    }
+
+    /// Those of these numbers, which can be looked at.
+    #[inline(always)]
+    fn part_ahead<'a>(&'a self, numbers: Range<usize>) -> impl ExactSizeIterator<Item = &'a V>
+    where
+        V: 'a,
+    {
+        numbers.map(|index| self.ahead(index))
     }
 }
 
@@ -77,7 +92,7 @@ pub(super) fn push_while_ready<V: ?Sized, D: Operator>(
     wanted: usize,
     mut push: impl FnMut(&mut D, &V, Timestamp),
 ) -> usize {
-    let mut records = run.first(wanted);
+    let mut records = run.part(0..wanted);
     while next.ready()
         && let Some((record, at)) = records.next()
     {

@@ -10,6 +10,7 @@
 )]
 
 use std::mem::{self, MaybeUninit};
+use std::ops::Range;
 use std::{hint, ptr, slice};
 
 use crate::time::Timestamp;
@@ -21,24 +22,21 @@ use super::{Push, RecordRun};
 const ROOM: usize = 64;
 
 /// Some results with their timestamps.
-pub(super) struct Results<R> {
-    gathered: Room<R>,
+pub(super) struct Results<'a, R> {
+    gathered: &'a mut Room<R>,
     /// How many there are: the first ones. No call sees it, so that it stays in a register while the loop goes on.
     len: usize,
 }
 
-struct Room<R> {
+/// Where results are gathered.
+pub(super) struct Room<R> {
     results: [MaybeUninit<R>; ROOM],
     times: [Timestamp; ROOM],
 }
 
-impl<R> Results<R> {
+impl<'a, R> Results<'a, R> {
     #[inline(always)]
-    pub(super) fn new() -> Self {
-        let gathered = Room {
-            results: [const { MaybeUninit::uninit() }; ROOM],
-            times: [Timestamp::MIN; ROOM],
-        };
+    pub(super) fn new(gathered: &'a mut Room<R>) -> Self {
         Results { gathered, len: 0 }
     }
 
@@ -85,6 +83,14 @@ impl<R> Results<R> {
 }
 
 impl<R> Room<R> {
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Room {
+            results: [const { MaybeUninit::uninit() }; ROOM],
+            times: [Timestamp::MIN; ROOM],
+        }
+    }
+
     /// # Safety
     /// The first `len` results have been written.
     #[inline(never)]
@@ -105,7 +111,7 @@ impl<R> Room<R> {
     }
 }
 
-impl<R> Drop for Results<R> {
+impl<R> Drop for Results<'_, R> {
     #[inline(always)]
     fn drop(&mut self) {
         self.clear();
@@ -135,11 +141,14 @@ impl<R> RecordRun<R> for Gathered<'_, R> {
     }
 
     #[inline(always)]
-    fn first<'b>(&'b self, count: usize) -> impl ExactSizeIterator<Item = (&'b R, Timestamp)>
+    fn part<'b>(
+        &'b self,
+        numbers: Range<usize>,
+    ) -> impl ExactSizeIterator<Item = (&'b R, Timestamp)>
     where
         R: 'b,
     {
-        let results = self.results[..count].iter();
-        results.zip(self.times[..count].iter().copied())
+        let results = self.results[numbers.clone()].iter();
+        results.zip(self.times[numbers].iter().copied())
     }
 }

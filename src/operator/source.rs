@@ -4,6 +4,8 @@
 //! [`SourceReader`] from it, which is polled for a batch at a time and must not block: a reader that has
 //! nothing says when to ask again, or is woken through its worker's waker.
 
+use std::ops::Range;
+
 use crate::time::Timestamp;
 
 use super::on_stack::on_stack;
@@ -270,12 +272,22 @@ impl<V> RecordRun<V> for Slice<'_, V> {
     /// Without a check of the index of each. Nothing is prefetched: the processor does so by itself as well, and a
     /// loop that prefetches is not vectorised.
     #[inline(always)]
-    fn first<'b>(&'b self, count: usize) -> impl ExactSizeIterator<Item = (&'b V, Timestamp)>
+    fn part<'b>(
+        &'b self,
+        numbers: Range<usize>,
+    ) -> impl ExactSizeIterator<Item = (&'b V, Timestamp)>
     where
         V: 'b,
     {
-        self.0[..count]
-            .iter()
-            .map(|record| (record, Timestamp::MIN))
+        let records = self.0[numbers].iter();
+        records.map(|record| (record, Timestamp::MIN))
+    }
+
+    #[inline(always)]
+    fn part_ahead<'b>(&'b self, numbers: Range<usize>) -> impl ExactSizeIterator<Item = &'b V>
+    where
+        V: 'b,
+    {
+        self.0[numbers].iter()
     }
 }

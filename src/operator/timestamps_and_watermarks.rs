@@ -20,6 +20,7 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use crate::record::KeyHash;
 use crate::seeded_bugs::seeded;
@@ -240,11 +241,14 @@ where
     }
 
     #[inline(always)]
-    fn first<'a>(&'a self, count: usize) -> impl ExactSizeIterator<Item = (&'a V, Timestamp)>
+    fn part<'a>(
+        &'a self,
+        numbers: Range<usize>,
+    ) -> impl ExactSizeIterator<Item = (&'a V, Timestamp)>
     where
         V: 'a,
     {
-        let records = self.run.first(count);
+        let records = self.run.part(numbers);
         records.map(|(record, _)| (record, self.time_of(record)))
     }
 
@@ -256,6 +260,14 @@ where
     #[inline(always)]
     fn ahead(&self, index: usize) -> &V {
         self.run.ahead(index)
+    }
+
+    #[inline(always)]
+    fn part_ahead<'a>(&'a self, numbers: Range<usize>) -> impl ExactSizeIterator<Item = &'a V>
+    where
+        V: 'a,
+    {
+        self.run.part_ahead(numbers)
     }
 }
 

@@ -454,7 +454,7 @@ where
 
     #[inline(always)]
     fn push_run(&mut self, run: &impl RecordRun<T>, wanted: usize) -> usize {
-        let mut records = run.first(wanted);
+        let mut records = run.part(0..wanted);
         while self.full == 0
             && let Some((record, at)) = records.next()
         {

@@ -5,6 +5,8 @@
 //! if that is published and holds records. A record that has a frame of its own is a run of one.
 #![expect(unsafe_code, reason = "reads records in place in the rings' frames")]
 
+use std::ops::Range;
+
 use crate::operator::{Push, RecordRun, on_stack};
 use crate::record::{RunReader, Wire, holds_records};
 use crate::ring::{Frame, Frames};
@@ -67,11 +69,14 @@ impl<V: Wire + ?Sized> RecordRun<V> for Followed<'_, V> {
     }
 
     #[inline(always)]
-    fn first<'b>(&'b self, count: usize) -> impl ExactSizeIterator<Item = (&'b V, Timestamp)>
+    fn part<'b>(
+        &'b self,
+        numbers: Range<usize>,
+    ) -> impl ExactSizeIterator<Item = (&'b V, Timestamp)>
     where
         V: 'b,
     {
-        self.run.first(count)
+        self.run.part(numbers)
     }
 
     #[inline(always)]

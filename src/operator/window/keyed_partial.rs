@@ -427,7 +427,7 @@ where
 
     #[inline(always)]
     fn push_each(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
-        let mut records = run.first(wanted);
+        let mut records = run.part(0..wanted);
         while self.ready {
             let range = self.current.range;
             let mut elsewhere = None;

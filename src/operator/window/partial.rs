@@ -324,7 +324,7 @@ where
 
     #[inline(always)]
     fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
-        let mut records = run.first(wanted);
+        let mut records = run.part(0..wanted);
         while self.ready {
             let ((slice, accumulator), aggregate) = (&mut self.current, &self.aggregate);
             let range = Range::of(*slice);

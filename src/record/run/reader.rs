@@ -106,18 +106,19 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
         self.len
     }
 
-    /// The first `count` records with their timestamps; there are so many.
+    /// The records of these numbers, which there are, with their timestamps.
     #[inline(always)]
-    pub(crate) fn first(&self, count: usize) -> Records<'a, V> {
+    pub(crate) fn part(&self, numbers: Range<usize>) -> Records<'a, V> {
         let mut places = self.records.chunks_exact(1);
         if V::LENGTH.is_some() {
             let stride = self.layout.stride;
-            places = self.records[..count * stride].chunks_exact(stride);
+            let within = numbers.start * stride..numbers.end * stride;
+            places = self.records[within].chunks_exact(stride);
         }
         Records {
             run: RunReader { ..*self },
             places,
-            numbers: 0..count,
+            numbers,
         }
     }
 

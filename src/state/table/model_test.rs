@@ -1,6 +1,7 @@
 //! The table against a plain map: contents, drops, order, and what each freeze must hand out.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::rc::Rc;
 
 use proptest::prelude::*;
@@ -193,9 +194,9 @@ impl<const BULK: usize> Model<BULK> {
         };
         let context = (&keys, &mut { wanted });
         let taken = if number.is_multiple_of(2) {
-            let records = (|index: usize| ids[index], ids.len());
-            let hashes = (|index: usize| keys.hash(&ids[index]), ids.len());
-            (self.table).upsert_looking_ahead(context, records, hashes, first, each)
+            let records = |numbers: Range<usize>| ids[numbers].iter().copied();
+            let records = (records, ids.len());
+            (self.table).upsert_looking_ahead(context, records, records, first, each)
         } else {
             (self.table).upsert_run(context, ids.iter().copied(), first, each)
         };

@@ -2,12 +2,13 @@
 //!
 //! What an upsert costs beside waiting for memory is the way to its group: directory, segment, group. For records that
 //! are known ahead that way is gone once, where the group's cache line is asked for, and the group remembered until the
-//! record's turn comes. What the way takes stays in registers for the length of the loop, which it could not if the
-//! loop were the caller's: to the compiler, whatever is called in between might change the table.
+//! record's turn comes. Both are done in blocks of sixteen records, in a short loop each: what it takes stays in registers,
+//! which it could not if the loop were the caller's (to the compiler, whatever is called in between might change the table),
+//! or if one loop did both.
 //!
 //! ```text
 //! records   … upserted ── second line of the group ──────── first line of the group …
-//!             i           i + 12                            i + 48
+//! block       b           b + 1                             b + 3
 //! ```
 
 #![expect(
@@ -15,6 +16,9 @@
     reason = "remembers groups as long as the table's shape stays"
 )]
 
+use std::array;
+use std::cell::Cell;
+use std::ops::Range;
 use std::ptr::NonNull;
 
 use super::group::Tag;
@@ -24,14 +28,15 @@ use super::layout::{Group, Place};
 use super::way::Way;
 use crate::record::KeyHash;
 
+/// So many records are looked at, and then as many upserted: each of two short loops keeps what it takes in registers.
+const BLOCK: usize = 16;
 /// How far ahead groups are looked for.
 const FAR: usize = Lookahead::Far.distance();
-/// How far ahead the other lines of groups are asked for.
-const NEAR: usize = Lookahead::Near.distance();
-/// A power of two above that.
-const ROOM: usize = 64;
+/// How far ahead the other lines of groups are asked for: a block.
+const NEAR: usize = BLOCK;
+const BLOCKS: usize = FAR / BLOCK + 1;
 
-const _: () = assert!(NEAR < FAR && FAR < ROOM);
+const _: () = assert!(FAR.is_multiple_of(BLOCK) && NEAR < FAR && BLOCKS.is_power_of_two());
 
 /// What the keys of records are.
 pub trait RunKeys<K> {
@@ -40,6 +45,12 @@ pub trait RunKeys<K> {
 
     /// The hash of its key.
     fn hash(&self, record: &Self::Record) -> KeyHash;
+
+    /// Calls `each` with the hash of the key of every record.
+    #[inline(always)]
+    fn hash_all(&self, records: impl Iterator<Item = Self::Record>, mut each: impl FnMut(KeyHash)) {
+        records.for_each(|record| each(self.hash(&record)));
+    }
 
     /// Whether this is its key.
     fn is(&self, record: &Self::Record, key: &K) -> bool;
@@ -85,60 +96,65 @@ impl<K: TableKey, V> Table<K, V> {
         taken
     }
 
-    /// As [`upsert_run`](Self::upsert_run), for large tables: of `wanted` records by number, where the hashes of `known`
-    /// ones can be had: of these, and perhaps of some behind them.
-    ///
-    /// By number, because two iterators take more registers than the loop has.
+    /// As [`upsert_run`](Self::upsert_run), for large tables: of `wanted` records by their numbers, of which `known` can be
+    /// looked at ahead: these, and perhaps some behind them.
     #[inline(always)]
-    pub fn upsert_looking_ahead<R: RunKeys<K>, C>(
+    pub fn upsert_looking_ahead<R, C, I, J>(
         &mut self,
         (keys, context): (&R, &mut C),
-        (record_at, wanted): (impl Fn(usize) -> R::Record, usize),
-        (hash_at, known): (impl Fn(usize) -> KeyHash, usize),
+        (records, wanted): (impl Fn(Range<usize>) -> I, usize),
+        (ahead, known): (impl Fn(Range<usize>) -> J, usize),
         mut first: impl FnMut(&mut C, &R::Record) -> V,
         mut each: impl FnMut(&mut C, R::Record, (&mut V, bool)) -> bool,
-    ) -> usize {
+    ) -> usize
+    where
+        R: RunKeys<K>,
+        I: Iterator<Item = R::Record>,
+        J: Iterator<Item = R::Record>,
+    {
         let one_stage = self.directory.one_stage();
-        let mut way = self.directory.way();
         // SAFETY: the way is that of the directory as it is now.
-        let mut ahead = unsafe { Ahead::new(&way) };
-        for index in 0..FAR.min(known) {
+        let homes = unsafe { Homes::new(&self.directory.way()) };
+        let look = |table: &Self, start: usize| {
+            let block = start.min(known)..(start + BLOCK).min(known);
+            let way = table.directory.way();
             // SAFETY: as above.
-            unsafe { ahead.look(index, hash_at(index), &way, one_stage) };
+            unsafe { homes.look(start, (keys, ahead(block)), &way, one_stage) };
+        };
+        for start in (0..FAR).step_by(BLOCK) {
+            look(self, start);
         }
-        let mut taken = 0;
-        while taken < wanted {
-            if taken + FAR < known {
-                // SAFETY: as above.
-                unsafe { ahead.look(taken + FAR, hash_at(taken + FAR), &way, one_stage) };
-            }
-            let record = record_at(taken);
+        for start in (0..wanted).step_by(BLOCK) {
+            look(self, start + FAR);
             if !one_stage {
-                self.directory.prefetch_entry(ahead.at(taken + NEAR).1);
-            }
-            let (home, hash) = ahead.at(taken);
-            taken += 1;
-            let found = self.find_at_home(keys, record, (hash, home));
-            let (mut value, inserted) = match found {
-                Some(value) => (value, false),
-                None => {
-                    let shape = self.directory.shape();
-                    let first = |record: &_| first(context, record);
-                    let upserted = self.upsert_otherwise(keys, record, (hash, home), first);
-                    if self.directory.shape() != shape {
-                        way = self.directory.way();
-                        // SAFETY: as above.
-                        unsafe { ahead.find_again(&way) };
-                    }
-                    upserted
+                for near in homes.block(start + NEAR) {
+                    self.directory.prefetch_entry(near.get().1);
                 }
-            };
-            // SAFETY: the entry was just found or written; it stays while the table is borrowed.
-            if !each(context, record, (unsafe { value.as_mut() }, inserted)) {
-                break;
+            }
+            let block = records(start..(start + BLOCK).min(wanted));
+            for (place, (record, home)) in block.zip(homes.block(start)).enumerate() {
+                let (home, hash) = home.get();
+                let found = self.find_at_home(keys, record, (hash, home));
+                let (mut value, inserted) = match found {
+                    Some(value) => (value, false),
+                    None => {
+                        let shape = self.directory.shape();
+                        let first = |record: &_| first(context, record);
+                        let upserted = self.upsert_otherwise(keys, record, (hash, home), first);
+                        if self.directory.shape() != shape {
+                            // SAFETY: as above.
+                            unsafe { homes.find_again(&self.directory.way()) };
+                        }
+                        upserted
+                    }
+                };
+                // SAFETY: the entry was just found or written; it stays while the table is borrowed.
+                if !each(context, record, (unsafe { value.as_mut() }, inserted)) {
+                    return start + place + 1;
+                }
             }
         }
-        taken
+        wanted
     }
 
     /// An entry changes that has not done so yet in this generation.
@@ -204,29 +220,45 @@ impl<K: TableKey, V> Table<K, V> {
     }
 }
 
-/// The homes of the records between the one that is looked at and the one that is upserted, by number.
-struct Ahead<K, V>([(Group<K, V>, KeyHash); ROOM]);
+/// The homes of the records between the one that is looked at and the one that is upserted, in blocks.
+struct Homes<K, V>([[Cell<Home<K, V>>; BLOCK]; BLOCKS]);
 
-impl<K, V> Ahead<K, V> {
+/// The home of a hash.
+type Home<K, V> = (Group<K, V>, KeyHash);
+
+impl<K, V> Homes<K, V> {
     /// # Safety
     /// The way is that of the directory as it is now.
     #[inline(always)]
     unsafe fn new(way: &Way<K, V>) -> Self {
         let hash = KeyHash::default();
         // SAFETY: as the caller promises. Some home stands everywhere, should there be fewer hashes than records.
-        Ahead([(unsafe { way.home(hash) }, hash); ROOM])
+        let home = (unsafe { way.home(hash) }, hash);
+        Homes(array::from_fn(|_| array::from_fn(|_| Cell::new(home))))
     }
 
-    /// Looks for the home of the record of number `index`, and asks for its cache line.
+    /// Looks for the homes of the block of records that begins with that of number `start`, and asks for their cache
+    /// lines.
     ///
     /// # Safety
     /// The way is that of the directory as it is now.
     #[inline(always)]
-    unsafe fn look(&mut self, index: usize, hash: KeyHash, way: &Way<K, V>, one_stage: bool) {
-        // SAFETY: as the caller promises.
-        let home = unsafe { way.home(hash) };
-        home.prefetch(one_stage);
-        self.0[index % ROOM] = (home, hash);
+    unsafe fn look<R: RunKeys<K>>(
+        &self,
+        start: usize,
+        (keys, records): (&R, impl Iterator<Item = R::Record>),
+        way: &Way<K, V>,
+        one_stage: bool,
+    ) {
+        let mut places = self.block(start).iter();
+        keys.hash_all(records, |hash| {
+            // SAFETY: as the caller promises.
+            let home = unsafe { way.home(hash) };
+            home.prefetch(one_stage);
+            if let Some(place) = places.next() {
+                place.set((home, hash));
+            }
+        });
     }
 
     /// Looks for all of them again.
@@ -235,15 +267,17 @@ impl<K, V> Ahead<K, V> {
     /// The way is that of the directory as it is now.
     #[cold]
     #[inline(never)]
-    unsafe fn find_again(&mut self, way: &Way<K, V>) {
-        for (home, hash) in &mut self.0 {
+    unsafe fn find_again(&self, way: &Way<K, V>) {
+        for place in self.0.as_flattened() {
+            let (_, hash) = place.get();
             // SAFETY: as the caller promises; any hash has a home.
-            *home = unsafe { way.home(*hash) };
+            place.set((unsafe { way.home(hash) }, hash));
         }
     }
 
+    /// Those of the block that begins with the record of number `start`.
     #[inline(always)]
-    fn at(&self, index: usize) -> (Group<K, V>, KeyHash) {
-        self.0[index % ROOM]
+    fn block(&self, start: usize) -> &[Cell<Home<K, V>>; BLOCK] {
+        &self.0[start / BLOCK % BLOCKS]
     }
 }

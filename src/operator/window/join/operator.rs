@@ -447,7 +447,7 @@ where
 
     #[inline(always)]
     fn push_each_first(&mut self, run: &impl RecordRun<L>, wanted: usize) -> usize {
-        let mut records = run.first(wanted);
+        let mut records = run.part(0..wanted);
         while !self.busy {
             let state = &mut self.state;
             let Some((record, at)) = state.left.extend(&mut records, &mut state.spare) else {
@@ -460,7 +460,7 @@ where
 
     #[inline(always)]
     fn push_each_second(&mut self, run: &impl RecordRun<R>, wanted: usize) -> usize {
-        let mut records = run.first(wanted);
+        let mut records = run.part(0..wanted);
         while !self.busy {
             let state = &mut self.state;
             let Some((record, at)) = state.right.extend(&mut records, &mut state.spare) else {
