@@ -2,13 +2,13 @@
 //!
 //! What an upsert costs beside waiting for memory is the way to its group: directory, segment, group. For records that
 //! are known ahead that way is gone once, where the group's cache line is asked for, and the group remembered until the
-//! record's turn comes. Both are done in blocks of sixteen records, in a short loop each: what it takes stays in registers,
+//! record's turn comes. Both are done in blocks of a few records, in a short loop each: what it takes stays in registers,
 //! which it could not if the loop were the caller's (to the compiler, whatever is called in between might change the table),
 //! or if one loop did both.
 //!
 //! ```text
 //! records   … upserted ── second line of the group ──────── first line of the group …
-//! block       b           b + 1                             b + 3
+//!             i           i + 16                            i + 48
 //! ```
 
 #![expect(
@@ -24,19 +24,18 @@ use std::ptr::NonNull;
 use super::group::Tag;
 use super::key::TableKey;
 use super::keyed::{Lookahead, Table};
-use super::layout::{Group, Place};
+use super::layout::{Group, LINE, Place};
 use super::way::Way;
 use crate::record::KeyHash;
 
-/// So many records are looked at, and then as many upserted: each of two short loops keeps what it takes in registers.
-const BLOCK: usize = 16;
 /// How far ahead groups are looked for.
 const FAR: usize = Lookahead::Far.distance();
-/// How far ahead the other lines of groups are asked for: a block.
-const NEAR: usize = BLOCK;
-const BLOCKS: usize = FAR / BLOCK + 1;
+/// How far ahead the other lines of groups are asked for.
+const NEAR: usize = BLOCK_MAX;
+const BLOCK_MAX: usize = 16;
+const ROOM: usize = FAR + BLOCK_MAX;
 
-const _: () = assert!(FAR.is_multiple_of(BLOCK) && NEAR < FAR && BLOCKS.is_power_of_two());
+const _: () = assert!(FAR.is_multiple_of(BLOCK_MAX) && NEAR < FAR && ROOM.is_power_of_two());
 
 /// What the keys of records are.
 pub trait RunKeys<K> {
@@ -116,22 +115,22 @@ impl<K: TableKey, V> Table<K, V> {
         // SAFETY: the way is that of the directory as it is now.
         let homes = unsafe { Homes::new(&self.directory.way()) };
         let look = |table: &Self, start: usize| {
-            let block = start.min(known)..(start + BLOCK).min(known);
+            let block = start.min(known)..(start + Homes::<K, V>::BLOCK).min(known);
             let way = table.directory.way();
             // SAFETY: as above.
             unsafe { homes.look(start, (keys, ahead(block)), &way, one_stage) };
         };
-        for start in (0..FAR).step_by(BLOCK) {
+        for start in (0..FAR).step_by(Homes::<K, V>::BLOCK) {
             look(self, start);
         }
-        for start in (0..wanted).step_by(BLOCK) {
+        for start in (0..wanted).step_by(Homes::<K, V>::BLOCK) {
             look(self, start + FAR);
             if !one_stage {
                 for near in homes.block(start + NEAR) {
                     self.directory.prefetch_entry(near.get().1);
                 }
             }
-            let block = records(start..(start + BLOCK).min(wanted));
+            let block = records(start..(start + Homes::<K, V>::BLOCK).min(wanted));
             for (place, (record, home)) in block.zip(homes.block(start)).enumerate() {
                 let (home, hash) = home.get();
                 let found = self.find_at_home(keys, record, (hash, home));
@@ -221,12 +220,20 @@ impl<K: TableKey, V> Table<K, V> {
 }
 
 /// The homes of the records between the one that is looked at and the one that is upserted, in blocks.
-struct Homes<K, V>([[Cell<Home<K, V>>; BLOCK]; BLOCKS]);
+struct Homes<K, V>([Cell<Home<K, V>>; ROOM]);
 
 /// The home of a hash.
 type Home<K, V> = (Group<K, V>, KeyHash);
 
 impl<K, V> Homes<K, V> {
+    /// So many records are looked at, and then as many upserted. Of groups of two lines not as many lines as a core asks
+    /// for at once may come together: where it has to wait for room, running sums beside a count took a third longer.
+    const BLOCK: usize = if Group::<K, V>::SIZE > LINE {
+        BLOCK_MAX / 4
+    } else {
+        BLOCK_MAX
+    };
+
     /// # Safety
     /// The way is that of the directory as it is now.
     #[inline(always)]
@@ -234,7 +241,7 @@ impl<K, V> Homes<K, V> {
         let hash = KeyHash::default();
         // SAFETY: as the caller promises. Some home stands everywhere, should there be fewer hashes than records.
         let home = (unsafe { way.home(hash) }, hash);
-        Homes(array::from_fn(|_| array::from_fn(|_| Cell::new(home))))
+        Homes(array::from_fn(|_| Cell::new(home)))
     }
 
     /// Looks for the homes of the block of records that begins with that of number `start`, and asks for their cache
@@ -268,7 +275,7 @@ impl<K, V> Homes<K, V> {
     #[cold]
     #[inline(never)]
     unsafe fn find_again(&self, way: &Way<K, V>) {
-        for place in self.0.as_flattened() {
+        for place in &self.0 {
             let (_, hash) = place.get();
             // SAFETY: as the caller promises; any hash has a home.
             place.set((unsafe { way.home(hash) }, hash));
@@ -277,7 +284,7 @@ impl<K, V> Homes<K, V> {
 
     /// Those of the block that begins with the record of number `start`.
     #[inline(always)]
-    fn block(&self, start: usize) -> &[Cell<Home<K, V>>; BLOCK] {
-        &self.0[start / BLOCK % BLOCKS]
+    fn block(&self, start: usize) -> &[Cell<Home<K, V>>] {
+        &self.0[start % ROOM..][..Self::BLOCK]
     }
 }
