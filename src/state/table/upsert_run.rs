@@ -32,6 +32,7 @@ use crate::record::KeyHash;
 const FAR: usize = Lookahead::Far.distance();
 /// How far ahead the other lines of groups are asked for.
 const NEAR: usize = BLOCK_MAX;
+/// The most records that are looked at together.
 const BLOCK_MAX: usize = 16;
 const ROOM: usize = FAR + BLOCK_MAX;
 
@@ -226,8 +227,8 @@ struct Homes<K, V>([Cell<Home<K, V>>; ROOM]);
 type Home<K, V> = (Group<K, V>, KeyHash);
 
 impl<K, V> Homes<K, V> {
-    /// So many records are looked at, and then as many upserted. Of groups of two lines not as many lines as a core asks
-    /// for at once may come together: where it has to wait for room, running sums beside a count took a third longer.
+    /// So many records are looked at, and then as many upserted. Fewer where groups have two lines: a core asks for no
+    /// more than about twenty at once, and where it had to wait, running sums beside a count took a third longer.
     const BLOCK: usize = if Group::<K, V>::SIZE > LINE {
         BLOCK_MAX / 4
     } else {
