@@ -152,11 +152,6 @@ impl<'a, V: ?Sized, S: KeySelector<V>> Keys<'a, V, S> {
             record: PhantomData,
         }
     }
-
-    #[inline(always)]
-    fn hash_of(&self, record: &V) -> KeyHash {
-        self.hasher.hash(self.selector.key(record).borrow())
-    }
 }
 
 impl<'a, V: ?Sized, S: KeySelector<V>> RunKeys<Stored<V, S>> for Keys<'a, V, S> {
@@ -164,7 +159,7 @@ impl<'a, V: ?Sized, S: KeySelector<V>> RunKeys<Stored<V, S>> for Keys<'a, V, S> 
 
     #[inline(always)]
     fn hash(&self, (record, _): &Self::Record) -> KeyHash {
-        self.hash_of(record)
+        self.hasher.hash(self.selector.key(record).borrow())
     }
 
     #[inline(always)]

@@ -73,9 +73,6 @@ impl<'a, R> Results<'a, R> {
     #[inline(always)]
     fn clear(&mut self) {
         let len = mem::take(&mut self.len);
-        if !mem::needs_drop::<R>() {
-            return;
-        }
         let results = self.gathered.results.as_mut_ptr().cast::<R>();
         // SAFETY: so many have been written, and nobody reads them again.
         unsafe { ptr::drop_in_place(ptr::slice_from_raw_parts_mut(results, len)) };

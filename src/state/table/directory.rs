@@ -193,6 +193,13 @@ impl<K, V> Directory<K, V> {
         }
     }
 
+    /// The group where an entry with this hash lives when there is room: so long as the shape stays.
+    #[inline(always)]
+    pub(super) fn home(&self, hash: KeyHash) -> Group<K, V> {
+        // SAFETY: all segments have so many groups.
+        unsafe { self.handle(hash).home_group(hash, self.groups as u64) }
+    }
+
     /// Looks for the entry with this hash that `equal` accepts.
     #[inline(always)]
     pub(super) fn search(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Search<K, V> {
@@ -238,12 +245,7 @@ impl<K, V> Directory<K, V> {
     /// Asks for the cache lines that `find` reads first.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: KeyHash) {
-        let one_stage = self.one_stage();
-        // SAFETY: all segments have so many groups.
-        unsafe {
-            self.handle(hash)
-                .prefetch(hash, self.groups as u64, one_stage)
-        };
+        self.home(hash).prefetch(self.one_stage());
     }
 
     /// Asks for the cache line that `find` reads after the first one.

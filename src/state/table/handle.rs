@@ -115,17 +115,6 @@ impl<K, V> Handle<K, V> {
         unsafe { self.group(self.home_among(hash, groups)) }
     }
 
-    /// Asks for the cache line that a search for `hash` reads first, or, in one stage, for the whole of a group
-    /// of two lines.
-    ///
-    /// # Safety
-    /// The segment has so many groups.
-    #[inline(always)]
-    pub(super) unsafe fn prefetch(self, hash: KeyHash, groups: u64, one_stage: bool) {
-        // SAFETY: as the caller promises.
-        unsafe { self.home_group(hash, groups) }.prefetch(one_stage);
-    }
-
     /// Asks for the lines that a search will go on to, once the first one is here: that of the first candidate, or
     /// where there is none those of the next group, if it may be there, or else what an insertion changes: the
     /// header, in which it may be noted, and the last slots, some of which are free.

@@ -21,11 +21,11 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::ptr::NonNull;
 
+use super::directory::Directory;
 use super::group::Tag;
 use super::key::TableKey;
 use super::keyed::{Lookahead, Table};
 use super::layout::{Group, LINE, Place};
-use super::way::Way;
 use crate::record::KeyHash;
 
 /// How far ahead groups are looked for.
@@ -113,25 +113,23 @@ impl<K: TableKey, V> Table<K, V> {
         J: Iterator<Item = R::Record>,
     {
         let one_stage = self.directory.one_stage();
-        // SAFETY: the way is that of the directory as it is now.
-        let homes = unsafe { Homes::new(&self.directory.way()) };
-        let look = |table: &Self, start: usize| {
-            let block = start.min(known)..(start + Homes::<K, V>::BLOCK).min(known);
-            let way = table.directory.way();
-            // SAFETY: as above.
-            unsafe { homes.look(start, (keys, ahead(block)), &way, one_stage) };
+        let block_len = Homes::<K, V>::BLOCK;
+        let homes = Homes::new(&self.directory);
+        let look = |directory: &_, start: usize| {
+            let block = start.min(known)..(start + block_len).min(known);
+            homes.look(start, (keys, ahead(block)), directory, one_stage);
         };
-        for start in (0..FAR).step_by(Homes::<K, V>::BLOCK) {
-            look(self, start);
+        for start in (0..FAR).step_by(block_len) {
+            look(&self.directory, start);
         }
-        for start in (0..wanted).step_by(Homes::<K, V>::BLOCK) {
-            look(self, start + FAR);
+        for start in (0..wanted).step_by(block_len) {
+            look(&self.directory, start + FAR);
             if !one_stage {
                 for near in homes.block(start + NEAR) {
                     self.directory.prefetch_entry(near.get().1);
                 }
             }
-            let block = records(start..(start + Homes::<K, V>::BLOCK).min(wanted));
+            let block = records(start..(start + block_len).min(wanted));
             for (place, (record, home)) in block.zip(homes.block(start)).enumerate() {
                 let (home, hash) = home.get();
                 let found = self.find_at_home(keys, record, (hash, home));
@@ -142,8 +140,7 @@ impl<K: TableKey, V> Table<K, V> {
                         let first = |record: &_| first(context, record);
                         let upserted = self.upsert_otherwise(keys, record, (hash, home), first);
                         if self.directory.shape() != shape {
-                            // SAFETY: as above.
-                            unsafe { homes.find_again(&self.directory.way()) };
+                            homes.find_again(&self.directory);
                         }
                         upserted
                     }
@@ -235,33 +232,27 @@ impl<K, V> Homes<K, V> {
         BLOCK_MAX
     };
 
-    /// # Safety
-    /// The way is that of the directory as it is now.
+    /// Some home stands everywhere, should there be fewer hashes than records.
     #[inline(always)]
-    unsafe fn new(way: &Way<K, V>) -> Self {
+    fn new(directory: &Directory<K, V>) -> Self {
         let hash = KeyHash::default();
-        // SAFETY: as the caller promises. Some home stands everywhere, should there be fewer hashes than records.
-        let home = (unsafe { way.home(hash) }, hash);
+        let home = (directory.home(hash), hash);
         Homes(array::from_fn(|_| Cell::new(home)))
     }
 
     /// Looks for the homes of the block of records that begins with that of number `start`, and asks for their cache
     /// lines.
-    ///
-    /// # Safety
-    /// The way is that of the directory as it is now.
     #[inline(always)]
-    unsafe fn look<R: RunKeys<K>>(
+    fn look<R: RunKeys<K>>(
         &self,
         start: usize,
         (keys, records): (&R, impl Iterator<Item = R::Record>),
-        way: &Way<K, V>,
+        directory: &Directory<K, V>,
         one_stage: bool,
     ) {
         let mut places = self.block(start).iter();
         keys.hash_all(records, |hash| {
-            // SAFETY: as the caller promises.
-            let home = unsafe { way.home(hash) };
+            let home = directory.home(hash);
             home.prefetch(one_stage);
             if let Some(place) = places.next() {
                 place.set((home, hash));
@@ -269,17 +260,13 @@ impl<K, V> Homes<K, V> {
         });
     }
 
-    /// Looks for all of them again.
-    ///
-    /// # Safety
-    /// The way is that of the directory as it is now.
+    /// Looks for all of them again, when the directory has changed its shape.
     #[cold]
     #[inline(never)]
-    unsafe fn find_again(&self, way: &Way<K, V>) {
+    fn find_again(&self, directory: &Directory<K, V>) {
         for place in &self.0 {
             let (_, hash) = place.get();
-            // SAFETY: as the caller promises; any hash has a home.
-            place.set((unsafe { way.home(hash) }, hash));
+            place.set((directory.home(hash), hash));
         }
     }
 
