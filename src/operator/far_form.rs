@@ -271,7 +271,7 @@ impl<T: Record + ?Sized, R: RecordRun<T>> RecordRun<Far<T>> for FarRun<'_, T, R>
     }
 
     #[inline(always)]
-    fn part_ahead<'a>(&'a self, numbers: Range<usize>) -> impl ExactSizeIterator<Item = &'a Far<T>>
+    fn part_ahead<'a>(&'a self, numbers: Range<usize>) -> impl Iterator<Item = &'a Far<T>>
     where
         Far<T>: 'a,
     {

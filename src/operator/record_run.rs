@@ -64,7 +64,7 @@ pub trait RecordRun<V: ?Sized> {
 
     /// Those of these numbers, which can be looked at.
     #[inline(always)]
-    fn part_ahead<'a>(&'a self, numbers: Range<usize>) -> impl ExactSizeIterator<Item = &'a V>
+    fn part_ahead<'a>(&'a self, numbers: Range<usize>) -> impl Iterator<Item = &'a V>
     where
         V: 'a,
     {

@@ -284,7 +284,7 @@ impl<V> RecordRun<V> for Slice<'_, V> {
     }
 
     #[inline(always)]
-    fn part_ahead<'b>(&'b self, numbers: Range<usize>) -> impl ExactSizeIterator<Item = &'b V>
+    fn part_ahead<'b>(&'b self, numbers: Range<usize>) -> impl Iterator<Item = &'b V>
     where
         V: 'b,
     {

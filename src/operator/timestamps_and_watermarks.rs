@@ -263,7 +263,7 @@ where
     }
 
     #[inline(always)]
-    fn part_ahead<'a>(&'a self, numbers: Range<usize>) -> impl ExactSizeIterator<Item = &'a V>
+    fn part_ahead<'a>(&'a self, numbers: Range<usize>) -> impl Iterator<Item = &'a V>
     where
         V: 'a,
     {

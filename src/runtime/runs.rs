@@ -91,6 +91,18 @@ impl<V: Wire + ?Sized> RecordRun<V> for Followed<'_, V> {
             Some(index) => self.behind.record(index),
         }
     }
+
+    /// First those of the run, then those behind it: in two loops, where no record asks which it is of.
+    #[inline(always)]
+    fn part_ahead<'b>(&'b self, numbers: Range<usize>) -> impl Iterator<Item = &'b V>
+    where
+        V: 'b,
+    {
+        let own = numbers.start.min(self.len)..numbers.end.min(self.len);
+        let behind = numbers.start.max(self.len) - self.len..numbers.end.max(self.len) - self.len;
+        let records = self.run.part(own).chain(self.behind.part(behind));
+        records.map(|(record, _)| record)
+    }
 }
 
 #[cfg(test)]
@@ -100,7 +112,7 @@ mod tests {
     use super::*;
     use crate::operator::{Lookahead, Nothing, Operator, pass_on};
     use crate::record::{KeyHash, RunWriter};
-    use crate::ring::{RingOptions, ring};
+    use crate::ring::{Consumer, RingOptions, ring};
 
     /// Remembers the number behind the last record that it was shown, and of the one that it took.
     #[derive(Default)]
@@ -135,26 +147,67 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_run_is_pushed_with_a_look_at_the_beginning_of_the_next_one_if_there_is_one() {
-        const LEN: usize = 100;
-        const FAR: u64 = Lookahead::Far.distance() as u64;
-        let (mut producer, mut consumer) = ring(RingOptions::new());
+    /// A ring with two runs of so many numbers each, which count up from 0.
+    fn two_runs(len: usize) -> Consumer {
+        let (mut producer, consumer) = ring(RingOptions::new());
         for run in 0..2 {
             let mut writer = RunWriter::default();
-            let mut numbers = (run * LEN as u64)..;
-            writer.begin(&0u64, Timestamp::MIN, LEN * size_of::<u64>());
-            assert!(
-                numbers
-                    .by_ref()
-                    .take(LEN)
-                    .all(|number| writer.push(&number, Timestamp::MIN))
-            );
+            writer.begin(&0u64, Timestamp::MIN, len * size_of::<u64>());
+            let mut numbers = (run * len as u64)..(run + 1) * len as u64;
+            assert!(numbers.all(|number| writer.push(&number, Timestamp::MIN)));
             let (header, payload) = writer.end();
             let pushed = producer.push(header.kind(), header.aux(), header.time, payload);
             pushed.expect("there is room");
         }
         producer.publish();
+        consumer
+    }
+
+    /// Asks a run for all parts of what it knows.
+    #[derive(Default)]
+    struct Reader(Nothing);
+
+    impl Operator for Reader {
+        pass_on!(0: all);
+    }
+
+    impl Push<u64> for Reader {
+        fn push(&mut self, _record: &u64, _at: Timestamp) {
+            unreachable!("runs are taken whole");
+        }
+
+        fn push_run(&mut self, run: &impl RecordRun<u64>, wanted: usize) -> usize {
+            let first = *run.record(0);
+            for (from, to) in (0..=run.known()).flat_map(|to| (0..=to).map(move |from| (from, to)))
+            {
+                let expected = first + from as u64..first + to as u64;
+                assert!(run.part_ahead(from..to).copied().eq(expected));
+            }
+            wanted
+        }
+    }
+
+    #[test]
+    fn every_part_of_what_is_known_is_there_across_the_end_of_the_run() {
+        let mut consumer = two_runs(9);
+        let mut batch = consumer.read();
+        let mut frames = batch.frames();
+        for (within, done) in [(0, 9), (5, 4), (0, 9)] {
+            // SAFETY: the ring holds runs of numbers only.
+            let pushed =
+                unsafe { push_next_run::<u64, _>(&frames, &mut Reader::default(), within, 99) };
+            assert_eq!(pushed, (done, done));
+            if within > 0 {
+                frames.next();
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_is_pushed_with_a_look_at_the_beginning_of_the_next_one_if_there_is_one() {
+        const LEN: usize = 100;
+        const FAR: u64 = Lookahead::Far.distance() as u64;
+        let mut consumer = two_runs(LEN);
         let (mut batch, mut watcher) = (consumer.read(), Watcher::default());
         let mut frames = batch.frames();
         let expected = [(0, 60, 60 + FAR), (60, 999, 100 + FAR), (0, 999, 200)];
