@@ -183,10 +183,12 @@ impl<K, V> Directory<K, V> {
         unsafe { Segment::of(self.handle(hash), self.counts(hash)) }
     }
 
-    /// The way from hashes to groups, as it is while the shape stays.
+    /// The way from hashes to groups, as it is while the shape stays; `ONE` if it is that of [one
+    /// segment](Self::is_one_segment).
     #[inline(always)]
-    pub(super) fn way(&self) -> Way<K, V> {
+    pub(super) fn way<const ONE: bool>(&self) -> Way<K, V, ONE> {
         Way {
+            first: self.slots[0],
             slots: self.slots.as_ptr(),
             shift: self.shift,
             groups: self.groups as u64,
@@ -214,6 +216,12 @@ impl<K, V> Directory<K, V> {
             Search::Found(place) => Some(place),
             Search::Absent(_) => None,
         }
+    }
+
+    /// Whether there is one segment only.
+    #[inline(always)]
+    pub(super) fn is_one_segment(&self) -> bool {
+        self.segments == 1
     }
 
     /// Whether the segments are more than the nearest caches hold.

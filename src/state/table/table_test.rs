@@ -78,7 +78,6 @@ impl RunKeys<u64> for Numbers {
 
 #[test]
 fn a_run_finds_the_keys_that_it_inserts_while_the_table_grows() {
-    let mut table: Table<u64, u64> = Table::new(TableOptions::default());
     let (count, run) = if cfg!(miri) {
         (600, 100)
     } else {
@@ -86,25 +85,30 @@ fn a_run_finds_the_keys_that_it_inserts_while_the_table_grows() {
     };
     // Each number comes twice, not far apart.
     let numbers: Vec<u64> = (0..2 * count).map(|n| n / 80 * 40 + n % 40).collect();
-    for (index, part) in numbers.chunks(run).enumerate() {
-        let behind = &numbers[index * run..numbers.len().min(index * run + run + 50)];
-        let later = |numbers: Range<usize>| behind[numbers].iter().copied();
-        let numbers = |numbers: Range<usize>| part[numbers].iter().copied();
-        let taken = table.upsert_looking_ahead(
-            (&Numbers, &mut ()),
-            (numbers, part.len()),
-            (later, behind.len()),
-            |(), _| 0,
-            |(), number, (value, inserted)| {
+    for looks_ahead in [true, false] {
+        let mut table: Table<u64, u64> = Table::new(TableOptions::default());
+        for (index, part) in numbers.chunks(run).enumerate() {
+            let first = |(): &mut (), _: &u64| 0;
+            let each = |(): &mut (), number: u64, (value, inserted): (&mut u64, bool)| {
                 assert_eq!(inserted, *value == 0, "{number}");
                 *value += number + 1;
                 true
-            },
-        );
-        assert_eq!(taken, part.len());
+            };
+            let keys = (&Numbers, &mut ());
+            let taken = if looks_ahead {
+                let behind = &numbers[index * run..numbers.len().min(index * run + run + 50)];
+                let later = |numbers: Range<usize>| behind[numbers].iter().copied();
+                let numbers = |numbers: Range<usize>| part[numbers].iter().copied();
+                let records = (numbers, part.len());
+                table.upsert_looking_ahead(keys, records, (later, behind.len()), first, each)
+            } else {
+                table.upsert_run(keys, part.iter().copied(), first, each)
+            };
+            assert_eq!(taken, part.len());
+        }
+        assert_eq!(table.len() as u64, count);
+        assert!(table.iter().all(|(key, value)| *value == 2 * (key + 1)));
     }
-    assert_eq!(table.len() as u64, count);
-    assert!(table.iter().all(|(key, value)| *value == 2 * (key + 1)));
 }
 
 #[test]
