@@ -107,6 +107,7 @@ impl<K: TableKey, V> Table<K, V> {
             // SAFETY: the way is that of the directory as it is now.
             let home = unsafe { way.home(hash) };
             let found = self.find_at_home(keys, record, (hash, home));
+            // Known here, for few records; behind `each` every one would ask whether it was inserted: three instructions.
             let mut has_grown = false;
             let (mut value, inserted) = match found {
                 Some(value) => (value, false),
