@@ -96,6 +96,7 @@ pub use port::{First, MultiInput, Second, TwoInput, ports};
 pub use process::{Process, ProcessFunction};
 pub use process_context::{KeyedProcessContext, ProcessContext, TimeDomain};
 pub use record_run::RecordRun;
+pub(crate) use record_run::fetch_behind;
 use record_run::{looks_ahead, push_each, push_looking_ahead};
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};

@@ -14,12 +14,11 @@ use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
 use crate::operator::{
     Barrier, Budget, ChannelId, ChannelState, FrameLog, OpenContext, Operator, OperatorError, Push,
-    RecordRun, Route, SENT, Signal, Target, raise,
+    RecordRun, Route, SENT, Signal, Target, fetch_behind, raise,
 };
 use crate::record::{Far, Form, FrameHeader, FrameKind, Record, RunWriter, Scratch, Wire};
 use crate::ring::{Producer, RingError};
 use crate::seeded_bugs::seeded;
-use crate::state::prefetch;
 use crate::time::Timestamp;
 
 use super::channels::Channels;
@@ -29,10 +28,6 @@ const PUBLISH_BYTES: usize = 8 * 1024;
 
 /// A run goes into its ring when it has about so many bytes, or a quarter of what the ring takes in one frame.
 const RUN_BYTES: usize = 4 * 1024;
-
-/// How many bytes behind a record another one is asked for. Records that come many at a time stand one behind the
-/// other, in a file above all; the processor goes ahead by itself, but not beyond a page.
-const FETCHED: usize = 2048;
 
 /// The rings' fill is looked at in every so many flushes: it reads what the consumers write.
 const FILL_INTERVAL: u32 = 64;
@@ -458,11 +453,7 @@ where
         while self.full == 0
             && let Some((record, at)) = records.next()
         {
-            prefetch(
-                std::ptr::from_ref(record)
-                    .cast::<u8>()
-                    .wrapping_add(FETCHED),
-            );
+            fetch_behind(record);
             self.send(record, at);
         }
         let sent = wanted - records.len();
