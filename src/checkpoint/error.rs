@@ -56,6 +56,17 @@ pub enum CheckpointError {
         /// That of the job.
         wanted: u32,
     },
+    /// A checkpoint has fewer key groups than the job has subtasks: some would own none.
+    #[error(
+        "the checkpoint has {saved} key groups (its max parallelism), the job a parallelism of {parallelism}: \
+         set at most {saved}"
+    )]
+    TooFewKeyGroups {
+        /// The key groups of the checkpoint.
+        saved: u32,
+        /// The largest parallelism of the job.
+        parallelism: u32,
+    },
     /// Files cannot be reached.
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -275,11 +275,7 @@ impl Drawing {
 
     /// The number of key groups, enough for every parallelism in the graph.
     fn groups(&self) -> Result<MaxParallelism, GraphError> {
-        let nodes = self.graph.nodes().iter();
-        let largest = nodes
-            .map(|node| self.graph.parallelism(node.id))
-            .max()
-            .unwrap_or(1);
+        let largest = self.graph.parallelism_max();
         let groups = match self.config.max_parallelism {
             Some(groups) => MaxParallelism::new(groups)?,
             None => MaxParallelism::default_for(largest),

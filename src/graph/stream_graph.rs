@@ -322,6 +322,13 @@ impl StreamGraph {
         }
     }
 
+    /// The largest parallelism of all nodes: so many key groups there must be at least.
+    #[must_use]
+    pub fn parallelism_max(&self) -> u32 {
+        let parallelisms = self.nodes().iter().map(|node| self.parallelism(node.id));
+        parallelisms.max().unwrap_or(1)
+    }
+
     /// The slot sharing group of a node: its own, else its first input's, else `default`.
     #[must_use]
     pub fn slot_group(&self, id: NodeId) -> Arc<str> {

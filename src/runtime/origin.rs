@@ -51,7 +51,8 @@ impl Origin {
         };
         let mut max_parallelism = max_parallelism;
         if let Some(restored) = &restored {
-            max_parallelism = groups_of(restored, config, max_parallelism).map_err(failed)?;
+            max_parallelism =
+                groups_of(restored, config, graph, max_parallelism).map_err(failed)?;
             check_graph(restored, graph, config.allow_non_restored).map_err(failed)?;
             if let Some(checkpoints) = checkpoints {
                 let checkpoint = restored.checkpoint();
@@ -101,10 +102,11 @@ fn open_path(path: &Path) -> Result<Restored, CheckpointError> {
 }
 
 /// The number of key groups of a job that goes on from a checkpoint: Flink's rule. The checkpoint's is adopted
-/// unless the job says another one.
+/// unless the job says another one; it must be enough for every parallelism of the job.
 fn groups_of(
     restored: &Restored,
     config: &Config,
+    graph: &ExecutionGraph,
     wanted: MaxParallelism,
 ) -> Result<MaxParallelism, CheckpointError> {
     let Some(saved) = restored.max_parallelism() else {
@@ -116,10 +118,14 @@ fn groups_of(
             wanted: wanted.get(),
         });
     }
-    MaxParallelism::new(saved).map_err(|_| CheckpointError::MaxParallelism {
+    let groups = MaxParallelism::new(saved).map_err(|_| CheckpointError::MaxParallelism {
         saved,
         wanted: wanted.get(),
-    })
+    })?;
+    let parallelism = graph.stream_graph().parallelism_max();
+    let admitted = groups.admit(parallelism);
+    admitted.map_err(|_| CheckpointError::TooFewKeyGroups { saved, parallelism })?;
+    Ok(groups)
 }
 
 /// Every operator that has state in the checkpoint must be in the job, and what is on its way in it must have been

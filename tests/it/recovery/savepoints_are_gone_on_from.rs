@@ -112,6 +112,40 @@ fn state_of_another_type_is_refused_by_name() {
     }
 }
 
+/// What restoring a savepoint of 128 key groups in `env` fails with, if it does.
+fn refused(adapt: impl FnOnce(Environment) -> Environment, parallelism: u32) -> Option<String> {
+    let ledger = Ledger::default();
+    let directory = tempfile::tempdir().expect("a directory");
+    let job = counts(1, &heap(), &ledger).spawn("counts").expect("a job");
+    job.stop(directory.path()).expect("a savepoint");
+    job.wait().expect("it finishes");
+    let env = counts(parallelism, &heap(), &ledger);
+    let env = adapt(env.restore(RestoreFrom::Path(directory.path().into())));
+    let ended = env.execute("counts");
+    if ended.is_ok() {
+        assert!(ledger.rows() == expected());
+    }
+    ended.err().map(|error| error.to_string())
+}
+
+#[test]
+fn key_groups_of_a_savepoint_are_adopted_up_to_one_for_each_subtask() {
+    assert_eq!(refused(|env| env, 128), None);
+    let error = refused(|env| env, 129).expect("a subtask would own no key group");
+    for part in ["128 key groups", "parallelism of 129", "at most 128"] {
+        assert!(error.contains(part), "{part} in: {error}");
+    }
+}
+
+#[test]
+fn savepoint_of_other_key_groups_than_the_job_wants_is_refused() {
+    assert_eq!(refused(|env| env.max_parallelism(128), 2), None);
+    let error = refused(|env| env.max_parallelism(256), 2).expect("key groups cannot be cut anew");
+    for part in ["128 key groups", "the job 256", "max_parallelism(128)"] {
+        assert!(error.contains(part), "{part} in: {error}");
+    }
+}
+
 #[test]
 fn drained_job_has_ended_its_input_and_committed_everything() {
     let ledger = Ledger::default();
