@@ -234,16 +234,6 @@ impl<'a, T: Record + ?Sized, R: RecordRun<T>> FarRun<'a, T, R> {
 
 impl<T: Record + ?Sized, R: RecordRun<T>> RecordRun<Far<T>> for FarRun<'_, T, R> {
     #[inline(always)]
-    fn record(&self, index: usize) -> &Far<T> {
-        Self::far(self.run.record(index))
-    }
-
-    #[inline(always)]
-    fn time(&self, index: usize) -> Timestamp {
-        self.run.time(index)
-    }
-
-    #[inline(always)]
     fn may_have_times(&self) -> bool {
         self.run.may_have_times()
     }
@@ -263,11 +253,6 @@ impl<T: Record + ?Sized, R: RecordRun<T>> RecordRun<Far<T>> for FarRun<'_, T, R>
     #[inline(always)]
     fn known(&self) -> usize {
         self.run.known()
-    }
-
-    #[inline(always)]
-    fn ahead(&self, index: usize) -> &Far<T> {
-        Self::far(self.run.ahead(index))
     }
 
     #[inline(always)]

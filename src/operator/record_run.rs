@@ -29,49 +29,32 @@ const WORTHWHILE: usize = 32;
 /// How many bytes behind a record that is read another one is asked for: half a page.
 const FETCHED: usize = 2048;
 
-/// Records that a head has at hand.
+/// Records that a head has at hand, numbered from 0.
 pub trait RecordRun<V: ?Sized> {
-    /// The one of number `index`, which is less.
-    fn record(&self, index: usize) -> &V;
-
-    /// Its timestamp.
-    fn time(&self, index: usize) -> Timestamp;
-
     /// Whether any of them may have one: known when the loop over them is compiled, or `true`.
     #[inline(always)]
     fn may_have_times(&self) -> bool {
         true
     }
 
-    /// The records of these numbers, which there are, with their timestamps. Where one after the other is read, this
-    /// takes less than asking for each.
-    #[inline(always)]
+    /// The records of these numbers, which there are, with their timestamps.
     fn part<'a>(
         &'a self,
         numbers: Range<usize>,
     ) -> impl ExactSizeIterator<Item = (&'a V, Timestamp)>
     where
-        V: 'a,
-    {
-        numbers.map(|index| (self.record(index), self.time(index)))
-    }
+        V: 'a;
 
     /// How many can be looked at: those of the run, and perhaps some behind it.
     fn known(&self) -> usize;
 
-    /// The one of number `index`, of those that can be looked at.
-    #[inline(always)]
-    fn ahead(&self, index: usize) -> &V {
-        self.record(index)
-    }
-
-    /// Those of these numbers, which can be looked at.
+    /// Those of these numbers, which can be looked at. To be overridden where some of them stand behind the run.
     #[inline(always)]
     fn part_ahead<'a>(&'a self, numbers: Range<usize>) -> impl Iterator<Item = &'a V>
     where
         V: 'a,
     {
-        numbers.map(|index| self.ahead(index))
+        self.part(numbers).map(|(record, _)| record)
     }
 }
 
@@ -150,21 +133,19 @@ pub(super) fn push_looking_ahead<V: ?Sized>(
     wanted: usize,
 ) -> usize {
     let mut hashes = HashesAhead([KeyHash::default(); ROOM]);
-    for index in 0..FAR.min(run.known()) {
-        hashes.look(next, index, run.ahead(index));
+    let mut ahead = run.part_ahead(0..run.known());
+    for (index, record) in ahead.by_ref().take(FAR).enumerate() {
+        hashes.look(next, index, record);
     }
-    for index in 0..wanted {
-        if !next.ready() {
-            return index;
-        }
-        let ahead = index + FAR;
-        if ahead < run.known() {
-            hashes.look(next, ahead, run.ahead(ahead));
+    let mut index = 0;
+    push_while_ready(next, run, wanted, |next, record, at| {
+        if let Some(record) = ahead.next() {
+            hashes.look(next, index + FAR, record);
         }
         let hash = hashes.take(next, index);
-        next.push_hashed(run.record(index), run.time(index), hash);
-    }
-    wanted
+        next.push_hashed(record, at, hash);
+        index += 1;
+    })
 }
 
 /// The hashes of the records between the one that is looked at and the one that is pushed.

@@ -1,6 +1,7 @@
 //! The end of a chain in tests: remembers what arrives and can be made to refuse more.
 
 use std::borrow::ToOwned;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use crate::checkpoint::SnapshotOutput;
@@ -141,12 +142,15 @@ impl<V> RecordRun<V> for Records<'_, V> {
         self.0.len()
     }
 
-    fn record(&self, index: usize) -> &V {
-        &self.0[index].0
-    }
-
-    fn time(&self, index: usize) -> Timestamp {
-        Timestamp(self.0[index].1)
+    fn part<'b>(
+        &'b self,
+        numbers: Range<usize>,
+    ) -> impl ExactSizeIterator<Item = (&'b V, Timestamp)>
+    where
+        V: 'b,
+    {
+        let records = self.0[numbers].iter();
+        records.map(|(record, at)| (record, Timestamp(*at)))
     }
 }
 

@@ -128,16 +128,6 @@ impl<R> RecordRun<R> for Gathered<'_, R> {
     }
 
     #[inline(always)]
-    fn record(&self, index: usize) -> &R {
-        &self.results[index]
-    }
-
-    #[inline(always)]
-    fn time(&self, index: usize) -> Timestamp {
-        self.times[index]
-    }
-
-    #[inline(always)]
     fn part<'b>(
         &'b self,
         numbers: Range<usize>,

@@ -260,16 +260,6 @@ impl<V> RecordRun<V> for Slice<'_, V> {
     }
 
     #[inline(always)]
-    fn record(&self, index: usize) -> &V {
-        &self.0[index]
-    }
-
-    #[inline(always)]
-    fn time(&self, _index: usize) -> Timestamp {
-        Timestamp::MIN
-    }
-
-    #[inline(always)]
     fn may_have_times(&self) -> bool {
         false
     }

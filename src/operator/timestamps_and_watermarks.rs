@@ -231,16 +231,6 @@ where
     F: Fn(&V) -> Timestamp,
 {
     #[inline(always)]
-    fn record(&self, index: usize) -> &V {
-        self.run.record(index)
-    }
-
-    #[inline(always)]
-    fn time(&self, index: usize) -> Timestamp {
-        self.time_of(self.run.record(index))
-    }
-
-    #[inline(always)]
     fn part<'a>(
         &'a self,
         numbers: Range<usize>,
@@ -255,11 +245,6 @@ where
     #[inline(always)]
     fn known(&self) -> usize {
         self.run.known()
-    }
-
-    #[inline(always)]
-    fn ahead(&self, index: usize) -> &V {
-        self.run.ahead(index)
     }
 
     #[inline(always)]

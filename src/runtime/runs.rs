@@ -59,16 +59,6 @@ struct Followed<'a, V: ?Sized> {
 
 impl<V: Wire + ?Sized> RecordRun<V> for Followed<'_, V> {
     #[inline(always)]
-    fn record(&self, index: usize) -> &V {
-        self.run.record(index)
-    }
-
-    #[inline(always)]
-    fn time(&self, index: usize) -> Timestamp {
-        self.run.time(index)
-    }
-
-    #[inline(always)]
     fn part<'b>(
         &'b self,
         numbers: Range<usize>,
@@ -82,14 +72,6 @@ impl<V: Wire + ?Sized> RecordRun<V> for Followed<'_, V> {
     #[inline(always)]
     fn known(&self) -> usize {
         self.known
-    }
-
-    #[inline(always)]
-    fn ahead(&self, index: usize) -> &V {
-        match index.checked_sub(self.len) {
-            None => self.run.record(index),
-            Some(index) => self.behind.record(index),
-        }
     }
 
     /// First those of the run, then those behind it: in two loops, where no record asks which it is of.
@@ -177,7 +159,8 @@ mod tests {
         }
 
         fn push_run(&mut self, run: &impl RecordRun<u64>, wanted: usize) -> usize {
-            let first = *run.record(0);
+            let first = run.part_ahead(0..1).next();
+            let first = *first.expect("no run is empty");
             for (from, to) in (0..=run.known()).flat_map(|to| (0..=to).map(move |from| (from, to)))
             {
                 let expected = first + from as u64..first + to as u64;
