@@ -220,7 +220,8 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         }
     }
 
-    /// Asks every generator for its watermark and its idleness.
+    /// Asks every generator for its watermark and its idleness, and then sends what they say together, once: what
+    /// stands behind may be busy with a watermark, and would take no second signal.
     fn ask<V: ?Sized>(&mut self, emit: &mut Emit<'_>)
     where
         W::Generator: WatermarkGenerator<V>,
@@ -240,8 +241,8 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
             for signal in lane.assigner.on_batch_end::<V>(batch) {
                 match signal {
                     TimeSignal::Watermark(at) => splits.defer_watermark(slot, at),
-                    TimeSignal::Idle => forward(splits.on_idle(slot), emit),
-                    TimeSignal::Active => forward(splits.on_active(slot), emit),
+                    TimeSignal::Idle => splits.defer_idle(slot, true),
+                    TimeSignal::Active => splits.defer_idle(slot, false),
                 }
             }
         }

@@ -223,6 +223,33 @@ fn idle_split_holds_nothing_back_and_all_idle_is_sent_once() {
 }
 
 #[test]
+fn splits_that_become_idle_together_are_looked_at_once() {
+    let mut at = assign(Monotonous.with_idleness(nanoseconds(10)));
+    at.0.signal(Signal::Split(1));
+    assert_eq!(batch(&mut at, 0, &[100]), [watermark(99)]);
+    at.0.signal(Signal::Split(2));
+    assert_eq!(batch(&mut at, 1, &[500]), [], "it stands at the first");
+    assert_eq!(batch(&mut at, 2, &[]), []);
+    assert_eq!(batch(&mut at, 13, &[]), [IDLE], "and no watermark before");
+    at.0.signal(Signal::Split(3));
+    assert_eq!(batch(&mut at, 14, &[600]), [ACTIVE, watermark(599)]);
+}
+
+#[test]
+fn splits_that_leave_one_after_the_other_behind_make_one_watermark() {
+    let mut at = assign(Monotonous.with_idleness(nanoseconds(10)));
+    for (split, record) in [(1, 5), (2, 50)] {
+        at.0.signal(Signal::Split(split));
+        batch(&mut at, 0, &[record]);
+    }
+    at.0.signal(Signal::Split(3));
+    assert_eq!(batch(&mut at, 1, &[100]), []);
+    assert_eq!(batch(&mut at, 2, &[101]), []);
+    let all_but_the_last_idle = batch(&mut at, 13, &[102]);
+    assert_eq!(all_but_the_last_idle, [watermark(101)]);
+}
+
+#[test]
 fn deadline_brings_idleness_without_input() {
     let mut at = assign(Monotonous.with_idleness(nanoseconds(10)));
     assert_eq!(batch(&mut at, 100, &[5]), [watermark(4)]);

@@ -239,19 +239,13 @@ impl SplitWatermarks {
         self.part(split).raise(watermark);
     }
 
-    /// `split` became idle.
-    pub fn on_idle(&mut self, split: SplitSlot) -> TimeSignals {
-        self.part(split).set_idle(true);
-        self.tick()
+    /// `split` became idle, or active again: it counts as such at the next [`tick`](Self::tick), too.
+    pub fn defer_idle(&mut self, split: SplitSlot, idle: bool) {
+        self.part(split).set_idle(idle);
     }
 
-    /// `split` became active.
-    pub fn on_active(&mut self, split: SplitSlot) -> TimeSignals {
-        self.part(split).set_idle(false);
-        self.tick()
-    }
-
-    /// Looks at all splits: to be called at the end of a batch.
+    /// Looks at all splits: to be called at the end of a batch. Gives one watermark at most, and none with idleness:
+    /// whoever takes it may be busy with its consequences for a while.
     pub fn tick(&mut self) -> TimeSignals {
         self.combined.update(&self.splits)
     }
@@ -420,11 +414,14 @@ mod tests {
         let mut splits = SplitWatermarks::new();
         let (one, other) = (splits.register(), splits.register());
         assert_eq!(sent(at_once(&mut splits, one, Timestamp(3))), []);
-        assert_eq!(sent(splits.on_idle(other)), [mark(3)]);
-        assert_eq!(sent(splits.on_idle(one)), [Idle]);
+        splits.defer_idle(other, true);
+        assert_eq!(sent(splits.tick()), [mark(3)]);
+        splits.defer_idle(one, true);
+        assert_eq!(sent(splits.tick()), [Idle]);
         assert_eq!(sent(splits.tick()), []);
         assert_eq!(sent(at_once(&mut splits, other, Timestamp(1))), [Active]);
-        assert_eq!(sent(splits.on_active(one)), []);
+        splits.defer_idle(one, false);
+        assert_eq!(sent(splits.tick()), []);
         assert_eq!(sent(at_once(&mut splits, other, Timestamp(9))), []);
         assert_eq!(sent(at_once(&mut splits, one, Timestamp(4))), [mark(4)]);
     }
@@ -433,7 +430,8 @@ mod tests {
     fn last_active_split_that_leaves_makes_the_source_idle_at_the_tick() {
         let mut splits = SplitWatermarks::new();
         let (one, other) = (splits.register(), splits.register());
-        assert_eq!(sent(splits.on_idle(one)), []);
+        splits.defer_idle(one, true);
+        assert_eq!(sent(splits.tick()), []);
         splits.unregister(other);
         assert_eq!(sent(splits.tick()), [Idle]);
         let again = splits.register();
