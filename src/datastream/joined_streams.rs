@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::graph::NodeKind;
 use crate::operator::{
-    CoGroup, Group, JoinFunction, JoinPairs, Lateness, OutputTag, SlicedAssigner, TimeWindow,
+    CoGroup, EventTime, Group, JoinFunction, JoinPairs, Lateness, OutputTag, SlicedAssigner,
+    TimeWindow,
 };
 use crate::record::{KeySelector, Wire};
 use crate::runtime::Pipe;
@@ -89,7 +90,10 @@ impl<A: Pipe, S1: KeySelector<A::Out>> KeyedStream<A, S1> {
 impl<A: Pipe, B: Pipe, S1, S2> JoinedStreams<A, B, S1, S2> {
     /// Joins by windows of event time. Records of both streams need timestamps: see
     /// [`Stream::timestamps`].
-    pub fn window<W: SlicedAssigner>(self, assigner: W) -> WindowedJoin<A, B, S1, S2, W> {
+    pub fn window<W>(self, assigner: W) -> WindowedJoin<A, B, S1, S2, W>
+    where
+        W: SlicedAssigner<Time = EventTime>,
+    {
         if let Err(error) = assigner.slicing() {
             self.left.stream.reject(error.into());
         }
@@ -144,7 +148,7 @@ where
     B::Out: Wire,
     S1: KeySelector<A::Out>,
     S2: KeySelector<B::Out, Key = S1::Key>,
-    W: SlicedAssigner,
+    W: SlicedAssigner<Time = EventTime>,
 {
     /// Keeps windows for some time after the watermark has passed them. Default: not at all.
     #[must_use]

@@ -8,6 +8,7 @@
 //! not late for its key. A watermark at the end of time is not restored: it was the end of an input, not
 //! its time.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::checkpoint::{
@@ -149,12 +150,19 @@ impl KeyedSnapshot {
 
 /// The watermark to go on from, of those of the old subtasks.
 pub(super) fn restored_watermark(old: &[Vec<i64>], cx: &OpenContext) -> Timestamp {
+    *restored_watermarks(old, cx).start()
+}
+
+/// From the lowest to the highest watermark of the old subtasks; that of one of them, at the parallelism that it had.
+pub(super) fn restored_watermarks(old: &[Vec<i64>], cx: &OpenContext) -> RangeInclusive<Timestamp> {
     let index = cx.subtask.index as usize;
     let same = old.len() == cx.subtask.parallelism as usize;
     let own = if same { &old[index..=index] } else { old };
     if seeded("watermark-not-restored") {
-        return Timestamp::MIN;
+        return Timestamp::MIN..=Timestamp::MIN;
     }
-    let time = own.iter().flatten().copied().filter(|at| *at != i64::MAX);
-    time.min().map_or(Timestamp::MIN, Timestamp)
+    let times = own.iter().flatten().copied().filter(|at| *at != i64::MAX);
+    let [lowest, highest] = [times.clone().min(), times.max()];
+    let [lowest, highest] = [lowest, highest].map(|at| at.map_or(Timestamp::MIN, Timestamp));
+    lowest..=highest
 }

@@ -3,6 +3,7 @@
 //! A restored operator goes on from the watermark that it had, for the reason that
 //! [`keyed_snapshot`](super::keyed_snapshot) gives.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput, StateRef, ValueSnapshot};
@@ -10,7 +11,7 @@ use crate::state::StateKind;
 use crate::time::Timestamp;
 
 use super::OpenContext;
-use super::keyed_snapshot::restored_watermark;
+use super::keyed_snapshot::restored_watermarks;
 
 /// The name of the state.
 pub(super) const WATERMARK: &str = "watermark";
@@ -41,7 +42,16 @@ impl WatermarkSnapshot {
         restored: &Restored,
         cx: &OpenContext,
     ) -> Result<Timestamp, CheckpointError> {
+        Ok(*self.restore_range(restored, cx)?.start())
+    }
+
+    /// From that to the highest one that any of what is put together had seen.
+    pub(super) fn restore_range(
+        &self,
+        restored: &Restored,
+        cx: &OpenContext,
+    ) -> Result<RangeInclusive<Timestamp>, CheckpointError> {
         let old = restored.values::<i64>(self.0.state(), self.0.schema())?;
-        Ok(restored_watermark(&old.unwrap_or_default(), cx))
+        Ok(restored_watermarks(&old.unwrap_or_default(), cx))
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::operator::{
-    JoinFunction, Lateness, OutputTag, Outputs, Push, Site, SlicedAssigner, TwoInputFactory,
-    UnboundedJoin, WindowJoin,
+    EventTime, JoinFunction, Lateness, OutputTag, Outputs, Push, Site, SlicedAssigner,
+    TwoInputFactory, UnboundedJoin, WindowJoin,
 };
 use crate::record::{KeySelector, Wire};
 
@@ -25,7 +25,7 @@ where
     R: Wire + ?Sized,
     S1: KeySelector<L>,
     S2: KeySelector<R, Key = S1::Key>,
-    W: SlicedAssigner,
+    W: SlicedAssigner<Time = EventTime>,
     F: JoinFunction<S1::Key, L, R> + Clone,
 {
     type Out = F::Out;

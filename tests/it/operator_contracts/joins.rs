@@ -50,7 +50,7 @@ fn script_after(delay: i64) -> TwoInputContract<u64, u64> {
 type Joined = (u64, u64, i64);
 
 fn join<F>(
-    assigner: impl thalweg::operator::SlicedAssigner,
+    assigner: impl thalweg::operator::SlicedAssigner<Time = thalweg::operator::EventTime>,
     function: impl Fn() -> F,
 ) -> Result<Vec<Output<Joined>>, Violation>
 where

@@ -366,6 +366,69 @@ fn unbounded_join(sink: Collect<(u64, u64)>) -> Two<impl TwoInput<u64, u64>> {
     ))
 }
 
+#[test]
+fn session_that_fired_in_a_subtask_ahead_takes_a_record_behind_a_restore_and_fires_again() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let build = || {
+        sessions(Collect {
+            log: Arc::clone(&log),
+            slowness: 1,
+            asked: AtomicU32::new(0),
+        })
+    };
+    let mut attempt = Attempt::open(build, 2, None);
+    attempt.step(Step::Record(true, 0, 6));
+    for (subtask, cx) in &mut attempt.subtasks {
+        let is_owner = cx.hashes().contains(&cx.hasher.hash(&key(&0)));
+        let watermark = if is_owner { 22 } else { 8 };
+        subtask.tell(Signal::Watermark(Timestamp(watermark)));
+    }
+    let fired = |log: &Mutex<Vec<(Lists, i64)>>| std::mem::take(&mut *log.lock().unwrap());
+    assert_eq!(fired(&log), [((0, 6, vec![0], vec![]), 20)]);
+    attempt.barrier();
+    while !Writing(vec![Vec::new(); 2]).write(&mut attempt) {}
+
+    let mut attempt = Attempt::open(build, 1, Some(&attempt.memory.restored()));
+    attempt.step(Step::Watermark(9));
+    attempt.step(Step::Record(true, 23, 9));
+    attempt.step(Step::Watermark(22));
+    assert_eq!(fired(&log), [], "what has fired does not for nothing");
+    attempt.step(Step::Watermark(23));
+    assert_eq!(fired(&log), [((0, 6, vec![0, 23], vec![]), 23)]);
+}
+
+#[test]
+fn join_windows_that_fired_in_one_subtask_only_are_not_put_together() {
+    let build = || {
+        window_join(Collect {
+            log: Arc::default(),
+            slowness: 1,
+            asked: AtomicU32::new(0),
+        })
+    };
+    let mut attempt = Attempt::open(build, 2, None);
+    attempt.step(Step::Record(true, 0, 6));
+    for ((subtask, _), watermark) in attempt.subtasks.iter_mut().zip([31, 8]) {
+        subtask.tell(Signal::Watermark(Timestamp(watermark)));
+    }
+    attempt.barrier();
+    while !Writing(vec![Vec::new(); 2]).write(&mut attempt) {}
+    let restored = attempt.memory.restored();
+    Attempt::open(build, 2, Some(&restored));
+    let mut cx = open_context();
+    cx.checkpointing = Checkpointing {
+        enabled: true,
+        restored: Some(restored),
+        ..Checkpointing::default()
+    };
+    let opened = build().operator().open(&cx);
+    let error = opened.expect_err("a window would fire twice").to_string();
+    assert!(
+        error.contains("`join`") && error.contains("parallelism 2"),
+        "{error}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
 use crate::operator::inputs::Inputs;
-use crate::operator::window::assigner::{SlicedAssigner, WindowError};
+use crate::operator::window::assigner::{EventTime, SlicedAssigner, WindowError};
 use crate::operator::window::lateness::Lateness;
 use crate::operator::window::slicing::{Slice, Slicing};
 use crate::operator::{
@@ -24,7 +24,7 @@ use crate::operator::{
     Signal, TwoInput, pass_on, raise,
 };
 use crate::record::{KeySelector, Wire};
-use crate::time::{Combiner, Timestamp};
+use crate::time::{Timestamp, Valve};
 
 use super::firing::{Firing, Late, Stage};
 use super::function::JoinFunction;
@@ -79,7 +79,7 @@ pub struct WindowJoin<L: ?Sized, R: ?Sized, S1, S2, F, D> {
     late_right: Option<OutputTag<R>>,
     pub(super) next: Outputs<D>,
     pub(super) watermark: Timestamp,
-    inputs: Inputs<Combiner>,
+    inputs: Inputs<Valve>,
     pub(super) state: JoinState<L, R>,
     pub(super) firing: Firing,
     /// Records that came while something fired.
@@ -120,7 +120,7 @@ where
     /// [`WindowError`] if the assigner's windows cannot be.
     pub fn new(
         name: Arc<str>,
-        assigner: &impl SlicedAssigner,
+        assigner: &impl SlicedAssigner<Time = EventTime>,
         (left, right): (S1, S2),
         function: F,
         next: Outputs<D>,
@@ -136,7 +136,7 @@ where
             late_right: None,
             next,
             watermark: Timestamp::MIN,
-            inputs: Inputs::new(2, Combiner::new(2)),
+            inputs: Inputs::new(2, Valve::new(2)),
             state: JoinState::new(),
             firing: Firing::default(),
             staged: Staged::new(),

@@ -3,20 +3,23 @@
 //! The namespace of a record is the number of its slice. What a barrier freezes of a slice is a range of its
 //! log; a slice that is over before it is written is *held* until then. No firing is under way when a barrier
 //! passes, and none is due for a window that the watermark has passed: so the records and the watermark are
-//! all that there is to know.
+//! all that there is to know of a subtask. Where subtasks had not come equally far, their windows can be put together
+//! only if what has fired is gone.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput};
 use crate::operator::key_context::Stored;
 use crate::operator::log_snapshot::{LogSnapshot, Logged};
 use crate::operator::watermark_snapshot::{WATERMARK, WatermarkSnapshot};
+use crate::operator::window::lateness::Lateness;
 use crate::operator::{Barrier, OpenContext, OperatorError, Push};
 use crate::record::{Key, KeySelector, StoredKey, Wire};
 use crate::state::{ChunkPool, Extent, RecordLog, StateKind};
+use crate::time::Timestamp;
 
 use super::function::JoinFunction;
 use super::operator::WindowJoin;
@@ -208,10 +211,26 @@ where
                 let id = state.slice(number);
                 state.right.get_mut(id).log = log;
             }
-            self.watermark = snapshot.watermark.restore(restored, cx)?;
+            let watermarks = snapshot.watermark.restore_range(restored, cx)?;
+            if self.has_fired_apart(&watermarks) {
+                return Err(CheckpointError::FixedParallelism {
+                    saved: restored.parallelism(&self.uid),
+                    operator: Arc::clone(&self.uid),
+                });
+            }
+            self.watermark = *watermarks.start();
         }
         let own = [LEFT, RIGHT, WATERMARK];
         cx.check_restored(&self.uid, |name| own.contains(&name))
+    }
+
+    /// Whether of what is put together some has fired with windows in which other parts have not, and is still kept for
+    /// other windows or late records.
+    fn has_fired_apart(&self, watermarks: &RangeInclusive<Timestamp>) -> bool {
+        let first_open = |at: &Timestamp| self.slicing.first_open(*at);
+        let outlives_firing =
+            self.slicing.slices_per_window() > 1 || self.lateness != Lateness::default();
+        outlives_firing && first_open(watermarks.start()) < first_open(watermarks.end())
     }
 }
 

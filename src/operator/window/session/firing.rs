@@ -85,7 +85,7 @@ where
 
     /// Time has come to `watermark`: starts to do what is due.
     pub(super) fn start_firing(&mut self, watermark: Timestamp) {
-        self.watermark = watermark;
+        self.pass(watermark);
         self.clockwork.stage = Stage::Turn;
         self.busy = true;
         self.advance(&mut Budget::new(SIGNAL_BUDGET));

@@ -38,6 +38,8 @@ where
     pub(super) sessions: Table<Stored<S::Key>, Sessions<F::Accumulator>>,
     pub(super) spare: SpareLists<F::Accumulator>,
     pub(super) watermark: Timestamp,
+    /// Up to here sessions may have fired: to the watermark, or farther where some come from a subtask that was ahead.
+    pub(super) fired_to: Timestamp,
     gap: G,
     selector: S,
     pub(super) function: F,
@@ -96,6 +98,7 @@ where
             sessions: Table::new(TableOptions::default()),
             spare: SpareLists::new(),
             watermark: Timestamp::MIN,
+            fired_to: Timestamp::MIN,
             gap: session.gap,
             selector,
             function,
@@ -165,17 +168,11 @@ where
         if let Some(sessions) = self.sessions.get_mut(hash, equal) {
             let merge = |united: &mut _, later: &_| function.merge(united, later);
             if let Some(merged) = sessions.merge(window, merge) {
-                let had_fired = TimeWindow {
-                    end: merged.last_end,
-                    ..window
-                }
-                .max_timestamp()
-                    <= self.watermark;
                 function.add(&mut merged.session.accumulator, record);
                 let last = merged.session.window.max_timestamp();
                 if last <= self.watermark {
                     fire::<V, _, _, _>(function, &mut self.next, key, merged.session);
-                } else if had_fired {
+                } else if merged.had_fired {
                     merged.session.alarm = last;
                     self.clockwork.add(last, key.to_stored());
                 }
@@ -227,6 +224,12 @@ where
         }
     }
 
+    /// Time has come to `watermark`.
+    pub(super) fn pass(&mut self, watermark: Timestamp) {
+        self.watermark = watermark;
+        self.fired_to = self.fired_to.max(watermark);
+    }
+
     /// Asks whether there is room downstream, where something went just now.
     fn refresh(&mut self) {
         self.ready = !self.busy && self.next.ready();
@@ -257,7 +260,7 @@ where
         self.next.begin(now);
         if !T::IS_EVENT && !self.ended && now > self.now {
             self.now = now;
-            self.watermark = now.saturating_sub(1);
+            self.pass(now.saturating_sub(1));
             if self.watermark >= self.clockwork.quiet_before {
                 self.start_firing(self.watermark);
             }
@@ -274,7 +277,7 @@ where
                 if at >= self.clockwork.quiet_before {
                     self.start_firing(at);
                 } else {
-                    self.watermark = at;
+                    self.pass(at);
                     self.next.signal(signal);
                 }
             }
@@ -355,7 +358,7 @@ where
         let key: &S::Key = found.borrow();
         let equal = |stored: &Stored<S::Key>| stored.is(key);
         if let Some(sessions) = self.sessions.get_mut(hash, equal)
-            && sessions.latest.goes_on(at, self.watermark)
+            && sessions.latest.goes_on(at, self.fired_to)
             && gap > 0
         {
             let session = &mut sessions.latest;

@@ -24,12 +24,17 @@ impl<A> OneSession<A> {
         self.window.start <= window.end && self.window.end >= window.start
     }
 
-    /// Whether the session, open at `watermark`, takes a record at `at` without starting earlier.
+    /// Whether the session, which ends after whatever has fired, takes a record at `at` without starting earlier.
     #[inline(always)]
-    pub(super) fn goes_on(&self, at: Timestamp, watermark: Timestamp) -> bool {
+    pub(super) fn goes_on(&self, at: Timestamp, fired_to: Timestamp) -> bool {
         let TimeWindow { start, end } = self.window;
         // An end is a gap after the first timestamp at least: one less is a timestamp too.
-        start <= at && at <= end && end.0.wrapping_sub(1) > watermark.0
+        start <= at && at <= end && end.0.wrapping_sub(1) > fired_to.0
+    }
+
+    /// Whether it has fired: one that has not is looked at when it ends, or before.
+    pub(super) fn has_fired(&self) -> bool {
+        self.alarm > self.window.max_timestamp()
     }
 }
 
@@ -63,8 +68,8 @@ impl<A> SpareLists<A> {
 pub(super) struct Merged<'a, A> {
     /// The one session that is left.
     pub(super) session: &'a mut OneSession<A>,
-    /// The end of the last one that it was made of.
-    pub(super) last_end: Timestamp,
+    /// Whether the last one that it was made of had fired.
+    pub(super) had_fired: bool,
 }
 
 impl<A> Sessions<A> {
@@ -125,17 +130,18 @@ impl<A> Sessions<A> {
         if first >= after && !with_latest {
             return None;
         }
-        let mut last = (self.latest.window.end, self.latest.alarm);
+        let of = |last: &OneSession<A>| (last.window.end, last.alarm, last.has_fired());
+        let mut last = of(&self.latest);
         if first < after {
             let mut met = self.earlier().drain(first..after);
             let mut merged = met.next().expect("at least one session meets the window");
             if !with_latest {
-                last = (merged.window.end, merged.alarm);
+                last = of(&merged);
             }
             for session in met {
                 merge(&mut merged.accumulator, &session.accumulator);
                 if !with_latest {
-                    last = (session.window.end, session.alarm);
+                    last = of(&session);
                 }
             }
             if with_latest {
@@ -150,11 +156,11 @@ impl<A> Sessions<A> {
         } else {
             &mut self.earlier()[first]
         };
-        let (last_end, alarm) = last;
+        let (last_end, alarm, had_fired) = last;
         session.alarm = alarm;
         session.window.start = session.window.start.min(window.start);
         session.window.end = last_end.max(window.end);
-        Some(Merged { session, last_end })
+        Some(Merged { session, had_fired })
     }
 
     /// Adds a session that meets none.

@@ -72,7 +72,7 @@ where
         if let Some(restored) = &cx.checkpointing.restored {
             let hashes = cx.hashes();
             (snapshot.sessions).restore(&mut self.sessions, restored, &hashes)?;
-            self.watermark = snapshot.watermark.restore(restored, cx)?;
+            self.pass(snapshot.watermark.restore(restored, cx)?);
             if !T::IS_EVENT && self.watermark > Timestamp::MIN {
                 self.now = self.watermark.saturating_add(1);
             }
@@ -97,6 +97,9 @@ where
         for (key, sessions) in self.sessions.iter() {
             for session in sessions.iter() {
                 self.function.restored(&session.accumulator);
+                if session.has_fired() {
+                    self.fired_to = self.fired_to.max(session.window.max_timestamp());
+                }
                 if session.alarm < Timestamp::MAX && !seeded("alarms-not-restored") {
                     clockwork.add(session.alarm, key.clone());
                 }
