@@ -106,6 +106,8 @@ struct Alignment {
     /// The last barrier of each port; one that has ended counts as having brought them all.
     barriers: [u64; 2],
     held: [bool; 2],
+    /// The last checkpoint that was aborted: neither port waits for its barrier.
+    aborted: u64,
 }
 
 impl Alignment {
@@ -116,14 +118,19 @@ impl Alignment {
                 self.barriers[input] = self.barriers[input].max(barrier.checkpoint);
                 let is_behind = self.barriers[other] < self.barriers[input];
                 self.held = [false; 2];
-                self.held[input] = barrier.holds() && is_behind;
+                let is_wanted = barrier.checkpoint > self.aborted;
+                self.held[input] = barrier.holds() && is_behind && is_wanted;
             }
             Signal::End => {
                 self.barriers[input] = u64::MAX;
                 self.held = [false; 2];
             }
-            Signal::CheckpointAborted(checkpoint) if self.barriers[input] <= checkpoint => {
-                self.held[input] = false;
+            // The port that is held takes no signal, this one neither: it comes through the other.
+            Signal::CheckpointAborted(checkpoint) => {
+                self.aborted = self.aborted.max(checkpoint);
+                for (held, barrier) in self.held.iter_mut().zip(self.barriers) {
+                    *held &= barrier > checkpoint;
+                }
             }
             _ => {}
         }
@@ -355,5 +362,42 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<B> for Second<T, A> {
     fn looks_ahead(&self) -> bool {
         port!(operator_of self, shared);
         shared.operator.looks_ahead()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::Barrier;
+
+    fn barrier(checkpoint: u64) -> Signal {
+        Signal::Barrier(Barrier {
+            checkpoint,
+            options: 0,
+        })
+    }
+
+    #[test]
+    fn port_that_waits_for_the_other_one_is_let_go_when_that_hears_of_the_abort() {
+        let mut alignment = Alignment::default();
+        alignment.on_signal(0, barrier(1));
+        assert!(alignment.is_held(0) && !alignment.is_held(1));
+        alignment.on_signal(1, Signal::CheckpointAborted(1));
+        assert!(!alignment.is_held(0));
+        alignment.on_signal(1, barrier(2));
+        alignment.on_signal(0, Signal::CheckpointAborted(1));
+        assert!(alignment.is_held(1), "the next one is waited with");
+        alignment.on_signal(0, barrier(2));
+        assert!(!alignment.is_held(1));
+    }
+
+    #[test]
+    fn barrier_of_an_aborted_checkpoint_holds_no_port() {
+        let mut alignment = Alignment::default();
+        alignment.on_signal(1, Signal::CheckpointAborted(1));
+        alignment.on_signal(0, barrier(1));
+        assert!(!alignment.is_held(0));
+        alignment.on_signal(0, barrier(2));
+        assert!(alignment.is_held(0));
     }
 }

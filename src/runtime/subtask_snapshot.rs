@@ -31,8 +31,9 @@ pub(crate) struct SubtaskSnapshot {
     sink: Box<dyn PieceSink + Send>,
     /// The checkpoint whose state is being written.
     current: Option<u64>,
-    /// It will not be completed: what is frozen is got rid of, what is not will not be.
-    is_aborted: bool,
+    /// Those that will not be completed, later than the last one that is written: what is frozen of them is got rid of,
+    /// what is not will not be. One may be told of before its barrier comes through an input.
+    aborted: Vec<u64>,
     /// The last one whose state is written.
     written: u64,
     reports: Vec<StateReport>,
@@ -50,7 +51,7 @@ impl SubtaskSnapshot {
             index,
             sink,
             current: None,
-            is_aborted: false,
+            aborted: Vec::new(),
             written: 0,
             reports: Vec::new(),
             waiting: VecDeque::new(),
@@ -103,7 +104,9 @@ impl SubtaskSnapshot {
 
     /// A checkpoint is not worth it any more, whether it waits or is being written.
     pub(crate) fn abort(&mut self, checkpoint: u64) {
-        self.is_aborted |= self.current == Some(checkpoint);
+        if checkpoint > self.written {
+            self.aborted.push(checkpoint);
+        }
         self.waiting
             .retain(|barrier| barrier.checkpoint != checkpoint);
     }
@@ -130,10 +133,11 @@ impl SubtaskSnapshot {
             all &= head.snapshot(&mut out) && head.barrier() >= checkpoint;
         }
         self.stalled = !all && !out.has_written();
-        all |= self.is_aborted && !out.has_written() && out.budget() > 0;
+        let is_aborted = self.aborted.contains(&checkpoint);
+        all |= is_aborted && !out.has_written() && out.budget() > 0;
         all.then(|| {
             (self.current, self.written) = (None, checkpoint);
-            self.is_aborted = false;
+            self.aborted.retain(|aborted| *aborted > checkpoint);
             Message::Acknowledged {
                 checkpoint,
                 states: std::mem::take(reports),
@@ -185,6 +189,18 @@ mod tests {
         snapshot.abort(1);
         assert!(snapshot.write(&mut inputs([1, 0])).is_some());
         assert_eq!(snapshot.next(), Some(barrier(2)));
+    }
+
+    #[test]
+    fn checkpoint_whose_barrier_comes_through_one_input_after_it_was_aborted_does_not_hold_up_the_next()
+     {
+        let mut snapshot = SubtaskSnapshot::new(0, Box::new(MemorySnapshot::new(1)));
+        assert!(snapshot.write(&mut inputs([0, 0])).is_none());
+        snapshot.abort(1);
+        assert!(snapshot.write(&mut inputs([1, 0])).is_some());
+        assert_eq!(snapshot.trigger(barrier(2)), Some(barrier(2)));
+        assert!(snapshot.write(&mut inputs([2, 0])).is_none());
+        assert_eq!(snapshot.current(), Some(2));
     }
 
     #[test]
