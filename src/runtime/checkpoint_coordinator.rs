@@ -190,17 +190,10 @@ impl CheckpointCoordinator {
         if let (Some(due), Some(interval)) = (self.due, self.settings.interval)
             && now >= due
         {
-            let pause = self
-                .completed_at
-                .map_or(Duration::ZERO, |at| at + self.settings.min_pause);
-            if now < pause {
-                self.due = Some(pause);
-            } else {
-                // A grid, as long as the job keeps up with it.
-                self.due = Some((due + interval).max(now + interval / 2));
-                if !self.waiting.contains(&Purpose::Periodic) {
-                    self.waiting.push(Purpose::Periodic);
-                }
+            // A grid, as long as the job keeps up with it.
+            self.due = Some((due + interval).max(now + interval / 2));
+            if !self.waiting.contains(&Purpose::Periodic) {
+                self.waiting.push(Purpose::Periodic);
             }
         }
         self.give_turns(now, &mut actions);
@@ -219,6 +212,14 @@ impl CheckpointCoordinator {
         self.waiting.sort();
         while self.pending.len() < self.settings.max_concurrent && !self.waiting.is_empty() {
             let purpose = self.waiting.remove(0);
+            if purpose == Purpose::Periodic
+                && let Some(pause) = self.completed_at.map(|at| at + self.settings.min_pause)
+                && now < pause
+            {
+                // Asked here and not when it was due: the one before may have been under way then.
+                self.due = Some(pause);
+                continue;
+            }
             actions.push(Action::Trigger(self.trigger(purpose, now), purpose));
         }
     }

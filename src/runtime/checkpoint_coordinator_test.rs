@@ -148,6 +148,21 @@ fn periodic_checkpoints_pause_and_others_do_not() {
 }
 
 #[test]
+fn periodic_checkpoint_that_was_due_during_another_one_pauses_behind_it_too() {
+    let pausing = CheckpointSettings {
+        min_pause: secs(8),
+        ..settings()
+    };
+    let mut coordinator = CheckpointCoordinator::new(pausing, 2, 1, secs(0));
+    assert_eq!(shown(&coordinator.on_time(secs(10))), "t1w");
+    assert_eq!(shown(&coordinator.on_time(secs(20))), "");
+    collect(&mut coordinator, 1);
+    assert_eq!(shown(&coordinator.on_written(1, Ok(()), secs(25))), "c1");
+    assert_eq!(coordinator.deadline(), Some(secs(33)));
+    assert_eq!(shown(&coordinator.on_time(secs(33))), "t2");
+}
+
+#[test]
 fn periodic_checkpoints_come_again_when_the_job_goes_on_after_all() {
     let mut coordinator = CheckpointCoordinator::new(settings(), 2, 1, secs(0));
     coordinator.stop_periodic();

@@ -30,8 +30,35 @@ pub(crate) enum Order {
     Finish,
     /// The job has failed.
     Fail(String),
-    /// A checkpoint or savepoint that somebody asked for has come to its end.
-    Answer(u64, Result<(), String>),
+    /// A checkpoint, and the savepoint that is copied from it, have come to their end.
+    Answer(Answer, Result<(), String>),
+}
+
+/// What has come to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer {
+    pub(crate) checkpoint: u64,
+    /// The number of the savepoint.
+    savepoint: Option<u64>,
+}
+
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wish {
+    /// A checkpoint: the first one from this number on.
+    Checkpoint(u64),
+    /// The savepoint of this number, and no other.
+    Savepoint(u64),
+}
+
+impl Wish {
+    /// Whether it has come to its end.
+    pub(crate) fn is_met(self, answer: Answer) -> bool {
+        match self {
+            Wish::Checkpoint(first) => first <= answer.checkpoint,
+            Wish::Savepoint(number) => answer.savepoint == Some(number),
+        }
+    }
 }
 
 /// After how long a job at its end tries its last checkpoint again.
@@ -57,6 +84,7 @@ struct Placed {
 
 /// A savepoint that somebody waits for.
 struct Savepoint {
+    number: u64,
     target: Arc<dyn Storage>,
     mode: StopMode,
 }
@@ -73,6 +101,8 @@ pub(crate) struct Checkpointer {
     ending: bool,
     /// When another one is to be asked for, because that one has failed.
     retry_at: Option<Duration>,
+    /// How many savepoints were wanted.
+    savepoint_count: u64,
     /// Wanted, not triggered yet, in order.
     wanted: Vec<Savepoint>,
     /// By the checkpoint that they are copied from.
@@ -114,6 +144,7 @@ impl Checkpointer {
             at_end: BTreeSet::new(),
             ending: false,
             retry_at: None,
+            savepoint_count: 0,
             wanted: Vec::new(),
             savepoints: BTreeMap::new(),
             started: BTreeMap::new(),
@@ -201,16 +232,22 @@ impl Checkpointer {
                     }
                     (StopMode::Drain, Err(_)) => orders.push(Order::Finish),
                 }
-                orders.push(Order::Answer(checkpoint, exported));
+                let savepoint = Some(savepoint.number);
+                let answer = Answer {
+                    checkpoint,
+                    savepoint,
+                };
+                orders.push(Order::Answer(answer, exported));
                 orders
             }
         }
     }
 
     /// Somebody wants a checkpoint.
-    pub(crate) fn on_wanted(&mut self, now: Duration, wall: Timestamp) -> Vec<Order> {
+    pub(crate) fn on_wanted(&mut self, now: Duration, wall: Timestamp) -> (Wish, Vec<Order>) {
+        let wish = Wish::Checkpoint(self.coordinator.next_checkpoint());
         let actions = self.coordinator.on_request(Purpose::Asked, now);
-        self.orders(actions, now, wall)
+        (wish, self.orders(actions, now, wall))
     }
 
     /// Somebody wants a savepoint. One that drains waits until all inputs are at their end.
@@ -220,16 +257,23 @@ impl Checkpointer {
         mode: StopMode,
         now: Duration,
         wall: Timestamp,
-    ) -> Vec<Order> {
-        self.wanted.push(Savepoint { target, mode });
+    ) -> (Wish, Vec<Order>) {
+        self.savepoint_count += 1;
+        let number = self.savepoint_count;
+        let wish = Wish::Savepoint(number);
+        self.wanted.push(Savepoint {
+            number,
+            target,
+            mode,
+        });
         if mode != StopMode::GoOn {
             self.coordinator.stop_periodic();
         }
         if mode == StopMode::Drain {
-            return vec![Order::Notify(Notice::Drain)];
+            return (wish, vec![Order::Notify(Notice::Drain)]);
         }
         let actions = self.coordinator.on_request(Purpose::Savepoint, now);
-        self.orders(actions, now, wall)
+        (wish, self.orders(actions, now, wall))
     }
 
     fn orders(&mut self, actions: Vec<Action>, now: Duration, wall: Timestamp) -> Vec<Order> {
@@ -322,7 +366,13 @@ impl Checkpointer {
                 let target = Arc::clone(&savepoint.target);
                 orders.push(Order::Write(WriterMessage::Export(checkpoint, target)));
             }
-            None => orders.push(Order::Answer(checkpoint, Ok(()))),
+            None => {
+                let answer = Answer {
+                    checkpoint,
+                    savepoint: None,
+                };
+                orders.push(Order::Answer(answer, Ok(())));
+            }
         }
         if purpose == Purpose::Final && !self.savepoints.contains_key(&checkpoint) {
             orders.push(Order::Finish);
@@ -337,12 +387,16 @@ impl Checkpointer {
             reason: reason.clone(),
         });
         let savepoint = self.savepoints.remove(&checkpoint);
+        let answer = Answer {
+            checkpoint,
+            savepoint: savepoint.as_ref().map(|savepoint| savepoint.number),
+        };
         if savepoint.is_some_and(|savepoint| savepoint.mode == StopMode::Suspend) {
             self.coordinator.resume_periodic(now);
         }
         orders.push(Order::Write(WriterMessage::Abandon(checkpoint)));
         orders.push(Order::Notify(Notice::Aborted(checkpoint)));
-        orders.push(Order::Answer(checkpoint, Err(reason)));
+        orders.push(Order::Answer(answer, Err(reason)));
     }
 
     fn contents(
@@ -381,5 +435,27 @@ impl Checkpointer {
             operators: operators.into_values().collect(),
             reports,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn savepoint_is_answered_by_its_own_end_and_a_checkpoint_by_that_of_a_later_one() {
+        let periodic = Answer {
+            checkpoint: 7,
+            savepoint: None,
+        };
+        let savepoint = Answer {
+            checkpoint: 6,
+            savepoint: Some(1),
+        };
+        assert!(!Wish::Savepoint(1).is_met(periodic));
+        assert!(Wish::Savepoint(1).is_met(savepoint));
+        assert!(!Wish::Savepoint(2).is_met(savepoint));
+        assert!(Wish::Checkpoint(6).is_met(periodic));
+        assert!(!Wish::Checkpoint(7).is_met(savepoint));
     }
 }

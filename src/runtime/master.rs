@@ -14,7 +14,7 @@ use crate::record::MaxParallelism;
 use crate::time::Timestamp;
 
 use super::checkpoint_writer::WriterMessage;
-use super::checkpointer::{Checkpointer, Order, StopMode};
+use super::checkpointer::{Checkpointer, Order, StopMode, Wish};
 use super::checkpoints::Retention;
 use super::config::Config;
 use super::deployment::{Attempt, Blueprint, WorkerParts};
@@ -48,9 +48,9 @@ impl std::fmt::Debug for Command {
     }
 }
 
-/// Who waits for the end of a checkpoint: the first one from this number on.
+/// Who waits for the end of a checkpoint or savepoint.
 struct Waiting {
-    checkpoint: u64,
+    wish: Wish,
     reply: Sender<Result<(), String>>,
 }
 
@@ -351,9 +351,8 @@ impl Master {
         let reply = match (command, &mut running.checkpointer) {
             (Command::Cancel, _) => return running.post(Letter::Cancel),
             (Command::Checkpoint(reply), Some(checkpointer)) => {
-                let checkpoint = checkpointer.next_checkpoint();
-                let orders = checkpointer.on_wanted(now, wall);
-                return self.await_checkpoint(running, checkpoint, reply, orders);
+                let (wish, orders) = checkpointer.on_wanted(now, wall);
+                return self.await_answer(running, wish, reply, orders);
             }
             (
                 Command::Savepoint {
@@ -363,9 +362,8 @@ impl Master {
                 },
                 Some(checkpointer),
             ) => {
-                let checkpoint = checkpointer.next_checkpoint();
-                let orders = checkpointer.on_savepoint(target, mode, now, wall);
-                return self.await_checkpoint(running, checkpoint, reply, orders);
+                let (wish, orders) = checkpointer.on_savepoint(target, mode, now, wall);
+                return self.await_answer(running, wish, reply, orders);
             }
             (Command::Checkpoint(reply) | Command::Savepoint { reply, .. }, None) => reply,
         };
@@ -374,15 +372,15 @@ impl Master {
         ));
     }
 
-    /// Notes who waits for a checkpoint, and follows the orders that its wish came to.
-    fn await_checkpoint(
+    /// Notes who waits for a checkpoint or savepoint, and follows the orders that its wish came to.
+    fn await_answer(
         &mut self,
         running: &mut Running,
-        checkpoint: u64,
+        wish: Wish,
         reply: Sender<Result<(), String>>,
         orders: Vec<Order>,
     ) {
-        self.waiting.push(Waiting { checkpoint, reply });
+        self.waiting.push(Waiting { wish, reply });
         self.follow(running, orders);
     }
 
@@ -418,11 +416,10 @@ impl Master {
                         self.end_attempt(running, false);
                     }
                 }
-                Order::Answer(checkpoint, answer) => {
-                    // A wish that had to wait is met by the first checkpoint from then on.
-                    let met = |waiting: &mut Waiting| waiting.checkpoint <= checkpoint;
-                    for waiting in self.waiting.extract_if(.., met) {
-                        let _ = waiting.reply.send(answer.clone());
+                Order::Answer(answer, result) => {
+                    let is_met = |waiting: &mut Waiting| waiting.wish.is_met(answer);
+                    for waiting in self.waiting.extract_if(.., is_met) {
+                        let _ = waiting.reply.send(result.clone());
                     }
                 }
             }

@@ -63,7 +63,7 @@ impl SteppedCheckpoints {
 
     /// Somebody wants a checkpoint.
     pub(super) fn want(&mut self, subtasks: &mut [Subtask]) {
-        let orders = self.checkpointer.on_wanted(self.now(), self.clock.now());
+        let (_, orders) = self.checkpointer.on_wanted(self.now(), self.clock.now());
         self.follow(orders, subtasks);
     }
 
@@ -75,7 +75,7 @@ impl SteppedCheckpoints {
         subtasks: &mut [Subtask],
     ) {
         let (now, wall) = (self.now(), self.clock.now());
-        let orders = self.checkpointer.on_savepoint(target, mode, now, wall);
+        let (_, orders) = self.checkpointer.on_savepoint(target, mode, now, wall);
         self.follow(orders, subtasks);
     }
 
@@ -91,8 +91,8 @@ impl SteppedCheckpoints {
                 }
                 Order::Finish => subtasks.iter_mut().for_each(Subtask::finish),
                 Order::Fail(reason) => self.failure = Some(reason),
-                Order::Answer(checkpoint, Ok(())) => {
-                    self.completed = self.completed.max(Some(checkpoint))
+                Order::Answer(answer, Ok(())) => {
+                    self.completed = self.completed.max(Some(answer.checkpoint))
                 }
                 Order::Answer(_, Err(_)) => {}
             }
