@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::piece::StateRef;
-use crate::record::FormError;
+use crate::record::{FormError, KeyGroupAssignment};
 use crate::state::{StateKind, TypeLayout};
 
 /// What is wrong with a checkpoint.
@@ -55,6 +55,17 @@ pub enum CheckpointError {
         saved: u32,
         /// That of the job.
         wanted: u32,
+    },
+    /// A checkpoint and the job take keys to other key groups.
+    #[error(
+        "the checkpoint's keys are in key groups by `KeyGroupAssignment::{saved:?}`, the job's by `{wanted:?}`: \
+         set `key_groups(KeyGroupAssignment::{saved:?})`"
+    )]
+    Assignment {
+        /// That of the checkpoint.
+        saved: KeyGroupAssignment,
+        /// That of the job.
+        wanted: KeyGroupAssignment,
     },
     /// A checkpoint has fewer key groups than the job has subtasks: some would own none.
     #[error(

@@ -10,6 +10,7 @@ use super::piece::{PieceRef, StateRef};
 use super::restored::Pieces;
 use super::segment_reader::{BlockBuffer, Segment};
 use super::storage::Storage;
+use crate::record::KeyGroupAssignment;
 use crate::state::StateSchema;
 
 /// A checkpoint whose files are open: it can be read even when they are removed meanwhile.
@@ -91,8 +92,13 @@ impl Pieces for CheckpointFiles {
     }
 
     fn operators(&self) -> Vec<Arc<str>> {
-        let states = self.manifest.states.keys();
-        let mut operators: Vec<_> = states.map(|state| Arc::clone(&state.operator)).collect();
+        let states = self
+            .manifest
+            .states
+            .iter()
+            .filter(|(_, entry)| entry.live > 0);
+        let operators = states.map(|(state, _)| Arc::clone(&state.operator));
+        let mut operators: Vec<_> = operators.collect();
         operators.dedup();
         operators
     }
@@ -112,6 +118,10 @@ impl Pieces for CheckpointFiles {
     fn max_parallelism(&self) -> Option<u32> {
         let mut operators = self.manifest.operators.iter();
         operators.next().map(|operator| operator.max_parallelism)
+    }
+
+    fn assignment(&self) -> Option<KeyGroupAssignment> {
+        Some(self.manifest.assignment)
     }
 
     fn entry_count(&self, state: &StateRef) -> u64 {

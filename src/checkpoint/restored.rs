@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::CheckpointError;
 use super::piece::{PieceKind, PieceRef, StateRef};
-use crate::record::{FormError, KeyHash, MaxParallelism, StateValue};
+use crate::record::{FormError, KeyGroupAssignment, KeyHash, MaxParallelism, StateValue};
 use crate::state::{StateSchema, decode_value};
 
 /// A complete checkpoint, wherever its bytes are.
@@ -24,6 +24,11 @@ pub trait Pieces: Send + Sync {
 
     /// The number of key groups of the job that took it, if it says so.
     fn max_parallelism(&self) -> Option<u32> {
+        None
+    }
+
+    /// Which function took keys to them, if it says so.
+    fn assignment(&self) -> Option<KeyGroupAssignment> {
         None
     }
 
@@ -75,6 +80,12 @@ impl Restored {
     #[must_use]
     pub fn max_parallelism(&self) -> Option<u32> {
         self.pieces.max_parallelism()
+    }
+
+    /// Which function took keys to key groups in the job that took it, if it says so.
+    #[must_use]
+    pub fn assignment(&self) -> Option<KeyGroupAssignment> {
+        self.pieces.assignment()
     }
 
     /// The uids of the operators that have state in it.

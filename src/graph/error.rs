@@ -64,6 +64,15 @@ pub enum GraphError {
         /// The other.
         second: Arc<str>,
     },
+    /// Two sources or sinks of one name in a job with checkpoints.
+    #[error(
+        "two sources or sinks are called `{name}`, under which checkpoints keep what is theirs: give one of them \
+         another name, or each its `.uid(…)`"
+    )]
+    DuplicateName {
+        /// The name.
+        name: Arc<str>,
+    },
     /// A stateful operator that a checkpoint could not find again.
     #[error(
         "operator `{0}` keeps state but has no uid: with checkpoints on, give it one by `.uid(\"…\")`"

@@ -356,7 +356,7 @@ impl StreamGraph {
         self.nodes
             .iter()
             .try_for_each(|node| self.check_node(node, checkpoints))?;
-        self.check_uids()
+        self.check_uids(checkpoints)
     }
 
     fn check_node(&self, node: &Node, checkpoints: bool) -> Result<(), GraphError> {
@@ -397,12 +397,23 @@ impl StreamGraph {
         Ok(())
     }
 
-    fn check_uids(&self) -> Result<(), GraphError> {
+    /// A uid names one operator. Where there are `checkpoints`, sources and sinks keep something in them under their
+    /// names, unless they have uids.
+    fn check_uids(&self, checkpoints: bool) -> Result<(), GraphError> {
         let mut seen: std::collections::HashMap<&Arc<str>, &Node> =
             std::collections::HashMap::new();
         for node in &self.nodes {
-            let Some(uid) = &node.uid else { continue };
+            let is_kept =
+                checkpoints && matches!(node.kind, NodeKind::Source { .. } | NodeKind::Sink);
+            let name = is_kept.then_some(&node.name);
+            let Some(uid) = node.uid.as_ref().or(name) else {
+                continue;
+            };
             if let Some(first) = seen.insert(uid, node) {
+                if first.uid.is_none() && node.uid.is_none() {
+                    let name = Arc::clone(uid);
+                    return Err(GraphError::DuplicateName { name });
+                }
                 return Err(GraphError::DuplicateUid {
                     uid: Arc::clone(uid),
                     first: Arc::clone(&first.name),

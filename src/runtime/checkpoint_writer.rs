@@ -372,10 +372,8 @@ impl CheckpointWriter {
 
     fn restore(&mut self) -> Result<Option<Restored>, CheckpointError> {
         self.abandon_all();
-        if self.store.newest().is_none_or(|newest| newest < self.first) {
-            return Ok(self.origin.clone());
-        }
-        self.store.restore_newest()
+        let own = self.store.restore_newest_since(self.first)?;
+        Ok(own.or_else(|| self.origin.clone()))
     }
 
     fn close(&mut self, discard: bool) {

@@ -112,6 +112,14 @@ fn groups_of(
     let Some(saved) = restored.max_parallelism() else {
         return Ok(wanted);
     };
+    if let Some(assignment) = restored.assignment()
+        && assignment != config.key_groups
+    {
+        return Err(CheckpointError::Assignment {
+            saved: assignment,
+            wanted: config.key_groups,
+        });
+    }
     if config.max_parallelism.is_some_and(|groups| groups != saved) {
         return Err(CheckpointError::MaxParallelism {
             saved,

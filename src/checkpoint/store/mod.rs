@@ -307,7 +307,19 @@ impl CheckpointStore {
     /// [`CheckpointError::NoneUsable`]: there are checkpoints, and beginning anew would lose them.
     /// [`CheckpointError::Storage`]: one cannot be read just now, and going on from an older one would lose it.
     pub fn restore_newest(&mut self) -> Result<Option<Restored>, CheckpointError> {
-        while let Some(entry) = self.completed.last_entry() {
+        self.restore_newest_since(0)
+    }
+
+    /// As [`restore_newest`](Self::restore_newest), of those from this number on: others are of other runs.
+    pub(crate) fn restore_newest_since(
+        &mut self,
+        first: u64,
+    ) -> Result<Option<Restored>, CheckpointError> {
+        while let Some(entry) = self
+            .completed
+            .last_entry()
+            .filter(|entry| *entry.key() >= first)
+        {
             let checked = CheckpointFiles::open(&*self.storage, entry.get().clone())
                 .and_then(|files| files.verify().map(|_| files));
             match checked {
@@ -319,12 +331,13 @@ impl CheckpointStore {
                 }
             }
         }
-        let Some(newest) = self.rejected.first() else {
+        let mut own = self.rejected.iter().filter(|r| r.checkpoint >= first);
+        let Some(newest) = own.next() else {
             return Ok(None);
         };
         Err(CheckpointError::NoneUsable {
             place: self.storage.place(),
-            count: self.rejected.len(),
+            count: 1 + own.count(),
             newest: newest.checkpoint,
             cause: Arc::clone(&newest.cause),
         })

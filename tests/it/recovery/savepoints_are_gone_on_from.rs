@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thalweg::checkpoint::{HeapStorage, Storage};
 use thalweg::prelude::*;
+use thalweg::record::KeyGroupAssignment;
 
 use super::ledger::Ledger;
 
@@ -143,6 +144,50 @@ fn savepoint_of_other_key_groups_than_the_job_wants_is_refused() {
     let error = refused(|env| env.max_parallelism(256), 2).expect("key groups cannot be cut anew");
     for part in ["128 key groups", "the job 256", "max_parallelism(128)"] {
         assert!(error.contains(part), "{part} in: {error}");
+    }
+}
+
+#[test]
+fn savepoint_of_keys_in_other_key_groups_is_refused() {
+    let error = refused(|env| env.key_groups(KeyGroupAssignment::Flink), 2);
+    let error = error.expect("keys would be looked for where they are not");
+    for part in ["KeyGroupAssignment::Hash", "`Flink`"] {
+        assert!(error.contains(part), "{part} in: {error}");
+    }
+}
+
+#[test]
+fn savepoints_that_are_asked_for_at_once_are_there_when_they_are_answered() {
+    let ledger = Ledger::default();
+    let directory = tempfile::tempdir().expect("a directory");
+    let job = counts(2, &heap(), &ledger).spawn("counts").expect("a job");
+    std::thread::scope(|scope| {
+        for name in ["one", "two", "three"] {
+            let (job, path) = (&job, directory.path().join(name));
+            scope.spawn(move || {
+                job.savepoint(&path).expect("a savepoint");
+                let restored = counts(1, &heap(), &Ledger::default())
+                    .restore(RestoreFrom::Path(path))
+                    .stepper("counts", ManualClock::new(Timestamp(0)));
+                assert!(restored.is_ok(), "{name}");
+            });
+        }
+    });
+    job.cancel();
+}
+
+#[test]
+fn sinks_of_one_name_are_refused_where_there_are_checkpoints() {
+    let env = Environment::new().checkpoints(Checkpoints::on_request().to_storage(heap()));
+    for numbers in ["even", "odd"] {
+        env.source(numbers, Sequence::new(0..10))
+            .sink("print", Discard::new());
+    }
+    let error = env
+        .execute("numbers")
+        .expect_err("one would take the other's");
+    for part in ["`print`", "another name", "uid"] {
+        assert!(error.to_string().contains(part), "{part} in: {error}");
     }
 }
 
