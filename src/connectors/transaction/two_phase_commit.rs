@@ -112,8 +112,8 @@ pub trait TwoPhaseCommit<V: ?Sized>: Send + 'static {
         Ok(None)
     }
 
-    /// Work to be done before any checkpoint is complete, whether or not it keeps a transaction: what was
-    /// committed since the one before is not kept any more, and must last by itself.
+    /// Work to be done before any checkpoint is complete, whether or not it keeps a transaction, and at the end of the
+    /// job: what was committed since the one before is not kept any more, and must last by itself.
     ///
     /// # Errors
     /// Where it is known that it cannot be done.
@@ -223,6 +223,8 @@ pub struct TransactionalWriter<V: ?Sized, T: TwoPhaseCommit<V>> {
     /// In the order of their checkpoints.
     pending: VecDeque<Pending>,
     commits: CommitQueue,
+    /// Something was committed behind which no checkpoint has seen to it that it lasts.
+    unsure: bool,
     checkpointing: bool,
     finished: bool,
     record: PhantomData<fn(&V)>,
@@ -243,6 +245,7 @@ impl<V: ?Sized, T: TwoPhaseCommit<V>> TransactionalWriter<V, T> {
             current: None,
             pending: VecDeque::new(),
             commits: CommitQueue::default(),
+            unsure: false,
             checkpointing: false,
             finished: false,
             record: PhantomData,
@@ -273,12 +276,26 @@ impl<V: ?Sized, T: TwoPhaseCommit<V>> TransactionalWriter<V, T> {
             }
             let work = self.target.commit(&pending.handle);
             match work.and_then(|work| self.commits.send(work)) {
-                Ok(number) => pending.commit = Some(number),
+                Ok(number) => {
+                    pending.commit = Some(number);
+                    self.unsure = true;
+                }
                 Err(error) => first_error = first_error.and(Err(error)),
             }
         }
         self.forget_committed();
         first_error
+    }
+
+    /// Sees to it that what was committed lasts.
+    fn make_last(&mut self) -> Outcome {
+        if !std::mem::take(&mut self.unsure) {
+            return Ok(());
+        }
+        match self.target.before_any_completion()? {
+            Some(work) => work(),
+            None => Ok(()),
+        }
     }
 
     fn forget_committed(&mut self) {
@@ -327,6 +344,7 @@ impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalW
         if let Some(work) = self.target.before_any_completion()? {
             prepared.before_completion(work);
         }
+        self.unsure = false;
         if !self.finished {
             let current = self.target.begin()?;
             if let Some(handle) = self.target.handle(&current) {
@@ -372,15 +390,13 @@ impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalW
         }
         self.commit_up_to(0)?;
         self.commits.wait()?;
-        match self.target.before_any_completion()? {
-            Some(work) => work(),
-            None => Ok(()),
-        }
+        self.make_last()
     }
 
     fn close(&mut self) -> Outcome {
-        // The end of the job is that of its commits, and nobody who goes on from here meets them.
+        // The end of the job is that of its commits: nobody who goes on from here meets them, and no checkpoint follows.
         let committed = self.commits.wait();
+        let committed = committed.and_then(|()| self.make_last());
         let current = self.current.take();
         let aborted = current.map_or(Ok(()), |current| self.target.abort(current));
         let closed = self.target.close();

@@ -15,6 +15,8 @@ type Journal = Arc<Mutex<Vec<String>>>;
 struct Target {
     journal: Journal,
     refused: &'static str,
+    /// Whether it writes down that it is asked to make what was committed last.
+    is_asked: bool,
 }
 
 impl Target {
@@ -42,6 +44,14 @@ impl TwoPhaseCommit<str> for Target {
     fn pre_commit(&mut self, text: String, checkpoint: u64) -> Result<Option<Vec<u8>>, BoxError> {
         self.note(&format!("pre-commit {checkpoint}"), &text);
         Ok((!text.is_empty()).then(|| text.into_bytes()))
+    }
+    fn before_any_completion(&mut self) -> Result<Option<Work>, BoxError> {
+        let target = self.clone();
+        let work = move || {
+            target.note("make it last", "");
+            Ok(())
+        };
+        Ok(self.is_asked.then(|| -> Work { Box::new(work) }))
     }
     fn commit(&mut self, handle: &[u8]) -> Result<Work, BoxError> {
         let (target, text) = (self.clone(), String::from_utf8(handle.to_vec())?);
@@ -74,10 +84,15 @@ struct Run {
 
 impl Run {
     fn open(refused: &'static str, checkpointing: bool) -> Self {
+        Run::of(refused, checkpointing, false)
+    }
+
+    fn of(refused: &'static str, checkpointing: bool, is_asked: bool) -> Self {
         let journal = Journal::default();
         let target = Target {
             journal: Arc::clone(&journal),
             refused,
+            is_asked,
         };
         let sink = Transactional::new(move |_, _| target.clone());
         let mut writer = sink.writer(0, 1);
@@ -229,4 +244,22 @@ fn commit_that_fails_elsewhere_fails_the_subtask_and_holds_those_behind_it() {
     let error = run.writer.flush().unwrap_err().to_string();
     assert_eq!(error, "b was refused");
     run.writer.close().unwrap();
+}
+
+#[test]
+fn what_the_last_checkpoint_commits_is_made_to_last_before_the_job_has_ended() {
+    let mut run = Run::of("none", true, true);
+    run.write("a");
+    run.writer.finish().unwrap();
+    run.prepare(1);
+    run.writer.commit(1).unwrap();
+    run.writer.close().unwrap();
+    assert_eq!(
+        run.journal(),
+        ["pre-commit 1 a", "commit a", "make it last "]
+    );
+
+    let mut run = Run::of("none", true, true);
+    run.writer.close().unwrap();
+    assert_eq!(run.journal(), [""; 0], "nothing was committed");
 }
