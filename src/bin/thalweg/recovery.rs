@@ -87,11 +87,15 @@ impl RecoveryOptions {
 }
 
 /// Reads the time between checkpoints.
-fn interval(text: &str) -> Result<Duration, String> {
-    match duration::parse(text)? {
-        Duration::ZERO => Err("checkpoints need some time between them".to_owned()),
-        interval => Ok(interval),
+///
+/// # Errors
+/// A sentence that says what is wrong with it.
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration::parse(text)?;
+    if interval < Duration::from_millis(1) {
+        return Err("checkpoints need some time between them: a millisecond at least".to_owned());
     }
+    Ok(interval)
 }
 
 /// Tells a person on standard error what has become of a checkpoint.

@@ -49,7 +49,8 @@ pub(crate) struct GenerateOptions {
     pub(super) keys: u64,
 
     /// How large the text is, up to the end of a line
-    #[arg(long, value_name = "BYTES", default_value_t = 50_000_000)]
+    #[arg(long, value_name = "BYTES", default_value_t = 50_000_000,
+          value_parser = clap::value_parser!(u64).range(0..=1_000_000_000_000))]
     pub(super) words_bytes: u64,
 
     /// Events in a second of event time: persons, auctions and bids together

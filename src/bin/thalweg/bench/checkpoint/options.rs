@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::bench::options::Format;
-use crate::duration;
+use crate::recovery;
 
 /// What stands below the options in `--help`.
 pub(crate) const HELP: &str = "\
@@ -47,7 +47,7 @@ pub(crate) struct CheckpointOptions {
     pub(super) seconds: u64,
 
     /// Time from one checkpoint to the next
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = recovery::interval)]
     pub(super) interval: Duration,
 
     /// Which keys change
@@ -64,7 +64,7 @@ pub(crate) struct CheckpointOptions {
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rounds: u32,
 
-    /// Where checkpoints are kept while it runs [default: a new directory among the temporary ones]
+    /// Where checkpoints are kept while it runs: in a new directory in this one [default: that of temporary files]
     #[arg(long, value_name = "DIR")]
     pub(super) directory: Option<PathBuf>,
 

@@ -17,11 +17,13 @@ use super::report::Report;
 /// # Errors
 /// Where one fails, or its answer is wrong.
 pub(in crate::bench) fn run(options: &CheckpointOptions) -> Result<(), Failure> {
-    let directory = options.directory.clone().unwrap_or_else(temporary);
+    let within = options.directory.clone();
+    let within = within.unwrap_or_else(std::env::temp_dir);
     let text = match options.leg {
-        Some(one) => format!("{}\n", leg::run(options, one, &directory)?),
+        Some(one) => format!("{}\n", leg::run(options, one, &within)?),
         None => {
-            let legs = all(options, &directory)?;
+            let own = OwnDirectory::within(&within)?;
+            let legs = all(options, &own.0)?;
             Report {
                 options,
                 legs: &legs,
@@ -34,9 +36,22 @@ pub(in crate::bench) fn run(options: &CheckpointOptions) -> Result<(), Failure> 
     Ok(out.flush()?)
 }
 
-/// A directory that is nobody's.
-fn temporary() -> PathBuf {
-    std::env::temp_dir().join(format!("thalweg-bench-{}", std::process::id()))
+/// A new directory, which goes with all that is in it, whatever becomes of the runs.
+struct OwnDirectory(PathBuf);
+
+impl OwnDirectory {
+    fn within(directory: &Path) -> Result<Self, Failure> {
+        let own = directory.join(format!("thalweg-bench-{}", std::process::id()));
+        let made = std::fs::create_dir_all(directory).and_then(|()| std::fs::create_dir(&own));
+        made.map_err(|error| Failure::new(format_args!("cannot make {}: {error}", own.display())))?;
+        Ok(OwnDirectory(own))
+    }
+}
+
+impl Drop for OwnDirectory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 fn all(options: &CheckpointOptions, directory: &Path) -> Result<Vec<Value>, Failure> {
@@ -50,8 +65,6 @@ fn all(options: &CheckpointOptions, directory: &Path) -> Result<Vec<Value>, Fail
         // What is left takes room, no more.
         let _ = std::fs::remove_dir_all(&directory);
     }
-    // Only if nobody else has put something there.
-    let _ = std::fs::remove_dir(directory);
     Ok(legs)
 }
 
@@ -67,7 +80,7 @@ fn settle(directory: &Path) {
 fn in_process(options: &CheckpointOptions, leg: Leg, directory: &Path) -> Result<Value, Failure> {
     let failed = |what: &str| Failure::new(format_args!("the run `{}`: {what}", leg.name()));
     let program = std::env::current_exe().map_err(|error| failed(&error.to_string()))?;
-    let interval = format!("{}ms", options.interval.as_millis());
+    let interval = format!("{}ns", options.interval.as_nanos());
     let output = Command::new(program)
         .args(["bench", "checkpoint", "--leg", leg.name()])
         .args(["--keys", &options.keys.to_string()])
