@@ -108,9 +108,22 @@ class Progress:
 
 
 def rounds(plan):
-    """Runs them all. Gives every run, and for (query, parallelism, system) what went wrong."""
-    runs, failures, worked = [], {}, set()
+    """Runs them all. Gives every run, and for (query, parallelism, system) what went wrong. Who interrupts it gets what
+    there was until then."""
+    runs, failures = [], {}
     progress = Progress(plan.chosen.rounds * len(plan.cases) * len(plan.systems))
+    try:
+        make(plan, progress, runs, failures)
+    except KeyboardInterrupt:
+        progress.line("stopped: this is what there was")
+    if progress.terminal:
+        print("\r\x1b[K", end="", file=sys.stderr)
+    return runs, failures
+
+
+def make(plan, progress, runs, failures):
+    """Makes the runs, and notes what they found."""
+    worked = set()
     for number in range(1, plan.chosen.rounds + 1):
         progress.line(f"round {number} of {plan.chosen.rounds}")
         for case in plan.cases:
@@ -129,6 +142,3 @@ def rounds(plan):
                     failures[key] = failure
                     progress.line(f"{system.name} {case.query} p{case.parallelism}: {failure}")
                 runs += [{**one, "round": number} for one in found]
-    if progress.terminal:
-        print("\r\x1b[K", end="", file=sys.stderr)
-    return runs, failures

@@ -25,7 +25,6 @@ def plain(entry):
 
 def write(chosen, running, facts, runs, failures, figures, verdicts):
     """Writes every run as CSV and everything else as JSON; gives the path without its extension."""
-    chosen.results.mkdir(parents=True, exist_ok=True)
     path = chosen.results / stem(chosen, facts)
     with path.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")

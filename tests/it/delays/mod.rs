@@ -288,6 +288,21 @@ fn malformed_rows_are_left_out_and_counted_if_asked() {
     );
     assert_eq!(results[1]["mean_departure_delay_minutes"], Value::Null);
     assert_eq!(results[2]["flights"], 2);
+
+    let names = directory.path().join("names.csv");
+    std::fs::write(&names, "carrier,name\nUNITED,No code\nUA,United\n").expect("a file");
+    let names = names.to_str().expect("text");
+    let (_, summary) = succeed(&[
+        "--input",
+        &path,
+        "--airlines",
+        names,
+        "--malformed",
+        "skip",
+        "--format",
+        "json",
+    ]);
+    assert!(summary.contains("malformed 2 rows"), "{summary}");
 }
 
 #[test]

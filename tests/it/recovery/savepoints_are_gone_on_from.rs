@@ -88,6 +88,25 @@ fn operators_without_state_come_and_go_between_a_savepoint_and_its_restore() {
 }
 
 #[test]
+fn sink_that_keeps_nothing_may_be_gone_behind_a_savepoint() {
+    let ledger = Ledger::default();
+    let directory = tempfile::tempdir().expect("a directory");
+    let env = counts(2, &heap(), &ledger);
+    env.source("more numbers", Generator::new(|n| n).rate(1_000))
+        .sink("nowhere", Discard::new());
+    let job = env.spawn("counts").expect("a job");
+    job.stop(directory.path()).expect("a savepoint");
+    job.wait().expect("it finishes");
+
+    let env = counts(2, &heap(), &ledger);
+    env.source("more numbers", Generator::new(|n| n).count(NUMBERS))
+        .sink("elsewhere", Discard::new());
+    let env = env.restore(RestoreFrom::Path(directory.path().into()));
+    env.execute("counts").expect("it finishes");
+    assert!(ledger.rows() == expected());
+}
+
+#[test]
 fn state_of_another_type_is_refused_by_name() {
     let ledger = Ledger::default();
     let directory = tempfile::tempdir().expect("a directory");

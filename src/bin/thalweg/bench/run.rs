@@ -82,7 +82,7 @@ fn failure(error: JobError, options: &BenchOptions) -> Failure {
     };
     let cause = cause.to_string();
     Failure::new(format_args!(
-        "{}; make the input files with `thalweg generate --data {}`",
+        "{}; make the input files with `thalweg generate --data {}`, damaged ones anew with --force",
         cause.trim_end_matches('.'),
         options.data.display()
     ))

@@ -136,13 +136,10 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
         .aggregate_with(CountDepartures, KeyedDelays::of(By::Origin))
         .name("by origin")
         .uid("by-origin");
-    let names = env
-        .source(
-            "airlines",
-            CsvSource::file(airlines).records(Airline::parse),
-        )
-        .uid("airlines")
-        .broadcast();
+    let airlines = CsvSource::file(airlines)
+        .records(Airline::parse)
+        .malformed(options.malformed());
+    let names = env.source("airlines", airlines).uid("airlines").broadcast();
     let named = by_carrier
         .union(by_origin)
         .connect(names)

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::error::Failure;
 
@@ -25,13 +26,11 @@ pub(crate) fn run(options: &LatencyOptions) -> Result<(), Failure> {
     if options.idle {
         return run_idle(options);
     }
-    // A file that cannot be written is found out before the measurement, not after it.
-    let plot = match &options.plot {
-        Some(path) => Some(File::create(path).map_err(|error| {
-            Failure::new(format_args!("cannot write {}: {error}", path.display()))
-        })?),
-        None => None,
-    };
+    // A file that cannot be written is found out before the measurement, not after it; what is in it stays until then.
+    if let Some(path) = &options.plot {
+        let opened = File::options().append(true).create(true).open(path);
+        opened.map_err(|error| cannot_write(path, &error))?;
+    }
     let setup = Setup {
         rate: options.rate,
         warm_up: options.warm_up,
@@ -49,18 +48,24 @@ pub(crate) fn run(options: &LatencyOptions) -> Result<(), Failure> {
         clock_reading_nanos,
         measurements: &measurements,
     };
-    if let Some(mut file) = plot {
+    tell(match options.format {
+        Format::Text => report.text(),
+        Format::Json => format!("{:#}\n", report.json()),
+    })?;
+    if let Some(path) = &options.plot {
         let caption = format!(
             "{} records/s, workers wait by {}",
             crate::number::grouped(options.rate),
             options.wait.name(),
         );
-        file.write_all(percentile_plot::draw(&caption, &measurements)?.as_bytes())?;
+        let plot = percentile_plot::draw(&caption, &measurements)?;
+        std::fs::write(path, plot).map_err(|error| cannot_write(path, &error))?;
     }
-    tell(match options.format {
-        Format::Text => report.text(),
-        Format::Json => format!("{:#}\n", report.json()),
-    })
+    Ok(())
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format_args!("cannot write {}: {error}", path.display()))
 }
 
 fn run_idle(options: &LatencyOptions) -> Result<(), Failure> {
