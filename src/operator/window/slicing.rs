@@ -19,8 +19,11 @@
 //! Numbers of windows and slices are whole numbers, negative before the offset. Times are computed in 128
 //! bits where they could overflow, and stop at the ends of the range of timestamps.
 
+use std::ops::RangeInclusive;
+
 use crate::time::Timestamp;
 
+use super::lateness::Lateness;
 use super::time_window::TimeWindow;
 
 /// The windows of a [`SlicedAssigner`](super::SlicedAssigner) and the slices that they are made of.
@@ -206,6 +209,19 @@ impl Slicing {
         let since = i128::from(time.0) - i128::from(self.offset) - i128::from(self.size) + 1;
         let window = since.div_euclid(i128::from(self.slide)) + 1;
         clamp(window)
+    }
+
+    /// Whether of what is put together, from subtasks that had come to times from the lowest to the highest of
+    /// `watermarks`, some has fired with windows in which other parts have not, and is still kept for other windows or
+    /// late records.
+    pub(super) fn has_fired_apart(
+        &self,
+        lateness: Lateness,
+        watermarks: &RangeInclusive<Timestamp>,
+    ) -> bool {
+        let first_open = |at: &Timestamp| self.first_open(*at);
+        let outlives_firing = self.slices_per_window() > 1 || lateness != Lateness::default();
+        outlives_firing && first_open(watermarks.start()) < first_open(watermarks.end())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 use super::current::Current;
 use super::firing::Firing;
 use super::lateness::Lateness;
-use super::progress::{PROGRESS, Progress, Times};
+use super::progress::{PROGRESS, Progress};
 use super::slice_snapshot::{SliceSnapshot, WINDOWS};
 use super::slice_table::{SliceTable, TableId, TableShape};
 use super::slicing::Slicing;
@@ -157,7 +157,8 @@ impl<K: Key + ?Sized, A: StateValue> Timeline<K, A> {
         let mut now = Timestamp::MIN;
         if let Some(restored) = &checkpointing.restored {
             let times = progress.restore(restored, cx)?;
-            if self.has_fired_apart(times) {
+            let watermarks = times.watermark..=times.highest;
+            if (self.slicing).has_fired_apart(self.lateness, &watermarks) {
                 return Err(CheckpointError::FixedParallelism {
                     saved: restored.parallelism(&uid),
                     operator: uid,
@@ -174,15 +175,6 @@ impl<K: Key + ?Sized, A: StateValue> Timeline<K, A> {
         self.state.snapshot = checkpointing.enabled.then(|| Box::new(slices));
         self.progress = checkpointing.enabled.then(|| Box::new(progress));
         Ok(now)
-    }
-
-    /// Whether of what is put together some has fired with windows in which other parts have not, and is
-    /// still kept for other windows or late records.
-    fn has_fired_apart(&self, times: Times) -> bool {
-        let first_open = |at| self.slicing.first_open(at);
-        let outlives_firing =
-            self.slicing.slices_per_window() > 1 || self.lateness != Lateness::default();
-        outlives_firing && first_open(times.watermark) < first_open(times.highest)
     }
 
     /// Freezes all slices for a checkpoint.

@@ -8,18 +8,16 @@
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput};
 use crate::operator::key_context::Stored;
 use crate::operator::log_snapshot::{LogSnapshot, Logged};
 use crate::operator::watermark_snapshot::{WATERMARK, WatermarkSnapshot};
-use crate::operator::window::lateness::Lateness;
 use crate::operator::{Barrier, OpenContext, OperatorError, Push};
 use crate::record::{Key, KeySelector, StoredKey, Wire};
 use crate::state::{ChunkPool, Extent, RecordLog, StateKind};
-use crate::time::Timestamp;
 
 use super::function::JoinFunction;
 use super::operator::WindowJoin;
@@ -212,7 +210,7 @@ where
                 state.right.get_mut(id).log = log;
             }
             let watermarks = snapshot.watermark.restore_range(restored, cx)?;
-            if self.has_fired_apart(&watermarks) {
+            if (self.slicing).has_fired_apart(self.lateness, &watermarks) {
                 return Err(CheckpointError::FixedParallelism {
                     saved: restored.parallelism(&self.uid),
                     operator: Arc::clone(&self.uid),
@@ -222,15 +220,6 @@ where
         }
         let own = [LEFT, RIGHT, WATERMARK];
         cx.check_restored(&self.uid, |name| own.contains(&name))
-    }
-
-    /// Whether of what is put together some has fired with windows in which other parts have not, and is still kept for
-    /// other windows or late records.
-    fn has_fired_apart(&self, watermarks: &RangeInclusive<Timestamp>) -> bool {
-        let first_open = |at: &Timestamp| self.slicing.first_open(*at);
-        let outlives_firing =
-            self.slicing.slices_per_window() > 1 || self.lateness != Lateness::default();
-        outlives_firing && first_open(watermarks.start()) < first_open(watermarks.end())
     }
 }
 
