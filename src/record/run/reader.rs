@@ -122,29 +122,27 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
         }
     }
 
-    /// The record of number `index`, if there are so many.
+    /// The record of number `index`, if there are so many, and its timestamp: where they differ in length.
     #[inline(always)]
-    pub(crate) fn record(&self, index: usize) -> &'a V {
+    fn noted(&self, index: usize) -> (&'a V, Timestamp) {
         assert!(index < self.len, "no record of this number");
         // SAFETY: `new` was promised that the writer put so many records there, each where its note says.
-        unsafe {
-            let bytes = match V::LENGTH {
-                Some(length) => {
-                    let start = index * self.layout.stride + self.layout.offset;
-                    self.records.get_unchecked(start..start + length)
-                }
-                None => {
-                    let start = self.start(index).next_multiple_of(V::ALIGN);
-                    let end = if index + 1 < self.len {
-                        self.start(index + 1)
-                    } else {
-                        self.records.len()
-                    };
-                    self.records.get_unchecked(start..end)
-                }
+        let (note, record) = unsafe {
+            let note = self.note(index);
+            let start = start_in(note).next_multiple_of(V::ALIGN);
+            let end = if index + 1 < self.len {
+                start_in(self.note(index + 1))
+            } else {
+                self.records.len()
             };
-            in_place(bytes)
-        }
+            (note, in_place(self.records.get_unchecked(start..end)))
+        };
+        let at = if self.layout.offset > 0 {
+            time_in(&note[self.layout.offset..])
+        } else {
+            self.time
+        };
+        (record, at)
     }
 
     /// The note of the record of number `index`.
@@ -157,32 +155,6 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
         let start = self.notes.len() - (index + 1) * stride;
         // SAFETY: there is a note for every record.
         unsafe { self.notes.get_unchecked(start..start + stride) }
-    }
-
-    /// Where the record of number `index` starts, but for its alignment.
-    ///
-    /// # Safety
-    /// There are so many records.
-    #[inline(always)]
-    unsafe fn start(&self, index: usize) -> usize {
-        // SAFETY: the caller's promise.
-        let note = unsafe { self.note(index) };
-        start_in(note)
-    }
-
-    /// The timestamp of the record of number `index`, if there are so many.
-    #[inline(always)]
-    pub(crate) fn time(&self, index: usize) -> Timestamp {
-        if self.layout.offset == 0 {
-            return self.time;
-        }
-        assert!(index < self.len, "no record of this number");
-        if V::LENGTH.is_some() {
-            time_in(&self.records[index * self.layout.stride..])
-        } else {
-            // SAFETY: as has just been asked.
-            time_in(&unsafe { self.note(index) }[size_of::<Start>()..])
-        }
     }
 }
 
@@ -217,7 +189,7 @@ impl<'a, V: Wire + ?Sized> Iterator for Records<'a, V> {
     fn next(&mut self) -> Option<Self::Item> {
         let Some(length) = V::LENGTH else {
             let index = self.numbers.next()?;
-            return Some((self.run.record(index), self.run.time(index)));
+            return Some(self.run.noted(index));
         };
         let place = self.places.next()?;
         let offset = self.run.layout.offset;

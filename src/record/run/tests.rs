@@ -76,7 +76,8 @@ fn check<V: Wire + ?Sized>(records: &[(&V, Timestamp)], usual: usize, cut: usize
         let cut = cut.min(len);
         for (run, after) in [(run(), 0), (run().after(cut), cut)] {
             assert_eq!(run.len(), len - after);
-            let by_number = (0..run.len()).map(|index| (bytes(run.record(index)), run.time(index)));
+            let by_number = (0..run.len()).flat_map(|index| run.part(index..index + 1));
+            let by_number = by_number.map(|(record, at)| (bytes(record), at));
             assert!(by_number.eq(of_frame[after..].iter().cloned()));
             let part = run.len() / 5..run.len() - run.len() / 3;
             let records = run.part(part.clone());
