@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::nexmark::JITTER_MS_MAX;
+
 use super::checkpoint::{self, CheckpointOptions};
 use super::query::Query;
 
@@ -16,8 +18,8 @@ Measured:
 
 Checked:
   The checksum is the sum of the hashes of all rows, whatever their order: runs over the same data
-  have the same one, at every parallelism and in every system. Only those of q12 are windows of
-  processing time: they depend on how fast the bids come.
+  have the same one, at every parallelism and in every system. Not so q12: its windows are of
+  processing time, and its rows depend on how fast the bids come.
 
 Examples:
   thalweg bench q5 --parallelism 2
@@ -64,7 +66,7 @@ pub(crate) struct BenchOptions {
     /// How far behind the latest record before it a record may be, in milliseconds of event time:
     /// the jitter that the data was generated with
     #[arg(long, value_name = "J", default_value_t = 0,
-          value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+          value_parser = clap::value_parser!(u64).range(0..=JITTER_MS_MAX))]
     pub(super) jitter_ms: u64,
 
     /// What stands between the name and the extension of the input files, such as `_x10`

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::nexmark::JITTER_MS_MAX;
+
 /// What stands below the options in `--help`.
 pub(crate) const HELP: &str = "\
 Files (little-endian, fixed-size records, no header):
@@ -62,7 +64,7 @@ pub(crate) struct GenerateOptions {
     ///
     /// Of persons, auctions and bids. What happens within this time is held in memory.
     #[arg(long, value_name = "MS", default_value_t = 0,
-          value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+          value_parser = clap::value_parser!(u64).range(0..=JITTER_MS_MAX))]
     pub(super) jitter_ms: u64,
 
     /// Another seed makes other data

@@ -10,3 +10,6 @@ pub(crate) use random::{Random, Zipf, mix64};
 pub(crate) use record::{Auction, Bid, Dated, Person};
 pub(crate) use text::{MadeUp, Recipe, TextAuction, TextBid, TextPerson, TextSource};
 pub(crate) use timeline::{Counts, Timeline};
+
+/// How much out of order events may be, in milliseconds: what happens within this time is held in memory.
+pub(crate) const JITTER_MS_MAX: u64 = 3_600_000;
