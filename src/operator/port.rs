@@ -20,7 +20,9 @@ use crate::record::KeyHash;
 use crate::time::Timestamp;
 
 use super::record_run::push_while_ready;
-use super::{Budget, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal};
+use super::{
+    Aborted, Budget, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal,
+};
 
 /// The control plane of an operator with several inputs: calls come once per port and batch, signals
 /// per input. Its own [`Operator::signal`] is what goes on downstream.
@@ -106,20 +108,21 @@ struct Alignment {
     /// The last barrier of each port; one that has ended counts as having brought them all.
     barriers: [u64; 2],
     held: [bool; 2],
-    /// The last checkpoint that was aborted: neither port waits for its barrier.
-    aborted: u64,
+    /// Neither port waits for the barriers of these.
+    aborted: Aborted,
 }
 
 impl Alignment {
     fn on_signal(&mut self, input: usize, signal: Signal) {
         let other = 1 - input;
         match signal {
-            Signal::Barrier(barrier) => {
-                self.barriers[input] = self.barriers[input].max(barrier.checkpoint);
-                let is_behind = self.barriers[other] < self.barriers[input];
-                self.held = [false; 2];
-                let is_wanted = barrier.checkpoint > self.aborted;
-                self.held[input] = barrier.holds() && is_behind && is_wanted;
+            Signal::Barrier(barrier) if barrier.checkpoint > self.barriers[input] => {
+                self.barriers[input] = barrier.checkpoint;
+                let [this, that] = [input, other].map(|port| self.barriers[port]);
+                self.held[input] =
+                    barrier.holds() && that < this && !self.aborted.contains(barrier.checkpoint);
+                self.held[other] &= this < that;
+                self.aborted.forget_to(this.min(that));
             }
             Signal::End => {
                 self.barriers[input] = u64::MAX;
@@ -127,9 +130,9 @@ impl Alignment {
             }
             // The port that is held takes no signal, this one neither: it comes through the other.
             Signal::CheckpointAborted(checkpoint) => {
-                self.aborted = self.aborted.max(checkpoint);
+                self.aborted.add(checkpoint);
                 for (held, barrier) in self.held.iter_mut().zip(self.barriers) {
-                    *held &= barrier > checkpoint;
+                    *held &= barrier != checkpoint;
                 }
             }
             _ => {}
@@ -389,6 +392,21 @@ mod tests {
         assert!(alignment.is_held(1), "the next one is waited with");
         alignment.on_signal(0, barrier(2));
         assert!(!alignment.is_held(1));
+    }
+
+    #[test]
+    fn port_waits_for_the_barrier_of_a_checkpoint_though_a_later_one_is_aborted_or_an_earlier_one_comes()
+     {
+        let mut alignment = Alignment::default();
+        alignment.on_signal(0, Signal::CheckpointAborted(2));
+        alignment.on_signal(0, barrier(1));
+        assert!(alignment.is_held(0));
+        alignment.on_signal(1, barrier(1));
+        assert!(!alignment.is_held(0));
+        alignment.on_signal(0, Signal::CheckpointAborted(3));
+        alignment.on_signal(0, barrier(4));
+        alignment.on_signal(1, barrier(3));
+        assert!(alignment.is_held(0) && !alignment.is_held(1));
     }
 
     #[test]

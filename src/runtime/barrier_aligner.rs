@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 
-use crate::operator::Barrier;
+use crate::operator::{Aborted, Barrier};
 use crate::seeded_bugs::seeded;
 
 /// A barrier that some channels have brought.
@@ -28,8 +28,10 @@ pub(crate) struct BarrierAligner {
     held: Vec<bool>,
     /// In the order of their checkpoints; with barriers that hold, one at most.
     arriving: VecDeque<Arriving>,
-    /// The last checkpoint that went on or was aborted.
+    /// The last checkpoint that went on or was given up.
     last: u64,
+    /// Later ones that were aborted.
+    aborted: Aborted,
 }
 
 impl BarrierAligner {
@@ -40,6 +42,7 @@ impl BarrierAligner {
             held: vec![false; channels],
             arriving: VecDeque::new(),
             last: 0,
+            aborted: Aborted::default(),
         }
     }
 
@@ -56,7 +59,7 @@ impl BarrierAligner {
 
     /// A channel has brought a barrier. Gives the one that goes on now, if any does.
     pub(crate) fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Option<Barrier> {
-        if barrier.checkpoint <= self.last {
+        if !self.is_wanted(barrier.checkpoint) {
             return None;
         }
         if barrier.holds()
@@ -89,13 +92,13 @@ impl BarrierAligner {
 
     /// A barrier that overtakes what is on its way goes on now, whoever has brought it. Says whether it does.
     pub(crate) fn overtake(&mut self, barrier: Barrier) -> bool {
-        if barrier.checkpoint <= self.last {
+        if !self.is_wanted(barrier.checkpoint) {
             return false;
         }
         self.arriving
             .retain(|a| a.barrier.checkpoint > barrier.checkpoint);
         self.held.fill(false);
-        self.last = barrier.checkpoint;
+        self.pass(barrier.checkpoint);
         true
     }
 
@@ -126,15 +129,26 @@ impl BarrierAligner {
             self.arriving.retain(|a| a.barrier.checkpoint != checkpoint);
             self.held.fill(false);
         }
-        if self.arriving.is_empty() {
-            self.last = self.last.max(checkpoint);
+        if checkpoint > self.last {
+            self.aborted.add(checkpoint);
         }
+    }
+
+    /// Whether a barrier is new, and of use.
+    fn is_wanted(&self, checkpoint: u64) -> bool {
+        checkpoint > self.last && !self.aborted.contains(checkpoint)
+    }
+
+    /// Notes that barriers up to this checkpoint's are not waited for any more.
+    fn pass(&mut self, checkpoint: u64) {
+        self.last = checkpoint;
+        self.aborted.forget_to(checkpoint);
     }
 
     /// Waits for none of the barriers that are arriving.
     fn give_up(&mut self) {
         if let Some(latest) = self.arriving.back() {
-            self.last = latest.barrier.checkpoint;
+            self.pass(latest.barrier.checkpoint);
         }
         self.arriving.clear();
         self.held.fill(false);
@@ -148,7 +162,7 @@ impl BarrierAligner {
             return None;
         }
         let barrier = arriving.barrier;
-        self.last = barrier.checkpoint;
+        self.pass(barrier.checkpoint);
         self.arriving.drain(..=place);
         if barrier.holds() {
             self.held.fill(false);
@@ -229,6 +243,23 @@ mod tests {
             aligner.on_barrier(0, exactly_once(5)),
             Some(exactly_once(5))
         );
+    }
+
+    #[test]
+    fn barrier_is_waited_for_though_a_later_one_is_aborted_which_is_ignored_when_it_comes() {
+        let mut aligner = BarrierAligner::new(2);
+        assert_eq!(aligner.on_barrier(0, exactly_once(1)), None);
+        aligner.abort(2);
+        assert!(aligner.is_held(0));
+        assert_eq!(
+            aligner.on_barrier(1, exactly_once(1)),
+            Some(exactly_once(1))
+        );
+        assert_eq!(aligner.on_barrier(0, exactly_once(2)), None);
+        assert!(!aligner.is_held(0));
+        aligner.abort(4);
+        assert_eq!(aligner.on_barrier(0, exactly_once(3)), None, "before it");
+        assert!(aligner.is_held(0));
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! - A periodic checkpoint waits for the interval, for the pause after the one before, and for its turn where
 //!   too many are under way. Those that somebody asked for wait for their turn only, savepoints first.
 //! - A checkpoint is *collected* until every subtask has handed over its part, then *written*, then complete.
-//! - One that is declined, expires or cannot be written is aborted. Failures count until a checkpoint succeeds,
+//! - One that is declined, expires or cannot be written is aborted. (One that the disk had in the end although it had
+//!   expired is good to go on from, and so are the transactions in it.) Failures count until a checkpoint succeeds,
 //!   each checkpoint once; one more than is tolerated fails the job.
 //!
 //! One rule is not Flink's: deltas stand on the checkpoint triggered before, so with that one every later delta
@@ -150,11 +151,11 @@ impl CheckpointCoordinator {
 
     /// When [`on_time`](Self::on_time) wants to be called next.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        let collecting = self.pending.iter().filter(|p| p.stage == Stage::Collecting);
         let timeout = self.settings.timeout;
-        let expiry = collecting.map(|p| {
+        let expiry = self.pending.iter().map(|p| {
             let expires_at = p.triggered_at + timeout;
-            p.overtakes_at.map_or(expires_at, |at| at.min(expires_at))
+            let overtakes_at = p.overtakes_at.filter(|_| p.stage == Stage::Collecting);
+            overtakes_at.map_or(expires_at, |at| at.min(expires_at))
         });
         expiry.chain(self.due).min()
     }
@@ -162,15 +163,9 @@ impl CheckpointCoordinator {
     /// Time has come to `now`.
     pub(crate) fn on_time(&mut self, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();
-        let expired = |p: &&Pending| {
-            p.stage == Stage::Collecting && now >= p.triggered_at + self.settings.timeout
-        };
-        let expired: Vec<u64> = self
-            .pending
-            .iter()
-            .filter(expired)
-            .map(|p| p.checkpoint)
-            .collect();
+        let expired = |p: &&Pending| now >= p.triggered_at + self.settings.timeout;
+        let expired = self.pending.iter().filter(expired);
+        let expired: Vec<u64> = expired.map(|p| p.checkpoint).collect();
         for checkpoint in expired {
             let after = self.settings.timeout;
             self.abort(
@@ -200,17 +195,19 @@ impl CheckpointCoordinator {
         actions
     }
 
-    /// Somebody wants a checkpoint.
+    /// Somebody wants a checkpoint. One that waits for its turn serves all who asked for one before it begins.
     pub(crate) fn on_request(&mut self, purpose: Purpose, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.waiting.push(purpose);
+        if purpose != Purpose::Asked || !self.waiting.contains(&purpose) {
+            self.waiting.push(purpose);
+        }
         self.give_turns(now, &mut actions);
         actions
     }
 
     fn give_turns(&mut self, now: Duration, actions: &mut Vec<Action>) {
         self.waiting.sort();
-        while self.pending.len() < self.settings.max_concurrent && !self.waiting.is_empty() {
+        while self.pending.len() < self.settings.concurrent() && !self.waiting.is_empty() {
             let purpose = self.waiting.remove(0);
             if purpose == Purpose::Periodic
                 && let Some(pause) = self.completed_at.map(|at| at + self.settings.min_pause)

@@ -105,6 +105,7 @@ fn one_checkpoint_at_a_time_unless_more_are_allowed() {
     assert_eq!(shown(&coordinator.on_time(secs(10))), "t1w");
     assert_eq!(shown(&coordinator.on_time(secs(20))), "");
     assert_eq!(shown(&coordinator.on_request(Purpose::Asked, secs(21))), "");
+    assert_eq!(shown(&coordinator.on_request(Purpose::Asked, secs(21))), "");
     assert_eq!(
         shown(&coordinator.on_request(Purpose::Savepoint, secs(22))),
         ""
@@ -127,6 +128,15 @@ fn one_checkpoint_at_a_time_unless_more_are_allowed() {
     assert_eq!(shown(&coordinator.on_time(secs(10))), "t1w");
     assert_eq!(shown(&coordinator.on_time(secs(20))), "t2");
     assert_eq!(shown(&coordinator.on_time(secs(30))), "");
+
+    let overtaking = CheckpointSettings {
+        max_concurrent: 2,
+        unaligned_after: Some(secs(60)),
+        ..settings()
+    };
+    let mut coordinator = CheckpointCoordinator::new(overtaking, 2, 1, secs(0));
+    assert_eq!(shown(&coordinator.on_time(secs(10))), "t1w");
+    assert_eq!(shown(&coordinator.on_time(secs(20))), "");
 }
 
 #[test]
@@ -190,6 +200,14 @@ fn checkpoint_expires_and_its_late_parts_are_of_no_use() {
         "t2w",
         "what 1 held is in no chain"
     );
+    assert_eq!(collect(&mut coordinator, 2), "w2");
+    assert_eq!(
+        shown(&coordinator.on_time(secs(25))),
+        "a2 f",
+        "while it is written, too"
+    );
+    assert_eq!(shown(&coordinator.on_written(2, Ok(()), secs(26))), "");
+    assert_eq!(shown(&coordinator.on_time(secs(30))), "t3w");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! It is driven message by message: by a thread of its own, which is never pinned, or, in step mode, by whoever
 //! steps. Everything that touches a file while a job runs happens here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -150,6 +150,8 @@ pub(crate) struct CheckpointWriter {
     incoming: HashMap<u64, Incoming>,
     /// Checkpoints up to this one are over: their pieces are late.
     over: u64,
+    /// So are later ones that were given up. Earlier ones may be under way still.
+    abandoned: BTreeSet<u64>,
     /// Checkpoints before this one are those of an earlier run, which this one did not go on from.
     first: u64,
     /// What the job went on from at first.
@@ -176,6 +178,7 @@ pub(crate) fn checkpoint_writer(
         traffic,
         incoming: HashMap::new(),
         over: 0,
+        abandoned: BTreeSet::new(),
         origin,
     };
     (writer, sender, pieces)
@@ -282,7 +285,7 @@ impl CheckpointWriter {
                 return Some(Written::Checkpoint(checkpoint, completed));
             }
             WriterMessage::Abandon(checkpoint) => {
-                self.over = self.over.max(checkpoint);
+                self.abandoned.insert(checkpoint);
                 self.abandon(checkpoint);
             }
             WriterMessage::Restore(reply) => {
@@ -299,7 +302,7 @@ impl CheckpointWriter {
 
     /// The checkpoint that pieces belong to; none if it is over.
     fn incoming(&mut self, checkpoint: u64) -> Option<&mut Incoming> {
-        if checkpoint <= self.over {
+        if checkpoint <= self.over || self.abandoned.contains(&checkpoint) {
             return None;
         }
         let store = &mut self.store;
@@ -331,7 +334,7 @@ impl CheckpointWriter {
         // A checkpoint of a job without state has no piece either.
         let known = self.incoming(checkpoint).is_some();
         let incoming = self.incoming.remove(&checkpoint).filter(|_| known);
-        self.over = self.over.max(checkpoint);
+        self.close_to(checkpoint);
         let Incoming { file, size, work } = incoming.ok_or("it was given up before")?;
         let file = file?;
         for work in work {
@@ -356,6 +359,12 @@ impl CheckpointWriter {
         }
     }
 
+    /// Pieces of checkpoints up to this one are late from now on.
+    fn close_to(&mut self, checkpoint: u64) {
+        self.over = self.over.max(checkpoint);
+        self.abandoned = self.abandoned.split_off(&(self.over + 1));
+    }
+
     fn abandon(&mut self, checkpoint: u64) {
         if let Some(Incoming { file: Ok(file), .. }) = self.incoming.remove(&checkpoint) {
             self.store.abandon(file);
@@ -365,7 +374,7 @@ impl CheckpointWriter {
     fn abandon_all(&mut self) {
         let incoming: Vec<u64> = self.incoming.keys().copied().collect();
         for checkpoint in incoming {
-            self.over = self.over.max(checkpoint);
+            self.close_to(checkpoint);
             self.abandon(checkpoint);
         }
     }

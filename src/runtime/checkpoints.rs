@@ -23,6 +23,14 @@ pub(crate) struct CheckpointSettings {
 }
 
 impl CheckpointSettings {
+    /// How many may be under way at once (Flink's rule for barriers that overtake: one).
+    pub(crate) fn concurrent(&self) -> usize {
+        match self.unaligned_after {
+            Some(_) if !self.at_least_once => 1,
+            _ => self.max_concurrent,
+        }
+    }
+
     /// Tells whoever wants to know.
     pub(crate) fn tell(&self, event: &CheckpointEvent) {
         if let Some(observer) = &self.observer {
@@ -122,12 +130,14 @@ impl Checkpoints {
         self.set(|settings| settings.min_pause = pause)
     }
 
-    /// After how long one is given up that is not complete. Default: ten minutes.
+    /// How long after its trigger one is given up that is not complete. Default: ten minutes.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.set(|settings| settings.timeout = timeout)
     }
 
-    /// How many may be under way at once. Default: one.
+    /// How many may be under way at once. Default: one, which it stays where barriers may overtake
+    /// ([`unaligned`](Self::unaligned)). A subtask still writes one after the other: what is gained is that barriers
+    /// of the next are on their way while the one before is aligned and written elsewhere.
     pub fn max_concurrent(self, checkpoints: usize) -> Self {
         self.set(|settings| settings.max_concurrent = checkpoints.max(1))
     }

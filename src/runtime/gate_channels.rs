@@ -284,7 +284,10 @@ impl GateChannels {
                 if let Some(log) = &mut self.signals.log {
                     log.abort(checkpoint);
                 }
-                pending.add(Signal::CheckpointAborted(checkpoint));
+                self.signals
+                    .triggered
+                    .take_if(|barrier| barrier.checkpoint == checkpoint);
+                pending.abort(checkpoint);
             }
         }
     }

@@ -22,15 +22,17 @@ pub(crate) enum Progress {
 pub(crate) struct Turn {
     pub(crate) now: Timestamp,
     pub(crate) budget: Budget,
-    /// The checkpoint whose state is being written: the barrier of a later one waits.
+    /// The last checkpoint whose state is written, and the one whose state is being written.
+    pub(crate) written: u64,
     pub(crate) snapshot: Option<u64>,
 }
 
 impl Turn {
-    /// Whether a barrier has to wait, because the state of a checkpoint before it is not written.
-    pub(crate) fn waits_for(&self, barrier: Barrier) -> bool {
-        self.snapshot
-            .is_some_and(|checkpoint| checkpoint < barrier.checkpoint)
+    /// Whether a barrier has to wait, because the state of a checkpoint before it is not written: that of the one
+    /// under way, or of the one whose barrier was queued last, in this turn perhaps.
+    pub(crate) fn waits_for(&self, barrier: Barrier, pending: &Pending) -> bool {
+        let before = self.snapshot.unwrap_or(0).max(pending.barrier_queued);
+        self.written < before && before < barrier.checkpoint
     }
 }
 
@@ -97,6 +99,8 @@ pub(crate) struct Pending {
     ended: bool,
     barrier: u64,
     barrier_queued: u64,
+    /// The checkpoint with which the job stops where it is, if one is under way.
+    suspended: Option<u64>,
 }
 
 impl Pending {
@@ -104,8 +108,29 @@ impl Pending {
     pub(crate) fn add(&mut self, signal: Signal) {
         if let Signal::Barrier(barrier) = signal {
             self.barrier_queued = barrier.checkpoint;
+            if barrier.suspends() {
+                self.suspended = Some(barrier.checkpoint);
+            }
         }
         self.signals.push_back(signal);
+    }
+
+    /// A checkpoint will not be completed: its barrier is not sent any more if it was not yet.
+    pub(crate) fn abort(&mut self, checkpoint: u64) {
+        let is_barrier =
+            |signal: &Signal| matches!(signal, Signal::Barrier(b) if b.checkpoint == checkpoint);
+        self.signals.retain(|signal| !is_barrier(signal));
+        if self.barrier_queued == checkpoint {
+            self.barrier_queued = self.barrier;
+        }
+        self.suspended.take_if(|by| *by == checkpoint);
+        self.add(Signal::CheckpointAborted(checkpoint));
+    }
+
+    /// Whether nothing is to happen behind a barrier that was queued or delivered: nothing is read, and no time
+    /// passes (Flink's stop with a savepoint, without drain).
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.suspended.is_some()
     }
 
     /// Queues signals.
@@ -192,7 +217,7 @@ pub(crate) fn start_turn<V: ?Sized, D: Push<V>>(
     if !next.ready() {
         next.resume(&mut turn.budget);
     }
-    if next.ready() {
+    if next.ready() && !pending.is_suspended() {
         next.begin(turn.now);
     }
     if pending.deliver(next) {
@@ -212,4 +237,126 @@ pub(crate) fn gets_on<V: ?Sized, D: Push<V>>(next: &mut D) -> bool {
     next.resume(&mut budget);
     next.flush();
     next.ready() || budget.left() == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::Operator;
+
+    /// The end of a chain: has room or none, and notes when it was told the time and which barriers came.
+    #[derive(Default)]
+    struct Tail {
+        is_full: bool,
+        told: Vec<Timestamp>,
+        barriers: Vec<u64>,
+    }
+
+    impl Operator for Tail {
+        fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
+            Ok(())
+        }
+
+        fn begin(&mut self, now: Timestamp) {
+            self.told.push(now);
+        }
+
+        fn signal(&mut self, signal: Signal) {
+            if let Signal::Barrier(barrier) = signal {
+                self.barriers.push(barrier.checkpoint);
+            }
+        }
+
+        fn ready(&self) -> bool {
+            !self.is_full
+        }
+
+        fn resume(&mut self, _budget: &mut Budget) {}
+
+        fn flush(&mut self) {}
+
+        fn deadline(&self) -> Option<Timestamp> {
+            None
+        }
+
+        fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+            true
+        }
+
+        fn close(&mut self) -> Result<(), OperatorError> {
+            Ok(())
+        }
+    }
+
+    impl Push<u64> for Tail {
+        fn push(&mut self, _record: &u64, _at: Timestamp) {}
+    }
+
+    fn barrier(checkpoint: u64, options: u32) -> Barrier {
+        Barrier {
+            checkpoint,
+            options,
+        }
+    }
+
+    fn turn(now: i64) -> Turn {
+        Turn {
+            now: Timestamp(now),
+            budget: Budget::new(1),
+            written: 0,
+            snapshot: None,
+        }
+    }
+
+    #[test]
+    fn no_time_passes_behind_a_barrier_with_which_the_job_stops_until_that_is_aborted() {
+        let (mut tail, mut pending) = (Tail::default(), Pending::default());
+        let mut start = |tail: &mut Tail, pending: &mut Pending, now| {
+            start_turn::<u64, _>(tail, pending, &mut turn(now))
+        };
+        start(&mut tail, &mut pending, 1);
+        pending.add(Signal::Barrier(barrier(4, Barrier::SUSPEND)));
+        start(&mut tail, &mut pending, 2);
+        start(&mut tail, &mut pending, 3);
+        pending.abort(3);
+        start(&mut tail, &mut pending, 4);
+        assert_eq!(tail.barriers, [4]);
+        assert_eq!(tail.told, [Timestamp(1)]);
+        pending.abort(4);
+        start(&mut tail, &mut pending, 5);
+        assert_eq!(tail.told, [Timestamp(1), Timestamp(5)]);
+    }
+
+    #[test]
+    fn barrier_that_waits_for_room_is_taken_back_with_its_checkpoint() {
+        let mut tail = Tail {
+            is_full: true,
+            ..Tail::default()
+        };
+        let mut pending = Pending::default();
+        pending.add(Signal::Barrier(barrier(1, 0)));
+        assert!(!pending.deliver::<u64, _>(&mut tail));
+        assert!(turn(0).waits_for(barrier(2, 0), &pending));
+        pending.abort(1);
+        assert!(!turn(0).waits_for(barrier(2, 0), &pending));
+        pending.add(Signal::Barrier(barrier(2, 0)));
+        tail.is_full = false;
+        assert!(pending.deliver::<u64, _>(&mut tail));
+        assert_eq!((tail.barriers, pending.barrier()), (vec![2], 2));
+    }
+
+    #[test]
+    fn barrier_waits_until_the_state_of_the_one_before_it_in_the_same_turn_is_written() {
+        let (mut tail, mut pending) = (Tail::default(), Pending::default());
+        pending.add(Signal::Barrier(barrier(1, 0)));
+        assert!(pending.deliver::<u64, _>(&mut tail));
+        let in_this_turn = turn(0);
+        assert!(in_this_turn.waits_for(barrier(2, 0), &pending));
+        assert!(!in_this_turn.waits_for(barrier(1, 0), &pending));
+        let later = Turn {
+            written: 1,
+            ..turn(0)
+        };
+        assert!(!later.waits_for(barrier(2, 0), &pending));
+    }
 }

@@ -105,7 +105,7 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
                     }
                     *within = 0;
                 }
-                FrameKind::BARRIER if turn.waits_for(barrier_of(frame.header)) => break,
+                FrameKind::BARRIER if turn.waits_for(barrier_of(frame.header), pending) => break,
                 _ => {
                     signals = true;
                     channel_signals.take(channel, frame.header, pending);
@@ -152,7 +152,8 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        self.next.deadline()
+        let passes = !self.pending.is_suspended();
+        passes.then(|| self.next.deadline()).flatten()
     }
 
     fn event_time(&self) -> Option<Timestamp> {

@@ -141,8 +141,8 @@ impl JobHandle {
         self.save(directory.as_ref(), StopMode::GoOn)
     }
 
-    /// Takes a savepoint and ends the job there: no record after it has any effect, and no window fires that is
-    /// open. Transactional sinks commit what is before it.
+    /// Takes a savepoint and ends the job there: no record after it has any effect, and no window or timer fires that
+    /// is open, of event time or of processing time. Transactional sinks commit what is before it.
     ///
     /// # Errors
     /// As [`savepoint`](Self::savepoint); the job goes on then.

@@ -25,8 +25,6 @@ struct SourceInput<R> {
     reader: R,
     pending: Pending,
     status: SourceStatus,
-    /// Nothing more is read: the job ends with a checkpoint.
-    suspended: bool,
     uid: Arc<str>,
     /// The state in which a checkpoint keeps the reader's position, where there are checkpoints.
     position: Option<ValueSnapshot>,
@@ -59,7 +57,6 @@ pub(crate) fn restored_positions(
 impl<R, D> SourceHead<R, D> {
     pub(crate) fn new(name: Arc<str>, uid: Arc<str>, reader: R, next: Outputs<D>) -> Self {
         let input = SourceInput {
-            suspended: false,
             uid,
             position: None,
             name,
@@ -129,10 +126,15 @@ impl<R: SourceReader> SourceInput<R> {
         })
     }
 
+    /// Whether the reader is not asked for records now.
+    fn reads_nothing(&self) -> bool {
+        self.status == SourceStatus::Finished || self.pending.is_suspended()
+    }
+
     /// Whether the reader, which is not at its end, has something to read now.
     fn has_some(&mut self) -> bool {
         let waits = matches!(self.status, SourceStatus::Idle(_));
-        !self.suspended && (!waits || self.reader.has_input())
+        !self.pending.is_suspended() && (!waits || self.reader.has_input())
     }
 
     /// Hears of a checkpoint.
@@ -140,7 +142,6 @@ impl<R: SourceReader> SourceInput<R> {
         match notice {
             Notice::Triggered(barrier) => {
                 self.capture(barrier.checkpoint)?;
-                self.suspended |= barrier.suspends();
                 self.pending.add(Signal::Barrier(barrier));
             }
             Notice::Overtake(barrier) => {
@@ -153,8 +154,7 @@ impl<R: SourceReader> SourceInput<R> {
                 self.pending.add(Signal::CheckpointComplete(checkpoint));
             }
             Notice::Aborted(checkpoint) => {
-                self.suspended = false;
-                self.pending.add(Signal::CheckpointAborted(checkpoint));
+                self.pending.abort(checkpoint);
             }
         }
         Ok(())
@@ -194,9 +194,7 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
         let progress = match start_turn::<R::Out, _>(&mut self.next, &mut self.input.pending, turn)
         {
             Some(progress) => progress,
-            None if self.input.status == SourceStatus::Finished || self.input.suspended => {
-                Progress::Idle
-            }
+            None if self.input.reads_nothing() => Progress::Idle,
             None => self.read(turn)?,
         };
         self.input.pending.deliver::<R::Out, _>(&mut self.next);
@@ -218,6 +216,7 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
 
     fn deadline(&self) -> Option<Timestamp> {
         match self.input.status {
+            _ if self.input.pending.is_suspended() => None,
             SourceStatus::Idle(until) => earlier(until, self.next.deadline()),
             _ => self.next.deadline(),
         }

@@ -158,6 +158,14 @@ impl Subtask {
             // Only a source that cannot say where it is has something against it, when it is asked.
             let _ = head.notice(notice);
         }
+        self.trigger_next();
+    }
+
+    /// Has the next checkpoint that has waited begin, if it can.
+    fn trigger_next(&mut self) {
+        if let Some(barrier) = self.snapshot.as_mut().and_then(SubtaskSnapshot::next) {
+            self.trigger(barrier);
+        }
     }
 
     fn trigger(&mut self, barrier: Barrier) {
@@ -184,9 +192,7 @@ impl Subtask {
         let message = snapshot.write(&mut self.heads);
         let wrote = message.is_some() || snapshot.has_work();
         self.messages.extend(message);
-        if let Some(barrier) = snapshot.next() {
-            self.trigger(barrier);
-        }
+        self.trigger_next();
         wrote
     }
 
@@ -224,7 +230,9 @@ impl Subtask {
         });
         let (heads, batch) = (&mut self.heads, self.batch.records());
         let pace = &mut self.pace;
-        let snapshot = self.snapshot.as_ref().and_then(SubtaskSnapshot::current);
+        let snapshots = self.snapshot.as_ref();
+        let snapshot = snapshots.and_then(SubtaskSnapshot::current);
+        let written = snapshots.map_or(0, SubtaskSnapshot::written);
         let mut used_up = false;
         let waits = self.snapshot.as_ref().is_some_and(SubtaskSnapshot::is_full);
         let mut polled = guarded(|| {
@@ -245,6 +253,7 @@ impl Subtask {
                 let mut turn = Turn {
                     now,
                     budget: Budget::new(records),
+                    written,
                     snapshot,
                 };
                 progress = progress.max(head.poll(&mut turn)?);

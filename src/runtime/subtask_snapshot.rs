@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::checkpoint::{PieceSink, SnapshotOutput, StateReport};
-use crate::operator::Barrier;
+use crate::operator::{Aborted, Barrier};
 
 use super::head::Head;
 
@@ -24,7 +24,8 @@ pub(crate) enum Message {
     AtEnd,
 }
 
-/// The snapshots of one subtask, one at a time.
+/// The snapshots of one subtask, one at a time: a chain freezes what a barrier finds once, so the next barrier waits
+/// until that is written, before the sources of the subtask and in the rings that it reads.
 pub(crate) struct SubtaskSnapshot {
     /// The subtask's index.
     index: u32,
@@ -33,11 +34,13 @@ pub(crate) struct SubtaskSnapshot {
     current: Option<u64>,
     /// Those that will not be completed, later than the last one that is written: what is frozen of them is got rid of,
     /// what is not will not be. One may be told of before its barrier comes through an input.
-    aborted: Vec<u64>,
+    aborted: Aborted,
     /// The last one whose state is written.
     written: u64,
+    /// The last one whose barrier was given: it may wait for room behind a source.
+    given: u64,
     reports: Vec<StateReport>,
-    /// Checkpoints that wait until the state of the current one is written.
+    /// Checkpoints that wait until the state of the current one, and of the one that was given, is written.
     waiting: VecDeque<Barrier>,
     /// The last checkpoint whose barriers were told to overtake.
     overtaking: u64,
@@ -51,8 +54,9 @@ impl SubtaskSnapshot {
             index,
             sink,
             current: None,
-            aborted: Vec::new(),
+            aborted: Aborted::default(),
             written: 0,
+            given: 0,
             reports: Vec::new(),
             waiting: VecDeque::new(),
             overtaking: 0,
@@ -63,6 +67,11 @@ impl SubtaskSnapshot {
     /// The checkpoint whose state is being written.
     pub(crate) fn current(&self) -> Option<u64> {
         self.current
+    }
+
+    /// The last checkpoint whose state is written.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     /// Whether records have to wait, because what they would make tables copy has nowhere to go.
@@ -78,14 +87,18 @@ impl SubtaskSnapshot {
     /// A checkpoint was triggered: gives its barrier if it need not wait.
     pub(crate) fn trigger(&mut self, barrier: Barrier) -> Option<Barrier> {
         // The barrier may have come through an input before this.
-        if self
-            .current
-            .is_none_or(|current| current >= barrier.checkpoint)
-        {
+        let has_come = self.current.unwrap_or(self.written) >= barrier.checkpoint;
+        if has_come || self.is_free() {
+            self.given = barrier.checkpoint;
             return Some(barrier);
         }
         self.waiting.push_back(barrier);
         None
+    }
+
+    /// Whether no barrier is under way in the subtask.
+    fn is_free(&self) -> bool {
+        self.current.is_none() && self.given <= self.written
     }
 
     /// The barriers of a checkpoint are to overtake what is on its way. Says whether it waits here, and nobody
@@ -102,10 +115,14 @@ impl SubtaskSnapshot {
         }
     }
 
-    /// A checkpoint is not worth it any more, whether it waits or is being written.
+    /// A checkpoint is not worth it any more, whether it waits or is being written. A barrier that was given and has
+    /// not gone into a chain will not any more.
     pub(crate) fn abort(&mut self, checkpoint: u64) {
         if checkpoint > self.written {
-            self.aborted.push(checkpoint);
+            self.aborted.add(checkpoint);
+        }
+        if self.given == checkpoint {
+            self.given = self.written;
         }
         self.waiting
             .retain(|barrier| barrier.checkpoint != checkpoint);
@@ -133,11 +150,11 @@ impl SubtaskSnapshot {
             all &= head.snapshot(&mut out) && head.barrier() >= checkpoint;
         }
         self.stalled = !all && !out.has_written();
-        let is_aborted = self.aborted.contains(&checkpoint);
+        let is_aborted = self.aborted.contains(checkpoint);
         all |= is_aborted && !out.has_written() && out.budget() > 0;
         all.then(|| {
             (self.current, self.written) = (None, checkpoint);
-            self.aborted.retain(|aborted| *aborted > checkpoint);
+            self.aborted.forget_to(checkpoint);
             Message::Acknowledged {
                 checkpoint,
                 states: std::mem::take(reports),
@@ -145,12 +162,12 @@ impl SubtaskSnapshot {
         })
     }
 
-    /// The next checkpoint that has waited.
+    /// The next checkpoint that has waited, if its turn has come.
     pub(crate) fn next(&mut self) -> Option<Barrier> {
-        self.current
-            .is_none()
-            .then(|| self.waiting.pop_front())
-            .flatten()
+        let waiting = self.is_free().then(|| self.waiting.pop_front());
+        let next = waiting.flatten()?;
+        self.given = next.checkpoint;
+        Some(next)
     }
 }
 

@@ -3,6 +3,7 @@
 mod accepted_records_are_there_once;
 mod barriers_overtake;
 mod changed_edges_are_refused;
+mod checkpoints_overlap;
 mod commits_are_done_elsewhere;
 mod crashes_lose_and_double_nothing;
 mod failed_jobs_start_again;

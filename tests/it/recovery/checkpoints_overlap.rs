@@ -1,0 +1,238 @@
+//! Several checkpoints under way at once, some of which are given up, lose and double nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use thalweg::checkpoint::{HeapStorage, Storage};
+use thalweg::connectors::SequenceReader;
+use thalweg::operator::{BoxError, Collector, Push, Source, SourceReader, SourceStatus};
+use thalweg::prelude::*;
+use thalweg::runtime::{CheckpointEvent, Step, Stepper};
+
+use super::ledger::Ledger;
+
+const NUMBERS: u64 = 1_500;
+const KEYS: u64 = 7;
+/// More steps than a job takes that gets on.
+const STEPS_MAX: u64 = 100_000;
+
+/// A sequence whose readers sometimes refuse to take part in a checkpoint, which declines it.
+#[derive(Clone)]
+struct Reluctant {
+    numbers: Sequence,
+    random: Arc<AtomicU64>,
+}
+
+struct ReluctantReader {
+    numbers: SequenceReader,
+    random: Arc<AtomicU64>,
+}
+
+impl Source for Reluctant {
+    type Out = u64;
+    type Reader = ReluctantReader;
+
+    fn reader(&self, index: u32, parallelism: u32) -> ReluctantReader {
+        ReluctantReader {
+            numbers: self.numbers.reader(index, parallelism),
+            random: Arc::clone(&self.random),
+        }
+    }
+}
+
+impl SourceReader for ReluctantReader {
+    type Out = u64;
+
+    fn poll<D: Push<u64>>(&mut self, out: &mut Collector<'_, D>) -> Result<SourceStatus, BoxError> {
+        self.numbers.poll(out)
+    }
+
+    fn position(&mut self, checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
+        let mut random = self.random.load(Ordering::Relaxed);
+        let refuses = xorshift(&mut random).is_multiple_of(9);
+        self.random.store(random, Ordering::Relaxed);
+        if refuses {
+            return Err("not now".into());
+        }
+        self.numbers.position(checkpoint, positions)
+    }
+
+    fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
+        self.numbers.seek(positions, readers)
+    }
+}
+
+fn xorshift(random: &mut u64) -> u64 {
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    *random
+}
+
+/// Counts the records of both inputs by key.
+#[derive(Clone, Default)]
+struct Counts(ValueState<u64>);
+
+impl Counts {
+    fn add(&self, cx: &mut impl KeyedProcessContext<u64, [u64; 2]>) -> Outcome {
+        let count = self.0.value(cx).unwrap_or(0) + 1;
+        self.0.set(cx, count);
+        let row = [*cx.key(), count];
+        cx.emit(&row);
+        Ok(())
+    }
+}
+
+impl KeyedCoProcessFunction<u64, u64, u64> for Counts {
+    type Out = [u64; 2];
+
+    fn open(&mut self, cx: &mut KeyedOpenContext<'_, u64>) -> Outcome {
+        self.0 = cx.state().value_state("count")?;
+        Ok(())
+    }
+
+    fn process_first(
+        &mut self,
+        _: &u64,
+        cx: &mut impl KeyedProcessContext<u64, [u64; 2]>,
+    ) -> Outcome {
+        self.add(cx)
+    }
+
+    fn process_second(
+        &mut self,
+        _: &u64,
+        cx: &mut impl KeyedProcessContext<u64, [u64; 2]>,
+    ) -> Outcome {
+        self.add(cx)
+    }
+}
+
+/// Where the inputs of the job meet.
+#[derive(Clone, Copy, Debug)]
+enum Meeting {
+    /// In the sources' own subtasks.
+    Union,
+    /// Behind rings from all of them.
+    Connect,
+}
+
+/// What becomes of the checkpoints of all runs.
+#[derive(Clone, Default)]
+struct Fates {
+    completed: Arc<Mutex<u64>>,
+    failed: Arc<Mutex<u64>>,
+}
+
+impl Fates {
+    fn note(&self, event: &CheckpointEvent) {
+        let fate = match event {
+            CheckpointEvent::Completed { .. } => &self.completed,
+            CheckpointEvent::Failed { .. } => &self.failed,
+            _ => return,
+        };
+        *fate.lock().expect("nobody panics") += 1;
+    }
+}
+
+/// Counts by key of two sequences that are the same, into a ledger: whatever the order, the rows are the same.
+fn counts(
+    meeting: Meeting,
+    parallelism: u32,
+    random: u64,
+    (storage, ledger, fates): (&Arc<dyn Storage>, &Ledger, &Fates),
+) -> Environment {
+    let fates = fates.clone();
+    let checkpoints = Checkpoints::on_request()
+        .max_concurrent(3)
+        .tolerable_failures(u32::MAX)
+        .to_storage(Arc::clone(storage))
+        .observed_by(move |event| fates.note(event));
+    let env = Environment::new()
+        .parallelism(parallelism)
+        .ring_capacity(1024)
+        .checkpoints(checkpoints)
+        .restore(RestoreFrom::Latest);
+    let source = Reluctant {
+        numbers: Sequence::new(0..NUMBERS),
+        random: Arc::new(AtomicU64::new(random)),
+    };
+    let left = env.source("left", source.clone());
+    let right = env.source("right", source);
+    match meeting {
+        Meeting::Union => left
+            .union(right)
+            .key_by(|n| n % KEYS)
+            .aggregate_with(Count, |key, count| [*key, count])
+            .uid("counts")
+            .sink("ledger", ledger.clone()),
+        Meeting::Connect => left
+            .key_by(|n| n % KEYS)
+            .connect(right.key_by(|n| n % KEYS))
+            .process(Counts::default())
+            .uid("counts")
+            .sink("ledger", ledger.clone()),
+    };
+    env
+}
+
+fn expected() -> Vec<[u64; 2]> {
+    let of_key = |key: u64| (1..=2 * (NUMBERS - key).div_ceil(KEYS)).map(move |n| [key, n]);
+    (0..KEYS).flat_map(of_key).collect()
+}
+
+/// Steps until the job ends or `steps` are over, asking for a checkpoint now and then, and for others while it is
+/// under way.
+fn step(mut job: Stepper, clock: &ManualClock, steps: u64, random: &mut u64) -> bool {
+    for taken in 0..steps {
+        assert!(taken < STEPS_MAX, "the job does not end");
+        clock.advance(Duration::from_millis(1));
+        if xorshift(random).is_multiple_of(4) {
+            (0..1 + *random % 3).for_each(|_| job.checkpoint());
+        }
+        match job.step().expect("nothing fails") {
+            Step::Finished => return true,
+            Step::Worked | Step::Idle => {}
+        }
+    }
+    false
+}
+
+#[test]
+fn checkpoints_that_overlap_and_are_given_up_lose_and_double_nothing() {
+    let expected = expected();
+    let fates = Fates::default();
+    for seed in 1..40u64 {
+        let meeting = [Meeting::Union, Meeting::Connect][(seed % 2) as usize];
+        let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+        let ledger = Ledger::default();
+        let mut kills = 0;
+        loop {
+            let parallelism = [1, 2, 3][(xorshift(&mut random) % 3) as usize];
+            let env = counts(meeting, parallelism, random, (&storage, &ledger, &fates));
+            let clock = ManualClock::new(Timestamp(0));
+            let job = env.stepper("counts", clock.clone());
+            let job = job
+                .expect("a job")
+                .seeded(random)
+                .batch(1 + (random % 64) as u32);
+            let steps = if kills < 6 {
+                xorshift(&mut random) % 60
+            } else {
+                u64::MAX
+            };
+            if step(job, &clock, steps, &mut random) {
+                break;
+            }
+            kills += 1;
+        }
+        assert!(ledger.rows() == expected, "seed {seed}, {meeting:?}");
+    }
+    let [completed, failed] = [fates.completed, fates.failed].map(|fate| *fate.lock().unwrap());
+    assert!(
+        completed > 300 && failed > 300,
+        "{completed} complete, {failed} given up"
+    );
+}
