@@ -58,7 +58,9 @@ pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
         Ok(())
     }
 
-    /// The end of the first input; the second one may go on. Not called on failure.
+    /// The end of the first input; the second one may go on. Not called on failure. Where the operator has a uid it
+    /// is called once, although the job goes on from a checkpoint behind it, unless more of that input has come since;
+    /// so is [`end_second`](Self::end_second).
     ///
     /// # Errors
     /// Fails the subtask.
@@ -152,7 +154,7 @@ where
         let opened = self.function.open(cx);
         opened.map_err(|cause| OperatorError::function(&self.services.name, cause))?;
         let function = &mut self.function;
-        (self.services).restore(cx, Vec::new(), |state| function.restore(state))
+        (self.services).restore(cx, F::STATEFUL, Vec::new(), |state| function.restore(state))
     }
 
     fn begin(&mut self, now: Timestamp) {
@@ -202,7 +204,7 @@ where
     D: Push<F::Out>,
 {
     fn signal_from(&mut self, input: usize, signal: Signal) {
-        if signal == Signal::End {
+        if signal == Signal::End && self.services.ends.end(input) {
             let cx = &mut self.services.context(Timestamp::MIN);
             let ended = match input {
                 0 => self.function.end_first(cx),
@@ -236,12 +238,14 @@ where
 {
     #[inline(always)]
     fn push_first(&mut self, record: &A, at: Timestamp) {
+        self.services.ends.note_record(0);
         let outcome = (self.function).process_first(record, &mut self.services.context(at));
         self.services.check(outcome);
     }
 
     #[inline(always)]
     fn push_second(&mut self, record: &B, at: Timestamp) {
+        self.services.ends.note_record(1);
         let outcome = (self.function).process_second(record, &mut self.services.context(at));
         self.services.check(outcome);
     }

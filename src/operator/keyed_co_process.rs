@@ -67,7 +67,9 @@ pub trait KeyedCoProcessFunction<K: Key + ?Sized, A: ?Sized, B: ?Sized>: Send + 
         Ok(())
     }
 
-    /// The end of the first input; the second one may go on. There is no current key.
+    /// The end of the first input; the second one may go on. There is no current key. It is called once, although the
+    /// job goes on from a checkpoint behind it, unless more of that input has come since; so is
+    /// [`end_second`](Self::end_second).
     ///
     /// # Errors
     /// Fails the subtask.
@@ -251,7 +253,7 @@ where
 {
     fn signal_from(&mut self, input: usize, signal: Signal) {
         let (function, services) = (&mut self.function, &mut self.services);
-        if signal == Signal::End {
+        if signal == Signal::End && services.plain.ends.end(input) {
             let cx = &mut services.plain.context(Timestamp::MIN);
             let ended = match input {
                 0 => function.function.end_first(cx),
@@ -282,6 +284,7 @@ where
     #[inline(always)]
     fn push_first_hashed(&mut self, record: &A, at: Timestamp, hash: KeyHash) {
         let key = self.first.key(record);
+        self.services.plain.ends.note_record(0);
         let mut cx = self.services.context(key.borrow(), hash, at);
         let outcome = self.function.function.process_first(record, &mut cx);
         self.services.plain.check(outcome);
@@ -295,6 +298,7 @@ where
     #[inline(always)]
     fn push_second_hashed(&mut self, record: &B, at: Timestamp, hash: KeyHash) {
         let key = self.second.key(record);
+        self.services.plain.ends.note_record(1);
         let mut cx = self.services.context(key.borrow(), hash, at);
         let outcome = self.function.function.process_second(record, &mut cx);
         self.services.plain.check(outcome);

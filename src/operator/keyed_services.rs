@@ -159,7 +159,7 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
         self.timer_count = cx.operator_metrics(name).gauge("timers");
         self.restore(cx)?;
         let reserved = KeyedSnapshot::names(&self.backend);
-        (self.plain).restore(cx, reserved, |state| function.restore(state))
+        (self.plain).restore(cx, true, reserved, |state| function.restore(state))
     }
 
     /// Puts states, timers and the watermark back, and prepares for checkpoints.

@@ -22,6 +22,7 @@ mod committer;
 mod context;
 mod depth;
 mod edge;
+mod ended_inputs;
 mod error;
 mod factory;
 mod fan_out;

@@ -53,7 +53,8 @@ pub trait ProcessFunction<V: ?Sized>: Send + 'static {
     /// Fails the subtask.
     fn process(&mut self, record: &V, cx: &mut impl ProcessContext<Self::Out>) -> Outcome;
 
-    /// The end of input (Flink's `finish`): the last chance to emit. Not called on failure.
+    /// The end of input (Flink's `finish`): the last chance to emit. Not called on failure. Where the operator has a
+    /// uid it is called once, although the job goes on from a checkpoint behind it, unless more input has come since.
     ///
     /// # Errors
     /// Fails the subtask.
@@ -129,7 +130,7 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
         let opened = self.function.open(cx);
         opened.map_err(|cause| OperatorError::function(&self.services.name, cause))?;
         let function = &mut self.function;
-        (self.services).restore(cx, Vec::new(), |state| function.restore(state))
+        (self.services).restore(cx, F::STATEFUL, Vec::new(), |state| function.restore(state))
     }
 
     fn begin(&mut self, now: Timestamp) {
@@ -142,7 +143,7 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
             Signal::Barrier(barrier) => {
                 services.capture(barrier, F::STATEFUL, |state| function.snapshot(state));
             }
-            Signal::End => {
+            Signal::End if services.ends.end(0) => {
                 let ended = function.on_end(&mut services.context(Timestamp::MIN));
                 services.check(ended);
             }
@@ -185,6 +186,7 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
 impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Push<V> for Process<V, F, D> {
     #[inline(always)]
     fn push(&mut self, record: &V, at: Timestamp) {
+        self.services.ends.note_record(0);
         let outcome = (self.function).process(record, &mut self.services.context(at));
         self.services.check(outcome);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::checkpoint::{CheckpointError, OperatorState, RestoredState, SnapshotOutput};
 use crate::time::Timestamp;
 
+use super::ended_inputs::{ENDED_INPUTS, EndedInputs};
 use super::process_context::PlainContext;
 use super::{
     Barrier, BoxError, OpenContext, Operator, OperatorError, Outcome, Outputs, Signal, SubtaskInfo,
@@ -20,6 +21,7 @@ pub(super) struct ProcessServices<D> {
     subtask: Option<SubtaskInfo>,
     /// What binds state to the operator.
     pub(super) uid: Arc<str>,
+    pub(super) ends: EndedInputs,
     /// What the function keeps besides keys, where there are checkpoints.
     state: Option<Box<OperatorState>>,
 }
@@ -33,6 +35,7 @@ impl<D: Operator> ProcessServices<D> {
             now: Timestamp::MIN,
             watermark: Timestamp::MIN,
             subtask: None,
+            ends: EndedInputs::default(),
             state: None,
         }
     }
@@ -42,15 +45,26 @@ impl<D: Operator> ProcessServices<D> {
         self.outputs.open(cx)
     }
 
-    /// Gives the function back what it kept besides keys, if the job goes on from a checkpoint. The operator's
-    /// other states have these names.
+    /// Gives the function back what it kept besides keys, if the job goes on from a checkpoint. One that is `stateful`
+    /// has a uid. The operator's other states have these names.
     pub(super) fn restore(
         &mut self,
         cx: &OpenContext,
-        reserved: Vec<Arc<str>>,
+        stateful: bool,
+        mut reserved: Vec<Arc<str>>,
         restore: impl FnOnce(&RestoredState<'_>) -> Outcome,
     ) -> Result<(), OperatorError> {
+        // With its name alone an operator may not be the only one: it would be told of the ends of another.
+        let keeps_ends = stateful || self.uid != self.name;
+        reserved.push(ENDED_INPUTS.into());
+        if cx.checkpointing.enabled && keeps_ends {
+            self.ends.keep(&self.uid);
+        }
         if let Some(restored) = &cx.checkpointing.restored {
+            if keeps_ends {
+                let ends = self.ends.restore(restored, &self.uid);
+                ends.map_err(|cause| OperatorError::restore(&self.name, cause))?;
+            }
             let (index, parallelism) = (cx.subtask.index, cx.subtask.parallelism);
             let state = RestoredState::new(restored, &self.uid, index, parallelism);
             restore(&state).map_err(|cause| self.not_restored(cause))?;
@@ -80,6 +94,7 @@ impl<D: Operator> ProcessServices<D> {
         stateful: bool,
         snapshot: impl FnOnce(&mut OperatorState) -> Outcome,
     ) {
+        self.ends.capture(barrier.checkpoint);
         let Some(state) = &mut self.state else {
             return;
         };
@@ -93,7 +108,8 @@ impl<D: Operator> ProcessServices<D> {
     /// Writes some of what was captured, down the chain; whether that is done.
     pub(super) fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let written = self.state.as_mut().is_none_or(|state| state.drain(out));
-        self.outputs.snapshot(out) && written
+        let ends = self.ends.drain(out);
+        self.outputs.snapshot(out) && written && ends
     }
 
     pub(super) fn begin(&mut self, now: Timestamp) {

@@ -200,3 +200,80 @@ fn a_name_is_given_to_one_state_and_a_state_that_is_left_out_is_empty() {
         assert_eq!(restored.list::<u64>("a").unwrap(), values);
     }
 }
+
+/// Tells the end.
+#[derive(Clone)]
+struct TellsEnd;
+
+impl ProcessFunction<u64> for TellsEnd {
+    type Out = u64;
+
+    fn process(&mut self, _: &u64, _: &mut impl ProcessContext<u64>) -> Outcome {
+        Ok(())
+    }
+
+    fn on_end(&mut self, cx: &mut impl ProcessContext<u64>) -> Outcome {
+        cx.emit(&u64::MAX);
+        Ok(())
+    }
+}
+
+/// Whether each of so many subtasks tells the end that it comes to, going on from a checkpoint, and what they keep
+/// of that where they have ended before the barrier.
+fn tell_end(
+    uid: &str,
+    ended: &[bool],
+    record: bool,
+    restored: Option<&MemorySnapshot>,
+) -> (Vec<bool>, MemorySnapshot) {
+    let parallelism = ended.len() as u32;
+    let mut memory = MemorySnapshot::new(parallelism);
+    let tell = |(index, is_before): (u32, &bool)| {
+        let tail = Recorder::new();
+        let mut operator = Process::new("tells".into(), TellsEnd, Outputs::new(tail.clone()));
+        operator = operator.uid(uid.into());
+        let mut cx = open_context();
+        (cx.subtask.index, cx.subtask.parallelism) = (index, parallelism);
+        cx.checkpointing = Checkpointing {
+            enabled: true,
+            restored: restored.map(MemorySnapshot::restored),
+            ..Checkpointing::default()
+        };
+        operator.open(&cx).unwrap();
+        if record {
+            operator.push(&1, Timestamp::MIN);
+        }
+        let mut signals = [barrier(1), Signal::End];
+        if *is_before {
+            signals.reverse();
+        }
+        signals.map(|signal| operator.signal(signal));
+        let mut reports = Vec::new();
+        let mut out = SnapshotOutput::new(1, index, &mut memory, &mut reports, 100);
+        assert!(operator.snapshot(&mut out));
+        memory.complete(1, index, &reports).unwrap();
+        !tail.take_records().is_empty()
+    };
+    let told = (0..).zip(ended).map(tell).collect();
+    (told, memory)
+}
+
+#[test]
+fn end_is_told_once_though_the_job_goes_on_from_behind_it_unless_more_has_come() {
+    let (told, both) = tell_end("uid", &[true, true], true, None);
+    assert_eq!(told, [true, true]);
+    for subtasks in [&[false][..], &[false; 2], &[true; 3]] {
+        let (told, again) = tell_end("uid", subtasks, false, Some(&both));
+        assert!(!told.contains(&true));
+        let (told, _) = tell_end("uid", &[false], false, Some(&again));
+        assert!(!told.contains(&true), "and so on");
+    }
+    let (told, _) = tell_end("uid", &[false; 2], true, Some(&both));
+    assert_eq!(told, [true, true], "the source had more");
+    let (_, one) = tell_end("uid", &[true, false], true, None);
+    let (told, _) = tell_end("uid", &[false; 2], false, Some(&one));
+    assert_eq!(told, [true, true], "what is left may come to any of them");
+    let (_, unnamed) = tell_end("tells", &[true, true], true, None);
+    let (told, _) = tell_end("tells", &[false; 2], false, Some(&unnamed));
+    assert_eq!(told, [true, true], "it may be another operator's");
+}

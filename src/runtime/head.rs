@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn no_time_passes_behind_a_barrier_with_which_the_job_stops_until_that_is_aborted() {
         let (mut tail, mut pending) = (Tail::default(), Pending::default());
-        let mut start = |tail: &mut Tail, pending: &mut Pending, now| {
+        let start = |tail: &mut Tail, pending: &mut Pending, now| {
             start_turn::<u64, _>(tail, pending, &mut turn(now))
         };
         start(&mut tail, &mut pending, 1);

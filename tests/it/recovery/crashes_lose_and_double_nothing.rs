@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use thalweg::checkpoint::{HeapStorage, Storage};
+use thalweg::checkpoint::{HeapStorage, OperatorState, RestoredState, Storage};
 use thalweg::prelude::*;
 use thalweg::runtime::{Step, Stepper};
 
@@ -94,6 +94,56 @@ fn job_that_has_finished_is_at_its_end_when_it_is_started_again() {
         let env = running_counts(parallelism, &storage, &ledger);
         env.execute("counts").expect("it finishes");
         assert!(ledger.rows() == expected(), "at parallelism {parallelism}");
+    }
+}
+
+/// Says how many records came, at their end.
+#[derive(Clone, Default)]
+struct LastWord(u64);
+
+impl ProcessFunction<u64> for LastWord {
+    type Out = [u64; 2];
+    const STATEFUL: bool = true;
+
+    fn process(&mut self, _: &u64, _: &mut impl ProcessContext<[u64; 2]>) -> Outcome {
+        self.0 += 1;
+        Ok(())
+    }
+
+    fn on_end(&mut self, cx: &mut impl ProcessContext<[u64; 2]>) -> Outcome {
+        cx.emit(&[u64::from(cx.subtask().index), self.0]);
+        Ok(())
+    }
+
+    fn snapshot(&mut self, state: &mut OperatorState) -> Outcome {
+        Ok(state.list("records", [&self.0])?)
+    }
+
+    fn restore(&mut self, state: &RestoredState<'_>) -> Outcome {
+        self.0 = state.list::<u64>("records")?.iter().sum();
+        Ok(())
+    }
+}
+
+#[test]
+fn function_has_its_last_word_once_though_the_job_that_has_finished_is_started_again() {
+    let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+    let ledger = Ledger::default();
+    for parallelism in [2, 2, 3] {
+        let env = Environment::new()
+            .parallelism(parallelism)
+            .checkpoints(Checkpoints::on_request().to_storage(Arc::clone(&storage)))
+            .restore(RestoreFrom::Latest);
+        env.source("numbers", Sequence::new(0..10))
+            .process(LastWord::default())
+            .uid("last word")
+            .sink("ledger", ledger.clone());
+        env.execute("last words").expect("it finishes");
+        assert_eq!(
+            ledger.rows(),
+            [[0, 5], [1, 5]],
+            "at parallelism {parallelism}"
+        );
     }
 }
 
