@@ -247,7 +247,9 @@ fn tell_end(
         if *is_before {
             signals.reverse();
         }
-        signals.map(|signal| operator.signal(signal));
+        for signal in signals {
+            operator.signal(signal);
+        }
         let mut reports = Vec::new();
         let mut out = SnapshotOutput::new(1, index, &mut memory, &mut reports, 100);
         assert!(operator.snapshot(&mut out));
