@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use thalweg::checkpoint::HeapStorage;
+use thalweg::checkpoint::{HeapStorage, Storage};
 use thalweg::prelude::*;
 
 use super::ledger::Ledger;
@@ -73,4 +73,36 @@ fn job_fails_for_good_when_its_strategy_says_so() {
     assert!(matches!(&error, JobError::Failed { .. }), "{error}");
     assert!(error.to_string().contains("failure 2"), "{error}");
     assert_eq!(failures.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn job_that_starts_anew_never_goes_on_from_what_an_earlier_run_has_left() {
+    let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+    let mut expected: Vec<[u64; 2]> = (0..10)
+        .flat_map(|key| (1..=100).map(move |n| [key, n]))
+        .collect();
+    expected.sort_unstable();
+    for fails in [false, true] {
+        let ledger = Ledger::default();
+        let failures = Arc::new(AtomicU32::new(u32::from(!fails)));
+        let env = Environment::new()
+            .parallelism(2)
+            .restart(RestartStrategy::fixed(3, Duration::from_millis(1)))
+            .checkpoints(Checkpoints::on_request().to_storage(Arc::clone(&storage)));
+        env.source("numbers", Sequence::new(0..1_000))
+            .map(move |n| {
+                // Before this run has a checkpoint of its own.
+                assert!(
+                    *n != 999 || failures.fetch_add(1, Ordering::Relaxed) > 0,
+                    "the last one"
+                );
+                *n
+            })
+            .key_by(|n| n % 10)
+            .aggregate_with(Count, |key, count| [*key, count])
+            .uid("counts")
+            .sink("ledger", ledger.clone());
+        env.execute("counts").expect("it finishes");
+        assert!(ledger.rows() == expected, "fails: {fails}");
+    }
 }
