@@ -6,12 +6,14 @@ mod command;
 mod delays;
 mod duration;
 mod error;
+mod format;
 mod generate;
 mod latency;
 mod nexmark;
 mod number;
 mod recovery;
 mod soak;
+mod table;
 
 use std::process::ExitCode;
 

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
+use crate::format::Format;
 use crate::nexmark::JITTER_MS_MAX;
 
 use super::checkpoint::{self, CheckpointOptions};
@@ -98,13 +99,4 @@ pub(super) enum Task {
     /// What checkpoints cost: throughput, stops, bytes, memory; and how fast a job is back from one
     #[command(after_long_help = checkpoint::HELP)]
     Checkpoint(CheckpointOptions),
-}
-
-/// How runs are reported.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(super) enum Format {
-    /// A line for people
-    Text,
-    /// One object a line
-    Json,
 }

@@ -6,11 +6,12 @@ use clap::ValueEnum;
 use thalweg::runtime::JobError;
 
 use crate::error::Failure;
+use crate::format::Format;
 
 use super::checkpoint;
 use super::draft::Draft;
 use super::measurement::Measurement;
-use super::options::{BenchOptions, Format, Task};
+use super::options::{BenchOptions, Task};
 use super::query::Query;
 
 /// Runs the queries that `options` name, or lists all.

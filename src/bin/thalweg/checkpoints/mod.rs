@@ -3,7 +3,6 @@
 mod options;
 mod output;
 mod run;
-mod table;
 
 pub(crate) use options::{CheckpointsOptions, HELP};
 pub(crate) use run::run;

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+
+use crate::format::Format;
 
 /// What stands below the options in `--help`.
 pub(crate) const HELP: &str = "\
@@ -65,13 +67,4 @@ pub(super) enum Task {
         #[arg(value_name = "ID")]
         second: u64,
     },
-}
-
-/// How findings are written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(super) enum Format {
-    /// A table
-    Text,
-    /// One object
-    Json,
 }

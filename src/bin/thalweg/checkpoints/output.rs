@@ -9,10 +9,9 @@ use thalweg::checkpoint::{Chain, CheckpointError, Manifest, ManifestState};
 use thalweg::state::TypeLayout;
 
 use crate::duration::{shown, shown_long};
+use crate::format::Format;
 use crate::number::{bytes, counted, grouped};
-
-use super::options::Format;
-use super::table::table;
+use crate::table::table;
 
 /// All checkpoints of a directory.
 pub(super) struct Listing<'a>(pub(super) &'a [Listed]);
@@ -116,7 +115,7 @@ impl Listing<'_> {
             "bytes",
             "segments",
         ];
-        let mut text = table(header, 2, rows);
+        let mut text = table(header, 2.., rows);
         for listed in listed.iter() {
             if let Err(error) = &listed.manifest {
                 // Writing into memory never fails.
@@ -218,7 +217,7 @@ impl Inspection<'_> {
             let header = [
                 "state", "kind", "key", "value", "entries", "bytes", "chain", "segments",
             ];
-            text += &table(header, 4, rows);
+            text += &table(header, 4.., rows);
         }
         text
     }
@@ -337,7 +336,7 @@ impl Comparison<'_> {
         ];
         format!(
             "from checkpoint {first} to {second}\n\n{}",
-            table(header, 2, rows)
+            table(header, 2.., rows)
         )
     }
 }

@@ -7,8 +7,9 @@ use thalweg::checkpoint::inspect::{self, Verified};
 use thalweg::checkpoint::{CheckpointError, RealStorage};
 
 use crate::error::Failure;
+use crate::format::Format;
 
-use super::options::{CheckpointsOptions, Format, Task};
+use super::options::{CheckpointsOptions, Task};
 use super::output::{Comparison, Inspection, Listing, Verification};
 
 /// Does what `options` say.

@@ -1,7 +1,8 @@
 //! The hours with the longest mean delays, as a table for people.
 
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use jiff::Timestamp;
+
+use crate::table::table;
 
 use super::hourly_delays::{By, HourlyDelays};
 
@@ -10,10 +11,6 @@ const HOURS_MAX: usize = 8;
 
 /// Hours with fewer departures say little and are left out.
 const DEPARTED_MIN: u32 = 5;
-
-/// A line under the header and no other.
-const STYLE: TableStyle =
-    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// The worst hours so far, by carrier and by airport.
 #[derive(Debug, Default)]
@@ -47,24 +44,21 @@ impl WorstHours {
         let shown = by.iter().filter(|(_, hours)| !hours.is_empty());
         let shown = shown.map(|(what, hours)| {
             format!(
-                "The {} worst hours by {what} (at least {DEPARTED_MIN} departures; UTC)\n{}\n",
+                "The {} worst hours by {what} (at least {DEPARTED_MIN} departures; UTC)\n{}",
                 hours.len(),
-                table(what, hours).trim_fmt(),
+                table_of(what, hours),
             )
         });
         shown.collect::<Vec<_>>().join("\n")
     }
 }
 
-fn table(what: &str, hours: &[HourlyDelays]) -> Table {
+fn table_of(what: &str, hours: &[HourlyDelays]) -> String {
     let is_named = hours.iter().any(|hour| hour.name.is_some());
-    let mut table = Table::new();
-    table.load_style(STYLE);
     let mut header = vec!["hour", what];
     header.extend(is_named.then_some("name"));
     header.extend(["flights", "cancelled", "mean delay", "max delay"]);
-    table.set_header(header);
-    for hour in hours {
+    let rows = hours.iter().map(|hour| {
         let departures = &hour.departures;
         let mean = departures.mean_delay_minutes();
         let max = departures.max_delay_minutes();
@@ -74,12 +68,9 @@ fn table(what: &str, hours: &[HourlyDelays]) -> Table {
         row.push(departures.cancelled.to_string());
         row.push(mean.map_or_else(String::new, |mean| format!("{mean:.1} min")));
         row.push(max.map_or_else(String::new, |max| format!("{max} min")));
-        table.add_row(row);
-    }
-    for column in table.column_iter_mut().skip(2 + usize::from(is_named)) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+        row
+    });
+    table(header, 2 + usize::from(is_named).., rows)
 }
 
 /// When the hour begins, for people.

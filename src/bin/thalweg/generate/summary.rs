@@ -3,16 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
-
 use crate::duration::shown;
 use crate::number::grouped;
+use crate::table::table;
 
 use super::input_file::Finished;
-
-/// A line under the header and no other.
-const STYLE: TableStyle =
-    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// One file.
 #[derive(Debug)]
@@ -38,18 +33,11 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new();
-        table.load_style(STYLE);
-        table.set_header(["file", "records", "bytes", "xxh3", ""]);
-        for Row {
-            name,
-            records,
-            finished,
-        } in &self.rows
-        {
-            table.add_row([
-                name.clone(),
-                grouped(*records),
+        let rows = self.rows.iter().map(|row| {
+            let finished = &row.finished;
+            [
+                row.name.clone(),
+                grouped(row.records),
                 grouped(finished.bytes),
                 format!("{:016x}", finished.hash),
                 if finished.was_there {
@@ -58,13 +46,11 @@ impl fmt::Display for Summary {
                     "written"
                 }
                 .to_owned(),
-            ]);
-        }
-        for column in table.column_iter_mut().skip(1).take(2) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+            ]
+        });
+        let header = ["file", "records", "bytes", "xxh3", ""];
+        writeln!(f, "{}", table(header, 1..3, rows))?;
         let bytes = self.rows.iter().map(|row| row.finished.bytes).sum();
-        writeln!(f, "{}\n", table.trim_fmt())?;
         writeln!(f, "{} bytes in {}", grouped(bytes), shown(self.took))
     }
 }

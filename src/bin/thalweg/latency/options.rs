@@ -6,6 +6,8 @@ use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use thalweg::ring::WaitStrategy;
 
+use crate::format::Format;
+
 /// What stands below the options in `--help`.
 pub(crate) const HELP: &str = "\
 What is measured:
@@ -111,15 +113,6 @@ pub(crate) enum Mode {
     Ring,
     /// All of them
     All,
-}
-
-/// How findings are written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum Format {
-    /// A table
-    Text,
-    /// One object
-    Json,
 }
 
 impl Wait {

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde_json::{Map, Value, json};
 
 use crate::duration::shown;
 use crate::number::grouped;
+use crate::table::table;
 
 use super::idle::Idleness;
 use super::options::{LatencyOptions, Wait};
@@ -25,10 +25,6 @@ const PERCENTILES: [(&str, f64); 5] = [
 
 /// A run whose last record comes later than this has not kept up with its rate.
 const BEHIND_NANOS_MAX: u64 = 100_000_000;
-
-/// A line under the header and no other.
-const STYLE: TableStyle =
-    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// A run: what was asked for, and what was found.
 #[derive(Debug)]
@@ -61,7 +57,7 @@ impl Report<'_> {
             latency_table(self.measurements),
             machine_table(self.measurements),
         ] {
-            let _ = writeln!(text, "{}\n", table.trim_fmt());
+            let _ = writeln!(text, "{table}");
         }
         text += &notes(self.measurements);
         text
@@ -121,7 +117,7 @@ fn cpu(time: &ProcessorTime) -> Value {
 }
 
 /// The percentiles of every line.
-fn latency_table(measurements: &[Measurement]) -> Table {
+fn latency_table(measurements: &[Measurement]) -> String {
     let mut header = vec!["mode"];
     header.extend(PERCENTILES.map(|(name, _)| name));
     header.extend(["max", "recorded"]);
@@ -137,11 +133,11 @@ fn latency_table(measurements: &[Measurement]) -> Table {
             row
         },
     );
-    table(header, rows)
+    table(header, 1.., rows)
 }
 
 /// What the machine did meanwhile.
-fn machine_table(measurements: &[Measurement]) -> Table {
+fn machine_table(measurements: &[Measurement]) -> String {
     let percent = |share: Option<f64>| told(share.map(|share| share * 100.0), " %");
     let rows = measurements.iter().map(|measurement| {
         let time = &measurement.time;
@@ -167,22 +163,7 @@ fn machine_table(measurements: &[Measurement]) -> Table {
         "in kernel",
         "by thread",
     ];
-    let mut table = table(header.to_vec(), rows);
-    if let Some(threads) = table.column_mut(header.len() - 1) {
-        threads.set_cell_alignment(CellAlignment::Left);
-    }
-    table
-}
-
-fn table(header: Vec<&str>, rows: impl Iterator<Item = Vec<String>>) -> Table {
-    let mut table = Table::new();
-    table.load_style(STYLE);
-    table.set_header(header);
-    table.add_rows(rows);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+    table(header, 1..header.len() - 1, rows)
 }
 
 fn told(number: Option<f64>, unit: &str) -> String {

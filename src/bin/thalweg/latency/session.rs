@@ -6,9 +6,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::error::Failure;
+use crate::format::Format;
 
 use super::dataflow::{self, Shape};
-use super::options::{Format, LatencyOptions, Mode};
+use super::options::{LatencyOptions, Mode};
 use super::report::{Report, idle_json, idle_text};
 use super::stopwatch::Stopwatch;
 use super::tick::{sum_below, sum_of_counts};

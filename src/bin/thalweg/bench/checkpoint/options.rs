@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::bench::options::Format;
+use crate::format::Format;
 use crate::recovery;
 
 /// What stands below the options in `--help`.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::bench::options::Format;
+use crate::format::Format;
 use crate::number::{bytes, grouped};
 
 use super::options::{CheckpointOptions, Leg};
