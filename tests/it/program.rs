@@ -14,26 +14,53 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
     command(arguments).output().expect("the program starts")
 }
 
+/// What it has printed, to standard output and to standard error.
+fn texts(output: Output) -> (String, String) {
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (text(output.stdout), text(output.stderr))
+}
+
+/// Runs it to a good end; gives standard output and standard error.
+#[track_caller]
+pub(crate) fn succeed_telling(arguments: &[&str]) -> (String, String) {
+    let output = run(arguments);
+    let status = output.status;
+    let (stdout, stderr) = texts(output);
+    assert!(status.success(), "{arguments:?}: {stderr}");
+    (stdout, stderr)
+}
+
 /// Runs it to a good end; gives standard output.
 #[track_caller]
 pub(crate) fn succeed(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    let stderr = String::from_utf8(output.stderr).expect("text");
-    assert!(output.status.success(), "{arguments:?}: {stderr}");
-    String::from_utf8(output.stdout).expect("text")
+    succeed_telling(arguments).0
 }
 
-/// It fails with this exit code and one line that has all of `parts` in it.
+/// Runs it to a good end, at which standard error is empty; gives standard output.
 #[track_caller]
-pub(crate) fn assert_fails(arguments: &[&str], code: i32, parts: &[&str]) {
+pub(crate) fn succeed_silently(arguments: &[&str]) -> String {
+    let (stdout, stderr) = succeed_telling(arguments);
+    assert_eq!(stderr, "", "{arguments:?}");
+    stdout
+}
+
+/// It fails with this exit code and one line that has all of `parts` in it, the last one unless the usage is wrong;
+/// gives standard output.
+#[track_caller]
+pub(crate) fn assert_fails(arguments: &[&str], code: i32, parts: &[&str]) -> String {
     let output = run(arguments);
-    let stderr = String::from_utf8(output.stderr).expect("text");
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    let status = output.status;
+    let (stdout, stderr) = texts(output);
+    assert_eq!(status.code(), Some(code), "{arguments:?}: {stderr}");
     let errors: Vec<_> = (stderr.lines())
         .filter(|line| line.starts_with("error: "))
         .collect();
-    assert_eq!(errors.len(), 1, "{stderr}");
+    assert_eq!(errors.len(), 1, "{arguments:?}: {stderr}");
     for part in parts {
         assert!(errors[0].contains(part), "no {part:?} in: {stderr}");
     }
+    if code == 1 {
+        assert_eq!(stderr.lines().last(), Some(errors[0]));
+    }
+    stdout
 }

@@ -6,31 +6,23 @@ mod oracle;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+
+use crate::program;
 
 use data::{Data, data};
 use oracle::{Answer, oracle};
 
-fn bench(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
-    let command = command.arg("bench").args(arguments).stdin(Stdio::null());
-    command.output().expect("the program starts")
-}
-
-/// Runs the program to a good end; gives standard output.
-fn succeed(arguments: &[&str]) -> String {
-    let output = bench(arguments);
-    let stderr = String::from_utf8(output.stderr).expect("text");
-    assert!(output.status.success(), "{arguments:?}: {stderr}");
-    assert_eq!(stderr, "");
-    String::from_utf8(output.stdout).expect("text")
+/// Runs the command to a good end; gives standard output.
+#[track_caller]
+fn bench(arguments: &[&str]) -> String {
+    program::succeed_silently(&[&["bench"], arguments].concat())
 }
 
 /// The names of all queries but those that [`crate::nexmark`] holds to other oracles.
 fn queries() -> Vec<String> {
-    let list = succeed(&["--list"]);
+    let list = bench(&["--list"]);
     let names = list
         .lines()
         .map(|line| line.split(' ').next().expect("a name"));
@@ -69,7 +61,7 @@ fn assert_answers(data: &Data, directory: &Path, options: &[&str]) {
     let names: Vec<_> = names.iter().map(|name| &**name).collect();
     let directory = ["--data", directory.to_str().expect("text")];
     let format = ["--format", "json", "--no-warm-up"];
-    let runs = succeed(&[&names, &directory[..], &format, options].concat());
+    let runs = bench(&[&names, &directory[..], &format, options].concat());
     for (line, name) in runs.lines().zip(&names) {
         let expected = ((*name).to_owned(), oracle(name, data));
         assert!(expected.1.rows > 0, "{name} shows nothing");
@@ -127,13 +119,13 @@ fn every_run_is_reported_and_the_warm_up_is_not() {
     let data = data(4, 0);
     data.write(directory.path(), "");
     let path = directory.path().to_str().expect("text");
-    let json = succeed(&["q2", "--data", path, "--runs", "3", "--format", "json"]);
+    let json = bench(&["q2", "--data", path, "--runs", "3", "--format", "json"]);
     let number = |line: &str| {
         let run: Value = serde_json::from_str(line).expect("JSON");
         run["run"].as_u64().expect("a number")
     };
     assert_eq!(json.lines().map(number).collect::<Vec<_>>(), [1, 2, 3]);
-    let text = succeed(&["q2", "keysum-1k", "--data", path]);
+    let text = bench(&["q2", "keysum-1k", "--data", path]);
     let checksum = format!("{:016x}", oracle("q2", &data).checksum);
     let lines: Vec<_> = text.lines().collect();
     assert!(
@@ -144,20 +136,11 @@ fn every_run_is_reported_and_the_warm_up_is_not() {
     assert_eq!(lines.len(), 2);
 }
 
-/// The program fails with this exit code and one line that has all of `parts` in it.
+/// The command fails with this exit code and one line that has all of `parts` in it, and reports nothing.
 #[track_caller]
 fn assert_fails(arguments: &[&str], code: i32, parts: &[&str]) {
-    let output = bench(arguments);
-    let stderr = String::from_utf8(output.stderr).expect("text");
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    let error = stderr.lines().find(|line| line.starts_with("error: "));
-    for part in parts {
-        assert!(
-            error.is_some_and(|error| error.contains(part)),
-            "no {part:?} in: {stderr}"
-        );
-    }
-    assert!(output.stdout.is_empty());
+    let told = program::assert_fails(&[&["bench"], arguments].concat(), code, parts);
+    assert_eq!(told, "", "{arguments:?}");
 }
 
 #[test]

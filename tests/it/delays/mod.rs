@@ -5,9 +5,11 @@ mod oracle;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
+
+use crate::program::{assert_fails, command, succeed, succeed_silently, succeed_telling};
 
 use oracle::{Answers, answers};
 
@@ -20,24 +22,6 @@ fn data(name: &str) -> PathBuf {
 
 fn month() -> PathBuf {
     data("flights-2013-01.csv.gz")
-}
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    command(arguments).output().expect("the program starts")
-}
-
-/// Runs the program to a good end; gives standard output and standard error.
-fn succeed(arguments: &[&str]) -> (String, String) {
-    let output = run(arguments);
-    let stderr = String::from_utf8(output.stderr).expect("text");
-    assert!(output.status.success(), "{arguments:?}: {stderr}");
-    (String::from_utf8(output.stdout).expect("text"), stderr)
 }
 
 /// The results of a run are `answers`, byte for byte and in order.
@@ -61,7 +45,7 @@ fn without_late_flights_the_results_are_the_group_by_of_the_file_at_every_parall
             "json",
             "--parallelism",
         ];
-        let (results, summary) = succeed(&[&options[..], &[parallelism]].concat());
+        let (results, summary) = succeed_telling(&[&options[..], &[parallelism]].concat());
         assert_results(&results, &answers);
         assert!(summary.contains("27,004 flights"), "{summary}");
         assert!(summary.contains("late      0 flights"), "{summary}");
@@ -74,7 +58,7 @@ fn late_flights_are_the_same_on_every_run_and_all_others_are_counted() {
     assert_eq!(answers.counted + answers.late, answers.flights);
     assert_eq!(answers.late, 1_065);
     for parallelism in ["1", "2", "3", "8", "2"] {
-        let (results, summary) = succeed(&["delays", "--format=json", "-p", parallelism]);
+        let (results, summary) = succeed_telling(&["delays", "--format=json", "-p", parallelism]);
         assert_results(&results, &answers);
         assert!(summary.contains("late      1,065 flights"), "{summary}");
     }
@@ -100,7 +84,7 @@ fn whole_year_is_its_group_by_too() {
         "json",
         "-p2",
     ];
-    assert_results(&succeed(&options).0, &answers);
+    assert_results(&succeed(&options), &answers);
     assert_eq!(answers.late, 0);
 }
 
@@ -129,13 +113,13 @@ fn sorted(text: &str) -> Vec<String> {
 
 #[test]
 fn part_files_hold_every_result_and_nothing_else_is_left() {
-    let (json, _) = succeed(&["--format", "json"]);
-    let (csv, _) = succeed(&["--format", "csv"]);
+    let json = succeed(&["--format", "json"]);
+    let csv = succeed(&["--format", "csv"]);
     for (format, expected) in [("json", &json), ("csv", &csv), ("table", &json)] {
         let directory = tempfile::tempdir().expect("a directory");
         let output = directory.path().join("made/by/the/job");
         let path = output.to_str().expect("text");
-        let (stdout, _) = succeed(&["--output", path, "--format", format, "-p", "3"]);
+        let stdout = succeed(&["--output", path, "--format", format, "-p", "3"]);
         let (names, mut lines) = parts(&output);
         assert!(
             names.iter().all(|name| name.starts_with("part-")),
@@ -155,8 +139,8 @@ fn part_files_hold_every_result_and_nothing_else_is_left() {
 
 #[test]
 fn rows_are_the_objects_and_the_table_shows_the_worst_of_them() {
-    let (json, _) = succeed(&["--format", "json"]);
-    let (csv, summary) = succeed(&["--format", "csv"]);
+    let json = succeed(&["--format", "json"]);
+    let (csv, summary) = succeed_telling(&["--format", "csv"]);
     assert!(
         summary.contains("region 0") && summary.contains("latency"),
         "{summary}"
@@ -179,8 +163,7 @@ fn rows_are_the_objects_and_the_table_shows_the_worst_of_them() {
     }
     assert_eq!(rows.count(), json.lines().count());
 
-    let (table, stderr) = succeed(&[]);
-    assert_eq!(stderr, "");
+    let table = succeed_silently(&[]);
     assert!(table.starts_with("region 0: flights"), "{table}");
     assert!(table.contains("218.2 min"), "{table}");
     assert!(table.lines().count() < 50, "{table}");
@@ -189,16 +172,16 @@ fn rows_are_the_objects_and_the_table_shows_the_worst_of_them() {
 #[test]
 fn plan_is_printed_and_nothing_runs() {
     for parallelism in ["1", "2"] {
-        let (text, _) = succeed(&["--plan", "text", "-p", parallelism]);
+        let text = succeed(&["--plan", "text", "-p", parallelism]);
         assert!(text.starts_with("region 0: flights"), "{text}");
         assert!(!text.contains("records "), "{text}");
-        let (dot, _) = succeed(&["--plan=dot", "-p", parallelism]);
+        let dot = succeed(&["--plan=dot", "-p", parallelism]);
         assert!(dot.starts_with("digraph"), "{dot}");
-        let (json, _) = succeed(&["--plan", "json", "-p", parallelism]);
+        let json = succeed(&["--plan", "json", "-p", parallelism]);
         let plan: Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(plan["nodes"][0]["name"], "flights");
     }
-    assert_eq!(succeed(&["--plan"]).0, succeed(&["--plan", "text"]).0);
+    assert_eq!(succeed(&["--plan"]), succeed(&["--plan", "text"]));
 }
 
 /// A file of flights with these rows: carrier, minute and delay.
@@ -210,25 +193,6 @@ fn flights(directory: &Path, rows: &[(&str, &str, &str)]) -> String {
     let path = directory.join("flights.csv");
     fs::write(&path, text).expect("written");
     path.to_str().expect("text").to_owned()
-}
-
-/// The program fails with this exit code and one line that has all of `parts` in it.
-#[track_caller]
-fn assert_fails(arguments: &[&str], code: i32, parts: &[&str]) {
-    let output = run(arguments);
-    let stderr = String::from_utf8(output.stderr).expect("text");
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    let error: Vec<_> = stderr
-        .lines()
-        .filter(|line| line.starts_with("error: "))
-        .collect();
-    assert_eq!(error.len(), 1, "{stderr}");
-    for part in parts {
-        assert!(error[0].contains(part), "no {part:?} in: {stderr}");
-    }
-    if code == 1 {
-        assert_eq!(stderr.lines().last(), Some(error[0]));
-    }
 }
 
 #[test]
@@ -273,7 +237,7 @@ fn malformed_rows_are_left_out_and_counted_if_asked() {
     let rows = [("UA", "1", "3"), ("UA", "x", "9"), ("ZZ", "2", "NA")];
     let path = flights(directory.path(), &rows);
     let (results, summary) =
-        succeed(&["--input", &path, "--malformed", "skip", "--format", "json"]);
+        succeed_telling(&["--input", &path, "--malformed", "skip", "--format", "json"]);
     assert!(summary.contains("malformed 1 rows"), "{summary}");
     let results: Vec<Value> = results
         .lines()
@@ -292,7 +256,7 @@ fn malformed_rows_are_left_out_and_counted_if_asked() {
     let names = directory.path().join("names.csv");
     std::fs::write(&names, "carrier,name\nUNITED,No code\nUA,United\n").expect("a file");
     let names = names.to_str().expect("text");
-    let (_, summary) = succeed(&[
+    let (_, summary) = succeed_telling(&[
         "--input",
         &path,
         "--airlines",
@@ -330,7 +294,7 @@ fn rate_is_kept_and_plain_files_are_read() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = flights(directory.path(), &[("UA", "1", "1"); 21]);
     let started = std::time::Instant::now();
-    let (results, _) = succeed(&["--input", &path, "--rate", "100", "--format", "json"]);
+    let results = succeed(&["--input", &path, "--rate", "100", "--format", "json"]);
     assert!(started.elapsed().as_millis() >= 200);
     assert!(
         results.contains(r#""key":"UA","name":"United Air Lines Inc.""#),
