@@ -1,13 +1,13 @@
 //! `thalweg checkpoints`: what a job has kept is listed, inspected, verified and compared.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use thalweg::prelude::*;
 use thalweg::runtime::CheckpointEvent;
 
-use crate::program::{assert_fails, run, succeed};
+use crate::program::{assert_fails, succeed};
 
 const KEYS: u64 = 300;
 
@@ -46,6 +46,22 @@ fn keep_some(directory: &Path) {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("text")
+}
+
+/// The last of the files in `directory` with `word` in their names, in the order of their names: that of the newest
+/// checkpoint.
+fn newest(directory: &Path, word: &str) -> PathBuf {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let newest = paths.filter(|path| text(path).contains(word)).max();
+    newest.expect("some")
+}
+
+/// Flips a bit of a file.
+fn damage(path: &Path, byte: usize) {
+    let mut bytes = fs::read(path).expect("there");
+    bytes[byte] ^= 1;
+    fs::write(path, bytes).expect("writable");
 }
 
 fn json(arguments: &[&str]) -> Value {
@@ -124,24 +140,42 @@ fn damage_is_named_and_ends_with_an_error() {
     let directory = tempfile::tempdir().expect("a directory");
     keep_some(directory.path());
     let state = directory.path().join("state");
-    let entries = fs::read_dir(&state).expect("a directory");
-    let mut segments: Vec<_> = entries
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    segments.retain(|path| text(path).contains("segment-"));
-    segments.sort();
-    let newest = segments.last().expect("some");
-    let mut bytes = fs::read(newest).expect("there");
-    bytes[64 + 64] ^= 1;
-    fs::write(newest, bytes).expect("there");
+    let segment = newest(&state, "segment-");
+    damage(&segment, 64 + 64);
 
-    let name = newest.file_name().expect("a name").to_str().expect("text");
+    let name = segment.file_name().expect("a name").to_str().expect("text");
     let verify = ["checkpoints", text(&state), "verify"];
-    assert_fails(&verify, 1, &[name, "is damaged at byte 64"]);
-    let output = run(&verify);
-    let told = String::from_utf8(output.stdout).expect("text");
+    let told = assert_fails(&verify, 1, &[name, "is damaged at byte 64"]);
     assert!(told.contains("checkpoint 2 cannot be used: "), "{told}");
     assert!(told.contains("checkpoint 1 is intact: "), "{told}");
+}
+
+#[test]
+fn listing_tells_of_all_and_ends_with_an_error_if_one_cannot_be_used() {
+    let directory = tempfile::tempdir().expect("a directory");
+    keep_some(directory.path());
+    let state = directory.path().join("state");
+    let manifest = newest(&state, "manifest-");
+    damage(&manifest, 64);
+
+    let name = manifest.file_name().expect("a name");
+    let parts = [name.to_str().expect("text"), "damaged"];
+    for list in [
+        &["checkpoints", text(&state)][..],
+        &["checkpoints", text(&state), "list"],
+    ] {
+        let table = assert_fails(list, 1, &parts);
+        let intact = table
+            .lines()
+            .filter(|line| line.trim_start().starts_with("1 "));
+        assert_eq!(intact.count(), 1, "{table}");
+        assert!(table.contains("checkpoint 2 cannot be used: "), "{table}");
+        let object = assert_fails(&[list, &["--format", "json"]].concat(), 1, &parts);
+        let listed: Value = serde_json::from_str(&object).expect("one object");
+        let listed = &listed["checkpoints"];
+        assert!(listed[0]["error"].is_string(), "{object}");
+        assert_eq!(listed[1]["checkpoint"], 1);
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ Reading it:
 
 Examples:
   thalweg checkpoints state/
-      the checkpoints there, the newest first
+      the checkpoints there, the newest first; of a damaged one, what is wrong with it
   thalweg checkpoints state/ inspect
       what the newest consists of, operator by operator
   thalweg checkpoints state/ verify && echo intact

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use thalweg::checkpoint::inspect::{self, Verified};
+use thalweg::checkpoint::inspect::{self, Listed, Verified};
 use thalweg::checkpoint::{CheckpointError, RealStorage};
 
 use crate::error::Failure;
@@ -20,8 +20,9 @@ pub(crate) fn run(options: &CheckpointsOptions) -> Result<(), Failure> {
     let storage = open(&options.directory)?;
     match options.task.unwrap_or(Task::List) {
         Task::List => {
-            let listed = inspect::list(&storage).map_err(Failure::new)?;
-            print(options, |format| Listing(&listed).text_or_json(format))
+            let listed = list(&storage)?;
+            print(options, |format| Listing(&listed).text_or_json(format))?;
+            intact(listed.iter().map(|listed| listed.manifest.as_ref()))
         }
         Task::Inspect { checkpoint } => {
             let checkpoint = match checkpoint {
@@ -62,6 +63,17 @@ fn open(directory: &Path) -> Result<RealStorage, Failure> {
     Ok(storage)
 }
 
+/// All checkpoints, the newest first. One that a job has removed since it was listed is not there, rather than
+/// damaged.
+fn list(storage: &RealStorage) -> Result<Vec<Listed>, Failure> {
+    let mut listed = inspect::list(storage).map_err(Failure::new)?;
+    if listed.iter().any(|listed| listed.manifest.is_err()) {
+        let left = numbers(storage)?;
+        listed.retain(|listed| listed.manifest.is_ok() || left.contains(&listed.checkpoint));
+    }
+    Ok(listed)
+}
+
 /// The numbers of all checkpoints, the newest first: at least one.
 fn numbers(storage: &RealStorage) -> Result<Vec<u64>, Failure> {
     let listed = inspect::list(storage).map_err(Failure::new)?;
@@ -88,10 +100,14 @@ fn verify(
     print(options, |format| {
         Verification(&verified).text_or_json(format)
     })?;
-    match verified
-        .iter()
-        .find_map(|(_, result)| result.as_ref().err())
-    {
+    intact(verified.iter().map(|(_, result)| result.as_ref()))
+}
+
+/// The failure that the first damaged one of several is.
+fn intact<'a, T: 'a>(
+    all: impl IntoIterator<Item = Result<&'a T, &'a CheckpointError>>,
+) -> Result<(), Failure> {
+    match all.into_iter().find_map(Result::err) {
         Some(error) => Err(Failure::new(error)),
         None => Ok(()),
     }
