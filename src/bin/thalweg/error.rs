@@ -8,11 +8,16 @@ use thalweg::connectors::CsvError;
 use thalweg::operator::OperatorError;
 use thalweg::runtime::JobError;
 
+/// The exit code of wrong usage: that of the parser of the command line.
+const USAGE: u8 = 2;
+
 /// A reason to end: one line that names the thing and, where there is one, the cure.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// Whoever read the output has seen enough: no error.
     PipeClosed,
+    /// Options that do not go together.
+    Usage(String),
     /// Anything else.
     Message(String),
 }
@@ -23,10 +28,21 @@ impl Failure {
         Failure::Message(message.to_string())
     }
 
+    /// That an option cannot be used with another argument, and why: as the parser says it, which knows no such rule.
+    pub(crate) fn conflict(option: &str, other: &str, reason: &str) -> Self {
+        Failure::Usage(format!(
+            "the argument '{option}' cannot be used with '{other}': {reason}"
+        ))
+    }
+
     /// Tells what happened and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         match self {
             Failure::PipeClosed => ExitCode::SUCCESS,
+            Failure::Usage(message) => {
+                eprintln!("error: {message}\n\nFor more information, try '--help'.");
+                ExitCode::from(USAGE)
+            }
             Failure::Message(message) => {
                 let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
                 eprintln!("error: {line}");

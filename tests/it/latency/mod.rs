@@ -1,33 +1,13 @@
 //! `thalweg latency`: every record is measured, in every mode, and what is told has its form.
 
-use std::process::{Command, Output, Stdio};
-
 use serde_json::Value;
 
-fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
-    command.arg("latency").args(arguments).stdin(Stdio::null());
-    command.output().expect("the program starts")
-}
+use crate::program::{assert_fails, succeed_silently};
 
 /// Runs the command to a good end; gives standard output.
 #[track_caller]
-fn succeed(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {stderr}");
-    assert_eq!(stderr, "", "{arguments:?}");
-    String::from_utf8(output.stdout).expect("text")
-}
-
-/// Runs the command to a bad end; gives its exit code and standard error.
-#[track_caller]
-fn fail(arguments: &[&str]) -> (i32, String) {
-    let output = run(arguments);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{arguments:?}");
-    let code = output.status.code().expect("an exit code");
-    assert_ne!(code, 0, "{arguments:?}");
-    (code, String::from_utf8(output.stderr).expect("text"))
+fn latency(arguments: &[&str]) -> String {
+    succeed_silently(&[&["latency"], arguments].concat())
 }
 
 /// The findings of a short run with `arguments`, as JSON.
@@ -35,7 +15,7 @@ fn fail(arguments: &[&str]) -> (i32, String) {
 fn measured(arguments: &[&str]) -> Value {
     let short = "--rate 4000 --seconds 0.5 --warm-up 0.25 --format json";
     let arguments: Vec<&str> = short.split(' ').chain(arguments.iter().copied()).collect();
-    serde_json::from_str(&succeed(&arguments)).expect("one JSON object")
+    serde_json::from_str(&latency(&arguments)).expect("one JSON object")
 }
 
 #[track_caller]
@@ -142,7 +122,7 @@ fn idle_job_is_measured_without_records() {
             "--format",
             "json",
         ];
-        let found: Value = serde_json::from_str(&succeed(&arguments)).expect("one JSON object");
+        let found: Value = serde_json::from_str(&latency(&arguments)).expect("one JSON object");
         let told = (&found["idle"], &found["workers"], &found["wait"]);
         assert_eq!(told, (&true.into(), &2.into(), &wait.into()));
         workers(&found["cpu"])
@@ -153,7 +133,7 @@ fn idle_job_is_measured_without_records() {
         assert!(sum(&spinning) > 0.05, "{spinning:?}");
         assert!(sum(&parking) < 0.02, "{parking:?}");
     }
-    let text = succeed(&["--idle", "--seconds", "0.1", "--workers", "1"]);
+    let text = latency(&["--idle", "--seconds", "0.1", "--workers", "1"]);
     let told = ["idle job (workers: 1, wait: backoff)", "not told"];
     assert!(told.iter().any(|told| text.contains(told)), "{text}");
 }
@@ -165,7 +145,7 @@ fn table_names_every_mode_and_the_plot_draws_each() {
     let short = "--rate 4000 --seconds 0.2 --warm-up 0 --plot";
     let mut arguments: Vec<&str> = short.split(' ').collect();
     arguments.push(path.to_str().expect("text"));
-    let text = succeed(&arguments);
+    let text = latency(&arguments);
     let plot = std::fs::read_to_string(&path).expect("a plot");
     assert!(
         plot.starts_with("<svg") && plot.trim_end().ends_with("</svg>"),
@@ -191,16 +171,16 @@ fn bad_options_are_clear_errors() {
         (&["--seconds", "soon"], "not a number of seconds"),
         (&["--warm-up", "-1"], "from 0 to 86400 seconds"),
         (&["--warm-up", "NaN"], "from 0 to 86400 seconds"),
-        (
-            &["--wait", "sleep"],
-            "[possible values: spin, backoff, park]",
-        ),
+        (&["--wait", "sleep"], "'sleep' for '--wait <WAIT>'"),
         (&["--workers", "3"], "3 is not in 1..=2"),
         (
             &["--mode", "fused", "--workers", "2"],
-            "it is all on one worker",
+            "'--workers' cannot be used with '--mode fused': it is all on one worker",
         ),
-        (&["--mode", "ring", "--workers", "1"], "it has no workers"),
+        (
+            &["--mode", "ring", "--workers", "1"],
+            "'--workers' cannot be used with '--mode ring': it has no workers",
+        ),
         (
             &["--idle", "--rate", "5"],
             "cannot be used with '--rate <R>'",
@@ -211,14 +191,10 @@ fn bad_options_are_clear_errors() {
         ),
     ];
     for (arguments, expected) in cases {
-        let (code, message) = fail(arguments);
-        assert!(message.contains(expected), "{arguments:?}: {message}");
-        assert_eq!(code, 2, "{arguments:?}: {message}");
+        let told = assert_fails(&[&["latency"], *arguments].concat(), 2, &[expected]);
+        assert_eq!(told, "", "{arguments:?}");
     }
-    let (code, message) = fail(&["--plot", "/no/such/directory/plot.svg"]);
-    assert_eq!(code, 1);
-    assert!(
-        message.starts_with("error: cannot write /no/such/directory/plot.svg:"),
-        "{message}"
-    );
+    let plot = "/no/such/directory/plot.svg";
+    let cannot = format!("cannot write {plot}: ");
+    assert_fails(&["latency", "--plot", plot], 1, &[&cannot]);
 }

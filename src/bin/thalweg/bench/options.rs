@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::error::Failure;
 use crate::format::Format;
 use crate::nexmark::JITTER_MS_MAX;
 
@@ -15,7 +16,8 @@ pub(crate) const HELP: &str = "\
 Measured:
   Seconds are those from the read of the first record to the moment when the last sink instance has
   seen the end of input; user CPU time is that of the whole process in between. The files are mapped
-  into memory, and their pages present, before. A warm-up run, which is not reported, goes first.
+  into memory, and their pages present, before; where more than 4 GiB of a file are mapped, its pages
+  come as they are reached, and their time counts. A warm-up run, which is not reported, goes first.
 
 Checked:
   The checksum is the sum of the hashes of all rows, whatever their order: runs over the same data
@@ -91,6 +93,24 @@ pub(crate) struct BenchOptions {
     /// Leave the warm-up run out: the first run then pays for pages that no run has touched before
     #[arg(long)]
     pub(super) no_warm_up: bool,
+}
+
+impl BenchOptions {
+    /// Checks what options say together.
+    ///
+    /// # Errors
+    /// Where they contradict each other.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let has_strings = |query: &Query| query.has_strings_variant() || query.is_about_strings();
+        match self.queries.iter().find(|query| !has_strings(query)) {
+            Some(query) if self.strings => Err(Failure::conflict(
+                "--strings",
+                &query.name(),
+                "it has no variant with strings",
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What is measured besides queries.

@@ -17,7 +17,7 @@ use super::query::Query;
 /// Runs the queries that `options` name, or lists all.
 ///
 /// # Errors
-/// Where an input cannot be read or the output cannot be written.
+/// Where options contradict each other, an input cannot be read or the output cannot be written.
 pub(crate) fn run(options: &BenchOptions) -> Result<(), Failure> {
     if let Some(Task::Checkpoint(options)) = &options.task {
         return checkpoint::run(options);
@@ -29,13 +29,7 @@ pub(crate) fn run(options: &BenchOptions) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let has_no_strings = |query: &&Query| !query.has_strings_variant() && !query.is_about_strings();
-    if let Some(query) = (options.queries.iter().find(has_no_strings)).filter(|_| options.strings) {
-        let name = query.name();
-        return Err(Failure::new(format_args!(
-            "{name} has no variant with strings: leave --strings out"
-        )));
-    }
+    options.check()?;
     for query in &options.queries {
         if !options.no_warm_up {
             measure(*query, options, 0)?;

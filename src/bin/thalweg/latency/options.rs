@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use thalweg::ring::WaitStrategy;
 
+use crate::error::Failure;
 use crate::format::Format;
 
 /// What stands below the options in `--help`.
@@ -144,18 +144,17 @@ impl LatencyOptions {
     /// Checks what options say together.
     ///
     /// # Errors
-    /// A usage error.
-    pub(crate) fn check(&self) -> Result<(), clap::Error> {
-        let fixed = match self.mode {
-            Mode::Fused => "fused: it is all on one worker",
-            Mode::Ring => "ring: it has no workers",
+    /// Where they contradict each other.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let (mode, reason) = match self.mode {
+            Mode::Fused => ("--mode fused", "it is all on one worker"),
+            Mode::Ring => ("--mode ring", "it has no workers"),
             Mode::Hop | Mode::Embedded | Mode::All => return Ok(()),
         };
         if self.workers.is_none() || self.idle {
             return Ok(());
         }
-        let message = format!("'--workers' says nothing to '--mode {fixed}'\n");
-        Err(clap::Error::raw(ErrorKind::ArgumentConflict, message))
+        Err(Failure::conflict("--workers", mode, reason))
     }
 }
 

@@ -19,11 +19,9 @@ use super::{embedded, idle, percentile_plot, ring_hop};
 /// Measures as `options` say, and tells what was found.
 ///
 /// # Errors
-/// Where a job fails, a count is missing, or the output cannot be written.
+/// Where options contradict each other, a job fails, a count is missing, or the output cannot be written.
 pub(crate) fn run(options: &LatencyOptions) -> Result<(), Failure> {
-    if let Err(usage) = options.check() {
-        usage.exit();
-    }
+    options.check()?;
     if options.idle {
         return run_idle(options);
     }
