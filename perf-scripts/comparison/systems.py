@@ -6,8 +6,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import cargo
+
 SCRIPTS = Path(__file__).resolve().parent.parent
-ROOT = SCRIPTS.parent
+ROOT = cargo.ROOT
 PEERS = SCRIPTS / "peers"
 FLINK = PEERS / "flink"
 
@@ -42,7 +44,7 @@ class Rust:
         self.settings = settings
         self.crates = crates
         # Apart from other builds, whose flags differ: neither throws the other's away.
-        self.target = manifest.parent / "target" / "compare"
+        self.target = cargo.target(manifest.parent) / "compare"
         self.pinned = True
         self.runs = None
 
