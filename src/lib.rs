@@ -29,6 +29,7 @@
 //!
 //! | floor | what it is | what is absent |
 //! |---|---|---|
+//! | [`testing`] | a harness for operators and functions, the kernel's own and yours; nothing names it | threads, rings |
 //! | [`prelude`] | the names that most jobs use | logic |
 //! | [`connectors`] | sources and sinks: the world | the graph, the runtime |
 //! | [`datastream`] | the API: it draws graphs | logic |
@@ -36,7 +37,7 @@
 //! | [`graph`] | what will run where, as data: stream graph, job graph, execution graph | threads, files, user code |
 //! | [`operator`] | what is computed: operators, nested into one another at compile time | threads, rings, files, clocks |
 //! | [`checkpoint`] | state made durable: snapshots, and what comes back from them | operators, rings, threads |
-//! | [`state`] | what is remembered, per key: tables, timers | files, threads (but for one that prepares memory) |
+//! | [`state`] | what is remembered, per key: tables, timers | files, threads (but for those that prepare memory) |
 //! | [`ring`] | how frames cross cores; how workers wait | operators; it never blocks by itself |
 //! | [`record`] | what travels, as bytes: forms, frames, keys, key groups | dependence on the process or the platform |
 //! | [`time`] | event time as pure values; the one clock | threads, sleeping |

@@ -1,4 +1,5 @@
-//! Keyed state and timers: what a subtask remembers between records, without files and threads.
+//! Keyed state and timers: what a subtask remembers between records, without files, and without threads but for those
+//! that prepare memory.
 //!
 //! [`Table`] is what all keyed state rests on: a hash table made for batches, growth without a
 //! pause, and checkpoints that cost what changed.
