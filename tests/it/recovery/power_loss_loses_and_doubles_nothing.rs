@@ -105,7 +105,9 @@ fn job(
     let checkpoints = match barriers {
         0 => checkpoints,
         1 => checkpoints.unaligned(),
-        _ => checkpoints.unaligned_after(4 * STEP),
+        2 => checkpoints.unaligned_after(4 * STEP),
+        // Some expire, and with them those that stand on them.
+        _ => checkpoints.max_concurrent(3).timeout(100 * STEP),
     };
     let env = Environment::new()
         .parallelism(parallelism)
@@ -215,7 +217,7 @@ fn simulate(seed: u64) {
             faults.failed_per_million = 20_000;
             faults.capacity = (dice.roll(3) == 0).then(|| 2_000 + dice.roll(20_000));
         }
-        let manner = (1 + dice.roll(3) as u32, dice.roll(3));
+        let manner = (1 + dice.roll(3) as u32, dice.roll(4));
         let env = job(shape, manner, &disk, &output);
         let steps = if last { u64::MAX } else { dice.roll(80) };
         let (ended, newest) = live(
