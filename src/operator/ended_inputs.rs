@@ -13,6 +13,14 @@ use crate::state::StateKind;
 /// The name of the state.
 pub(super) const ENDED_INPUTS: &str = "ended-inputs";
 
+/// Whether a checkpoint has nothing else of an operator: without it nothing is lost but that its function had its last
+/// word.
+pub(crate) fn keeps_ends_only(restored: &Restored, uid: &Arc<str>) -> bool {
+    let states = restored.states(uid);
+    let mut others = states.iter().filter(|state| *state.name != *ENDED_INPUTS);
+    others.all(|state| restored.entry_count(&StateRef::new(uid, &state.name)) == 0)
+}
+
 /// No operator with a function has more.
 const INPUTS: usize = 2;
 

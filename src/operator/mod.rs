@@ -75,6 +75,7 @@ pub use committer::{CommitQueue, Committer};
 pub use context::{Checkpointing, OpenContext, SubtaskInfo};
 pub use depth::{Deep, Depth, Shallow};
 pub use edge::Edge;
+pub(crate) use ended_inputs::keeps_ends_only;
 pub(crate) use error::first_error;
 pub use error::{BoxError, OperatorError, Outcome, raise};
 pub(crate) use factory::operator_factory;

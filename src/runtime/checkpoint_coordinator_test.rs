@@ -129,14 +129,17 @@ fn one_checkpoint_at_a_time_unless_more_are_allowed() {
     assert_eq!(shown(&coordinator.on_time(secs(20))), "t2");
     assert_eq!(shown(&coordinator.on_time(secs(30))), "");
 
-    let overtaking = CheckpointSettings {
-        max_concurrent: 2,
-        unaligned_after: Some(secs(60)),
-        ..settings()
-    };
-    let mut coordinator = CheckpointCoordinator::new(overtaking, 2, 1, secs(0));
-    assert_eq!(shown(&coordinator.on_time(secs(10))), "t1w");
-    assert_eq!(shown(&coordinator.on_time(secs(20))), "");
+    for (at_least_once, unaligned_after) in [(false, Some(secs(60))), (true, None)] {
+        let not_in_line = CheckpointSettings {
+            max_concurrent: 2,
+            at_least_once,
+            unaligned_after,
+            ..settings()
+        };
+        let mut coordinator = CheckpointCoordinator::new(not_in_line, 2, 1, secs(0));
+        assert_eq!(shown(&coordinator.on_time(secs(10))), "t1w");
+        assert_eq!(shown(&coordinator.on_time(secs(20))), "");
+    }
 }
 
 #[test]

@@ -23,11 +23,13 @@ pub(crate) struct CheckpointSettings {
 }
 
 impl CheckpointSettings {
-    /// How many may be under way at once (Flink's rule for barriers that overtake: one).
+    /// How many may be under way at once: one where barriers may overtake (Flink's rule), and where nobody waits for
+    /// them, as a barrier then could arrive in full before one of an earlier checkpoint, whose changes its own stand on.
     pub(crate) fn concurrent(&self) -> usize {
-        match self.unaligned_after {
-            Some(_) if !self.at_least_once => 1,
-            _ => self.max_concurrent,
+        if self.at_least_once || self.unaligned_after.is_some() {
+            1
+        } else {
+            self.max_concurrent
         }
     }
 
@@ -136,7 +138,7 @@ impl Checkpoints {
     }
 
     /// How many may be under way at once. Default: one, which it stays where barriers may overtake
-    /// ([`unaligned`](Self::unaligned)). A subtask still writes one after the other: what is gained is that barriers
+    /// ([`unaligned`](Self::unaligned)) and [at least once](Self::at_least_once). A subtask still writes one after the other: what is gained is that barriers
     /// of the next are on their way while the one before is aligned and written elsewhere.
     pub fn max_concurrent(self, checkpoints: usize) -> Self {
         self.set(|settings| settings.max_concurrent = checkpoints.max(1))

@@ -9,7 +9,7 @@ use crate::checkpoint::{
     CheckpointError, CheckpointStore, RealStorage, Restored, Storage, StoreOptions, open_savepoint,
 };
 use crate::graph::ExecutionGraph;
-use crate::operator::Edge;
+use crate::operator::{Edge, keeps_ends_only};
 use crate::record::{KeyHasher, MaxParallelism};
 
 use super::checkpoint_event::CheckpointEvent;
@@ -136,7 +136,7 @@ fn groups_of(
     Ok(groups)
 }
 
-/// Every operator that has state in the checkpoint must be in the job, and what is on its way in it must have been
+/// Every operator of which the checkpoint keeps something must be in the job, and what is on its way in it must have been
 /// sent as the job's edges send.
 fn check_graph(
     restored: &Restored,
@@ -151,7 +151,8 @@ fn check_graph(
         uids.insert(edge.uid);
     }
     let mut operators = restored.operators().into_iter();
-    match operators.find(|operator| !uids.contains(operator)) {
+    let is_missing = |uid: &Arc<str>| !uids.contains(uid) && !keeps_ends_only(restored, uid);
+    match operators.find(is_missing) {
         Some(operator) if !allow_non_restored => {
             Err(Edge::gone(restored, &operator)
                 .unwrap_or(CheckpointError::OperatorGone { operator }))

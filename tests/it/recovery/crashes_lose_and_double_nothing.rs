@@ -125,6 +125,22 @@ impl ProcessFunction<u64> for LastWord {
     }
 }
 
+/// Keeps nothing.
+#[derive(Clone)]
+struct Stateless(LastWord);
+
+impl ProcessFunction<u64> for Stateless {
+    type Out = [u64; 2];
+
+    fn process(&mut self, n: &u64, cx: &mut impl ProcessContext<[u64; 2]>) -> Outcome {
+        self.0.process(n, cx)
+    }
+
+    fn on_end(&mut self, cx: &mut impl ProcessContext<[u64; 2]>) -> Outcome {
+        self.0.on_end(cx)
+    }
+}
+
 #[test]
 fn function_has_its_last_word_once_though_the_job_that_has_finished_is_started_again() {
     let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
@@ -144,6 +160,24 @@ fn function_has_its_last_word_once_though_the_job_that_has_finished_is_started_a
             [[0, 5], [1, 5]],
             "at parallelism {parallelism}"
         );
+    }
+}
+
+#[test]
+fn function_that_had_nothing_but_its_last_word_may_be_gone_behind_the_end() {
+    let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+    for is_there in [true, false] {
+        let env = Environment::new()
+            .checkpoints(Checkpoints::on_request().to_storage(Arc::clone(&storage)))
+            .restore(RestoreFrom::Latest);
+        let numbers = env.source("numbers", Sequence::new(0..10));
+        if is_there {
+            let words = numbers.process(Stateless(LastWord::default()));
+            words.uid("last word").sink("nowhere", Discard::new());
+        } else {
+            numbers.sink("nowhere", Discard::new());
+        }
+        env.execute("last words").expect("it finishes");
     }
 }
 
