@@ -54,6 +54,8 @@ pub(super) struct SplitGenerators<W: WatermarkStrategy> {
     pub(super) waiting: bool,
     /// The watermark at the end of input has been sent: nothing follows.
     at_end: bool,
+    /// The checkpoint with which the job stops where it is: no watermark follows its barrier.
+    suspended: Option<u64>,
 }
 
 impl<W: WatermarkStrategy> std::fmt::Debug for SplitGenerators<W> {
@@ -85,6 +87,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
             held: false,
             waiting: false,
             at_end: false,
+            suspended: None,
         }
     }
 
@@ -119,10 +122,17 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
             Signal::Watermark(_) | Signal::Idle | Signal::Active => {}
             Signal::Split(split) => self.start_split(split),
             Signal::SplitEnd(split) => self.end_split(split),
-            Signal::Barrier(_)
-            | Signal::CheckpointComplete(_)
-            | Signal::CheckpointAborted(_)
-            | Signal::End => emit(signal),
+            Signal::Barrier(barrier) => {
+                if barrier.suspends() {
+                    self.suspended = Some(barrier.checkpoint);
+                }
+                emit(signal);
+            }
+            Signal::CheckpointAborted(checkpoint) => {
+                self.suspended.take_if(|by| *by == checkpoint);
+                emit(signal);
+            }
+            Signal::CheckpointComplete(_) | Signal::End => emit(signal),
         }
     }
 
@@ -214,7 +224,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         W::Generator: WatermarkGenerator<V>,
     {
         self.blocked = !ready;
-        if ready && !self.at_end {
+        if ready && !self.at_end && self.suspended.is_none() {
             self.ask::<V>(emit);
             self.keep_together();
         }

@@ -1,6 +1,7 @@
 //! Where watermarks come from, by table: batch ends, splits, idleness, the end of input.
 
 use super::*;
+use crate::operator::Barrier;
 use crate::operator::recorder::{Event, Recorder, Records, open_context, watermark};
 use crate::time::AlignmentGroup;
 use crate::time::{BoundedOutOfOrderness, Monotonous, ProcessingTimeLag, Punctuated, nanoseconds};
@@ -280,6 +281,27 @@ fn watermark_waits_for_room_downstream() {
     assert_eq!(batch(&mut at, 0, &[5]), []);
     at.1.set_room(1);
     assert_eq!(batch(&mut at, 1, &[]), [watermark(4)]);
+}
+
+#[test]
+fn no_watermark_follows_the_barrier_with_which_the_job_stops_unless_that_is_aborted() {
+    let mut at = assign(BoundedOutOfOrderness::of(nanoseconds(2)));
+    at.1.set_room(1);
+    assert_eq!(batch(&mut at, 0, &[10]), [], "there is no room for it");
+    at.1.set_room(usize::MAX);
+    let stop = Signal::Barrier(Barrier {
+        checkpoint: 3,
+        options: Barrier::SUSPEND,
+    });
+    at.0.signal(stop);
+    assert_eq!(batch(&mut at, 1, &[]), [Event::Signal(stop)]);
+    assert_eq!(batch(&mut at, 2, &[]), []);
+    let aborted = Signal::CheckpointAborted(3);
+    at.0.signal(aborted);
+    assert_eq!(
+        batch(&mut at, 3, &[]),
+        [Event::Signal(aborted), watermark(7)]
+    );
 }
 
 #[test]

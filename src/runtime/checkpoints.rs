@@ -138,8 +138,9 @@ impl Checkpoints {
     }
 
     /// How many may be under way at once. Default: one, which it stays where barriers may overtake
-    /// ([`unaligned`](Self::unaligned)) and [at least once](Self::at_least_once). A subtask still writes one after the other: what is gained is that barriers
-    /// of the next are on their way while the one before is aligned and written elsewhere.
+    /// ([`unaligned`](Self::unaligned)) and [at least once](Self::at_least_once). A subtask still writes one after the
+    /// other: what is gained is that barriers of the next are on their way while the one before is aligned and written
+    /// elsewhere.
     pub fn max_concurrent(self, checkpoints: usize) -> Self {
         self.set(|settings| settings.max_concurrent = checkpoints.max(1))
     }
