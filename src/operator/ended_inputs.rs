@@ -10,6 +10,8 @@ use std::sync::Arc;
 use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput, StateRef, ValueSnapshot};
 use crate::state::StateKind;
 
+use super::OpenContext;
+
 /// The name of the state.
 pub(super) const ENDED_INPUTS: &str = "ended-inputs";
 
@@ -34,30 +36,20 @@ pub(super) struct EndedInputs {
     snapshot: Option<ValueSnapshot>,
 }
 
-fn snapshot_of(uid: &Arc<str>) -> ValueSnapshot {
-    let state = StateRef::new(uid, ENDED_INPUTS);
-    ValueSnapshot::of::<u8>(state, StateKind::UnionList)
-}
-
 impl EndedInputs {
-    /// Has checkpoints keep it.
-    pub(super) fn keep(&mut self, uid: &Arc<str>) {
-        self.snapshot = Some(snapshot_of(uid));
-    }
-
-    /// Takes up what a checkpoint has of the operator with this uid.
-    pub(super) fn restore(
-        &mut self,
-        restored: &Restored,
-        uid: &Arc<str>,
-    ) -> Result<(), CheckpointError> {
-        let snapshot = snapshot_of(uid);
-        let subtasks = restored.values::<u8>(snapshot.state(), snapshot.schema())?;
-        let subtasks = subtasks.unwrap_or_default();
-        for (input, had_ended) in (0u8..).zip(&mut self.had_ended) {
-            let mut subtasks = subtasks.iter();
-            *had_ended = subtasks.len() > 0 && subtasks.all(|ended| ended.contains(&input));
+    /// Takes up what a checkpoint has of the operator with this uid, and has those to come keep it.
+    pub(super) fn open(&mut self, cx: &OpenContext, uid: &Arc<str>) -> Result<(), CheckpointError> {
+        let state = StateRef::new(uid, ENDED_INPUTS);
+        let snapshot = ValueSnapshot::of::<u8>(state, StateKind::UnionList);
+        if let Some(restored) = &cx.checkpointing.restored {
+            let subtasks = restored.values::<u8>(snapshot.state(), snapshot.schema())?;
+            let subtasks = subtasks.unwrap_or_default();
+            for (input, had_ended) in (0u8..).zip(&mut self.had_ended) {
+                let mut subtasks = subtasks.iter();
+                *had_ended = subtasks.len() > 0 && subtasks.all(|ended| ended.contains(&input));
+            }
         }
+        self.snapshot = cx.checkpointing.enabled.then_some(snapshot);
         Ok(())
     }
 

@@ -13,12 +13,12 @@
 //! *Architecture invariant:* nothing here starts a thread, touches a ring or a file, or reads a clock:
 //! an operator is tested by calling it.
 
-mod aborted;
 mod boxed_chain;
 mod channel_replay;
 mod channel_state;
 mod co_process;
 mod committer;
+mod concluded;
 mod context;
 mod depth;
 mod edge;
@@ -58,6 +58,7 @@ mod source;
 mod split;
 mod split_generators;
 mod stage;
+mod suspension;
 mod timer_service;
 mod timestamps_and_watermarks;
 mod unbounded_join;
@@ -65,13 +66,13 @@ mod union;
 mod watermark_snapshot;
 mod window;
 
-pub(crate) use aborted::Aborted;
 pub use boxed_chain::BoxedChain;
 pub(crate) use channel_replay::{replay, replayed_signal};
 pub(crate) use channel_state::{ChannelId, ChannelState, FrameLog, RECEIVED, SENT};
 pub use co_process::{CoProcess, CoProcessFunction};
 pub(crate) use committer::Errand;
 pub use committer::{CommitQueue, Committer};
+pub(crate) use concluded::Concluded;
 pub use context::{Checkpointing, OpenContext, SubtaskInfo};
 pub use depth::{Deep, Depth, Shallow};
 pub use edge::Edge;
@@ -108,6 +109,7 @@ pub use signal::{Barrier, Signal, SplitId};
 pub use sink::{Prepared, Sink, SinkOperator, SinkWriter};
 pub use source::{Collector, Source, SourceReader, SourceStatus};
 pub use split::Split;
+pub(crate) use suspension::Suspension;
 pub use timestamps_and_watermarks::TimestampsAndWatermarks;
 pub use unbounded_join::UnboundedJoin;
 pub use union::Union;

@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 
 use super::record_run::push_while_ready;
 use super::{
-    Aborted, Budget, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal,
+    Budget, Concluded, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal,
 };
 
 /// The control plane of an operator with several inputs: calls come once per port and batch, signals
@@ -108,8 +108,8 @@ struct Alignment {
     /// The last barrier of each port; one that has ended counts as having brought them all.
     barriers: [u64; 2],
     held: [bool; 2],
-    /// Neither port waits for the barriers of these.
-    aborted: Aborted,
+    /// Neither port waits for the barriers of these: both have brought them, or they were aborted.
+    concluded: Concluded,
 }
 
 impl Alignment {
@@ -120,9 +120,9 @@ impl Alignment {
                 self.barriers[input] = barrier.checkpoint;
                 let [this, that] = [input, other].map(|port| self.barriers[port]);
                 self.held[input] =
-                    barrier.holds() && that < this && !self.aborted.contains(barrier.checkpoint);
+                    barrier.holds() && that < this && !self.concluded.contains(barrier.checkpoint);
                 self.held[other] &= this < that;
-                self.aborted.forget_to(this.min(that));
+                self.concluded.conclude(this.min(that));
             }
             Signal::End => {
                 self.barriers[input] = u64::MAX;
@@ -130,7 +130,7 @@ impl Alignment {
             }
             // The port that is held takes no signal, this one neither: it comes through the other.
             Signal::CheckpointAborted(checkpoint) => {
-                self.aborted.add(checkpoint);
+                self.concluded.abort(checkpoint);
                 for (held, barrier) in self.held.iter_mut().zip(self.barriers) {
                     *held &= barrier != checkpoint;
                 }

@@ -55,16 +55,12 @@ impl<D: Operator> ProcessServices<D> {
         restore: impl FnOnce(&RestoredState<'_>) -> Outcome,
     ) -> Result<(), OperatorError> {
         // With its name alone an operator may not be the only one: it would be told of the ends of another.
-        let keeps_ends = stateful || self.uid != self.name;
-        reserved.push(ENDED_INPUTS.into());
-        if cx.checkpointing.enabled && keeps_ends {
-            self.ends.keep(&self.uid);
+        if stateful || self.uid != self.name {
+            let opened = self.ends.open(cx, &self.uid);
+            opened.map_err(|cause| OperatorError::restore(&self.name, cause))?;
         }
+        reserved.push(ENDED_INPUTS.into());
         if let Some(restored) = &cx.checkpointing.restored {
-            if keeps_ends {
-                let ends = self.ends.restore(restored, &self.uid);
-                ends.map_err(|cause| OperatorError::restore(&self.name, cause))?;
-            }
             let (index, parallelism) = (cx.subtask.index, cx.subtask.parallelism);
             let state = RestoredState::new(restored, &self.uid, index, parallelism);
             restore(&state).map_err(|cause| self.not_restored(cause))?;

@@ -49,13 +49,19 @@ type Subject<F> = Process<u64, F, Recorder<u64>>;
 
 fn open<F>(
     function: F,
-    (index, parallelism): (u32, u32),
+    place: (u32, u32),
     restored: Option<&MemorySnapshot>,
 ) -> Result<Subject<F>, OperatorError>
 where
     F: ProcessFunction<u64, Out = u64>,
 {
     let mut operator = Process::new("keeps".into(), function, Outputs::new(Recorder::new()));
+    operator.open(&context(place, restored))?;
+    Ok(operator)
+}
+
+/// The context of a subtask at a place among so many.
+fn context((index, parallelism): (u32, u32), restored: Option<&MemorySnapshot>) -> OpenContext {
     let mut cx = open_context();
     (cx.subtask.index, cx.subtask.parallelism) = (index, parallelism);
     cx.checkpointing = Checkpointing {
@@ -63,8 +69,15 @@ where
         restored: restored.map(MemorySnapshot::restored),
         ..Checkpointing::default()
     };
-    operator.open(&cx)?;
-    Ok(operator)
+    cx
+}
+
+/// Keeps what the subtask of this index has handed over at the barrier of the first checkpoint.
+fn keep(operator: &mut impl Operator, index: u32, memory: &mut MemorySnapshot) {
+    let mut reports = Vec::new();
+    let mut out = SnapshotOutput::new(1, index, memory, &mut reports, 100);
+    assert!(operator.snapshot(&mut out));
+    memory.complete(1, index, &reports).unwrap();
 }
 
 fn barrier(checkpoint: u64) -> Signal {
@@ -83,10 +96,7 @@ fn taken(parallelism: u32) -> MemorySnapshot {
         }
         operator.signal(barrier(1));
         operator.push(&99, Timestamp::MIN);
-        let mut reports = Vec::new();
-        let mut out = SnapshotOutput::new(1, index, &mut memory, &mut reports, 100);
-        assert!(operator.snapshot(&mut out));
-        memory.complete(1, index, &reports).unwrap();
+        keep(&mut operator, index, &mut memory);
     }
     memory
 }
@@ -232,14 +242,9 @@ fn tell_end(
         let tail = Recorder::new();
         let mut operator = Process::new("tells".into(), TellsEnd, Outputs::new(tail.clone()));
         operator = operator.uid(uid.into());
-        let mut cx = open_context();
-        (cx.subtask.index, cx.subtask.parallelism) = (index, parallelism);
-        cx.checkpointing = Checkpointing {
-            enabled: true,
-            restored: restored.map(MemorySnapshot::restored),
-            ..Checkpointing::default()
-        };
-        operator.open(&cx).unwrap();
+        operator
+            .open(&context((index, parallelism), restored))
+            .unwrap();
         if record {
             operator.push(&1, Timestamp::MIN);
         }
@@ -250,10 +255,7 @@ fn tell_end(
         for signal in signals {
             operator.signal(signal);
         }
-        let mut reports = Vec::new();
-        let mut out = SnapshotOutput::new(1, index, &mut memory, &mut reports, 100);
-        assert!(operator.snapshot(&mut out));
-        memory.complete(1, index, &reports).unwrap();
+        keep(&mut operator, index, &mut memory);
         !tail.take_records().is_empty()
     };
     let told = (0..).zip(ended).map(tell).collect();

@@ -16,7 +16,7 @@ use super::{
 
 /// Something that arrived.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Event<T> {
+pub(crate) enum Event<T> {
     /// A record and its timestamp.
     Record(T, i64),
     /// A signal.
@@ -37,7 +37,7 @@ struct Log<T> {
 
 /// Records into a log that its clones share.
 #[derive(Debug)]
-pub(super) struct Recorder<T>(Arc<Mutex<Log<T>>>);
+pub(crate) struct Recorder<T>(Arc<Mutex<Log<T>>>);
 
 impl<T> Clone for Recorder<T> {
     fn clone(&self) -> Self {
@@ -47,7 +47,7 @@ impl<T> Clone for Recorder<T> {
 
 impl<T> Recorder<T> {
     /// A recorder that is always ready.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Recorder(Arc::new(Mutex::new(Log {
             events: Vec::new(),
             room: usize::MAX,
@@ -56,12 +56,12 @@ impl<T> Recorder<T> {
     }
 
     /// From now on ready for `room` events.
-    pub(super) fn set_room(&self, room: usize) {
+    pub(crate) fn set_room(&self, room: usize) {
         self.0.lock().unwrap().room = room;
     }
 
     /// What arrived since it was asked last.
-    pub(super) fn take(&self) -> Vec<Event<T>> {
+    pub(crate) fn take(&self) -> Vec<Event<T>> {
         std::mem::take(&mut self.0.lock().unwrap().events)
     }
 
@@ -75,7 +75,7 @@ impl<T> Recorder<T> {
     }
 
     /// The calls of `open`, `begin`, `flush` and `close` since it was asked last.
-    pub(super) fn take_calls(&self) -> Vec<&'static str> {
+    pub(crate) fn take_calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.0.lock().unwrap().calls)
     }
 

@@ -10,7 +10,7 @@ use crate::time::{
 };
 
 use super::signal::forward;
-use super::{Signal, SplitId, earlier};
+use super::{Signal, SplitId, Suspension, earlier};
 
 /// The generator of one split.
 pub(super) struct Lane<G> {
@@ -54,8 +54,7 @@ pub(super) struct SplitGenerators<W: WatermarkStrategy> {
     pub(super) waiting: bool,
     /// The watermark at the end of input has been sent: nothing follows.
     at_end: bool,
-    /// The checkpoint with which the job stops where it is: no watermark follows its barrier.
-    suspended: Option<u64>,
+    suspension: Suspension,
 }
 
 impl<W: WatermarkStrategy> std::fmt::Debug for SplitGenerators<W> {
@@ -87,7 +86,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
             held: false,
             waiting: false,
             at_end: false,
-            suspended: None,
+            suspension: Suspension::default(),
         }
     }
 
@@ -117,22 +116,16 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
 
     /// Takes a signal; gives on what goes on.
     pub(super) fn signal(&mut self, signal: Signal, emit: &mut Emit<'_>) {
+        self.suspension.note(signal);
         match signal {
             Signal::Watermark(Timestamp::MAX) => self.end_time(emit),
             Signal::Watermark(_) | Signal::Idle | Signal::Active => {}
             Signal::Split(split) => self.start_split(split),
             Signal::SplitEnd(split) => self.end_split(split),
-            Signal::Barrier(barrier) => {
-                if barrier.suspends() {
-                    self.suspended = Some(barrier.checkpoint);
-                }
-                emit(signal);
-            }
-            Signal::CheckpointAborted(checkpoint) => {
-                self.suspended.take_if(|by| *by == checkpoint);
-                emit(signal);
-            }
-            Signal::CheckpointComplete(_) | Signal::End => emit(signal),
+            Signal::Barrier(_)
+            | Signal::CheckpointComplete(_)
+            | Signal::CheckpointAborted(_)
+            | Signal::End => emit(signal),
         }
     }
 
@@ -224,7 +217,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         W::Generator: WatermarkGenerator<V>,
     {
         self.blocked = !ready;
-        if ready && !self.at_end && self.suspended.is_none() {
+        if ready && !self.at_end && !self.suspension.is_on() {
             self.ask::<V>(emit);
             self.keep_together();
         }

@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 
-use crate::operator::{Aborted, Barrier};
+use crate::operator::{Barrier, Concluded};
 use crate::seeded_bugs::seeded;
 
 /// A barrier that some channels have brought.
@@ -28,10 +28,8 @@ pub(crate) struct BarrierAligner {
     held: Vec<bool>,
     /// In the order of their checkpoints; with barriers that hold, one at most.
     arriving: VecDeque<Arriving>,
-    /// The last checkpoint that went on or was given up.
-    last: u64,
-    /// Later ones that were aborted.
-    aborted: Aborted,
+    /// The checkpoints whose barriers went on, or are not waited for.
+    concluded: Concluded,
 }
 
 impl BarrierAligner {
@@ -41,8 +39,7 @@ impl BarrierAligner {
             ended: vec![false; channels],
             held: vec![false; channels],
             arriving: VecDeque::new(),
-            last: 0,
-            aborted: Aborted::default(),
+            concluded: Concluded::default(),
         }
     }
 
@@ -59,7 +56,7 @@ impl BarrierAligner {
 
     /// A channel has brought a barrier. Gives the one that goes on now, if any does.
     pub(crate) fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Option<Barrier> {
-        if !self.is_wanted(barrier.checkpoint) {
+        if self.concluded.contains(barrier.checkpoint) {
             return None;
         }
         if barrier.holds()
@@ -92,13 +89,13 @@ impl BarrierAligner {
 
     /// A barrier that overtakes what is on its way goes on now, whoever has brought it. Says whether it does.
     pub(crate) fn overtake(&mut self, barrier: Barrier) -> bool {
-        if !self.is_wanted(barrier.checkpoint) {
+        if self.concluded.contains(barrier.checkpoint) {
             return false;
         }
         self.arriving
             .retain(|a| a.barrier.checkpoint > barrier.checkpoint);
         self.held.fill(false);
-        self.pass(barrier.checkpoint);
+        self.concluded.conclude(barrier.checkpoint);
         true
     }
 
@@ -129,26 +126,13 @@ impl BarrierAligner {
             self.arriving.retain(|a| a.barrier.checkpoint != checkpoint);
             self.held.fill(false);
         }
-        if checkpoint > self.last {
-            self.aborted.add(checkpoint);
-        }
-    }
-
-    /// Whether a barrier is new, and of use.
-    fn is_wanted(&self, checkpoint: u64) -> bool {
-        checkpoint > self.last && !self.aborted.contains(checkpoint)
-    }
-
-    /// Notes that barriers up to this checkpoint's are not waited for any more.
-    fn pass(&mut self, checkpoint: u64) {
-        self.last = checkpoint;
-        self.aborted.forget_to(checkpoint);
+        self.concluded.abort(checkpoint);
     }
 
     /// Waits for none of the barriers that are arriving.
     fn give_up(&mut self) {
         if let Some(latest) = self.arriving.back() {
-            self.pass(latest.barrier.checkpoint);
+            self.concluded.conclude(latest.barrier.checkpoint);
         }
         self.arriving.clear();
         self.held.fill(false);
@@ -162,7 +146,7 @@ impl BarrierAligner {
             return None;
         }
         let barrier = arriving.barrier;
-        self.pass(barrier.checkpoint);
+        self.concluded.conclude(barrier.checkpoint);
         self.arriving.drain(..=place);
         if barrier.holds() {
             self.held.fill(false);

@@ -3,7 +3,7 @@
 //! It is driven message by message: by a thread of its own, which is never pinned, or, in step mode, by whoever
 //! steps. Everything that touches a file while a job runs happens here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,7 @@ use crate::checkpoint::{
     CheckpointError, CheckpointStore, Contents, Deferred, Export, FoldTask, Folded, Pending, Piece,
     PieceSink, Restored, Storage,
 };
+use crate::operator::Concluded;
 use crate::state::CHUNK_BYTES;
 
 /// While so many pieces are on their way, from all subtasks together, none drains what it froze.
@@ -148,10 +149,8 @@ pub(crate) struct CheckpointWriter {
     messages: Receiver<WriterMessage>,
     traffic: Arc<Traffic>,
     incoming: HashMap<u64, Incoming>,
-    /// Checkpoints up to this one are over: their pieces are late.
-    over: u64,
-    /// So are later ones that were given up. Earlier ones may be under way still.
-    abandoned: BTreeSet<u64>,
+    /// Pieces of these are late.
+    concluded: Concluded,
     /// Checkpoints before this one are those of an earlier run, which this one did not go on from.
     first: u64,
     /// What the job went on from at first.
@@ -177,8 +176,7 @@ pub(crate) fn checkpoint_writer(
         messages,
         traffic,
         incoming: HashMap::new(),
-        over: 0,
-        abandoned: BTreeSet::new(),
+        concluded: Concluded::default(),
         origin,
     };
     (writer, sender, pieces)
@@ -285,7 +283,7 @@ impl CheckpointWriter {
                 return Some(Written::Checkpoint(checkpoint, completed));
             }
             WriterMessage::Abandon(checkpoint) => {
-                self.abandoned.insert(checkpoint);
+                self.concluded.abort(checkpoint);
                 self.abandon(checkpoint);
             }
             WriterMessage::Restore(reply) => {
@@ -302,7 +300,7 @@ impl CheckpointWriter {
 
     /// The checkpoint that pieces belong to; none if it is over.
     fn incoming(&mut self, checkpoint: u64) -> Option<&mut Incoming> {
-        if checkpoint <= self.over || self.abandoned.contains(&checkpoint) {
+        if self.concluded.contains(checkpoint) {
             return None;
         }
         let store = &mut self.store;
@@ -334,7 +332,7 @@ impl CheckpointWriter {
         // A checkpoint of a job without state has no piece either.
         let known = self.incoming(checkpoint).is_some();
         let incoming = self.incoming.remove(&checkpoint).filter(|_| known);
-        self.close_to(checkpoint);
+        self.concluded.conclude(checkpoint);
         let Incoming { file, size, work } = incoming.ok_or("it was given up before")?;
         let file = file?;
         for work in work {
@@ -359,12 +357,6 @@ impl CheckpointWriter {
         }
     }
 
-    /// Pieces of checkpoints up to this one are late from now on.
-    fn close_to(&mut self, checkpoint: u64) {
-        self.over = self.over.max(checkpoint);
-        self.abandoned = self.abandoned.split_off(&(self.over + 1));
-    }
-
     fn abandon(&mut self, checkpoint: u64) {
         if let Some(Incoming { file: Ok(file), .. }) = self.incoming.remove(&checkpoint) {
             self.store.abandon(file);
@@ -374,7 +366,7 @@ impl CheckpointWriter {
     fn abandon_all(&mut self) {
         let incoming: Vec<u64> = self.incoming.keys().copied().collect();
         for checkpoint in incoming {
-            self.close_to(checkpoint);
+            self.concluded.conclude(checkpoint);
             self.abandon(checkpoint);
         }
     }

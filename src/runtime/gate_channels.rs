@@ -278,15 +278,12 @@ impl GateChannels {
             }
             Notice::Aborted(checkpoint) => {
                 self.signals.aligner.abort(checkpoint);
-                self.signals
-                    .postponed
-                    .take_if(|barrier| barrier.checkpoint == checkpoint);
+                for kept in [&mut self.signals.postponed, &mut self.signals.triggered] {
+                    kept.take_if(|barrier| barrier.checkpoint == checkpoint);
+                }
                 if let Some(log) = &mut self.signals.log {
                     log.abort(checkpoint);
                 }
-                self.signals
-                    .triggered
-                    .take_if(|barrier| barrier.checkpoint == checkpoint);
                 pending.abort(checkpoint);
             }
         }

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use crate::checkpoint::SnapshotOutput;
-use crate::operator::{Barrier, BoxError, Budget, OpenContext, OperatorError, Push, Signal};
+use crate::operator::{
+    Barrier, BoxError, Budget, OpenContext, OperatorError, Push, Signal, Suspension,
+};
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
@@ -100,8 +102,7 @@ pub(crate) struct Pending {
     ended: bool,
     barrier: u64,
     barrier_queued: u64,
-    /// The checkpoint with which the job stops where it is, if one is under way.
-    suspended: Option<u64>,
+    suspension: Suspension,
 }
 
 impl Pending {
@@ -109,10 +110,8 @@ impl Pending {
     pub(crate) fn add(&mut self, signal: Signal) {
         if let Signal::Barrier(barrier) = signal {
             self.barrier_queued = barrier.checkpoint;
-            if barrier.suspends() {
-                self.suspended = Some(barrier.checkpoint);
-            }
         }
+        self.suspension.note(signal);
         self.signals.push_back(signal);
     }
 
@@ -124,14 +123,12 @@ impl Pending {
         if self.barrier_queued == checkpoint {
             self.barrier_queued = self.barrier;
         }
-        self.suspended.take_if(|by| *by == checkpoint);
         self.add(Signal::CheckpointAborted(checkpoint));
     }
 
-    /// Whether nothing is to happen behind a barrier that was queued or delivered: nothing is read, and no time
-    /// passes (Flink's stop with a savepoint, without drain).
+    /// Whether nothing is to be read, and no time is to pass, behind a barrier that was queued or delivered.
     pub(crate) fn is_suspended(&self) -> bool {
-        self.suspended.is_some()
+        self.suspension.is_on()
     }
 
     /// Queues signals.
@@ -243,54 +240,16 @@ pub(crate) fn gets_on<V: ?Sized, D: Push<V>>(next: &mut D) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::Operator;
+    use crate::operator::recorder::{Event, Recorder};
 
-    /// The end of a chain: has room or none, and notes when it was told the time and which barriers came.
-    #[derive(Default)]
-    struct Tail {
-        is_full: bool,
-        told: Vec<Timestamp>,
-        barriers: Vec<u64>,
-    }
-
-    impl Operator for Tail {
-        fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
-            Ok(())
-        }
-
-        fn begin(&mut self, now: Timestamp) {
-            self.told.push(now);
-        }
-
-        fn signal(&mut self, signal: Signal) {
-            if let Signal::Barrier(barrier) = signal {
-                self.barriers.push(barrier.checkpoint);
-            }
-        }
-
-        fn ready(&self) -> bool {
-            !self.is_full
-        }
-
-        fn resume(&mut self, _budget: &mut Budget) {}
-
-        fn flush(&mut self) {}
-
-        fn deadline(&self) -> Option<Timestamp> {
-            None
-        }
-
-        fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
-            true
-        }
-
-        fn close(&mut self) -> Result<(), OperatorError> {
-            Ok(())
-        }
-    }
-
-    impl Push<u64> for Tail {
-        fn push(&mut self, _record: &u64, _at: Timestamp) {}
+    /// The checkpoints of the barriers that have come to the end of a chain since it was asked last.
+    fn barriers(tail: &Recorder<u64>) -> Vec<u64> {
+        let events = tail.take().into_iter();
+        let barrier = |event| match event {
+            Event::Signal(Signal::Barrier(barrier)) => Some(barrier.checkpoint),
+            _ => None,
+        };
+        events.filter_map(barrier).collect()
     }
 
     fn barrier(checkpoint: u64, options: u32) -> Barrier {
@@ -311,44 +270,41 @@ mod tests {
 
     #[test]
     fn no_time_passes_behind_a_barrier_with_which_the_job_stops_until_that_is_aborted() {
-        let (mut tail, mut pending) = (Tail::default(), Pending::default());
-        let start = |tail: &mut Tail, pending: &mut Pending, now| {
-            start_turn::<u64, _>(tail, pending, &mut turn(now))
+        let (mut tail, mut pending) = (Recorder::<u64>::new(), Pending::default());
+        // The calls that tell the time.
+        let mut start = |pending: &mut Pending, now| {
+            start_turn::<u64, _>(&mut tail, pending, &mut turn(now));
+            tail.take_calls()
         };
-        start(&mut tail, &mut pending, 1);
+        assert_eq!(start(&mut pending, 1), ["begin"]);
         pending.add(Signal::Barrier(barrier(4, Barrier::SUSPEND)));
-        start(&mut tail, &mut pending, 2);
-        start(&mut tail, &mut pending, 3);
+        assert!(start(&mut pending, 2).is_empty());
+        assert!(start(&mut pending, 3).is_empty());
         pending.abort(3);
-        start(&mut tail, &mut pending, 4);
-        assert_eq!(tail.barriers, [4]);
-        assert_eq!(tail.told, [Timestamp(1)]);
+        assert!(start(&mut pending, 4).is_empty());
         pending.abort(4);
-        start(&mut tail, &mut pending, 5);
-        assert_eq!(tail.told, [Timestamp(1), Timestamp(5)]);
+        assert_eq!(start(&mut pending, 5), ["begin"]);
+        assert_eq!(barriers(&tail), [4]);
     }
 
     #[test]
     fn barrier_that_waits_for_room_is_taken_back_with_its_checkpoint() {
-        let mut tail = Tail {
-            is_full: true,
-            ..Tail::default()
-        };
-        let mut pending = Pending::default();
+        let (mut tail, mut pending) = (Recorder::<u64>::new(), Pending::default());
+        tail.set_room(0);
         pending.add(Signal::Barrier(barrier(1, 0)));
         assert!(!pending.deliver::<u64, _>(&mut tail));
         assert!(turn(0).waits_for(barrier(2, 0), &pending));
         pending.abort(1);
         assert!(!turn(0).waits_for(barrier(2, 0), &pending));
         pending.add(Signal::Barrier(barrier(2, 0)));
-        tail.is_full = false;
+        tail.set_room(usize::MAX);
         assert!(pending.deliver::<u64, _>(&mut tail));
-        assert_eq!((tail.barriers, pending.barrier()), (vec![2], 2));
+        assert_eq!((barriers(&tail), pending.barrier()), (vec![2], 2));
     }
 
     #[test]
     fn barrier_waits_until_the_state_of_the_one_before_it_in_the_same_turn_is_written() {
-        let (mut tail, mut pending) = (Tail::default(), Pending::default());
+        let (mut tail, mut pending) = (Recorder::<u64>::new(), Pending::default());
         pending.add(Signal::Barrier(barrier(1, 0)));
         assert!(pending.deliver::<u64, _>(&mut tail));
         let in_this_turn = turn(0);

@@ -136,8 +136,8 @@ fn groups_of(
     Ok(groups)
 }
 
-/// Every operator of which the checkpoint keeps something must be in the job, and what is on its way in it must have been
-/// sent as the job's edges send.
+/// Every operator of which the checkpoint keeps something must be in the job, and what is on its way in it must have
+/// been sent as the job's edges send.
 fn check_graph(
     restored: &Restored,
     graph: &ExecutionGraph,

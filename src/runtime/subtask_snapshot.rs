@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::checkpoint::{PieceSink, SnapshotOutput, StateReport};
-use crate::operator::{Aborted, Barrier};
+use crate::operator::{Barrier, Concluded};
 
 use super::head::Head;
 
@@ -32,11 +32,9 @@ pub(crate) struct SubtaskSnapshot {
     sink: Box<dyn PieceSink + Send>,
     /// The checkpoint whose state is being written.
     current: Option<u64>,
-    /// Those that will not be completed, later than the last one that is written: what is frozen of them is got rid of,
-    /// what is not will not be. One may be told of before its barrier comes through an input.
-    aborted: Aborted,
-    /// The last one whose state is written.
-    written: u64,
+    /// Up to the last one whose state is written; and those that will not be completed: what is frozen of them is got
+    /// rid of, what is not will not be. One may be told of before its barrier comes through an input.
+    concluded: Concluded,
     /// The last one whose barrier was given: it may wait for room behind a source.
     given: u64,
     reports: Vec<StateReport>,
@@ -54,8 +52,7 @@ impl SubtaskSnapshot {
             index,
             sink,
             current: None,
-            aborted: Aborted::default(),
-            written: 0,
+            concluded: Concluded::default(),
             given: 0,
             reports: Vec::new(),
             waiting: VecDeque::new(),
@@ -71,7 +68,7 @@ impl SubtaskSnapshot {
 
     /// The last checkpoint whose state is written.
     pub(crate) fn written(&self) -> u64 {
-        self.written
+        self.concluded.last()
     }
 
     /// Whether records have to wait, because what they would make tables copy has nowhere to go.
@@ -87,7 +84,7 @@ impl SubtaskSnapshot {
     /// A checkpoint was triggered: gives its barrier if it need not wait.
     pub(crate) fn trigger(&mut self, barrier: Barrier) -> Option<Barrier> {
         // The barrier may have come through an input before this.
-        let has_come = self.current.unwrap_or(self.written) >= barrier.checkpoint;
+        let has_come = self.current.unwrap_or(self.written()) >= barrier.checkpoint;
         if has_come || self.is_free() {
             self.given = barrier.checkpoint;
             return Some(barrier);
@@ -98,7 +95,7 @@ impl SubtaskSnapshot {
 
     /// Whether no barrier is under way in the subtask.
     fn is_free(&self) -> bool {
-        self.current.is_none() && self.given <= self.written
+        self.current.is_none() && self.given <= self.written()
     }
 
     /// The barriers of a checkpoint are to overtake what is on its way. Says whether it waits here, and nobody
@@ -118,11 +115,9 @@ impl SubtaskSnapshot {
     /// A checkpoint is not worth it any more, whether it waits or is being written. A barrier that was given and has
     /// not gone into a chain will not any more.
     pub(crate) fn abort(&mut self, checkpoint: u64) {
-        if checkpoint > self.written {
-            self.aborted.add(checkpoint);
-        }
+        self.concluded.abort(checkpoint);
         if self.given == checkpoint {
-            self.given = self.written;
+            self.given = self.written();
         }
         self.waiting
             .retain(|barrier| barrier.checkpoint != checkpoint);
@@ -132,7 +127,7 @@ impl SubtaskSnapshot {
     /// it is written.
     pub(crate) fn write(&mut self, heads: &mut [Box<dyn Head>]) -> Option<Message> {
         let latest = heads.iter().map(|head| head.barrier()).max().unwrap_or(0);
-        if self.current.is_none() && latest > self.written {
+        if self.current.is_none() && latest > self.written() {
             self.current = Some(latest);
         }
         let checkpoint = self.current?;
@@ -150,11 +145,11 @@ impl SubtaskSnapshot {
             all &= head.snapshot(&mut out) && head.barrier() >= checkpoint;
         }
         self.stalled = !all && !out.has_written();
-        let is_aborted = self.aborted.contains(checkpoint);
+        let is_aborted = self.concluded.contains(checkpoint);
         all |= is_aborted && !out.has_written() && out.budget() > 0;
         all.then(|| {
-            (self.current, self.written) = (None, checkpoint);
-            self.aborted.forget_to(checkpoint);
+            self.current = None;
+            self.concluded.conclude(checkpoint);
             Message::Acknowledged {
                 checkpoint,
                 states: std::mem::take(reports),
@@ -164,8 +159,10 @@ impl SubtaskSnapshot {
 
     /// The next checkpoint that has waited, if its turn has come.
     pub(crate) fn next(&mut self) -> Option<Barrier> {
-        let waiting = self.is_free().then(|| self.waiting.pop_front());
-        let next = waiting.flatten()?;
+        if !self.is_free() {
+            return None;
+        }
+        let next = self.waiting.pop_front()?;
         self.given = next.checkpoint;
         Some(next)
     }

@@ -2,20 +2,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use thalweg::checkpoint::{HeapStorage, Storage};
 use thalweg::connectors::SequenceReader;
 use thalweg::operator::{BoxError, Collector, Push, Source, SourceReader, SourceStatus};
 use thalweg::prelude::*;
-use thalweg::runtime::{CheckpointEvent, Step, Stepper};
+use thalweg::runtime::CheckpointEvent;
 
+use super::killed::{run_killed, xorshift};
 use super::ledger::Ledger;
 
 const NUMBERS: u64 = 1_500;
 const KEYS: u64 = 7;
-/// More steps than a job takes that gets on.
-const STEPS_MAX: u64 = 100_000;
 
 /// A sequence whose readers sometimes refuse to take part in a checkpoint, which declines it.
 #[derive(Clone)]
@@ -61,13 +59,6 @@ impl SourceReader for ReluctantReader {
     fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
         self.numbers.seek(positions, readers)
     }
-}
-
-fn xorshift(random: &mut u64) -> u64 {
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    *random
 }
 
 /// Counts the records of both inputs by key.
@@ -182,52 +173,17 @@ fn expected() -> Vec<[u64; 2]> {
     (0..KEYS).flat_map(of_key).collect()
 }
 
-/// Steps until the job ends or `steps` are over, asking for a checkpoint now and then, and for others while it is
-/// under way.
-fn step(mut job: Stepper, clock: &ManualClock, steps: u64, random: &mut u64) -> bool {
-    for taken in 0..steps {
-        assert!(taken < STEPS_MAX, "the job does not end");
-        clock.advance(Duration::from_millis(1));
-        if xorshift(random).is_multiple_of(4) {
-            (0..1 + *random % 3).for_each(|_| job.checkpoint());
-        }
-        match job.step().expect("nothing fails") {
-            Step::Finished => return true,
-            Step::Worked | Step::Idle => {}
-        }
-    }
-    false
-}
-
 #[test]
 fn checkpoints_that_overlap_and_are_given_up_lose_and_double_nothing() {
     let expected = expected();
     let fates = Fates::default();
     for seed in 1..40u64 {
         let meeting = [Meeting::Union, Meeting::Connect][(seed % 2) as usize];
-        let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
         let ledger = Ledger::default();
-        let mut kills = 0;
-        loop {
-            let parallelism = [1, 2, 3][(xorshift(&mut random) % 3) as usize];
-            let env = counts(meeting, parallelism, random, (&storage, &ledger, &fates));
-            let clock = ManualClock::new(Timestamp(0));
-            let job = env.stepper("counts", clock.clone());
-            let job = job
-                .expect("a job")
-                .seeded(random)
-                .batch(1 + (random % 64) as u32);
-            let steps = if kills < 6 {
-                xorshift(&mut random) % 60
-            } else {
-                u64::MAX
-            };
-            if step(job, &clock, steps, &mut random) {
-                break;
-            }
-            kills += 1;
-        }
+        run_killed(seed, &[1, 2, 3], 3, |parallelism, random| {
+            counts(meeting, parallelism, random, (&storage, &ledger, &fates))
+        });
         assert!(ledger.rows() == expected, "seed {seed}, {meeting:?}");
     }
     let [completed, failed] = [fates.completed, fates.failed].map(|fate| *fate.lock().unwrap());

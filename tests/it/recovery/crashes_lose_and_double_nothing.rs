@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use thalweg::checkpoint::{HeapStorage, OperatorState, RestoredState, Storage};
 use thalweg::prelude::*;
-use thalweg::runtime::{Step, Stepper};
 
+use super::killed::run_killed;
 use super::ledger::Ledger;
 
 const NUMBERS: u64 = 4_000;
 const KEYS: u64 = 37;
-/// More steps than a job takes that gets on.
-const STEPS_MAX: u64 = 100_000;
 
 /// Running counts of numbers by key, into a ledger: whatever the order, the rows are the same.
 fn running_counts(parallelism: u32, storage: &Arc<dyn Storage>, ledger: &Ledger) -> Environment {
@@ -35,54 +33,16 @@ fn expected() -> Vec<[u64; 2]> {
     (0..KEYS).flat_map(of_key).collect()
 }
 
-fn xorshift(random: &mut u64) -> u64 {
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    *random
-}
-
-/// Steps until the job ends or `steps` are over, asking for a checkpoint now and then.
-fn step(mut job: Stepper, steps: u64, random: &mut u64) -> bool {
-    for taken in 0..steps {
-        assert!(taken < STEPS_MAX, "the job does not end: {job:?}");
-        if xorshift(random).is_multiple_of(5) {
-            job.checkpoint();
-        }
-        match job.step().expect("nothing fails") {
-            Step::Finished => return true,
-            Step::Worked | Step::Idle => {}
-        }
-    }
-    false
-}
-
 #[test]
 fn job_that_is_killed_at_any_step_gives_the_undisturbed_output() {
     let expected = expected();
     for seed in 1..40u64 {
-        let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
         let ledger = Ledger::default();
-        let mut kills = 0;
-        loop {
-            let parallelism = [1, 2, 3, 8][(xorshift(&mut random) % 4) as usize];
-            let env = running_counts(parallelism, &storage, &ledger);
-            let job = env
-                .stepper("counts", ManualClock::new(Timestamp(0)))
-                .expect("a job");
-            let job = job.seeded(random).batch(1 + (random % 64) as u32);
-            let steps = if kills < 6 {
-                xorshift(&mut random) % 60
-            } else {
-                u64::MAX
-            };
-            if step(job, steps, &mut random) {
-                break;
-            }
-            kills += 1;
-        }
-        assert!(ledger.rows() == expected, "seed {seed}, {kills} kills");
+        run_killed(seed, &[1, 2, 3, 8], 1, |parallelism, _| {
+            running_counts(parallelism, &storage, &ledger)
+        });
+        assert!(ledger.rows() == expected, "seed {seed}");
     }
 }
 

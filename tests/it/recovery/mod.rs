@@ -8,6 +8,7 @@ mod commits_are_done_elsewhere;
 mod crashes_lose_and_double_nothing;
 mod failed_jobs_start_again;
 mod files_are_read_and_written_once;
+mod killed;
 mod ledger;
 mod output_disk;
 mod power_loss_loses_and_doubles_nothing;
