@@ -1,6 +1,6 @@
 //! Connected streams: two streams of different types read by one operator.
 
-use crate::graph::NodeKind;
+use crate::graph::{GraphError, NodeKind};
 use crate::operator::{CoProcessFunction, KeyedCoProcessFunction, TwoInputFactory};
 use crate::record::KeySelector;
 use crate::runtime::Pipe;
@@ -38,12 +38,26 @@ where
     F: TwoInputFactory<A::Out, B::Out>,
 {
     let (env, first_node, first) = first.take();
-    let (_, second_node, second) = second.take();
-    // An exchange that was given no parallelism of its own takes the other side's.
-    env.drawing()
-        .graph
-        .match_parallelism(second_node, first_node);
-    let node = env.add(kind, name, vec![first_node, second_node]);
+    let (second_env, second_node, second) = second.take();
+    let mut inputs = vec![first_node];
+    if env.is(&second_env) {
+        // An exchange that was given no parallelism of its own takes the other side's.
+        env.drawing()
+            .graph
+            .match_parallelism(second_node, first_node);
+        inputs.push(second_node);
+    } else {
+        // The second node is one of another graph. Neither will run: what is built below counts on that.
+        for env in [&env, &second_env] {
+            env.drawing()
+                .graph
+                .reject(GraphError::OtherEnvironment(name.into()));
+        }
+    }
+    let node = env.add(kind, name, inputs);
+    if kind != NodeKind::Union {
+        env.drawing().graph.offer_side_outputs(node);
+    }
     Stream::new(env, node, TwoInputs::new(first, second, node, factory))
 }
 

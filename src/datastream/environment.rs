@@ -158,14 +158,20 @@ impl Environment {
         let node = self.add(NodeKind::Source { limit }, name, Vec::new());
         let source = Arc::new(source);
         let starter = Arc::clone(&source);
-        self.drawing().starters.push((
-            node,
-            Box::new(move |positions| match positions {
-                Some(positions) => starter.resume(positions),
-                None => starter.start(),
-            }),
-        ));
+        let start: Box<Start> = Box::new(move |positions| match positions {
+            Some(positions) => starter.resume(positions),
+            None => starter.start(),
+        });
+        let mut drawing = self.drawing();
+        drawing.graph.offer_side_outputs(node);
+        drawing.starters.push((node, start));
+        drop(drawing);
         Stream::new(self.clone(), node, Sourced { source, node })
+    }
+
+    /// Whether both are handles of the same job.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.drawing, &other.drawing)
     }
 
     pub(super) fn add(&self, kind: NodeKind, name: &str, inputs: Vec<NodeId>) -> NodeId {
@@ -183,6 +189,16 @@ impl Environment {
     pub(super) fn take_loose_end(&self, stream: usize) -> Box<dyn Any> {
         let end = self.drawing().loose_ends[stream].take();
         end.expect("builder calls consume their stream")
+    }
+
+    /// What a run takes, as it is drawn now.
+    fn parts(&self) -> Result<(Config, ExecutionGraph, MaxParallelism), GraphError> {
+        let drawing = self.drawing();
+        Ok((
+            drawing.config.clone(),
+            drawing.execution_graph()?,
+            drawing.groups()?,
+        ))
     }
 
     /// What would run, as text, Graphviz or JSON.
@@ -206,14 +222,7 @@ impl Environment {
     /// # Errors
     /// [`JobError`] if the graph cannot run or a source cannot start.
     pub fn spawn(&self, name: &str) -> Result<JobHandle, JobError> {
-        let (config, graph, groups) = {
-            let drawing = self.drawing();
-            (
-                drawing.config.clone(),
-                drawing.execution_graph()?,
-                drawing.groups()?,
-            )
-        };
+        let (config, graph, groups) = self.parts()?;
         let blueprint = Box::new(self.clone());
         start(
             name.into(),
@@ -230,15 +239,8 @@ impl Environment {
     /// # Errors
     /// [`JobError`] if the graph cannot run or a source cannot start.
     pub fn stepper(&self, name: &str, clock: ManualClock) -> Result<Stepper, JobError> {
-        let (config, graph, groups) = {
-            let mut drawing = self.drawing();
-            drawing.config.clock = Clock::Manual(clock);
-            (
-                drawing.config.clone(),
-                drawing.execution_graph()?,
-                drawing.groups()?,
-            )
-        };
+        let (mut config, graph, groups) = self.parts()?;
+        config.clock = Clock::Manual(clock);
         Stepper::new(name.into(), config, &graph, groups, self)
     }
 }

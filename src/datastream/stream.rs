@@ -1,5 +1,6 @@
 //! Streams: what builder calls are made on.
 
+use std::any::TypeId;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -78,6 +79,7 @@ impl<P: Pipe> Stream<P> {
     {
         let (env, input, before) = self.take();
         let node = env.add(NodeKind::Operator { stateful }, name, vec![input]);
+        env.drawing().graph.offer_side_outputs(node);
         Stream::new(env, node, SideChained::new(before, node, factory))
     }
 
@@ -204,12 +206,13 @@ impl<P: Pipe> Stream<P> {
         })
     }
 
-    /// The side output `tag` of the operator that the stream comes from.
+    /// The side output `tag` of the operator that the stream comes from: the last one before this call. It may be taken
+    /// several times; every such stream has all its records.
     #[must_use]
     pub fn side_output<T: ?Sized + 'static>(&self, tag: &OutputTag<T>) -> Stream<Side<T>> {
-        let node = self
-            .env
-            .add(NodeKind::SideOutput, tag.name(), vec![self.node]);
+        let mut drawing = self.env.drawing();
+        let node = (drawing.graph).add_side_output(self.node, tag.name(), TypeId::of::<T>());
+        drop(drawing);
         let name = Arc::clone(tag.name());
         let side = Side {
             node: self.node,
@@ -220,7 +223,8 @@ impl<P: Pipe> Stream<P> {
     }
 
     /// Gives each record the timestamp that `timestamp` finds in it, and makes watermarks by
-    /// `strategy`; what was upstream of both is replaced.
+    /// `strategy`; what was upstream of both is replaced. A strategy with
+    /// [alignment](WatermarkStrategy::with_alignment) pauses the sources: it must not be behind an exchange.
     pub fn timestamps<W, F>(
         self,
         strategy: W,
@@ -231,6 +235,13 @@ impl<P: Pipe> Stream<P> {
         W: WatermarkStrategy + 'static,
         W::Generator: WatermarkGenerator<P::Out> + Send + 'static,
     {
+        if strategy.alignment().is_some() {
+            let graph = &mut self.env.drawing().graph;
+            if !graph.follows_sources(self.node) {
+                let name = Arc::clone(&graph.node(self.node).name);
+                graph.reject(GraphError::AlignmentBehindExchange(name));
+            }
+        }
         self.chain(
             "timestamps",
             false,

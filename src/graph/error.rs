@@ -17,6 +17,35 @@ pub enum GraphError {
         "something was added to the job's environment since the job was started, so it cannot start again"
     )]
     Changed,
+    /// A stream was combined with one that was drawn in another environment.
+    #[error(
+        "`{0}` reads streams of two environments: draw both in the same one (its clones are the same one)"
+    )]
+    OtherEnvironment(Arc<str>),
+    /// Watermark alignment somewhere else than at sources.
+    #[error(
+        "watermark alignment pauses sources, and `{0}` is read through an exchange: assign timestamps in front of it"
+    )]
+    AlignmentBehindExchange(Arc<str>),
+    /// A side output of something that has none.
+    #[error(
+        "`{name}` has no side outputs, so `{tag}` is none of them: call `side_output` on the stream of the operator \
+         that emits it, before any `map`, `filter` and so on"
+    )]
+    NoSideOutputs {
+        /// The side output's name.
+        tag: Arc<str>,
+        /// The operator from which it was to be taken.
+        name: Arc<str>,
+    },
+    /// A side output that was taken twice, with different record types.
+    #[error("side output `{tag}` of `{name}` is taken with two different record types")]
+    SideOutputTypes {
+        /// The side output's name.
+        tag: Arc<str>,
+        /// The operator.
+        name: Arc<str>,
+    },
     /// A parallelism of zero.
     #[error("operator `{0}`: a parallelism is 1 at least")]
     ZeroParallelism(Arc<str>),

@@ -1,5 +1,6 @@
 //! The stream graph: the job as it was written, one node per builder call.
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -92,6 +93,8 @@ pub struct Node {
     parallelism: Option<u32>,
     slot_group: Option<Arc<str>>,
     pub(super) starts_chain: bool,
+    /// Whether it may emit to side outputs.
+    has_side_outputs: bool,
     /// The operator that this one is a part of: the graph's user sees that one alone, and gives it the uid.
     part_of: Option<NodeId>,
     /// How many keys the stream behind this exchange will probably have; 0 if nobody has said.
@@ -101,11 +104,15 @@ pub struct Node {
 /// The name of the slot sharing group that operators are in by default.
 const DEFAULT_SLOT_GROUP: &str = "default";
 
+/// The operator, the tag and the record type of a side output that was taken.
+type SideOutput = (NodeId, Arc<str>, TypeId);
+
 /// A job as it was written: nodes in the order of the builder calls, so inputs come first.
 #[derive(Clone, Debug)]
 pub struct StreamGraph {
     nodes: Vec<Node>,
     default_parallelism: u32,
+    side_outputs: Vec<SideOutput>,
     /// The first error of a builder call.
     rejected: Option<GraphError>,
 }
@@ -117,6 +124,7 @@ impl StreamGraph {
         StreamGraph {
             nodes: Vec::new(),
             default_parallelism,
+            side_outputs: Vec::new(),
             rejected: None,
         }
     }
@@ -147,6 +155,7 @@ impl StreamGraph {
             parallelism: None,
             slot_group: None,
             starts_chain: false,
+            has_side_outputs: false,
             part_of: None,
             expected_keys: 0,
         });
@@ -171,6 +180,7 @@ impl StreamGraph {
             parallelism: None,
             slot_group: None,
             starts_chain: false,
+            has_side_outputs: false,
             part_of: None,
             expected_keys: 0,
         };
@@ -271,6 +281,13 @@ impl StreamGraph {
         roots
     }
 
+    /// Whether no exchange stands between the sources and `id`.
+    #[must_use]
+    pub fn follows_sources(&self, id: NodeId) -> bool {
+        let is_source = |root: &NodeId| matches!(self.node(*root).kind, NodeKind::Source { .. });
+        self.roots(id).iter().all(is_source)
+    }
+
     /// Sets the parallelism of the region that `id` is in: of the sources and exchanges it begins at.
     pub fn set_parallelism(&mut self, id: NodeId, parallelism: u32) {
         for root in self.roots(id) {
@@ -293,6 +310,35 @@ impl StreamGraph {
         for root in self.roots(id) {
             self.nodes[root.index()].slot_group = Some(Arc::clone(group));
         }
+    }
+
+    /// Says that a node may emit to side outputs.
+    pub fn offer_side_outputs(&mut self, id: NodeId) {
+        self.nodes[id.index()].has_side_outputs = true;
+    }
+
+    /// Adds the side output `tag` of `operator`, whose records are of the type `record`: the operator must have side
+    /// outputs, and all who take one take it with the same type.
+    pub fn add_side_output(&mut self, operator: NodeId, tag: &Arc<str>, record: TypeId) -> NodeId {
+        let name = || Arc::clone(&self.node(operator).name);
+        let is_same = |(of, name, _): &&SideOutput| (*of, name) == (operator, tag);
+        let taken = self.side_outputs.iter().find(is_same);
+        let refused = if !self.node(operator).has_side_outputs {
+            Some(GraphError::NoSideOutputs {
+                tag: Arc::clone(tag),
+                name: name(),
+            })
+        } else if taken.is_some_and(|(_, _, taken)| *taken != record) {
+            Some(GraphError::SideOutputTypes {
+                tag: Arc::clone(tag),
+                name: name(),
+            })
+        } else {
+            None
+        };
+        refused.into_iter().for_each(|error| self.reject(error));
+        self.side_outputs.push((operator, Arc::clone(tag), record));
+        self.add(NodeKind::SideOutput, Arc::clone(tag), vec![operator])
     }
 
     /// Says how many keys the stream behind the exchange at `id` will probably have.

@@ -174,6 +174,10 @@ where
         self.services.outputs.takes_barrier()
     }
 
+    fn pauses_source(&self) -> bool {
+        self.services.outputs.pauses_source()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.services.outputs.resume(budget);
     }

@@ -54,6 +54,10 @@ impl<V: ?Sized> Operator for FanOut<V> {
         self.branches.iter().all(|branch| branch.takes_barrier())
     }
 
+    fn pauses_source(&self) -> bool {
+        self.branches.iter().any(|branch| branch.pauses_source())
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.branches
             .iter_mut()

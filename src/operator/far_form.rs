@@ -126,6 +126,10 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> Operator for FarForm<T, D> {
     }
 
     fn signal(&mut self, signal: Signal) {
+        // Splits do not cross an exchange, and whether it vanishes must not be seen in the watermarks behind it.
+        if matches!(signal, Signal::Split(_) | Signal::SplitEnd(_)) {
+            return;
+        }
         if !self.staged && self.waiting.is_empty() {
             return self.next.signal(signal);
         }

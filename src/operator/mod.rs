@@ -187,6 +187,12 @@ pub trait Operator: Send {
         self.ready()
     }
 
+    /// Whether the source that feeds the chain is to read nothing for now: watermark alignment. Signals and time go on,
+    /// so that neither a barrier nor its abort waits behind a source that waits for others.
+    fn pauses_source(&self) -> bool {
+        false
+    }
+
     /// Continues unfinished work (a window firing, a full output) within `budget`.
     fn resume(&mut self, budget: &mut Budget);
 
@@ -318,6 +324,7 @@ macro_rules! pass_on {
         #[inline(always)]
         fn ready(&self) -> bool { self.$next.ready() }
         fn takes_barrier(&self) -> bool { self.$next.takes_barrier() }
+        fn pauses_source(&self) -> bool { self.$next.pauses_source() }
     };
     (@ $next:tt resume) => {
         #[inline]

@@ -251,6 +251,11 @@ macro_rules! port {
             shared.operator.takes_barrier()
         }
 
+        fn pauses_source(&self) -> bool {
+            port!(operator_of self, shared);
+            shared.operator.pauses_source()
+        }
+
         fn resume(&mut self, budget: &mut Budget) {
             port!(operator_of self, shared);
             shared.operator.resume(budget);

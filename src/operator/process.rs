@@ -161,6 +161,10 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
         self.services.outputs.takes_barrier()
     }
 
+    fn pauses_source(&self) -> bool {
+        self.services.outputs.pauses_source()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.services.outputs.resume(budget);
     }

@@ -9,12 +9,14 @@ use crate::record::KeyHash;
 use crate::time::Timestamp;
 
 use super::{
-    Budget, OpenContext, Operator, OperatorError, Push, Signal, earlier, look_through, pass_on,
+    Budget, FanOut, OpenContext, Operator, OperatorError, Push, Signal, earlier, look_through,
+    pass_on,
 };
 
 /// Names a side output and the type of its records. Clones name the same output.
 ///
-/// A tag whose stream nobody takes drops its records.
+/// A tag whose stream nobody takes drops its records; one whose stream is taken several times gives each of them all
+/// records.
 pub struct OutputTag<T: ?Sized> {
     name: Arc<str>,
     record: PhantomData<fn(&T)>,
@@ -54,6 +56,8 @@ impl<T: ?Sized> std::fmt::Debug for OutputTag<T> {
 /// A side output's chain whose record type is hidden until a tag of that type asks for it.
 trait SideChain: Operator {
     fn as_any(&mut self) -> &mut dyn Any;
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
 /// A boxed chain that takes records of type `T`.
@@ -65,6 +69,10 @@ impl<T: ?Sized + 'static> Operator for TypedChain<T> {
 
 impl<T: ?Sized + 'static> SideChain for TypedChain<T> {
     fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
     }
 }
@@ -95,8 +103,20 @@ impl SideOutputs {
         self.chains.iter_mut().map(|(_, chain)| &mut **chain as _)
     }
 
-    /// Connects the output called `name` to `chain`.
+    /// Connects the output called `name` to `chain`, in addition to those that it is connected to.
+    ///
+    /// # Panics
+    /// If it is connected to a chain of another record type: graphs are checked for that.
     pub fn connect<T: ?Sized + 'static>(&mut self, name: Arc<str>, chain: Box<dyn Push<T>>) {
+        let known = self.chains.iter().position(|(other, _)| *other == name);
+        let chain = match known.map(|index| self.chains.remove(index).1.into_any()) {
+            None => chain,
+            Some(before) => {
+                let before = before.downcast::<TypedChain<T>>();
+                let before = before.expect("all who take a side output take the same type");
+                Box::new(FanOut::new(vec![before.0, chain]))
+            }
+        };
         self.chains.push((name, Box::new(TypedChain(chain))));
     }
 
@@ -168,6 +188,10 @@ impl Operator for SideOutputs {
         self.chains.iter().all(|(_, chain)| chain.takes_barrier())
     }
 
+    fn pauses_source(&self) -> bool {
+        self.chains.iter().any(|(_, chain)| chain.pauses_source())
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.each().for_each(|chain| chain.resume(budget));
     }
@@ -223,6 +247,10 @@ impl<D: Operator> Operator for Outputs<D> {
 
     fn takes_barrier(&self) -> bool {
         self.main.takes_barrier() && self.sides.takes_barrier()
+    }
+
+    fn pauses_source(&self) -> bool {
+        self.main.pauses_source() || self.sides.pauses_source()
     }
 
     fn resume(&mut self, budget: &mut Budget) {

@@ -43,7 +43,8 @@ pub(super) struct SplitGenerators<W: WatermarkStrategy> {
     strategy: W,
     /// Processing time of the batch.
     now: Timestamp,
-    /// Whether the last batch ended without room downstream: time that no idleness counts.
+    /// Whether the last batch ended without room downstream. That is time that no idleness counts, as it is while this
+    /// reader is held back.
     blocked: bool,
     back_pressured: Duration,
     /// The readers that this one keeps together with, if any.
@@ -108,9 +109,13 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
     {
         let span = now.0.saturating_sub(self.now.0);
         self.now = now;
-        if self.blocked {
+        if self.blocked || self.held {
             self.back_pressured += Duration::from_nanos(span.max(0).unsigned_abs());
+        }
+        if self.blocked {
             self.end_batch::<V>(ready, emit);
+        } else if self.held {
+            self.keep_together();
         }
     }
 

@@ -107,7 +107,11 @@ where
 
     #[inline(always)]
     fn ready(&self) -> bool {
-        !self.generators.held && !self.generators.waiting && self.next.ready()
+        !self.generators.waiting && self.next.ready()
+    }
+
+    fn pauses_source(&self) -> bool {
+        self.generators.held || self.next.pauses_source()
     }
 
     fn takes_barrier(&self) -> bool {
@@ -117,7 +121,6 @@ where
     fn resume(&mut self, budget: &mut Budget) {
         self.next.resume(budget);
         self.send_waiting();
-        self.generators.keep_together();
     }
 
     fn begin(&mut self, now: Timestamp) {
@@ -176,9 +179,6 @@ where
 
     #[inline(always)]
     fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
-        if self.generators.held {
-            return 0;
-        }
         if !W::Generator::NEEDS_GREATEST_ONLY {
             if looks_ahead(self, wanted) {
                 return push_looking_ahead(self, run, wanted);

@@ -340,19 +340,43 @@ fn a_reader_that_is_ahead_of_its_group_waits_for_the_slowest_one() {
     let mut fast = assign(Monotonous.with_alignment(&group));
     let mut slow = assign(Monotonous.with_alignment(&group));
     batch(&mut fast, 0, &[100]);
-    assert!(fast.0.ready(), "nobody else has reported");
+    assert!(!fast.0.pauses_source(), "nobody else has reported");
     batch(&mut slow, 0, &[50]);
-    fast.0.resume(&mut Budget::new(1));
-    assert!(!fast.0.ready() && slow.0.ready());
+    fast.0.begin(Timestamp(1));
+    fast.0.flush();
+    assert!(fast.0.pauses_source() && !slow.0.pauses_source());
+    assert!(fast.0.ready(), "signals go on");
     assert!(fast.0.deadline().is_some(), "it looks again by itself");
     batch(&mut slow, 1, &[90]);
-    fast.0.resume(&mut Budget::new(1));
-    assert!(fast.0.ready(), "the drift is allowed");
+    fast.0.begin(Timestamp(2));
+    assert!(!fast.0.pauses_source(), "the drift is allowed");
     batch(&mut fast, 2, &[200]);
-    assert!(!fast.0.ready());
+    assert!(fast.0.pauses_source());
     slow.0.signal(Signal::Watermark(Timestamp::MAX));
-    fast.0.resume(&mut Budget::new(1));
-    assert!(fast.0.ready(), "the end of the slowest holds nobody back");
+    fast.0.begin(Timestamp(3));
+    assert!(
+        !fast.0.pauses_source(),
+        "the end of the slowest holds nobody back"
+    );
+}
+
+#[test]
+fn time_that_a_reader_waits_for_others_does_not_make_it_idle() {
+    let group = AlignmentGroup::within(nanoseconds(10));
+    let strategy = Monotonous.with_idleness(nanoseconds(100));
+    let mut fast = assign(strategy.with_alignment(&group));
+    let mut slow = assign(Monotonous.with_alignment(&group));
+    batch(&mut slow, 0, &[0]);
+    batch(&mut fast, 0, &[100]);
+    assert!(fast.0.pauses_source());
+    for now in [50, 150, 250, 350] {
+        assert_eq!(batch(&mut fast, now, &[]), []);
+    }
+    batch(&mut slow, 1, &[100]);
+    batch(&mut fast, 400, &[]);
+    assert!(!fast.0.pauses_source());
+    assert_eq!(batch(&mut fast, 450, &[]), []);
+    assert_eq!(batch(&mut fast, 550, &[]), [IDLE]);
 }
 
 #[test]

@@ -53,6 +53,10 @@ impl<D: Operator> Operator for Union<D> {
         self.waiting.is_empty() && self.next.takes_barrier()
     }
 
+    fn pauses_source(&self) -> bool {
+        self.next.pauses_source()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.next.resume(budget);
         while self.next.ready()

@@ -195,6 +195,7 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
         {
             Some(progress) => progress,
             None if self.input.reads_nothing() => Progress::Idle,
+            None if self.next.pauses_source() => Progress::Blocked,
             None => self.read(turn)?,
         };
         self.input.pending.deliver::<R::Out, _>(&mut self.next);
@@ -211,7 +212,7 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
         if !self.input.pending.is_empty() {
             return true;
         }
-        !self.is_done() && self.input.has_some()
+        !self.is_done() && !self.next.pauses_source() && self.input.has_some()
     }
 
     fn deadline(&self) -> Option<Timestamp> {

@@ -4,10 +4,10 @@ use thalweg::connectors::{Collected, Collection, Discard, Sequence};
 use thalweg::datastream::Environment;
 use thalweg::graph::PlanFormat;
 use thalweg::operator::{
-    CoProcessFunction, Count, Outcome, ProcessContext, ProcessFunction, Tumbling,
+    CoProcessFunction, Count, Outcome, OutputTag, ProcessContext, ProcessFunction, Tumbling,
 };
 use thalweg::runtime::Checkpoints;
-use thalweg::time::hours;
+use thalweg::time::{AlignmentGroup, Monotonous, Timestamp, WatermarkStrategy, hours};
 
 use super::probe::{Moment, Probe, ProbedSource};
 
@@ -232,4 +232,68 @@ fn operators_without_state_and_the_halves_of_one_need_no_uid_of_their_own() {
         .uid("two")
         .sink("sink", Discard::new());
     env.plan(PlanFormat::Text).expect("every uid is given");
+}
+
+#[test]
+fn streams_of_two_environments_are_not_combined() {
+    let other = Environment::new();
+    let error = refused(|env| {
+        let foreign = other.source("foreign", Sequence::new(0..10)).rebalance();
+        env.source("numbers", Sequence::new(0..10))
+            .union(foreign)
+            .sink("both", Discard::new());
+    });
+    assert!(error.contains("`union` reads streams of two environments"));
+    let reason = other.execute("other").expect_err("it lacks a stream");
+    assert_eq!(reason.to_string(), error);
+    let env = Environment::new();
+    let clone = env.clone().source("one", Sequence::new(0..10));
+    env.source("other", Sequence::new(0..10))
+        .union(clone)
+        .sink("both", Discard::new());
+    env.execute("clones").expect("a clone draws the same job");
+}
+
+#[test]
+fn a_side_output_of_an_operator_without_any_is_refused() {
+    let tag = OutputTag::<u64>::new("odd");
+    let error = refused(|env| {
+        let numbers = env.source("numbers", Sequence::new(0..10));
+        let mapped = numbers.map(|n| *n).name("halves");
+        mapped.side_output(&tag).sink("odd", Discard::new());
+    });
+    assert!(error.contains("`halves` has no side outputs, so `odd`"));
+}
+
+#[test]
+fn a_side_output_is_taken_with_one_type() {
+    let error = refused(|env| {
+        let read = env.source("numbers", Sequence::new(0..10));
+        let as_number = OutputTag::<u64>::new("odd");
+        let as_text = OutputTag::<str>::new("odd");
+        read.side_output(&as_number).sink("odd", Discard::new());
+        read.side_output(&as_text).sink("text", Discard::new());
+    });
+    assert!(error.contains("side output `odd` of `numbers` is taken with two"));
+}
+
+#[test]
+fn watermark_alignment_is_for_sources() {
+    let group = AlignmentGroup::within(hours(1));
+    let timed = |n: &u64| Timestamp(*n as i64);
+    let error = refused(|env| {
+        env.source("numbers", Sequence::new(0..10))
+            .key_by(|n| *n)
+            .reduce(|a, b| a + b)
+            .uid("sums")
+            .timestamps(Monotonous.with_alignment(&group), timed)
+            .sink("late", Discard::new());
+    });
+    assert!(error.contains("watermark alignment pauses sources"));
+    let env = Environment::new();
+    env.source("numbers", Sequence::new(0..10))
+        .map(|n| *n)
+        .timestamps(Monotonous.with_alignment(&group), timed)
+        .sink("aligned", Discard::new());
+    env.execute("aligned").expect("a source in front of it");
 }

@@ -1,5 +1,6 @@
 //! Results: the same as a naive oracle's, at every parallelism, on threads and in steps.
 
+mod aligned_sources_keep_together;
 mod archived_records_cross_exchanges;
 mod broadcast_reaches_every_subtask;
 mod chains_match_the_oracle;

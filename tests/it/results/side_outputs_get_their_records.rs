@@ -106,3 +106,22 @@ fn a_side_output_may_be_united_with_its_main_stream() {
         assert_eq!(sorted(united.take()), expected, "{schedule:?}");
     }
 }
+
+#[test]
+fn whoever_takes_a_side_output_gets_all_its_records() {
+    for schedule in Schedule::all() {
+        let env = schedule.environment();
+        let texts = [(); 3].map(|()| Collected::<String>::new());
+        let sieve = Sieve::new();
+        let numbers = env.source("numbers", Sequence::new(0..COUNT));
+        let sieved = numbers.rebalance().process(sieve.clone());
+        for (n, text) in texts.iter().enumerate() {
+            let side = sieved.side_output(&sieve.fifths).name("renamed");
+            side.sink(&format!("fifths {n}"), text.sink());
+        }
+        schedule.run(&env);
+        for text in texts {
+            assert_eq!(sorted(text.take()), fifths(), "{schedule:?}");
+        }
+    }
+}

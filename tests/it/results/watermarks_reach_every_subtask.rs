@@ -203,3 +203,29 @@ fn the_slowest_split_makes_the_watermark_until_it_ends() {
         }
     }
 }
+
+#[test]
+fn splits_do_not_cross_an_exchange_whether_or_not_it_vanishes() {
+    for vanishes in [true, false] {
+        let env = Environment::new();
+        let observer = Observer::default();
+        let mut records = env.source("splits", TwoSplits).rebalance();
+        if !vanishes {
+            records = records.start_new_chain();
+        }
+        records
+            .timestamps(Monotonous, |n| Timestamp(*n as i64))
+            .sink("observer", observer.clone());
+        let clock = ManualClock::new(Timestamp(0));
+        let mut job = env.stepper("splits", clock).expect("deploys").batch(2);
+        assert_eq!(job.run().expect("runs"), Step::Finished);
+        let seen = observer.take(0);
+        let slow = |seen: &Seen| matches!(seen, Seen::Record(n) if *n < 100);
+        let last = seen.iter().rposition(slow).expect("the slow split's last");
+        let reached = watermarks(&seen[..last]);
+        assert!(
+            reached.last() >= Some(&100),
+            "one generator sees both: {reached:?}"
+        );
+    }
+}
