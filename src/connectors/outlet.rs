@@ -30,6 +30,7 @@ pub fn outlet<T: Record + ?Sized>(capacity: usize) -> (Outlet<T>, OutletSink<T>)
     let shared = Arc::new(Shared {
         arrivals: Mutex::default(),
         arrived: AtomicBool::new(false),
+        job_ended: AtomicBool::new(false),
     });
     let sink = OutletSink {
         shared: Arc::clone(&shared),
@@ -97,6 +98,8 @@ struct Shared<V: ?Sized> {
     arrivals: Mutex<Arrivals<V>>,
     /// Whether to look into `arrivals`.
     arrived: AtomicBool,
+    /// The job has ended for good, and was not started anew.
+    job_ended: AtomicBool,
 }
 
 impl<V: ?Sized> fmt::Debug for Shared<V> {
@@ -149,16 +152,15 @@ impl<T: Record + ?Sized> Outlet<T> {
         count
     }
 
-    /// Whether no record will come: every subtask has written its last and all were read, or the
-    /// job is gone.
-    ///
-    /// A job that failed is known by its handle; the outlet is finished once job and handle are
-    /// gone.
+    /// Whether no record will come: all that was written has been read, and every subtask has written its last, or the
+    /// job has ended otherwise. Which of the two it was is known by the job's handle.
     pub fn is_finished(&mut self) -> bool {
+        // In this order: what was written before the end is seen after the end is.
+        let job_ended = self.shared.job_ended.load(Ordering::Acquire);
         self.receive();
         let ended = &mut self.ended;
         self.channels.retain_mut(|channel| {
-            // In this order: what was written before the end is seen after the end is.
+            // In this order, for the same reason.
             let has_ended = channel.ended.load(Ordering::Acquire) && channel.ring.is_empty();
             if has_ended {
                 ended.insert(channel.index);
@@ -166,7 +168,7 @@ impl<T: Record + ?Sized> Outlet<T> {
             !has_ended && !channel.ring.is_closed()
         });
         let all_ended = self.parallelism > 0 && self.ended.len() as u32 == self.parallelism;
-        all_ended || (self.channels.is_empty() && self.is_alone())
+        all_ended || (self.channels.is_empty() && (job_ended || self.is_alone()))
     }
 
     /// Whether sink and writers are gone, and none of them has left a ring behind.
@@ -208,7 +210,12 @@ where
 {
     type Writer = OutletWriter<Far<T>>;
 
+    fn job_ended(&self) {
+        self.shared.job_ended.store(true, Ordering::Release);
+    }
+
     fn writer(&self, index: u32, parallelism: u32) -> OutletWriter<Far<T>> {
+        self.shared.job_ended.store(false, Ordering::Release);
         let (producer, consumer) = record_ring(self.capacity);
         let ended = Arc::new(AtomicBool::new(false));
         OutletWriter {
@@ -367,6 +374,22 @@ mod tests {
         assert!(!outlet.is_finished());
         drop(sink);
         assert!(outlet.is_finished());
+    }
+
+    #[test]
+    fn end_of_a_job_finishes_the_outlet_though_its_sink_stays_once_all_is_read() {
+        let (mut outlet, sink) = outlet::<u64>(1 << 12);
+        for number in 0..2_u64 {
+            let mut writer = opened(&sink, 0, 1);
+            writer.write(&number, Timestamp::MIN).unwrap();
+            SinkWriter::<u64>::flush(&mut writer).unwrap();
+            assert!(!outlet.is_finished(), "it is running, again perhaps");
+            drop(writer);
+            Sink::<u64>::job_ended(&sink);
+            assert!(!outlet.is_finished(), "a record is not read yet");
+            assert_eq!(polled(&mut outlet), [number]);
+            assert!(outlet.is_finished());
+        }
     }
 
     #[test]

@@ -223,7 +223,7 @@ impl Environment {
     /// [`JobError`] if the graph cannot run or a source cannot start.
     pub fn spawn(&self, name: &str) -> Result<JobHandle, JobError> {
         let (config, graph, groups) = self.parts()?;
-        let blueprint = Box::new(self.clone());
+        let blueprint = Arc::new(self.clone());
         start(
             name.into(),
             MetricGroup::new(),
@@ -258,6 +258,11 @@ impl Blueprint for Environment {
             return Err(GraphError::Changed.into());
         }
         Ok(drawing.deploy(graph, job, metrics, attempt)?.finish())
+    }
+
+    fn job_ended(&self) {
+        let drawing = self.drawing();
+        drawing.terminals.iter().for_each(|end| end.job_ended());
     }
 }
 

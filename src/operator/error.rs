@@ -112,7 +112,8 @@ impl OperatorError {
     }
 }
 
-fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+/// What a panic said.
+pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload
         .downcast_ref::<&'static str>()
         .map(|s| (*s).to_owned());

@@ -19,6 +19,10 @@ pub trait Sink<V: ?Sized>: Send + Sync + 'static {
 
     /// The writer of one subtask. Opens nothing yet.
     fn writer(&self, index: u32, parallelism: u32) -> Self::Writer;
+
+    /// The job has ended for good, however it did, and all writers are closed. One that is started anew asks for
+    /// writers again.
+    fn job_ended(&self) {}
 }
 
 /// What a sink hands over at a barrier.

@@ -120,7 +120,9 @@ impl CheckpointCoordinator {
         now: Duration,
     ) -> Self {
         CheckpointCoordinator {
-            due: settings.interval.map(|interval| now + interval),
+            due: settings
+                .interval
+                .map(|interval| now.saturating_add(interval)),
             settings,
             subtasks,
             next,
@@ -146,14 +148,17 @@ impl CheckpointCoordinator {
 
     /// Periodic checkpoints again: the job goes on at `now` after all.
     pub(crate) fn resume_periodic(&mut self, now: Duration) {
-        self.due = self.settings.interval.map(|interval| now + interval);
+        self.due = self
+            .settings
+            .interval
+            .map(|interval| now.saturating_add(interval));
     }
 
     /// When [`on_time`](Self::on_time) wants to be called next.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let timeout = self.settings.timeout;
         let expiry = self.pending.iter().map(|p| {
-            let expires_at = p.triggered_at + timeout;
+            let expires_at = p.triggered_at.saturating_add(timeout);
             let overtakes_at = p.overtakes_at.filter(|_| p.stage == Stage::Collecting);
             overtakes_at.map_or(expires_at, |at| at.min(expires_at))
         });
@@ -163,7 +168,7 @@ impl CheckpointCoordinator {
     /// Time has come to `now`.
     pub(crate) fn on_time(&mut self, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();
-        let expired = |p: &&Pending| now >= p.triggered_at + self.settings.timeout;
+        let expired = |p: &&Pending| now >= p.triggered_at.saturating_add(self.settings.timeout);
         let expired = self.pending.iter().filter(expired);
         let expired: Vec<u64> = expired.map(|p| p.checkpoint).collect();
         for checkpoint in expired {
@@ -186,7 +191,10 @@ impl CheckpointCoordinator {
             && now >= due
         {
             // A grid, as long as the job keeps up with it.
-            self.due = Some((due + interval).max(now + interval / 2));
+            self.due = Some(
+                due.saturating_add(interval)
+                    .max(now.saturating_add(interval / 2)),
+            );
             if !self.waiting.contains(&Purpose::Periodic) {
                 self.waiting.push(Purpose::Periodic);
             }
@@ -210,7 +218,9 @@ impl CheckpointCoordinator {
         while self.pending.len() < self.settings.concurrent() && !self.waiting.is_empty() {
             let purpose = self.waiting.remove(0);
             if purpose == Purpose::Periodic
-                && let Some(pause) = self.completed_at.map(|at| at + self.settings.min_pause)
+                && let Some(pause) = self
+                    .completed_at
+                    .map(|at| at.saturating_add(self.settings.min_pause))
                 && now < pause
             {
                 // Asked here and not when it was due: the one before may have been under way then.
@@ -247,7 +257,7 @@ impl CheckpointCoordinator {
             barrier,
             overtakes_at: after
                 .filter(|_| !barrier.overtakes())
-                .map(|after| now + after),
+                .map(|after| now.saturating_add(after)),
             purpose,
             parent,
             triggered_at: now,

@@ -74,7 +74,7 @@ pub struct Attempt {
 }
 
 /// A job as it was drawn, from which every attempt is built anew.
-pub(crate) trait Blueprint: Send {
+pub(crate) trait Blueprint: Send + Sync {
     /// Starts the sources of an attempt and builds its chains.
     fn deploy(
         &self,
@@ -83,6 +83,9 @@ pub(crate) trait Blueprint: Send {
         metrics: &MetricGroup,
         attempt: Attempt,
     ) -> Result<Vec<WorkerParts>, JobError>;
+
+    /// Tells the sinks that the job has ended for good.
+    fn job_ended(&self);
 }
 
 /// Everything that runs on one worker.

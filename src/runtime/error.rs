@@ -60,6 +60,15 @@ pub enum JobError {
         /// What is wrong.
         reason: String,
     },
+    /// Code of the job's user panicked where no subtask runs it: an observer of checkpoints, or a source or sink that
+    /// makes its readers or writers for another attempt.
+    #[error("job `{job}` panicked outside of its subtasks: {message}")]
+    Panicked {
+        /// The job's name.
+        job: Arc<str>,
+        /// The panic's message.
+        message: String,
+    },
     /// The job was cancelled.
     #[error("job `{job}` was cancelled")]
     Cancelled {
@@ -68,7 +77,7 @@ pub enum JobError {
     },
     /// The operating system refused a thread.
     #[error("cannot start a thread: {0}")]
-    Thread(#[from] std::io::Error),
+    Thread(#[source] std::io::Error),
 }
 
 impl JobError {

@@ -1,5 +1,6 @@
 //! A running job as its host sees it: the handle, and what the job leaves behind.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,8 +9,10 @@ use std::time::Duration;
 
 use crate::checkpoint::{RealStorage, Storage};
 use crate::metrics::{MetricGroup, MetricSample};
+use crate::operator::panic_message;
 
 use super::checkpointer::StopMode;
+use super::deployment::Blueprint;
 use super::error::JobError;
 use super::job_status::JobStatus;
 use super::master::{Command, Master};
@@ -218,6 +221,24 @@ impl Drop for JobHandle {
     }
 }
 
+/// Runs the job. Where code of its user panics that no subtask runs, the job has failed, too: its workers end while the
+/// master unwinds.
+fn run(shared: &Shared, blueprint: &dyn Blueprint, master: Master) -> Result<JobResult, JobError> {
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        let ended = master.run();
+        blueprint.job_ended();
+        ended
+    }));
+    ended.unwrap_or_else(|panic| {
+        shared.advance(JobStatus::Failing);
+        shared.advance(JobStatus::Failed);
+        Err(JobError::Panicked {
+            job: Arc::clone(&shared.name),
+            message: panic_message(&*panic),
+        })
+    })
+}
+
 /// Starts the thread that minds a job.
 ///
 /// # Errors
@@ -225,13 +246,18 @@ impl Drop for JobHandle {
 pub(super) fn mind(
     shared: Arc<Shared>,
     events: Sender<Event>,
+    blueprint: Arc<dyn Blueprint>,
     master: Master,
 ) -> Result<JobHandle, JobError> {
     // Workers are started by the master, which is never pinned: threads inherit the mask of the thread that
     // starts them.
     let master = std::thread::Builder::new()
         .name("thalweg-master".to_owned())
-        .spawn(move || master.run())?;
+        .spawn({
+            let shared = Arc::clone(&shared);
+            move || run(&shared, &*blueprint, master)
+        })
+        .map_err(JobError::Thread)?;
     Ok(JobHandle {
         shared,
         events,

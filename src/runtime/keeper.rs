@@ -26,7 +26,8 @@ pub(super) fn start_committer(events: &Sender<Event>) -> Result<Committer, JobEr
                     let _ = events.send(Event::CommitFailed);
                 }
             }
-        })?;
+        })
+        .map_err(JobError::Thread)?;
     // A thread that has gone has nothing to do: what it is given then ends undone, and is told so.
     Ok(Committer::new(move |errand| drop(commits.send(errand))))
 }
@@ -58,7 +59,8 @@ impl Keeper {
         };
         let thread = std::thread::Builder::new()
             .name("thalweg-checkpoints".to_owned())
-            .spawn(move || writer.run(tell))?;
+            .spawn(move || writer.run(tell))
+            .map_err(JobError::Thread)?;
         Ok(Keeper {
             checkpoints,
             writer: messages,

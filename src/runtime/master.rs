@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::checkpoint::{Restored, Storage};
@@ -22,10 +21,11 @@ use super::error::JobError;
 use super::job::{JobHandle, JobResult, Shared, mind};
 use super::job_status::JobStatus;
 use super::keeper::{Keeper, start_committer};
-use super::mailbox::{Letter, Post, mailbox};
+use super::mailbox::Letter;
 use super::origin::Origin;
 use super::restart::{RestartStrategy, Restarts};
-use super::worker::{Event, Worker};
+use super::worker::Event;
+use super::workers::Workers;
 
 /// What a host asks of a job.
 pub(crate) enum Command {
@@ -56,8 +56,8 @@ struct Waiting {
 
 /// One attempt that runs.
 struct Running {
-    posts: Vec<Post>,
-    threads: Vec<JoinHandle<()>>,
+    workers: Workers,
+    /// How many of them have not ended.
     alive: usize,
     checkpointer: Option<Checkpointer>,
     failure: Option<(SubtaskInfo, OperatorError)>,
@@ -70,7 +70,7 @@ struct Running {
 
 impl Running {
     fn post(&self, letter: Letter) {
-        self.posts.iter().for_each(|post| post.send(letter));
+        self.workers.post(letter);
     }
 
     fn has_failed(&self) -> bool {
@@ -81,7 +81,7 @@ impl Running {
 /// Minds one job.
 pub(crate) struct Master {
     shared: Arc<Shared>,
-    blueprint: Box<dyn Blueprint>,
+    blueprint: Arc<dyn Blueprint>,
     config: Arc<Config>,
     graph: ExecutionGraph,
     max_parallelism: MaxParallelism,
@@ -107,7 +107,7 @@ pub(crate) fn start(
     config: Config,
     graph: ExecutionGraph,
     max_parallelism: MaxParallelism,
-    blueprint: Box<dyn Blueprint>,
+    blueprint: Arc<dyn Blueprint>,
 ) -> Result<JobHandle, JobError> {
     let origin = Origin::find(&config, &name, &graph, max_parallelism)?;
     let shared = Arc::new(Shared::new(name, metrics));
@@ -129,7 +129,7 @@ pub(crate) fn start(
     });
     let mut master = Master {
         shared: Arc::clone(&shared),
-        blueprint,
+        blueprint: Arc::clone(&blueprint),
         config: Arc::new(config),
         graph,
         max_parallelism: origin.max_parallelism,
@@ -143,7 +143,7 @@ pub(crate) fn start(
         deployed: None,
     };
     master.deployed = Some(master.deploy(origin.restored)?);
-    mind(shared, events, master)
+    mind(shared, events, blueprint, master)
 }
 
 impl Master {
@@ -236,42 +236,16 @@ impl Master {
                 now,
             )
         });
-        let mut running = Running {
-            posts: Vec::new(),
-            threads: Vec::new(),
-            alive: 0,
+        let workers = Workers::start(parts, &self.config, &self.events)?;
+        let running = Running {
+            alive: workers.count(),
+            workers,
             checkpointer,
             failure: None,
             suppressed: Vec::new(),
             reason: None,
             restart: None,
         };
-        for (index, part) in (0..).zip(parts) {
-            let (post, mailbox) = mailbox(part.waker);
-            let worker = Worker {
-                index,
-                subtasks: part.subtasks,
-                mailbox,
-                parker: part.parker,
-                events: self.events.clone(),
-                busy_rounds: 0,
-            };
-            let config = Arc::clone(&self.config);
-            let builder = std::thread::Builder::new().name(format!("thalweg-{index}"));
-            match builder.spawn(move || worker.run(&config)) {
-                Ok(thread) => running.threads.push(thread),
-                Err(refused) => {
-                    running.post(Letter::Cancel);
-                    running
-                        .threads
-                        .into_iter()
-                        .for_each(|thread| drop(thread.join()));
-                    return Err(refused.into());
-                }
-            }
-            running.posts.push(post);
-        }
-        running.alive = running.threads.len();
         Ok(running)
     }
 
@@ -289,9 +263,7 @@ impl Master {
                 event => self.keep(&mut running, event),
             }
         }
-        for thread in running.threads.drain(..) {
-            drop(thread.join());
-        }
+        running.workers.join();
         self.settle(&mut running);
         running
     }
@@ -428,7 +400,7 @@ impl Master {
 
     /// Waits until the job starts again, or is cancelled.
     fn rest(&mut self, delay: Duration) {
-        let until = self.now().0 + delay;
+        let until = self.now().0.saturating_add(delay);
         tracing::info!(job = %self.shared.name, ?delay, "job starts again");
         loop {
             let left = until.saturating_sub(self.now().0);

@@ -43,6 +43,7 @@ mod subtask;
 mod subtask_snapshot;
 mod wiring;
 mod worker;
+mod workers;
 
 pub use batch::BatchSize;
 pub use checkpoint_event::CheckpointEvent;

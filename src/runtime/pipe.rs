@@ -36,4 +36,7 @@ pub trait Pipe: Send + 'static {
 pub trait Terminal: Send {
     /// Builds the chains that end here.
     fn attach(&self, plan: &mut Deployment<'_>);
+
+    /// The job has ended for good.
+    fn job_ended(&self);
 }

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::record::KeyHash;
+
 /// Whether a job that failed is started again, and after how long.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
@@ -31,8 +33,11 @@ pub enum RestartStrategy {
         initial: Duration,
         /// The longest one.
         longest: Duration,
-        /// By how much each delay is longer than the one before.
+        /// By how much each delay is longer than the one before: less than 1 counts as 1.
         multiplier: f64,
+        /// Which part of a delay it may be longer or shorter by chance, so that jobs that failed together do not all
+        /// come back together: from 0 to 1.
+        jitter: f64,
         /// After how long without a failure the first delay is used again.
         quiet: Duration,
         /// How often the job may be started again without having been quiet.
@@ -41,13 +46,15 @@ pub enum RestartStrategy {
 }
 
 impl RestartStrategy {
-    /// After one second, then ever later up to a minute; a job that has run for an hour starts anew.
+    /// After one second, then half as long again each time, up to a minute, give or take a tenth; a job that has run
+    /// for an hour starts anew.
     #[must_use]
     pub fn exponential() -> Self {
         RestartStrategy::ExponentialDelay {
             initial: Duration::from_secs(1),
             longest: Duration::from_secs(60),
             multiplier: 1.5,
+            jitter: 0.1,
             quiet: Duration::from_secs(3600),
             attempts: u32::MAX,
         }
@@ -87,7 +94,7 @@ impl Restarts {
         match self.strategy {
             RestartStrategy::None => None,
             RestartStrategy::FixedDelay { attempts, delay } => {
-                self.attempts += 1;
+                self.attempts = self.attempts.saturating_add(1);
                 (self.attempts <= attempts).then_some(delay)
             }
             RestartStrategy::FailureRate {
@@ -109,20 +116,33 @@ impl Restarts {
                 initial,
                 longest,
                 multiplier,
+                jitter,
                 quiet,
                 attempts,
             } => {
-                let ran = before.map(|before| now.saturating_sub(before + self.delay));
+                let ran = before.map(|at| now.saturating_sub(at.saturating_add(self.delay)));
                 if ran.is_none_or(|ran| ran >= quiet) {
                     (self.attempts, self.delay) = (0, initial);
                 } else {
-                    self.delay = self.delay.mul_f64(multiplier).min(longest);
+                    self.delay = times(self.delay, multiplier.max(1.0)).min(longest);
                 }
-                self.attempts += 1;
-                (self.attempts <= attempts).then_some(self.delay)
+                self.attempts = self.attempts.saturating_add(1);
+                let delay = times(self.delay, 1.0 + jitter.clamp(0.0, 1.0) * chance(now));
+                (self.attempts <= attempts).then_some(delay.min(longest))
             }
         }
     }
+}
+
+/// As long as there are durations for.
+fn times(delay: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(delay.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+}
+
+/// Some number from -1 to 1, another one at every time.
+fn chance(now: Duration) -> f64 {
+    let bits = KeyHash::of_u64(now.as_nanos() as u64).0 >> 11;
+    bits as f64 / (1u64 << 52) as f64 - 1.0
 }
 
 #[cfg(test)]
@@ -169,6 +189,7 @@ mod tests {
             initial: secs(1),
             longest: secs(5),
             multiplier: 2.0,
+            jitter: 0.0,
             quiet: secs(100),
             attempts: 5,
         });
@@ -182,5 +203,44 @@ mod tests {
             "the sixth without a quiet time"
         );
         assert_eq!(restarts.on_failure(secs(200)), Some(secs(1)));
+    }
+
+    fn exponential(multiplier: f64, jitter: f64) -> Restarts {
+        Restarts::new(RestartStrategy::ExponentialDelay {
+            initial: secs(10),
+            longest: secs(1000),
+            multiplier,
+            jitter,
+            quiet: Duration::MAX,
+            attempts: u32::MAX,
+        })
+    }
+
+    #[test]
+    fn jitter_spreads_delays_around_their_middle_and_never_above_the_longest() {
+        let mut delays: Vec<Duration> = (0..1000)
+            .map(|n| exponential(1.0, 0.1).on_failure(Duration::from_nanos(n)))
+            .map(|delay| delay.expect("it goes on"))
+            .collect();
+        delays.sort();
+        let [first, middle, last] = [0, 500, 999].map(|n| delays[n].as_secs_f64());
+        assert!((9.0..9.1).contains(&first) && (10.9..=11.0).contains(&last));
+        assert!((9.8..10.2).contains(&middle));
+        let mut growing = exponential(100.0, 1.0);
+        let longest = (0..100).filter_map(|n| growing.on_failure(secs(n))).max();
+        assert_eq!(longest, Some(secs(1000)));
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_make_no_panic() {
+        for multiplier in [f64::NAN, -1.0, 0.0, f64::INFINITY, f64::MAX] {
+            for jitter in [f64::NAN, -1.0, 5.0, f64::INFINITY] {
+                let mut restarts = exponential(multiplier, jitter);
+                for at in [Duration::ZERO, secs(1), Duration::MAX, Duration::MAX] {
+                    let delay = restarts.on_failure(at).expect("it goes on");
+                    assert!(delay <= secs(1000));
+                }
+            }
+        }
     }
 }

@@ -20,4 +20,8 @@ impl<P: Pipe, S: Sink<P::Out>> Terminal for SinkTerminal<P, S> {
             SinkOperator::new(site.name.clone(), writer).uid(site.uid.clone())
         });
     }
+
+    fn job_ended(&self) {
+        self.sink.job_ended();
+    }
 }

@@ -1,13 +1,17 @@
 //! An error or a panic, wherever it happens, fails the job with its place and its cause, closes what
 //! was opened, and leaves the process alone.
 
-use thalweg::connectors::{Collected, Collection, Discard, Sequence};
+use std::sync::Arc;
+use std::time::Duration;
+
+use thalweg::checkpoint::HeapStorage;
+use thalweg::connectors::{Collected, Collection, Discard, Generator, Sequence};
 use thalweg::datastream::Environment;
 use thalweg::operator::{
     KeyedProcessContext, KeyedProcessFunction, OperatorError, Outcome, OutputTag, ProcessContext,
     ProcessFunction, TimeDomain,
 };
-use thalweg::runtime::{JobError, JobStatus, Step};
+use thalweg::runtime::{Checkpoints, JobError, JobStatus, Step};
 use thalweg::time::{ManualClock, Monotonous, Timestamp};
 
 use super::probe::{Moment, Probe, ProbedSource, Trouble};
@@ -327,4 +331,41 @@ fn a_failed_stepper_has_closed_every_subtask() {
     assert!(job.run().is_err());
     assert_eq!(probe.count(Moment::Close), 2);
     assert_eq!(job.step().expect("nothing is left to do"), Step::Finished);
+}
+
+#[test]
+fn a_panic_outside_of_subtasks_fails_the_job_and_ends_its_workers() {
+    let env = Environment::new().parallelism(2).checkpoints(
+        Checkpoints::every(Duration::from_millis(1))
+            .to_storage(Arc::new(HeapStorage::new()))
+            .observed_by(|_| panic!("seen enough")),
+    );
+    let probe = Probe::default();
+    let source = ProbedSource {
+        probe: probe.clone(),
+        endless: true,
+    };
+    env.source("endless", source).sink("sink", Discard::new());
+    let job = env.spawn("observed").expect("starts");
+    let error = job.wait().expect_err("the observer panics");
+    assert!(matches!(&error, JobError::Panicked { message, .. } if message == "seen enough"));
+    assert_eq!(probe.count(Moment::Open), probe.count(Moment::Close));
+    assert!(probe.count(Moment::Open) > 0);
+}
+
+#[test]
+fn durations_without_end_are_no_panic() {
+    let forever = Duration::MAX;
+    let env = Environment::new().checkpoints(
+        Checkpoints::every(forever)
+            .timeout(forever)
+            .min_pause(forever)
+            .unaligned_after(forever)
+            .to_storage(Arc::new(HeapStorage::new())),
+    );
+    env.source("numbers", Generator::new(|n| n).rate(10_000).count(500))
+        .sink("sink", Discard::new());
+    let job = env.spawn("patient").expect("starts");
+    job.checkpoint().expect("it is taken at once");
+    job.wait().expect("finishes");
 }
