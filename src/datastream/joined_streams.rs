@@ -159,7 +159,7 @@ where
         }
     }
 
-    /// Sends late records of the left stream to the side output `tag` of the result stream.
+    /// Sends records of the left stream that exceed the allowed lateness to the side output `tag` of the result stream.
     #[must_use]
     pub fn late_left_to(self, tag: &OutputTag<A::Out>) -> Self {
         WindowedJoin {
@@ -168,7 +168,8 @@ where
         }
     }
 
-    /// Sends late records of the right stream to the side output `tag` of the result stream.
+    /// Sends records of the right stream that exceed the allowed lateness to the side output `tag` of the result
+    /// stream.
     #[must_use]
     pub fn late_right_to(self, tag: &OutputTag<B::Out>) -> Self {
         WindowedJoin {

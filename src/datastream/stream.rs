@@ -145,7 +145,7 @@ impl<P: Pipe> Stream<P> {
         self
     }
 
-    /// Emits one record for each record; the timestamp is kept.
+    /// Maps each record to one record; the timestamp is kept.
     pub fn map<O, F>(self, function: F) -> Stream<Chained<P, MapFactory<F>>>
     where
         O: 'static,
@@ -162,7 +162,7 @@ impl<P: Pipe> Stream<P> {
         self.chain("filter", false, FilterFactory(predicate))
     }
 
-    /// Emits any number of owned results for each record: whatever `function`'s iterator yields.
+    /// Maps each record to any number of owned results: whatever `function`'s iterator yields.
     pub fn flat_map<I, F>(self, function: F) -> Stream<Chained<P, FlatMapFactory<IterFunction<F>>>>
     where
         I: IntoIterator,
@@ -172,7 +172,7 @@ impl<P: Pipe> Stream<P> {
         self.flat_map_with(IterFunction(function))
     }
 
-    /// Emits any number of results for each record, which may borrow from it.
+    /// Maps each record to any number of results, which may borrow from it.
     pub fn flat_map_with<F>(self, function: F) -> Stream<Chained<P, FlatMapFactory<F>>>
     where
         F: FlatMapFunction<P::Out> + Clone + 'static,
@@ -370,7 +370,7 @@ impl<P: Pipe> Stream<P> {
         self.exchange(Partitioning::Global, Global)
     }
 
-    /// Sends each record to the subtask that `choose(record, subtasks)` returns; one that does not exist fails the job.
+    /// Sends each record to the subtask that `choose(record, subtasks)` returns; an invalid index fails the job.
     pub fn partition_custom<F>(self, choose: F) -> Stream<Exchanged<P, Custom<F>>>
     where
         P::Out: Record,

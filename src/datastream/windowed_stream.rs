@@ -76,7 +76,7 @@ where
         }
     }
 
-    /// Sends late records to the side output `tag` of the result stream.
+    /// Sends records later than the allowed lateness to the side output `tag` of the result stream.
     #[must_use]
     pub fn late_to(self, tag: &OutputTag<P::Out>) -> Self {
         WindowedStream {

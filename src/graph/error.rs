@@ -73,7 +73,7 @@ pub enum GraphError {
         /// The name.
         name: Arc<str>,
     },
-    /// A stateful operator that could not be matched to its state in a checkpoint.
+    /// A stateful operator has no uid, by which checkpoints could identify its state.
     #[error(
         "operator `{0}` keeps state but has no uid: with checkpoints on, give it one by `.uid(\"…\")`"
     )]

@@ -2,8 +2,8 @@
 //!
 //! Flink's rules (`SingleCheckpointBarrierHandler`, `CheckpointBarrierTracker`), as a value without I/O:
 //!
-//! - A channel is blocked from when it delivers a checkpoint's barrier until every open channel has delivered it; then
-//!   the barrier is forwarded. *At least once*: no channel is blocked, and several checkpoints may be in progress.
+//! - A channel that has delivered a checkpoint's barrier is blocked until every open channel has; then the barrier is
+//!   forwarded. *At least once*: no channel is blocked, and several checkpoints may be in progress.
 //! - A later barrier ends the alignment of an earlier one. A barrier that is not later than the last one forwarded or
 //!   aborted is ignored.
 //! - A channel that has ended counts as having delivered every barrier.

@@ -18,7 +18,6 @@ use crate::time::Timestamp;
 /// # Safety
 /// The next frame [holds records](holds_records), and every frame that does so holds what a
 /// [`RunWriter`](crate::record::RunWriter) of `V` gathered, or what `as_bytes` of a `V` returned.
-/// [`RunWriter`](crate::record::RunWriter) of `V` gathered, or what `as_bytes` of a `V` gave.
 #[inline(always)]
 pub(super) unsafe fn push_next_run<V: Wire + ?Sized, D: Push<V>>(
     frames: &Frames<'_>,

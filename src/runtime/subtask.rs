@@ -217,8 +217,8 @@ impl Subtask {
         opened
     }
 
-    /// Gives every head a batch, at processing time `now`. `at` is a reading of the monotonic clock; it is updated
-    /// unless the turn was idle.
+    /// Gives every head a batch, at processing time `now`. `at` is a reading of the monotonic clock; it is set
+    /// to a later one if the time of the turn was recorded.
     ///
     /// # Errors
     /// The error that occurred; the subtask was closed.
