@@ -1,10 +1,10 @@
 //! Thalweg: an embeddable, single-node stateful dataflow kernel with Flink's DataStream semantics.
 //!
-//! A job is drawn lazily by a typed builder ([`datastream`]) and run by `execute`, `spawn` or, step by
-//! step, on the caller's own thread. Neighbouring operators are *fused* into one loop at compile time;
-//! what remains are *regions*, each run as parallel *subtasks* by *workers*, threads pinned to cores.
-//! Between regions records travel through lock-free rings and are read there in place. Keyed state is
-//! owned by the subtask that owns the key group: no locks, no sharing.
+//! A typed builder ([`datastream`]) describes a job lazily; `execute` and `spawn` run it on threads of their own,
+//! a stepper drives it step by step on the caller's thread. Adjacent operators are *fused* into one loop at
+//! compile time; what remains are *regions*, each run as parallel *subtasks* by *workers*, threads pinned to
+//! cores. Between regions, records travel through lock-free rings and are read there in place. Keyed state
+//! belongs to the subtask that owns the key group: no locks, no sharing.
 //!
 //! ```
 //! use thalweg::prelude::*;
@@ -25,25 +25,25 @@
 //!
 //! # Floors
 //!
-//! A module names only itself and modules below it; a test holds this.
+//! The crate is layered: a module on one floor names only itself and modules on floors below. A test enforces this.
 //!
 //! | floor | what it is | what is absent |
 //! |---|---|---|
-//! | [`testing`] | a harness for operators and functions, the kernel's own and yours; nothing names it | threads, rings |
+//! | [`testing`] | a test harness for operators and functions, built-in or yours; no floor uses it | threads, rings |
 //! | [`prelude`] | the names that most jobs use | logic |
-//! | [`connectors`] | sources and sinks: the world | the graph, the runtime |
-//! | [`datastream`] | the API: it draws graphs | logic |
-//! | [`runtime`] | what runs: subtasks, workers, jobs. The only floor that starts a job's threads | user-facing types |
+//! | [`connectors`] | sources and sinks: the outside world | the graph, the runtime |
+//! | [`datastream`] | the API: it builds graphs | logic |
+//! | [`runtime`] | execution: subtasks, workers, jobs. The only floor that starts a job's threads | user-facing types |
 //! | [`graph`] | what will run where, as data: stream graph, job graph, execution graph | threads, files, user code |
-//! | [`operator`] | what is computed: operators, nested into one another at compile time | threads, rings, files, clocks |
-//! | [`checkpoint`] | state made durable: snapshots, and what comes back from them | operators, rings, threads |
-//! | [`state`] | what is remembered, per key: tables, timers | files, threads (but for those that prepare memory) |
+//! | [`operator`] | computation: operators, nested into one another at compile time | threads, rings, files, clocks |
+//! | [`checkpoint`] | durable state: snapshots, and restoring from them | operators, rings, threads |
+//! | [`state`] | state per key: tables, timers | files, threads (except those that prepare memory) |
 //! | [`ring`] | how frames cross cores; how workers wait | operators; it never blocks by itself |
-//! | [`record`] | what travels, as bytes: forms, frames, keys, key groups | dependence on the process or the platform |
+//! | [`record`] | records as bytes: forms, frames, keys, key groups | dependence on the process or the platform |
 //! | [`time`] | event time as pure values; the one clock | threads, sleeping |
-//! | [`metrics`] | numbers that every floor may count | locks on a write |
+//! | [`metrics`] | counters and gauges for every floor | locks on a write |
 //!
-//! Below all of them is `seeded_bugs`, a constant in every build but the one in which tests are tested.
+//! Below all of them is `seeded_bugs`, a constant in every build except the one that tests the tests.
 
 pub mod checkpoint;
 pub mod connectors;

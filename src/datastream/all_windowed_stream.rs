@@ -1,4 +1,4 @@
-//! Windows over a whole stream, whatever the keys of its records.
+//! Windows over a whole stream, regardless of key.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use super::pipe::Exchanged;
 use super::stream::Stream;
 use super::windowed_stream::WindowedStream;
 
-/// A stream all of whose records are assigned to windows by `W`: Flink's `windowAll`.
+/// A stream whose records are all assigned to windows by `W`: Flink's `windowAll`.
 ///
-/// Every subtask aggregates its own records first, and one subtask merges what they have come to. So
-/// windows over all records are as parallel as the stream itself, and what crosses the exchange is one
-/// accumulator per subtask and slice of a window.
+/// Every subtask first aggregates its own records, then one subtask merges these partial results. So windows
+/// over all records are as parallel as the stream itself, and only one accumulator per subtask and window slice
+/// crosses the exchange.
 #[derive(Debug)]
 pub struct AllWindowedStream<P: Pipe, W> {
     stream: Stream<P>,
@@ -27,7 +27,7 @@ pub struct AllWindowedStream<P: Pipe, W> {
     allowed_lateness: Duration,
 }
 
-/// Puts all records together: under one key, 0.
+/// Selects one key, 0, for all records.
 #[derive(Clone, Copy, Debug)]
 pub struct Together;
 
@@ -45,7 +45,7 @@ impl<V: ?Sized> KeySelector<V> for Together {
 }
 
 impl<P: Pipe> Stream<P> {
-    /// Cuts the whole stream into windows. Where they are of event time records need timestamps: see
+    /// Cuts the whole stream into windows. Event-time windows require timestamps: see
     /// [`timestamps`](Stream::timestamps).
     pub fn window_all<W>(self, assigner: W) -> AllWindowedStream<P, W> {
         AllWindowedStream {
@@ -57,8 +57,8 @@ impl<P: Pipe> Stream<P> {
 }
 
 impl<P: Pipe, W> AllWindowedStream<P, W> {
-    /// Brings all records to one subtask, as Flink does, where windows of any kind take them, and any
-    /// function: sessions, windows of processing time, reductions, side outputs of late records.
+    /// Sends all records to one subtask, as Flink does, where windows of any kind and any window function are
+    /// possible: sessions, processing-time windows, reductions, side outputs of late records.
     #[must_use]
     pub fn gather(self) -> WindowedStream<Exchanged<P, Global>, Together, W>
     where
@@ -71,7 +71,7 @@ impl<P: Pipe, W> AllWindowedStream<P, W> {
             .allowed_lateness(self.allowed_lateness)
     }
 
-    /// Keeps windows for some time after the watermark has passed them. Default: not at all.
+    /// How long windows are kept after the watermark has passed their end. Default: not at all.
     #[must_use]
     pub fn allowed_lateness(self, allowed_lateness: Duration) -> Self {
         AllWindowedStream {
@@ -82,7 +82,7 @@ impl<P: Pipe, W> AllWindowedStream<P, W> {
 }
 
 impl<P: Pipe, W: SlicedAssigner<Time = EventTime>> AllWindowedStream<P, W> {
-    /// Aggregates the records of each window; emits `result(window, aggregated)`, in one subtask.
+    /// Aggregates the records of each window and emits `result(window, aggregated)`, in one subtask.
     pub fn aggregate_with<G, R, O>(self, aggregate: G, mut result: R) -> Stream<impl Pipe<Out = O>>
     where
         G: Aggregate<P::Out>,

@@ -10,21 +10,21 @@ use super::keyed_stream::KeyedStream;
 use super::pipe::TwoInputs;
 use super::stream::Stream;
 
-/// Two streams, subtask *i* of the one beside subtask *i* of the other.
+/// Two streams read by one operator: subtask *i* reads subtask *i* of each.
 #[derive(Debug)]
 pub struct ConnectedStreams<A: Pipe, B: Pipe> {
     first: Stream<A>,
     second: Stream<B>,
 }
 
-/// Two streams partitioned by the same type of key: a key's records of both meet in one subtask.
+/// Two streams partitioned by the same type of key: the records of a key, from both, meet in one subtask.
 #[derive(Debug)]
 pub struct ConnectedKeyedStreams<A: Pipe, B: Pipe, S1, S2> {
     first: KeyedStream<A, S1>,
     second: KeyedStream<B, S2>,
 }
 
-/// One operator behind two streams.
+/// Adds one operator that reads two streams.
 pub(super) fn two_inputs<A, B, F>(
     kind: NodeKind,
     name: &str,
@@ -62,8 +62,8 @@ where
 }
 
 impl<A: Pipe> Stream<A> {
-    /// This stream and another one, for an operator that reads both. To share the other one with every
-    /// subtask, [`broadcast`](Stream::broadcast) it first.
+    /// Connects this stream with another one, for an operator that reads both. To give every subtask all records of the
+    /// other stream, [`broadcast`](Stream::broadcast) it first.
     pub fn connect<B: Pipe>(self, second: Stream<B>) -> ConnectedStreams<A, B> {
         ConnectedStreams {
             first: self,
@@ -71,8 +71,8 @@ impl<A: Pipe> Stream<A> {
         }
     }
 
-    /// The records of this stream and of another one of the same type; in no order between the two,
-    /// nothing left out, nothing doubled.
+    /// The records of this stream and of another one of the same type. Nothing is lost or duplicated; there is no
+    /// order between the two.
     pub fn union<B>(self, other: Stream<B>) -> Stream<TwoInputs<A, B, UnionFactory>>
     where
         B: Pipe<Out = A::Out>,
@@ -82,7 +82,7 @@ impl<A: Pipe> Stream<A> {
 }
 
 impl<A: Pipe, B: Pipe> ConnectedStreams<A, B> {
-    /// Processes the records of both.
+    /// Processes the records of both streams.
     pub fn process<F>(self, function: F) -> Stream<TwoInputs<A, B, CoProcessFactory<F>>>
     where
         F: CoProcessFunction<A::Out, B::Out> + Clone,
@@ -101,7 +101,7 @@ impl<A: Pipe, B: Pipe> ConnectedStreams<A, B> {
 }
 
 impl<A: Pipe, S1: KeySelector<A::Out>> KeyedStream<A, S1> {
-    /// This stream and another one that is partitioned by the same type of key.
+    /// Connects this stream with another one that is partitioned by the same type of key.
     pub fn connect<B, S2>(self, second: KeyedStream<B, S2>) -> ConnectedKeyedStreams<A, B, S1, S2>
     where
         B: Pipe,
@@ -114,7 +114,7 @@ impl<A: Pipe, S1: KeySelector<A::Out>> KeyedStream<A, S1> {
     }
 }
 
-/// The operator behind two keyed streams.
+/// The output of a [`KeyedCoProcessFunction`] on two keyed streams.
 pub type KeyedCoProcessed<A, B, S1, S2, F> =
     Stream<TwoInputs<A, B, KeyedCoProcessFactory<S1, S2, F>>>;
 
@@ -125,7 +125,7 @@ where
     S1: KeySelector<A::Out>,
     S2: KeySelector<B::Out, Key = S1::Key>,
 {
-    /// Processes the records of both, with state and timers of the current key.
+    /// Processes the records of both streams, with state and timers of the current key.
     pub fn process<F>(self, function: F) -> KeyedCoProcessed<A, B, S1, S2, F>
     where
         F: KeyedCoProcessFunction<S1::Key, A::Out, B::Out> + Clone,

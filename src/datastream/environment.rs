@@ -1,4 +1,4 @@
-//! The environment: where a job's graph is drawn, and where it is set running.
+//! The environment: where a job's graph is built, and from which it is run.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,11 +18,11 @@ use crate::time::{Clock, ManualClock};
 use super::pipe::{LooseEnd, Sourced};
 use super::stream::Stream;
 
-/// Draws a job lazily and runs it.
+/// Builds a job lazily and runs it.
 ///
 /// Builder calls only add to a graph: nothing is opened and no record is read before
 /// [`execute`](Environment::execute), [`spawn`](Environment::spawn) or
-/// [`stepper`](Environment::stepper). Clones are handles of the same job.
+/// [`stepper`](Environment::stepper). Clones are handles to the same job.
 #[derive(Clone)]
 pub struct Environment {
     drawing: Arc<Mutex<Drawing>>,
@@ -36,23 +36,23 @@ impl std::fmt::Debug for Environment {
     }
 }
 
-/// Starts a source's attempt, anew or from the positions of a checkpoint.
+/// Starts an attempt of a source, from scratch or from the positions in a checkpoint.
 type Start = dyn Fn(Option<&[Vec<u8>]>) -> Result<(), BoxError> + Send;
-/// A source and what starts it.
+/// A source's node and the function that starts it.
 type Starter = (NodeId, Box<Start>);
 
-/// What has been drawn so far.
+/// The job as built so far.
 pub(super) struct Drawing {
     pub(super) graph: StreamGraph,
     pub(super) terminals: Vec<Box<dyn Terminal>>,
-    /// The prefix of every stream that no builder call has used, by the number of the stream.
+    /// The prefixes of all streams, by stream number; `None` once a builder call has consumed the stream.
     loose_ends: Vec<Option<Box<dyn LooseEnd>>>,
     starters: Vec<Starter>,
     config: Config,
 }
 
 impl Environment {
-    /// A job with no operator yet, at parallelism 1.
+    /// Creates a job without operators, at parallelism 1.
     #[must_use]
     pub fn new() -> Self {
         Environment {
@@ -75,78 +75,77 @@ impl Environment {
         self
     }
 
-    /// The parallelism of sources and exchanges that are not given one. Default: 1.
+    /// The parallelism of sources and exchanges that set none. Default: 1.
     #[must_use]
     pub fn parallelism(self, parallelism: u32) -> Self {
         self.drawing().graph.set_default_parallelism(parallelism);
         self
     }
 
-    /// The number of key groups: the largest parallelism that the job's state can ever be spread over.
+    /// The number of key groups: the largest parallelism to which the job's state can ever be rescaled.
     /// Default: Flink's, 128 for parallelisms up to 85.
     #[must_use]
     pub fn max_parallelism(self, groups: u32) -> Self {
         self.configured(|config| config.max_parallelism = Some(groups))
     }
 
-    /// How keys find their key group. Default: ranges of the stable key hash.
+    /// How keys map to key groups. Default: ranges of the stable key hash.
     #[must_use]
     pub fn key_groups(self, assignment: KeyGroupAssignment) -> Self {
         self.configured(|config| config.key_groups = assignment)
     }
 
-    /// The number of workers. Default: one for each core that the process may use, and not more than
-    /// the job has slots.
+    /// The number of workers. Default: one per core that the process may use, but no more than the job has slots.
     #[must_use]
     pub fn workers(self, workers: u32) -> Self {
         self.configured(|config| config.workers = Some(workers.max(1)))
     }
 
-    /// Whether workers are pinned to cores. Default: yes, where that is permitted.
+    /// Whether workers are pinned to cores. Default: yes, where permitted.
     #[must_use]
     pub fn pin_workers(self, pin: bool) -> Self {
         self.configured(|config| config.pin = pin)
     }
 
-    /// What a worker does when it has nothing to do. Default: [`WaitStrategy::Backoff`].
+    /// What a worker does when it has no work. Default: [`WaitStrategy::Backoff`].
     #[must_use]
     pub fn wait_strategy(self, wait: WaitStrategy) -> Self {
         self.configured(|config| config.wait = wait)
     }
 
-    /// The size of each ring in bytes; a record may take a quarter of it. Default: 128 KiB.
+    /// The size of each ring in bytes; a record may occupy up to a quarter of it. Default: 128 KiB.
     #[must_use]
     pub fn ring_capacity(self, bytes: usize) -> Self {
         self.configured(|config| config.ring_capacity = bytes)
     }
 
-    /// How many records a subtask takes in one turn. Default: as many as take about 50 µs.
+    /// How many records a subtask processes in one turn. Default: as many as take about 50 µs.
     #[must_use]
     pub fn batch(self, size: BatchSize) -> Self {
         self.configured(|config| config.batch = size)
     }
 
-    /// How the job takes checkpoints. Default: it takes none.
+    /// How the job takes checkpoints. Default: not at all.
     #[must_use]
     pub fn checkpoints(self, checkpoints: Checkpoints) -> Self {
         self.configured(|config| config.checkpoints = Some(checkpoints))
     }
 
-    /// What the job goes on from. Default: nothing, it starts anew.
+    /// What the job restores its state from. Default: nothing, it starts from scratch.
     #[must_use]
     pub fn restore(self, from: RestoreFrom) -> Self {
         self.configured(|config| config.restore = from)
     }
 
-    /// Whether state of the checkpoint that the job goes on from may be left behind that no operator takes.
-    /// Default: no, the job does not start then.
+    /// Whether state in the restored checkpoint that no operator claims may be dropped.
+    /// Default: no; the job then refuses to start.
     #[must_use]
     pub fn allow_non_restored_state(self, allow: bool) -> Self {
         self.configured(|config| config.allow_non_restored = allow)
     }
 
-    /// Whether and when the job starts again after a failure. Default: with checkpoints always, after delays that
-    /// grow from a second to a minute; without them never.
+    /// Whether and when the job restarts after a failure. Default: with checkpoints always, after delays that grow from
+    /// one second to one minute; without them never.
     #[must_use]
     pub fn restart(self, strategy: RestartStrategy) -> Self {
         self.configured(|config| config.restart = Some(strategy))
@@ -178,14 +177,14 @@ impl Environment {
         self.drawing().graph.add(kind, name.into(), inputs)
     }
 
-    /// Keeps the prefix of a stream; gives the stream's number.
+    /// Stores the prefix of a stream and returns the stream's number.
     pub(super) fn add_loose_end(&self, end: Box<dyn LooseEnd>) -> usize {
         let loose_ends = &mut self.drawing().loose_ends;
         loose_ends.push(Some(end));
         loose_ends.len() - 1
     }
 
-    /// Takes the prefix of a stream: it has been used.
+    /// Takes the prefix of a stream, for the call that consumes it.
     pub(super) fn take_loose_end(&self, stream: usize) -> Box<dyn Any> {
         let end = self.drawing().loose_ends[stream].take();
         end.expect("builder calls consume their stream")
@@ -201,7 +200,7 @@ impl Environment {
         ))
     }
 
-    /// What would run, as text, Graphviz or JSON.
+    /// The execution plan, as text, Graphviz or JSON.
     ///
     /// # Errors
     /// [`GraphError`] if the graph cannot run.
@@ -209,7 +208,7 @@ impl Environment {
         Ok(self.drawing().execution_graph()?.plan(format).to_string())
     }
 
-    /// Runs the job and waits for its end.
+    /// Runs the job and waits until it ends.
     ///
     /// # Errors
     /// [`JobError`] if the graph cannot run, a source cannot start, or a subtask fails.
@@ -234,7 +233,7 @@ impl Environment {
         )
     }
 
-    /// The job, to be driven by hand on this thread, at the time that `clock` shows.
+    /// Returns the job, to be driven by hand on this thread, at the time that `clock` shows.
     ///
     /// # Errors
     /// [`JobError`] if the graph cannot run or a source cannot start.
@@ -280,7 +279,7 @@ impl Drawing {
         Ok(ExecutionGraph::new(self.graph.clone(), workers))
     }
 
-    /// The number of key groups, enough for every parallelism in the graph.
+    /// The number of key groups, sufficient for every parallelism in the graph.
     fn groups(&self) -> Result<MaxParallelism, GraphError> {
         let largest = self.graph.parallelism_max();
         let groups = match self.config.max_parallelism {

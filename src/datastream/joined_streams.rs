@@ -1,9 +1,9 @@
-//! Joined streams: two streams partitioned by the same type of key, whose records meet by key and window.
+//! Joined streams: two streams partitioned by the same type of key, joined by key and, usually, window.
 //!
 //! Flink writes `left.join(right).where(l).equalTo(r).window(w).apply(f)`. Here both streams are keyed
-//! before they are joined, as before [`connect`](KeyedStream::connect): a key is found in one way only, owned
-//! or borrowed, each closure is inferred from the stream it stands at, and a parallelism can be given to the
-//! exchange.
+//! before they are joined, as for [`connect`](KeyedStream::connect): there is one way to select a key, owned
+//! or borrowed; each closure's types are inferred from the stream it is called on; and the exchange can be given a
+//! parallelism.
 
 use std::time::Duration;
 
@@ -30,9 +30,9 @@ pub struct JoinedStreams<A: Pipe, B: Pipe, S1, S2> {
 
 /// Two keyed streams whose records are assigned to windows by `W`.
 ///
-/// A window fires when the watermark of both inputs reaches its end, and once more, for the records of its
-/// key alone, for every record that comes later but within the allowed lateness. Records that come later
-/// than that go to a side output, or are counted and dropped.
+/// A window fires when the combined watermark of both inputs reaches its end. It fires once more, for one key,
+/// whenever a late record of that key arrives within the allowed lateness. Records that are later than that go to
+/// a side output, or are counted and dropped.
 #[derive(Debug)]
 pub struct WindowedJoin<A: Pipe, B: Pipe, S1, S2, W> {
     joined: JoinedStreams<A, B, S1, S2>,
@@ -42,22 +42,22 @@ pub struct WindowedJoin<A: Pipe, B: Pipe, S1, S2, W> {
     late_right: Option<OutputTag<B::Out>>,
 }
 
-/// Two keyed streams that are joined without windows: both are kept for ever.
+/// Two keyed streams joined without windows: the records of both are kept forever.
 #[derive(Debug)]
 pub struct UnboundedJoinedStreams<A: Pipe, B: Pipe, S1, S2> {
     joined: JoinedStreams<A, B, S1, S2>,
 }
 
-/// The operator behind an unbounded join.
+/// The output of an unbounded join.
 pub type UnboundedJoined<A, B, S1, S2, F> =
     Stream<TwoInputs<A, B, UnboundedJoinFactory<S1, S2, F>>>;
 
-/// The operator behind a windowed join.
+/// The output of a windowed join.
 pub type WindowJoined<A, B, S1, S2, W, F> =
     Stream<TwoInputs<A, B, WindowJoinFactory<<A as Pipe>::Out, <B as Pipe>::Out, S1, S2, W, F>>>;
 
 impl<A: Pipe, S1: KeySelector<A::Out>> KeyedStream<A, S1> {
-    /// This stream and another one, to be joined by their keys.
+    /// Joins this stream with another one by key.
     ///
     /// ```
     /// use thalweg::prelude::*;
@@ -88,7 +88,7 @@ impl<A: Pipe, S1: KeySelector<A::Out>> KeyedStream<A, S1> {
 }
 
 impl<A: Pipe, B: Pipe, S1, S2> JoinedStreams<A, B, S1, S2> {
-    /// Joins by windows of event time. Records of both streams need timestamps: see
+    /// Joins within windows of event time. Records of both streams need timestamps: see
     /// [`Stream::timestamps`].
     pub fn window<W>(self, assigner: W) -> WindowedJoin<A, B, S1, S2, W>
     where
@@ -106,8 +106,8 @@ impl<A: Pipe, B: Pipe, S1, S2> JoinedStreams<A, B, S1, S2> {
         }
     }
 
-    /// Joins without windows: the regular join of Flink's SQL. Every record of both streams is kept for ever, so
-    /// this is for streams that end, or that stay small: changes of reference data, filtered streams.
+    /// Joins without windows, like the regular join of Flink SQL. Every record of both streams is kept forever, so
+    /// use this for streams that end or stay small: changes to reference data, filtered streams.
     #[must_use]
     pub fn unbounded(self) -> UnboundedJoinedStreams<A, B, S1, S2> {
         UnboundedJoinedStreams { joined: self }
@@ -123,8 +123,8 @@ where
     S1: KeySelector<A::Out>,
     S2: KeySelector<B::Out, Key = S1::Key>,
 {
-    /// Emits `function(left, right)` for every pair of records with equal keys, as soon as both are there: an
-    /// inner join. A result has the timestamp of the record that came second.
+    /// Emits `function(left, right)` for every pair of records with equal keys, as soon as both have arrived: an
+    /// inner join. A result has the timestamp of the record that arrived second.
     pub fn apply<O, F>(self, function: F) -> UnboundedJoined<A, B, S1, S2, F>
     where
         O: 'static,
@@ -150,7 +150,7 @@ where
     S2: KeySelector<B::Out, Key = S1::Key>,
     W: SlicedAssigner<Time = EventTime>,
 {
-    /// Keeps windows for some time after the watermark has passed them. Default: not at all.
+    /// How long windows are kept after the watermark has passed their end. Default: not at all.
     #[must_use]
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
         WindowedJoin {
@@ -159,7 +159,7 @@ where
         }
     }
 
-    /// Sends records of the left stream that are too late to the side output `tag` of the stream of results.
+    /// Sends records of the left stream that exceed the allowed lateness to the side output `tag` of the result stream.
     #[must_use]
     pub fn late_left_to(self, tag: &OutputTag<A::Out>) -> Self {
         WindowedJoin {
@@ -168,7 +168,8 @@ where
         }
     }
 
-    /// Sends records of the right stream that are too late to the side output `tag` of the stream of results.
+    /// Sends records of the right stream that exceed the allowed lateness to the side output `tag` of the result
+    /// stream.
     #[must_use]
     pub fn late_right_to(self, tag: &OutputTag<B::Out>) -> Self {
         WindowedJoin {
@@ -195,10 +196,10 @@ where
     }
 
     /// Emits `function(left, right, window)` for every pair of records with equal keys in the same window: an
-    /// inner join. Results have the window's last timestamp; those of one window come in no particular order.
+    /// inner join. Results have the window's last timestamp; within a window they come in no particular order.
     ///
-    /// Both streams are kept until their windows are over: map them to what the function needs first. It takes
-    /// less time if the left one is that with fewer records in a window.
+    /// Records of both streams are kept until their window closes, so first map them to what the function needs. The
+    /// join is faster if the left stream is the one with fewer records per window.
     pub fn apply<O, F>(self, function: F) -> WindowJoined<A, B, S1, S2, W, JoinPairs<F>>
     where
         O: 'static,
@@ -207,8 +208,8 @@ where
         self.join_by("window join", JoinPairs(function))
     }
 
-    /// Hands all records of a key in a window to `function(key, window, lefts, rights, emit)`, also where one
-    /// of the streams has none: what outer joins are made of.
+    /// Hands all records of a key and window to `function(key, window, lefts, rights, emit)`, even if one of the
+    /// streams has none: use this to build outer joins.
     pub fn co_group<O, F>(self, function: F) -> WindowJoined<A, B, S1, S2, W, CoGroup<F, O>>
     where
         O: 'static,

@@ -1,4 +1,4 @@
-//! Keyed streams: partitioned by key, so that every key's records meet in one subtask.
+//! Keyed streams: partitioned by key, so that all records of a key meet in one subtask.
 
 use std::ops::AddAssign;
 
@@ -13,14 +13,14 @@ use super::factory::{AggregateFactory, KeyedProcessFactory, ReduceFactory};
 use super::pipe::{Chained, SideChained};
 use super::stream::Stream;
 
-/// A stream partitioned by the key that `S` finds in each record.
+/// A stream partitioned by the key that `S` selects from each record.
 #[derive(Debug)]
 pub struct KeyedStream<P: Pipe, S> {
     pub(super) stream: Stream<P>,
     pub(super) selector: S,
 }
 
-/// A keyed stream behind a rolling function.
+/// The output of a rolling function on a keyed stream.
 pub type Rolled<P, S, F> = Stream<Chained<P, ReduceFactory<S, F>>>;
 
 impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
@@ -28,36 +28,36 @@ impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
         KeyedStream { stream, selector }
     }
 
-    /// Sets the parallelism behind the exchange.
+    /// Sets the parallelism downstream of the exchange.
     #[must_use]
     pub fn parallelism(mut self, parallelism: u32) -> Self {
         self.stream = self.stream.parallelism(parallelism);
         self
     }
 
-    /// Puts the region behind the exchange into a slot sharing group.
+    /// Puts the region downstream of the exchange into a slot sharing group.
     #[must_use]
     pub fn slot_sharing_group(mut self, group: &str) -> Self {
         self.stream = self.stream.slot_sharing_group(group);
         self
     }
 
-    /// Keeps the exchange from vanishing, whatever the parallelism.
+    /// Keeps the exchange from being fused away, whatever the parallelism.
     #[must_use]
     pub fn start_new_chain(mut self) -> Self {
         self.stream = self.stream.start_new_chain();
         self
     }
 
-    /// Says how many keys the stream will probably have. Keyed state then has room for them before the first
-    /// record: it need not grow on the way, and its memory is touched when the job opens. More keys may come.
+    /// Sets the number of keys to expect. Keyed state is sized for them up front: it need not grow while the job runs,
+    /// and its memory is touched when the job opens. More keys may come.
     #[must_use]
     pub fn expected_keys(mut self, keys: usize) -> Self {
         self.stream = self.stream.expected_keys(keys);
         self
     }
 
-    /// A function with keyed state, timers, a life cycle and side outputs.
+    /// Applies a function with keyed state, timers, a life cycle and side outputs.
     pub fn process<F>(self, function: F) -> Stream<SideChained<P, KeyedProcessFactory<S, F>>>
     where
         F: KeyedProcessFunction<S::Key, P::Out> + Clone,
@@ -70,7 +70,7 @@ impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
         )
     }
 
-    /// A running aggregate: after each record, the key and the result so far.
+    /// A running aggregate: emits the key and the result so far after each record.
     pub fn aggregate<A>(
         self,
         aggregate: A,
@@ -81,7 +81,7 @@ impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
         self.aggregate_with(aggregate, |key, result| (key.to_stored(), result))
     }
 
-    /// A running aggregate: after each record, what `emit` makes of the key and the result so far.
+    /// A running aggregate: emits `emit(key, result so far)` after each record.
     pub fn aggregate_with<A, R, O>(
         self,
         aggregate: A,
@@ -105,10 +105,10 @@ impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
     }
 }
 
-/// A function from a key and a result to the pair of both, the key in its owned form.
+/// A function that pairs a key, in its owned form, with a result.
 pub type PairFn<K, T> = fn(&K, T) -> (<K as Key>::Stored, T);
 
-/// Rolling functions: one record for one record, the reduction of its key's records so far.
+/// Rolling functions: for each record, they emit the reduction of its key's records so far.
 impl<P, S> KeyedStream<P, S>
 where
     P: Pipe,
@@ -120,7 +120,7 @@ where
         stream.chain(name, true, ReduceFactory { selector, function })
     }
 
-    /// The first record of a key unchanged, then `function(reduced, record)` each time.
+    /// Emits the first record of a key unchanged, then `function(reduced, record)` for each further one.
     pub fn reduce<F>(self, function: F) -> Rolled<P, S, Reduce<F>>
     where
         F: FnMut(&P::Out, &P::Out) -> P::Out + Clone + Send + 'static,
@@ -128,8 +128,8 @@ where
         self.roll("reduce", Reduce(function))
     }
 
-    /// The running sum of the field that `field` names by a lens: `|trade| &mut trade.volume`. All
-    /// other fields stay those of the key's first record.
+    /// The running sum of the field that the lens `field` selects: `|trade| &mut trade.volume`. All other fields
+    /// keep the values of the key's first record.
     pub fn sum<N, F>(self, field: F) -> Rolled<P, S, SumOf<F>>
     where
         N: Copy + AddAssign + 'static,
@@ -138,7 +138,7 @@ where
         self.roll("sum", SumOf::of(field))
     }
 
-    /// The running minimum of a field; all other fields stay those of the key's first record.
+    /// The running minimum of a field; all other fields keep the values of the key's first record.
     pub fn min<N, F>(self, field: F) -> Rolled<P, S, MinOf<F>>
     where
         N: Copy + PartialOrd + 'static,
@@ -147,7 +147,7 @@ where
         self.roll("min", MinOf::of(field))
     }
 
-    /// The running maximum of a field; all other fields stay those of the key's first record.
+    /// The running maximum of a field; all other fields keep the values of the key's first record.
     pub fn max<N, F>(self, field: F) -> Rolled<P, S, MaxOf<F>>
     where
         N: Copy + PartialOrd + 'static,
@@ -156,7 +156,7 @@ where
         self.roll("max", MaxOf::of(field))
     }
 
-    /// The record with the smallest `number(record)` so far; of equals the first.
+    /// The record with the smallest `number(record)` so far; the first one if several are equal.
     pub fn min_by<N, F>(self, number: F) -> Rolled<P, S, MinBy<F>>
     where
         N: PartialOrd,
@@ -165,7 +165,7 @@ where
         self.roll("min by", MinBy::of(number))
     }
 
-    /// The record with the largest `number(record)` so far; of equals the first.
+    /// The record with the largest `number(record)` so far; the first one if several are equal.
     pub fn max_by<N, F>(self, number: F) -> Rolled<P, S, MaxBy<F>>
     where
         N: PartialOrd,

@@ -1,4 +1,4 @@
-//! The API that people write: it draws graphs and has no logic of its own.
+//! The user-facing API: it builds graphs and has no logic of its own.
 
 mod all_windowed_stream;
 mod connected_streams;

@@ -1,4 +1,4 @@
-//! Streams: what builder calls are made on.
+//! Streams: the type on which builder calls are made.
 
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -22,8 +22,7 @@ use super::pipe::{Chained, Exchanged, Forked, Side, SideChained, SinkTerminal, f
 /// A stream of records of type `P::Out`.
 ///
 /// Write `Stream<impl Pipe<Out = T>>` in signatures. Every call consumes the stream; to use one more
-/// than once, [`fork`](Stream::fork) it. A stream that is not used runs all the same, and its records
-/// end in nothing.
+/// than once, [`fork`](Stream::fork) it. A stream that is never consumed still runs; its records are discarded.
 #[derive(Debug)]
 pub struct Stream<P: Pipe> {
     env: Environment,
@@ -44,7 +43,7 @@ impl<P: Pipe> Stream<P> {
         }
     }
 
-    /// The stream's parts, for a builder call that uses it.
+    /// Takes the stream's parts, for a builder call that consumes it.
     pub(super) fn take(self) -> (Environment, NodeId, P) {
         let pipe = self.env.take_loose_end(self.number).downcast::<P>();
         let pipe = pipe.expect("the number is that of a stream of this type");
@@ -83,18 +82,18 @@ impl<P: Pipe> Stream<P> {
         Stream::new(env, node, SideChained::new(before, node, factory))
     }
 
-    /// The place of the last operator.
+    /// The node of the last operator.
     pub(super) fn node(&self) -> NodeId {
         self.node
     }
 
-    /// Says that the operator at `part` does the first half of the work of the last one, and shares its uid.
+    /// Declares that the operator at `part` does the first half of the last one's work and shares its uid.
     pub(super) fn with_part(self, part: NodeId) -> Self {
         self.env.drawing().graph.set_part(part, self.node);
         self
     }
 
-    /// Notes an error of a builder call; the job will not run.
+    /// Records an error of a builder call; the job will not run.
     pub(super) fn reject(&self, error: GraphError) {
         self.env.drawing().graph.reject(error);
     }
@@ -106,16 +105,15 @@ impl<P: Pipe> Stream<P> {
         self
     }
 
-    /// Gives the last operator a uid, by which its state is found again.
+    /// Gives the last operator a uid, which identifies its state in checkpoints.
     #[must_use]
     pub fn uid(self, uid: &str) -> Self {
         self.env.drawing().graph.set_uid(self.node, uid.into());
         self
     }
 
-    /// Sets the parallelism of the region that the stream is in: from the source or exchange that it
-    /// begins at to the next exchange. There is no change of parallelism inside a region: put an
-    /// exchange there.
+    /// Sets the parallelism of the region that the stream is in: from the source or exchange at which it begins to
+    /// the next exchange. The parallelism cannot change within a region; that takes an exchange.
     #[must_use]
     pub fn parallelism(self, parallelism: u32) -> Self {
         self.env
@@ -125,14 +123,14 @@ impl<P: Pipe> Stream<P> {
         self
     }
 
-    /// Notes how many keys there will be behind the exchange that the stream has just left.
+    /// Records how many keys to expect downstream of the exchange that the stream has just left.
     pub(super) fn expected_keys(self, keys: usize) -> Self {
         self.env.drawing().graph.expect_keys(self.node, keys);
         self
     }
 
-    /// Puts the region that the stream is in into a slot sharing group: regions of different groups
-    /// are not fused, and run on different workers if there are enough.
+    /// Puts the region that the stream is in into a slot sharing group. Regions of different groups are not fused,
+    /// and run on different workers if there are enough.
     #[must_use]
     pub fn slot_sharing_group(self, group: &str) -> Self {
         self.env
@@ -142,14 +140,14 @@ impl<P: Pipe> Stream<P> {
         self
     }
 
-    /// Keeps the exchange at which the region begins from vanishing, whatever the parallelism.
+    /// Keeps the exchange at which the region begins from being fused away, whatever the parallelism.
     #[must_use]
     pub fn start_new_chain(self) -> Self {
         self.env.drawing().graph.start_chain(self.node);
         self
     }
 
-    /// One record for one record; the timestamp is kept.
+    /// Maps each record to one record; the timestamp is kept.
     pub fn map<O, F>(self, function: F) -> Stream<Chained<P, MapFactory<F>>>
     where
         O: 'static,
@@ -166,7 +164,7 @@ impl<P: Pipe> Stream<P> {
         self.chain("filter", false, FilterFactory(predicate))
     }
 
-    /// Any number of owned results for one record: whatever `function`'s iterator yields.
+    /// Maps each record to any number of owned results: whatever `function`'s iterator yields.
     pub fn flat_map<I, F>(self, function: F) -> Stream<Chained<P, FlatMapFactory<IterFunction<F>>>>
     where
         I: IntoIterator,
@@ -176,7 +174,7 @@ impl<P: Pipe> Stream<P> {
         self.flat_map_with(IterFunction(function))
     }
 
-    /// Any number of results for one record, which may borrow from it.
+    /// Maps each record to any number of results, which may borrow from it.
     pub fn flat_map_with<F>(self, function: F) -> Stream<Chained<P, FlatMapFactory<F>>>
     where
         F: FlatMapFunction<P::Out> + Clone + 'static,
@@ -184,7 +182,7 @@ impl<P: Pipe> Stream<P> {
         self.chain("flat map", false, FlatMapFactory(function))
     }
 
-    /// A function with a life cycle, side outputs and a view of time.
+    /// Applies a function with a life cycle, side outputs and access to time.
     pub fn process<F>(self, function: F) -> Stream<SideChained<P, ProcessFactory<F>>>
     where
         F: ProcessFunction<P::Out> + Clone,
@@ -192,7 +190,7 @@ impl<P: Pipe> Stream<P> {
         self.chain_with_sides("process", F::STATEFUL, ProcessFactory(function))
     }
 
-    /// `N` streams with the same records, to be used independently.
+    /// Returns `N` streams of the same records, to be used independently.
     #[must_use]
     pub fn fork<const N: usize>(self) -> [Stream<Forked<P>>; N] {
         let (env, node, before) = self.take();
@@ -206,8 +204,8 @@ impl<P: Pipe> Stream<P> {
         })
     }
 
-    /// The side output `tag` of the operator that the stream comes from: the last one before this call. It may be taken
-    /// several times; every such stream has all its records.
+    /// Returns the side output `tag` of the operator that produces this stream: the last one before this call. It may be
+    /// taken several times; each of these streams has all of its records.
     #[must_use]
     pub fn side_output<T: ?Sized + 'static>(&self, tag: &OutputTag<T>) -> Stream<Side<T>> {
         let mut drawing = self.env.drawing();
@@ -222,9 +220,9 @@ impl<P: Pipe> Stream<P> {
         Stream::new(self.env.clone(), node, side)
     }
 
-    /// Gives each record the timestamp that `timestamp` finds in it, and makes watermarks by
-    /// `strategy`; what was upstream of both is replaced. A strategy with
-    /// [alignment](WatermarkStrategy::with_alignment) pauses the sources: it must not be behind an exchange.
+    /// Assigns each record the timestamp that `timestamp` extracts from it, and generates watermarks by
+    /// `strategy`; timestamps and watermarks from upstream are replaced. A strategy with
+    /// [alignment](WatermarkStrategy::with_alignment) pauses the sources: it must not be downstream of an exchange.
     pub fn timestamps<W, F>(
         self,
         strategy: W,
@@ -263,10 +261,10 @@ impl<P: Pipe> Stream<P> {
     }
 }
 
-/// Exchanges: behind each of them records are in their far form.
+/// Exchanges: downstream of each of them, records are in their far form.
 ///
-/// The bounds stand at the methods and not at the `impl`: so the compiler says that the record has no
-/// form, rather than that there is no such method.
+/// The bounds are on the methods rather than on the `impl`, so that the compiler reports that the record has no
+/// form, not that there is no such method.
 impl<P: Pipe> Stream<P> {
     pub(super) fn exchange<R>(
         self,
@@ -328,7 +326,7 @@ impl<P: Pipe> Stream<P> {
         )
     }
 
-    /// To all subtasks in turns, starting anywhere.
+    /// Sends records to all subtasks in turn, starting anywhere.
     #[must_use]
     pub fn rebalance(self) -> Stream<Exchanged<P, RoundRobin>>
     where
@@ -337,7 +335,7 @@ impl<P: Pipe> Stream<P> {
         self.exchange(Partitioning::Rebalance, RoundRobin { spread: true })
     }
 
-    /// In turns to a share of the subtasks: each sender has few receivers, each receiver few senders.
+    /// Sends records in turn to a subset of the subtasks: each sender has few receivers, each receiver few senders.
     #[must_use]
     pub fn rescale(self) -> Stream<Exchanged<P, RoundRobin>>
     where
@@ -346,8 +344,8 @@ impl<P: Pipe> Stream<P> {
         self.exchange(Partitioning::Rescale, RoundRobin { spread: false })
     }
 
-    /// Subtask *i* to subtask *i*: an exchange that vanishes unless a new chain or another slot sharing
-    /// group begins there.
+    /// Sends records from subtask *i* to subtask *i*: an exchange that is fused away unless a new chain or another
+    /// slot sharing group begins there.
     #[must_use]
     pub fn forward(self) -> Stream<Exchanged<P, RoundRobin>>
     where
@@ -356,7 +354,7 @@ impl<P: Pipe> Stream<P> {
         self.exchange(Partitioning::Forward, RoundRobin { spread: false })
     }
 
-    /// To random subtasks.
+    /// Sends each record to a random subtask.
     #[must_use]
     pub fn shuffle(self) -> Stream<Exchanged<P, Shuffle>>
     where
@@ -365,7 +363,7 @@ impl<P: Pipe> Stream<P> {
         self.exchange(Partitioning::Shuffle, Shuffle)
     }
 
-    /// Every record to every subtask.
+    /// Sends every record to every subtask.
     #[must_use]
     pub fn broadcast(self) -> Stream<Exchanged<P, Broadcast>>
     where
@@ -374,7 +372,7 @@ impl<P: Pipe> Stream<P> {
         self.exchange(Partitioning::Broadcast, Broadcast)
     }
 
-    /// Every record to the first subtask.
+    /// Sends every record to the first subtask.
     #[must_use]
     pub fn global(self) -> Stream<Exchanged<P, Global>>
     where
@@ -383,7 +381,7 @@ impl<P: Pipe> Stream<P> {
         self.exchange(Partitioning::Global, Global)
     }
 
-    /// To the subtask that `choose(record, subtasks)` names; one that does not exist fails the job.
+    /// Sends each record to the subtask that `choose(record, subtasks)` returns; an invalid index fails the job.
     pub fn partition_custom<F>(self, choose: F) -> Stream<Exchanged<P, Custom<F>>>
     where
         P::Out: Record,
@@ -393,7 +391,7 @@ impl<P: Pipe> Stream<P> {
     }
 }
 
-/// A sink that was drawn, to be named.
+/// A sink that has been added to the job, to be given a uid.
 #[derive(Debug)]
 pub struct SinkHandle {
     env: Environment,
@@ -401,7 +399,7 @@ pub struct SinkHandle {
 }
 
 impl SinkHandle {
-    /// Gives the sink a uid, by which its state is found again.
+    /// Gives the sink a uid, which identifies its state in checkpoints.
     pub fn uid(self, uid: &str) -> Self {
         self.env.drawing().graph.set_uid(self.node, uid.into());
         self

@@ -1,4 +1,4 @@
-//! Windows in two phases: aggregated where the records are, and merged where their keys meet.
+//! Windows in two phases: records are aggregated locally, and the partial results merged by key.
 
 use crate::graph::Partitioning;
 use crate::operator::{
@@ -17,14 +17,14 @@ use super::windowed_stream::{WindowResult, WindowedStream};
 
 /// Keyed windows whose records are aggregated before they cross the exchange.
 ///
-/// Each subtask adds up what it has of every key and slice of a window; what crosses, when the watermark
-/// closes the slice, is one accumulator for each. That pays where many records share few keys, and keeps
-/// one hot key from weighing down the subtask that owns it. Where most keys have one record in a slice it
-/// costs a table more and saves nothing.
+/// Each subtask aggregates its own records by key and window slice. One accumulator for each crosses the exchange,
+/// when the watermark closes the slice. That pays off where many records share few keys, and keeps a hot key from
+/// overloading the subtask that owns it. Where most keys have one record per slice, it costs an extra table and
+/// saves nothing.
 ///
-/// Results are those of one phase, but for what a subtask has that was idle while time went on without it.
-/// Records that are too late are counted and dropped: there is no record left of them that could go to a
-/// side output.
+/// Results are those of one-phase windows, except for records held by a subtask that is idle while event time moves
+/// on without it. Records that are too late are counted and dropped: once aggregated, there is no record left that
+/// could go to a side output.
 #[derive(Debug)]
 pub struct TwoPhaseWindows<P: Pipe, S, A>
 where
@@ -43,8 +43,8 @@ where
     S: KeySelector<Far<P::Out>>,
     A: SlicedAssigner<Time = EventTime>,
 {
-    /// Aggregates the records where they are, before they cross the exchange, and then what has come of
-    /// that. There can be no side output of late records.
+    /// Aggregates the records locally, before they cross the exchange, and merges the partial results after it.
+    /// There can be no side output of late records.
     #[must_use]
     pub fn two_phase(self) -> TwoPhaseWindows<P, S, A> {
         if self.late.is_some() {

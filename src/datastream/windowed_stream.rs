@@ -17,9 +17,9 @@ use super::stream::Stream;
 
 /// A keyed stream whose records are assigned to windows by `A`.
 ///
-/// A window fires when the watermark reaches its end, once for each key that has records in it, and once
-/// more for every record that comes later but within the allowed lateness. Records that come later than
-/// that go to the side output of [`late_to`](WindowedStream::late_to), or are counted and dropped.
+/// A window fires when the watermark reaches its end, once for each key that has records in it. It fires once
+/// more for every late record within the allowed lateness. Records later than that go to the side output of
+/// [`late_to`](WindowedStream::late_to), or are counted and dropped.
 #[derive(Debug)]
 pub struct WindowedStream<P: Pipe, S, A> {
     pub(super) keyed: KeyedStream<P, S>,
@@ -28,7 +28,7 @@ pub struct WindowedStream<P: Pipe, S, A> {
     pub(super) late: Option<OutputTag<P::Out>>,
 }
 
-/// What [`WindowedStream::aggregate`] emits: a result with its key and its window.
+/// What [`WindowedStream::aggregate`] emits: a result with its key and window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WindowResult<K, T> {
     /// The key.
@@ -39,14 +39,14 @@ pub struct WindowResult<K, T> {
     pub value: T,
 }
 
-/// A function from a key, a window and a result to the three of them, the key in its owned form.
+/// A function that makes a [`WindowResult`] of a key, in its owned form, a window and a result.
 pub type WindowResultFn<K, T> = fn(&K, TimeWindow, T) -> WindowResult<<K as Key>::Stored, T>;
 
-/// The operator behind a windowed stream.
+/// The output of a window function on a windowed stream.
 pub type Windowed<P, S, A, F> = Stream<SideChained<P, WindowFactory<<P as Pipe>::Out, S, A, F>>>;
 
 impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
-    /// Cuts the stream into windows. Where they are of event time records need timestamps: see
+    /// Cuts the stream into windows. Event-time windows require timestamps: see
     /// [`Stream::timestamps`].
     pub fn window<A: WindowAssigner<P::Out>>(self, assigner: A) -> WindowedStream<P, S, A> {
         if let Err(error) = assigner.check() {
@@ -67,7 +67,7 @@ where
     S: KeySelector<P::Out>,
     A: WindowAssigner<P::Out>,
 {
-    /// Keeps windows for some time after the watermark has passed them. Default: not at all.
+    /// How long windows are kept after the watermark has passed their end. Default: not at all.
     #[must_use]
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
         WindowedStream {
@@ -76,7 +76,7 @@ where
         }
     }
 
-    /// Sends records that are too late to the side output `tag` of the stream of results.
+    /// Sends records later than the allowed lateness to the side output `tag` of the result stream.
     #[must_use]
     pub fn late_to(self, tag: &OutputTag<P::Out>) -> Self {
         WindowedStream {
@@ -134,7 +134,7 @@ where
         self.apply("window", AggregateWindow::new(aggregate, result))
     }
 
-    /// Reduces the records of each key and window two by two, with an associative function.
+    /// Reduces the records of each key and window pairwise, with an associative function.
     pub fn reduce<F>(self, function: F) -> Windowed<P, S, A, ReduceWindow<F>>
     where
         P::Out: StateValue,
@@ -145,8 +145,8 @@ where
 
     /// Hands all records of a key and window to `function(key, window, records, emit)`.
     ///
-    /// Keeps a copy of every record until its last window is over: prefer
-    /// [`aggregate`](WindowedStream::aggregate) where it will do.
+    /// Keeps a copy of every record until its last window closes: prefer
+    /// [`aggregate`](WindowedStream::aggregate) where it suffices.
     pub fn process<O, F>(
         self,
         function: F,

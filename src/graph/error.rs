@@ -1,4 +1,4 @@
-//! Errors of graphs: a bad plan fails here, before anything runs.
+//! Errors of graphs: an invalid graph is rejected here, before anything runs.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use crate::record::ParallelismError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GraphError {
-    /// The graph has no operator: Flink's words.
+    /// The graph has no operator; the message is Flink's.
     #[error("No operators defined in streaming topology. Cannot execute.")]
     Empty,
-    /// Something was added to the graph of a job that runs.
+    /// An operator was added to the graph of a running job.
     #[error(
         "something was added to the job's environment since the job was started, so it cannot start again"
     )]
@@ -49,7 +49,7 @@ pub enum GraphError {
     /// A parallelism of zero.
     #[error("operator `{0}`: a parallelism is 1 at least")]
     ZeroParallelism(Arc<str>),
-    /// A source that cannot use as many subtasks.
+    /// A source cannot use that many subtasks.
     #[error(
         "source `{name}` cannot run with parallelism {parallelism}: {limit} at most \
          (put `rebalance()` behind it to spread its records)"
@@ -57,33 +57,33 @@ pub enum GraphError {
     SourceParallelism {
         /// The source's name.
         name: Arc<str>,
-        /// What was asked for.
+        /// The requested parallelism.
         parallelism: u32,
-        /// What the source can use.
+        /// The largest parallelism that the source supports.
         limit: u32,
     },
-    /// Two streams that meet without an exchange have different parallelisms.
+    /// Two streams that are connected without an exchange have different parallelisms.
     #[error(
         "forward partitioning does not allow a change of parallelism: `{upstream}` has {from}, \
          `{name}` has {to}; put `rebalance()` between them"
     )]
     ForwardParallelism {
-        /// The operator in front.
+        /// The upstream operator.
         upstream: Arc<str>,
         /// Its parallelism.
         from: u32,
-        /// The operator behind.
+        /// The downstream operator.
         name: Arc<str>,
         /// Its parallelism.
         to: u32,
     },
-    /// More subtasks than key groups, or no legal number of key groups.
+    /// More subtasks than key groups, or an invalid number of key groups.
     #[error(transparent)]
     Parallelism(#[from] ParallelismError),
-    /// Windows that cannot be.
+    /// Invalid windows.
     #[error(transparent)]
     Window(#[from] WindowError),
-    /// Two operators with one uid.
+    /// Two operators have the same uid.
     #[error("uid `{uid}` is given to both `{first}` and `{second}`: a uid names one operator")]
     DuplicateUid {
         /// The uid.
@@ -93,7 +93,7 @@ pub enum GraphError {
         /// The other.
         second: Arc<str>,
     },
-    /// Two sources or sinks of one name in a job with checkpoints.
+    /// Two sources or sinks have the same name, in a job with checkpoints.
     #[error(
         "two sources or sinks are called `{name}`, under which checkpoints keep what is theirs: give one of them \
          another name, or each its `.uid(…)`"
@@ -102,7 +102,7 @@ pub enum GraphError {
         /// The name.
         name: Arc<str>,
     },
-    /// A stateful operator that a checkpoint could not find again.
+    /// A stateful operator has no uid, by which checkpoints could identify its state.
     #[error(
         "operator `{0}` keeps state but has no uid: with checkpoints on, give it one by `.uid(\"…\")`"
     )]

@@ -1,7 +1,7 @@
 //! The execution graph: vertices × parallelism, placed on workers.
 //!
-//! Slots are workers' shares: the *i*-th subtasks of all vertices of a slot sharing group take the same
-//! slot, groups take slots one after the other, and slots go round the workers.
+//! Slots are shares of workers. The *i*-th subtasks of all vertices of a slot sharing group take the same
+//! slot, groups take slots one after the other, and slots are assigned to workers round-robin.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::stream_graph::{NodeId, Partitioning, StreamGraph};
 pub struct Subtask {
     /// The vertex.
     pub vertex: VertexId,
-    /// Which of the vertex's subtasks it is, from 0.
+    /// Its index among the vertex's subtasks, from 0.
     pub index: u32,
     /// The worker that runs it, from 0.
     pub worker: u32,
@@ -31,7 +31,7 @@ pub struct ExecutionGraph {
 }
 
 impl ExecutionGraph {
-    /// Places a checked stream graph on at most `workers` workers.
+    /// Places a checked stream graph on up to `workers` workers.
     #[must_use]
     pub fn new(stream: StreamGraph, workers: u32) -> Self {
         let job = JobGraph::new(&stream);
@@ -77,7 +77,7 @@ impl ExecutionGraph {
         self.workers
     }
 
-    /// The place in [`ExecutionGraph::subtasks`] of subtask `index` of the vertex that holds `node`.
+    /// The index in [`ExecutionGraph::subtasks`] of subtask `index` of the vertex that contains `node`.
     #[must_use]
     pub fn subtask_of(&self, node: NodeId, index: u32) -> usize {
         let vertex = self.job.vertex_of(node);
@@ -85,7 +85,7 @@ impl ExecutionGraph {
         before.map(|v| v.parallelism as usize).sum::<usize>() + index as usize
     }
 
-    /// How many rings the exchange at `node` needs: 0 if it vanished.
+    /// How many rings the exchange at `node` needs: 0 if it was fused away.
     #[must_use]
     pub fn rings(&self, node: NodeId) -> u32 {
         let graph = &self.stream;
@@ -104,7 +104,7 @@ impl ExecutionGraph {
         }
     }
 
-    /// The graph, printable.
+    /// Returns a printable plan of the graph.
     #[must_use]
     pub fn plan(&self, format: PlanFormat) -> Plan<'_> {
         Plan::new(self, format)

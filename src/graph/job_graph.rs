@@ -1,22 +1,22 @@
-//! The job graph: after fusion. Vertices are fused regions, edges the exchanges that remain.
+//! The job graph: the job after fusion. Vertices are fused regions, edges the exchanges that remain.
 //!
-//! Every edge of the stream graph is fused except at an exchange, and an exchange vanishes too where
-//! nothing would be redistributed: from one subtask to one subtask, or forward at equal parallelism.
-//! Flink breaks its chains at every `keyBy`; here the results are the same and the ring is saved.
+//! Every edge of the stream graph is fused except exchanges, and an exchange vanishes too where nothing would be
+//! redistributed: from one subtask to one subtask, or forward at equal parallelism. Flink breaks its chains at
+//! every `keyBy`; fusing them gives the same results and saves the ring.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::stream_graph::{Node, NodeId, NodeKind, Partitioning, StreamGraph};
 
-/// A vertex's place in its graph.
+/// A vertex's index in its graph.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct VertexId(pub u32);
 
-/// A fused region: operators that run as one loop, × parallelism.
+/// A fused region: operators that run as one loop, with some parallelism.
 #[derive(Clone, Debug)]
 pub struct Vertex {
-    /// Its place.
+    /// Its index.
     pub id: VertexId,
     /// Its operators' names, joined by arrows.
     pub name: Arc<str>,
@@ -31,11 +31,11 @@ pub struct Vertex {
 /// Why an exchange did not vanish.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unfused {
-    /// Records of several subtasks, or for several, must meet.
+    /// Records must be redistributed: there are several subtasks upstream or downstream.
     Redistributes {
-        /// Subtasks in front.
+        /// Subtasks upstream.
         from: u32,
-        /// Subtasks behind.
+        /// Subtasks downstream.
         to: u32,
     },
     /// The two sides are in different slot sharing groups.
@@ -61,11 +61,11 @@ impl fmt::Display for Unfused {
 pub struct Exchange {
     /// Its node.
     pub node: NodeId,
-    /// How it spreads records.
+    /// How it distributes records.
     pub partitioning: Partitioning,
-    /// The vertex that writes.
+    /// The upstream vertex.
     pub from: VertexId,
-    /// The vertex that reads; the same as `from` if the exchange vanished.
+    /// The downstream vertex; the same as `from` if the exchange vanished.
     pub to: VertexId,
     /// Why it did not vanish; `None` if it did.
     pub unfused: Option<Unfused>,
@@ -119,13 +119,13 @@ impl JobGraph {
         &self.vertices[id.0 as usize]
     }
 
-    /// Every exchange of the stream graph, vanished ones too.
+    /// Every exchange of the stream graph, including those that vanished.
     #[must_use]
     pub fn exchanges(&self) -> &[Exchange] {
         &self.exchanges
     }
 
-    /// The vertex that a node became part of.
+    /// The vertex that contains a node.
     #[must_use]
     pub fn vertex_of(&self, node: NodeId) -> VertexId {
         self.vertex_of[node.index()]

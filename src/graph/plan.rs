@@ -1,4 +1,4 @@
-//! Plans: an execution graph for people (text), for Graphviz, and for programs (JSON).
+//! Plans: an execution graph as text, as Graphviz, or as JSON for programs.
 
 use std::fmt;
 

@@ -8,7 +8,7 @@ use crate::operator::Edge;
 
 use super::error::GraphError;
 
-/// A node's place in its graph.
+/// A node's index in its graph.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NodeId(pub u32);
 
@@ -18,14 +18,14 @@ impl NodeId {
     }
 }
 
-/// How an exchange spreads records over the subtasks behind it (Flink's partitioners).
+/// How an exchange distributes records among the subtasks downstream of it (Flink's partitioners).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Partitioning {
     /// Subtask *i* to subtask *i*.
     Forward,
-    /// In turns over all subtasks, starting anywhere.
+    /// Round-robin to all subtasks, starting anywhere.
     Rebalance,
-    /// In turns over a share of the subtasks; pointwise wiring.
+    /// Round-robin to a subset of the subtasks; pointwise wiring.
     Rescale,
     /// To a random subtask.
     Shuffle,
@@ -33,7 +33,7 @@ pub enum Partitioning {
     Broadcast,
     /// To the first subtask.
     Global,
-    /// Where a user's function says.
+    /// To the subtask that a user's function chooses.
     Custom,
     /// To the subtask that owns the key's key group.
     KeyGroups,
@@ -57,14 +57,14 @@ impl fmt::Display for Partitioning {
 /// What a node is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NodeKind {
-    /// A source that can use this many subtasks.
+    /// A source, which may limit its parallelism.
     Source {
         /// The largest parallelism of the source.
         limit: u32,
     },
     /// An operator.
     Operator {
-        /// Whether it keeps state that a checkpoint must hold.
+        /// Whether it has state that checkpoints must include.
         stateful: bool,
     },
     /// A change of partitioning: becomes an edge between regions, or vanishes.
@@ -80,28 +80,28 @@ pub enum NodeKind {
 /// A node.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Its place.
+    /// Its index.
     pub id: NodeId,
     /// What it is.
     pub kind: NodeKind,
-    /// Its name, for people.
+    /// Its display name.
     pub name: Arc<str>,
-    /// Its uid, which binds state to it.
+    /// Its uid, which identifies its state in checkpoints.
     pub uid: Option<Arc<str>>,
-    /// The nodes it reads, in order of its inputs.
+    /// The nodes it reads, in input order.
     pub inputs: Vec<NodeId>,
     parallelism: Option<u32>,
     slot_group: Option<Arc<str>>,
     pub(super) starts_chain: bool,
     /// Whether it may emit to side outputs.
     has_side_outputs: bool,
-    /// The operator that this one is a part of: the graph's user sees that one alone, and gives it the uid.
+    /// The operator of which this one is an internal part: users see only that one, and give it the uid.
     part_of: Option<NodeId>,
-    /// How many keys the stream behind this exchange will probably have; 0 if nobody has said.
+    /// How many keys to expect downstream of this exchange; 0 if unknown.
     pub expected_keys: usize,
 }
 
-/// The name of the slot sharing group that operators are in by default.
+/// The slot sharing group of operators that are given none.
 const DEFAULT_SLOT_GROUP: &str = "default";
 
 /// The operator, the tag and the record type of a side output that was taken.
@@ -118,7 +118,7 @@ pub struct StreamGraph {
 }
 
 impl StreamGraph {
-    /// An empty graph whose sources and exchanges have `default_parallelism` unless told otherwise.
+    /// Creates an empty graph. Sources and exchanges have `default_parallelism` unless they set their own.
     #[must_use]
     pub fn new(default_parallelism: u32) -> Self {
         StreamGraph {
@@ -129,12 +129,12 @@ impl StreamGraph {
         }
     }
 
-    /// Changes the parallelism of sources and exchanges that were not given one.
+    /// Changes the parallelism of sources and exchanges that have none of their own.
     pub fn set_default_parallelism(&mut self, parallelism: u32) {
         self.default_parallelism = parallelism;
     }
 
-    /// Notes that the graph cannot run; only the first reason is kept.
+    /// Marks the graph as unable to run; only the first reason is kept.
     pub fn reject(&mut self, error: GraphError) {
         self.rejected.get_or_insert(error);
     }
@@ -162,8 +162,8 @@ impl StreamGraph {
         id
     }
 
-    /// Puts an operator with state in front of an exchange that nothing reads yet. Gives the exchange's new
-    /// place; the operator takes the old one.
+    /// Inserts a stateful operator upstream of an exchange that nothing reads yet. Returns the exchange's new index;
+    /// the operator takes the old one.
     pub fn precede(&mut self, exchange: NodeId, name: Arc<str>) -> NodeId {
         let inputs = self.node(exchange).inputs.clone();
         let moved = self.add(
@@ -193,7 +193,7 @@ impl StreamGraph {
         moved
     }
 
-    /// All nodes, inputs before their readers.
+    /// All nodes, inputs before the nodes that read them.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
@@ -210,15 +210,15 @@ impl StreamGraph {
         self.nodes[id.index()].name = name;
     }
 
-    /// What binds state to a node: its uid, or its name where it has none.
+    /// The identity of a node's state: its uid, or its name if it has none.
     #[must_use]
     pub fn uid(&self, id: NodeId) -> Arc<str> {
         let node = self.node(id);
         Arc::clone(node.uid.as_ref().unwrap_or(&node.name))
     }
 
-    /// An exchange as checkpoints know it. What binds what is on its way through it is the uid of what stands
-    /// behind it, with `.input` behind that, and a number where it has several.
+    /// An exchange as checkpoints identify it. In-flight data is stored under the uid of the first operator downstream,
+    /// suffixed with `.input`, and a number from the second such exchange on.
     #[must_use]
     pub fn edge(&self, exchange: NodeId, partitioning: Partitioning) -> Edge {
         Edge {
@@ -239,7 +239,7 @@ impl StreamGraph {
         }
     }
 
-    /// The first node behind an exchange that is none itself; the last exchange if nothing is behind it.
+    /// The first node downstream of an exchange that is not an exchange; the last exchange if there is none.
     fn behind(&self, exchange: NodeId) -> NodeId {
         let mut nodes = self.nodes.iter();
         match nodes.find(|node| node.inputs.contains(&exchange)) {
@@ -249,13 +249,13 @@ impl StreamGraph {
         }
     }
 
-    /// Says that the operator at `part` does the first half of the work of the one at `whole`: its uid is that
-    /// one's with `.partial` behind it.
+    /// Declares that the operator at `part` does the first half of the work of the one at `whole`. Its uid becomes that
+    /// of `whole`, suffixed with `.partial`.
     pub fn set_part(&mut self, part: NodeId, whole: NodeId) {
         self.nodes[part.index()].part_of = Some(whole);
     }
 
-    /// Gives a node its uid, and its parts theirs.
+    /// Sets the uid of a node, and those derived from it for its parts.
     pub fn set_uid(&mut self, id: NodeId, uid: Arc<str>) {
         let parts = self
             .nodes
@@ -267,7 +267,7 @@ impl StreamGraph {
         self.nodes[id.index()].uid = Some(uid);
     }
 
-    /// The nodes at which the region that holds `id` may begin: sources and exchanges.
+    /// The nodes at which the region containing `id` may begin: sources and exchanges.
     fn roots(&self, id: NodeId) -> Vec<NodeId> {
         let mut roots = Vec::new();
         let mut open = vec![id];
@@ -288,14 +288,14 @@ impl StreamGraph {
         self.roots(id).iter().all(is_source)
     }
 
-    /// Sets the parallelism of the region that `id` is in: of the sources and exchanges it begins at.
+    /// Sets the parallelism of the region that `id` is in, that is, of the sources and exchanges at which it begins.
     pub fn set_parallelism(&mut self, id: NodeId, parallelism: u32) {
         for root in self.roots(id) {
             self.nodes[root.index()].parallelism = Some(parallelism);
         }
     }
 
-    /// Gives an exchange at `id` that has no parallelism of its own that of `model`.
+    /// Gives the exchange at `id` the parallelism of `model`, if it has none of its own.
     pub fn match_parallelism(&mut self, id: NodeId, model: NodeId) {
         let parallelism = self.parallelism(model);
         let node = &mut self.nodes[id.index()];
@@ -341,12 +341,12 @@ impl StreamGraph {
         self.add(NodeKind::SideOutput, Arc::clone(tag), vec![operator])
     }
 
-    /// Says how many keys the stream behind the exchange at `id` will probably have.
+    /// Sets how many keys to expect downstream of the exchange at `id`.
     pub fn expect_keys(&mut self, id: NodeId, keys: usize) {
         self.nodes[id.index()].expected_keys = keys;
     }
 
-    /// Keeps the exchanges at which the region of `id` begins from vanishing.
+    /// Keeps the exchanges at which the region of `id` begins from being fused away.
     pub fn start_chain(&mut self, id: NodeId) {
         for root in self.roots(id) {
             self.nodes[root.index()].starts_chain = true;
@@ -368,7 +368,7 @@ impl StreamGraph {
         }
     }
 
-    /// The largest parallelism of all nodes: so many key groups there must be at least.
+    /// The largest parallelism of all nodes, and so the smallest possible number of key groups.
     #[must_use]
     pub fn parallelism_max(&self) -> u32 {
         let parallelisms = self.nodes().iter().map(|node| self.parallelism(node.id));
@@ -386,7 +386,7 @@ impl StreamGraph {
         }
     }
 
-    /// Checks everything that can be wrong with a graph.
+    /// Checks the whole graph.
     ///
     /// # Errors
     /// The first [`GraphError`] found.
@@ -443,8 +443,8 @@ impl StreamGraph {
         Ok(())
     }
 
-    /// A uid names one operator. Where there are `checkpoints`, sources and sinks keep something in them under their
-    /// names, unless they have uids.
+    /// Checks that each uid names one operator. With `checkpoints`, sources and sinks without a uid store their state
+    /// under their names, so these count too.
     fn check_uids(&self, checkpoints: bool) -> Result<(), GraphError> {
         let mut seen: std::collections::HashMap<&Arc<str>, &Node> =
             std::collections::HashMap::new();

@@ -1,10 +1,10 @@
-//! Cores: how many the process may use, and pinning a worker to one of them.
+//! Cores: how many the process may use, and how workers are pinned to them.
 
 use std::sync::OnceLock;
 
 use core_affinity::CoreId;
 
-/// The cores in the affinity mask that the process started with (a container's share, `taskset`).
+/// The cores in the affinity mask with which the process started (a container's share, `taskset`).
 ///
 /// Read once, before the first worker is pinned: threads inherit the mask of the thread that spawns
 /// them, so a later reading could find a worker's own single core.
@@ -13,14 +13,14 @@ fn allowed() -> &'static [CoreId] {
     CORES.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default())
 }
 
-/// How many cores the process may use; 1 at least.
+/// How many cores the process may use; at least 1.
 pub(crate) fn core_count() -> u32 {
     u32::try_from(allowed().len()).unwrap_or(u32::MAX).max(1)
 }
 
-/// Pins the calling thread for `worker` to a core, workers going round the allowed cores.
+/// Pins the calling thread, for `worker`, to a core; workers are assigned to the allowed cores round-robin.
 ///
-/// Where that is not permitted the thread stays unpinned: a job must run there too.
+/// Where pinning is not permitted the thread stays unpinned: a job must run there too.
 pub(crate) fn pin(worker: u32) {
     let cores = allowed();
     if let Some(core) = cores.get(worker as usize % cores.len().max(1))

@@ -1,20 +1,21 @@
-//! `BarrierAligner`: when a barrier goes on that several channels bring, and who waits for it.
+//! `BarrierAligner`: when a barrier that arrives on several channels is forwarded, and which channels wait for it.
 //!
 //! Flink's rules (`SingleCheckpointBarrierHandler`, `CheckpointBarrierTracker`), as a value without I/O:
 //!
-//! - The first barrier of a checkpoint holds its channel back; when every open channel has brought it, it goes
-//!   on and all channels do. *At least once*: no channel is held back, and several checkpoints may be under way.
-//! - A later barrier ends the waiting for an earlier one. One that is not later than the last that went on or
-//!   was aborted is ignored.
-//! - A channel that has ended counts as having brought every barrier.
-//! - *Unaligned*: a barrier that overtakes goes on as soon as anybody speaks of it, and holds no channel back.
+//! - A channel that has delivered a checkpoint's barrier is blocked until every open channel has; then the barrier is
+//!   forwarded. *At least once*: no channel is blocked, and several checkpoints may be in progress.
+//! - A later barrier ends the alignment of an earlier one. A barrier that is not later than the last one forwarded or
+//!   aborted is ignored.
+//! - A channel that has ended counts as having delivered every barrier.
+//! - *Unaligned*: a barrier that overtakes is forwarded as soon as the first channel or the job master announces it,
+//!   and blocks no channel.
 
 use std::collections::VecDeque;
 
 use crate::operator::{Barrier, Concluded};
 use crate::seeded_bugs::seeded;
 
-/// A barrier that some channels have brought.
+/// A barrier that some channels have delivered.
 #[derive(Debug)]
 struct Arriving {
     barrier: Barrier,
@@ -26,14 +27,14 @@ struct Arriving {
 pub(crate) struct BarrierAligner {
     ended: Vec<bool>,
     held: Vec<bool>,
-    /// In the order of their checkpoints; with barriers that hold, one at most.
+    /// In checkpoint order; at most one if barriers block channels.
     arriving: VecDeque<Arriving>,
-    /// The checkpoints whose barriers went on, or are not waited for.
+    /// The checkpoints whose barriers were forwarded or are no longer awaited.
     concluded: Concluded,
 }
 
 impl BarrierAligner {
-    /// An aligner of so many open channels.
+    /// Creates an aligner of `channels` open channels.
     pub(crate) fn new(channels: usize) -> Self {
         BarrierAligner {
             ended: vec![false; channels],
@@ -48,13 +49,13 @@ impl BarrierAligner {
         self.ended.len()
     }
 
-    /// Whether nothing is to be read from a channel now.
+    /// Whether a channel is blocked, so that nothing may be read from it now.
     #[inline]
     pub(crate) fn is_held(&self, channel: usize) -> bool {
         self.held[channel] && !seeded("channel-not-held")
     }
 
-    /// A channel has brought a barrier. Gives the one that goes on now, if any does.
+    /// Handles a barrier from a channel. Returns the barrier to forward now, if any.
     pub(crate) fn on_barrier(&mut self, channel: usize, barrier: Barrier) -> Option<Barrier> {
         if self.concluded.contains(barrier.checkpoint) {
             return None;
@@ -87,7 +88,8 @@ impl BarrierAligner {
         self.go_on(place)
     }
 
-    /// A barrier that overtakes what is on its way goes on now, whoever has brought it. Says whether it does.
+    /// Forwards an overtaking barrier now, whichever channels have delivered it. Returns `false` if it was concluded
+    /// before.
     pub(crate) fn overtake(&mut self, barrier: Barrier) -> bool {
         if self.concluded.contains(barrier.checkpoint) {
             return false;
@@ -99,14 +101,14 @@ impl BarrierAligner {
         true
     }
 
-    /// Whether no frame before this checkpoint's barrier will come through a channel any more.
+    /// Whether a channel will deliver no more frames that precede this checkpoint's barrier.
     pub(crate) fn has_brought(&self, channel: usize, checkpoint: u64) -> bool {
         let mut arriving = self.arriving.iter();
         self.ended[channel]
             || arriving.any(|a| a.barrier.checkpoint == checkpoint && a.brought[channel])
     }
 
-    /// A channel has ended. Gives the barrier that goes on now, if any does: the latest, which subsumes those
+    /// Handles the end of a channel. Returns the barrier to forward now, if any: the latest, which subsumes those
     /// before it.
     pub(crate) fn on_end(&mut self, channel: usize) -> Option<Barrier> {
         self.ended[channel] = true;
@@ -116,7 +118,7 @@ impl BarrierAligner {
             .find_map(|place| self.go_on(place))
     }
 
-    /// A checkpoint will not be completed: its barriers are not waited for, and ignored from now on.
+    /// Aborts a checkpoint: its barriers are no longer awaited, and ignored from now on.
     pub(crate) fn abort(&mut self, checkpoint: u64) {
         if self
             .arriving
@@ -129,7 +131,7 @@ impl BarrierAligner {
         self.concluded.abort(checkpoint);
     }
 
-    /// Waits for none of the barriers that are arriving.
+    /// Stops waiting for any of the barriers that are arriving.
     fn give_up(&mut self) {
         if let Some(latest) = self.arriving.back() {
             self.concluded.conclude(latest.barrier.checkpoint);

@@ -1,8 +1,8 @@
 //! Batches: how many records a subtask takes in one turn.
 //!
-//! A turn costs about half a microsecond beside its records, so a chain that needs a nanosecond for each
-//! wants long batches; one that needs a microsecond wants short ones, or its neighbours on the worker
-//! wait. Hence the default fits the batch to the time that a full turn took.
+//! A turn costs about half a microsecond in addition to its records. So a chain that needs a nanosecond per record
+//! wants long batches; one that needs a microsecond wants short ones, or its neighbours on the worker have to
+//! wait. Hence the default adapts the batch to how long full turns take.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use std::time::Duration;
 pub enum BatchSize {
     /// As many as take about 50 µs, from 64 to 65,536.
     Adaptive,
-    /// This many: for runs that must be the same every time.
+    /// This many: for runs that must be reproducible.
     Fixed(u32),
 }
 
 const START: u32 = 1024;
 const RECORDS_MIN: u32 = 64;
 const RECORDS_MAX: u32 = 65_536;
-/// A full turn that took less gets a longer batch, one that took more than four times this a shorter one.
+/// A full turn shorter than this lengthens the batch; one longer than four times this shortens it.
 const TURN_NANOS: u64 = Duration::from_micros(25).as_nanos() as u64;
 
-/// One subtask's batch size as it stands.
+/// The current batch size of one subtask.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Batch {
     records: u32,
@@ -47,7 +47,7 @@ impl Batch {
         self.records
     }
 
-    /// A turn that used up its batch took `nanos`.
+    /// Adapts to a turn that used up its batch and took `nanos`.
     pub(super) fn fit(&mut self, nanos: u64) {
         if !self.adaptive {
             return;

@@ -1,14 +1,14 @@
-//! `Channels`: the rings of one exchange, as checkpoints name them.
+//! `Channels`: the rings of one exchange, as identified in checkpoints.
 
 use crate::graph::Partitioning;
 use crate::operator::{ChannelId, Edge};
 
 use super::wiring;
 
-/// An exchange whose barriers may overtake what is on its way through it.
+/// An exchange whose barriers may overtake in-flight data.
 #[derive(Clone, Debug)]
 pub(crate) struct Channels {
-    /// What binds the state of the exchange.
+    /// Identifies the state of the exchange.
     pub(crate) edge: Edge,
     partitioning: Partitioning,
     senders: u32,
@@ -16,9 +16,9 @@ pub(crate) struct Channels {
 }
 
 impl Channels {
-    /// The channels of an exchange; `None` where barriers stay in line. What is on its way through a forward or
-    /// broadcast edge could not be dealt anew at another parallelism (Flink's rule), and what a user's own
-    /// partitioner would do then is not known.
+    /// The channels of an exchange; `None` if barriers do not overtake there. In-flight data of a forward or
+    /// broadcast edge could not be redistributed at another parallelism (Flink's rule), and what a user's
+    /// partitioner would do with it then is unknown.
     pub(crate) fn of(
         edge: Edge,
         partitioning: Partitioning,
@@ -67,7 +67,7 @@ impl Channels {
             .collect()
     }
 
-    /// Whether a channel of a checkpoint is one of these: the exchange had as many senders and receivers.
+    /// Whether a channel of a checkpoint is one of these, that is, the exchange had as many senders and receivers.
     pub(crate) fn has(&self, channel: ChannelId) -> bool {
         (channel.senders, channel.receivers) == (self.senders, self.receivers)
     }

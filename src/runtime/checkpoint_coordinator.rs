@@ -1,19 +1,20 @@
 //! `CheckpointCoordinator`: when checkpoints are triggered, completed, aborted, and when they fail the job.
 //!
-//! Flink's rules (`CheckpointCoordinator`, `CheckpointFailureManager`), as a value without threads, files and
-//! clocks: what happened goes in, with the time, and [`Action`]s come out.
+//! Flink's rules (`CheckpointCoordinator`, `CheckpointFailureManager`), as a value without threads, files or clocks:
+//! events go in, with their times, and [`Action`]s come out.
 //!
-//! - A periodic checkpoint waits for the interval, for the pause after the one before, and for its turn where
-//!   too many are under way. Those that somebody asked for wait for their turn only, savepoints first.
+//! - A periodic checkpoint waits for the interval, for the pause after the previous one, and, if too many are in
+//!   progress, for its turn. Requested checkpoints wait only for their turn, savepoints first.
 //! - A checkpoint is *collected* until every subtask has handed over its part, then *written*, then complete.
-//! - One that is declined, expires or cannot be written is aborted. (One that the disk had in the end although it had
-//!   expired is good to go on from, and so are the transactions in it.) Failures count until a checkpoint succeeds,
-//!   each checkpoint once; one more than is tolerated fails the job.
+//! - One that is declined, expires or cannot be written is aborted. (If it expired but reached the disk after all, it
+//!   may be restored from, and so may the transactions in it.) Failures count until a checkpoint succeeds, each
+//!   checkpoint once; exceeding the tolerable number fails the job.
 //!
-//! One rule is not Flink's: deltas stand on the checkpoint triggered before, so with that one every later delta
-//! is aborted too, and the next checkpoint is whole again. The first of an attempt is whole as well.
+//! One rule is not Flink's: deltas are based on the checkpoint triggered before. So aborting a checkpoint aborts every
+//! later one that builds on it, and the next checkpoint is full again. The first of an attempt is full as well.
 //!
-//! A savepoint is an ordinary checkpoint that is copied, folded, to a place of its own when it is complete.
+//! A savepoint is an ordinary checkpoint that, once complete, is copied, with its deltas folded in, to a place of its
+//! own.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,23 +25,23 @@ use crate::seeded_bugs::seeded;
 
 use super::checkpoints::CheckpointSettings;
 
-/// Who wants a checkpoint. In the order in which they have their turn.
+/// Why a checkpoint is taken. Ordered by priority.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Purpose {
     /// A savepoint.
     Savepoint,
-    /// The end of the job: what the sinks have not committed yet.
+    /// The end of the job: commits what the sinks have not committed yet.
     Final,
-    /// Somebody asked for it.
+    /// Somebody requested it.
     Asked,
-    /// It was time.
+    /// It was due.
     Periodic,
 }
 
 /// One subtask's part of a checkpoint.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// The subtask's place in the execution graph.
+    /// The subtask's index in the execution graph.
     pub(crate) place: usize,
     pub(crate) states: Vec<StateReport>,
 }
@@ -50,18 +51,18 @@ pub(crate) struct Part {
 pub(crate) enum Action {
     /// Send the barrier through the job.
     Trigger(Barrier, Purpose),
-    /// Tell every subtask that the barrier overtakes what is on its way: it has been in line for too long.
+    /// Tell every subtask that the barrier now overtakes in-flight data: alignment has taken too long.
     Overtake(Barrier),
-    /// Write the checkpoint, all parts of which are there. Deltas stand on `parent`.
+    /// Write the checkpoint; all its parts are there. Its deltas are based on `parent`.
     Write {
         checkpoint: u64,
         parent: Option<u64>,
         purpose: Purpose,
         parts: Vec<Part>,
     },
-    /// Tell every subtask that it is complete.
+    /// Notify every subtask that it is complete.
     Complete { checkpoint: u64, purpose: Purpose },
-    /// Tell every subtask that it will not be, and forget what was written of it.
+    /// Notify every subtask that it is aborted, and discard what was written of it.
     Abort {
         checkpoint: u64,
         purpose: Purpose,
@@ -81,10 +82,10 @@ enum Stage {
 struct Pending {
     checkpoint: u64,
     barrier: Barrier,
-    /// When its barrier begins to overtake.
+    /// When its barrier starts to overtake.
     overtakes_at: Option<Duration>,
     purpose: Purpose,
-    /// What its deltas stand on; nothing if it is whole.
+    /// What its deltas are based on; `None` if it is full.
     parent: Option<u64>,
     triggered_at: Duration,
     missing: BTreeSet<usize>,
@@ -92,27 +93,27 @@ struct Pending {
     stage: Stage,
 }
 
-/// Triggers checkpoints and follows them to their end. Times are those of one monotonic clock.
+/// Triggers checkpoints and tracks them until they complete or abort. All times are of one monotonic clock.
 #[derive(Debug)]
 pub(crate) struct CheckpointCoordinator {
     settings: CheckpointSettings,
     subtasks: usize,
     next: u64,
-    /// In the order of their numbers.
+    /// In checkpoint order.
     pending: Vec<Pending>,
-    /// Who waits for a turn, since when.
+    /// Requests that wait for their turn.
     waiting: Vec<Purpose>,
     /// When the next periodic checkpoint is due.
     due: Option<Duration>,
     completed_at: Option<Duration>,
-    /// The last one that was triggered, if deltas may stand on it.
+    /// The last checkpoint triggered, if deltas may be based on it.
     base: Option<u64>,
     last_completed: u64,
     failures: u32,
 }
 
 impl CheckpointCoordinator {
-    /// A coordinator of so many subtasks whose first checkpoint has the number `next`, started at `now`.
+    /// Creates a coordinator of `subtasks` subtasks, started at `now`, whose first checkpoint has the number `next`.
     pub(crate) fn new(
         settings: CheckpointSettings,
         subtasks: usize,
@@ -140,13 +141,13 @@ impl CheckpointCoordinator {
         self.next
     }
 
-    /// No more periodic checkpoints: the job is ending.
+    /// Stops periodic checkpoints: the job is ending.
     pub(crate) fn stop_periodic(&mut self) {
         self.due = None;
         self.waiting.retain(|purpose| *purpose != Purpose::Periodic);
     }
 
-    /// Periodic checkpoints again: the job goes on at `now` after all.
+    /// Resumes periodic checkpoints: the job continues at `now` after all.
     pub(crate) fn resume_periodic(&mut self, now: Duration) {
         self.due = self
             .settings
@@ -154,7 +155,7 @@ impl CheckpointCoordinator {
             .map(|interval| now.saturating_add(interval));
     }
 
-    /// When [`on_time`](Self::on_time) wants to be called next.
+    /// When [`on_time`](Self::on_time) must be called next.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let timeout = self.settings.timeout;
         let expiry = self.pending.iter().map(|p| {
@@ -165,7 +166,7 @@ impl CheckpointCoordinator {
         expiry.chain(self.due).min()
     }
 
-    /// Time has come to `now`.
+    /// Advances time to `now`.
     pub(crate) fn on_time(&mut self, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();
         let expired = |p: &&Pending| now >= p.triggered_at.saturating_add(self.settings.timeout);
@@ -190,7 +191,7 @@ impl CheckpointCoordinator {
         if let (Some(due), Some(interval)) = (self.due, self.settings.interval)
             && now >= due
         {
-            // A grid, as long as the job keeps up with it.
+            // Stays on a fixed grid as long as the job keeps up with it.
             self.due = Some(
                 due.saturating_add(interval)
                     .max(now.saturating_add(interval / 2)),
@@ -203,7 +204,7 @@ impl CheckpointCoordinator {
         actions
     }
 
-    /// Somebody wants a checkpoint. One that waits for its turn serves all who asked for one before it begins.
+    /// Handles a request. A requested checkpoint that waits for its turn serves all requests made before it begins.
     pub(crate) fn on_request(&mut self, purpose: Purpose, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();
         if purpose != Purpose::Asked || !self.waiting.contains(&purpose) {
@@ -223,7 +224,7 @@ impl CheckpointCoordinator {
                     .map(|at| at.saturating_add(self.settings.min_pause))
                 && now < pause
             {
-                // Asked here and not when it was due: the one before may have been under way then.
+                // Checked here, not when it was due: the previous one may have been in progress then.
                 self.due = Some(pause);
                 continue;
             }
@@ -273,7 +274,7 @@ impl CheckpointCoordinator {
         pending.find(|p| p.checkpoint == checkpoint && p.stage == Stage::Collecting)
     }
 
-    /// A subtask has handed over its part. Parts of checkpoints that were aborted are of no use.
+    /// Handles a subtask's part. Parts of aborted checkpoints are ignored.
     pub(crate) fn on_part(&mut self, checkpoint: u64, part: Part) -> Vec<Action> {
         let Some(pending) = self.collecting(checkpoint) else {
             return Vec::new();
@@ -294,7 +295,7 @@ impl CheckpointCoordinator {
         }]
     }
 
-    /// A subtask cannot take part.
+    /// Handles a subtask that cannot take part.
     pub(crate) fn on_decline(
         &mut self,
         checkpoint: u64,
@@ -309,7 +310,7 @@ impl CheckpointCoordinator {
         actions
     }
 
-    /// A checkpoint was written, or could not be.
+    /// Handles the outcome of writing a checkpoint.
     pub(crate) fn on_written(
         &mut self,
         checkpoint: u64,
@@ -349,7 +350,7 @@ impl CheckpointCoordinator {
         actions
     }
 
-    /// Aborts a checkpoint, and every later one whose deltas stand on it; counts the failure.
+    /// Aborts a checkpoint, and every later one whose deltas are based on it; counts the failure.
     fn abort(&mut self, checkpoint: u64, reason: &str, actions: &mut Vec<Action>) {
         let mut fallen = Some(checkpoint);
         let mut because = reason.to_owned();

@@ -13,8 +13,8 @@ fn settings() -> CheckpointSettings {
     }
 }
 
-/// What the actions are, in short: `t1w` a whole one triggered, `o1` its barriers overtake, `w1` written, `c1` complete, `a1` aborted, `f`
-/// the job failed.
+/// Abbreviates actions: `t1w` a whole (full) checkpoint triggered, `o1` its barriers overtake, `w1` written, `c1`
+/// complete, `a1` aborted, `f` the job failed.
 fn shown(actions: &[Action]) -> String {
     let one = |action: &Action| match action {
         Action::Trigger(barrier, _) if barrier.options & Barrier::WHOLE != 0 => {
@@ -37,7 +37,7 @@ fn part(place: usize) -> Part {
     }
 }
 
-/// Both subtasks hand over their parts.
+/// Lets both subtasks hand over their parts.
 fn collect(coordinator: &mut CheckpointCoordinator, checkpoint: u64) -> String {
     let first = coordinator.on_part(checkpoint, part(0));
     assert_eq!(shown(&first), "", "one part is missing");

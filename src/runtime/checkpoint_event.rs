@@ -1,4 +1,4 @@
-//! What becomes of a job's checkpoints, told to whoever wants to know.
+//! Checkpoint events, reported to an observer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use super::checkpoint_writer::CheckpointSize;
 
-/// Something that has become of a checkpoint.
+/// An event in the life of a checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum CheckpointEvent {
-    /// An attempt at the job goes on from this checkpoint.
+    /// An attempt of the job was restored from this checkpoint.
     Restored {
         /// Its number.
         checkpoint: u64,
     },
-    /// A checkpoint is complete: it is on the disk, and the job will go on from it or from a later one.
+    /// A checkpoint is complete: it is durable, and the job will restore from it or from a later one.
     Completed {
         /// Its number.
         checkpoint: u64,
-        /// From its trigger, by the wall clock.
+        /// Time since its trigger, by the wall clock.
         duration: Duration,
-        /// What was written for it.
+        /// How much was written for it.
         size: CheckpointSize,
     },
-    /// A checkpoint was given up.
+    /// A checkpoint was aborted.
     Failed {
         /// Its number.
         checkpoint: u64,
@@ -33,7 +33,7 @@ pub enum CheckpointEvent {
     },
 }
 
-/// Who wants to know.
+/// The callback that receives checkpoint events.
 #[derive(Clone)]
 pub(crate) struct CheckpointObserver(Arc<dyn Fn(&CheckpointEvent) + Send + Sync>);
 

@@ -1,7 +1,7 @@
 //! The checkpoint writer: takes the pieces of all subtasks off the workers and puts them into the store.
 //!
-//! It is driven message by message: by a thread of its own, which is never pinned, or, in step mode, by whoever
-//! steps. Everything that touches a file while a job runs happens here.
+//! It is driven message by message: by a thread of its own, which is never pinned, or, in step mode, by the
+//! caller. All file access while a job runs happens here.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,47 +16,48 @@ use crate::checkpoint::{
 use crate::operator::Concluded;
 use crate::state::CHUNK_BYTES;
 
-/// While so many pieces are on their way, from all subtasks together, none drains what it froze.
+/// With this many pieces in flight, from all subtasks together, no subtask drains what it froze.
 const PIECES_MAX: usize = 32;
-/// While so many are, none takes records either: each may make a table copy what it froze. That and a batch's
-/// copies, in eighths of a mebibyte, is the memory that a checkpoint takes beside the state. It lasts for the ten
-/// milliseconds that it may take to create a file while every record makes a table copy.
+/// With this many in flight, subtasks take no records either, since each record may make a table copy what it froze.
+/// These pieces and a batch's copies, an eighth of a mebibyte each, are the memory that a checkpoint takes in addition
+/// to the state. It suffices for the ten milliseconds that creating a file may take while every record makes a table
+/// copy.
 const PIECES_FULL: usize = 4 * PIECES_MAX;
-/// So many empty buffers are ready before the first piece: the first checkpoint is to find some.
+/// How many empty buffers are ready before the first piece, for the first checkpoint to use.
 const BUFFERS_FIRST: usize = 8;
-/// How many empty buffers are kept: those that are under way where the writer keeps up, and as many again.
+/// How many empty buffers are kept: as many as are in flight if the writer keeps up, and as many again.
 const BUFFERS_MAX: usize = 2 * PIECES_MAX;
-/// After a checkpoint of so many pieces one more buffer is ready for the next.
+/// For every so many pieces in a checkpoint, one buffer is made ready for the next checkpoint.
 const PIECES_PER_BUFFER: u64 = 8;
 
-/// What the writer is told.
+/// A message to the writer.
 pub(crate) enum WriterMessage {
     /// A piece of a subtask's snapshot.
     Piece(u64, Piece),
-    /// Work that comes before the end of a checkpoint.
+    /// Work to do before a checkpoint is completed.
     Defer(u64, Deferred),
-    /// All pieces have come: the checkpoint is to be made complete.
+    /// All pieces have been sent: complete the checkpoint.
     Complete(u64, Box<Contents>),
-    /// A checkpoint that will not be complete.
+    /// Discard a checkpoint that will not be completed.
     Abandon(u64),
-    /// Everything that is not complete is of no use: what is to be restored?
+    /// Discard everything incomplete, and reply with the checkpoint to restore from.
     Restore(Sender<Result<Option<Restored>, CheckpointError>>),
-    /// A copy of a complete checkpoint is wanted.
+    /// Copy a complete checkpoint.
     Export(u64, Arc<dyn Storage>),
-    /// The job is over: forget what is not complete, and every checkpoint too if they are not to be kept.
+    /// The job has ended: discard what is incomplete, and with `discard` all checkpoints.
     Close { discard: bool },
 }
 
-/// What the writer has done.
+/// What the writer reports.
 #[derive(Debug)]
 pub(crate) enum Written {
-    /// A checkpoint is complete, or cannot be.
+    /// A checkpoint is complete, or could not be completed.
     Checkpoint(u64, Result<CheckpointSize, String>),
     /// A checkpoint was copied, or could not be.
     Exported(u64, Result<(), String>),
 }
 
-/// What a checkpoint came to.
+/// How much a checkpoint wrote.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CheckpointSize {
     /// Entries and values that were written.
@@ -65,14 +66,14 @@ pub struct CheckpointSize {
     pub bytes: u64,
 }
 
-/// What subtasks and writer share of the pieces under way.
+/// The pieces and buffers in flight, shared by subtasks and writer.
 #[derive(Debug, Default)]
 struct Traffic {
     pieces: AtomicUsize,
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
-/// A subtask's way to the writer.
+/// A subtask's connection to the writer.
 #[derive(Clone, Debug)]
 pub(crate) struct PieceSender {
     messages: Sender<WriterMessage>,
@@ -90,7 +91,7 @@ impl PieceSink for PieceSender {
 
     fn send(&mut self, checkpoint: u64, piece: Piece) {
         self.traffic.pieces.fetch_add(1, Ordering::Relaxed);
-        // The writer goes only when the job does.
+        // The writer outlives all subtasks; it ends only with the job.
         let _ = self.messages.send(WriterMessage::Piece(checkpoint, piece));
     }
 
@@ -99,7 +100,7 @@ impl PieceSink for PieceSender {
     }
 
     fn buffer(&mut self) -> Vec<u8> {
-        // The writer may have been interrupted while it held the lock: new memory is there sooner than it.
+        // The writer may have been preempted while it held the lock: allocating is faster than waiting for it.
         let buffers = self.traffic.buffers.try_lock().ok();
         buffers
             .and_then(|mut buffers| buffers.pop())
@@ -112,8 +113,8 @@ impl Traffic {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a buffer back, or lets it go if there are enough, or it is a small one: whoever got that would have to
-    /// ask for memory nevertheless.
+    /// Takes a buffer back, or frees it if there are enough or if it is small: whoever got a small one would have to
+    /// allocate anyway.
     fn give_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut buffers = self.buffers();
@@ -122,22 +123,22 @@ impl Traffic {
         }
     }
 
-    /// Sees to it that so many buffers are ready. Their pages are touched here: where the allocator's memory is in
-    /// huge pages, the first to touch one waits milliseconds until the system has cleared it, and that is to be no
-    /// worker.
+    /// Ensures that `count` buffers are ready. Their pages are touched here: where the allocator uses huge
+    /// pages, the first thread to touch one waits milliseconds until the system has cleared it, and that must not be
+    /// a worker.
     fn make_ready(&self, count: usize) {
         while self.buffers().len() < count {
             let mut buffer = Vec::with_capacity(CHUNK_BYTES);
-            // Not zeros: those come from the system as they are, in pages that nobody has touched.
+            // Not zeros: zeroed memory comes straight from the system, in pages that nobody has touched yet.
             buffer.resize(CHUNK_BYTES, 0xff);
             self.give_back(buffer);
         }
     }
 }
 
-/// A checkpoint whose pieces are coming in.
+/// A checkpoint whose pieces are arriving.
 struct Incoming {
-    /// The file that they go into, or why they cannot.
+    /// The file that they go into, or why there is none.
     file: Result<Pending, String>,
     size: CheckpointSize,
     work: Vec<Deferred>,
@@ -149,16 +150,16 @@ pub(crate) struct CheckpointWriter {
     messages: Receiver<WriterMessage>,
     traffic: Arc<Traffic>,
     incoming: HashMap<u64, Incoming>,
-    /// Pieces of these are late.
+    /// Pieces of these checkpoints come too late.
     concluded: Concluded,
-    /// Checkpoints before this one are those of an earlier run, which this one did not go on from.
+    /// Checkpoints before this one belong to an earlier run, from which this one was not resumed.
     first: u64,
-    /// What the job went on from at first.
+    /// What the job was first restored from.
     origin: Option<Restored>,
 }
 
-/// A writer for `store`, of a job that goes on from `origin` and whose first checkpoint has the number `first`,
-/// and the way to it.
+/// Creates a writer for `store`, for a job that was restored from `origin` and whose first checkpoint has the number
+/// `first`, and the senders to it.
 pub(crate) fn checkpoint_writer(
     store: CheckpointStore,
     first: u64,
@@ -182,7 +183,7 @@ pub(crate) fn checkpoint_writer(
     (writer, sender, pieces)
 }
 
-/// Folds on a thread of its own; not at all where the operating system refuses one.
+/// Folds on a separate thread; not at all if the operating system refuses one.
 fn spawn_fold(fold: FoldTask) -> Option<JoinHandle<Result<Folded, CheckpointError>>> {
     let thread = std::thread::Builder::new().name("thalweg-fold".to_owned());
     thread.spawn(move || fold.run()).ok()
@@ -198,7 +199,7 @@ fn run_export(
     Written::Exported(checkpoint, exported.map_err(|error| error.to_string()))
 }
 
-/// Copies a checkpoint on a thread of its own; where the operating system refuses one, it is not copied.
+/// Copies a checkpoint on a separate thread; fails if the operating system refuses one.
 fn spawn_export(
     checkpoint: u64,
     export: Result<Export, CheckpointError>,
@@ -218,8 +219,8 @@ fn spawn_export(
 }
 
 impl CheckpointWriter {
-    /// Does what it is told until the job is over. Chains are folded and checkpoints copied on threads of their
-    /// own meanwhile: pieces must not wait for that.
+    /// Processes messages until the job ends. Meanwhile, chains are folded and checkpoints copied on other threads,
+    /// so that pieces need not wait for that.
     pub(crate) fn run(mut self, tell: impl Fn(Written) + Clone + Send + 'static) {
         let mut folding: Option<JoinHandle<Result<Folded, CheckpointError>>> = None;
         let mut exporting = Vec::new();
@@ -233,7 +234,7 @@ impl CheckpointWriter {
             }
             let is_last = matches!(message, WriterMessage::Close { .. });
             if is_last || folding.as_ref().is_some_and(JoinHandle::is_finished) {
-                // A fold that is under way uses files: the directory is not given up before it ends.
+                // A fold in progress uses files: the directory must not be released before it ends.
                 let folded = folding.take().map(JoinHandle::join);
                 folded
                     .into_iter()
@@ -241,7 +242,7 @@ impl CheckpointWriter {
                     .for_each(|folded| self.attach(folded));
             }
             if is_last {
-                // So does an export; one that panics has told nobody, as nobody is left to be told.
+                // So does an export. One that panicked has reported nothing, but nobody is left to hear of it.
                 exporting.drain(..).map(JoinHandle::join).for_each(drop);
             }
             let completes = matches!(message, WriterMessage::Complete(..));
@@ -255,7 +256,7 @@ impl CheckpointWriter {
         }
     }
 
-    /// Does the next thing that it was told, if there is one. Says whether there was.
+    /// Processes the next message, if there is one. Returns whether there was.
     pub(crate) fn step(&mut self, tell: impl FnMut(Written)) -> bool {
         match self.messages.try_recv() {
             Ok(message) => {
@@ -298,7 +299,7 @@ impl CheckpointWriter {
         None
     }
 
-    /// The checkpoint that pieces belong to; none if it is over.
+    /// The checkpoint that pieces belong to; `None` if it is completed or aborted.
     fn incoming(&mut self, checkpoint: u64) -> Option<&mut Incoming> {
         if self.concluded.contains(checkpoint) {
             return None;
@@ -329,7 +330,7 @@ impl CheckpointWriter {
     }
 
     fn complete(&mut self, checkpoint: u64, contents: Contents) -> Result<CheckpointSize, String> {
-        // A checkpoint of a job without state has no piece either.
+        // A checkpoint of a job without state has no pieces.
         let known = self.incoming(checkpoint).is_some();
         let incoming = self.incoming.remove(&checkpoint).filter(|_| known);
         self.concluded.conclude(checkpoint);
@@ -348,7 +349,7 @@ impl CheckpointWriter {
         Ok(size)
     }
 
-    /// Takes folded chains: they are used from the next checkpoint on.
+    /// Attaches folded chains: they are used from the next checkpoint on.
     fn attach(&mut self, folded: Result<Folded, CheckpointError>) {
         match folded {
             Ok(folded) => self.store.attach(folded),
@@ -391,7 +392,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::{HeapStorage, PieceKind, StateRef, StoreOptions};
 
-    /// Takes buffers as long as they come with memory.
+    /// Takes buffers for as long as they come with memory.
     fn take_ready(pieces: &mut PieceSender) -> Vec<Vec<u8>> {
         let buffers = std::iter::repeat_with(|| pieces.buffer());
         buffers

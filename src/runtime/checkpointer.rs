@@ -1,7 +1,7 @@
-//! `Checkpointer`: what one attempt at a job does about checkpoints, and how the attempt ends because of them.
+//! `Checkpointer`: manages the checkpoints of one attempt, and how the attempt ends because of them.
 //!
-//! The coordinator's actions become [`Order`]s: to the subtasks, to the writer, to whoever runs the job. It is the
-//! same for a job master, which has threads, and for a stepper, which has none.
+//! It turns the coordinator's actions into [`Order`]s: to the subtasks, to the writer, and to whoever runs the job.
+//! Both the job master, which has threads, and the stepper, which has none, use it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,19 +22,19 @@ use super::subtask_snapshot::Message;
 
 /// What is to be done.
 pub(crate) enum Order {
-    /// Every subtask is to hear this.
+    /// Notify every subtask.
     Notify(Notice),
-    /// The writer is to hear this.
+    /// Send the writer a message.
     Write(WriterMessage),
-    /// The job is at its end: every subtask closes.
+    /// The job is ending: every subtask closes.
     Finish,
     /// The job has failed.
     Fail(String),
-    /// A checkpoint, and the savepoint that is copied from it, have come to their end.
+    /// A checkpoint, and the savepoint copied from it if there is one, has completed or failed.
     Answer(Answer, Result<(), String>),
 }
 
-/// What has come to its end.
+/// Which checkpoint, and which savepoint, an answer is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {
     pub(crate) checkpoint: u64,
@@ -42,17 +42,17 @@ pub(crate) struct Answer {
     savepoint: Option<u64>,
 }
 
-/// What somebody waits for.
+/// What a caller waits for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wish {
-    /// A checkpoint: the first one from this number on.
+    /// A checkpoint: the first one with at least this number.
     Checkpoint(u64),
-    /// The savepoint of this number, and no other.
+    /// The savepoint with this number, and no other.
     Savepoint(u64),
 }
 
 impl Wish {
-    /// Whether it has come to its end.
+    /// Whether `answer` concludes it.
     pub(crate) fn is_met(self, answer: Answer) -> bool {
         match self {
             Wish::Checkpoint(first) => first <= answer.checkpoint,
@@ -61,28 +61,28 @@ impl Wish {
     }
 }
 
-/// After how long a job at its end tries its last checkpoint again.
+/// After how long a job whose input has ended retries its last checkpoint.
 const END_RETRY: Duration = Duration::from_millis(100);
 
-/// How the job is to end when a savepoint is complete.
+/// How the job continues once a savepoint is complete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum StopMode {
-    /// It goes on.
+    /// It continues.
     GoOn,
-    /// It stops where it is.
+    /// It stops at the savepoint.
     Suspend,
     /// Its sources end first, so that all windows and timers fire.
     Drain,
 }
 
-/// One subtask, as a checkpoint names it.
+/// One subtask, as checkpoints identify it.
 #[derive(Clone, Copy, Debug)]
 struct Placed {
     index: u32,
     parallelism: u32,
 }
 
-/// A savepoint that somebody waits for.
+/// A savepoint that a caller waits for.
 struct Savepoint {
     number: u64,
     target: Arc<dyn Storage>,
@@ -95,21 +95,21 @@ pub(crate) struct Checkpointer {
     observer: Option<CheckpointObserver>,
     placed: Vec<Placed>,
     max_parallelism: MaxParallelism,
-    /// Subtasks whose input is at its end.
+    /// Subtasks whose input has ended.
     at_end: BTreeSet<usize>,
-    /// A checkpoint was asked for when all of them were.
+    /// The last checkpoint was requested, once the input of all subtasks had ended.
     ending: bool,
-    /// When another one is to be asked for, because that one has failed.
+    /// When the last checkpoint is to be requested again, after it has failed.
     retry_at: Option<Duration>,
-    /// How many savepoints were wanted.
+    /// How many savepoints were requested.
     savepoint_count: u64,
-    /// Wanted, not triggered yet, in order.
+    /// Requested but not triggered yet, in order.
     wanted: Vec<Savepoint>,
-    /// By the checkpoint that they are copied from.
+    /// Triggered, by the checkpoint that they are copied from.
     savepoints: BTreeMap<u64, Savepoint>,
-    /// Wall-clock times of the checkpoints under way.
+    /// When the checkpoints in progress started, by the wall clock.
     started: BTreeMap<u64, Timestamp>,
-    /// Of the last complete one.
+    /// The size of the last complete checkpoint.
     size: CheckpointSize,
 }
 
@@ -170,7 +170,7 @@ impl Checkpointer {
         self.orders(actions, now, wall)
     }
 
-    /// A subtask has said something.
+    /// Handles a message from a subtask.
     pub(crate) fn on_message(
         &mut self,
         place: usize,
@@ -193,7 +193,7 @@ impl Checkpointer {
         self.orders(actions, now, wall)
     }
 
-    /// When every input is at its end, a last checkpoint commits what the sinks have.
+    /// Once every input has ended, requests a last checkpoint, which commits what the sinks hold.
     fn end_if_all_are(&mut self, now: Duration) -> Vec<Action> {
         if self.at_end.len() < self.placed.len() || self.ending {
             return Vec::new();
@@ -203,7 +203,7 @@ impl Checkpointer {
         self.coordinator.on_request(Purpose::Final, now)
     }
 
-    /// The writer has done something.
+    /// Handles a report of the writer.
     pub(crate) fn on_written(
         &mut self,
         written: Written,
@@ -224,7 +224,7 @@ impl Checkpointer {
                 match (savepoint.mode, &exported) {
                     (StopMode::GoOn, _) => {}
                     (_, Ok(())) => orders.push(Order::Finish),
-                    // The job goes on as if nobody had asked; one that was drained ends with its own last
+                    // The job continues as if there had been no request; after a drain it ends, with its own last
                     // checkpoint.
                     (StopMode::Suspend, Err(_)) => {
                         self.coordinator.resume_periodic(now);
@@ -243,14 +243,14 @@ impl Checkpointer {
         }
     }
 
-    /// Somebody wants a checkpoint.
+    /// Requests a checkpoint.
     pub(crate) fn on_wanted(&mut self, now: Duration, wall: Timestamp) -> (Wish, Vec<Order>) {
         let wish = Wish::Checkpoint(self.coordinator.next_checkpoint());
         let actions = self.coordinator.on_request(Purpose::Asked, now);
         (wish, self.orders(actions, now, wall))
     }
 
-    /// Somebody wants a savepoint. One that drains waits until all inputs are at their end.
+    /// Requests a savepoint. One that drains waits until all inputs have ended.
     pub(crate) fn on_savepoint(
         &mut self,
         target: Arc<dyn Storage>,
@@ -313,7 +313,7 @@ impl Checkpointer {
                 } => {
                     self.abort(checkpoint, reason, now, &mut orders);
                     if purpose == Purpose::Final {
-                        // Without its last checkpoint a job has not ended.
+                        // A job must not end without its last checkpoint.
                         self.ending = false;
                         self.retry_at = Some(now + END_RETRY);
                     }
@@ -324,8 +324,8 @@ impl Checkpointer {
         orders
     }
 
-    /// The checkpoint that was just triggered serves the savepoint that has waited longest for one like it. Says
-    /// how the job goes on behind it.
+    /// Assigns the checkpoint just triggered to the savepoint that has waited longest for one of its kind. Returns
+    /// how the job continues after it.
     fn assign_savepoint(&mut self, checkpoint: u64, purpose: Purpose) -> Option<StopMode> {
         let drained = purpose == Purpose::Final;
         if !drained && purpose != Purpose::Savepoint {

@@ -1,4 +1,4 @@
-//! How a job takes checkpoints: what a user sets.
+//! How a job takes checkpoints: the user's settings.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::checkpoint::Storage;
 
 use super::checkpoint_event::{CheckpointEvent, CheckpointObserver};
 
-/// When checkpoints are taken and what they must be.
+/// When checkpoints are taken, and with which guarantees.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckpointSettings {
     pub(crate) interval: Option<Duration>,
@@ -17,14 +17,15 @@ pub(crate) struct CheckpointSettings {
     pub(crate) max_concurrent: usize,
     pub(crate) tolerable_failures: u32,
     pub(crate) at_least_once: bool,
-    /// How long a checkpoint's barriers stay in line before they overtake; for ever, if it is none.
+    /// How long a checkpoint's barriers are aligned before they overtake; `None`: forever.
     pub(crate) unaligned_after: Option<Duration>,
     pub(crate) observer: Option<CheckpointObserver>,
 }
 
 impl CheckpointSettings {
-    /// How many may be under way at once: one where barriers may overtake (Flink's rule), and where nobody waits for
-    /// them, as a barrier then could arrive in full before one of an earlier checkpoint, whose changes its own stand on.
+    /// How many may be in progress at once. Only one if barriers may overtake (Flink's rule); and only one without
+    /// alignment, where all barriers of a checkpoint could arrive before those of an earlier one that its deltas are
+    /// based on.
     pub(crate) fn concurrent(&self) -> usize {
         if self.at_least_once || self.unaligned_after.is_some() {
             1
@@ -33,7 +34,7 @@ impl CheckpointSettings {
         }
     }
 
-    /// Tells whoever wants to know.
+    /// Reports an event to the observer, if there is one.
     pub(crate) fn tell(&self, event: &CheckpointEvent) {
         if let Some(observer) = &self.observer {
             observer.tell(event);
@@ -63,17 +64,17 @@ pub(crate) enum Place {
     Storage(Arc<dyn Storage>),
 }
 
-/// What becomes of the checkpoints of a job that was cancelled.
+/// What happens to the checkpoints of a job that was cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Retention {
-    /// They stay, as those of a job that failed do.
+    /// They are retained, as those of a failed job are.
     #[default]
     RetainOnCancellation,
-    /// They go with the job.
+    /// They are deleted.
     DeleteOnCancellation,
 }
 
-/// How a job takes checkpoints: how often, where, and what they must be.
+/// How a job takes checkpoints: how often, where to, and with which guarantees.
 ///
 /// ```
 /// use std::time::Duration;
@@ -93,14 +94,14 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// A checkpoint every `interval`, kept in `checkpoints/` unless told otherwise.
+    /// Takes a checkpoint every `interval`, in `checkpoints/` unless set otherwise.
     pub fn every(interval: Duration) -> Self {
         let mut checkpoints = Self::on_request();
         checkpoints.settings.interval = Some(interval.max(Duration::from_millis(1)));
         checkpoints
     }
 
-    /// Only when somebody asks for a checkpoint or savepoint, and at the end.
+    /// Takes checkpoints and savepoints only on request, and a checkpoint at the end.
     pub fn on_request() -> Self {
         Checkpoints {
             settings: CheckpointSettings::default(),
@@ -115,87 +116,87 @@ impl Checkpoints {
         self
     }
 
-    /// The directory that they are kept in; it is made if there is none. One job at a time may use it.
+    /// The directory for checkpoints, created if it does not exist. Only one job at a time may use it.
     pub fn to(mut self, directory: impl Into<PathBuf>) -> Self {
         self.place = Place::Directory(directory.into());
         self
     }
 
-    /// Where they are kept, in place of a directory.
+    /// The storage for checkpoints, in place of a directory.
     pub fn to_storage(mut self, storage: Arc<dyn Storage>) -> Self {
         self.place = Place::Storage(storage);
         self
     }
 
-    /// How long to wait after the end of one before the next begins. Default: not at all.
+    /// The minimum pause between the end of one checkpoint and the start of the next. Default: none.
     pub fn min_pause(self, pause: Duration) -> Self {
         self.set(|settings| settings.min_pause = pause)
     }
 
-    /// How long after its trigger one is given up that is not complete. Default: ten minutes.
+    /// How long after its trigger an incomplete checkpoint is aborted. Default: ten minutes.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.set(|settings| settings.timeout = timeout)
     }
 
-    /// How many may be under way at once. Default: one, which it stays where barriers may overtake
-    /// ([`unaligned`](Self::unaligned)) and [at least once](Self::at_least_once). A subtask still writes one after the
-    /// other: what is gained is that barriers of the next are on their way while the one before is aligned and written
-    /// elsewhere.
+    /// How many may be in progress at once. Default: one. Always one if barriers may overtake
+    /// ([`unaligned`](Self::unaligned)), and with [at least once](Self::at_least_once). A subtask still writes one
+    /// after the other: the gain is that the barriers of the next one already travel while the previous one is being
+    /// aligned and written elsewhere.
     pub fn max_concurrent(self, checkpoints: usize) -> Self {
         self.set(|settings| settings.max_concurrent = checkpoints.max(1))
     }
 
-    /// How many may fail in a row without failing the job. Default: none.
+    /// How many consecutive failures are tolerated before the job fails. Default: none.
     pub fn tolerable_failures(self, failures: u32) -> Self {
         self.set(|settings| settings.tolerable_failures = failures)
     }
 
-    /// How many complete ones are kept. Default: the last one.
+    /// How many complete checkpoints are retained. Default: the last one.
     pub fn retained(mut self, checkpoints: usize) -> Self {
         self.retained = checkpoints.max(1);
         self
     }
 
-    /// What becomes of them when the job is cancelled. Default: they stay.
+    /// What happens to them when the job is cancelled. Default: they are retained.
     pub fn on_cancellation(mut self, retention: Retention) -> Self {
         self.retention = retention;
         self
     }
 
-    /// Does not hold inputs back whose barrier has come while others are waited for: records between the two
-    /// are counted twice after a failure.
+    /// Does not align barriers: an input whose barrier has arrived is read on while the others are awaited. After a
+    /// failure, the records read in between are processed twice.
     pub fn at_least_once(self) -> Self {
         self.set(|settings| settings.at_least_once = true)
     }
 
-    /// Has barriers overtake what is on its way between subtasks, which becomes part of the checkpoint (Flink's
-    /// unaligned checkpoints): a checkpoint then does not wait for records that wait in full rings, and costs
-    /// their bytes. Not through forward, broadcast and custom edges, where barriers stay in line; nor for savepoints,
-    /// nor with [`at_least_once`](Self::at_least_once).
+    /// Lets barriers overtake the data in flight between subtasks, which becomes part of the checkpoint (Flink's
+    /// unaligned checkpoints). A checkpoint then does not wait for records in full rings, but stores their bytes.
+    /// Barriers stay aligned on forward, broadcast and custom edges, for savepoints, and with
+    /// [`at_least_once`](Self::at_least_once).
     pub fn unaligned(self) -> Self {
         self.unaligned_after(Duration::ZERO)
     }
 
-    /// As [`unaligned`](Self::unaligned), but only once a checkpoint has waited so long for its barriers.
+    /// Like [`unaligned`](Self::unaligned), but only once alignment has taken longer than `timeout`.
     pub fn unaligned_after(self, timeout: Duration) -> Self {
         self.set(|settings| settings.unaligned_after = Some(timeout))
     }
 
-    /// Has `observe` told what becomes of them, on the thread that minds the job: of a complete one before any
-    /// sink is, so that what was told stays true whatever happens next. It must not take long.
+    /// Calls `observe` for each checkpoint event, on the job master's thread. A completed checkpoint is reported before
+    /// any sink is notified, so that the report stays true whatever happens next. The callback must be quick.
     pub fn observed_by(self, observe: impl Fn(&CheckpointEvent) + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.observer = Some(CheckpointObserver::new(observe)))
     }
 }
 
-/// What a job goes on from.
+/// What a job restores its state from.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum RestoreFrom {
-    /// Nothing: it starts anew, and its checkpoints go on counting where the directory's left off.
+    /// Nothing: the job starts from scratch. Its checkpoint numbers continue from those in the directory.
     #[default]
     Nothing,
-    /// The last complete checkpoint in its own directory; it starts anew where there is none.
+    /// The last complete checkpoint in its own directory; from scratch if there is none.
     Latest,
-    /// A savepoint, or another job's directory of checkpoints: the last complete one in it.
+    /// A savepoint, or the last complete checkpoint in another job's directory.
     Path(PathBuf),
 }

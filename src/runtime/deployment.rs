@@ -1,9 +1,9 @@
-//! Deployment: a job's pipes become the chains of its subtasks.
+//! Deployment: turns a job's pipes into the chains of its subtasks.
 //!
 //! Chains are built from their ends: a pipe is handed the operators that come *after* it and nests them
-//! into its own, up to a source or an exchange that did not vanish. Streams that are used more than
-//! once, and side outputs, join chains of different builder calls: their boxed chains are collected
-//! here until the last one has come.
+//! into its own, back to a source or an exchange that did not vanish. Forked streams and side outputs
+//! join chains from different builder calls: their boxed chains are collected here until the last one
+//! has been added.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ use super::head::Head;
 use super::subtask::Subtask;
 use super::wiring::channels;
 
-/// For how many barriers a ring keeps room: a checkpoint's, and some that were given up.
+/// How many barriers a ring reserves room for: that of one checkpoint, and of some aborted ones.
 const RESERVED_BARRIERS: usize = 4;
 
 type Deferred = Box<dyn FnOnce(&mut Deployment<'_>)>;
@@ -59,21 +59,21 @@ impl std::fmt::Debug for Deployment<'_> {
     }
 }
 
-/// For each branch of a fork that has come: its chains, one for each subtask.
+/// The chains of each branch of a fork added so far, one per subtask.
 type Branches<V> = Vec<Vec<Box<dyn Push<V>>>>;
 
-/// Which attempt at running a job this is, and where it goes on from.
+/// Which attempt at running a job this is, and what it is restored from.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// How often the job was started before.
+    /// How many times the job was started before.
     pub number: u32,
     /// The number of key groups.
     pub max_parallelism: MaxParallelism,
-    /// Whether checkpoints are taken, and the one that is restored.
+    /// Whether checkpoints are taken, and the one to restore from.
     pub checkpointing: Checkpointing,
 }
 
-/// A job as it was drawn, from which every attempt is built anew.
+/// A job as defined by its builder, from which every attempt is built.
 pub(crate) trait Blueprint: Send + Sync {
     /// Starts the sources of an attempt and builds its chains.
     fn deploy(
@@ -95,14 +95,14 @@ pub(crate) struct WorkerParts {
     pub(crate) subtasks: Vec<Subtask>,
 }
 
-/// What one receiver of an exchange is made of.
+/// The parts of one receiver of an exchange.
 pub(crate) struct GateParts {
     pub(crate) subtask: u32,
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) channels: Option<Channels>,
 }
 
-/// What one sender of an exchange is made of.
+/// The parts of one sender of an exchange.
 pub(crate) struct SenderParts {
     pub(crate) producers: Vec<Producer>,
     pub(crate) route: RouteContext,
@@ -149,7 +149,7 @@ impl<'a> Deployment<'a> {
         self.graph.stream_graph().parallelism(node)
     }
 
-    /// Where the operators of a node stand; the first subtask's place.
+    /// The site of the operators of a node, with the first subtask's index.
     #[must_use]
     pub fn site(&self, node: NodeId) -> Site {
         let graph = self.graph.stream_graph();
@@ -164,7 +164,7 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    /// The channels of the exchange at `node`, if barriers may overtake what is on its way through it.
+    /// The channels of the exchange at `node`, if barriers may overtake in-flight data there.
     fn channels(&self, node: NodeId, partitioning: Partitioning) -> Option<Channels> {
         let from = self.graph.stream_graph().node(node).inputs[0];
         let (senders, receivers) = (self.parallelism(from), self.parallelism(node));
@@ -176,7 +176,7 @@ impl<'a> Deployment<'a> {
         )
     }
 
-    /// The exchange at `node`, as checkpoints know it.
+    /// The exchange at `node`, as checkpoints identify it.
     #[must_use]
     pub fn edge(&self, node: NodeId, partitioning: Partitioning) -> Edge {
         self.graph.stream_graph().edge(node, partitioning)
@@ -188,7 +188,7 @@ impl<'a> Deployment<'a> {
         self.graph.job_graph().is_fused(node)
     }
 
-    /// Hashes keys under the job's key-group assignment.
+    /// Returns the hasher of keys under the job's key-group assignment.
     #[must_use]
     pub fn hasher(&self) -> KeyHasher {
         self.hasher
@@ -200,8 +200,8 @@ impl<'a> Deployment<'a> {
         self.heads[place].push(head);
     }
 
-    /// Adds one branch's chains to the fork at `node`; gives all branches' chains, subtask by subtask,
-    /// when the last of `count` branches has come.
+    /// Adds one branch's chains to the fork at `node`. Once the last of `count` branches has been added, returns the
+    /// chains of all branches, by subtask.
     pub fn add_branch<V: ?Sized + 'static>(
         &mut self,
         node: NodeId,
@@ -217,8 +217,7 @@ impl<'a> Deployment<'a> {
         (branches.len() == count).then(|| transpose(std::mem::take(branches)))
     }
 
-    /// Adds the chains of a side output of `node`, and builds the node's own chain if it has waited
-    /// for this one.
+    /// Adds the chains of a side output of `node`. If the node's own chain waited only for this one, builds it.
     pub fn add_side<T: ?Sized + 'static>(
         &mut self,
         node: NodeId,
@@ -265,9 +264,9 @@ impl<'a> Deployment<'a> {
         self.sides.remove(&(node, subtask)).unwrap_or_default()
     }
 
-    /// Opens the rings of the exchange at `node`. Adds the heads that `gate` makes behind them, one for each receiver;
-    /// gives what the ends before them are made of, one for each sender. `size_min`: the bytes of the shortest frame
-    /// that the rings must take.
+    /// Opens the rings of the exchange at `node`. Adds the heads that `gate` makes downstream of them, one per
+    /// receiver; returns the parts of the upstream ends, one per sender. `size_min` is the size in bytes of the
+    /// smallest frame that the rings must be able to take.
     pub(crate) fn open_exchange(
         &mut self,
         node: NodeId,
@@ -295,7 +294,7 @@ impl<'a> Deployment<'a> {
     }
 
     /// The rings of the exchange at `node`: the producers of every sender, the consumers of every
-    /// receiver. `size_min`: the bytes of the shortest frame that they must take.
+    /// receiver. `size_min` is the size in bytes of the smallest frame that they must be able to take.
     fn rings(
         &mut self,
         node: NodeId,
@@ -324,9 +323,9 @@ impl<'a> Deployment<'a> {
             self.graph.subtasks()[self.graph.subtask_of(node, subtask)].worker as usize
         };
         let (sender, receiver) = (worker(from), worker(to));
-        // Within one worker nobody sleeps while the other side has something to do.
+        // On the same worker, neither side sleeps while the other has work.
         let wakes = self.config.wait.parks() && sender != receiver;
-        // A ring takes frames of up to a quarter of it.
+        // A ring takes frames of up to a quarter of its capacity.
         RingOptions::new()
             .capacity(self.config.ring_capacity.max(4 * size_min))
             .reserve(RESERVED_BARRIERS)
@@ -334,7 +333,7 @@ impl<'a> Deployment<'a> {
             .wake_producer(wakes.then(|| self.wakers[sender].clone()))
     }
 
-    /// What a sender's route is made from.
+    /// The context from which a sender's route is made.
     #[must_use]
     pub fn route_context(&self, sender: u32, channels: usize) -> RouteContext {
         RouteContext {
@@ -344,7 +343,7 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    /// The finished chains, worker by worker.
+    /// Returns the finished chains, by worker.
     pub(crate) fn finish(mut self) -> Vec<WorkerParts> {
         debug_assert!(
             self.deferred.is_empty(),

@@ -1,4 +1,4 @@
-//! A head for tests: it always has a record, and state that is never written to its end.
+//! A head for tests: it always has a record, and its snapshot is never finished.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 
 use super::head::{Head, Notice, Progress, Turn};
 
-/// Counts its turns, and how often it is asked for its state.
+/// Counts its turns, and how often its state is requested.
 #[derive(Debug, Default)]
 pub(crate) struct EndlessHead {
     pub(super) taken: Arc<AtomicU32>,
@@ -18,7 +18,7 @@ pub(crate) struct EndlessHead {
     pub(super) walk: Option<Walk>,
 }
 
-/// A head that takes as many records as it may, so many nanoseconds of event time apart.
+/// Makes the head take as many records as it may, `apart` nanoseconds of event time apart.
 #[derive(Debug)]
 pub(crate) struct Walk {
     pub(super) at: Arc<AtomicI64>,

@@ -22,7 +22,7 @@ pub enum JobError {
         #[source]
         cause: BoxError,
     },
-    /// A subtask failed. The first failure is the cause, those that came after it are kept.
+    /// A subtask failed. The first failure is the cause; later ones are kept as suppressed.
     #[error("job `{job}` failed in subtask {subtask} of `{vertex}`: {cause}")]
     Failed {
         /// The job's name.
@@ -37,7 +37,7 @@ pub enum JobError {
         /// Errors of other subtasks, and of closing, in the order in which they arrived.
         suppressed: Vec<OperatorError>,
     },
-    /// The job cannot go on from the checkpoint that it was given.
+    /// The job cannot be restored from the given checkpoint.
     #[error("job `{job}` cannot be restored: {cause}")]
     Restore {
         /// The job's name.
@@ -46,13 +46,13 @@ pub enum JobError {
         #[source]
         cause: Box<CheckpointError>,
     },
-    /// The job is to go on from its last checkpoint, and has nowhere to keep any.
+    /// The job is to restore its latest checkpoint, but no place to keep checkpoints is configured.
     #[error(
         "job `{0}` is to go on from its latest checkpoint and takes none: \
          say where they are with `.checkpoints(…)`"
     )]
     NoCheckpoints(Arc<str>),
-    /// A checkpoint or savepoint that was asked for cannot be completed, or too many have failed.
+    /// A requested checkpoint or savepoint could not be completed, or too many checkpoints have failed.
     #[error("job `{job}`: {reason}")]
     Checkpoint {
         /// The job's name.

@@ -1,4 +1,4 @@
-//! The channels of an input gate, and what their signals amount to: whatever chain stands behind.
+//! The channels of an input gate and their combined signals, independent of the chain downstream.
 
 use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
@@ -18,7 +18,7 @@ pub(super) struct GateChannels {
     /// The channel that is read first in the next turn.
     pub(super) first: usize,
     pub(super) signals: ChannelSignals,
-    /// The channels that are read when what was on its way at the checkpoint has been read.
+    /// The actual channels, while replayed in-flight data is read first.
     behind: Option<Vec<Channel>>,
     pub(super) read: u64,
     metrics: GateMetrics,
@@ -27,7 +27,7 @@ pub(super) struct GateChannels {
 /// A ring from one sending subtask.
 pub(super) struct Channel {
     pub(super) consumer: Consumer,
-    /// How many records of the run that comes next have been pushed already.
+    /// How many records of the next run have been pushed already.
     pub(super) within: usize,
 }
 
@@ -37,23 +37,24 @@ struct GateMetrics {
     watermark: Gauge,
 }
 
-/// What the signals of all channels amount to.
+/// The combined signals of all channels.
 pub(super) struct ChannelSignals {
     valve: Valve,
     aligner: BarrierAligner,
-    /// Where barriers may overtake, and there are checkpoints.
+    /// Present if barriers may overtake and checkpoints are enabled.
     pub(super) log: Option<InputLog>,
-    /// What was on its way when the checkpoint was taken is read: one channel with signals that are combined
-    /// already. A barrier that overtakes must wait for its end.
+    /// Replayed in-flight data is being read, through a single channel whose signals are already combined. A barrier
+    /// that overtakes must wait for the end of it.
     replays: bool,
     postponed: Option<Barrier>,
     open: usize,
-    /// The last checkpoint that was triggered. Its barrier comes with no record once all channels have ended.
+    /// The last checkpoint that was triggered. Once all channels have ended, its barrier no longer arrives with the
+    /// records.
     triggered: Option<Barrier>,
 }
 
 impl ChannelSignals {
-    /// Takes one channel's signal and queues what follows from all of them.
+    /// Handles one channel's signal and queues the resulting signals of all channels combined.
     pub(super) fn take(&mut self, channel: usize, header: FrameHeader, pending: &mut Pending) {
         if self.replays {
             return pending.add(replayed_signal(header));
@@ -88,7 +89,7 @@ impl ChannelSignals {
         barrier.overtakes() && self.log.is_some()
     }
 
-    /// Has a barrier go on now that nobody, or only the channel `by`, has just brought.
+    /// Forwards a barrier now that no channel, or only the channel `by`, has just delivered.
     fn overtake(&mut self, barrier: Barrier, by: Option<usize>, pending: &mut Pending) {
         if self.replays {
             self.postponed = Some(barrier);
@@ -105,13 +106,13 @@ impl ChannelSignals {
         }
     }
 
-    /// Whether nothing is to be read from a channel now.
+    /// Whether a channel is blocked, so that nothing may be read from it now.
     #[inline]
     pub(super) fn is_held(&self, channel: usize) -> bool {
         !self.replays && self.aligner.is_held(channel)
     }
 
-    /// With every channel at its end, the barrier of the checkpoint that was triggered is the gate's to send.
+    /// Sends the triggered checkpoint's barrier, which is up to the gate once every channel has ended.
     fn pass_triggered(&mut self, pending: &mut Pending) {
         if self.open == 0
             && let Some(barrier) = self.triggered.take()
@@ -158,7 +159,7 @@ impl GateChannels {
         }
     }
 
-    /// Prepares for reading: first what was on its way at the checkpoint that the job goes on from.
+    /// Prepares for reading, starting with the in-flight data of the checkpoint that the job is restored from.
     pub(super) fn open<V: Wire + ?Sized>(
         &mut self,
         restoring: Option<Restoring<V>>,
@@ -189,7 +190,7 @@ impl GateChannels {
         };
     }
 
-    /// Has the ring of a replay read before the others.
+    /// Makes the ring of a replay be read before the others.
     fn replay(&mut self, consumer: Consumer) {
         let channel = Channel {
             consumer,
@@ -200,7 +201,7 @@ impl GateChannels {
         self.first = 0;
     }
 
-    /// Ends a turn: goes on to the channels behind a replay when that has been read, and reports what was read.
+    /// Ends a turn: switches to the actual channels once the replay has been read, and reports what was read.
     pub(super) fn end_turn(&mut self, pending: &mut Pending) {
         if self.behind.is_some() {
             self.end_replay(pending);
@@ -225,18 +226,18 @@ impl GateChannels {
         }
     }
 
-    /// The watermark of all channels together.
+    /// The combined watermark of all channels.
     pub(super) fn watermark(&self) -> Timestamp {
         self.signals.valve.watermark()
     }
 
-    /// Whether channels have something that the barrier of a checkpoint has overtaken.
+    /// Whether channels hold data that the barrier of a checkpoint has overtaken.
     #[inline]
     pub(super) fn logs(&self) -> bool {
         self.signals.log.as_ref().is_some_and(InputLog::is_active)
     }
 
-    /// Logs what a channel has that the barrier of a checkpoint has overtaken.
+    /// Logs a channel's data that the barrier of a checkpoint has overtaken.
     #[cold]
     pub(super) fn log_unread<V: Wire + ?Sized>(&mut self, channel: usize) {
         if let Some(log) = &mut self.signals.log {
@@ -245,20 +246,20 @@ impl GateChannels {
         }
     }
 
-    /// Logs what every channel has that the barrier of a checkpoint has overtaken.
+    /// Logs every channel's data that the barrier of a checkpoint has overtaken.
     #[cold]
     pub(super) fn log_all_unread<V: Wire + ?Sized>(&mut self) {
         (0..self.channels.len()).for_each(|channel| self.log_unread::<V>(channel));
     }
 
-    /// Whether there is something in a channel that may be read.
+    /// Whether any channel that may be read has data.
     pub(super) fn have_some(&mut self) -> bool {
         let signals = &self.signals;
         let mut channels = (0..).zip(&mut self.channels);
         channels.any(|(n, channel)| !signals.is_held(n) && !channel.consumer.is_empty())
     }
 
-    /// Hears of a checkpoint.
+    /// Handles a notice about a checkpoint.
     pub(super) fn notice(&mut self, notice: Notice, pending: &mut Pending) {
         match notice {
             Notice::Overtake(barrier) if pending.overtake(barrier) => {}
@@ -289,7 +290,7 @@ impl GateChannels {
         }
     }
 
-    /// Writes some of what was logged for the checkpoint that `out` is for; whether that is all.
+    /// Writes part of what was logged for the checkpoint of `out`; returns whether that is all.
     pub(super) fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let log = self.signals.log.as_mut();
         log.is_none_or(|log| log.write(out))

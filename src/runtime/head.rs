@@ -1,4 +1,4 @@
-//! Heads: what drives a fused chain. A source or a ring reader, behind one `dyn` call per batch.
+//! Heads: the drivers of fused chains. A source or a ring reader, behind one `dyn` call per batch.
 
 use std::collections::VecDeque;
 
@@ -31,26 +31,26 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Whether a barrier has to wait, because the state of a checkpoint before it is not written: that of the one
-    /// under way, or of the one whose barrier was queued last, in this turn perhaps.
+    /// Whether a barrier must wait because the state of an earlier checkpoint is not written yet: of the one being
+    /// written, or of the one whose barrier was queued last, possibly in this turn.
     pub(crate) fn waits_for(&self, barrier: Barrier, pending: &Pending) -> bool {
         let before = self.snapshot.unwrap_or(0).max(pending.barrier_queued);
         self.written < before && before < barrier.checkpoint && !seeded("barrier-not-waited-with")
     }
 }
 
-/// What a head is told of checkpoints, beside what comes with the records.
+/// A notice about checkpoints that reaches a head other than through its records.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Notice {
-    /// A checkpoint begins: sources send its barrier.
+    /// A checkpoint starts: sources send its barrier.
     Triggered(Barrier),
-    /// A checkpoint that was triggered takes too long: from now on its barrier overtakes what is on its way.
+    /// A triggered checkpoint takes too long: from now on its barrier overtakes in-flight data.
     Overtake(Barrier),
-    /// The input is over: sources end as if they had come to their end.
+    /// The job is being drained: sources end as if their input were over.
     Drain,
     /// A checkpoint is complete.
     Complete(u64),
-    /// A checkpoint will not be completed.
+    /// A checkpoint was aborted.
     Aborted(u64),
 }
 
@@ -62,40 +62,40 @@ pub(crate) trait Head: Send {
     /// Drives the chain for at most a batch.
     fn poll(&mut self, turn: &mut Turn) -> Result<Progress, OperatorError>;
 
-    /// Whether there is something that a poll would do now; asked on the way to sleep.
+    /// Whether a poll would do something now; checked before the worker sleeps.
     fn has_work(&mut self) -> bool;
 
-    /// When, in processing time, the head wants to be polled although nothing arrives.
+    /// When, in processing time, the head must be polled even if nothing arrives.
     fn deadline(&self) -> Option<Timestamp>;
 
-    /// How far event time has come that its chain makes, or its channels bring; `None` if it knows of none.
+    /// How far event time has advanced, as generated in its chain or delivered by its channels; `None` if unknown.
     fn event_time(&self) -> Option<Timestamp> {
         None
     }
 
-    /// Whether the end of input has gone down the whole chain and all outputs are empty.
+    /// Whether the end of input has passed through the whole chain and all outputs are empty.
     fn is_done(&self) -> bool;
 
-    /// Whether everything that it was told has gone down the chain.
+    /// Whether all queued signals have gone down the chain.
     fn is_settled(&self) -> bool;
 
-    /// Hears of a checkpoint.
+    /// Handles a notice about a checkpoint.
     ///
     /// # Errors
-    /// Where a source cannot say where it is: the checkpoint is declined.
+    /// If a source cannot report its position; the checkpoint is then declined.
     fn notice(&mut self, notice: Notice) -> Result<(), BoxError>;
 
-    /// The last checkpoint whose barrier has gone into the chain.
+    /// The last checkpoint whose barrier has entered the chain.
     fn barrier(&self) -> u64;
 
-    /// Writes some of what the chain, and the head itself, froze at the barrier. Returns whether that is all.
+    /// Writes part of what the chain, and the head itself, froze at the barrier. Returns whether that is all.
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool;
 
-    /// Ends the chain's life.
+    /// Closes the chain.
     fn close(&mut self) -> Result<(), OperatorError>;
 }
 
-/// Signals that wait for their chain to be ready, in order; almost always empty.
+/// Signals that wait, in order, for their chain to be ready; almost always empty.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     signals: VecDeque<Signal>,
@@ -115,7 +115,7 @@ impl Pending {
         self.signals.push_back(signal);
     }
 
-    /// A checkpoint will not be completed: its barrier is not sent any more if it was not yet.
+    /// Aborts a checkpoint: removes its barrier if it has not been delivered yet.
     pub(crate) fn abort(&mut self, checkpoint: u64) {
         let is_barrier =
             |signal: &Signal| matches!(signal, Signal::Barrier(b) if b.checkpoint == checkpoint);
@@ -126,7 +126,8 @@ impl Pending {
         self.add(Signal::CheckpointAborted(checkpoint));
     }
 
-    /// Whether nothing is to be read, and no time is to pass, behind a barrier that was queued or delivered.
+    /// Whether a barrier that stops the job was queued or delivered, after which nothing may be read and time must not
+    /// advance.
     pub(crate) fn is_suspended(&self) -> bool {
         self.suspension.is_on()
     }
@@ -136,7 +137,7 @@ impl Pending {
         signals.into_iter().for_each(|signal| self.add(signal));
     }
 
-    /// Gives queued signals to `next` while it is ready; says whether none is left and it still is.
+    /// Delivers queued signals to `next` while it is ready; returns whether none is left and it still is.
     #[inline]
     pub(crate) fn deliver<V: ?Sized, D: Push<V>>(&mut self, next: &mut D) -> bool {
         while next.ready() || self.overtakes::<V, D>(next) {
@@ -148,7 +149,7 @@ impl Pending {
         false
     }
 
-    /// The next signal, which is delivered now.
+    /// Takes the next signal, to be delivered now.
     fn pop(&mut self) -> Option<Signal> {
         let signal = self.signals.pop_front()?;
         match signal {
@@ -159,7 +160,7 @@ impl Pending {
         Some(signal)
     }
 
-    /// Whether the next signal is a barrier that is delivered though `next` is not ready.
+    /// Whether the next signal is a barrier that is delivered even though `next` is not ready.
     pub(crate) fn overtakes<V: ?Sized, D: Push<V>>(&self, next: &D) -> bool {
         self.begins_with_overtaking() && next.takes_barrier()
     }
@@ -169,7 +170,7 @@ impl Pending {
         first.is_some_and(|signal| signal.overtakes())
     }
 
-    /// Has a barrier overtake that is queued. Says whether it is, or was delivered.
+    /// Makes a queued barrier overtake. Returns whether it is queued or was delivered.
     pub(crate) fn overtake(&mut self, barrier: Barrier) -> bool {
         for signal in &mut self.signals {
             if let Signal::Barrier(queued) = signal
@@ -202,7 +203,7 @@ impl Pending {
     }
 }
 
-/// Starts a turn of a chain: continues unfinished work, tells the time, delivers queued signals.
+/// Starts a turn of a chain: resumes unfinished work, passes on the time, delivers queued signals.
 ///
 /// `None`: the chain takes records now. `Some`: it does not, and this is what the turn achieved.
 #[inline]
@@ -228,8 +229,8 @@ pub(crate) fn start_turn<V: ?Sized, D: Push<V>>(
     })
 }
 
-/// Whether a chain that was not ready gets on now; asked on the way to sleep, where a release that
-/// came before the worker announced its sleep has woken nobody.
+/// Whether a chain that was not ready makes progress now. Checked before sleeping, because a release
+/// before the worker announced its sleep has woken nobody.
 pub(crate) fn gets_on<V: ?Sized, D: Push<V>>(next: &mut D) -> bool {
     let mut budget = Budget::new(1);
     next.resume(&mut budget);
@@ -242,7 +243,7 @@ mod tests {
     use super::*;
     use crate::operator::recorder::{Event, Recorder};
 
-    /// The checkpoints of the barriers that have come to the end of a chain since it was asked last.
+    /// The checkpoints of the barriers that have reached the end of a chain since the last call.
     fn barriers(tail: &Recorder<u64>) -> Vec<u64> {
         let events = tail.take().into_iter();
         let barrier = |event| match event {
@@ -271,7 +272,7 @@ mod tests {
     #[test]
     fn no_time_passes_behind_a_barrier_with_which_the_job_stops_until_that_is_aborted() {
         let (mut tail, mut pending) = (Recorder::<u64>::new(), Pending::default());
-        // The calls that tell the time.
+        // Which calls that pass on the time were made.
         let mut start = |pending: &mut Pending, now| {
             start_turn::<u64, _>(&mut tail, pending, &mut turn(now));
             tail.take_calls()

@@ -1,11 +1,11 @@
-//! The input gate: the head of a chain that begins at rings, one from each subtask in front.
+//! The input gate: the head of a chain that starts at rings, one from each upstream subtask.
 //!
-//! Channels are read in turns, a batch at a time, records in place. Watermarks and idleness are merged
-//! by the valve; the end of all channels is the end of the chain.
+//! Channels are read in turn, a batch at a time, records in place. Watermarks and idleness are merged
+//! by the valve; when all channels have ended, so does the chain's input.
 //!
-//! A barrier that overtakes goes into the chain as soon as the gate hears of it, from a channel or from the
-//! job master; what the channels then still bring before it is logged ([`InputLog`]). A job that goes on from
-//! such a checkpoint reads that first ([`Restoring`]).
+//! A barrier that overtakes enters the chain as soon as the gate learns of it, from a channel or from the
+//! job master; what channels deliver after that but before their own barrier is logged ([`InputLog`]). A job restored
+//! from such a checkpoint reads the logged data first ([`Restoring`]).
 #![expect(unsafe_code, reason = "reads records in place in the rings' frames")]
 
 use std::marker::PhantomData;
@@ -21,18 +21,18 @@ use super::head::{Head, Notice, Pending, Progress, Turn, gets_on, start_turn};
 use super::replay::Restoring;
 use super::runs::push_next_run;
 
-/// Reads records of type `V` from rings into the chain behind it.
+/// Reads records of type `V` from rings into the chain downstream.
 pub(crate) struct InputGate<V: ?Sized, D> {
     inputs: GateChannels,
     pending: Pending,
-    /// Until it is opened, where barriers may overtake.
+    /// Present until the gate is opened, if barriers may overtake.
     restoring: Option<Restoring<V>>,
     next: D,
     record: PhantomData<fn(&V)>,
 }
 
 impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
-    /// A gate of these rings. Barriers may overtake where it is told what to do with what they overtake.
+    /// Creates a gate of these rings. Barriers may overtake if `restoring` is given.
     pub(crate) fn new(consumers: Vec<Consumer>, restoring: Option<Restoring<V>>, next: D) -> Self {
         InputGate {
             inputs: GateChannels::new(consumers),
@@ -58,7 +58,7 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
                 progress = Progress::Worked;
             }
             if turn.budget.left() == 0 || !self.next.ready() {
-                // The channel that was cut short is not the first in the next turn.
+                // The channel that was cut short is not the first one in the next turn.
                 self.inputs.first = (channel + 1) % channels;
                 break;
             }
@@ -66,7 +66,7 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         progress
     }
 
-    /// Reads one channel until it is empty, the budget is used up or the chain is not ready. Says
+    /// Reads one channel until it is empty, the budget is used up or the chain is not ready. Returns
     /// whether anything was read.
     #[inline]
     fn read(&mut self, channel: usize, turn: &mut Turn) -> bool {
@@ -96,7 +96,7 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
                 kind if holds_records::<V>(kind) => {
                     let wanted = (limit - records) as usize;
                     // SAFETY: the ring belongs to this exchange: its runs were gathered by a `RunWriter` of `V`, and
-                    // its record frames hold what `as_bytes` of a `V` gave.
+                    // its record frames hold what `as_bytes` of a `V` returned.
                     let (done, len) = unsafe { push_next_run(&frames, next, *within, wanted) };
                     records += done as u32;
                     if done < len {

@@ -1,8 +1,8 @@
 //! The input log: what a gate had not read when a barrier overtook it.
 //!
-//! When a barrier goes on before every channel has brought it, what a channel has in its ring, and what comes
-//! until its own barrier does, belongs to the checkpoint. It is copied from the ring without being taken, before
-//! it is read or while nothing can be read.
+//! When a barrier is forwarded before every channel has delivered it, whatever a channel has in its ring, and whatever
+//! arrives until its own barrier does, belongs to the checkpoint. It is copied from the ring without being consumed,
+//! before it is read or while nothing can be read.
 
 use crate::checkpoint::SnapshotOutput;
 use crate::operator::{ChannelId, ChannelState, FrameLog};
@@ -11,27 +11,27 @@ use crate::ring::{Consumer, Frame};
 use crate::seeded_bugs::seeded;
 use crate::time::Valve;
 
-/// Copies what channels bring before the barrier of one checkpoint.
+/// Copies what channels deliver before the barrier of one checkpoint.
 #[derive(Debug)]
 pub(super) struct InputLog {
     ids: Vec<ChannelId>,
     state: ChannelState,
     checkpoint: u64,
     lanes: Vec<Lane>,
-    /// How many channels have not brought the barrier.
+    /// How many channels have not delivered the barrier yet.
     missing: usize,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
     is_missing: bool,
-    /// Up to which position of its ring it is logged; 0 as long as nothing is.
+    /// The ring position up to which it is logged; 0 as long as nothing is.
     end: u64,
     log: FrameLog,
 }
 
 impl InputLog {
-    /// A log of these channels that is kept in `state`.
+    /// Creates a log of these channels that is stored in `state`.
     pub(super) fn new(ids: Vec<ChannelId>, state: ChannelState) -> Self {
         InputLog {
             lanes: ids.iter().map(|_| Lane::default()).collect(),
@@ -42,7 +42,7 @@ impl InputLog {
         }
     }
 
-    /// Begins with a checkpoint, whose barrier some channels have not brought, with what `valve` knows of all.
+    /// Starts a checkpoint whose barrier some channels have not delivered yet, with what `valve` knows of each channel.
     pub(super) fn begin(
         &mut self,
         checkpoint: u64,
@@ -70,7 +70,7 @@ impl InputLog {
         self.lanes.fill_with(Lane::default);
     }
 
-    /// Forgets a checkpoint that will not be completed.
+    /// Discards the log of an aborted checkpoint.
     pub(super) fn abort(&mut self, checkpoint: u64) {
         self.state.abort(checkpoint);
         if checkpoint == self.checkpoint {
@@ -78,21 +78,21 @@ impl InputLog {
         }
     }
 
-    /// Whether some channel's barrier is waited for.
+    /// Whether any channel's barrier is still awaited.
     #[inline]
     pub(super) fn is_active(&self) -> bool {
         self.missing > 0
     }
 
-    /// Up to where a channel may be read, if its barrier is waited for: what was not logged is not read.
+    /// Up to where a channel may be read while its barrier is awaited: what is not logged yet must not be read.
     #[inline]
     pub(super) fn end(&self, channel: usize) -> Option<u64> {
         let lane = &self.lanes[channel];
         lane.is_missing.then_some(lane.end)
     }
 
-    /// Logs what a channel has, up to its barrier or its end. Of the run that comes next `within` records have been
-    /// read.
+    /// Logs a channel's data, up to its barrier or its end. The first `within` records of the next run have already
+    /// been read.
     pub(super) fn add<V: Wire + ?Sized>(
         &mut self,
         channel: usize,
@@ -126,8 +126,8 @@ impl InputLog {
         lane.end = unread.position();
     }
 
-    /// Writes what was logged for the checkpoint of `out`. Returns whether that is done: not while a barrier is
-    /// waited for.
+    /// Writes what was logged for the checkpoint of `out`. Returns whether it is all written, which it is not while a
+    /// barrier is awaited.
     pub(super) fn write(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         if self.checkpoint == out.checkpoint() && self.is_active() {
             return false;

@@ -1,4 +1,4 @@
-//! A running job as its host sees it: the handle, and what the job leaves behind.
+//! A running job as its host sees it: the handle and the result.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use super::master::{Command, Master};
 use super::report::{SubtaskReport, reports};
 use super::worker::Event;
 
-/// What handle and master share.
+/// State shared by the handle and the master.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) name: Arc<str>,
@@ -40,7 +40,7 @@ impl Shared {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Goes to `next` if that may follow; says whether it did.
+    /// Moves to `next` if that transition is allowed; returns whether it is.
     pub(super) fn advance(&self, next: JobStatus) -> bool {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let may = status.leads_to(next);
@@ -52,17 +52,17 @@ impl Shared {
     }
 }
 
-/// What a finished job leaves behind.
+/// The result of a finished job.
 #[derive(Clone, Debug)]
 pub struct JobResult {
-    /// From the start of the workers to the end of the last one.
+    /// Time from the start of the workers to the end of the last one.
     pub duration: Duration,
-    /// Every metric, as last written.
+    /// Every metric, with its final value.
     pub metrics: Vec<MetricSample>,
 }
 
 impl JobResult {
-    /// Records that the sources emitted.
+    /// The number of records that the sources emitted.
     #[must_use]
     pub fn records(&self) -> u64 {
         self.total("source_records")
@@ -78,7 +78,7 @@ impl JobResult {
     }
 }
 
-/// A running job, as its host sees it. Dropping it cancels the job and waits for its end.
+/// A handle to a running job. Dropping it cancels the job and waits for its end.
 #[derive(Debug)]
 pub struct JobHandle {
     shared: Arc<Shared>,
@@ -93,19 +93,19 @@ impl JobHandle {
         &self.shared.name
     }
 
-    /// Where the job is in its life.
+    /// The job's current state.
     #[must_use]
     pub fn status(&self) -> JobStatus {
         self.shared.status()
     }
 
-    /// Every metric of every subtask, as last written.
+    /// Every metric of every subtask, with its latest value.
     #[must_use]
     pub fn metrics(&self) -> Vec<MetricSample> {
         self.shared.metrics.samples()
     }
 
-    /// How every subtask is doing: records, busy, back-pressured and idle shares, watermark, ring fill.
+    /// A report on every subtask: records, busy, backpressured and idle shares, watermark, ring fill.
     #[must_use]
     pub fn reports(&self) -> Vec<SubtaskReport> {
         reports(&self.metrics())
@@ -117,7 +117,7 @@ impl JobHandle {
         self.shared.metrics.total(name)
     }
 
-    /// Cancels the job: subtasks are closed, nothing more is emitted. Returns at once.
+    /// Cancels the job: subtasks are closed and emit nothing more. Returns at once.
     pub fn cancel(&self) {
         if self.shared.advance(JobStatus::Cancelling) {
             self.command(Command::Cancel);
@@ -134,8 +134,8 @@ impl JobHandle {
         self.await_answer(&answer)
     }
 
-    /// Takes a savepoint and waits until it is complete: a copy of all state in a directory of its own, from which
-    /// this job, or a changed one, can go on at any parallelism
+    /// Takes a savepoint and waits until it is complete: a self-contained copy of all state in a directory of its own,
+    /// from which this job, or a modified one, can be restored at any parallelism
     /// ([`RestoreFrom::Path`](super::RestoreFrom::Path)).
     ///
     /// # Errors
@@ -144,17 +144,18 @@ impl JobHandle {
         self.save(directory.as_ref(), StopMode::GoOn)
     }
 
-    /// Takes a savepoint and ends the job there: no record after it has any effect, and no window or timer fires that
-    /// is open, of event time or of processing time. Transactional sinks commit what is before it.
+    /// Takes a savepoint and stops the job there: no later record has any effect, and open windows and pending timers
+    /// do not fire, neither of event time nor of processing time. Transactional sinks commit what precedes the
+    /// savepoint.
     ///
     /// # Errors
-    /// As [`savepoint`](Self::savepoint); the job goes on then.
+    /// As [`savepoint`](Self::savepoint); the job then continues.
     pub fn stop(&self, directory: impl AsRef<Path>) -> Result<PathBuf, JobError> {
         self.save(directory.as_ref(), StopMode::Suspend)
     }
 
-    /// Ends the sources as if their input were over, so that every window and event timer fires, then takes a
-    /// savepoint and ends the job. Nothing is left to go on with but what comes after.
+    /// Ends the sources as if their input were over, so that every window and event-time timer fires, then takes a
+    /// savepoint and ends the job. A job restored from it starts with no open windows and processes only later input.
     ///
     /// # Errors
     /// As [`savepoint`](Self::savepoint).
@@ -179,7 +180,7 @@ impl JobHandle {
     }
 
     fn command(&self, command: Command) {
-        // A master that has ended answers nobody.
+        // A master that has ended drops the reply sender: there will be no answer.
         let _ = self.events.send(Event::Command(command));
     }
 
@@ -195,7 +196,7 @@ impl JobHandle {
         })
     }
 
-    /// Waits for the job's end.
+    /// Waits for the job to end.
     ///
     /// # Errors
     /// [`JobError::Failed`] with the root cause, or [`JobError::Cancelled`].
@@ -215,7 +216,7 @@ impl Drop for JobHandle {
     fn drop(&mut self) {
         if let Some(master) = self.master.take() {
             self.cancel();
-            // What the job ended with is of no interest to whoever let go of it.
+            // Whoever drops the handle is not interested in how the job ended.
             let _ = master.join();
         }
     }
@@ -239,7 +240,7 @@ fn run(shared: &Shared, blueprint: &dyn Blueprint, master: Master) -> Result<Job
     })
 }
 
-/// Starts the thread that minds a job.
+/// Starts the thread that supervises a job.
 ///
 /// # Errors
 /// [`JobError::Thread`] if the operating system refuses one.

@@ -1,30 +1,30 @@
-//! The states of a job, and which of them may follow which (Flink's `JobStatus`, with the transitions of its
-//! default scheduler: a job that is started again goes from running to restarting without failing first).
+//! The states of a job and their transitions (Flink's `JobStatus`, with the transitions of its
+//! default scheduler: a job that restarts goes from running to restarting without failing first).
 
-/// Where a job is in its life.
+/// The state of a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum JobStatus {
     /// Built, not yet running.
     Created,
-    /// Its subtasks run.
+    /// Its subtasks are running.
     Running,
-    /// A subtask failed; the others are closed, and all of them start again from the last checkpoint.
+    /// A subtask failed; the others are being closed, and all of them will restart from the last checkpoint.
     Restarting,
     /// A subtask failed for good; the others are being closed.
     Failing,
     /// Ended by a failure.
     Failed,
-    /// Being closed from outside.
+    /// Being cancelled.
     Cancelling,
-    /// Closed from outside.
+    /// Cancelled.
     Canceled,
-    /// Every input came to its end, or the job was stopped with a savepoint.
+    /// All input was processed, or the job was stopped with a savepoint.
     Finished,
 }
 
 impl JobStatus {
-    /// Whether nothing follows this state.
+    /// Whether this state is final.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         matches!(

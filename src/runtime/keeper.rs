@@ -1,4 +1,4 @@
-//! `Keeper`: a job master's end of its checkpoint writer, whose thread it owns. And the committer's thread.
+//! `Keeper`: a job master's connection to its checkpoint writer, whose thread it owns; and the committer's thread.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -13,8 +13,8 @@ use super::checkpoints::Checkpoints;
 use super::error::JobError;
 use super::worker::Event;
 
-/// Starts the thread that does the commits and the slow writes of sinks: one of its own, beside the checkpoint writer's,
-/// which may have much to write. It ends with the last sink, which has waited for what it wanted done.
+/// Starts the thread for the commits and slow writes of sinks: separate from the checkpoint writer's, which may have
+/// much to write. It ends with the last sink, which has waited for its own work to be done.
 pub(super) fn start_committer(events: &Sender<Event>) -> Result<Committer, JobError> {
     let (commits, errands) = channel::<Errand>();
     let events = events.clone();
@@ -28,11 +28,11 @@ pub(super) fn start_committer(events: &Sender<Event>) -> Result<Committer, JobEr
             }
         })
         .map_err(JobError::Thread)?;
-    // A thread that has gone has nothing to do: what it is given then ends undone, and is told so.
+    // Once the thread has ended there is nothing left to do: an errand sent then is dropped, which its sink notices.
     Ok(Committer::new(move |errand| drop(commits.send(errand))))
 }
 
-/// The part of a master that exists where there are checkpoints.
+/// The part of a master that exists only with checkpoints.
 pub(super) struct Keeper {
     pub(super) checkpoints: Checkpoints,
     writer: Sender<WriterMessage>,
@@ -72,11 +72,11 @@ impl Keeper {
     }
 
     pub(super) fn write(&self, message: WriterMessage) {
-        // The writer goes when it is told to, which is the last thing that it is told.
+        // The writer ends only on request, and that is the last message it is sent.
         let _ = self.writer.send(message);
     }
 
-    /// What the next attempt goes on from.
+    /// The checkpoint that the next attempt is restored from.
     pub(super) fn restore(&self, job: &Arc<str>) -> Result<Option<Restored>, JobError> {
         let (reply, answer) = channel();
         self.write(WriterMessage::Restore(reply));

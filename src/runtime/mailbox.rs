@@ -1,4 +1,4 @@
-//! Mailboxes: control letters from the job master to a worker, read between batches.
+//! Mailboxes: control messages from the job master to a worker, read between batches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,15 +13,15 @@ use super::head::Notice;
 pub(crate) enum Letter {
     /// Close every subtask that still runs.
     Cancel,
-    /// Close every subtask: the job has come to its end.
+    /// Close every subtask: the job is ending.
     Finish,
-    /// Give every subtask a turn, though nothing may have arrived.
+    /// Give every subtask a turn, even if nothing has arrived.
     Turn,
     /// Something about a checkpoint.
     Notice(Notice),
 }
 
-/// The job master's end. Clones post to the same mailbox.
+/// The job master's end. Clones send to the same mailbox.
 #[derive(Clone, Debug)]
 pub(crate) struct Post {
     letters: Sender<Letter>,
@@ -30,7 +30,7 @@ pub(crate) struct Post {
 }
 
 impl Post {
-    /// Posts a letter and wakes the worker. A worker that has ended does not mind.
+    /// Sends a letter and wakes the worker. Sending to a worker that has ended has no effect.
     pub(crate) fn send(&self, letter: Letter) {
         if self.letters.send(letter).is_ok() {
             self.waiting.store(true, Ordering::Release);
@@ -46,7 +46,7 @@ pub(crate) struct Mailbox {
     waiting: Arc<AtomicBool>,
 }
 
-/// A mailbox for the worker that `waker` wakes.
+/// Creates a mailbox for the worker that `waker` wakes.
 pub(crate) fn mailbox(waker: Waker) -> (Post, Mailbox) {
     let (sender, letters) = channel();
     let waiting = Arc::new(AtomicBool::new(false));
@@ -61,13 +61,13 @@ pub(crate) fn mailbox(waker: Waker) -> (Post, Mailbox) {
 }
 
 impl Mailbox {
-    /// Whether a letter waits: one load, asked in every round.
+    /// Whether a letter is waiting: one load, checked in every round.
     #[inline]
     pub(crate) fn has_letter(&self) -> bool {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// The next letter.
+    /// Takes the next letter.
     pub(crate) fn take(&self) -> Option<Letter> {
         if !self.has_letter() {
             return None;
@@ -75,7 +75,7 @@ impl Mailbox {
         let letter = self.letters.try_recv().ok();
         if letter.is_none() {
             self.waiting.store(false, Ordering::Release);
-            // One that came in between is taken now, not forgotten.
+            // A letter that arrived in between is taken now rather than lost.
             return self.letters.try_recv().ok();
         }
         letter

@@ -1,5 +1,5 @@
-//! The job master: the thread that minds a job. It deploys an attempt, starts its workers and its checkpoint
-//! writer, hears of failures and checkpoints, and decides whether the job starts again or how it ends.
+//! The job master: the thread that supervises a job. It deploys attempts, starts their workers and the checkpoint
+//! writer, reacts to failures and checkpoint events, and decides whether the job restarts or how it ends.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -27,7 +27,7 @@ use super::restart::{RestartStrategy, Restarts};
 use super::worker::Event;
 use super::workers::Workers;
 
-/// What a host asks of a job.
+/// A request of the host to a job.
 pub(crate) enum Command {
     Cancel,
     Checkpoint(Sender<Result<(), String>>),
@@ -48,13 +48,13 @@ impl std::fmt::Debug for Command {
     }
 }
 
-/// Who waits for the end of a checkpoint or savepoint.
+/// A caller that waits for the end of a checkpoint or savepoint.
 struct Waiting {
     wish: Wish,
     reply: Sender<Result<(), String>>,
 }
 
-/// One attempt that runs.
+/// A running attempt.
 struct Running {
     workers: Workers,
     /// How many of them have not ended.
@@ -62,9 +62,9 @@ struct Running {
     checkpointer: Option<Checkpointer>,
     failure: Option<(SubtaskInfo, OperatorError)>,
     suppressed: Vec<OperatorError>,
-    /// Why the job cannot go on although no subtask failed.
+    /// Why the job failed although no subtask did.
     reason: Option<String>,
-    /// After how long another attempt begins, if one does.
+    /// The delay before the next attempt, if there is one.
     restart: Option<Duration>,
 }
 
@@ -78,7 +78,7 @@ impl Running {
     }
 }
 
-/// Minds one job.
+/// Supervises one job.
 pub(crate) struct Master {
     shared: Arc<Shared>,
     blueprint: Arc<dyn Blueprint>,
@@ -92,15 +92,15 @@ pub(crate) struct Master {
     committer: Committer,
     waiting: Vec<Waiting>,
     attempt: u32,
-    /// The first attempt, built by whoever starts the job, so that what is wrong with it is known there.
+    /// The first attempt, built by the caller that starts the job, so that it learns of errors there and then.
     deployed: Option<Vec<WorkerParts>>,
 }
 
-/// Deploys a job, so that its graph, its sources and what it goes on from are known to be good, and starts its
+/// Deploys a job, which validates its graph, its sources and the checkpoint that it is restored from, and starts its
 /// master.
 ///
 /// # Errors
-/// [`JobError`] where one of them is not, or the operating system refuses a thread.
+/// [`JobError`] if one of them is invalid, or if the operating system refuses a thread.
 pub(crate) fn start(
     name: Arc<str>,
     metrics: MetricGroup,
@@ -213,7 +213,7 @@ impl Master {
         self.conclude(ended, duration)
     }
 
-    /// Builds the chains of another attempt, from the last checkpoint.
+    /// Builds the chains of another attempt, restored from the last checkpoint.
     fn redeploy(&mut self) -> Result<Vec<WorkerParts>, JobError> {
         let restored = match &self.keeper {
             Some(keeper) => keeper.restore(&self.shared.name)?,
@@ -249,7 +249,7 @@ impl Master {
         Ok(running)
     }
 
-    /// Hears the workers of an attempt, the writer and the host until all workers have ended.
+    /// Handles the events of an attempt's workers, the writer and the host until all workers have ended.
     fn mind(&mut self, mut running: Running) -> Running {
         if self.shared.status() == JobStatus::Cancelling {
             running.post(Letter::Cancel);
@@ -268,7 +268,7 @@ impl Master {
         running
     }
 
-    /// The next event, or `None` when it is time to look at checkpoints.
+    /// Waits for the next event; `None` when it is time to check on checkpoints.
     fn next_event(&self, checkpointer: Option<&Checkpointer>) -> Option<Event> {
         let Some(deadline) = checkpointer.and_then(Checkpointer::deadline) else {
             return self.inbox.recv().ok();
@@ -277,7 +277,8 @@ impl Master {
         self.inbox.recv_timeout(left).ok()
     }
 
-    /// Ends an attempt: what its checkpoints have come to is carried over, and nobody waits for them any more.
+    /// Ends an attempt: keeps the number of its next checkpoint, and tells all callers that still wait that it was
+    /// interrupted.
     fn settle(&mut self, running: &mut Running) {
         if let (Some(keeper), Some(checkpointer)) = (&mut self.keeper, running.checkpointer.take())
         {
@@ -296,13 +297,13 @@ impl Master {
             running.suppressed.push(error);
             return;
         }
-        // State that cannot be put back now cannot be put back later either.
+        // State that cannot be restored now cannot be restored later either.
         let is_final = matches!(error, OperatorError::Restore { .. });
         running.failure = Some((subtask, error));
         self.end_attempt(running, is_final);
     }
 
-    /// Closes what still runs of an attempt that has failed, and decides whether there is another one.
+    /// Closes what still runs of a failed attempt, and decides whether there is another one.
     fn end_attempt(&mut self, running: &mut Running, is_final: bool) {
         running.restart = if is_final { None } else { self.on_failure() };
         let next = match running.restart {
@@ -344,7 +345,7 @@ impl Master {
         ));
     }
 
-    /// Notes who waits for a checkpoint or savepoint, and follows the orders that its wish came to.
+    /// Records who waits for a checkpoint or savepoint, and follows the orders that the request led to.
     fn await_answer(
         &mut self,
         running: &mut Running,
@@ -356,7 +357,7 @@ impl Master {
         self.follow(running, orders);
     }
 
-    /// Minds the checkpoints: an event of theirs has come, or it is time.
+    /// Handles a checkpoint event, or the passing of time.
     fn keep(&mut self, running: &mut Running, event: Option<Event>) {
         let (now, wall) = self.now();
         let Some(checkpointer) = &mut running.checkpointer else {
@@ -398,7 +399,7 @@ impl Master {
         }
     }
 
-    /// Waits until the job starts again, or is cancelled.
+    /// Waits until the job restarts or is cancelled.
     fn rest(&mut self, delay: Duration) {
         let until = self.now().0.saturating_add(delay);
         tracing::info!(job = %self.shared.name, ?delay, "job starts again");
@@ -411,7 +412,7 @@ impl Master {
                 )) => {
                     let _ = reply.send(Err("the job is starting again".to_owned()));
                 }
-                // What is left of the attempt before.
+                // Left over from the previous attempt.
                 Ok(_) => {}
             }
         }
@@ -447,7 +448,7 @@ impl Master {
                 discard: cancelled && discard,
             });
         }
-        // Whoever goes on with the directory finds it free when the job is seen to have ended.
+        // By the time the job is seen to have ended, the directory must be free for its next user.
         self.keeper = None;
         if cancelled {
             self.shared.advance(JobStatus::Canceled);

@@ -1,9 +1,9 @@
-//! What runs: subtasks on workers, the rings between them, and the job that owns them.
+//! Execution: subtasks on workers, the rings between them, and the job that owns them.
 //!
 //! A [`Deployment`] turns an execution graph and typed [`Pipe`]s into subtasks. Each subtask is driven by
-//! *heads* (sources and input gates) in bounded turns; a *worker* is a pinned thread that gives turns;
-//! the job master, an unpinned thread, minds the workers. Nothing on a worker blocks: checkpoints are written by a
-//! thread of their own, and what sinks commit is committed by another.
+//! *heads* (sources and input gates) in bounded turns; a *worker* is a pinned thread that runs its subtasks in turn;
+//! the job master, an unpinned thread, supervises the workers. Nothing blocks a worker: one separate thread writes
+//! checkpoints, another performs the commits of sinks.
 
 mod affinity;
 mod barrier_aligner;

@@ -1,5 +1,5 @@
-//! What a job goes on from: its directory of checkpoints, and the one in it, or elsewhere, that it is restored
-//! from.
+//! What a job is restored from: its directory of checkpoints, and the checkpoint, in that directory or elsewhere, that
+//! it is restored from.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,11 +17,11 @@ use super::checkpoints::{Checkpoints, Place, RestoreFrom};
 use super::config::Config;
 use super::error::JobError;
 
-/// Where a job's checkpoints are kept, and what it goes on from.
+/// Where a job's checkpoints are kept, and what it is restored from.
 pub(crate) struct Origin {
     pub(crate) store: Option<CheckpointStore>,
     pub(crate) restored: Option<Restored>,
-    /// The number of key groups: the checkpoint's, unless the job has none.
+    /// The number of key groups: the checkpoint's if the job is restored from one, else the job's.
     pub(crate) max_parallelism: MaxParallelism,
 }
 
@@ -29,7 +29,7 @@ impl Origin {
     /// Opens the store and the checkpoint that `config` names, and checks that they fit the job.
     ///
     /// # Errors
-    /// [`JobError::Restore`] where they do not.
+    /// [`JobError::Restore`] if they do not.
     pub(crate) fn find(
         config: &Config,
         job: &Arc<str>,
@@ -69,8 +69,8 @@ impl Origin {
 }
 
 impl Origin {
-    /// The number of the first checkpoint of this run: after those of the directory, and after the one that the
-    /// job goes on from, so that a number names one checkpoint of a job wherever it is kept.
+    /// The number of the first checkpoint of this run: after those in the directory, and after the one that the
+    /// job is restored from, so that a number identifies one checkpoint of a job wherever it is kept.
     pub(crate) fn next_checkpoint(&self) -> u64 {
         let stored = self
             .store
@@ -101,8 +101,8 @@ fn open_path(path: &Path) -> Result<Restored, CheckpointError> {
     open_savepoint(&RealStorage::existing(path)?)
 }
 
-/// The number of key groups of a job that goes on from a checkpoint: Flink's rule. The checkpoint's is adopted
-/// unless the job says another one; it must be enough for every parallelism of the job.
+/// The number of key groups of a job that is restored from a checkpoint. Flink's rule: the checkpoint's is adopted
+/// unless the job sets a different one, and it must be enough for every parallelism of the job.
 fn groups_of(
     restored: &Restored,
     config: &Config,
@@ -136,8 +136,8 @@ fn groups_of(
     Ok(groups)
 }
 
-/// Every operator of which the checkpoint keeps something must be in the job, and what is on its way in it must have
-/// been sent as the job's edges send.
+/// Checks that the job has every operator that has state in the checkpoint, and that the checkpoint's in-flight data
+/// was partitioned in the same way as the job's edges partition.
 fn check_graph(
     restored: &Restored,
     graph: &ExecutionGraph,

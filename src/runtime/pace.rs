@@ -1,36 +1,37 @@
-//! The pace of a subtask's heads: they get on together in event time.
+//! The pace of a subtask's heads: keeps them together in event time.
 //!
-//! What waits for the watermark of all inputs, the windows of a join above all, piles up for as long as there is a
-//! backlog where nobody sees to it: of an input with a third of the records, all are there when a third of the other's
-//! are. So while the head that is furthest behind, a source or a gate, has a backlog, one that is ahead takes a part of
-//! what that one took in its last turn. A gate that takes little lets its rings fill, and so holds back the sources in
-//! front.
+//! Whatever waits for the combined watermark of all inputs, above all the windows of a join, would otherwise pile up
+//! during a backlog: when an input with a third of the records has been read completely, only a third of the other one
+//! has. So while the head that is furthest behind, a source or a gate, has a backlog, a head that is ahead takes only a
+//! fraction of what that head took in its last turn. A gate that takes little lets its rings fill, and so slows down
+//! the sources upstream.
 //!
-//! None is stopped for more than some turns in a row, so nothing can wait for itself. Where records come one by one
-//! nobody waits.
+//! No head is held back for more than some turns in a row, so there can be no deadlock. Where records arrive one by
+//! one, no head waits.
 
 use crate::time::Timestamp;
 
-/// Which part a head takes that is ahead, of what the one furthest behind took: less than what two inputs of a join may
-/// differ by in records for the same time, but something, should the other one's watermark never move.
+/// A head that is ahead may take one record for every `SHARE` that the head furthest behind took: a fraction smaller
+/// than the ratio in which the inputs of a join may differ in records over the same span of time, but not zero, in case
+/// the other head's watermark never moves.
 const SHARE: u32 = 64;
 
-/// A head that takes so many records in a turn has a backlog.
+/// A head that takes at least this many records in a turn has a backlog.
 const BACKLOG: u32 = SHARE;
 
-/// But not after so many turns without any.
+/// But not after this many turns without any.
 const EMPTY_MAX: u32 = 16;
 
-/// What each head of a subtask took.
+/// What each head of a subtask took recently.
 #[derive(Debug)]
 pub(super) struct Pace(Vec<Turns>);
 
-/// The last turns of a head.
+/// A head's last turns.
 #[derive(Clone, Copy, Debug)]
 struct Turns {
-    /// Records in the last one that had some.
+    /// Records in the last turn that had any.
     took: u32,
-    /// How many had none since.
+    /// How many turns have had none since.
     empty: u32,
 }
 
@@ -40,7 +41,7 @@ impl Turns {
     }
 }
 
-/// The head that is furthest behind, and what one may take that is ahead of it.
+/// Where the head furthest behind is in event time, and how many records a head ahead of it may take.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Slowest {
     at: Timestamp,
@@ -48,20 +49,20 @@ pub(super) struct Slowest {
 }
 
 impl Slowest {
-    /// How many records a head at `at` may take; as many as it likes if it is not ahead.
+    /// How many records a head at `at` may take; `None`, any number, if it is not ahead.
     pub(super) fn share(self, at: Option<Timestamp>) -> Option<u32> {
         at.is_some_and(|at| at > self.at).then_some(self.share)
     }
 }
 
 impl Pace {
-    /// Of so many heads.
+    /// Creates the pace of `heads` heads.
     pub(super) fn new(heads: usize) -> Self {
         Pace(vec![Turns { took: 0, empty: 0 }; heads])
     }
 
-    /// The head that is furthest behind of those with a backlog, if there are several heads. `time_of` gives the event
-    /// time of one, if it has one and is not done.
+    /// The head furthest behind, among those with a backlog; `None` with fewer than two heads. `time_of` returns the
+    /// event time of a head, if it has one and is not done.
     #[inline]
     pub(super) fn slowest(&self, time_of: impl Fn(usize) -> Option<Timestamp>) -> Option<Slowest> {
         if self.0.len() < 2 {
@@ -70,7 +71,7 @@ impl Pace {
         let heads = self.0.iter().enumerate();
         let backlogs = heads.filter(|(_, turns)| turns.has_backlog());
         let slow = backlogs.filter_map(|(head, turns)| {
-            // Without a first watermark, perhaps there never is one.
+            // A head without a first watermark may never get one.
             let at = time_of(head).filter(|at| *at > Timestamp::MIN)?;
             let share = if turns.empty > 0 {
                 0
@@ -82,7 +83,7 @@ impl Pace {
         slow.min()
     }
 
-    /// A head took so many records in its turn.
+    /// Notes how many records a head took in its turn.
     #[inline]
     pub(super) fn note(&mut self, head: usize, took: u32) {
         let turns = &mut self.0[head];
@@ -100,8 +101,9 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Two heads for so many turns. In a turn the first takes what it may of a batch, whose records are three apart in
-    /// time; what the other one takes, records one apart, is said by turn. How far the first is ahead at most.
+    /// Runs two heads for `turns` turns and returns how far the first gets ahead at most. In each turn, the first takes
+    /// as much as it may of a batch, with records three apart in time; the other takes `other(turn)` records, one apart
+    /// in time.
     fn lead(turns: i64, batch: u32, other: impl Fn(i64) -> u32) -> i64 {
         let mut pace = Pace::new(2);
         let mut at = [0, 0];

@@ -1,6 +1,6 @@
-//! Replay: what was on its way when the checkpoint was taken comes again, through a ring of its own.
+//! Replay: feeds the in-flight data of a checkpoint to a gate again, through a ring of its own.
 //!
-//! So the gate reads it as it reads everything else.
+//! So the gate reads it like everything else.
 
 use crate::checkpoint::CheckpointError;
 use crate::operator::{ChannelState, FrameLog, OpenContext, RECEIVED, Route, Target, replay};
@@ -10,15 +10,15 @@ use crate::seeded_bugs::seeded;
 
 use super::channels::Channels;
 
-/// What a receiver of an exchange has to do with channel state.
+/// What a receiver of an exchange needs to restore channel state.
 pub(crate) struct Restoring<V: ?Sized> {
     pub(crate) channels: Channels,
-    /// The route of the first sender: it deals records anew at another parallelism.
+    /// The route of the first sender, which redistributes records when the parallelism has changed.
     pub(crate) route: Box<dyn Route<V>>,
 }
 
 impl<V: Wire + ?Sized> Restoring<V> {
-    /// The ring that is to be read first; `None` if nothing was on its way to this receiver.
+    /// The ring to read first; `None` if nothing was in flight to this receiver.
     pub(crate) fn replay(&mut self, cx: &OpenContext) -> Result<Option<Consumer>, CheckpointError> {
         let Some(restored) = &cx.checkpointing.restored else {
             return Ok(None);
@@ -37,13 +37,13 @@ impl<V: Wire + ?Sized> Restoring<V> {
         Ok((!log.is_empty()).then(|| ring_of(&log)))
     }
 
-    /// The state of what this receiver has not read.
+    /// The state that holds what this receiver has not read.
     pub(crate) fn received(&self) -> ChannelState {
         ChannelState::of::<V>(&self.channels.edge, RECEIVED)
     }
 }
 
-/// A ring with all frames of a log in it.
+/// Makes a ring that contains all frames of a log.
 fn ring_of(log: &FrameLog) -> Consumer {
     let sizes = || log.frames().map(|(_, payload)| frame_size(payload.len()));
     let largest = sizes().max().unwrap_or(0);

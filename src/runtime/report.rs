@@ -1,4 +1,4 @@
-//! Reports: a job's metrics put together for people, one line for each subtask.
+//! Reports: a job's metrics condensed for human readers, one line per subtask.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::metrics::MetricSample;
 use crate::time::Timestamp;
 
-/// How one subtask is doing.
+/// The status of one subtask.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubtaskReport {
     /// The name of its vertex.
@@ -17,20 +17,20 @@ pub struct SubtaskReport {
     pub records_in: u64,
     /// Records that it wrote into rings.
     pub records_out: u64,
-    /// Share of its time in which it worked, from 0 to 1.
+    /// Fraction of its time spent working, from 0 to 1.
     pub busy_ratio: f64,
-    /// Share of its time in which an output was full.
+    /// Fraction of its time during which an output was full.
     pub back_pressured_ratio: f64,
-    /// Share of its time in which there was nothing to do.
+    /// Fraction of its time during which there was nothing to do.
     pub idle_ratio: f64,
-    /// The watermark of its inputs; `None` for one that begins at a source.
+    /// The watermark of its inputs; `None` for a subtask that starts at a source.
     pub watermark: Option<Timestamp>,
     /// How full its output rings were at the end of its last turn, from 0 to 1.
     pub ring_fill: f64,
 }
 
 impl SubtaskReport {
-    /// How far the watermark is behind `now`, in nanoseconds; `None` before the first watermark, at
+    /// How far the watermark lags behind `now`, in nanoseconds; `None` before the first watermark, at
     /// the end of input, and for sources.
     #[must_use]
     pub fn watermark_lag_nanos(&self, now: Timestamp) -> Option<i64> {
@@ -40,9 +40,9 @@ impl SubtaskReport {
     }
 }
 
-/// The reports in a job's metrics, vertex by vertex.
+/// Builds the reports from a job's metrics, vertex by vertex.
 pub(super) fn reports(samples: &[MetricSample]) -> Vec<SubtaskReport> {
-    // Every subtask has registered its times; other metrics carry operators' own names.
+    // Every subtask has registered its times; other metrics are under operators' own names.
     let subtasks = samples.iter().filter(|sample| sample.name == "busy_nanos");
     subtasks
         .map(|subtask| report(&subtask.operator, subtask.subtask, samples))

@@ -1,53 +1,53 @@
-//! Restart strategies: whether a failed job is started again, and when (Flink's, with the defaults of 2.0).
+//! Restart strategies: whether and when a failed job restarts (Flink's, with the defaults of 2.0).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::record::KeyHash;
 
-/// Whether a job that failed is started again, and after how long.
+/// Whether a failed job restarts, and after which delay.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum RestartStrategy {
     /// Never.
     None,
-    /// So many times, each after the same delay.
+    /// A limited number of times, after a fixed delay.
     FixedDelay {
-        /// How often the job may be started again.
+        /// How many times the job may restart.
         attempts: u32,
-        /// How long it waits each time.
+        /// The delay before each restart.
         delay: Duration,
     },
-    /// As long as it does not fail too often.
+    /// As long as failures are not too frequent.
     FailureRate {
-        /// How many failures one interval may have: the job ends with one more.
+        /// The maximum number of failures per interval: one more ends the job.
         failures_max: u32,
         /// The interval.
         interval: Duration,
-        /// How long it waits each time.
+        /// The delay before each restart.
         delay: Duration,
     },
-    /// Always, after delays that grow with every failure and start anew when the job has run for a while.
+    /// After delays that grow with every failure and are reset once the job has run long enough without one.
     ExponentialDelay {
         /// The first delay.
         initial: Duration,
-        /// The longest one.
+        /// The longest delay.
         longest: Duration,
-        /// By how much each delay is longer than the one before: less than 1 counts as 1.
+        /// The factor by which each delay exceeds the previous one; less than 1 counts as 1.
         multiplier: f64,
-        /// Which part of a delay it may be longer or shorter by chance, so that jobs that failed together do not all
-        /// come back together: from 0 to 1.
+        /// The share of a delay by which it varies at random, from 0 to 1, so that jobs that failed together do not
+        /// all restart together.
         jitter: f64,
-        /// After how long without a failure the first delay is used again.
+        /// After how long without a failure the delay is reset to the first one.
         quiet: Duration,
-        /// How often the job may be started again without having been quiet.
+        /// How many times the job may restart without such a quiet period in between.
         attempts: u32,
     },
 }
 
 impl RestartStrategy {
-    /// After one second, then half as long again each time, up to a minute, give or take a tenth; a job that has run
-    /// for an hour starts anew.
+    /// After one second, then after delays that grow by half up to a minute, give or take a tenth; reset once a job has
+    /// run for an hour.
     #[must_use]
     pub fn exponential() -> Self {
         RestartStrategy::ExponentialDelay {
@@ -60,14 +60,14 @@ impl RestartStrategy {
         }
     }
 
-    /// `attempts` times, each after `delay`.
+    /// Restarts `attempts` times, each time after `delay`.
     #[must_use]
     pub fn fixed(attempts: u32, delay: Duration) -> Self {
         RestartStrategy::FixedDelay { attempts, delay }
     }
 }
 
-/// A strategy and what it remembers of the failures so far. Times are those of one monotonic clock.
+/// A strategy and its record of the failures so far. All times are of one monotonic clock.
 #[derive(Debug)]
 pub(crate) struct Restarts {
     strategy: RestartStrategy,
@@ -88,7 +88,7 @@ impl Restarts {
         }
     }
 
-    /// The job has failed at `now`: after how long it is started again, if it is.
+    /// Handles a failure at `now`. Returns the delay until the restart, if there is one.
     pub(crate) fn on_failure(&mut self, now: Duration) -> Option<Duration> {
         let before = self.last_failure.replace(now);
         match self.strategy {

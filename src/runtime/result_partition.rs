@@ -1,13 +1,13 @@
-//! The result partition: the end of a region in rings, one to each subtask behind the exchange.
+//! The result partition: the end of a region in rings, one to each subtask downstream of the exchange.
 //!
-//! Records are copied into the rings' memory and published at the end of a batch, or when a good many
-//! bytes have gathered. They go in runs, see [`RunWriter`]. A ring that is full never blocks:
-//! what does not fit is kept in the channel's *overflow*, the partition stops being ready, and its subtask is not
-//! given another record until the overflow is gone. So the overflow holds what one record caused at most, and
-//! back-pressure is a state that can be seen and counted.
+//! Records are copied into the rings' memory and published at the end of a batch, or when enough
+//! bytes have accumulated. They are sent in runs, see [`RunWriter`]. A full ring never blocks: what does not fit
+//! is kept in the channel's *overflow*, the partition is no longer ready, and its subtask is not
+//! given another record until the overflow is gone. So the overflow holds at most what one record caused, and
+//! backpressure is a state that can be observed and counted.
 //!
-//! A barrier that overtakes goes into its rings, which keep room for it, before what is in the overflows: this
-//! becomes part of the checkpoint. So does what is in front of a barrier that is told to overtake later. A
+//! A barrier that overtakes enters its rings, which reserve room for it, before the contents of the overflows, which
+//! become part of the checkpoint. So does what precedes a barrier that is made to overtake later. A
 //! checkpoint is not written before its barrier is in every ring.
 
 use crate::checkpoint::SnapshotOutput;
@@ -23,31 +23,31 @@ use crate::time::Timestamp;
 
 use super::channels::Channels;
 
-/// A channel publishes when this many bytes have gathered, even inside a batch.
+/// A channel publishes when this many bytes have accumulated, even within a batch.
 const PUBLISH_BYTES: usize = 8 * 1024;
 
-/// A run goes into its ring when it has about so many bytes, or a quarter of what the ring takes in one frame.
+/// A run is sent at about this many bytes, or at a quarter of the largest frame that the ring takes.
 const RUN_BYTES: usize = 4 * 1024;
 
-/// The rings' fill is looked at in every so many flushes: it reads what the consumers write.
+/// The rings' fill is measured only once in this many flushes, because it reads what the consumers write.
 const FILL_INTERVAL: u32 = 64;
 
-/// One ring to one subtask, and what did not fit. It begins with a cache line, and the next one is found by a
-/// shift: that is done for every record.
+/// One ring to one subtask, and what did not fit. It starts on a cache line, so that a channel is found by a
+/// shift, which happens for every record.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Channel {
     producer: Producer,
     /// Records that are not in the ring yet.
     run: RunWriter,
-    /// How long a run usually becomes.
+    /// The usual length of a run.
     run_usual: usize,
     overflow: FrameLog,
-    /// A barrier that goes into the ring before the overflow.
+    /// A barrier that enters the ring before the overflow.
     overtaking: Option<FrameHeader>,
     /// The last barrier, while it waits for room in the ring.
     waiting: Option<Timestamp>,
-    /// Whether one of the two waits for room in the ring.
+    /// Whether the overflow or an overtaking barrier waits for room in the ring.
     is_full: bool,
 }
 
@@ -64,7 +64,7 @@ impl Channel {
         }
     }
 
-    /// Sends a record: into the run, or as a frame of its own.
+    /// Sends a record: as part of the run, or as a frame of its own.
     #[inline(always)]
     fn send_record<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> Sent {
         if self.run.push(record, at) {
@@ -73,7 +73,7 @@ impl Channel {
         self.begin_run(record, at)
     }
 
-    /// Sends what the run has gathered, and begins one with this record or sends it as a frame of its own.
+    /// Sends the accumulated run, and starts one with this record or sends the record as a frame of its own.
     #[cold]
     #[inline(never)]
     fn begin_run<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> Sent {
@@ -90,7 +90,7 @@ impl Channel {
         }
     }
 
-    /// Sends what the run has gathered.
+    /// Sends the accumulated run.
     #[inline(never)]
     fn end_run(&mut self) -> Sent {
         if self.run.is_empty() {
@@ -112,7 +112,7 @@ impl Channel {
                 Err(RingError::TooLarge { size, limit }) => {
                     raise(OperatorError::RecordTooLarge { size, limit })
                 }
-                // Nobody reads any more: the job is ending, and so will this subtask.
+                // There is no reader any more: the job is ending, and so will this subtask.
                 Err(_) => return Sent::InRing,
             }
         }
@@ -143,7 +143,7 @@ impl Channel {
         }
     }
 
-    /// Sends a barrier before everything that the ring has no room for; gives that.
+    /// Sends a barrier ahead of everything that the ring has no room for, and returns the data overtaken.
     fn overtake(&mut self, barrier: FrameHeader) -> FrameLog {
         let mut overtaken = FrameLog::default();
         let mut kept = FrameLog::default();
@@ -166,7 +166,7 @@ impl Channel {
         overtaken
     }
 
-    /// Whether no barrier is left that overtakes and has not gone into the ring.
+    /// Pushes the overtaking barrier, if there is one. Returns whether none is left to push.
     fn push_overtaking(&mut self) -> bool {
         let Some(barrier) = self.overtaking else {
             return true;
@@ -181,12 +181,12 @@ impl Channel {
         self.overtaking.is_none()
     }
 
-    /// A barrier has gone into the ring.
+    /// Notes that a barrier has entered the ring.
     fn has_sent(&mut self, barrier: Timestamp) {
         self.waiting.take_if(|waiting| *waiting == barrier);
     }
 
-    /// Moves what fits from the overflow into the ring; says whether nothing is left.
+    /// Moves what fits from the overflow into the ring; returns whether nothing is left.
     fn drain(&mut self) -> bool {
         if !self.push_overtaking() {
             return false;
@@ -210,7 +210,7 @@ impl Channel {
     }
 }
 
-/// What became of a frame.
+/// What happened to a frame.
 #[derive(PartialEq, Eq)]
 enum Sent {
     InRing,
@@ -218,16 +218,16 @@ enum Sent {
     StillFull,
 }
 
-/// Ends a region: spreads records of type `T` over rings, by `route`.
+/// Ends a region: distributes records of type `T` over rings, by `route`.
 pub(crate) struct ResultPartition<T: ?Sized, R> {
     channels: Vec<Channel>,
     route: R,
     scratch: Scratch,
     /// How many channels have an overflow.
     full: usize,
-    /// The end of input was sent.
+    /// Whether the end of input was sent.
     ended: bool,
-    /// Where barriers may overtake.
+    /// Present if barriers may overtake.
     sent_state: Option<SentState>,
     sent: u64,
     flushes: u32,
@@ -235,7 +235,7 @@ pub(crate) struct ResultPartition<T: ?Sized, R> {
     record: std::marker::PhantomData<fn(&T)>,
 }
 
-/// What a sender does with what its barriers overtake.
+/// A sender's state for the data that its barriers overtake.
 struct SentState {
     channels: Channels,
     /// Those of this sender.
@@ -243,7 +243,7 @@ struct SentState {
     state: ChannelState,
     /// The last barrier.
     barrier: Option<FrameHeader>,
-    /// It was told to overtake after it had been sent.
+    /// Whether it was made to overtake after it had been sent.
     was_told: bool,
 }
 
@@ -255,7 +255,7 @@ struct PartitionMetrics {
 }
 
 impl<T: Record + ?Sized, R> ResultPartition<T, R> {
-    /// An end in these rings; `channels` where barriers may overtake.
+    /// Creates an end in these rings; `channels` is given if barriers may overtake.
     pub(crate) fn new(producers: Vec<Producer>, route: R, channels: Option<Channels>) -> Self {
         let sent_state = channels.map(|channels| SentState {
             ids: Vec::new(),
@@ -278,7 +278,7 @@ impl<T: Record + ?Sized, R> ResultPartition<T, R> {
         }
     }
 
-    /// Sends a barrier, in line or before everything that is not in a ring yet.
+    /// Sends a barrier, in line or ahead of everything that is not in a ring yet.
     fn send_barrier(&mut self, barrier: Barrier) {
         let id = Timestamp(barrier.checkpoint.cast_signed());
         let header = FrameHeader::new(FrameKind::BARRIER, barrier.options, 0, id);
@@ -291,13 +291,13 @@ impl<T: Record + ?Sized, R> ResultPartition<T, R> {
             }
             self.overtake(header, |_| true);
         } else if !self.ended {
-            // Whoever reads hears of checkpoints by itself once the input is at its end.
+            // Once the input has ended, receivers learn of checkpoints by themselves.
             self.broadcast(FrameKind::BARRIER, barrier.options, id);
         }
     }
 
-    /// Has a barrier overtake what waits for room in the channels that are `wanted`, and keeps that. A channel
-    /// with nothing more to come but its end, which is in the ring, needs no barrier.
+    /// Makes a barrier overtake what waits for room in the channels that are `wanted`, and stores the overtaken data. A
+    /// channel whose end is already in the ring, so that nothing more is to come, needs no barrier.
     fn overtake(&mut self, barrier: FrameHeader, wanted: impl Fn(&Channel) -> bool) {
         let Some(sent) = &mut self.sent_state else {
             return;
@@ -356,7 +356,7 @@ impl<T: Record + ?Sized, R: Send> Operator for ResultPartition<T, R> {
                 self.broadcast(FrameKind::END, 0, Timestamp::MAX);
                 self.ended = true;
             }
-            // Splits are the business of the region that reads them; every region hears of checkpoints itself.
+            // Splits concern only the region that reads them; every region learns of checkpoints by itself.
             Signal::Split(_) | Signal::SplitEnd(_) | Signal::CheckpointComplete(_) => {}
             Signal::CheckpointAborted(checkpoint) => {
                 if let Some(sent) = &mut self.sent_state {
@@ -402,7 +402,7 @@ impl<T: Record + ?Sized, R: Send> Operator for ResultPartition<T, R> {
         None
     }
 
-    /// Writes what the checkpoint's barrier has overtaken, if it has come and is in every ring.
+    /// Writes what the checkpoint's barrier has overtaken, once it has arrived and is in every ring.
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let Some(sent) = &mut self.sent_state else {
             return true;

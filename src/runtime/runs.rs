@@ -1,8 +1,8 @@
-//! Runs, pushed with a look at the one that follows.
+//! Pushes runs, with a look ahead at the run that follows.
 //!
-//! A head looks ahead among the records at hand. Were those of one run all that it sees, the state of the first
-//! ones of every run would come from memory while they wait, so it looks beyond the run's end into the next frame,
-//! if that is published and holds records. A record that has a frame of its own is a run of one.
+//! A chain looks ahead at the records at hand. If it saw those of one run only, the first records of every run
+//! would have to wait for their state to come from memory. So it also sees past the run's end, into the next frame,
+//! if that is published and holds records. A record with a frame of its own is a run of one.
 #![expect(unsafe_code, reason = "reads records in place in the rings' frames")]
 
 use std::ops::Range;
@@ -12,12 +12,12 @@ use crate::record::{RunReader, Wire, holds_records};
 use crate::ring::{Frame, Frames};
 use crate::time::Timestamp;
 
-/// Pushes records of the run that comes next, of which the first `within` have been pushed, at most `wanted` and
-/// while `next` is ready; says how many, and how many there were. The frame is not taken.
+/// Pushes records of the next run, of which the first `within` have been pushed: at most `wanted`, and only while
+/// `next` is ready. Returns how many it pushed, and how many there were. The frame is not consumed.
 ///
 /// # Safety
-/// The frame that comes next [holds records](holds_records), and all that do so hold what a
-/// [`RunWriter`](crate::record::RunWriter) of `V` gathered, or what `as_bytes` of a `V` gave.
+/// The next frame [holds records](holds_records), and every frame that does so holds what a
+/// [`RunWriter`](crate::record::RunWriter) of `V` gathered, or what `as_bytes` of a `V` returned.
 #[inline(always)]
 pub(super) unsafe fn push_next_run<V: Wire + ?Sized, D: Push<V>>(
     frames: &Frames<'_>,
@@ -27,7 +27,7 @@ pub(super) unsafe fn push_next_run<V: Wire + ?Sized, D: Push<V>>(
 ) -> (usize, usize) {
     let is_run = |frame: &Frame<'_>| holds_records::<V>(frame.header.kind());
     let mut upcoming = frames.upcoming().take_while(is_run).map(|frame| {
-        // SAFETY: the caller's promise; frames stand 16-byte aligned, and stay until the batch is released.
+        // SAFETY: the caller's promise; frames are 16-byte aligned, and stay until the batch is released.
         unsafe { RunReader::<V>::new(frame.header, frame.payload) }
     });
     let Some(run) = upcoming.next() else {
@@ -48,12 +48,12 @@ pub(super) unsafe fn push_next_run<V: Wire + ?Sized, D: Push<V>>(
     (done, len)
 }
 
-/// What is left of a run, and the run behind it, which may be empty.
+/// The rest of a run, and the run after it, which may be empty.
 struct Followed<'a, V: ?Sized> {
     run: RunReader<'a, V>,
     behind: RunReader<'a, V>,
     len: usize,
-    /// The records of both.
+    /// The number of records in both.
     known: usize,
 }
 
@@ -74,7 +74,7 @@ impl<V: Wire + ?Sized> RecordRun<V> for Followed<'_, V> {
         self.known
     }
 
-    /// First those of the run, then those behind it: in two loops, where no record asks which it is of.
+    /// First those of the run, then those after it: in two loops, so that no record has to check which run it is in.
     #[inline(always)]
     fn part_ahead<'b>(&'b self, numbers: Range<usize>) -> impl Iterator<Item = &'b V>
     where
@@ -96,7 +96,7 @@ mod tests {
     use crate::record::{KeyHash, RunWriter};
     use crate::ring::{Consumer, RingOptions, ring};
 
-    /// Remembers the number behind the last record that it was shown, and of the one that it took.
+    /// Remembers the number after the last record that it was shown, and the number after the last that it took.
     #[derive(Default)]
     struct Watcher {
         shown: Cell<u64>,
@@ -129,7 +129,7 @@ mod tests {
         }
     }
 
-    /// A ring with two runs of so many numbers each, which count up from 0.
+    /// A ring with two runs of `len` numbers each, which count up from 0.
     fn two_runs(len: usize) -> Consumer {
         let (mut producer, consumer) = ring(RingOptions::new());
         for run in 0..2 {
@@ -145,7 +145,7 @@ mod tests {
         consumer
     }
 
-    /// Asks a run for all parts of what it knows.
+    /// Requests every possible part of a run.
     #[derive(Default)]
     struct Reader(Nothing);
 

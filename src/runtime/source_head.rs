@@ -1,4 +1,4 @@
-//! The head of a chain that begins at a source.
+//! The head of a chain that starts at a source.
 
 use std::sync::Arc;
 
@@ -13,32 +13,32 @@ use crate::time::Timestamp;
 
 use super::head::{Head, Notice, Pending, Progress, Turn, gets_on, start_turn};
 
-/// Polls a source reader into the chain behind it.
+/// Polls a source reader into the chain downstream.
 pub(crate) struct SourceHead<R, D> {
     input: SourceInput<R>,
     next: Outputs<D>,
 }
 
-/// A reader and what goes with it: whatever chain stands behind.
+/// A reader and its state, independent of the chain downstream.
 struct SourceInput<R> {
     name: Arc<str>,
     reader: R,
     pending: Pending,
     status: SourceStatus,
     uid: Arc<str>,
-    /// The state in which a checkpoint keeps the reader's position, where there are checkpoints.
+    /// The checkpoint state that holds the reader's position, if there are checkpoints.
     position: Option<ValueSnapshot>,
     read: u64,
     records_in: Counter,
 }
 
-/// The state of a source in which a checkpoint keeps the positions of its readers.
+/// The checkpoint state that holds the positions of a source's readers.
 fn position_state(uid: &Arc<str>) -> ValueSnapshot {
     ValueSnapshot::of::<Vec<u8>>(StateRef::new(uid, "positions"), StateKind::UnionList)
 }
 
-/// The positions of all readers of a source that a checkpoint keeps, and how many readers there were; `None`
-/// where the job does not go on from one, or that has none of this source.
+/// The positions of all readers of a source in the restored checkpoint, and how many readers there were; `None`
+/// if the job is not restored from one, or if it has none of this source.
 pub(crate) fn restored_positions(
     checkpointing: &Checkpointing,
     uid: &Arc<str>,
@@ -89,7 +89,7 @@ impl<R> SourceInput<R> {
 }
 
 impl<R: SourceReader> SourceInput<R> {
-    /// Prepares the reader: it goes on from where it was at the checkpoint that the job goes on from.
+    /// Prepares the reader, which resumes at its position in the checkpoint that the job is restored from.
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.records_in = cx.operator_metrics(&self.name).counter("source_records");
         let position = position_state(&self.uid);
@@ -106,7 +106,7 @@ impl<R: SourceReader> SourceInput<R> {
             .map_err(|cause| OperatorError::function(&self.name, cause))
     }
 
-    /// Notes what the reader said, and how many records it emitted.
+    /// Notes the status that the reader returned, and how many records it emitted.
     fn take_status(
         &mut self,
         polled: Result<SourceStatus, BoxError>,
@@ -126,18 +126,18 @@ impl<R: SourceReader> SourceInput<R> {
         })
     }
 
-    /// Whether the reader is not asked for records now.
+    /// Whether the reader is not to be polled now.
     fn reads_nothing(&self) -> bool {
         self.status == SourceStatus::Finished || self.pending.is_suspended()
     }
 
-    /// Whether the reader, which is not at its end, has something to read now.
+    /// Whether the reader, which has not finished, has something to read now.
     fn has_some(&mut self) -> bool {
         let waits = matches!(self.status, SourceStatus::Idle(_));
         !self.pending.is_suspended() && (!waits || self.reader.has_input())
     }
 
-    /// Hears of a checkpoint.
+    /// Handles a notice about a checkpoint.
     fn notice(&mut self, notice: Notice) -> Result<(), BoxError> {
         match notice {
             Notice::Triggered(barrier) => {
@@ -160,7 +160,7 @@ impl<R: SourceReader> SourceInput<R> {
         Ok(())
     }
 
-    /// Writes where the reader was; whether that is all.
+    /// Writes the reader's position; returns whether it is written completely.
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let position = self.position.as_mut();
         position.is_none_or(|position| position.drain(out))
@@ -171,7 +171,7 @@ impl<R: SourceReader> SourceInput<R> {
         closed.map_err(|cause| OperatorError::function(&self.name, cause))
     }
 
-    /// Captures where the reader is: it is not asked for records before the barrier is delivered.
+    /// Captures the reader's position; it is not polled again before the barrier is delivered.
     fn capture(&mut self, checkpoint: u64) -> Result<(), BoxError> {
         let Some(position) = &mut self.position else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The checkpoints of a job that is stepped: the same coordinator and writer, on the caller's thread.
+//! The checkpoints of a stepped job: the same coordinator and writer, on the caller's thread.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -19,9 +19,9 @@ pub(super) struct SteppedCheckpoints {
     pub(super) messages: Sender<WriterMessage>,
     pub(super) pieces: PieceSender,
     pub(super) clock: Clock,
-    /// The last one that is complete.
+    /// The last complete checkpoint.
     pub(super) completed: Option<u64>,
-    /// Why the job cannot go on.
+    /// Why the job has failed.
     pub(super) failure: Option<String>,
 }
 
@@ -30,20 +30,20 @@ impl SteppedCheckpoints {
         Duration::from_nanos(self.clock.monotonic_nanos())
     }
 
-    /// Time may have gone on.
+    /// Handles the passing of time.
     pub(super) fn tick(&mut self, subtasks: &mut [Subtask]) {
         let orders = self.checkpointer.on_time(self.now(), self.clock.now());
         self.follow(orders, subtasks);
     }
 
-    /// A subtask has said something.
+    /// Handles a message from a subtask.
     pub(super) fn hear(&mut self, place: usize, message: Message, subtasks: &mut [Subtask]) {
         let (now, wall) = (self.now(), self.clock.now());
         let orders = self.checkpointer.on_message(place, message, now, wall);
         self.follow(orders, subtasks);
     }
 
-    /// Lets the writer do up to so many things. Says whether it did any.
+    /// Lets the writer process up to `steps` messages. Returns whether it processed any.
     pub(super) fn write(&mut self, steps: u64, subtasks: &mut [Subtask]) -> bool {
         let mut done = Vec::new();
         let mut worked = false;
@@ -61,13 +61,13 @@ impl SteppedCheckpoints {
         worked
     }
 
-    /// Somebody wants a checkpoint.
+    /// Requests a checkpoint.
     pub(super) fn want(&mut self, subtasks: &mut [Subtask]) {
         let (_, orders) = self.checkpointer.on_wanted(self.now(), self.clock.now());
         self.follow(orders, subtasks);
     }
 
-    /// Somebody wants a savepoint.
+    /// Requests a savepoint.
     pub(super) fn save(
         &mut self,
         target: Arc<dyn Storage>,
@@ -86,7 +86,7 @@ impl SteppedCheckpoints {
                     .iter_mut()
                     .for_each(|subtask| subtask.notice(notice)),
                 Order::Write(message) => {
-                    // The writer is here as long as the way to it is.
+                    // The writer lives as long as the channel to it.
                     let _ = self.messages.send(message);
                 }
                 Order::Finish => subtasks.iter_mut().for_each(Subtask::finish),

@@ -1,7 +1,7 @@
-//! Stepping: the same subtasks driven by hand, on the caller's thread.
+//! Stepping: the same subtasks, driven by hand on the caller's thread.
 //!
-//! Every step gives each subtask one turn, in an order that a seed decides. With a manual clock the run
-//! is the same every time: the way to test a job, to simulate one, and to embed one without giving up a
+//! Every step gives each subtask one turn, in an order determined by a seed. With a manual clock the run
+//! is fully reproducible: the way to test or simulate a job, or to embed one without giving up a
 //! thread.
 
 use std::sync::Arc;
@@ -28,24 +28,24 @@ use super::subtask::Subtask;
 /// What a step achieved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// Some subtask got on: step again.
+    /// Some subtask made progress: step again.
     Worked,
-    /// Nothing can be done before input arrives or the clock moves on.
+    /// Nothing can be done until input arrives or the clock advances.
     Idle,
     /// Every subtask has ended.
     Finished,
 }
 
-/// A job that runs when it is told to. Dropping it cancels the job.
+/// A job that runs only when stepped. Dropping it cancels the job.
 ///
-/// Its checkpoints are taken and written in steps as well. It does not start again by itself when it fails:
-/// whoever steps it makes another one that goes on from the last checkpoint.
+/// Its checkpoints are taken and written in steps as well. It does not restart by itself after a failure:
+/// the caller creates another stepper, restored from the last checkpoint.
 pub struct Stepper {
     job: Arc<str>,
     subtasks: Vec<Subtask>,
     checkpoints: Option<SteppedCheckpoints>,
     restored: Option<u64>,
-    /// Checkpoints and, with their targets, savepoints that were asked for since the last step.
+    /// Requests since the last step: `None` for a checkpoint, the target for a savepoint.
     wishes: Vec<Option<Arc<dyn Storage>>>,
     clock: Clock,
     random: u64,
@@ -124,14 +124,14 @@ impl Stepper {
         })
     }
 
-    /// Gives turns in an order that `seed` decides; 0, the default, is the order of the plan.
+    /// Gives turns in an order determined by `seed`; 0, the default, is the order of the plan.
     #[must_use]
     pub fn seeded(mut self, seed: u64) -> Self {
         self.random = seed;
         self
     }
 
-    /// Takes at most `records` records in one turn of a subtask.
+    /// Processes at most `records` records in one turn of a subtask.
     #[must_use]
     pub fn batch(mut self, records: u32) -> Self {
         let batch = BatchSize::Fixed(records);
@@ -147,23 +147,23 @@ impl Stepper {
         self.metrics.samples()
     }
 
-    /// Asks for a checkpoint; steps take it.
+    /// Requests a checkpoint; later steps take it.
     pub fn checkpoint(&mut self) {
         self.wishes.push(None);
     }
 
-    /// Asks for a savepoint in `target`; steps take it.
+    /// Requests a savepoint in `target`; later steps take it.
     pub fn savepoint(&mut self, target: Arc<dyn Storage>) {
         self.wishes.push(Some(target));
     }
 
-    /// The checkpoint that the job went on from.
+    /// The checkpoint that the job was restored from.
     #[must_use]
     pub fn restored_checkpoint(&self) -> Option<u64> {
         self.restored
     }
 
-    /// The last checkpoint that is complete, of those that this stepper took.
+    /// The last complete checkpoint among those that this stepper took.
     #[must_use]
     pub fn completed_checkpoint(&self) -> Option<u64> {
         self.checkpoints
@@ -171,7 +171,7 @@ impl Stepper {
             .and_then(|checkpoints| checkpoints.completed)
     }
 
-    /// One turn for every subtask that still runs, and one for what writes checkpoints.
+    /// Gives one turn to every subtask that still runs, and one to the checkpoint writer.
     ///
     /// # Errors
     /// [`JobError::Failed`] if one fails; all others are closed.
@@ -221,7 +221,7 @@ impl Stepper {
         })
     }
 
-    /// Lets the checkpoint writer do something: all there is, or as much as the seed says.
+    /// Lets the checkpoint writer process messages: all of them, or as many as the seed determines.
     fn write(&mut self) -> Result<bool, JobError> {
         let steps = match self.next_random() {
             0 => u64::MAX,
@@ -241,7 +241,7 @@ impl Stepper {
         }
     }
 
-    /// Steps until nothing can be done any more.
+    /// Steps until there is nothing more to do.
     ///
     /// # Errors
     /// As [`Stepper::step`].
@@ -251,7 +251,7 @@ impl Stepper {
             match self.step()? {
                 Step::Finished => return Ok(Step::Finished),
                 Step::Worked => idle = 0,
-                // A second look: what one subtask released may be another one's input.
+                // Looks again: what one subtask released may be another one's input.
                 Step::Idle if idle == 0 => idle += 1,
                 Step::Idle => return Ok(Step::Idle),
             }
@@ -270,7 +270,7 @@ impl Stepper {
         }
     }
 
-    /// The next number that the seed gives (xorshift); 0 without one.
+    /// The next pseudorandom number (xorshift); 0 without a seed.
     fn next_random(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -278,7 +278,7 @@ impl Stepper {
         self.random
     }
 
-    /// The places of all subtasks, shuffled by the seed (Fisher–Yates).
+    /// The indices of all subtasks, shuffled by the seed (Fisher–Yates).
     fn order(&mut self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.subtasks.len()).collect();
         if self.random == 0 {

@@ -14,22 +14,22 @@ use super::head::{Head, Notice, Progress, Turn};
 use super::pace::Pace;
 use super::subtask_snapshot::{Message, SubtaskSnapshot};
 
-/// Where a subtask is in its life (Flink's task states, those that a worker sees).
+/// The state of a subtask (Flink's task states, as far as a worker sees them).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Lifecycle {
     /// Built, not yet opened.
     Deploying,
     /// Opened: records flow.
     Running,
-    /// The end of input has gone through, and what is kept is part of the checkpoints to come.
+    /// The end of input has passed through; its state is still part of checkpoints.
     AtEnd,
-    /// The end of input has gone through: to be closed when there is nothing else to do.
+    /// The end of input has passed through; to be closed when there is nothing else to do.
     Ended,
-    /// The end of input has gone through; closed.
+    /// The end of input has passed through; closed.
     Finished,
     /// A user function, source or sink failed; closed.
     Failed,
-    /// Closed from outside.
+    /// Cancelled; closed.
     Canceled,
 }
 
@@ -41,15 +41,15 @@ struct Times {
     idle: Counter,
 }
 
-/// Idle time is booked when it has come to this many nanoseconds, or something is done.
+/// Idle time is recorded once it amounts to this many nanoseconds, or when something is done.
 const IDLE_NANOS: u64 = 1_000_000;
 
-/// How long a subtask rests whose snapshot cannot go on, in nanoseconds.
+/// How long a subtask waits if its snapshot cannot proceed, in nanoseconds.
 const SNAPSHOT_NANOS: i64 = 200_000;
 
 /// One parallel instance of a vertex.
 pub(crate) struct Subtask {
-    /// Its place in the execution graph.
+    /// Its index in the execution graph.
     place: usize,
     cx: OpenContext,
     heads: Vec<Box<dyn Head>>,
@@ -57,11 +57,11 @@ pub(crate) struct Subtask {
     lifecycle: Lifecycle,
     times: Times,
     batch: Batch,
-    /// The job is at its end.
+    /// The job is ending.
     finishing: bool,
-    /// Where there are checkpoints.
+    /// Present if there are checkpoints.
     snapshot: Option<SubtaskSnapshot>,
-    /// What the job master has not been told yet.
+    /// Messages not yet sent to the job master.
     messages: Vec<Message>,
     /// When the last turn ended, by the worker's monotonic clock.
     turned_at: u64,
@@ -109,12 +109,12 @@ impl Subtask {
         &self.cx.subtask
     }
 
-    /// Its place in the execution graph.
+    /// Its index in the execution graph.
     pub(crate) fn place(&self) -> usize {
         self.place
     }
 
-    /// Has it take part in checkpoints, whose pieces go to `sink`.
+    /// Makes it take part in checkpoints; the pieces go to `sink`.
     pub(crate) fn take_snapshots(&mut self, sink: Box<dyn PieceSink + Send>) {
         self.snapshot = Some(SubtaskSnapshot::new(self.cx.subtask.index, sink));
     }
@@ -129,12 +129,12 @@ impl Subtask {
         matches!(self.lifecycle, Lifecycle::Running | Lifecycle::AtEnd)
     }
 
-    /// What the job master has not been told yet.
+    /// Takes the messages not yet sent to the job master.
     pub(crate) fn take_messages(&mut self) -> Vec<Message> {
         std::mem::take(&mut self.messages)
     }
 
-    /// Hears of a checkpoint.
+    /// Handles a notice about a checkpoint.
     pub(crate) fn notice(&mut self, notice: Notice) {
         if !self.takes_turns() {
             return;
@@ -155,13 +155,13 @@ impl Subtask {
             _ => {}
         }
         for head in &mut self.heads {
-            // Only a source that cannot say where it is has something against it, when it is asked.
+            // Only a source that cannot report its position objects, and only to a trigger.
             let _ = head.notice(notice);
         }
         self.trigger_next();
     }
 
-    /// Has the next checkpoint that has waited begin, if it can.
+    /// Triggers the next waiting checkpoint, if it can start.
     fn trigger_next(&mut self) {
         if let Some(barrier) = self.snapshot.as_mut().and_then(SubtaskSnapshot::next) {
             self.trigger(barrier);
@@ -184,7 +184,7 @@ impl Subtask {
         }
     }
 
-    /// Writes some of what the last barrier has frozen. Says whether something was written.
+    /// Writes part of what the last barrier has frozen. Returns whether anything was written.
     fn write_snapshot(&mut self) -> bool {
         let Some(snapshot) = &mut self.snapshot else {
             return false;
@@ -217,11 +217,11 @@ impl Subtask {
         opened
     }
 
-    /// One turn: every head for a batch, at processing time `now`. `at` is a reading of the monotonic clock,
-    /// set to a later one where the turn took its time.
+    /// Gives every head a batch, at processing time `now`. `at` is a reading of the monotonic clock; it is set
+    /// to a later one if the time of the turn was recorded.
     ///
     /// # Errors
-    /// What failed; the subtask was closed.
+    /// The error that occurred; the subtask was closed.
     pub(crate) fn poll(&mut self, now: Timestamp, at: &mut u64) -> Result<Progress, OperatorError> {
         let started_at = *at;
         let slowest = self.pace.slowest(|index| {
@@ -270,7 +270,7 @@ impl Subtask {
             }
         }
         match &polled {
-            // Idle time is booked now and then: a turn without work costs as little as it can.
+            // Idle time is recorded only now and then, to keep turns without work as cheap as possible.
             Ok(Progress::Idle) if started_at - self.turned_at < IDLE_NANOS => {}
             Ok(progress) => *at = self.account(*progress, started_at, used_up),
             Err(_) => self.end(Lifecycle::Failed),
@@ -281,7 +281,7 @@ impl Subtask {
         polled
     }
 
-    /// Looks whether the subtask's life is over.
+    /// Advances the subtask's life cycle once its heads are done.
     fn end_turn(&mut self) -> Result<(), OperatorError> {
         if self.lifecycle == Lifecycle::Running && self.heads.iter().all(|head| head.is_done()) {
             if self.snapshot.is_none() {
@@ -297,12 +297,12 @@ impl Subtask {
         Ok(())
     }
 
-    /// Has it close as soon as it has passed on what it was told: the job is at its end.
+    /// Makes it close as soon as all pending signals have been passed on: the job is ending.
     pub(crate) fn finish(&mut self) {
         self.finishing = true;
     }
 
-    /// Books the time since the last turn: a turn that worked was busy, and idle before it. Says when it
+    /// Records the time since the last turn: a turn that worked was busy, and the time before it idle. Returns when it
     /// ended.
     fn account(&mut self, progress: Progress, started_at: u64, used_up: bool) -> u64 {
         let now = self.cx.clock.monotonic_nanos();
@@ -322,16 +322,16 @@ impl Subtask {
         now
     }
 
-    /// How many records a turn may take.
+    /// Sets how many records a turn may process.
     pub(crate) fn set_batch(&mut self, size: BatchSize) {
         self.batch = Batch::new(size);
     }
 
-    /// Closes it if its life is over; says whether it did. To be called when there is nothing else to do: giving
-    /// back large tables or a large file can take longer than many a turn.
+    /// Closes it if it has ended; returns whether it did. Call this when there is nothing else to do: freeing
+    /// large tables or a large file can take longer than many turns.
     ///
     /// # Errors
-    /// What failed; the subtask is closed.
+    /// The error that occurred; the subtask is closed.
     pub(crate) fn close_ended(&mut self) -> Result<bool, OperatorError> {
         let ended = self.lifecycle == Lifecycle::Ended;
         if ended {
@@ -350,7 +350,7 @@ impl Subtask {
         closed
     }
 
-    /// Closes every head, whatever another one returns; then lets go of rings, state and functions.
+    /// Closes every head, even if closing another one fails; then frees rings, state and functions.
     fn close_heads(&mut self) -> Result<(), OperatorError> {
         let close = |head: &mut Box<dyn Head>| guarded(|| head.close());
         let closed = first_error(self.heads.iter_mut().rev().map(close));
@@ -366,7 +366,7 @@ impl Subtask {
         self.lifecycle = lifecycle;
     }
 
-    /// Closes the subtask from outside.
+    /// Cancels the subtask.
     pub(crate) fn cancel(&mut self) {
         if self.lifecycle == Lifecycle::Deploying || self.is_running() {
             self.end(Lifecycle::Canceled);
@@ -381,7 +381,7 @@ impl Subtask {
         let snapshot = self.snapshot.as_ref();
         let writes = snapshot.is_some_and(SubtaskSnapshot::has_work);
         let waits = snapshot.is_some_and(SubtaskSnapshot::is_full);
-        // A panic on the way to sleep is met again, and reported, in the next turn.
+        // A panic in this check recurs, and is reported, in the next turn.
         let heads = &mut self.heads;
         self.finishing
             || writes
@@ -389,9 +389,9 @@ impl Subtask {
                 && guarded(|| Ok(heads.iter_mut().any(|head| head.has_work()))).unwrap_or(true)
     }
 
-    /// When a turn is wanted although nothing arrives.
+    /// When a turn is needed even if nothing arrives.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        // A snapshot whose writer is behind looks again soon.
+        // A snapshot that waits for its writer is retried soon.
         let snapshot = self.snapshot.as_ref().and_then(SubtaskSnapshot::current);
         let again = snapshot.map(|_| self.cx.clock.now().saturating_add(SNAPSHOT_NANOS));
         self.heads

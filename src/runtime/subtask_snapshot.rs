@@ -1,4 +1,4 @@
-//! A subtask's part in checkpoints: from the barrier until all that it froze is handed over.
+//! A subtask's part in checkpoints: from the barrier until everything that it froze has been handed over.
 
 use std::collections::VecDeque;
 
@@ -7,42 +7,42 @@ use crate::operator::{Barrier, Concluded};
 
 use super::head::Head;
 
-/// How many entries a turn writes of a snapshot: some ten microseconds' worth.
+/// How many entries of a snapshot one turn writes: some ten microseconds' worth.
 const SLICE_ENTRIES: usize = 4096;
 
-/// What a subtask tells the job master.
+/// A message from a subtask to the job master.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// All of its state of a checkpoint is handed over.
+    /// All of its state for a checkpoint has been handed over.
     Acknowledged {
         checkpoint: u64,
         states: Vec<StateReport>,
     },
     /// It cannot take part in a checkpoint.
     Declined { checkpoint: u64, reason: String },
-    /// All of its input has come to its end. What it keeps is part of the checkpoints to come.
+    /// All of its input has ended. Its state is still part of checkpoints.
     AtEnd,
 }
 
-/// The snapshots of one subtask, one at a time: a chain freezes what a barrier finds once, so the next barrier waits
-/// until that is written, before the sources of the subtask and in the rings that it reads.
+/// The snapshots of one subtask, one at a time: a chain can hold only one frozen state, so the next barrier waits until
+/// that is written: at the sources of the subtask and in the rings that it reads.
 pub(crate) struct SubtaskSnapshot {
     /// The subtask's index.
     index: u32,
     sink: Box<dyn PieceSink + Send>,
     /// The checkpoint whose state is being written.
     current: Option<u64>,
-    /// Up to the last one whose state is written; and those that will not be completed: what is frozen of them is got
-    /// rid of, what is not will not be. One may be told of before its barrier comes through an input.
+    /// All checkpoints up to the last one whose state is written, and aborted ones: state frozen for these is
+    /// discarded, and none is frozen any more. An abort may arrive before the barrier does through an input.
     concluded: Concluded,
-    /// The last one whose barrier was given: it may wait for room behind a source.
+    /// The last checkpoint whose barrier was handed to the heads; it may still wait for room at a source.
     given: u64,
     reports: Vec<StateReport>,
-    /// Checkpoints that wait until the state of the current one, and of the one that was given, is written.
+    /// Checkpoints that wait until the states of the current one and of the last one given are written.
     waiting: VecDeque<Barrier>,
-    /// The last checkpoint whose barriers were told to overtake.
+    /// The last checkpoint whose barriers were made to overtake.
     overtaking: u64,
-    /// The last slice wrote nothing: the writer is behind, or a barrier has not come yet.
+    /// The last slice wrote nothing: the writer is behind, or a barrier has not arrived yet.
     stalled: bool,
 }
 
@@ -71,7 +71,7 @@ impl SubtaskSnapshot {
         self.concluded.last()
     }
 
-    /// Whether records have to wait, because what they would make tables copy has nowhere to go.
+    /// Whether records must wait, because there is no room for what they would make tables copy.
     pub(crate) fn is_full(&self) -> bool {
         self.current.is_some() && self.sink.is_full()
     }
@@ -81,9 +81,9 @@ impl SubtaskSnapshot {
         self.current.is_some() && !self.stalled
     }
 
-    /// A checkpoint was triggered: gives its barrier if it need not wait.
+    /// Handles a triggered checkpoint: returns its barrier unless that must wait.
     pub(crate) fn trigger(&mut self, barrier: Barrier) -> Option<Barrier> {
-        // The barrier may have come through an input before this.
+        // The barrier may have arrived through an input before this.
         let has_come = self.current.unwrap_or(self.written()) >= barrier.checkpoint;
         if has_come || self.is_free() {
             self.given = barrier.checkpoint;
@@ -93,13 +93,13 @@ impl SubtaskSnapshot {
         None
     }
 
-    /// Whether no barrier is under way in the subtask.
+    /// Whether no barrier is in progress in the subtask.
     fn is_free(&self) -> bool {
         self.current.is_none() && self.given <= self.written()
     }
 
-    /// The barriers of a checkpoint are to overtake what is on its way. Says whether it waits here, and nobody
-    /// else need know.
+    /// Makes the barriers of a checkpoint overtake in-flight data. Returns whether the barrier still waits here, so
+    /// that the heads need not be notified.
     pub(crate) fn overtake(&mut self, barrier: Barrier) -> bool {
         self.overtaking = barrier.checkpoint;
         let mut waiting = self.waiting.iter_mut();
@@ -112,8 +112,8 @@ impl SubtaskSnapshot {
         }
     }
 
-    /// A checkpoint is not worth it any more, whether it waits or is being written. A barrier that was given and has
-    /// not gone into a chain will not any more.
+    /// Aborts a checkpoint, whether it waits or is being written. A barrier that was given but has not entered a chain
+    /// yet no longer will.
     pub(crate) fn abort(&mut self, checkpoint: u64) {
         self.concluded.abort(checkpoint);
         if self.given == checkpoint {
@@ -123,8 +123,8 @@ impl SubtaskSnapshot {
             .retain(|barrier| barrier.checkpoint != checkpoint);
     }
 
-    /// Writes some of the state that the chains have frozen, if there is any; gives what all of it came to when
-    /// it is written.
+    /// Writes part of the state that the chains have frozen, if there is any. Once all of it is written, returns the
+    /// acknowledgement.
     pub(crate) fn write(&mut self, heads: &mut [Box<dyn Head>]) -> Option<Message> {
         let latest = heads.iter().map(|head| head.barrier()).max().unwrap_or(0);
         if self.current.is_none() && latest > self.written() {
@@ -157,7 +157,7 @@ impl SubtaskSnapshot {
         })
     }
 
-    /// The next checkpoint that has waited, if its turn has come.
+    /// Takes the next waiting checkpoint, if its turn has come.
     pub(crate) fn next(&mut self) -> Option<Barrier> {
         if !self.is_free() {
             return None;
@@ -181,8 +181,8 @@ mod tests {
         }
     }
 
-    /// The two inputs of an operator: each has brought this barrier. The operator has frozen nothing before both have
-    /// brought the same.
+    /// The two inputs of an operator, each of which has delivered the given barrier. The operator freezes nothing
+    /// before both have delivered the same one.
     fn inputs(barriers: [u64; 2]) -> Vec<Box<dyn Head>> {
         let input = |barrier| -> Box<dyn Head> {
             Box::new(EndlessHead {

@@ -1,4 +1,4 @@
-//! What a subtask does while its snapshots have nowhere to go, and with heads that differ in event time.
+//! Subtasks whose snapshots have nowhere to go, and subtasks whose heads differ in event time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use crate::time::Clock;
 use super::*;
 use crate::runtime::endless_head::{EndlessHead, Walk};
 
-/// A writer that is behind as long as it is told to be.
+/// A writer that is behind for as long as the flag is set.
 struct Sink(Arc<AtomicBool>);
 
 impl PieceSink for Sink {

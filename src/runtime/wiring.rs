@@ -1,4 +1,4 @@
-//! Wiring: which subtasks behind an exchange a sender has channels to.
+//! Wiring: to which subtasks downstream of an exchange a sender has channels.
 
 use crate::graph::Partitioning;
 

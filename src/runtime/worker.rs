@@ -1,4 +1,4 @@
-//! A worker: one pinned thread that gives its subtasks turns.
+//! A worker: one pinned thread that runs its subtasks in turn.
 
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::master::Command;
 use super::subtask::Subtask;
 use super::subtask_snapshot::Message;
 
-/// What a worker tells the job master.
+/// An event for the job master.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A subtask failed.
@@ -24,38 +24,38 @@ pub(crate) enum Event {
         subtask: SubtaskInfo,
         error: OperatorError,
     },
-    /// A subtask has something to say about checkpoints, or its end.
+    /// A subtask has a message about checkpoints or its end.
     Told {
-        /// Its place in the execution graph.
+        /// Its index in the execution graph.
         place: usize,
         message: Message,
     },
-    /// The checkpoint writer has done something.
+    /// The checkpoint writer reports.
     Written(Written),
-    /// A commit has failed; its sink says so when it has its next turn.
+    /// A commit has failed; its sink reports it in its next turn.
     CommitFailed,
-    /// The host wants something.
+    /// A request of the host.
     Command(Command),
-    /// Nothing runs on this worker any more.
+    /// All subtasks of a worker have ended.
     Ended,
 }
 
-/// A thread's worth of subtasks.
+/// The subtasks of one thread.
 pub(crate) struct Worker {
     pub(crate) index: u32,
     pub(crate) subtasks: Vec<Subtask>,
     pub(crate) mailbox: Mailbox,
     pub(crate) parker: Parker,
     pub(crate) events: Sender<Event>,
-    /// So many rounds there has been something to do in each.
+    /// For how many rounds in a row there has been something to do.
     pub(crate) busy_rounds: u32,
 }
 
-/// After so many rounds in which there was something to do, subtasks that are at their end are closed all the same.
+/// After this many consecutive busy rounds, subtasks that have ended are closed anyway.
 const BUSY_ROUNDS_MAX: u32 = 1 << 12;
 
 impl Worker {
-    /// Runs until no subtask does.
+    /// Runs until no subtask is running.
     pub(crate) fn run(mut self, config: &Config) {
         if config.pin {
             affinity::pin(self.index);
@@ -71,7 +71,7 @@ impl Worker {
             while let Some(letter) = self.mailbox.take() {
                 self.read(letter);
             }
-            // Asked behind the letters: one that cancels the last subtask leaves nobody to be woken for.
+            // Checked after the letters: if one cancelled the last subtask, nobody would wake this worker again.
             if !self.subtasks.iter().any(Subtask::is_running) {
                 break;
             }
@@ -81,7 +81,7 @@ impl Worker {
                 self.rest(&mut idle, &config.clock);
             }
         }
-        // The job master has gone only if the process is going.
+        // The job master is gone only if the process is exiting.
         let _ = self.events.send(Event::Ended);
     }
 
@@ -89,7 +89,7 @@ impl Worker {
         match letter {
             Letter::Cancel => self.subtasks.iter_mut().for_each(Subtask::cancel),
             Letter::Finish => self.subtasks.iter_mut().for_each(Subtask::finish),
-            // A round follows whatever letter it was.
+            // A round follows every letter anyway.
             Letter::Turn => {}
             Letter::Notice(notice) => {
                 for subtask in &mut self.subtasks {
@@ -100,7 +100,7 @@ impl Worker {
         }
     }
 
-    /// One turn for every subtask; says whether any of them got on.
+    /// Gives every subtask one turn; returns whether any of them made progress.
     fn round(&mut self, clock: &mut RoundClock) -> bool {
         let (mut at, now) = clock.read();
         let mut worked = false;
@@ -128,7 +128,7 @@ impl Worker {
         self.close_ended() || worked
     }
 
-    /// Closes the subtasks that are at their end; says whether there were some.
+    /// Closes the subtasks that have ended; returns whether there were any.
     fn close_ended(&mut self) -> bool {
         let mut worked = false;
         for subtask in &mut self.subtasks {
@@ -143,7 +143,7 @@ impl Worker {
         worked
     }
 
-    /// One step of waiting, until the next deadline at most.
+    /// One step of waiting, at most until the next deadline.
     fn rest(&mut self, idle: &mut Idle, clock: &Clock) {
         if idle.wait_awake().is_some() {
             return;
@@ -191,7 +191,7 @@ mod tests {
     use crate::runtime::mailbox::mailbox;
     use crate::time::Timestamp;
 
-    /// Has something to do for so many turns; counts how many of its kind are closed.
+    /// Has work for `turns` turns; counts how many of its kind are closed.
     struct Brief {
         turns: u32,
         closed: Arc<AtomicU32>,
@@ -241,7 +241,7 @@ mod tests {
         }
     }
 
-    /// A worker whose subtasks have something to do for so many turns each, and how many of them are closed.
+    /// A worker whose subtasks have work for the given numbers of turns, and the count of those closed.
     fn worker(turns: &[u32]) -> (Worker, Arc<AtomicU32>) {
         let closed = Arc::new(AtomicU32::new(0));
         let subtask = |(place, turns): (usize, &u32)| {

@@ -1,7 +1,7 @@
-//! Watermark alignment: no reader of a group runs ahead of the slowest one by more than a drift.
+//! Watermark alignment: no reader of a group runs ahead of the slowest one by more than a maximum drift.
 //!
 //! Flink's `withWatermarkAlignment` without its interval: members report at the end of every batch and
-//! look at the group when they are held back. What is allowed is the lowest reported watermark plus the
+//! check the group while they are held back. The limit is the lowest reported watermark plus the
 //! drift, saturating; an idle or ended member reports [`Timestamp::MAX`] and holds nobody back, and one
 //! that has not reported yet does not count. A group may span several sources of a job.
 
@@ -14,7 +14,7 @@ use super::{Timestamp, nanos};
 /// A member that has not reported.
 const SILENT: i64 = i64::MIN;
 
-/// Readers that keep together. Clones are the same group.
+/// A group of aligned readers. Clones denote the same group.
 #[derive(Clone, Debug)]
 pub struct AlignmentGroup {
     members: Arc<Mutex<Vec<Arc<AtomicI64>>>>,
@@ -31,7 +31,7 @@ impl AlignmentGroup {
         }
     }
 
-    /// A new member, which has reported nothing. Dropping it takes it out of the group.
+    /// Adds a member, which has reported nothing yet. Dropping it removes it from the group.
     #[must_use]
     pub fn join(&self) -> AlignmentMember {
         let own = Arc::new(AtomicI64::new(SILENT));
@@ -61,7 +61,7 @@ pub struct AlignmentMember {
 }
 
 impl AlignmentMember {
-    /// Reports the watermark that was sent last; [`Timestamp::MAX`] for a reader that is idle or at its
+    /// Reports the watermark sent last; [`Timestamp::MAX`] for a reader that is idle or at its
     /// end. [`Timestamp::MIN`] reports nothing.
     pub fn report(&self, watermark: Timestamp) {
         self.own.store(watermark.0, Relaxed);

@@ -1,20 +1,20 @@
 //! The watermark assigner: a generator, the last watermark it sent, and the idleness of its subtask.
 //!
-//! Flink's `TimestampsAndWatermarksOperator` without the operator. Invariant: what it sends never
-//! falls, idleness is sent once, and a watermark sent while idle has [`TimeSignal::Active`] before it.
+//! Flink's `TimestampsAndWatermarksOperator` without the operator. Invariant: the watermarks it sends never
+//! decrease, idleness is sent once, and a watermark sent while idle is preceded by [`TimeSignal::Active`].
 
 use std::time::Duration;
 
 use super::{Idleness, TimeSignal, TimeSignals, Timestamp, WatermarkGenerator, WatermarkStrategy};
 
-/// What a batch was like, as far as idleness is concerned.
+/// What the idleness check needs to know about a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchEnd {
     /// Processing time, read once for the batch.
     pub now: Timestamp,
     /// Records seen since the start of the subtask.
     pub records_seen: u64,
-    /// Time since the last batch's end spent waiting for room downstream.
+    /// Time spent waiting for room downstream since the end of the last batch.
     pub back_pressured: Duration,
 }
 
@@ -28,7 +28,7 @@ pub struct WatermarkAssigner<G> {
 }
 
 impl<G> WatermarkAssigner<G> {
-    /// An assigner that has seen nothing.
+    /// Creates an assigner that has seen nothing.
     #[must_use]
     pub fn new<S: WatermarkStrategy<Generator = G>>(strategy: &S) -> Self {
         WatermarkAssigner {
@@ -53,16 +53,16 @@ impl<G> WatermarkAssigner<G> {
         self.idle
     }
 
-    /// When a batch, however empty, should end so that idleness is noticed; `now` is the processing
-    /// time of the last one. `None` if there is no idleness to notice.
+    /// When a batch, even an empty one, should end for idleness to be noticed; `now` is the processing
+    /// time of the last one. `None` if there is no idleness to detect.
     #[must_use]
     pub fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
         let idleness = self.idleness.as_ref().filter(|_| !self.idle)?;
         Some(idleness.deadline().unwrap_or(now))
     }
 
-    /// Looks at a record; what comes back goes out after it. With a periodic generator this is
-    /// nothing, and the compiler sees it.
+    /// Processes a record and returns what to send after it. With a periodic generator that is
+    /// nothing, and the compiler can tell.
     #[inline(always)]
     pub fn on_record<V: ?Sized>(&mut self, record: &V, at: Timestamp) -> TimeSignals
     where
@@ -74,7 +74,7 @@ impl<G> WatermarkAssigner<G> {
         }
     }
 
-    /// The greatest timestamp of some records, for a generator to which nothing else counts.
+    /// The greatest timestamp of some records, for a generator that needs nothing else.
     #[inline(always)]
     pub fn on_greatest<V: ?Sized>(&mut self, at: Timestamp)
     where
@@ -84,7 +84,7 @@ impl<G> WatermarkAssigner<G> {
         self.generator.on_greatest(at);
     }
 
-    /// The end of a batch, empty or not: idleness first, and the periodic watermark if there is none.
+    /// Ends a batch, empty or not: returns idleness, or else the periodic watermark.
     pub fn on_batch_end<V: ?Sized>(&mut self, batch: BatchEnd) -> TimeSignals
     where
         G: WatermarkGenerator<V>,
@@ -102,8 +102,8 @@ impl<G> WatermarkAssigner<G> {
         }
     }
 
-    /// A signal from upstream, where the assigner stands in mid-stream: swallowed, but for the
-    /// watermark at the end of input.
+    /// Handles a signal from upstream, for an assigner in mid-stream: swallows all but the watermark at the end
+    /// of input.
     pub fn on_upstream(&mut self, signal: TimeSignal) -> TimeSignals {
         match signal {
             TimeSignal::Watermark(Timestamp::MAX) => self.emit(Timestamp::MAX),

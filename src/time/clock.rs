@@ -1,6 +1,6 @@
-//! The clock: the only file of this floor that asks the operating system.
+//! The clock: the only file of this module that asks the operating system.
 //!
-//! An enum, so that reading it is a branch and not a call through a pointer, and so that a job in
+//! An enum, so that reading it is a branch rather than an indirect call, and so that a job in
 //! step mode runs the same code under a [`ManualClock`]. The runtime reads it once per batch, never
 //! once per record.
 
@@ -24,7 +24,7 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// Processing time. The machine's wall clock may be set back; two readings need not be ordered.
+    /// Processing time. The machine's wall clock may be set back, so readings may go backwards.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match self {
@@ -33,8 +33,8 @@ impl Clock {
         }
     }
 
-    /// Nanoseconds since a fixed moment of this process, never falling: for measuring. Readings of
-    /// different kinds of clock have nothing to do with each other.
+    /// Nanoseconds since a fixed moment in this process, never decreasing: for measuring. Readings of
+    /// different kinds of clock are unrelated.
     #[must_use]
     pub fn monotonic_nanos(&self) -> u64 {
         match self {
@@ -44,22 +44,22 @@ impl Clock {
     }
 }
 
-/// Reads a clock once for both of its times.
+/// Provides both monotonic and processing time from one clock reading.
 ///
-/// A reading takes some tens of nanoseconds, and a worker wants both times in every round. Here processing
-/// time follows from the monotonic reading; the machine's wall clock is asked again after
-/// [`RoundClock::TRUSTED`], so that a change of it shows no later than that.
+/// A reading takes some tens of nanoseconds, and a worker needs both times in every round. Here processing
+/// time is derived from the monotonic reading; the machine's wall clock is read again once
+/// [`RoundClock::TRUSTED`] has passed, so a change to it is noticed no later than that.
 #[derive(Debug)]
 pub struct RoundClock {
     clock: Clock,
-    /// From monotonic to processing time.
+    /// What to add to monotonic time to get processing time.
     offset: i64,
-    /// Until when, in monotonic time, that is trusted.
+    /// Until when, in monotonic time, the offset is trusted.
     trusted_until: u64,
 }
 
 impl RoundClock {
-    /// How long the distance between the two times is trusted.
+    /// How long the offset between the two times is trusted.
     pub const TRUSTED: Duration = Duration::from_millis(1);
 
     /// Reads `clock`.
@@ -114,12 +114,12 @@ impl ManualClock {
         Timestamp(self.now.load(Ordering::Acquire))
     }
 
-    /// Moves it to `time`. It does not go back: an earlier time leaves it where it is.
+    /// Moves it to `time`. It never goes back: an earlier time has no effect.
     pub fn set(&self, time: Timestamp) {
         self.now.fetch_max(time.0, Ordering::AcqRel);
     }
 
-    /// Moves it ahead, at most to [`Timestamp::MAX`].
+    /// Moves it forward, at most to [`Timestamp::MAX`].
     pub fn advance(&self, by: Duration) {
         let ahead = |now: i64| Some(now.saturating_add(nanos(by)));
         let moved = (self.now).fetch_update(Ordering::AcqRel, Ordering::Acquire, ahead);

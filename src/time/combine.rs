@@ -1,8 +1,8 @@
-//! Minimum watermarks without alignment: over the inputs of an operator, over the splits of a source.
+//! Minimum watermarks without alignment: over the inputs of an operator, or over the splits of a source.
 //!
 //! Flink's `CombinedWatermarkStatus`: the combined watermark is the minimum over the parts that are
-//! not idle, and goes out only when it grows. Unlike in the [valve](super::Valve), a part that comes
-//! back from idleness counts at once, even when it is behind: then the result stands still.
+//! not idle, and is sent only when it grows. Unlike in the [valve](super::Valve), a part that comes
+//! back from idleness counts at once, even when it is behind: then the result stalls.
 
 use super::{TimeSignal, TimeSignals, Timestamp};
 
@@ -17,7 +17,7 @@ enum Status {
     Active,
     Idle,
     Ended,
-    /// The part is not registered; its place may be taken.
+    /// The part is not registered; its slot may be reused.
     Absent,
 }
 
@@ -44,7 +44,7 @@ impl Part {
     }
 }
 
-/// What the parts come to.
+/// The combination of all parts.
 #[derive(Clone, Debug)]
 struct Combined {
     watermark: Timestamp,
@@ -57,7 +57,7 @@ impl Combined {
         idle: false,
     };
 
-    /// Looks at the parts again. [`TimeSignal::Active`] stands before the watermark, because an
+    /// Re-evaluates the parts. [`TimeSignal::Active`] precedes the watermark, because an
     /// idle channel's watermarks are ignored downstream.
     fn update(&mut self, parts: &[Part]) -> TimeSignals {
         let mut minimum = Timestamp::MAX;
@@ -104,7 +104,7 @@ pub struct Combiner {
 }
 
 impl Combiner {
-    /// A combiner of `input_count` inputs, all active and at [`Timestamp::MIN`].
+    /// Creates a combiner of `input_count` inputs, all active and at [`Timestamp::MIN`].
     ///
     /// # Panics
     /// If there is no input.
@@ -131,25 +131,25 @@ impl Combiner {
         self.combined.idle
     }
 
-    /// A watermark arrived on `input`, which is active from now on.
+    /// Handles a watermark on `input`, which thereby becomes active.
     pub fn on_watermark(&mut self, input: usize, watermark: Timestamp) -> TimeSignals {
         self.inputs[input].raise(watermark);
         self.combined.update(&self.inputs)
     }
 
-    /// `input` became idle; an ended one does not.
+    /// Handles `input` becoming idle; an ended one does not.
     pub fn on_idle(&mut self, input: usize) -> TimeSignals {
         self.inputs[input].set_idle(true);
         self.combined.update(&self.inputs)
     }
 
-    /// `input` became active.
+    /// Handles `input` becoming active.
     pub fn on_active(&mut self, input: usize) -> TimeSignals {
         self.inputs[input].set_idle(false);
         self.combined.update(&self.inputs)
     }
 
-    /// `input` ended: it stands at [`Timestamp::MAX`] for good and is never idle again.
+    /// Handles the end of `input`: it stays at [`Timestamp::MAX`] and is never idle again.
     pub fn on_end(&mut self, input: usize) -> TimeSignals {
         self.inputs[input] = Part {
             watermark: Timestamp::MAX,
@@ -165,8 +165,8 @@ pub struct SplitSlot(usize);
 
 /// Combines the watermarks of the splits that one source reader reads.
 ///
-/// Flink's `WatermarkOutputMultiplexer`. Splits come and go. The result never falls: a new split may
-/// start below it, and then it stands still. Taking the lowest split away moves nothing by itself;
+/// Flink's `WatermarkOutputMultiplexer`. Splits come and go. The result never decreases: a new split may
+/// start below it, and then it stalls. Removing the slowest split has no effect by itself;
 /// the next input or [`tick`](Self::tick) does. Without splits nothing is sent, not even idleness.
 #[derive(Clone, Debug)]
 pub struct SplitWatermarks {
@@ -181,7 +181,7 @@ impl Default for SplitWatermarks {
 }
 
 impl SplitWatermarks {
-    /// No splits yet.
+    /// Creates a combination of no splits.
     #[must_use]
     pub const fn new() -> Self {
         SplitWatermarks {
@@ -197,7 +197,7 @@ impl SplitWatermarks {
         self.combined.watermark
     }
 
-    /// Whether the splits, at the last look, were all idle.
+    /// Whether all splits were idle when last looked at.
     #[inline]
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -207,7 +207,7 @@ impl SplitWatermarks {
     /// The watermark of one split, for alignment.
     ///
     /// # Panics
-    /// If the split is not registered; so do the other methods that take one.
+    /// If the split is not registered. The other methods that take one panic then, too.
     #[must_use]
     pub fn split_watermark(&self, split: SplitSlot) -> Timestamp {
         let part = self.splits[split.0];
@@ -215,7 +215,7 @@ impl SplitWatermarks {
         part.watermark
     }
 
-    /// Adds a split, active and at [`Timestamp::MIN`]. Its place is valid until it is given back to
+    /// Adds a split, active and at [`Timestamp::MIN`]. Its slot is valid until it is passed to
     /// [`unregister`](Self::unregister), after which another split may get it.
     #[must_use]
     pub fn register(&mut self) -> SplitSlot {
@@ -228,24 +228,24 @@ impl SplitWatermarks {
         SplitSlot(slot)
     }
 
-    /// Takes a split away; sends nothing by itself.
+    /// Removes a split; sends nothing by itself.
     pub fn unregister(&mut self, split: SplitSlot) {
         self.part(split).status = Status::Absent;
     }
 
-    /// A watermark of `split`. It counts at the next [`tick`](Self::tick), so that a batch over many splits
-    /// looks at all of them once.
+    /// Notes a watermark of `split`. It takes effect at the next [`tick`](Self::tick), so that a batch over many splits
+    /// evaluates all of them once.
     pub fn defer_watermark(&mut self, split: SplitSlot, watermark: Timestamp) {
         self.part(split).raise(watermark);
     }
 
-    /// `split` became idle, or active again: it counts as such at the next [`tick`](Self::tick), too.
+    /// Notes that `split` became idle, or active again; this too takes effect at the next [`tick`](Self::tick).
     pub fn defer_idle(&mut self, split: SplitSlot, idle: bool) {
         self.part(split).set_idle(idle);
     }
 
-    /// Looks at all splits: to be called at the end of a batch. Gives one watermark at most, and none with idleness:
-    /// whoever takes it may be busy with its consequences for a while.
+    /// Evaluates all splits; call it at the end of a batch. Returns one watermark at most, and none together with
+    /// idleness, because the receiver may take a while to process either.
     pub fn tick(&mut self) -> TimeSignals {
         self.combined.update(&self.splits)
     }
@@ -262,7 +262,7 @@ mod tests {
     use super::*;
     use TimeSignal::{Active, Idle};
 
-    /// A watermark, and a look at all splits.
+    /// Applies a watermark and evaluates all splits.
     fn at_once(
         splits: &mut SplitWatermarks,
         split: SplitSlot,

@@ -1,6 +1,6 @@
-//! The idleness detector: no record for longer than a timeout, back-pressure not counted.
+//! The idleness detector: no record for longer than a timeout, not counting backpressure.
 //!
-//! Flink's `WatermarksWithIdleness.IdlenessTimer` as a pure value: the caller brings the time. The
+//! Flink's `WatermarksWithIdleness.IdlenessTimer` as a pure value: the caller supplies the time. The
 //! span is counted from the first check that finds no new record, not from the last record, so one
 //! slow batch is never mistaken for idleness.
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Timestamp, nanos};
 
-/// Says whether a subtask or split has been idle for longer than its timeout.
+/// Detects whether a subtask or split has been idle for longer than its timeout.
 #[derive(Clone, Debug)]
 pub struct Idleness {
     timeout: i64,
@@ -17,7 +17,7 @@ pub struct Idleness {
 }
 
 impl Idleness {
-    /// Idle after more than `timeout`.
+    /// Creates a detector of spans longer than `timeout`.
     ///
     /// # Panics
     /// If `timeout` is zero.
@@ -31,16 +31,16 @@ impl Idleness {
         }
     }
 
-    /// The subtask spent `span` since the last check waiting for room downstream. It could not have
-    /// seen a record in that time, so the time does not count. To be told before [`check`](Self::check).
+    /// Since the last check, the subtask spent `span` waiting for room downstream. It could not have
+    /// seen a record in that time, so it does not count. Call this before [`check`](Self::check).
     pub fn on_back_pressure(&mut self, span: Duration) {
         if let Some(since) = &mut self.quiet_since {
             *since = since.saturating_add(nanos(span));
         }
     }
 
-    /// Whether it is idle at `now`, `records_seen` records having been seen since the start. To be
-    /// called at the end of every batch, empty ones too.
+    /// Whether it is idle at `now`, with `records_seen` records seen since the start. Call it
+    /// at the end of every batch, even an empty one.
     pub fn check(&mut self, now: Timestamp, records_seen: u64) -> bool {
         if records_seen != self.records_seen {
             self.records_seen = records_seen;
@@ -51,8 +51,8 @@ impl Idleness {
         now.0.saturating_sub(since.0) > self.timeout
     }
 
-    /// When a check will find it idle if no record comes before; `None` if the last check found one,
-    /// so that the span has yet to start.
+    /// When a check will report idleness if no record comes before; `None` if the last check saw one,
+    /// so that the span has not started yet.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         let since = self.quiet_since?;

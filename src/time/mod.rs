@@ -1,8 +1,8 @@
 //! Event time as pure values: no threads, no I/O; only the clock asks the operating system.
 //!
-//! A [`WatermarkAssigner`] makes watermarks from records, [`SplitWatermarks`] joins those of a
+//! A [`WatermarkAssigner`] generates watermarks from records, [`SplitWatermarks`] combines those of a
 //! source's splits, a [`Valve`] those of an input's channels, a [`Combiner`] those of an operator's
-//! inputs. Each takes one event and gives at most two [`TimeSignal`]s to send.
+//! inputs. Each takes one event and returns at most two [`TimeSignal`]s to send.
 
 mod alignment;
 mod assigner;

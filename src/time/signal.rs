@@ -1,14 +1,14 @@
-//! What a rule of event time tells downstream: a watermark, or a change between idle and active.
+//! Signals sent downstream by the rules of event time: a watermark, or a change between idle and active.
 //!
-//! Every rule of this floor gives at most two signals for one input, so they come back by value,
-//! without an allocation, and in the order in which they must be sent.
+//! Each rule of this module returns at most two signals per input, so they are returned by value,
+//! without an allocation, in the order in which they must be sent.
 
 use super::Timestamp;
 
 /// One thing to send downstream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum TimeSignal {
-    /// No record at or before this time follows, late ones aside.
+    /// No record at or before this time follows, except late ones.
     Watermark(Timestamp),
     /// Leave this channel out of the minimum until it is active again.
     Idle,
@@ -16,7 +16,7 @@ pub enum TimeSignal {
     Active,
 }
 
-/// At most two [`TimeSignal`]s, in the order in which they are to be sent.
+/// Up to two [`TimeSignal`]s, in the order in which they must be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[must_use = "a signal that is not sent holds back everything downstream"]
 pub struct TimeSignals {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A point in event or processing time: nanoseconds since 1970-01-01T00:00:00Z, as an `i64`.
 ///
-/// Nanoseconds carry millisecond sources and market data alike and reach from 1677 to 2262. The two
+/// Nanoseconds suit millisecond sources and market data alike and reach from 1677 to 2262. The two
 /// ends of the range are reserved, as in Flink: [`Timestamp::MIN`] means *no timestamp* on a record
 /// and *nothing known* as a watermark; [`Timestamp::MAX`] is the watermark at the end of input.
 /// Where Flink's rules subtract one millisecond (`window end − 1`), one nanosecond is subtracted.
@@ -56,19 +56,19 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
-    /// `self + nanos`, stopping at the ends of the range.
+    /// `self + nanos`, saturating at the ends of the range.
     #[must_use]
     pub const fn saturating_add(self, nanos: i64) -> Self {
         Timestamp(self.0.saturating_add(nanos))
     }
 
-    /// `self − nanos`, stopping at the ends of the range.
+    /// `self − nanos`, saturating at the ends of the range.
     #[must_use]
     pub const fn saturating_sub(self, nanos: i64) -> Self {
         Timestamp(self.0.saturating_sub(nanos))
     }
 
-    /// Whether a record with this timestamp has none ([`Timestamp::MIN`]).
+    /// Whether this is [`Timestamp::MIN`], which means that a record has no timestamp.
     #[must_use]
     pub const fn is_none(self) -> bool {
         self.0 == i64::MIN
@@ -90,15 +90,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The start of the window of `size` nanoseconds that holds `at`, windows starting at `offset` and
-/// every `size` after and before it: `at − floorMod(at − offset, size)`.
+/// The start of the window of `size` nanoseconds that contains `at`, for windows aligned to `offset`:
+/// `at − floorMod(at − offset, size)`.
 ///
-/// Flink's `TimeWindow.getWindowStartWithOffset`, with a floored remainder so that times before the
-/// epoch fall into the window that holds them, and exact where `at − offset` would overflow. A start
+/// Flink's `TimeWindow.getWindowStartWithOffset`, but with a floored remainder, so that times before the
+/// epoch fall into the window that contains them, and exact where `at − offset` would overflow. A start
 /// before [`Timestamp::MIN`] is `MIN`. One division.
 ///
-/// `size` is above zero and `offset` is smaller than `size` in either direction; the assigners check
-/// this once, when they are built.
+/// Requires `size > 0` and `|offset| < size`; the assigners check this once, when they are built.
 #[inline]
 #[must_use]
 pub const fn window_start(at: Timestamp, size: i64, offset: i64) -> Timestamp {

@@ -1,13 +1,13 @@
-//! The valve: one watermark and one status out of the channels of one input.
+//! The valve: combines the channels of one input into one watermark and one status.
 //!
 //! A restatement of Flink's `StatusWatermarkValve`. A channel is *active* or *idle*, and *aligned*
 //! when it counts for the minimum: a channel that comes back from idleness behind what was already
 //! sent must not hold the others back, so it counts again only when it has caught up.
 //!
-//! Invariant: an aligned channel is active and its watermark is not below the last one sent. What is
-//! sent never falls, and an idle valve sends nothing but [`TimeSignal::Active`] first.
+//! Invariant: an aligned channel is active and its watermark is not below the last one sent. The watermark
+//! sent never decreases, and the first thing that an idle valve sends is [`TimeSignal::Active`].
 //!
-//! Nothing here is touched by a record. A watermark costs one pass over the channels' held
+//! Records never touch the valve. A watermark costs one pass over the channels' held
 //! watermarks, eight bytes each and adjacent.
 
 use super::{TimeSignal, TimeSignals, Timestamp};
@@ -15,8 +15,8 @@ use super::{TimeSignal, TimeSignals, Timestamp};
 /// Combines the watermarks and statuses of the channels of one input.
 #[derive(Clone, Debug)]
 pub struct Valve {
-    /// What the channel holds back: its watermark when aligned, [`Timestamp::MAX`] when not. The
-    /// minimum of these needs no look at the flags.
+    /// What each channel holds the watermark back to: its own if aligned, [`Timestamp::MAX`] if not. The
+    /// minimum of these can be taken without looking at the flags.
     held: Box<[Timestamp]>,
     channels: Box<[Channel]>,
     active_count: usize,
@@ -39,7 +39,7 @@ enum Status {
 }
 
 impl Valve {
-    /// A valve for `channel_count` channels, all active, aligned and at [`Timestamp::MIN`].
+    /// Creates a valve for `channel_count` channels, all active, aligned and at [`Timestamp::MIN`].
     ///
     /// # Panics
     /// If there is no channel.
@@ -83,7 +83,7 @@ impl Valve {
         (status != Status::Ended).then_some((watermark, status == Status::Idle))
     }
 
-    /// The aligned channel that holds the watermark back, for those who ask why it stands still.
+    /// The aligned channel that holds the watermark back, to diagnose why it stalls.
     #[must_use]
     pub fn blocking_channel(&self) -> Option<usize> {
         (0..self.channels.len())
@@ -91,7 +91,7 @@ impl Valve {
             .min_by_key(|&channel| self.held[channel])
     }
 
-    /// A watermark arrived on `channel`; one that is not above the channel's last is ignored, and
+    /// Handles a watermark on `channel`; one that is not above the channel's last is ignored, and
     /// so is any on an idle channel (rule 2).
     pub fn on_watermark(&mut self, channel: usize, watermark: Timestamp) -> TimeSignals {
         let state = &mut self.channels[channel];
@@ -103,9 +103,9 @@ impl Valve {
         TimeSignals::of(self.advance_to_minimum(), None)
     }
 
-    /// `channel` became idle: it counts no more. When the last one does, everything that the
-    /// channels still held is flushed: the *greatest* watermark of all goes out, then
-    /// [`TimeSignal::Idle`] (rule 3). An ended channel does not idle.
+    /// `channel` became idle: it no longer counts. When the last one becomes idle, everything that the
+    /// channels still held is flushed: the *greatest* watermark of all is sent, then
+    /// [`TimeSignal::Idle`] (rule 3). An ended channel does not become idle.
     pub fn on_idle(&mut self, channel: usize) -> TimeSignals {
         if self.channels[channel].status != Status::Active {
             return TimeSignals::NONE;
@@ -136,9 +136,9 @@ impl Valve {
         TimeSignals::of(self.activate(channel, Status::Active), None)
     }
 
-    /// `channel` ended: it stands at [`Timestamp::MAX`] for good and is never idle again.
+    /// `channel` ended: it stays at [`Timestamp::MAX`] and is never idle again.
     ///
-    /// As in Flink, an idle channel does not keep an ended one from carrying the valve to
+    /// As in Flink, an idle channel does not keep an ended one from advancing the valve to
     /// [`Timestamp::MAX`]. A channel that stops without draining must not be reported here: its
     /// windows would fire.
     pub fn on_end(&mut self, channel: usize) -> TimeSignals {
@@ -162,7 +162,7 @@ impl Valve {
         was_idle.then_some(TimeSignal::Active)
     }
 
-    /// Aligns an active channel that is not behind, and refreshes what an aligned one holds.
+    /// Aligns an active channel that is not behind, and updates what an aligned one holds.
     fn align_if_caught_up(&mut self, channel: usize) {
         let state = &mut self.channels[channel];
         debug_assert!(state.status != Status::Idle);

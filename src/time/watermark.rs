@@ -1,40 +1,40 @@
-//! Watermark strategies: how watermarks come out of the timestamps of records.
+//! Watermark strategies: how watermarks are derived from the timestamps of records.
 //!
-//! A [`WatermarkStrategy`] is a recipe that travels with the job graph; each subtask makes its own
+//! A [`WatermarkStrategy`] is part of the job graph; each subtask makes its own
 //! [`WatermarkGenerator`] from it and runs it inside a [`WatermarkAssigner`](super::WatermarkAssigner).
-//! There is no interval timer: the *periodic* watermark of Flink is asked for at the end of every
-//! batch, so a record costs a bounded generator one maximum and nothing else.
+//! There is no interval timer: Flink's *periodic* watermark is requested at the end of every
+//! batch, so a bounded generator's only cost per record is one maximum.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::{AlignmentGroup, Timestamp, nanos};
 
-/// Makes watermarks from the records of one subtask or one split.
+/// Generates watermarks from the records of one subtask or one split.
 ///
-/// What it gives is dropped unless it is above what it gave before; a generator need not check that.
+/// A watermark that is not above the last one is dropped; a generator need not check that.
 pub trait WatermarkGenerator<V: ?Sized> {
-    /// Whether nothing but the greatest timestamp counts: the generator gives no punctuated watermark, and
-    /// may be told of many records at once by [`on_greatest`](WatermarkGenerator::on_greatest).
+    /// Whether only the greatest timestamp matters: the generator emits no punctuated watermark, and may be
+    /// given many records at once by [`on_greatest`](WatermarkGenerator::on_greatest).
     const NEEDS_GREATEST_ONLY: bool = false;
 
-    /// Looks at a record with timestamp `at`. A watermark given here is *punctuated*: it goes out at
+    /// Processes a record with timestamp `at`. A watermark returned here is *punctuated*: it is sent at
     /// once, after the record.
     fn on_record(&mut self, record: &V, at: Timestamp) -> Option<Timestamp>;
 
-    /// In place of [`on_record`](WatermarkGenerator::on_record) for each of some records: the greatest of
-    /// their timestamps. Called only if the generator [says](WatermarkGenerator::NEEDS_GREATEST_ONLY) that
-    /// this is enough.
+    /// Called with the greatest of some records' timestamps, in place of
+    /// [`on_record`](WatermarkGenerator::on_record) for each of them. Called only if the generator
+    /// [declares](WatermarkGenerator::NEEDS_GREATEST_ONLY) that this is enough.
     fn on_greatest(&mut self, at: Timestamp) {
         let _ = at;
     }
 
-    /// The *periodic* watermark, asked for at the end of every batch, empty ones too. `now` is the
+    /// Returns the *periodic* watermark; called at the end of every batch, even an empty one. `now` is the
     /// processing time of the batch.
     fn on_batch_end(&mut self, now: Timestamp) -> Option<Timestamp>;
 }
 
-/// Makes generators: what a source or an assigner is given when the job is built.
+/// Makes generators: sources and assigners are given one when the job is built.
 ///
 /// ```
 /// use thalweg::time::{BoundedOutOfOrderness, WatermarkStrategy, secs};
@@ -46,26 +46,26 @@ pub trait WatermarkStrategy: Clone + Send {
     /// The generator it makes; a [`WatermarkGenerator`] of the record type it is used with.
     type Generator;
 
-    /// A generator that has seen nothing.
+    /// Makes a generator that has seen nothing.
     fn generator(&self) -> Self::Generator;
 
-    /// After how long without a record the subtask counts as idle; never, by default.
+    /// How long the subtask must be without records to count as idle. Default: it never does.
     fn idle_timeout(&self) -> Option<Duration> {
         None
     }
 
-    /// How long a batch's end may be away when no record comes: for generators whose watermark moves
-    /// with processing time. `None`, by default: only records move it.
+    /// How long after one batch's end the next must come even without records, for generators whose watermark moves
+    /// with processing time. Default: `None`, only records move it.
     fn interval(&self) -> Option<Duration> {
         None
     }
 
-    /// The group that the readers keep together with; none, by default.
+    /// The group that the readers are aligned with. Default: none.
     fn alignment(&self) -> Option<&AlignmentGroup> {
         None
     }
 
-    /// The same strategy for readers that keep together with those of `group`.
+    /// The same strategy, with its readers aligned with those of `group`.
     fn with_alignment(self, group: &AlignmentGroup) -> WithAlignment<Self> {
         WithAlignment {
             strategy: self,
@@ -73,7 +73,7 @@ pub trait WatermarkStrategy: Clone + Send {
         }
     }
 
-    /// The same strategy, idle after more than `timeout` without a record.
+    /// The same strategy, with subtasks idle after more than `timeout` without a record.
     ///
     /// # Panics
     /// If `timeout` is zero.
@@ -151,7 +151,7 @@ pub struct BoundedOutOfOrderness {
 }
 
 impl BoundedOutOfOrderness {
-    /// Out of order by at most `bound`.
+    /// Creates a strategy for records out of order by at most `bound`.
     #[must_use]
     pub const fn of(bound: Duration) -> Self {
         BoundedOutOfOrderness {
@@ -171,7 +171,7 @@ impl WatermarkStrategy for BoundedOutOfOrderness {
     }
 }
 
-/// Timestamps never fall: the watermark is `greatest − 1 ns`.
+/// Timestamps never decrease: the watermark is `greatest − 1 ns`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Monotonous;
 
@@ -186,7 +186,7 @@ impl WatermarkStrategy for Monotonous {
 /// The generator of [`BoundedOutOfOrderness`] and [`Monotonous`].
 #[derive(Clone, Debug)]
 pub struct BoundedGenerator {
-    /// The greatest timestamp so far, from `MIN + reach` so that the first watermark is `MIN` and
+    /// The greatest timestamp so far. Starts at `MIN + reach`, so that the first watermark is `MIN` and
     /// the subtraction never overflows.
     greatest: Timestamp,
     reach: i64,
@@ -212,7 +212,7 @@ impl<V: ?Sized> WatermarkGenerator<V> for BoundedGenerator {
     }
 }
 
-/// No watermarks but the one at the end of input: for processing time alone, and for batch jobs.
+/// No watermarks except the one at the end of input: for processing time only, and for batch jobs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoWatermarks;
 
@@ -238,14 +238,14 @@ impl<V: ?Sized> WatermarkGenerator<V> for NoWatermarks {
     }
 }
 
-/// The watermark lags processing time by a fixed span, whatever the records say.
+/// The watermark trails processing time by a fixed span, whatever the records' timestamps.
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessingTimeLag {
     lag: i64,
 }
 
 impl ProcessingTimeLag {
-    /// Behind processing time by `lag`.
+    /// Creates a strategy that trails processing time by `lag`.
     #[must_use]
     pub const fn of(lag: Duration) -> Self {
         ProcessingTimeLag { lag: nanos(lag) }
@@ -279,14 +279,14 @@ impl<V: ?Sized> WatermarkGenerator<V> for ProcessingTimeLag {
     }
 }
 
-/// Watermarks that a function finds in the records.
+/// Watermarks that a function extracts from the records.
 #[derive(Clone)]
 pub struct Punctuated<F> {
     function: F,
 }
 
 impl<F> Punctuated<F> {
-    /// `function` looks at each record and its timestamp; what it gives goes out after the record.
+    /// Calls `function` for each record and its timestamp; the watermark it returns is sent after the record.
     #[must_use]
     pub fn new<V: ?Sized>(function: F) -> Self
     where
@@ -324,8 +324,8 @@ impl<F> fmt::Debug for Punctuated<F> {
     }
 }
 
-/// Watermarks from two functions over a state: one that notes records, one that is asked at the end
-/// of a batch.
+/// Watermarks from two functions over a state: one called for each record, one at the end
+/// of each batch.
 #[derive(Clone)]
 pub struct Periodic<S, F, G> {
     state: S,
@@ -334,7 +334,7 @@ pub struct Periodic<S, F, G> {
 }
 
 impl<S, F, G> Periodic<S, F, G> {
-    /// Starts from `state`; `note` sees each record and its timestamp, `watermark` the processing
+    /// Starts from `state`; `note` is called with each record and its timestamp, `watermark` with the processing
     /// time at the end of each batch.
     #[must_use]
     pub fn new<V: ?Sized>(state: S, note: F, watermark: G) -> Self
@@ -362,7 +362,7 @@ where
         self.clone()
     }
 
-    /// 200 ms: the function may look at processing time.
+    /// 200 ms: the function may depend on processing time.
     fn interval(&self) -> Option<Duration> {
         Some(INTERVAL)
     }

@@ -1,4 +1,4 @@
-//! Factories: what each builder call puts into the graph to make its operators from.
+//! Factories: what each builder call adds to the graph, from which its operators are made.
 
 mod join;
 mod keyed;

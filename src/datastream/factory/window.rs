@@ -9,7 +9,7 @@ use crate::operator::{
 };
 use crate::record::{Far, KeySelector, Record};
 
-/// Makes the operators of a [`WindowAssigner`].
+/// Makes the window operators for a [`WindowAssigner`].
 #[derive(Debug)]
 pub struct WindowFactory<V: ?Sized, S, A, F> {
     pub(in crate::datastream) assigner: A,
@@ -67,8 +67,8 @@ operator_factory! {
     }
 }
 
-/// Makes [`KeyedPartials`]. They read records in the form that these have behind an exchange, for which
-/// their selector and their aggregate are written.
+/// Makes [`KeyedPartials`]. They read records in the form that these have downstream of an exchange, since that is
+/// the form their selector and aggregate are written for.
 #[derive(Clone, Debug)]
 pub struct KeyedPartialFactory<S, W, G> {
     pub(in crate::datastream) assigner: W,

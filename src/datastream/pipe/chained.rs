@@ -1,4 +1,4 @@
-//! One-input operators, fused behind the prefix before them.
+//! One-input operators, fused onto the prefix upstream of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use crate::runtime::{Deployment, Pipe};
 
 use super::per_subtask::with_outputs;
 
-/// A prefix and one operator behind it.
+/// A prefix followed by one operator.
 #[derive(Debug)]
 pub struct Chained<P, F> {
     pub(in crate::datastream) before: P,
@@ -45,7 +45,7 @@ impl<P: Pipe, F: OperatorFactory<P::Out>> Pipe for Chained<P, F> {
     }
 }
 
-/// A prefix and one operator that has side outputs. Its chains wait for those of the side outputs.
+/// A prefix followed by one operator with side outputs. Its chains are built once those of the side outputs are.
 #[derive(Debug)]
 pub struct SideChained<P, F> {
     node: NodeId,

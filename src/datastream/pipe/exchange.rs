@@ -1,11 +1,11 @@
-//! Exchanges: a region ends in rings and another begins, or neither.
+//! Exchanges: one region ends in rings and the next begins, unless the exchange is fused away.
 
 use crate::graph::{NodeId, Partitioning};
 use crate::operator::{BoxedChain, Depth, FarForm, Partitioner, Push};
 use crate::record::{Far, Record, run_size_min};
 use crate::runtime::{Deployment, InputGate, Pipe, Restoring, ResultPartition, SenderParts};
 
-/// A prefix and a change of partitioning behind it. Records leave it in their far form.
+/// A prefix followed by a change of partitioning. Records leave it in their far form.
 #[derive(Debug)]
 pub struct Exchanged<P, R> {
     pub(in crate::datastream) before: P,
@@ -68,7 +68,7 @@ where
     P::Out: Record,
     R: Partitioner<Far<P::Out>>,
 {
-    /// Adds the heads of the chains behind the exchange; gives what the ends of those before it are made of.
+    /// Adds the heads of the downstream chains; returns the parts that the ends of the upstream chains are made of.
     fn end_in_rings<D: Push<Far<P::Out>> + 'static>(
         &self,
         plan: &mut Deployment<'_>,

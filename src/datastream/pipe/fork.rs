@@ -6,7 +6,7 @@ use crate::graph::NodeId;
 use crate::operator::{FanOut, Push, Shallow};
 use crate::runtime::{Deployment, Pipe};
 
-/// One branch of a forked stream. The prefix is built when every branch's chains have come.
+/// One branch of a forked stream. The prefix is built once the chains of all branches have been added.
 #[derive(Debug)]
 pub struct Forked<P> {
     shared: Arc<Mutex<P>>,
@@ -14,7 +14,7 @@ pub struct Forked<P> {
     branches: usize,
 }
 
-/// `count` branches of the prefix that ends at `node`.
+/// Makes `count` branches of the prefix that ends at `node`.
 pub(in crate::datastream) fn fork<P>(
     before: P,
     node: NodeId,

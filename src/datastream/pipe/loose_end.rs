@@ -1,16 +1,16 @@
-//! Loose ends: streams that nobody has used. They run too, and their records end in nothing.
+//! Loose ends: streams that nothing consumes. They run too, and their records are discarded.
 //!
-//! Every stream may turn out to be one, so what would be compiled for them is every prefix of every chain. Hence
-//! their operators are boxed.
+//! Any stream might turn out to be one, so this is compiled for every prefix of every chain. Hence their operators are
+//! boxed.
 
 use std::any::Any;
 
 use crate::operator::{BoxedChain, Nothing};
 use crate::runtime::{Deployment, Pipe};
 
-/// A stream's prefix whose type is hidden until a builder call takes it.
+/// A stream's prefix with its type erased until a builder call takes it.
 pub(in crate::datastream) trait LooseEnd: Any + Send {
-    /// Builds the stream's chains in front of nothing.
+    /// Builds the stream's chains, ending in nothing.
     fn attach_loose(&self, plan: &mut Deployment<'_>);
 }
 

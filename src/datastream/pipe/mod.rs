@@ -1,4 +1,4 @@
-//! Pipes: the typed prefixes of a job, one kind for each way in which streams are joined to operators.
+//! Pipes: the typed prefixes of a job, one type for each way in which streams and operators are connected.
 
 mod chained;
 mod exchange;

@@ -1,14 +1,14 @@
-//! `PerSubtask`: what is made for each subtask of a node, and taken once.
+//! `PerSubtask`: a value made for each subtask of a node, to be taken once.
 
 use crate::graph::NodeId;
 use crate::operator::{Outputs, SideOutputs};
 use crate::runtime::Deployment;
 
-/// One `T` for each subtask. In plain loops: this is compiled for every chain of a job.
+/// One `T` for each subtask. Uses plain loops, because this is compiled for every chain of a job.
 pub(super) struct PerSubtask<T>(pub(super) Vec<Option<T>>);
 
 impl<T> PerSubtask<T> {
-    /// `make(0)`, `make(1)` …
+    /// Calls `make(0)`, `make(1)` …
     pub(super) fn new(parallelism: u32, make: &mut dyn FnMut(u32) -> T) -> Self {
         let mut all = Vec::with_capacity(parallelism as usize);
         for subtask in 0..parallelism {
@@ -17,21 +17,21 @@ impl<T> PerSubtask<T> {
         PerSubtask(all)
     }
 
-    /// The one of a subtask, which nobody has taken yet.
+    /// Takes the value of a subtask, which nobody has taken yet.
     pub(super) fn take(&mut self, subtask: u32) -> T {
         let one = self.0[subtask as usize].take();
         one.expect("taken once by each subtask")
     }
 }
 
-/// The outputs of an operator, for each subtask.
+/// The outputs of an operator, per subtask.
 pub(super) struct AllOutputs<D> {
     mains: PerSubtask<D>,
     sides: PerSubtask<SideOutputs>,
 }
 
 impl<D> AllOutputs<D> {
-    /// Those of one subtask.
+    /// Takes those of one subtask.
     pub(super) fn take(&mut self, subtask: u32) -> Outputs<D> {
         Outputs {
             main: self.mains.take(subtask),
@@ -40,8 +40,8 @@ impl<D> AllOutputs<D> {
     }
 }
 
-/// Takes every subtask's main output from `next`, and calls `build` with them and the side outputs of
-/// `node` as soon as those have their chains.
+/// Takes every subtask's main output from `next`, and calls `build` with these and the side outputs of
+/// `node` once the side outputs have their chains.
 pub(super) fn with_outputs<D: 'static>(
     plan: &mut Deployment<'_>,
     node: NodeId,

@@ -1,10 +1,10 @@
-//! Sinks: where chains end, and where the building of them begins.
+//! Sinks: where chains end, and where building them starts.
 
 use crate::graph::NodeId;
 use crate::operator::{Sink, SinkOperator};
 use crate::runtime::{Deployment, Pipe, Terminal};
 
-/// A prefix and the sink that it ends in.
+/// A prefix followed by the sink that it ends in.
 #[derive(Debug)]
 pub(in crate::datastream) struct SinkTerminal<P, S> {
     pub(in crate::datastream) before: P,

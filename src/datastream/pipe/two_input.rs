@@ -1,4 +1,4 @@
-//! Two-input operators, fused behind both prefixes before them.
+//! Two-input operators, fused onto both prefixes upstream of them.
 #![expect(
     unsafe_code,
     reason = "the two ports of an operator are put into one subtask"
@@ -12,7 +12,7 @@ use crate::runtime::{Deployment, Pipe};
 
 use super::per_subtask::{AllOutputs, PerSubtask, with_outputs};
 
-/// Two prefixes and one operator behind both.
+/// Two prefixes followed by one operator that reads both.
 #[derive(Debug)]
 pub struct TwoInputs<A, B, F> {
     inner: Arc<Mutex<Inner<A, B, F>>>,
@@ -83,7 +83,7 @@ where
     }
 }
 
-/// The operator that a factory makes in front of `D`.
+/// The operator that a factory makes upstream of `D`.
 type Made<A, B, F, D> = <F as TwoInputFactory<<A as Pipe>::Out, <B as Pipe>::Out>>::Operator<D>;
 
 impl<A, B, F> Inner<A, B, F>
@@ -103,7 +103,7 @@ where
             .attach(plan, &mut |subtask| seconds.take(subtask));
     }
 
-    /// The ports of every subtask's operator. Whoever calls this attaches both prefixes to them.
+    /// Makes the ports of every subtask's operator. The caller must attach both prefixes to them.
     fn ports<D: Push<F::Out> + 'static>(
         &self,
         plan: &mut Deployment<'_>,

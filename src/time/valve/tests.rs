@@ -1,4 +1,4 @@
-//! The valve's rules as traces, and against a naive reading of them.
+//! The valve's rules as traces, and checked against a naive implementation.
 
 use super::*;
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ fn feed(valve: &mut Valve, channel: usize, input: Input) -> Vec<TimeSignal> {
     signals.collect()
 }
 
-/// Feeds the inputs in order; every step names the channel, the input, and all that is sent.
+/// Feeds the inputs in order; each step gives the channel, the input, and everything that is sent.
 fn trace(channel_count: usize, steps: &[(usize, Input, &[TimeSignal])]) {
     let mut valve = Valve::new(channel_count);
     for (step, &(channel, input, expected)) in steps.iter().enumerate() {
