@@ -1,6 +1,7 @@
 //! Errors of checkpoints.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::piece::StateRef;
@@ -78,9 +79,15 @@ pub enum CheckpointError {
         /// The largest parallelism of the job.
         parallelism: u32,
     },
-    /// Files cannot be reached.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
+    /// A directory of checkpoints, or a savepoint, that cannot be opened.
+    #[error("cannot open `{}` as a directory of checkpoints: {cause}", directory.display())]
+    Directory {
+        /// Its path.
+        directory: PathBuf,
+        /// Why not.
+        #[source]
+        cause: std::io::Error,
+    },
     /// State that no operator of the job takes.
     #[error(
         "the checkpoint holds {state}, which the job does not have: \

@@ -37,6 +37,15 @@ pub enum JobError {
         /// Errors of other subtasks, and of closing, in the order in which they arrived.
         suppressed: Vec<OperatorError>,
     },
+    /// The place where the job keeps its checkpoints cannot be used.
+    #[error("job `{job}` cannot keep checkpoints: {cause}")]
+    Store {
+        /// The job's name.
+        job: Arc<str>,
+        /// What is wrong.
+        #[source]
+        cause: Box<CheckpointError>,
+    },
     /// The job cannot be restored from the given checkpoint.
     #[error("job `{job}` cannot be restored: {cause}")]
     Restore {

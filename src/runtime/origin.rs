@@ -2,6 +2,7 @@
 //! it is restored from.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ impl Origin {
     /// Opens the store and the checkpoint that `config` names, and checks that they fit the job.
     ///
     /// # Errors
-    /// [`JobError::Restore`] if they do not.
+    /// [`JobError::Store`] if the store cannot be opened, [`JobError::Restore`] if the checkpoint does not fit.
     pub(crate) fn find(
         config: &Config,
         job: &Arc<str>,
@@ -42,7 +43,10 @@ impl Origin {
         let mut store = checkpoints
             .map(|to| open_store(to, hasher))
             .transpose()
-            .map_err(failed)?;
+            .map_err(|cause| JobError::Store {
+                job: Arc::clone(job),
+                cause: Box::new(cause),
+            })?;
         let restored = match (&config.restore, &mut store) {
             (RestoreFrom::Nothing, _) => None,
             (RestoreFrom::Latest, Some(store)) => store.restore_newest().map_err(failed)?,
@@ -86,7 +90,10 @@ fn open_store(
     hasher: KeyHasher,
 ) -> Result<CheckpointStore, CheckpointError> {
     let storage: Arc<dyn Storage> = match &checkpoints.place {
-        Place::Directory(directory) => Arc::new(RealStorage::create(directory)?),
+        Place::Directory(directory) => {
+            let created = RealStorage::create(directory);
+            Arc::new(created.map_err(unopened(directory))?)
+        }
         Place::Storage(storage) => Arc::clone(storage),
     };
     let options = StoreOptions {
@@ -98,7 +105,12 @@ fn open_store(
 }
 
 fn open_path(path: &Path) -> Result<Restored, CheckpointError> {
-    open_savepoint(&RealStorage::existing(path)?)
+    open_savepoint(&RealStorage::existing(path).map_err(unopened(path))?)
+}
+
+fn unopened(directory: &Path) -> impl FnOnce(io::Error) -> CheckpointError {
+    let directory = directory.to_path_buf();
+    move |cause| CheckpointError::Directory { directory, cause }
 }
 
 /// The number of key groups of a job that is restored from a checkpoint. Flink's rule: the checkpoint's is adopted

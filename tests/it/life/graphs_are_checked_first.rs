@@ -6,7 +6,7 @@ use thalweg::graph::PlanFormat;
 use thalweg::operator::{
     CoProcessFunction, Count, Outcome, OutputTag, ProcessContext, ProcessFunction, Tumbling,
 };
-use thalweg::runtime::Checkpoints;
+use thalweg::runtime::{Checkpoints, RestoreFrom};
 use thalweg::time::{AlignmentGroup, Monotonous, Timestamp, WatermarkStrategy, hours};
 
 use super::probe::{Moment, Probe, ProbedSource};
@@ -296,4 +296,19 @@ fn watermark_alignment_is_for_sources() {
         .timestamps(Monotonous.with_alignment(&group), timed)
         .sink("aligned", Discard::new());
     env.execute("aligned").expect("a source in front of it");
+}
+
+#[test]
+fn a_directory_of_checkpoints_that_cannot_be_opened_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (gone, file) = (directory.path().join("gone"), directory.path().join("file"));
+    std::fs::write(&file, b"no directory").expect("a file");
+    let savepoint = RestoreFrom::Path(gone.clone());
+    let error = refused_in(Environment::new().restore(savepoint), |_| {});
+    assert!(error.starts_with("job `refused` cannot be restored: cannot open"));
+    assert!(error.contains(&*gone.to_string_lossy()), "{error}");
+    let checkpoints = Checkpoints::on_request().to(&file);
+    let error = refused_in(Environment::new().checkpoints(checkpoints), |_| {});
+    assert!(error.starts_with("job `refused` cannot keep checkpoints: cannot open"));
+    assert!(error.contains(&*file.to_string_lossy()), "{error}");
 }
