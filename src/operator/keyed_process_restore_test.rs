@@ -1,4 +1,4 @@
-//! Keyed process functions go on from checkpoints: at any parallelism, with the watermark, or with an error
+//! Keyed process functions resume from checkpoints: at any parallelism, with the watermark, or with an error
 //! that says what does not fit.
 
 use super::*;

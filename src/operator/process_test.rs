@@ -1,4 +1,4 @@
-//! Functions without keys keep state: lists are dealt, unions given to all, broadcast state to each.
+//! Functions without keys keep state: lists are split, unions given to all, broadcast state to each.
 
 use super::*;
 use crate::checkpoint::MemorySnapshot;
@@ -228,8 +228,8 @@ impl ProcessFunction<u64> for TellsEnd {
     }
 }
 
-/// Whether each of so many subtasks tells the end that it comes to, going on from a checkpoint, and what they keep
-/// of that where they have ended before the barrier.
+/// Returns whether each subtask reports the end that it reaches when resuming from `restored`, and what they store
+/// of that; `ended` tells which of them end before the barrier.
 fn tell_end(
     uid: &str,
     ended: &[bool],
