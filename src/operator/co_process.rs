@@ -60,8 +60,7 @@ pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
 
     /// The end of the first input; the second may continue. Not called on failure. If the operator has a uid, this is
     /// called only once, even if the job resumes from a checkpoint taken after it, unless more of that input has
-    /// arrived
-    /// since; the same goes for [`end_second`](Self::end_second).
+    /// arrived since; the same goes for [`end_second`](Self::end_second).
     ///
     /// # Errors
     /// Fails the subtask.
@@ -125,7 +124,7 @@ impl<A: ?Sized, B: ?Sized, F, D> std::fmt::Debug for CoProcess<A, B, F, D> {
 }
 
 impl<A: ?Sized, B: ?Sized, F, D: Operator> CoProcess<A, B, F, D> {
-    /// Runs `function` in front of `outputs`.
+    /// Creates an operator that runs `function` and emits to `outputs`.
     pub fn new(name: Arc<str>, function: F, outputs: Outputs<D>) -> Self {
         CoProcess {
             function,

@@ -30,12 +30,12 @@ impl Site {
     }
 }
 
-/// Creates one operator for each subtask, in front of whatever follows it: the description of an
+/// Creates one operator for each subtask, upstream of whatever follows it: the description of an
 /// operator, held by the graph.
 pub trait OperatorFactory<V: ?Sized>: Send + 'static {
     /// The type of the records that the operators emit.
     type Out: ?Sized + 'static;
-    /// The operator in front of `D`.
+    /// The operator type, upstream of `D`.
     type Operator<D: Push<Self::Out> + 'static>: Push<V> + 'static;
 
     /// Creates the operator of one subtask.
@@ -46,7 +46,7 @@ pub trait OperatorFactory<V: ?Sized>: Send + 'static {
 pub trait SideOutputFactory<V: ?Sized>: Send + 'static {
     /// The type of the records that the operators emit to their main output.
     type Out: ?Sized + 'static;
-    /// The operator in front of `D` and side outputs.
+    /// The operator type, upstream of `D` and side outputs.
     type Operator<D: Push<Self::Out> + 'static>: Push<V> + 'static;
 
     /// Creates the operator of one subtask.
@@ -61,7 +61,7 @@ pub trait SideOutputFactory<V: ?Sized>: Send + 'static {
 pub trait TwoInputFactory<A: ?Sized, B: ?Sized>: Send + 'static {
     /// The type of the records that the operators emit to their main output.
     type Out: ?Sized + 'static;
-    /// The operator in front of `D` and side outputs.
+    /// The operator type, upstream of `D` and side outputs.
     type Operator<D: Push<Self::Out> + 'static>: TwoInput<A, B> + 'static;
 
     /// Creates the operator of one subtask.

@@ -49,7 +49,7 @@ impl<T: Record + ?Sized, D> std::fmt::Debug for FarForm<T, D> {
 }
 
 impl<T: Record + ?Sized, D> FarForm<T, D> {
-    /// Creates a converter in front of `next`.
+    /// Creates a converter upstream of `next`.
     pub fn new(next: D) -> Self {
         FarForm {
             edge: None,

@@ -31,7 +31,7 @@ pub struct Filter<F, D> {
 }
 
 impl<F, D> Filter<F, D> {
-    /// Creates a filter by `predicate` in front of `next`.
+    /// Creates a filter by `predicate` upstream of `next`.
     pub fn new(predicate: F, next: D) -> Self {
         Filter {
             predicate,
@@ -126,7 +126,7 @@ where
     }
 }
 
-/// Pushes one of the few records that pass: it was not looked at ahead of time, so it is staged in front of keyed
+/// Pushes one of the few records that pass: it was not looked at ahead of time, so it is staged ahead of keyed
 /// operators. Not inlined again at the call site.
 #[inline(never)]
 fn push_unseen<V: ?Sized>(next: &mut impl Push<V>, record: &V, at: Timestamp) {

@@ -58,7 +58,7 @@ pub struct FlatMap<F, D> {
 }
 
 impl<F, D> FlatMap<F, D> {
-    /// Creates a `flat_map` that applies `function` in front of `next`.
+    /// Creates a `flat_map` that applies `function` upstream of `next`.
     pub fn new(function: F, next: D) -> Self {
         FlatMap { function, next }
     }

@@ -1,14 +1,12 @@
 //! The inputs of one operator: several inputs combined into one watermark, one status, one barrier and one end.
 //!
-//! A [`Combiner`] (several inputs) or a [`Valve`] (a union: one
-//! input with several channels) defines how watermarks combine. Both treat the end alike: an input whose watermark is
-//! [`Timestamp::MAX`] is *drained* and holds nothing back, like an idle one, but the watermark at
-//! the end of input is forwarded only when every input is drained. (In Flink one idle input and one
-//! drained input make the end of time; records of the idle one would all be late.)
+//! A [`Combiner`] (several inputs) or a [`Valve`] (a union: one input with several channels) defines how watermarks
+//! combine. The end is handled here for both: an input whose watermark is [`Timestamp::MAX`] is *drained* and holds
+//! nothing back, like an idle one, but the watermark at the end of input is forwarded only when every input is drained.
+//! (In Flink one idle input and one drained input make the end of time; records of the idle one would all be late.)
 //!
 //! A barrier is forwarded once, when it has arrived on every input that has not ended: it may also arrive on inputs
-//! that have, before or after that. Blocking an input on which it has arrived is up to the
-//! caller.
+//! that have, before or after that. Blocking an input on which it has arrived is up to the caller.
 
 use crate::time::{Combiner, TimeSignals, Timestamp, Valve};
 

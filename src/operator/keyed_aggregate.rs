@@ -35,7 +35,7 @@ impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> std::fmt::Debug
 }
 
 impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> KeyedAggregate<V, S, A, R, D> {
-    /// Aggregates by the key that `selector` extracts and emits `emit(key, result)`, in front of `next`.
+    /// Creates an aggregation by the key that `selector` extracts; emits `emit(key, result)` to `next`.
     pub fn new(name: Arc<str>, selector: S, aggregate: A, emit: R, next: D) -> Self {
         KeyedAggregate {
             name,

@@ -161,7 +161,7 @@ where
     S2: KeySelector<B, Key = S1::Key>,
     D: Operator,
 {
-    /// Runs `function` on the keys that the selectors `first` and `second` extract, in front of `outputs`.
+    /// Creates an operator that runs `function` on the keys that `first` and `second` extract and emits to `outputs`.
     pub fn new(name: Arc<str>, first: S1, second: S2, function: F, outputs: Outputs<D>) -> Self {
         KeyedCoProcess {
             first,

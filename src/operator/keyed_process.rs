@@ -151,7 +151,7 @@ impl<V: ?Sized, S: KeySelector<V>, F, D> std::fmt::Debug for KeyedProcess<V, S, 
 }
 
 impl<V: ?Sized, S: KeySelector<V>, F, D: Operator> KeyedProcess<V, S, F, D> {
-    /// Runs `function` on the keys that `selector` extracts, in front of `outputs`.
+    /// Creates an operator that runs `function` on the keys that `selector` extracts and emits to `outputs`.
     pub fn new(name: Arc<str>, selector: S, function: F, outputs: Outputs<D>) -> Self {
         KeyedProcess {
             selector,

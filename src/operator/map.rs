@@ -12,7 +12,7 @@ pub struct Map<F, D> {
 }
 
 impl<F, D> Map<F, D> {
-    /// Creates a map that applies `function` in front of `next`.
+    /// Creates a map that applies `function` upstream of `next`.
     pub fn new(function: F, next: D) -> Self {
         Map { function, next }
     }

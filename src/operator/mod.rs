@@ -247,10 +247,9 @@ pub trait Push<V: ?Sized>: Operator {
     }
 
     /// Pushes the first records of a run, at most `wanted`, as long as the operator is ready; returns how many.
-    /// Override
-    /// it where much of the cost is the same for every record: what is kept in local variables for the length of the
-    /// loop stays in registers. An operator that forwards records unchanged forwards a run that does its own work, so
-    /// that the work is done in the loop of the operator downstream.
+    /// Override it where much of the cost is the same for every record: what is kept in local variables for the length
+    /// of the loop stays in registers. An operator that forwards records unchanged forwards a run that does its own
+    /// work, so that the work is done in the loop of the operator downstream.
     #[inline(always)]
     fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize
     where

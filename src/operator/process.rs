@@ -108,7 +108,7 @@ impl<V: ?Sized, F, D> std::fmt::Debug for Process<V, F, D> {
 }
 
 impl<V: ?Sized, F, D: Operator> Process<V, F, D> {
-    /// Runs `function` in front of `outputs`.
+    /// Creates an operator that runs `function` and emits to `outputs`.
     pub fn new(name: Arc<str>, function: F, outputs: Outputs<D>) -> Self {
         Process {
             function,

@@ -53,7 +53,7 @@ impl<V, S: KeySelector<V>, F, D> std::fmt::Debug for KeyedReduce<V, S, F, D> {
 }
 
 impl<V, S: KeySelector<V>, F, D> KeyedReduce<V, S, F, D> {
-    /// Reduces with `function` by the key that `selector` extracts, in front of `next`.
+    /// Creates a reduction with `function` by the key that `selector` extracts, upstream of `next`.
     pub fn new(name: Arc<str>, selector: S, function: F, next: D) -> Self {
         KeyedReduce {
             name,

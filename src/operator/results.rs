@@ -1,10 +1,9 @@
 //! The results of an operator, gathered into small batches.
 //!
 //! Producing a result from state waits for loads and takes branches; the operator downstream (a projection, an
-//! exchange,
-//! a summing sink) often does neither. In one loop the former would hold up the latter. Apart, the compiler can
-//! vectorise the latter, and neither takes registers from the other (Boncz, Zukowski, Nes:
-//! MonetDB/X100: Hyper-Pipelining Query Execution, CIDR 2005). Running sums of a thousand keys take a sixth less time.
+//! exchange, a summing sink) often does neither. In one loop the former would hold up the latter. Apart, the compiler
+//! can vectorise the latter, and neither takes registers from the other (Boncz, Zukowski, Nes: MonetDB/X100:
+//! Hyper-Pipelining Query Execution, CIDR 2005). Running sums of a thousand keys take a sixth less time.
 #![expect(
     unsafe_code,
     reason = "an array that is filled as far as there are results"
@@ -25,8 +24,7 @@ const ROOM: usize = 64;
 /// Some results with their timestamps.
 pub(super) struct Results<'a, R> {
     gathered: &'a mut Room<R>,
-    /// How many there are, from the first. Never passed by reference, so that it stays in a register throughout the
-    /// loop.
+    /// How many there are, from the first. No out-of-line call sees it, so that it stays in a register during the loop.
     len: usize,
 }
 
@@ -43,8 +41,7 @@ impl<'a, R> Results<'a, R> {
     }
 
     /// Adds a result, handing all of them to `next` if there is no room for more; returns whether `next` is ready as
-    /// far
-    /// as is known. The timestamp may be omitted if no result has one, which saves a store each.
+    /// far as is known. The timestamp may be omitted if no result has one, which saves a store each.
     #[inline(always)]
     pub(super) fn push(
         &mut self,

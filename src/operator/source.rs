@@ -143,7 +143,7 @@ pub struct Collector<'a, D> {
 }
 
 impl<'a, D> Collector<'a, D> {
-    /// A collector in front of `next` for at most `budget` records, at processing time `now`.
+    /// Creates a collector that emits at most `budget` records to `next`, at processing time `now`.
     pub fn new(next: &'a mut Outputs<D>, budget: &'a mut Budget, now: Timestamp) -> Self {
         Collector {
             next,

@@ -6,8 +6,8 @@
 //! filled, and the state of its records prefetched, the records of the other one wait, prefetched already.
 //!
 //! ```text
-//! push ─► filling: hash, prefetch ─► full: the waiting half goes on, the halves change places
-//! signal, end of batch ────────────► both halves go on
+//! push ─► filling: hash, prefetch ─► full: the waiting half is forwarded, the halves swap
+//! signal, end of batch ────────────► both halves are forwarded
 //! ```
 //!
 //! Halves of 16 to 256 that are forwarded as runs, as a head's records are, were tried, with hashes computed here or
@@ -136,7 +136,7 @@ impl<V: Wire + ?Sized> Stage<V> {
         true
     }
 
-    /// Forwards the waiting half; if it is empty then, the halves change places.
+    /// Forwards the waiting half; if it is empty then, the halves swap.
     #[inline(never)]
     fn turn<D: Push<V>>(&mut self, next: &mut D) {
         if !self.backlog.is_empty() || !self.waiting.go_on(next) {

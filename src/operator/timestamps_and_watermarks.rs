@@ -52,7 +52,7 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D> std::fmt::Debug
 }
 
 impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V, F, W, D> {
-    /// Takes timestamps from `function` and watermarks from `strategy`, in front of `next`.
+    /// Creates an operator that takes timestamps from `function` and watermarks from `strategy`, upstream of `next`.
     pub fn new(function: F, strategy: W, next: D) -> Self {
         TimestampsAndWatermarks {
             function,

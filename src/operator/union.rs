@@ -20,7 +20,7 @@ pub struct Union<D> {
 }
 
 impl<D> Union<D> {
-    /// Creates a union of `input_count` inputs in front of `next`.
+    /// Creates a union of `input_count` inputs upstream of `next`.
     ///
     /// # Panics
     /// If there is no input.

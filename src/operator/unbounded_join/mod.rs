@@ -6,7 +6,7 @@
 //! ```text
 //! table   key ─► links of the records added last, left and right ─┐ one access per record
 //! log     record, record, record …                                ▼
-//! links   link of the record before with the same key, or 0;  a link is a place counted from 1
+//! links   link of the previous record with the same key, or 0;  a link is a place counted from 1
 //! ```
 //! Records are appended to a log and never moved, so storing one costs a copy, and the table's entries are
 //! small whatever the records. A key with a million partners does not block its worker: a record

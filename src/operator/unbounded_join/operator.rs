@@ -115,7 +115,7 @@ where
     F: FnMut(&L, &R) -> O + Send,
     D: Push<O>,
 {
-    /// Creates a join that emits `function(left, right)` for every pair with equal keys, in front of `next`.
+    /// Creates a join that emits `function(left, right)` to `next` for every pair with equal keys.
     pub fn new(name: Arc<str>, selectors: (S1, S2), function: F, next: Outputs<D>) -> Self {
         UnboundedJoin {
             uid: Arc::clone(&name),

@@ -32,7 +32,7 @@ pub struct WindowParts<V: ?Sized, S, F> {
 
 /// Assigns records to windows: [`Tumbling`](super::Tumbling), [`Sliding`](super::Sliding), [`Session`].
 pub trait WindowAssigner<V: ?Sized + 'static>: Clone + Send + 'static {
-    /// The operator for these windows, in front of `D`.
+    /// The operator for these windows, upstream of `D`.
     type Operator<S, F, D>: Push<V> + 'static
     where
         S: KeySelector<V>,

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! Seek ─► Build ─► Emit ─► Retire ─► Seek ─► … ─► Forward ─► Idle
-//!   the next window that ends and has records, in order of time; none: ──┘
+//!   the next window that ends and has records, in time order; none: ─────┘
 //! ```
 //!
 //! *Build* merges the nodes that the window needs and that are missing. *Emit* goes through the tables that

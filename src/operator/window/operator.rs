@@ -15,7 +15,7 @@
 //! [`firing`](super::firing) for which state exists and how windows are assembled from it.
 //!
 //! Windows in [processing time](ProcessingTime) differ only in the clock: a record's time is that of its
-//! batch, and the watermark is the current processing time. No record is late then, and windows open at
+//! batch, and the watermark is the processing time that has passed. No record is late then, and windows open at
 //! the end of input do not fire (Flink's rule): a run that resumes from a checkpoint taken there fires them in time.
 //!
 //! A checkpoint stores the [slices](super::slice_snapshot), key by key, and how far [time](super::progress)

@@ -87,8 +87,7 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// Overlays the sketches. Returns whether most keys are in only one of them: if not,
-    /// asking does not pay.
+    /// Overlays the sketches. Returns whether most keys are in only one of them: if not, asking does not pay.
     pub(super) fn overlay<'a>(
         &mut self,
         sketches: impl Iterator<Item = &'a Sketch> + Clone,

@@ -183,8 +183,8 @@ impl SliceSnapshot {
         }
     }
 
-    /// Restores the tables of the slices, for the keys with these hashes. With `own`,
-    /// only what the subtask with this index had. What several subtasks had for a key is merged.
+    /// Restores the tables of the slices, for the keys with these hashes. With `own`, only what the subtask with this
+    /// index had. What several subtasks had for a key is merged.
     ///
     /// A subtask that dropped a slice dropped only its own part of it, so each one's slices are assembled
     /// before they are merged with those of others.

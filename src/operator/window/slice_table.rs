@@ -248,8 +248,8 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         }
     }
 
-    /// Releases an empty table that had `keys` keys. One that owes something to a
-    /// checkpoint is held until that is written.
+    /// Releases an empty table that had `keys` keys. One that owes something to a checkpoint is held until that is
+    /// written.
     pub(super) fn release(&mut self, level: u32, id: TableId, keys: usize) {
         debug_assert!(self.get(id).entries.is_empty());
         if self.get(id).entries.is_frozen() {

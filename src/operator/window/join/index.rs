@@ -6,7 +6,7 @@
 //! others, and the lists are not read as long as no key repeats.
 //!
 //! ```text
-//! heads   from where the hash says on: the first link of a key, or 0 behind the last one
+//! heads   from the hash's position on: the first link of a key, or 0 after the last one
 //! links   by place: last    of the first record of a list: the last one
 //!                   same    the next record with the same key, or 0
 //! ```

@@ -105,7 +105,7 @@ impl<F: WindowFunction<Record, u8, Out = WindowResult>> Job<F> {
         true
     }
 
-    /// What came out so far, and may not all be final.
+    /// The lengths of the output so far, which may not all be final.
     fn lengths(&mut self) -> Vec<usize> {
         let subtasks = self.subtasks.iter_mut();
         let length = |subtask: &mut Windows<F>| {
@@ -115,7 +115,7 @@ impl<F: WindowFunction<Record, u8, Out = WindowResult>> Job<F> {
         subtasks.map(length).collect()
     }
 
-    /// What came out up to these places, by key.
+    /// Collects the output up to these lengths, by key.
     fn collect(&mut self, lengths: &[usize], log: &mut [Vec<Event>]) {
         let count = self.subtasks.len() as u32;
         for (key, log) in (0..).zip(log) {
@@ -278,7 +278,7 @@ pub(super) fn barrier(checkpoint: u64, options: u32) -> Signal {
     })
 }
 
-/// Two subtasks of which one has fired a window.
+/// Two subtasks, one of which has fired a window.
 fn fired_apart(shape: Shape) -> MemorySnapshot {
     let mut memory = MemorySnapshot::new(2);
     for index in 0..2 {
@@ -372,7 +372,7 @@ fn a_table_serves_another_slice_only_when_it_owes_nothing() {
     let mut windows = windows_in(context(0, 1, None), TEN, sums(), true).unwrap();
     (0..100).for_each(|key| windows.push((key, 1), 3));
     windows.signal(barrier(1, Barrier::WHOLE));
-    // The slice is over before anything of it is written, and the next ones come.
+    // The slice is over before any of it is written, and the next ones begin.
     windows.watermark(9);
     for slice in 1..5 {
         (0..100).for_each(|key| windows.push((key, 2), slice * 10));
