@@ -1,4 +1,4 @@
-//! `BoxedChain`: a chain whose type is hidden from what stands before it.
+//! `BoxedChain`: a chain whose type is hidden from the operators upstream.
 
 use crate::record::KeyHash;
 use crate::state::Lookahead;
@@ -7,10 +7,10 @@ use crate::time::Timestamp;
 use super::record_run::push_unhashed;
 use super::{Operator, Push, RecordRun, pass_on};
 
-/// A chain behind a virtual call a record.
+/// A chain called virtually, once per record.
 ///
-/// What stands before a chain is compiled anew for every chain that it may stand before; of boxed chains that
-/// take the same records there is one type.
+/// Upstream operators are compiled separately for every type of chain that may follow them; boxed chains that
+/// take the same records all have one type.
 pub struct BoxedChain<V: ?Sized>(Box<dyn Push<V>>);
 
 impl<V: ?Sized> std::fmt::Debug for BoxedChain<V> {
@@ -56,7 +56,7 @@ impl<V: ?Sized> Push<V> for BoxedChain<V> {
         self.0.push_hashed(record, at, hash);
     }
 
-    /// Of what is not looked at ahead, the hash is the chain's own affair: one call less.
+    /// Without looking ahead, computing the hash is the chain's own business: one call less.
     #[inline]
     fn push_each(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
         push_unhashed(self, run, wanted)

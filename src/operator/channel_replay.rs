@@ -1,15 +1,15 @@
-//! Channel replay: in which order what was on its way comes again.
+//! Channel replay: the order in which in-flight data is replayed.
 //!
-//! A receiver of a restored exchange gets one sequence, of records and of the watermarks that go with them, before
-//! anything else:
+//! Before anything else, a receiver of a restored exchange gets one sequence of records and of the watermarks
+//! that go with them:
 //!
-//! - Of one channel, first what had been received and then what had been sent, in order.
-//! - At another parallelism every record is dealt anew: each receiver goes through all of them in one order, with
-//!   one and the same route, and takes those that lead to itself. A sender's channels become one: signals went to
-//!   all of its receivers, and up to the barrier's place they are the same from behind, so records stay between
-//!   the signals between which they were sent, however far each receiver had come.
-//! - Of several senders, the one whose watermark is lowest goes first. So no record is late that was not, and what
-//!   was late for the receiver that it was on its way to is late again.
+//! - For one channel, first what had been received and then what had been sent, in order.
+//! - After rescaling, every record is routed again: each receiver goes through all of them in one order, with one and
+//!   the same route, and takes those that are routed to it. A sender's channels are merged: signals went to all of its
+//!   receivers, so counted back from the barrier they are the same in every channel, and records stay between the
+//!   signals between which they were sent, however far each receiver had got.
+//! - Among several senders, the one with the lowest watermark goes first. So no record becomes late that was not, and
+//!   what was late for its original receiver is late again.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,10 +22,10 @@ use super::Signal;
 use super::channel_state::{ChannelId, ChannelState, FrameLog, InFlight, KNOWN, RECEIVED, SENT};
 use super::edge::Edge;
 
-/// How long a run becomes, in bytes.
+/// The size of a run, in bytes.
 const RUN_BYTES: usize = 4 * 1024;
 
-/// Records that were on their way between two signals.
+/// Records that were in flight between two signals.
 #[derive(Debug, Default)]
 struct Records {
     log: FrameLog,
@@ -66,7 +66,7 @@ struct Known {
 #[derive(Debug)]
 struct Track {
     known: Known,
-    /// Records, and the signal behind them; behind the last ones comes the barrier.
+    /// Records, each with the signal that follows them; the last ones are followed by the barrier.
     parts: VecDeque<(FrameLog, Option<FrameHeader>)>,
     last: Records,
 }
@@ -100,7 +100,7 @@ impl Track {
         self.parts.push_back((records, signal));
     }
 
-    /// Adds what the same sender had on its way to another receiver: the last signals are the same.
+    /// Adds what the same sender had in flight to another receiver: the last signals are the same.
     fn unite(&mut self, mut other: Track) {
         if other.parts.len() > self.parts.len() {
             std::mem::swap(self, &mut other);
@@ -122,7 +122,7 @@ impl Tracks {
         self.0.entry(place).or_insert_with(Track::new)
     }
 
-    /// All of them in one sequence; those of one sender become one first.
+    /// Merges all of them into one sequence, after merging those of each sender.
     fn merged(self) -> FrameLog {
         let mut senders: BTreeMap<u32, Track> = BTreeMap::new();
         for ((sender, _), mut track) in self.0 {
@@ -138,8 +138,8 @@ impl Tracks {
     }
 }
 
-/// Everything that was on its way to one receiver of an edge, in one sequence: all that `takes` says
-/// yes to, asked for every record of every channel that is `wanted`.
+/// Returns everything that was in flight to one receiver of an edge, in one sequence: all that `takes`
+/// accepts, asked for every record of every channel that is `wanted`.
 pub(crate) fn replay<V: Wire + ?Sized>(
     edge: &Edge,
     restored: &Restored,
@@ -203,7 +203,7 @@ fn merge(mut tracks: Vec<Track>) -> FrameLog {
         add_signals(&mut merged, signals);
     }
     if valve.is_idle() {
-        // What comes next comes from channels that have not said that they are idle.
+        // What follows comes from channels that have not declared themselves idle.
         merged.add(
             FrameHeader::new(FrameKind::ACTIVE, 0, 0, Timestamp::MIN),
             &[],
@@ -212,7 +212,7 @@ fn merge(mut tracks: Vec<Track>) -> FrameLog {
     merged
 }
 
-/// A frame of a signal in such a sequence, as a signal.
+/// Returns a signal's frame in such a sequence as a signal.
 pub(crate) fn replayed_signal(header: FrameHeader) -> Signal {
     match header.kind() {
         FrameKind::WATERMARK => Signal::Watermark(header.time),
@@ -240,7 +240,7 @@ mod tests {
         FrameHeader::new(FrameKind::WATERMARK, 0, 0, Timestamp(at))
     }
 
-    /// A channel that was at a watermark: numbers are records, negative ones watermarks.
+    /// A channel with this watermark; positive numbers are records, negative ones watermarks.
     fn track(known: i64, frames: &[i64]) -> Track {
         let mut track = Track::new();
         track.known.watermark = Timestamp(known);

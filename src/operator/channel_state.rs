@@ -1,23 +1,23 @@
-//! Channel state: what was on its way between two subtasks when a barrier overtook it.
+//! Channel state: what was in flight between two subtasks when a barrier overtook it.
 //!
-//! An unaligned barrier is passed on before everything that waits in front of it (Flink's *channel state*;
-//! Chandy and Lamport, *Distributed Snapshots*). What it overtook belongs to the checkpoint, and is kept in two
+//! An unaligned barrier is forwarded ahead of everything that is queued before it (Flink's *channel state*;
+//! Chandy and Lamport, *Distributed Snapshots*). What it overtook belongs to the checkpoint, and is stored in two
 //! states of the exchange:
 //!
-//! - `received`: what stood in the rings, or came, before a receiver had the barrier of each;
+//! - `received`: what was in the rings, or arrived, before a receiver had each one's barrier;
 //! - `sent`: what the senders had not been able to put into their rings.
 //!
-//! In place of a key's type their schemas name how the exchange spreads records: what was sent by one rule is not
-//! dealt anew by another ([`Edge::check`]).
+//! In place of a key's type, their schemas name how the exchange distributes records: what was sent by one rule is
+//! not routed again by another ([`Edge::check`]).
 //!
-//! Each value is a frame, a record, a run of records or a watermark, as it stands in a ring:
+//! Each value is a frame (a record, a run of records or a watermark) as it appears in a ring:
 //!
 //! ```text
 //! length u32 │ header (16 bytes) │ payload          namespace: senders−1 │ receivers−1 │ sender │ receiver
 //! ```
-//! Before the frames of a channel stands what its receiver knew of it at the barrier, its watermark and whether
-//! it was idle, as frames whose `aux` is [`KNOWN`]. How a job goes on from this is the business of
-//! [`channel_replay`](super::channel_replay).
+//! The frames of a channel are preceded by what its receiver knew of it at the barrier, its watermark and whether
+//! it was idle, as frames whose `aux` is [`KNOWN`]. See [`channel_replay`](super::channel_replay) for how a job
+//! resumes from this.
 
 use rkyv::util::AlignedVec;
 
@@ -33,13 +33,13 @@ use crate::time::Timestamp;
 
 use super::edge::Edge;
 
-/// In the `aux` of a frame that says what was known at the barrier.
+/// The `aux` of a frame that says what was known at the barrier.
 pub(super) const KNOWN: u32 = 1;
 
-/// How many bits a number of subtasks takes in a namespace.
+/// How many bits a subtask number takes in a namespace.
 const INDEX_BITS: u32 = 15;
 
-/// One ring of an exchange: between which subtasks, of how many.
+/// One ring of an exchange: its sender and receiver, and how many there are of each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct ChannelId {
     pub(crate) senders: u32,
@@ -49,7 +49,7 @@ pub(crate) struct ChannelId {
 }
 
 impl ChannelId {
-    /// The namespace of what this channel had.
+    /// Returns the namespace of this channel's frames.
     fn namespace(self) -> i64 {
         let parts = [
             self.senders - 1,
@@ -76,11 +76,11 @@ impl ChannelId {
     }
 }
 
-/// Frames, in order, encoded as values: what was on its way, or waits for room in a ring.
+/// Frames, in order, encoded as values: in-flight data, or what waits for room in a ring.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FrameLog {
     bytes: Vec<u8>,
-    /// How many bytes were taken off the front.
+    /// How many bytes have been taken off the front.
     taken: usize,
 }
 
@@ -93,14 +93,14 @@ impl FrameLog {
         });
     }
 
-    /// Appends a frame if it is one that a restored job replays: barriers and ends come anew.
+    /// Appends a frame if it is replayed by a restored job: barriers and ends are sent anew.
     pub(crate) fn add(&mut self, header: FrameHeader, payload: &[u8]) {
         if !matches!(header.kind(), FrameKind::BARRIER | FrameKind::END) {
             self.push(header, payload);
         }
     }
 
-    /// What is not taken.
+    /// Returns what has not been taken.
     fn bytes(&self) -> &[u8] {
         &self.bytes[self.taken..]
     }
@@ -109,12 +109,12 @@ impl FrameLog {
         self.bytes().is_empty()
     }
 
-    /// The frame at the front.
+    /// Returns the frame at the front.
     pub(crate) fn front(&self) -> Option<(FrameHeader, &[u8])> {
         self.frames().next()
     }
 
-    /// Takes the frame at the front off; there must be one. The memory is kept.
+    /// Removes the frame at the front; there must be one. The memory is kept.
     pub(crate) fn pop_front(&mut self) {
         let mut rest = &self.bytes[self.taken..];
         take_item(None, &mut rest).expect("a log's own frames");
@@ -124,7 +124,7 @@ impl FrameLog {
         }
     }
 
-    /// Forgets all frames. The memory is kept.
+    /// Removes all frames. The memory is kept.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.taken = 0;
@@ -162,7 +162,7 @@ impl FrameLog {
         })
     }
 
-    /// The frames, in order.
+    /// Returns the frames, in order.
     pub(crate) fn frames(&self) -> impl Iterator<Item = (FrameHeader, &[u8])> {
         let mut rest = self.bytes();
         std::iter::from_fn(move || {
@@ -172,7 +172,7 @@ impl FrameLog {
     }
 }
 
-/// Cuts the next frame off the front of `bytes`.
+/// Splits the next frame off the front of `bytes`.
 fn take_frame<'a>(bytes: &mut &'a [u8]) -> Result<(FrameHeader, &'a [u8]), FormError> {
     let all = *bytes;
     let value = take_item(None, bytes)?;
@@ -186,7 +186,7 @@ fn take_frame<'a>(bytes: &mut &'a [u8]) -> Result<(FrameHeader, &'a [u8]), FormE
     Ok((header, payload))
 }
 
-/// The state in which one side of an exchange keeps what was on its way, as a checkpoint has it.
+/// The state in which a checkpoint stores the in-flight data of one side of an exchange.
 #[derive(Debug)]
 pub(crate) struct ChannelState {
     state: StateRef,
@@ -195,13 +195,13 @@ pub(crate) struct ChannelState {
     logs: Vec<(ChannelId, FrameLog)>,
 }
 
-/// What the receivers of an exchange had not read yet.
+/// The state of what the receivers of an exchange had not read yet.
 pub(crate) const RECEIVED: &str = "received";
-/// What its senders had not put into their rings yet.
+/// The state of what its senders had not put into their rings yet.
 pub(crate) const SENT: &str = "sent";
 
 impl ChannelState {
-    /// The state `name` of an edge whose records are of type `V`.
+    /// Creates the state `name` of an edge whose records are of type `V`.
     pub(crate) fn of<V: Wire + ?Sized>(edge: &Edge, name: &str) -> Self {
         ChannelState {
             state: StateRef::new(&edge.uid, name),
@@ -220,7 +220,7 @@ impl ChannelState {
         }
     }
 
-    /// Adds what a channel had for a checkpoint. What an earlier one left is forgotten.
+    /// Adds what a channel had in flight for a checkpoint. Leftovers of an earlier one are dropped.
     pub(crate) fn add(&mut self, checkpoint: u64, channel: ChannelId, log: FrameLog) {
         if checkpoint != self.checkpoint {
             self.checkpoint = checkpoint;
@@ -231,14 +231,14 @@ impl ChannelState {
         }
     }
 
-    /// Forgets a checkpoint that will not be completed.
+    /// Drops what was added for a checkpoint that will not complete.
     pub(crate) fn abort(&mut self, checkpoint: u64) {
         if checkpoint == self.checkpoint {
             self.logs.clear();
         }
     }
 
-    /// Writes what was added for the checkpoint of `out`; says nothing of the state where that is nothing.
+    /// Writes what was added for the checkpoint of `out`; does not report the state if that is nothing.
     pub(crate) fn write(&mut self, out: &mut SnapshotOutput<'_>) {
         if out.checkpoint() != self.checkpoint || self.logs.is_empty() {
             return;
@@ -259,7 +259,7 @@ impl ChannelState {
     }
 
     /// Calls `visit` with every frame that a checkpoint has of this state, after checking it, in the order in which
-    /// they were on their way through each channel.
+    /// they were in flight in each channel.
     pub(super) fn restore<V: Wire + ?Sized>(
         &self,
         restored: &Restored,
@@ -285,11 +285,11 @@ impl ChannelState {
     }
 }
 
-/// Something that was on its way.
+/// An element that was in flight.
 #[derive(Debug)]
 pub(crate) enum InFlight<'a, V: ?Sized> {
     Record(&'a V, Timestamp),
-    /// A frame without payload: what time has come to.
+    /// A frame without payload: a watermark or a change of idleness.
     Signal(FrameHeader),
 }
 

@@ -1,7 +1,7 @@
 //! `process` on two connected streams without a key.
 //!
-//! Nothing orders the two inputs relative to each other. With a broadcast edge as one input this is
-//! Flink's `BroadcastProcessFunction`, the broadcast state being a field of the function that it hands over at
+//! The two inputs are not ordered relative to each other. With a broadcast edge as one input this is
+//! Flink's `BroadcastProcessFunction`; the broadcast state is a field of the function, handed over at
 //! barriers.
 
 use std::marker::PhantomData;
@@ -22,14 +22,14 @@ pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
     /// The type of the results.
     type Out: ?Sized + 'static;
 
-    /// Whether [`snapshot`](Self::snapshot) hands over state: the operator needs a uid then, by which a
-    /// checkpoint finds it again.
+    /// Whether [`snapshot`](Self::snapshot) hands over state: if so, the operator needs a uid, under which
+    /// checkpoints store that state.
     const STATEFUL: bool = false;
 
     /// Prepares the function, before the first record.
     ///
     /// # Errors
-    /// Here and below, what the function returns fails its subtask.
+    /// In this and all other methods, an error fails the subtask.
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         let _ = cx;
         Ok(())
@@ -47,9 +47,9 @@ pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
     /// Fails the subtask.
     fn process_second(&mut self, record: &B, cx: &mut impl ProcessContext<Self::Out>) -> Outcome;
 
-    /// The watermark of both inputs is about to move to `at`: the last chance to emit, ahead of it,
-    /// records that were held back. What is emitted later may be late downstream; that goes for the
-    /// end of an input too, whose last watermark comes before its end (as in Flink).
+    /// The combined watermark of both inputs is about to advance to `at`: the last chance to emit, ahead of it,
+    /// records that were held back. Anything emitted later may be late downstream; this includes the end of an
+    /// input, which its last watermark precedes (as in Flink).
     ///
     /// # Errors
     /// Fails the subtask.
@@ -58,9 +58,9 @@ pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
         Ok(())
     }
 
-    /// The end of the first input; the second one may go on. Not called on failure. Where the operator has a uid it
-    /// is called once, although the job goes on from a checkpoint behind it, unless more of that input has come since;
-    /// so is [`end_second`](Self::end_second).
+    /// The end of the first input; the second may continue. Not called on failure. If the operator has a uid, this is
+    /// called only once, even if the job resumes from a checkpoint taken after it, unless more of that input has
+    /// arrived since; the same goes for [`end_second`](Self::end_second).
     ///
     /// # Errors
     /// Fails the subtask.
@@ -69,7 +69,7 @@ pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
         Ok(())
     }
 
-    /// The end of the second input; the first one may go on. Not called on failure.
+    /// The end of the second input; the first may continue. Not called on failure.
     ///
     /// # Errors
     /// Fails the subtask.
@@ -78,7 +78,7 @@ pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
         Ok(())
     }
 
-    /// A barrier of both inputs: hands over what the function keeps, of which a checkpoint is taken. See
+    /// Called when the barrier has arrived on both inputs: hands over the function's state for the checkpoint. See
     /// [`OperatorState`].
     ///
     /// # Errors
@@ -88,8 +88,8 @@ pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
         Ok(())
     }
 
-    /// Takes back what the function kept: called after [`open`](Self::open) if the job goes on from a
-    /// checkpoint, whether or not that has state of this function.
+    /// Restores the function's state: called after [`open`](Self::open) if the job resumes from a
+    /// checkpoint, whether or not that checkpoint has state of this function.
     ///
     /// # Errors
     /// Fails the subtask.
@@ -101,7 +101,7 @@ pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
     /// Releases what the function holds; called on failure and cancellation too.
     ///
     /// # Errors
-    /// Where releasing fails.
+    /// If releasing fails.
     fn close(&mut self) -> Outcome {
         Ok(())
     }
@@ -124,7 +124,7 @@ impl<A: ?Sized, B: ?Sized, F, D> std::fmt::Debug for CoProcess<A, B, F, D> {
 }
 
 impl<A: ?Sized, B: ?Sized, F, D: Operator> CoProcess<A, B, F, D> {
-    /// Runs `function` in front of `outputs`.
+    /// Creates an operator that runs `function` and emits to `outputs`.
     pub fn new(name: Arc<str>, function: F, outputs: Outputs<D>) -> Self {
         CoProcess {
             function,

@@ -9,7 +9,7 @@ use crate::operator::{
 use crate::record::OwnedSelector;
 use crate::state::ReducingState;
 
-/// Says what it sees.
+/// Emits what it sees.
 struct Tell;
 
 impl CoProcessFunction<u64, str> for Tell {
@@ -69,7 +69,7 @@ fn barrier(checkpoint: u64) -> Signal {
     })
 }
 
-/// Feeds signals by input; gives what each of them caused.
+/// Feeds signals by input; returns what each of them caused.
 fn feed<T: Clone>(
     operator: &mut impl MultiInput,
     log: &Recorder<T>,
@@ -416,7 +416,7 @@ fn union_keeps_signals_in_order_while_there_is_no_room() {
     assert_eq!(log.take(), [signal(Signal::Idle)]);
 }
 
-/// Counts records and tells at the end; says no when asked to close.
+/// Counts records and emits the count at the end; fails to close.
 #[derive(Default)]
 struct CountToEnd(u64);
 

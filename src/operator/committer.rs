@@ -1,4 +1,4 @@
-//! `Committer`: who does the commits and the slow writes of sinks: not a worker, because they wait for disks and
+//! `Committer`: runs the commits and slow writes of sinks off the workers, because they wait for disks and
 //! databases.
 
 use std::collections::VecDeque;
@@ -10,11 +10,11 @@ use super::{BoxError, OpenContext, Outcome};
 use crate::checkpoint::Deferred;
 use crate::ring::Waker;
 
-/// Something that is to be done elsewhere; says whether it has failed, or was not done because one before it had.
+/// Work to be done elsewhere; returns whether it failed, or was skipped because earlier work had failed.
 pub(crate) type Errand = Box<dyn FnOnce() -> bool + Send>;
 
-/// Does what it is given, one after the other: on a thread of the job, or, where there is none, as in a job that is
-/// stepped, at once.
+/// Runs the work it is given, in order: on a thread of the job, or immediately if there is none, as in a job that is
+/// stepped.
 #[derive(Clone, Default)]
 pub struct Committer(Option<Arc<dyn Fn(Errand) + Send + Sync>>);
 
@@ -25,28 +25,28 @@ impl std::fmt::Debug for Committer {
 }
 
 impl Committer {
-    /// One that has a thread, which `send` gives its errands. Of one that has failed, a worker learns when it next ends
-    /// a batch: whoever has the thread sees to it that this is soon, even where nothing arrives.
+    /// A committer backed by a thread, to which `send` passes the work. A worker notices a failure when it next ends
+    /// a batch: the owner of the thread makes sure that this happens soon, even if no input arrives.
     pub(crate) fn new(send: impl Fn(Errand) + Send + Sync + 'static) -> Self {
         Committer(Some(Arc::new(send)))
     }
 }
 
-/// What has become of the commits of one writer.
+/// The state of one writer's commits.
 #[derive(Debug, Default)]
 struct Commits {
-    /// How many are done, from the first on.
+    /// How many are done, counted from the first.
     done: AtomicU64,
     has_failed: AtomicBool,
     ended: Mutex<Ended>,
     changed: Condvar,
-    /// Wakes the worker of the writer, which may wait for room.
+    /// Wakes the writer's worker, which may be waiting for room.
     waker: Option<Waker>,
 }
 
 #[derive(Debug, Default)]
 struct Ended {
-    /// Done, failed, or behind one that has failed.
+    /// Those done, failed, or skipped after a failure.
     count: u64,
     error: Option<BoxError>,
 }
@@ -56,7 +56,7 @@ impl Commits {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until so many have ended.
+    /// Waits until `count` commits have ended.
     fn wait(&self, count: u64) {
         let mut ended = self.ended();
         while ended.count < count {
@@ -65,7 +65,7 @@ impl Commits {
         }
     }
 
-    /// Does one, unless one before it has failed. Says whether any has.
+    /// Runs one commit, unless an earlier one has failed. Returns whether any has failed.
     fn run(&self, work: impl FnOnce() -> Outcome) -> bool {
         if self.has_failed.load(Ordering::Acquire) {
             return true;
@@ -85,7 +85,7 @@ impl Commits {
     }
 }
 
-/// Counts a commit as ended when it is gone, whether or not it was done.
+/// Counts a commit as ended when dropped, whether or not it was done.
 struct End(Arc<Commits>);
 
 impl Drop for End {
@@ -107,7 +107,7 @@ pub struct CommitQueue {
 }
 
 impl CommitQueue {
-    /// An empty queue of a writer that opens.
+    /// Creates an empty queue for a writer that is being opened.
     #[must_use]
     pub fn new(cx: &OpenContext) -> Self {
         let commits = Commits {
@@ -121,10 +121,10 @@ impl CommitQueue {
         }
     }
 
-    /// Has a commit done behind those that were given before, unless one of them fails. Gives its number, from 0 on.
+    /// Queues a commit behind the earlier ones, unless one of them fails. Returns its number, from 0.
     ///
     /// # Errors
-    /// Where it was done at once, and failed: it has no number.
+    /// If it was run immediately and failed: it has no number.
     pub fn send(
         &mut self,
         work: impl FnOnce() -> Outcome + Send + 'static,
@@ -147,7 +147,7 @@ impl CommitQueue {
         self.commits.done.load(Ordering::Acquire)
     }
 
-    /// How many are not done. A writer that is not ready while there are many, and says so, is asked again when one
+    /// Returns how many commits are pending. A writer that is not ready because there are many is asked again when one
     /// is done.
     #[inline]
     #[must_use]
@@ -155,14 +155,14 @@ impl CommitQueue {
         self.sent - self.done()
     }
 
-    /// Forgets what is done, of what was to be committed: `number` gives that of its commit, once it was sent.
+    /// Removes done commits from `pending`: `number` returns the number of an entry's commit, once sent.
     pub fn forget_done<T>(&self, pending: &mut VecDeque<T>, number: impl Fn(&T) -> Option<u64>) {
         let done = self.done();
         pending.retain(|pending| number(pending).is_none_or(|number| number >= done));
     }
 
-    /// Work that waits until all that was given so far is done, if something is not: a checkpoint that counts on it
-    /// must not be complete before.
+    /// Returns work that waits for all commits sent so far, if any are pending: a checkpoint that relies on them
+    /// must not complete before.
     #[must_use]
     pub fn until_done(&self) -> Option<Deferred> {
         if self.under_way() == 0 {
@@ -178,10 +178,10 @@ impl CommitQueue {
         }))
     }
 
-    /// The error of one that has failed, once.
+    /// Returns the error of a failed commit, once.
     ///
     /// # Errors
-    /// This one.
+    /// That error.
     #[inline]
     pub fn check(&self) -> Outcome {
         if !self.commits.has_failed.load(Ordering::Relaxed) {
@@ -190,7 +190,7 @@ impl CommitQueue {
         self.commits.ended().error.take().map_or(Ok(()), Err)
     }
 
-    /// Waits until every commit is done or will not be.
+    /// Waits until every commit has been done, or skipped after a failure.
     ///
     /// # Errors
     /// As [`check`](Self::check).

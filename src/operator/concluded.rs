@@ -1,8 +1,8 @@
-//! The checkpoints that are over: nobody waits for their barriers or their pieces any more.
+//! Concluded checkpoints: nobody waits for their barriers or pieces any more.
 
 /// Every checkpoint up to one, and later ones that were aborted.
 ///
-/// Of those a list and not the last one alone: an earlier checkpoint may be under way still when a later one is aborted.
+/// Those are a list, not just the last one: an earlier checkpoint may still be in progress when a later one is aborted.
 #[derive(Debug, Default)]
 pub(crate) struct Concluded {
     last: u64,
@@ -10,24 +10,24 @@ pub(crate) struct Concluded {
 }
 
 impl Concluded {
-    /// Up to this one all are over.
+    /// Returns the number up to which all checkpoints are concluded.
     pub(crate) fn last(&self) -> u64 {
         self.last
     }
 
-    /// Whether a checkpoint is over.
+    /// Returns whether a checkpoint is concluded.
     pub(crate) fn contains(&self, checkpoint: u64) -> bool {
         checkpoint <= self.last || self.aborted.contains(&checkpoint)
     }
 
-    /// A checkpoint was aborted.
+    /// Records that a checkpoint was aborted.
     pub(crate) fn abort(&mut self, checkpoint: u64) {
         if !self.contains(checkpoint) {
             self.aborted.push(checkpoint);
         }
     }
 
-    /// A checkpoint is over, and with it all before it.
+    /// Records that a checkpoint, and with it every earlier one, is concluded.
     pub(crate) fn conclude(&mut self, checkpoint: u64) {
         self.last = self.last.max(checkpoint);
         self.aborted.retain(|aborted| *aborted > self.last);

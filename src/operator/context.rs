@@ -1,4 +1,4 @@
-//! What an operator learns when it opens: where it runs and what it may register.
+//! What an operator is given when it opens: where it runs and what it may register.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -22,11 +22,11 @@ pub struct SubtaskInfo {
     pub index: u32,
     /// How many subtasks the vertex has.
     pub parallelism: u32,
-    /// How often the subtask was started before: 0 at first.
+    /// How many times the subtask was started before: 0 at first.
     pub attempt: u32,
 }
 
-/// What an operator learns when it opens.
+/// What an operator is given when it opens.
 #[derive(Clone, Debug)]
 pub struct OpenContext {
     /// Which subtask this is.
@@ -41,23 +41,23 @@ pub struct OpenContext {
     pub waker: Option<Waker>,
     /// The job's clock, for the control plane only.
     pub clock: Clock,
-    /// Whether checkpoints are taken, and which one the job goes on from.
+    /// Whether checkpoints are taken, and from which one the job resumes.
     pub checkpointing: Checkpointing,
 }
 
-/// What a job's checkpoints mean for an operator that opens.
+/// What an operator that opens needs to know of the job's checkpoints.
 #[derive(Clone, Debug, Default)]
 pub struct Checkpointing {
     /// Whether checkpoints are taken: state has to track its changes.
     pub enabled: bool,
-    /// The number of the first checkpoint of this run, whatever attempt takes it: the numbers below it are those of
+    /// The number of the first checkpoint of this run, across attempts: lower numbers belong to
     /// other runs.
     pub first: u64,
-    /// The checkpoint that the job goes on from.
+    /// The checkpoint from which the job resumes.
     pub restored: Option<Restored>,
-    /// Whether state of that checkpoint may be left behind that no operator takes.
+    /// Whether state in that checkpoint may be left unclaimed (Flink's `allowNonRestoredState`).
     pub allow_non_restored: bool,
-    /// Who does the commits and the slow writes of sinks, whether or not checkpoints are taken.
+    /// Runs the commits and slow writes of sinks, whether or not checkpoints are taken.
     pub committer: Committer,
 }
 
@@ -68,14 +68,14 @@ impl OpenContext {
         self.metrics.scoped(Arc::clone(name), self.subtask.index)
     }
 
-    /// Whether the job goes on from a checkpoint (Flink 2.0's `isRestored`): whether or not it has state of
+    /// Returns whether the job resumes from a checkpoint (Flink 2.0's `isRestored`), even if that has no state of
     /// this operator.
     #[must_use]
     pub fn is_restored(&self) -> bool {
         self.checkpointing.restored.is_some()
     }
 
-    /// This subtask's share of the entries that the checkpoint which the job goes on from has of a state.
+    /// Returns this subtask's share of the entries that the restored checkpoint has for a state.
     #[must_use]
     pub fn restored_entries(&self, operator: &Arc<str>, state: &str) -> usize {
         let restored = self.checkpointing.restored.as_ref();
@@ -85,10 +85,10 @@ impl OpenContext {
         })
     }
 
-    /// Looks for state of an operator that the checkpoint has and that is not `taken`.
+    /// Checks that the checkpoint has no state of an operator other than what is `taken`.
     ///
     /// # Errors
-    /// [`CheckpointError::NotRestored`] if there is some and it may not be left behind.
+    /// [`CheckpointError::NotRestored`] if it has some, unless unclaimed state is allowed.
     pub fn check_restored(
         &self,
         operator: &Arc<str>,
@@ -107,13 +107,13 @@ impl OpenContext {
         }
     }
 
-    /// The hashes of the keys whose state this subtask owns.
+    /// Returns the hashes of the keys whose state this subtask owns.
     #[must_use]
     pub fn hashes(&self) -> RangeInclusive<KeyHash> {
         self.hasher.max_parallelism().hashes(&self.key_groups)
     }
 
-    /// This subtask's share of so many keys.
+    /// Returns this subtask's share of `keys` keys.
     #[must_use]
     pub fn share_of_keys(&self, keys: usize) -> usize {
         let (own, all) = (

@@ -1,29 +1,29 @@
-//! Depth: how far from its source an exchange is, and whether chains are cut there.
+//! Depth: how far an exchange is from its source, and whether chains are cut there.
 //!
-//! An exchange may vanish or not, so what stands before it is compiled twice, and again for each exchange behind
-//! that at which its chain may end: forty operators took minutes. Hence chains are fused through no more than the
-//! first exchange by which records meet their state, where there are most of them. At those behind it they are cut:
-//! what stands before is compiled once, in front of a virtual call.
+//! An exchange may or may not vanish, so everything upstream of it is compiled twice, and again for each later
+//! exchange at which its chain may end: forty operators took minutes. Hence chains are fused through no more than the
+//! first exchange at which records meet their state, where most records are. At later exchanges they are cut:
+//! everything upstream is compiled once, in front of a virtual call.
 
 use super::{BoxedChain, Push};
 
-/// Whether there is an exchange in a prefix at which records meet their state. A type and not a number: the compiler
-/// looks through both sides of a condition for what they need, also where it is constant.
+/// Whether a prefix contains an exchange at which records meet their state. A type rather than a number: the compiler
+/// instantiates both branches of a condition, even a constant one.
 pub trait Depth: 'static {
-    /// What a prefix has that joins another one.
+    /// The depth after another prefix has been joined to this one.
     type With<Other: Depth>: Depth;
-    /// What an exchange behind the prefix makes of a chain.
+    /// What an exchange after the prefix makes of a chain.
     type Cut<V: ?Sized + 'static, D: Push<V> + 'static>: Push<V> + 'static;
 
-    /// Cuts a chain at an exchange behind the prefix, or leaves it as it is.
+    /// Cuts a chain at an exchange after the prefix, or leaves it as it is.
     fn cut<V: ?Sized + 'static, D: Push<V> + 'static>(next: D) -> Self::Cut<V, D>;
 }
 
-/// There is none: chains go on through the next exchange.
+/// There is none: chains continue through the next exchange.
 #[derive(Debug)]
 pub enum Shallow {}
 
-/// There is one at least: chains are cut at the next exchange.
+/// There is at least one: chains are cut at the next exchange.
 #[derive(Debug)]
 pub enum Deep {}
 

@@ -1,22 +1,22 @@
-//! `Edge`: an exchange, as checkpoints know it.
+//! `Edge`: an exchange, as seen by checkpoints.
 
 use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, Restored};
 use crate::state::{StateKind, TypeLayout};
 
-/// An edge between two operators that spreads records.
+/// An edge between two operators that distributes records.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Edge {
-    /// What binds what is on its way through it: the uid of the operator behind it, with `.input` and perhaps a
+    /// Identifies its in-flight data: the uid of the downstream operator, with `.input` and perhaps a
     /// number.
     pub uid: Arc<str>,
-    /// How it spreads records. What was on its way was sent by this rule and can be dealt anew by no other.
+    /// How it distributes records. In-flight data was sent by this rule and cannot be routed again by another.
     pub partitioning: Arc<str>,
 }
 
 impl Edge {
-    /// What stands in place of a key's layout in the schemas of its states.
+    /// Returns what takes the place of a key's layout in the schemas of its states.
     pub(super) fn layout(&self) -> TypeLayout {
         TypeLayout {
             name: Arc::clone(&self.partitioning),
@@ -24,10 +24,10 @@ impl Edge {
         }
     }
 
-    /// Checks that what a checkpoint has on its way through the edge was sent by the same rule.
+    /// Checks that a checkpoint's in-flight data for the edge was sent by the same rule.
     ///
     /// # Errors
-    /// [`CheckpointError::EdgeChanged`].
+    /// [`CheckpointError::EdgeChanged`] if it was not.
     pub fn check(&self, restored: &Restored) -> Result<(), CheckpointError> {
         let wanted = self.layout();
         match in_flight(restored, &self.uid) {
@@ -40,7 +40,7 @@ impl Edge {
         }
     }
 
-    /// The error of a checkpoint that has something on its way through the edge `uid`, which the job does not have;
+    /// Returns the error for a checkpoint with in-flight data for an edge `uid` that the job does not have;
     /// `None` if `uid` is not that of an edge.
     #[must_use]
     pub fn gone(restored: &Restored, uid: &Arc<str>) -> Option<CheckpointError> {
@@ -49,7 +49,7 @@ impl Edge {
     }
 }
 
-/// How what was on its way through an edge was spread, if a checkpoint has some.
+/// Returns how the in-flight data of an edge was distributed, if a checkpoint has any.
 fn in_flight(restored: &Restored, uid: &str) -> Option<TypeLayout> {
     let mut states = restored.states(uid).into_iter();
     let found = states.find(|state| state.kind == StateKind::InFlight);

@@ -1,9 +1,9 @@
 //! Which inputs of an operator have ended, as part of its snapshots.
 //!
-//! A job that goes on from a checkpoint behind the end of an input comes to that end again, but the function was told
-//! of it and has had its last word: it is not told twice (Flink: operators that had finished are not run again). Only
-//! if every subtask had come to the end: what is left of an input may be dealt to any of them, as in Flink. And only
-//! if nothing has come since: a source may have more than it had.
+//! A job that resumes from a checkpoint taken after the end of an input reaches that end again, but the function has
+//! already been called for it and must not be called twice (Flink: finished operators are not run again). This holds
+//! only if every subtask had reached the end, since what is left of an input may be assigned to any of them, as in
+//! Flink, and only if nothing has arrived since: a source may have more than it had.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use super::OpenContext;
 /// The name of the state.
 pub(super) const ENDED_INPUTS: &str = "ended-inputs";
 
-/// Whether a checkpoint has nothing else of an operator: without it nothing is lost but that its function had its last
-/// word.
+/// Returns whether a checkpoint has nothing else of an operator: without it, all that is lost is that its function has
+/// been called for the end.
 pub(crate) fn keeps_ends_only(restored: &Restored, uid: &Arc<str>) -> bool {
     let states = restored.states(uid);
     let mut others = states.iter().filter(|state| *state.name != *ENDED_INPUTS);
@@ -26,18 +26,18 @@ pub(crate) fn keeps_ends_only(restored: &Restored, uid: &Arc<str>) -> bool {
 /// No operator with a function has more.
 const INPUTS: usize = 2;
 
-/// What is known of the ends of an operator's inputs.
+/// Which inputs of an operator have ended.
 #[derive(Debug, Default)]
 pub(super) struct EndedInputs {
     ended: [bool; INPUTS],
-    /// At the checkpoint that the job went on from; nothing has come since.
+    /// As of the checkpoint from which the job resumed; reset when a record arrives.
     had_ended: [bool; INPUTS],
-    /// Where checkpoints keep it.
+    /// Present if checkpoints store it.
     snapshot: Option<ValueSnapshot>,
 }
 
 impl EndedInputs {
-    /// Takes up what a checkpoint has of the operator with this uid, and has those to come keep it.
+    /// Restores what a checkpoint has for the operator with this uid, and prepares for checkpoints.
     pub(super) fn open(&mut self, cx: &OpenContext, uid: &Arc<str>) -> Result<(), CheckpointError> {
         let state = StateRef::new(uid, ENDED_INPUTS);
         let snapshot = ValueSnapshot::of::<u8>(state, StateKind::UnionList);
@@ -53,19 +53,19 @@ impl EndedInputs {
         Ok(())
     }
 
-    /// A record of an input has come.
+    /// Records the arrival of a record on an input.
     #[inline(always)]
     pub(super) fn note_record(&mut self, input: usize) {
         self.had_ended[input] = false;
     }
 
-    /// An input has ended. Says whether the function is to be told.
+    /// Records the end of an input. Returns whether the function must be called.
     pub(super) fn end(&mut self, input: usize) -> bool {
         self.ended[input] = true;
         !self.had_ended[input]
     }
 
-    /// Keeps it for a checkpoint.
+    /// Captures the ended inputs for a checkpoint.
     pub(super) fn capture(&mut self, checkpoint: u64) {
         if let Some(snapshot) = &mut self.snapshot {
             let known = self.ended.iter().zip(self.had_ended);
@@ -77,7 +77,7 @@ impl EndedInputs {
         }
     }
 
-    /// Writes it. Returns whether that is done.
+    /// Writes what was captured. Returns whether it is done.
     pub(super) fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         self.snapshot
             .as_mut()

@@ -1,8 +1,8 @@
 //! Errors of user functions, sources and sinks, and how they leave a chain.
 //!
-//! The data plane returns nothing: a result per operator and record would cost what fusion saves. An
+//! The data plane returns nothing: a `Result` per operator and record would cost what fusion saves. An
 //! error that a user function returns leaves the chain the way a panic does, by unwinding to the
-//! subtask, which catches both and fails (the subtask, not the process). Programs that are compiled
+//! subtask, which catches both and fails (the subtask, not the process). Programs compiled
 //! with `panic = "abort"` therefore cannot survive a failing function.
 
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub enum OperatorError {
     /// A user function panicked.
     #[error("subtask panicked: {0}")]
     Panic(String),
-    /// State that a checkpoint has cannot be put back.
+    /// State in a checkpoint cannot be restored.
     #[error("operator `{operator}` cannot be restored: {cause}")]
     Restore {
         /// The operator's name.
@@ -56,7 +56,7 @@ pub enum OperatorError {
         /// The operator's name.
         operator: Arc<str>,
     },
-    /// A join without windows holds more records than it can tell apart.
+    /// A join without windows holds more records than it can distinguish.
     #[error(
         "operator `{operator}`: over four thousand million records of one input are to be joined"
     )]
@@ -94,7 +94,7 @@ impl OperatorError {
         }
     }
 
-    /// State of `operator` cannot be put back.
+    /// A failure to restore the state of `operator`.
     pub fn restore(operator: &Arc<str>, cause: CheckpointError) -> Self {
         OperatorError::Restore {
             operator: Arc::clone(operator),
@@ -102,7 +102,7 @@ impl OperatorError {
         }
     }
 
-    /// The error in what a subtask's unwinding carried.
+    /// Recovers the error from the payload with which a subtask unwound.
     #[must_use]
     pub fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Self {
         match payload.downcast::<OperatorError>() {
@@ -121,13 +121,13 @@ pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "no message".to_owned())
 }
 
-/// Fails the subtask with `error`: unwinds to it without a panic message.
+/// Fails the subtask with `error` by unwinding, without a panic message.
 #[cold]
 pub fn raise(error: OperatorError) -> ! {
     std::panic::resume_unwind(Box::new(error))
 }
 
-/// The first error of several outcomes, all of which are waited for.
+/// Returns the first error among several outcomes, all of which are evaluated.
 pub(crate) fn first_error(
     outcomes: impl Iterator<Item = Result<(), OperatorError>>,
 ) -> Result<(), OperatorError> {

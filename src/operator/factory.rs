@@ -1,26 +1,26 @@
-//! Factories: how a graph makes an operator for each subtask.
+//! Factories: how a graph creates an operator for each subtask.
 
 use std::sync::Arc;
 
 use super::{Outputs, Push, TwoInput};
 
-/// Where an operator stands.
+/// Where an operator is located.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// The operator's name.
     pub name: Arc<str>,
-    /// What binds state to it: its uid, or its name where it has none.
+    /// Identifies its state in checkpoints: its uid, or its name if it has none.
     pub uid: Arc<str>,
     /// The subtask's index, from 0.
     pub subtask: u32,
     /// How many subtasks there are.
     pub parallelism: u32,
-    /// How many keys all subtasks together will probably hold; 0 if nobody has said.
+    /// The expected number of keys, across all subtasks; 0 if unknown.
     pub expected_keys: usize,
 }
 
 impl Site {
-    /// The place of another subtask of the same operator.
+    /// Returns the site of another subtask of the same operator.
     #[must_use]
     pub fn of_subtask(&self, subtask: u32) -> Self {
         Site {
@@ -30,26 +30,26 @@ impl Site {
     }
 }
 
-/// Makes one operator for each subtask, in front of whatever comes after it: the description of an
+/// Creates one operator for each subtask, upstream of whatever follows it: the description of an
 /// operator, held by the graph.
 pub trait OperatorFactory<V: ?Sized>: Send + 'static {
     /// The type of the records that the operators emit.
     type Out: ?Sized + 'static;
-    /// The operator in front of `D`.
+    /// The operator type, upstream of `D`.
     type Operator<D: Push<Self::Out> + 'static>: Push<V> + 'static;
 
-    /// The operator of one subtask.
+    /// Creates the operator of one subtask.
     fn create<D: Push<Self::Out> + 'static>(&self, site: &Site, next: D) -> Self::Operator<D>;
 }
 
-/// Makes operators that have side outputs beside their main one.
+/// Creates operators that have side outputs besides their main one.
 pub trait SideOutputFactory<V: ?Sized>: Send + 'static {
     /// The type of the records that the operators emit to their main output.
     type Out: ?Sized + 'static;
-    /// The operator in front of `D` and side outputs.
+    /// The operator type, upstream of `D` and side outputs.
     type Operator<D: Push<Self::Out> + 'static>: Push<V> + 'static;
 
-    /// The operator of one subtask.
+    /// Creates the operator of one subtask.
     fn create<D: Push<Self::Out> + 'static>(
         &self,
         site: &Site,
@@ -57,14 +57,14 @@ pub trait SideOutputFactory<V: ?Sized>: Send + 'static {
     ) -> Self::Operator<D>;
 }
 
-/// Makes two-input operators, one for each subtask; they may have side outputs.
+/// Creates two-input operators, one for each subtask; they may have side outputs.
 pub trait TwoInputFactory<A: ?Sized, B: ?Sized>: Send + 'static {
     /// The type of the records that the operators emit to their main output.
     type Out: ?Sized + 'static;
-    /// The operator in front of `D` and side outputs.
+    /// The operator type, upstream of `D` and side outputs.
     type Operator<D: Push<Self::Out> + 'static>: TwoInput<A, B> + 'static;
 
-    /// The operator of one subtask.
+    /// Creates the operator of one subtask.
     fn create<D: Push<Self::Out> + 'static>(
         &self,
         site: &Site,
@@ -72,7 +72,7 @@ pub trait TwoInputFactory<A: ?Sized, B: ?Sized>: Send + 'static {
     ) -> Self::Operator<D>;
 }
 
-/// Implements [`OperatorFactory`] for a struct whose operator is made by one expression.
+/// Implements [`OperatorFactory`] for a struct whose operator is created by one expression.
 macro_rules! operator_factory {
     (
         impl<$($param:ident $(: ?$sized:ident)?),*> $factory:ty where { $($bounds:tt)* }

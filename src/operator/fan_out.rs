@@ -1,11 +1,11 @@
-//! `FanOut`: a stream used more than once. The one place inside a region where a record meets `dyn`.
+//! `FanOut`: a stream that is used more than once. The one place inside a region where a record meets `dyn`.
 
 use crate::checkpoint::SnapshotOutput;
 use crate::time::Timestamp;
 
 use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, earlier, first_error};
 
-/// Hands every record to each of several boxed chains, in order.
+/// Passes every record to each of several boxed chains, in order.
 pub struct FanOut<V: ?Sized> {
     branches: Vec<Box<dyn Push<V>>>,
 }
@@ -19,7 +19,7 @@ impl<V: ?Sized> std::fmt::Debug for FanOut<V> {
 }
 
 impl<V: ?Sized> FanOut<V> {
-    /// Fans out to `branches`.
+    /// Creates a fan-out to `branches`.
     #[must_use]
     pub fn new(branches: Vec<Box<dyn Push<V>>>) -> Self {
         FanOut { branches }
@@ -80,7 +80,7 @@ impl<V: ?Sized> Operator for FanOut<V> {
     }
 
     fn close(&mut self) -> Result<(), OperatorError> {
-        // Every branch is closed, whatever another one returns.
+        // Every branch is closed, whatever the others return.
         first_error(self.branches.iter_mut().rev().map(|branch| branch.close()))
     }
 }

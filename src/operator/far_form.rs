@@ -18,14 +18,14 @@ use super::{
     Budget, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, SubtaskInfo, pass_on,
 };
 
-/// Hands on the far form of every record: for plain data and text the record itself, for archived
-/// records a view of an archive made here, because that is the type that the operators behind an
-/// exchange are written for, whether or not it vanishes.
+/// Forwards the far form of every record: for plain data and text the record itself, for archived
+/// records a view of an archive made here, because that is the type for which the operators downstream of an
+/// exchange are written, whether or not it vanishes.
 ///
-/// Where the state behind is large and the head has not looked ahead, records pass through a stage.
+/// If the downstream state is large and the head has not looked ahead, records pass through a stage.
 ///
-/// Where the exchange had rings when the checkpoint was taken which the job goes on from, what was in them goes
-/// on first.
+/// If the exchange had rings in the checkpoint from which the job resumes, their contents are forwarded
+/// first.
 pub struct FarForm<T: Record + ?Sized, D> {
     scratch: Scratch,
     /// The edge whose channels are restored.
@@ -33,11 +33,11 @@ pub struct FarForm<T: Record + ?Sized, D> {
     /// Whether records are staged in this batch.
     stages: bool,
     stage: Box<Stage<Far<T>>>,
-    /// Whether something is in the stage.
+    /// Whether the stage is non-empty.
     staged: bool,
     /// Signals behind records that are held back because `next` is not ready.
     waiting: VecDeque<Signal>,
-    /// Whether the stage must be empty before anything else comes.
+    /// Whether the stage must be drained before anything else is processed.
     held: bool,
     next: D,
 }
@@ -49,7 +49,7 @@ impl<T: Record + ?Sized, D> std::fmt::Debug for FarForm<T, D> {
 }
 
 impl<T: Record + ?Sized, D> FarForm<T, D> {
-    /// Converts in front of `next`.
+    /// Creates a converter upstream of `next`.
     pub fn new(next: D) -> Self {
         FarForm {
             edge: None,
@@ -65,14 +65,14 @@ impl<T: Record + ?Sized, D> FarForm<T, D> {
 }
 
 impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
-    /// Says in place of which edge it stands.
+    /// Sets the edge that it replaces.
     #[must_use]
     pub fn in_place_of(self, edge: Edge) -> Self {
         let edge = Some(edge);
         FarForm { edge, ..self }
     }
 
-    /// Has the stage hold what a checkpoint has of the rings.
+    /// Has the stage hold what a checkpoint has from the rings.
     fn restore(&mut self, edge: &Edge, cx: &OpenContext) -> Result<(), CheckpointError> {
         let Some(restored) = &cx.checkpointing.restored else {
             return Ok(());
@@ -80,7 +80,7 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
         let SubtaskInfo {
             index, parallelism, ..
         } = cx.subtask;
-        // Where an exchange by key vanishes there is one subtask; elsewhere it does not matter who takes a record.
+        // If an exchange by key vanishes, there is one subtask; otherwise it does not matter who takes a record.
         let is_own = |channel: ChannelId| channel.receiver % parallelism == index;
         let log = replay::<Far<T>>(edge, restored, &is_own, &mut |_, _| true)?;
         (self.staged, self.held) = (!log.is_empty(), !log.is_empty());
@@ -94,7 +94,7 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
         })
     }
 
-    /// Empties the stage and forwards what waits behind it, as far as `next` is ready.
+    /// Empties the stage and forwards the signals waiting behind it, as far as `next` is ready.
     fn settle(&mut self) {
         self.staged = !self.stage.drain(&mut self.next);
         self.held = self.staged;
@@ -208,14 +208,14 @@ where
     fn push_hashed(&mut self, record: &T, at: Timestamp, hash: KeyHash) {
         match <T::Form as Form<T>>::itself(record) {
             Some(far) if !self.staged => self.next.push_hashed(far, at, hash),
-            // A record that is staged must not be overtaken.
+            // A staged record must not be overtaken.
             Some(far) => self.stage.push(&mut self.next, far, at),
             None => self.push(record, at),
         }
     }
 }
 
-/// Records in their far forms, which they are themselves.
+/// Records whose far form is the record itself.
 struct FarRun<'a, T: ?Sized, R> {
     run: &'a R,
     record: PhantomData<&'a T>,

@@ -1,7 +1,7 @@
 //! `filter`: keeps the records that a predicate accepts.
 //!
-//! The predicate may have effects, so it is not asked ahead of time: where heads look ahead, the state of
-//! refused records is fetched too. A filter that refuses most of them therefore looks ahead no more, but
+//! The predicate may have side effects, so it is not called ahead of time: where heads look ahead, the state of
+//! rejected records is prefetched too. A filter that rejects most of them therefore stops looking ahead, except
 //! for a batch now and then to see whether that has changed.
 
 use crate::record::KeyHash;
@@ -9,29 +9,29 @@ use crate::time::Timestamp;
 
 use super::{Lookahead, Operator, Push, RecordRun, operator_factory, pass_on};
 
-/// One in so many records must pass for looking ahead to pay: a miss costs some four times a fetch.
+/// One in this many records must pass for looking ahead to pay: a miss costs about four times a prefetch.
 const PASSES_MIN: u32 = 4;
 
-/// Records that are counted at least before that is judged.
+/// How many records are counted at least before judging that.
 const JUDGED_MIN: u32 = 256;
 
-/// For how many batches a judgement holds.
+/// How many batches a judgement holds for.
 const BATCHES: u32 = 64;
 
-/// Drops records that its predicate refuses.
+/// Drops the records that its predicate rejects.
 #[derive(Clone, Debug)]
 pub struct Filter<F, D> {
     predicate: F,
-    /// Records that were looked at ahead of time, and those of them that have passed.
+    /// Records that were looked at ahead of time, and how many of them have passed.
     seen: u32,
     passed: u32,
-    /// Batches in which it is not looked ahead.
+    /// How many more batches do not look ahead.
     blind: u32,
     next: D,
 }
 
 impl<F, D> Filter<F, D> {
-    /// Filters by `predicate` in front of `next`.
+    /// Creates a filter by `predicate` upstream of `next`.
     pub fn new(predicate: F, next: D) -> Self {
         Filter {
             predicate,
@@ -71,8 +71,8 @@ where
         }
     }
 
-    /// A record that is refused leaves the rest of the chain as it is, so it is asked whether it is ready only
-    /// when one has passed.
+    /// A rejected record leaves the rest of the chain unchanged, so readiness is checked only
+    /// after one has passed.
     #[inline(always)]
     fn push_each(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
         let mut records = run.part(0..wanted);
@@ -97,7 +97,7 @@ where
         self.blind == 0 && self.next.looks_ahead()
     }
 
-    /// Nothing while it is not looked ahead: most records are refused.
+    /// Nothing while not looking ahead: most records are rejected.
     #[inline(always)]
     fn hash_ahead(&self, record: &V) -> KeyHash {
         if self.blind > 0 {
@@ -126,14 +126,14 @@ where
     }
 }
 
-/// Pushes one of the few records that pass: nobody has looked at it, so it is staged in front of what is keyed.
-/// Not written out once more where it is called.
+/// Pushes one of the few records that pass: it was not looked at ahead of time, so it is staged ahead of keyed
+/// operators. Not inlined again at the call site.
 #[inline(never)]
 fn push_unseen<V: ?Sized>(next: &mut impl Push<V>, record: &V, at: Timestamp) {
     next.push(record, at);
 }
 
-/// Makes [`Filter`]s.
+/// Creates [`Filter`]s.
 #[derive(Clone, Debug)]
 pub struct FilterFactory<F>(pub F);
 

@@ -1,4 +1,4 @@
-//! Filters in front of keyed state.
+//! Filters upstream of keyed state.
 
 use super::*;
 use crate::checkpoint::SnapshotOutput;

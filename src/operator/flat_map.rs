@@ -6,7 +6,7 @@ use super::{Operator, Push, operator_factory, pass_on};
 
 /// A function from one record to any number of results, which may borrow from the record.
 ///
-/// A closure cannot have this shape and be inlined at once, so it is a trait: the words of a line go on
+/// A closure cannot have this shape and also be inlined, so it is a trait: the words of a line are forwarded
 /// as `&str` without a copy.
 ///
 /// ```
@@ -29,7 +29,7 @@ pub trait FlatMapFunction<V: ?Sized>: Send {
     fn flat_map(&mut self, record: &V, emit: impl FnMut(&Self::Out));
 }
 
-/// The function of `flat_map` with a closure that returns an iterator of owned results.
+/// The function of a `flat_map` whose closure returns an iterator of owned results.
 #[derive(Clone, Debug)]
 pub struct IterFunction<F>(pub F);
 
@@ -58,7 +58,7 @@ pub struct FlatMap<F, D> {
 }
 
 impl<F, D> FlatMap<F, D> {
-    /// Applies `function` in front of `next`.
+    /// Creates a `flat_map` that applies `function` upstream of `next`.
     pub fn new(function: F, next: D) -> Self {
         FlatMap { function, next }
     }
@@ -82,7 +82,7 @@ where
     }
 }
 
-/// Makes [`FlatMap`]s.
+/// Creates [`FlatMap`]s.
 #[derive(Clone, Debug)]
 pub struct FlatMapFactory<F>(pub F);
 

@@ -1,14 +1,12 @@
-//! The inputs of one operator: one watermark, one status, one barrier and one end out of several.
+//! The inputs of one operator: several inputs combined into one watermark, one status, one barrier and one end.
 //!
-//! How watermarks combine is the rule of a [`Combiner`] (several inputs) or a [`Valve`] (a union: one
-//! input with several channels). Both meet the end here: an input whose watermark is
-//! [`Timestamp::MAX`] is *drained* and holds nothing back, as an idle one does, but the watermark at
-//! the end of input goes on only when every input is drained. (Flink lets one idle input and one
-//! drained input make the end of time; records of the idle one would all be late.)
+//! A [`Combiner`] (several inputs) or a [`Valve`] (a union: one input with several channels) defines how watermarks
+//! combine. The end is handled here for both: an input whose watermark is [`Timestamp::MAX`] is *drained* and holds
+//! nothing back, like an idle one, but the watermark at the end of input is forwarded only when every input is drained.
+//! (In Flink one idle input and one drained input make the end of time; records of the idle one would all be late.)
 //!
-//! A barrier goes on when every input that has not ended has brought it, and it goes on once: inputs that
-//! have ended may bring it too, before that or behind it. To hold back an input that has is the business of
-//! whoever feeds it.
+//! A barrier is forwarded once, when it has arrived on every input that has not ended: it may also arrive on inputs
+//! that have, before or after that. Blocking an input on which it has arrived is up to the caller.
 
 use crate::time::{Combiner, TimeSignals, Timestamp, Valve};
 
@@ -52,7 +50,7 @@ merge!(Valve);
 struct Input {
     drained: bool,
     ended: bool,
-    /// It has brought the barrier that is waited for.
+    /// The pending barrier has arrived on it.
     aligned: bool,
 }
 
@@ -62,12 +60,12 @@ pub(super) struct Inputs<M> {
     merge: M,
     inputs: Box<[Input]>,
     barrier: Option<Barrier>,
-    /// The checkpoint of the last one that went on.
+    /// The checkpoint of the last barrier that was forwarded.
     passed: Option<u64>,
 }
 
 impl<M: Merge> Inputs<M> {
-    /// `count` inputs whose watermarks `merge` combines.
+    /// Creates `count` inputs whose watermarks `merge` combines.
     pub(super) fn new(count: usize, merge: M) -> Self {
         Inputs {
             merge,
@@ -77,7 +75,7 @@ impl<M: Merge> Inputs<M> {
         }
     }
 
-    /// A signal of one input: what it means for the operator goes to `send`. Splits end here.
+    /// Handles a signal of one input: what it means for the operator goes to `send`. Splits end here.
     pub(super) fn on_signal(&mut self, input: usize, signal: Signal, mut send: impl FnMut(Signal)) {
         match signal {
             Signal::Watermark(Timestamp::MAX) => self.drain(input, &mut send),
@@ -136,13 +134,13 @@ impl<M: Merge> Inputs<M> {
         if let Some(current) = &mut self.barrier
             && current.checkpoint == barrier.checkpoint
         {
-            // One input may have brought it before it was told to overtake.
+            // The barrier may have arrived on one input before it was told to overtake.
             current.options |= barrier.options;
             self.inputs[input].aligned = true;
         }
     }
 
-    /// Waits no longer for a barrier that is not worth it.
+    /// Stops waiting for the barrier of an aborted checkpoint.
     fn abort(&mut self, checkpoint: u64) {
         if self.barrier.is_some_and(|b| b.checkpoint == checkpoint) {
             self.barrier = None;

@@ -1,7 +1,7 @@
-//! From a record to the state of its key: what reductions and aggregations have in common.
+//! From a record to its key's state: what reductions and aggregations have in common.
 //!
-//! One table per operator; the selector and the hasher give the key and its place. Nothing is
-//! allocated for a key that is known, even where the key is borrowed from the record.
+//! One table per operator; the selector and the hasher yield the key and its slot. Nothing is
+//! allocated for a known key, even if the key is borrowed from the record.
 
 use std::borrow::Borrow;
 use std::marker::PhantomData;
@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 use super::record_run::pays;
 use super::{Barrier, OpenContext, OperatorError, RecordRun};
 
-/// The stored form of the keys that a selector finds.
+/// The stored form of the keys that a selector extracts.
 pub(super) type Stored<V, S> = <<S as KeySelector<V>>::Key as Key>::Stored;
 
 /// One value of type `T` per key of the records of type `V`.
@@ -24,25 +24,25 @@ pub(super) struct KeyContext<V: ?Sized, S: KeySelector<V>, T> {
     selector: S,
     hasher: KeyHasher,
     table: Table<Stored<V, S>, T>,
-    /// How many keys all subtasks together will probably hold.
+    /// The expected number of keys, across all subtasks.
     pub(super) expected_keys: usize,
     gauges: TableGauges,
     durable: Box<Durable>,
 }
 
-/// How checkpoints keep the state.
+/// How the state is checkpointed.
 struct Durable {
     kind: StateKind,
     /// The state's name.
     name: &'static str,
-    /// The operator's uid: its name where it was given none.
+    /// The operator's uid, or `None` to use its name.
     uid: Option<Arc<str>>,
-    /// Where there are checkpoints.
+    /// Present if checkpoints are enabled.
     snapshot: Option<TableSnapshot>,
 }
 
 impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
-    /// No state yet; the table is made by [`open`](Self::open).
+    /// No state yet; [`open`](Self::open) creates the table.
     pub(super) fn new(selector: S, kind: StateKind, name: &'static str) -> Self {
         KeyContext {
             selector,
@@ -64,31 +64,31 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
         self.durable.uid = Some(uid);
     }
 
-    /// Fetches a cache line of the state under a hash.
+    /// Prefetches a cache line of the state for a hash.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         self.table.prefetch(hash, ahead);
     }
 
-    /// The hash of a key.
+    /// Returns the hash of a key.
     #[inline(always)]
     pub(super) fn hash(&self, key: &S::Key) -> KeyHash {
         self.hasher.hash(key)
     }
 
-    /// Whether fetching ahead is worth it.
+    /// Returns whether looking ahead pays.
     #[inline(always)]
     pub(super) fn looks_ahead(&self) -> bool {
         self.table.looks_ahead()
     }
 
-    /// The key of a record.
+    /// Returns the key of a record.
     #[inline(always)]
     pub(super) fn key<'a>(&self, record: &'a V) -> S::Found<'a> {
         self.selector.key(record)
     }
 
-    /// The value of a key, which has this hash, and whether `first` made it just now.
+    /// Returns the value of `key`, which has this hash, and whether `first` has just created it.
     #[inline(always)]
     pub(super) fn value(
         &mut self,
@@ -100,8 +100,8 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
             .find_or_insert_with(hash, |stored| stored.is(key), || (key.to_stored(), first()))
     }
 
-    /// Calls `each` with the first `wanted` records of a run, their keys, the values of those, and whether `first` made
-    /// the value just now, until it says `false`; says how many those were.
+    /// Calls `each` with the first `wanted` records of a run, their keys, their values, and whether `first` has just
+    /// created the value, until it returns `false`; returns the number of calls.
     #[inline(always)]
     pub(super) fn update_run(
         &mut self,
@@ -128,7 +128,7 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
         }
     }
 
-    /// Publishes the size of the table: to be called at the end of a batch.
+    /// Publishes the size of the table; call this at the end of a batch.
     #[inline]
     pub(super) fn publish(&mut self) {
         let table = &self.table;
@@ -136,7 +136,7 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
     }
 }
 
-/// The keys that a selector finds in records.
+/// The keys that a selector extracts from records.
 pub(super) struct Keys<'a, V: ?Sized, S> {
     selector: &'a S,
     hasher: KeyHasher,
@@ -180,7 +180,7 @@ impl<'a, V: ?Sized, S: KeySelector<V>> RunKeys<Stored<V, S>> for Keys<'a, V, S> 
 }
 
 impl<V: ?Sized, S: KeySelector<V>, T: StateValue> KeyContext<V, S, T> {
-    /// Makes the table, and puts back what a checkpoint has of it.
+    /// Creates the table and restores it from the checkpoint, if any.
     pub(super) fn open(&mut self, name: &Arc<str>, cx: &OpenContext) -> Result<(), OperatorError> {
         let durable = &mut self.durable;
         let uid = durable.uid.get_or_insert_with(|| Arc::clone(name));
@@ -209,7 +209,7 @@ impl<V: ?Sized, S: KeySelector<V>, T: StateValue> KeyContext<V, S, T> {
         }
     }
 
-    /// Writes some of what was frozen; whether that is done.
+    /// Writes part of what was frozen; returns whether it is done.
     pub(super) fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let snapshot = self.durable.snapshot.as_mut();
         snapshot.is_none_or(|snapshot| snapshot.drain(&mut self.table, out))

@@ -35,7 +35,7 @@ impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> std::fmt::Debug
 }
 
 impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> KeyedAggregate<V, S, A, R, D> {
-    /// Aggregates by the key that `selector` finds and emits `emit(key, result)`, in front of `next`.
+    /// Creates an aggregation by the key that `selector` extracts; emits `emit(key, result)` to `next`.
     pub fn new(name: Arc<str>, selector: S, aggregate: A, emit: R, next: D) -> Self {
         KeyedAggregate {
             name,
@@ -53,7 +53,7 @@ impl<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, R, D> KeyedAggregate<V, S, A
         self
     }
 
-    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    /// Reserves room for `keys` keys, across all subtasks, when the operator opens.
     #[must_use]
     pub fn expected_keys(mut self, keys: usize) -> Self {
         self.state.expected_keys = keys;
@@ -116,8 +116,8 @@ where
         self.next.push(&(self.emit)(key.borrow(), result), at);
     }
 
-    /// What stands behind leaves the operator for the length of the loop: the table is reached by calls now and
-    /// then, and whatever they might reach too cannot stay in registers.
+    /// The downstream chain is moved out of the operator for the length of the loop: the table is occasionally accessed
+    /// through calls, and whatever those might access too cannot stay in registers.
     #[inline(always)]
     fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
         let (state, aggregate, emit) = (&mut self.state, &self.aggregate, &mut self.emit);
@@ -166,7 +166,7 @@ mod tests {
 
     fn sums(log: &Recorder<(u64, String)>) -> impl Push<Pair> + use<> {
         let sum = Sum::of(|pair: &Pair| pair.1);
-        // A result that owns something.
+        // A result that owns memory.
         let emit = |key: &u64, sum: u64| (*key, sum.to_string());
         let key = OwnedSelector(|pair: &Pair| pair.0);
         let mut sums = KeyedAggregate::new("sums".into(), key, sum, emit, log.clone());

@@ -1,7 +1,7 @@
 //! `process` on two connected keyed streams: shared keyed state, shared timers.
 //!
-//! Both inputs are keyed by the same type of key, so one subtask owns a key of both. Nothing orders
-//! the inputs relative to each other; the watermark is the lower one of the two.
+//! Both inputs have the same key type, so one subtask owns a key for both. The inputs are not ordered
+//! relative to each other; the watermark is the lower of the two.
 
 use std::borrow::Borrow;
 use std::marker::PhantomData;
@@ -18,7 +18,7 @@ use super::{
     Outcome, Outputs, ProcessContext, Push, Signal, TimeDomain, TwoInput,
 };
 
-/// A function of the records of two keyed inputs, with state and timers of the current key.
+/// A function of the records of two keyed inputs, with state and timers for the current key.
 pub trait KeyedCoProcessFunction<K: Key + ?Sized, A: ?Sized, B: ?Sized>: Send + 'static {
     /// The type of the results.
     type Out: ?Sized + 'static;
@@ -26,7 +26,7 @@ pub trait KeyedCoProcessFunction<K: Key + ?Sized, A: ?Sized, B: ?Sized>: Send + 
     /// Prepares the function and registers its state.
     ///
     /// # Errors
-    /// Here and below, what the function returns fails its subtask.
+    /// In this and all other methods, an error fails the subtask.
     fn open(&mut self, cx: &mut KeyedOpenContext<'_, K>) -> Outcome {
         let _ = cx;
         Ok(())
@@ -67,8 +67,8 @@ pub trait KeyedCoProcessFunction<K: Key + ?Sized, A: ?Sized, B: ?Sized>: Send + 
         Ok(())
     }
 
-    /// The end of the first input; the second one may go on. There is no current key. It is called once, although the
-    /// job goes on from a checkpoint behind it, unless more of that input has come since; so is
+    /// The end of the first input; the second may continue. There is no current key. Called only once, even if the job
+    /// resumes from a checkpoint taken after it, unless more of that input has arrived since; the same goes for
     /// [`end_second`](Self::end_second).
     ///
     /// # Errors
@@ -78,7 +78,7 @@ pub trait KeyedCoProcessFunction<K: Key + ?Sized, A: ?Sized, B: ?Sized>: Send + 
         Ok(())
     }
 
-    /// The end of the second input; the first one may go on. There is no current key.
+    /// The end of the second input; the first may continue. There is no current key.
     ///
     /// # Errors
     /// Fails the subtask.
@@ -87,7 +87,7 @@ pub trait KeyedCoProcessFunction<K: Key + ?Sized, A: ?Sized, B: ?Sized>: Send + 
         Ok(())
     }
 
-    /// A barrier: hands over what the function keeps besides its keyed state. See [`OperatorState`].
+    /// Called at a barrier: hands over the function's non-keyed state. See [`OperatorState`].
     ///
     /// # Errors
     /// Fails the subtask.
@@ -96,8 +96,8 @@ pub trait KeyedCoProcessFunction<K: Key + ?Sized, A: ?Sized, B: ?Sized>: Send + 
         Ok(())
     }
 
-    /// Takes back what the function kept besides its keyed state: called after [`open`](Self::open) if the job
-    /// goes on from a checkpoint.
+    /// Restores the function's non-keyed state: called after [`open`](Self::open) if the job resumes from a
+    /// checkpoint.
     ///
     /// # Errors
     /// Fails the subtask.
@@ -109,7 +109,7 @@ pub trait KeyedCoProcessFunction<K: Key + ?Sized, A: ?Sized, B: ?Sized>: Send + 
     /// Releases what the function holds; called on failure and cancellation too.
     ///
     /// # Errors
-    /// Where releasing fails.
+    /// If releasing fails.
     fn close(&mut self) -> Outcome {
         Ok(())
     }
@@ -161,7 +161,7 @@ where
     S2: KeySelector<B, Key = S1::Key>,
     D: Operator,
 {
-    /// Runs `function` by the keys that the selectors `first` and `second` find, in front of `outputs`.
+    /// Creates an operator that runs `function` on the keys that `first` and `second` extract and emits to `outputs`.
     pub fn new(name: Arc<str>, first: S1, second: S2, function: F, outputs: Outputs<D>) -> Self {
         KeyedCoProcess {
             first,
@@ -182,7 +182,7 @@ where
         self
     }
 
-    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    /// Reserves room for `keys` keys, across all subtasks, when the operator opens.
     #[must_use]
     pub fn expected_keys(mut self, keys: usize) -> Self {
         self.services.expected_keys = keys;

@@ -14,7 +14,7 @@ use super::{
     Push, Signal, TimeDomain,
 };
 
-/// A function of keyed records, with state and timers of the current key.
+/// A function of keyed records, with state and timers for the current key.
 ///
 /// ```
 /// use thalweg::operator::{KeyedOpenContext, KeyedProcessContext, KeyedProcessFunction, Outcome};
@@ -64,7 +64,7 @@ pub trait KeyedProcessFunction<K: Key + ?Sized, V: ?Sized>: Send + 'static {
     /// Prepares the function and registers its state.
     ///
     /// # Errors
-    /// Here and below, what the function returns fails its subtask.
+    /// In this and all other methods, an error fails the subtask.
     fn open(&mut self, cx: &mut KeyedOpenContext<'_, K>) -> Outcome {
         let _ = cx;
         Ok(())
@@ -76,8 +76,8 @@ pub trait KeyedProcessFunction<K: Key + ?Sized, V: ?Sized>: Send + 'static {
     /// Fails the subtask.
     fn process(&mut self, record: &V, cx: &mut impl KeyedProcessContext<K, Self::Out>) -> Outcome;
 
-    /// A timer of the current key is due. What is emitted has the time of an event timer, and no
-    /// timestamp from a processing timer.
+    /// A timer of the current key is due. Results are emitted with the timer's time for an event timer, and
+    /// without a timestamp for a processing timer.
     ///
     /// # Errors
     /// Fails the subtask.
@@ -91,7 +91,7 @@ pub trait KeyedProcessFunction<K: Key + ?Sized, V: ?Sized>: Send + 'static {
         Ok(())
     }
 
-    /// A barrier: hands over what the function keeps besides its keyed state. See [`OperatorState`].
+    /// Called at a barrier: hands over the function's non-keyed state. See [`OperatorState`].
     ///
     /// # Errors
     /// Fails the subtask.
@@ -100,8 +100,8 @@ pub trait KeyedProcessFunction<K: Key + ?Sized, V: ?Sized>: Send + 'static {
         Ok(())
     }
 
-    /// Takes back what the function kept besides its keyed state: called after [`open`](Self::open) if the job
-    /// goes on from a checkpoint.
+    /// Restores the function's non-keyed state: called after [`open`](Self::open) if the job resumes from a
+    /// checkpoint.
     ///
     /// # Errors
     /// Fails the subtask.
@@ -113,7 +113,7 @@ pub trait KeyedProcessFunction<K: Key + ?Sized, V: ?Sized>: Send + 'static {
     /// Releases what the function holds; called on failure and cancellation too.
     ///
     /// # Errors
-    /// Where releasing fails.
+    /// If releasing fails.
     fn close(&mut self) -> Outcome {
         Ok(())
     }
@@ -151,7 +151,7 @@ impl<V: ?Sized, S: KeySelector<V>, F, D> std::fmt::Debug for KeyedProcess<V, S, 
 }
 
 impl<V: ?Sized, S: KeySelector<V>, F, D: Operator> KeyedProcess<V, S, F, D> {
-    /// Runs `function` by the key that `selector` finds, in front of `outputs`.
+    /// Creates an operator that runs `function` on the keys that `selector` extracts and emits to `outputs`.
     pub fn new(name: Arc<str>, selector: S, function: F, outputs: Outputs<D>) -> Self {
         KeyedProcess {
             selector,
@@ -170,7 +170,7 @@ impl<V: ?Sized, S: KeySelector<V>, F, D: Operator> KeyedProcess<V, S, F, D> {
         self
     }
 
-    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    /// Reserves room for `keys` keys, across all subtasks, when the operator opens.
     #[must_use]
     pub fn expected_keys(mut self, keys: usize) -> Self {
         self.services.expected_keys = keys;

@@ -1,4 +1,4 @@
-//! Keyed process functions go on from checkpoints: at any parallelism, with the watermark, or with an error
+//! Keyed process functions resume from checkpoints: at any parallelism, with the watermark, or with an error
 //! that says what does not fit.
 
 use super::*;
@@ -9,10 +9,10 @@ use crate::operator::{Barrier, Checkpointing};
 use crate::record::{MaxParallelism, OwnedSelector};
 use crate::state::{ListState, ValueState};
 
-/// A key, what is known of it, and which timer told it: 0 event, 1 processing, 2 none.
+/// A key, what is known of it, and which timer emitted it: 0 event, 1 processing, 2 none.
 type Told = (u64, u64, u64);
 
-/// Counts records by key and tells the count by timers, at once, and the watermark with it.
+/// Counts records by key; emits the count on timers and immediately, along with the watermark.
 #[derive(Clone)]
 struct Counts {
     count: ValueState<u64>,
@@ -134,7 +134,7 @@ fn checkpoint(
     memory.complete(checkpoint, subtask, &reports).unwrap();
 }
 
-/// Two checkpoints of `parallelism` subtasks that have counted the keys to 40, some twice: one whole, one of
+/// Two checkpoints of `parallelism` subtasks that have counted the keys to 40, some twice: one full, one of
 /// changes. Subtask `n` has seen the watermark `10 + n`.
 fn taken(function: &Counts, parallelism: u32) -> MemorySnapshot {
     let mut memory = MemorySnapshot::new(parallelism);
@@ -275,7 +275,7 @@ fn state_that_does_not_fit_is_an_error_that_names_it() {
     operator.open(&cx).unwrap();
 }
 
-/// Counted in numbers of 64 bits once, and of 32 bits now.
+/// Formerly counted in 64 bits, now in 32 bits.
 fn migrated(function: &mut Counts, cx: &mut KeyedOpenContext<'_, u64>) -> Outcome {
     function.count = cx
         .state()
@@ -305,7 +305,7 @@ fn values_of_an_older_type_are_migrated_and_written_as_a_whole() {
     let new = counts(migrated);
     let (mut operator, recorder) = open(&new, 0, 1, Some(&memory)).unwrap();
     operator.push(&7, Timestamp(0));
-    // The first checkpoint is whole, though only changes are asked for.
+    // The first checkpoint is a full one, although only changes are requested.
     checkpoint(&mut operator, &mut memory, (2, 0), 0);
     operator.signal(Signal::Watermark(Timestamp(100)));
     assert_eq!(recorder.take_records()[1], ((7, 106, 0), 100));

@@ -22,7 +22,7 @@ enum Ask {
     Side,
 }
 
-/// Does what records ask for and tells what fired; `chained` timers are registered in callbacks.
+/// Does what records ask for and emits what fired; `chained` timers are registered in callbacks.
 #[derive(Default)]
 struct Scripted {
     chained: HashMap<i64, Vec<i64>>,
@@ -193,7 +193,7 @@ fn timer_registered_in_a_callback_fires_in_the_same_pass_if_due() {
         line("1#2 e2 wm9", 2),
         line("1#3 e6 wm9", 6),
     ];
-    // The timer at 6 registers itself again without end: the pass yields, and goes on.
+    // The timer at 6 re-registers itself endlessly: the pass yields, and continues.
     let fired = chain.watermark(9);
     assert_eq!(fired[..3], expected);
     assert_eq!(fired.len(), FIRINGS_MAX as usize);
@@ -335,7 +335,7 @@ fn failing_function_fails_its_subtask_by_name_and_is_closed() {
     assert_eq!(chain.log.take_calls(), ["open", "close"]);
 }
 
-/// Registers one name as two types.
+/// Registers one name with two types.
 struct Conflicting;
 
 impl KeyedProcessFunction<u64, u64> for Conflicting {

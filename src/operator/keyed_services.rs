@@ -1,9 +1,9 @@
-//! What the keyed process operators have in common: state, timers, and firing them in slices.
+//! What the keyed process operators have in common: state, timers, and firing timers in slices.
 //!
 //! A watermark starts a *pass* over the event timers that are due. A pass yields after
-//! [`FIRINGS_MAX`] callbacks or when the outputs are full, and goes on in
-//! [`resume`](super::Operator::resume); until it is done, the operator is not ready, signals that come
-//! nevertheless wait in line, and the watermark is not forwarded. So a barrier finds no pass unfinished.
+//! [`FIRINGS_MAX`] callbacks or when the outputs are full, and continues in
+//! [`resume`](super::Operator::resume). Until it is done, the operator is not ready, signals that arrive
+//! anyway are queued, and the watermark is not forwarded. Hence no barrier ever meets an unfinished pass.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use super::{
     TimeDomain, earlier,
 };
 
-/// How many callbacks one signal or one batch's start may cause before the operator yields.
+/// How many callbacks one signal or the start of one batch may cause before the operator yields.
 pub(super) const FIRINGS_MAX: u32 = 256;
 
-/// What is called of a keyed function however many inputs it has.
+/// The methods called on a keyed function regardless of its number of inputs.
 pub(super) trait KeyedFunction<K: Key + ?Sized, D> {
     fn open(&mut self, cx: &mut KeyedOpenContext<'_, K>) -> Outcome;
 
@@ -43,7 +43,7 @@ pub(super) trait KeyedFunction<K: Key + ?Sized, D> {
     fn restore(&mut self, state: &RestoredState<'_>) -> Outcome;
 }
 
-/// Implements [`KeyedFunction`] for what holds a user function.
+/// Implements [`KeyedFunction`] for a holder of a user function.
 macro_rules! keyed_function {
     ($key:ty, $downstream:ident) => {
         fn open(
@@ -80,7 +80,7 @@ macro_rules! keyed_function {
 }
 pub(super) use keyed_function;
 
-/// How many entries this subtask will have of each restored state.
+/// Returns how many entries of each restored state this subtask will have.
 fn restored_entries(cx: &OpenContext, uid: &Arc<str>) -> BTreeMap<Arc<str>, usize> {
     let restored = cx.checkpointing.restored.iter();
     let states = restored.flat_map(|restored| restored.states(uid));
@@ -94,25 +94,25 @@ fn restored_entries(cx: &OpenContext, uid: &Arc<str>) -> BTreeMap<Arc<str>, usiz
         .collect()
 }
 
-/// What a keyed process operator has besides: state, timers, and the pass that is not finished.
+/// What a keyed process operator has in addition: state, timers, and the unfinished pass.
 pub(super) struct KeyedServices<K: Key + ?Sized, D> {
     pub(super) plain: ProcessServices<D>,
     pub(super) backend: KeyedBackend<K>,
     pub(super) timers: TimerService<K>,
     hasher: KeyHasher,
-    /// How many keys all subtasks together will probably hold.
+    /// The expected number of keys, across all subtasks.
     pub(super) expected_keys: usize,
-    /// Something of the three below is not finished.
+    /// One of the three below is unfinished.
     busy: bool,
     /// Processing timers may be due.
     firing_processing: bool,
-    /// A watermark has come and is not forwarded yet.
+    /// A watermark has arrived but has not been forwarded yet.
     firing_event: bool,
-    /// Signals behind that watermark.
+    /// Signals queued behind that watermark.
     waiting: VecDeque<Signal>,
     tables: Vec<TableGauges>,
     timer_count: Gauge,
-    /// Where there are checkpoints.
+    /// Present if checkpoints are enabled.
     snapshot: Option<Box<KeyedSnapshot>>,
 }
 
@@ -134,7 +134,7 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
         }
     }
 
-    /// Opens the outputs, then the function, which registers its state; then puts back what a checkpoint has.
+    /// Opens the outputs, then the function, which registers its state; then restores from the checkpoint, if any.
     pub(super) fn open(
         &mut self,
         cx: &OpenContext,
@@ -162,7 +162,7 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
         (self.plain).restore(cx, true, reserved, |state| function.restore(state))
     }
 
-    /// Puts states, timers and the watermark back, and prepares for checkpoints.
+    /// Restores states, timers and the watermark, and prepares for checkpoints.
     fn restore(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let plain = &mut self.plain;
         let checkpointing = &cx.checkpointing;
@@ -187,7 +187,7 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
         }
     }
 
-    /// Writes some of what was frozen, down the chain; whether that is done.
+    /// Writes part of what was frozen, down the chain; returns whether it is done.
     pub(super) fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let (backend, timers) = (&mut self.backend, &mut self.timers);
         let snapshot = self.snapshot.as_mut();
@@ -200,19 +200,19 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
         self.hasher.hash(key)
     }
 
-    /// Fetches the state of a key that comes soon.
+    /// Prefetches the state of an upcoming key.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         self.backend.prefetch(hash, ahead);
     }
 
-    /// Whether fetching ahead is worth it.
+    /// Returns whether looking ahead pays.
     #[inline(always)]
     pub(super) fn looks_ahead(&self) -> bool {
         self.backend.looks_ahead()
     }
 
-    /// The context of a record of `key`, which has this hash, with timestamp `at`.
+    /// Returns the context of a record of `key`, which has this hash, with timestamp `at`.
     #[inline(always)]
     pub(super) fn context<'a>(
         &'a mut self,
@@ -240,7 +240,7 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
         }
     }
 
-    /// Takes a signal: a watermark fires event timers before it goes on.
+    /// Handles a signal: a watermark fires event timers before it is forwarded.
     pub(super) fn signal(&mut self, signal: Signal, function: &mut impl KeyedFunction<K, D>) {
         if signal.overtakes() && !self.busy {
             return self.accept(signal, function);
@@ -255,7 +255,7 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
         self.work(budget, function);
     }
 
-    /// Fires what is due and forwards signals in order, until all is done, the outputs are full or
+    /// Fires what is due and forwards signals in order, until everything is done, the outputs are full or
     /// the budget is spent.
     fn work(&mut self, budget: &mut Budget, function: &mut impl KeyedFunction<K, D>) {
         while self.busy && self.plain.outputs.ready() {
@@ -279,7 +279,7 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
         }
     }
 
-    /// Fires timers that are due at `time` while there is room and budget; `true` if none is left.
+    /// Fires the timers due at `time` while there is room and budget; returns `true` if none is left.
     fn fire(
         &mut self,
         domain: TimeDomain,
@@ -356,7 +356,7 @@ impl<K: Key + ?Sized, D: Operator> KeyedServices<K, D> {
     }
 }
 
-/// What a keyed process function learns when it opens, and where it registers its state.
+/// What a keyed process function is given when it opens, and where it registers its state.
 #[derive(Debug)]
 pub struct KeyedOpenContext<'a, K: Key + ?Sized> {
     open: &'a OpenContext,
@@ -372,7 +372,7 @@ impl<K: Key + ?Sized> std::ops::Deref for KeyedOpenContext<'_, K> {
 }
 
 impl<K: Key + ?Sized> KeyedOpenContext<'_, K> {
-    /// The operator's keyed state, where handles are made.
+    /// Returns the operator's keyed state, from which state handles are created.
     pub fn state(&mut self) -> &mut KeyedBackend<K> {
         self.backend
     }

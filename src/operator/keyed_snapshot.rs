@@ -1,11 +1,11 @@
 //! The snapshots of a keyed process operator: its states, its timers, and its watermark.
 //!
 //! # The watermark is restored
-//! A checkpoint keeps the operator's watermark, and a restored operator begins with it. What was late before
-//! the checkpoint is late after it, so the results are those of a run that nothing disturbed. Flink begins
-//! anew without a watermark, and accepts after a failure what it would have dropped before. At another
-//! parallelism the operator begins with the lowest watermark of the old subtasks: nothing is late that was
-//! not late for its key. A watermark at the end of time is not restored: it was the end of an input, not
+//! A checkpoint stores the operator's watermark, and a restored operator starts with it. What was late before
+//! the checkpoint is late after it, so the results are those of an undisturbed run. Flink starts
+//! without a watermark, and after a failure accepts records that it would have dropped before. After
+//! rescaling, the operator starts with the lowest watermark of the old subtasks: nothing is late that was
+//! not late for its key. A watermark at the end of time is not restored: it marked the end of an input, not
 //! its time.
 
 use std::ops::RangeInclusive;
@@ -27,7 +27,7 @@ pub(super) const EVENT_TIMERS: &str = "timers.event";
 const PROCESSING_TIMERS: &str = "timers.processing";
 const WATERMARK: &str = "timers.watermark";
 
-/// How far the snapshots of one operator have come.
+/// The progress of one operator's snapshots.
 pub(super) struct KeyedSnapshot {
     /// In the order of the backend's tables.
     tables: Vec<TableSnapshot>,
@@ -36,7 +36,7 @@ pub(super) struct KeyedSnapshot {
 }
 
 impl KeyedSnapshot {
-    /// The snapshots of the states of `backend`, and of timers and the watermark.
+    /// Creates the snapshots of the states of `backend`, and of timers and the watermark.
     pub(super) fn new<K: Key + ?Sized>(
         uid: &Arc<str>,
         backend: &KeyedBackend<K>,
@@ -70,7 +70,7 @@ impl KeyedSnapshot {
         })
     }
 
-    /// The names of all of these states.
+    /// Returns the names of all of these states.
     pub(super) fn names<K: Key + ?Sized>(backend: &KeyedBackend<K>) -> Vec<Arc<str>> {
         let own = [EVENT_TIMERS, PROCESSING_TIMERS, WATERMARK];
         let registered = backend.tables().map(|table| Arc::clone(table.name()));
@@ -96,7 +96,7 @@ impl KeyedSnapshot {
         self.watermark.capture(checkpoint, [&watermark.0]);
     }
 
-    /// Writes some of what was frozen; whether that is done.
+    /// Writes part of what was frozen; returns whether it is done.
     pub(super) fn drain<K: Key + ?Sized>(
         &mut self,
         out: &mut SnapshotOutput<'_>,
@@ -104,7 +104,8 @@ impl KeyedSnapshot {
         timers: &mut TimerService<K>,
     ) -> bool {
         let hasher = backend.hasher();
-        // All of them have a turn, though the first ones spend the budget: what records make them copy goes out.
+        // All of them get a turn, even if the first ones use up the budget: copies forced by records must be handed
+        // out.
         let tables = self.tables.iter_mut().zip(backend.tables_mut());
         let tables = tables.fold(true, |done, (snapshot, table)| {
             snapshot.drain(table.durable(), out) && done
@@ -115,7 +116,7 @@ impl KeyedSnapshot {
             && self.watermark.drain(out)
     }
 
-    /// Puts states and timers back; the watermark.
+    /// Restores states and timers, and returns the watermark.
     pub(super) fn restore<K: Key + ?Sized>(
         &mut self,
         restored: &Restored,
@@ -148,12 +149,12 @@ impl KeyedSnapshot {
     }
 }
 
-/// The watermark to go on from, of those of the old subtasks.
+/// Returns the watermark to resume from, given those of the old subtasks.
 pub(super) fn restored_watermark(old: &[Vec<i64>], cx: &OpenContext) -> Timestamp {
     *restored_watermarks(old, cx).start()
 }
 
-/// From the lowest to the highest watermark of the old subtasks; that of one of them, at the parallelism that it had.
+/// Returns the lowest and the highest watermark of the old subtasks; at unchanged parallelism, just this subtask's.
 pub(super) fn restored_watermarks(old: &[Vec<i64>], cx: &OpenContext) -> RangeInclusive<Timestamp> {
     let index = cx.subtask.index as usize;
     let same = old.len() == cx.subtask.parallelism as usize;

@@ -1,10 +1,10 @@
-//! The snapshots of record logs: what was appended since the checkpoint before, and the way back.
+//! The snapshots of record logs: what was appended since the previous checkpoint, and restoring it.
 //!
 //! A log only grows, and its records never move: what a barrier freezes is a range of places, and may be read
-//! at any time after. Each record is an entry of its own, under its key and its place.
+//! at any time later. Each record is a separate entry, under its key and its place.
 //!
-//! After a restore a log is numbered anew, so the first snapshot that an operator takes is whole: places of
-//! two numberings never stand in one chain.
+//! After a restore a log is renumbered, so an operator's first snapshot is a full one: places from
+//! two numberings never occur in one chain.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,24 +20,24 @@ use crate::state::{
 
 use super::{Barrier, OpenContext};
 
-/// How far the writing of what was frozen of one input's logs has come.
+/// How far writing the frozen part of one input's logs has got.
 pub(super) struct LogSnapshot {
     state: StateRef,
     schema: StateSchema,
     hash_of_key: HashOfKey,
     checkpoint: u64,
     extent: Extent,
-    /// Not all of it is written.
+    /// Not everything has been written.
     pending: bool,
     /// Nothing has been frozen yet.
     is_first: bool,
-    /// What is not handed over yet, and of which namespace it is.
+    /// What has not been handed over yet, and its namespace.
     namespace: i64,
     count: u64,
     bytes: Vec<u8>,
 }
 
-/// What a restored operator is told, in order.
+/// What a restored operator is given, in order.
 pub(super) enum Logged<'a, S, V: ?Sized> {
     /// A record, with its key.
     Record {
@@ -45,12 +45,12 @@ pub(super) enum Logged<'a, S, V: ?Sized> {
         key: &'a S,
         record: &'a V,
     },
-    /// All records of the same subtask and namespace are gone that came before.
+    /// All earlier records of the same subtask and namespace are gone.
     Dropped,
 }
 
 impl LogSnapshot {
-    /// The snapshots of a state with this name, of records of type `V` with keys of type `S`.
+    /// Creates the snapshots of a state with this name, of records of type `V` with keys of type `S`.
     pub(super) fn of<S: StoredKey, V: Wire + ?Sized>(
         uid: &Arc<str>,
         name: &str,
@@ -70,7 +70,7 @@ impl LogSnapshot {
         }
     }
 
-    /// Begins a snapshot. Returns whether it is one of everything or of what was appended since the one before.
+    /// Begins a snapshot. Returns whether it covers everything or just what was appended since the previous one.
     pub(super) fn freeze(&mut self, barrier: Barrier) -> Extent {
         let is_first = std::mem::take(&mut self.is_first);
         (self.checkpoint, self.pending) = (barrier.checkpoint, true);
@@ -82,8 +82,8 @@ impl LogSnapshot {
         self.extent
     }
 
-    /// Whether there is nothing to write for the checkpoint of `out`: yes if that is done, no if its barrier
-    /// has not come.
+    /// Returns whether there is nothing to write for the checkpoint of `out`: `true` if it is done, `false` if its
+    /// barrier has not arrived.
     pub(super) fn settled(&self, out: &SnapshotOutput<'_>) -> Option<bool> {
         if self.checkpoint < out.checkpoint() {
             return Some(false);
@@ -91,7 +91,7 @@ impl LogSnapshot {
         (!self.pending).then_some(true)
     }
 
-    /// Writes the records at some places as far as the budget goes; `places` are those that are left then.
+    /// Writes the records at `places` as far as the budget goes, leaving in `places` those that remain.
     pub(super) fn write<'a, S: StoredKey, V: Wire + ?Sized>(
         &mut self,
         namespace: i64,
@@ -118,7 +118,7 @@ impl LogSnapshot {
         out.put(&self.state, kind, &mut self.count, &mut self.bytes, last);
     }
 
-    /// Says that a namespace is gone, where that is not said by leaving it out.
+    /// Reports that a namespace is gone, unless that is expressed by leaving it out.
     pub(super) fn drop_namespace(&self, namespace: i64, out: &mut SnapshotOutput<'_>) {
         if self.extent == Extent::Changes {
             out.drop_namespace(&self.state, namespace);
@@ -138,7 +138,7 @@ impl LogSnapshot {
         });
     }
 
-    /// Calls `visit` with the subtask and the namespace of everything that the checkpoint has of the keys of
+    /// Calls `visit` with the subtask and the namespace of everything that the checkpoint has for the keys of
     /// this subtask. Records of one key come in the order in which they were appended.
     pub(super) fn restore<S: StoredKey, V: Wire + ?Sized>(
         &self,

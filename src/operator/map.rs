@@ -1,4 +1,4 @@
-//! `map`: one record in, one record out, the timestamp kept.
+//! `map`: one record in, one record out, with the same timestamp.
 
 use crate::time::Timestamp;
 
@@ -12,7 +12,7 @@ pub struct Map<F, D> {
 }
 
 impl<F, D> Map<F, D> {
-    /// Maps with `function` in front of `next`.
+    /// Creates a map that applies `function` upstream of `next`.
     pub fn new(function: F, next: D) -> Self {
         Map { function, next }
     }
@@ -35,7 +35,7 @@ where
     }
 }
 
-/// Makes [`Map`]s.
+/// Creates [`Map`]s.
 #[derive(Clone, Debug)]
 pub struct MapFactory<F>(pub F);
 

@@ -1,10 +1,10 @@
 //! Rolling functions of one field: sum, minimum, maximum, and the record that has the extremum.
 //!
-//! Flink's `SumAggregator` and `ComparableAggregator`: `sum`, `min` and `max` change one field, and
+//! Flink's `SumAggregator` and `ComparableAggregator`: `sum`, `min` and `max` change one field, while
 //! the other fields stay those of the *first* record of the key; `min_by` and `max_by` keep a whole
-//! record, of equals the first.
+//! record, the first among equals.
 //!
-//! A field is named by a lens `|trade| &mut trade.volume`. To be read through it, a record is cloned;
+//! A field is named by a lens `|trade| &mut trade.volume`. Reading through it requires cloning the record;
 //! for plain data the compiler removes the copy. For records that own memory, use
 //! [`Reduce`](super::Reduce).
 
@@ -17,7 +17,7 @@ use super::reduce::RollingFunction;
 pub struct SumOf<F>(F);
 
 impl<F> SumOf<F> {
-    /// The sum of `field(record)`.
+    /// Creates the sum of `field(record)`.
     pub fn of<V, N>(field: F) -> Self
     where
         F: Fn(&mut V) -> &mut N,

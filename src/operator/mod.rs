@@ -1,17 +1,17 @@
-//! What is computed: operators, nested into one another at compile time.
+//! Operators: the computation, nested into one another at compile time.
 //!
-//! An operator owns the operator after it. [`Push`] is the data plane: one call per record, by
+//! Each operator owns the one downstream of it. [`Push`] is the data plane: one call per record, by
 //! reference, inlined through the whole chain. [`Operator`] is the control plane: one call per batch
-//! or per signal. A chain is driven by a *head* (a source or a ring reader, in the runtime) in turns:
+//! or per signal. A *head* (a source or a ring reader, in the runtime) drives the chain in turns:
 //!
 //! ```text
 //! open ─► ( begin ─► resume ─► ( push | signal )* while ready ─► flush )* ─► signal(End) ─► close
 //! ```
-//! State that a checkpoint keeps is frozen when [`Signal::Barrier`] passes, and written between turns
-//! ([`Operator::snapshot`]); what it was at the last checkpoint is put back by `open`.
+//! Checkpointed state is frozen when [`Signal::Barrier`] passes and written between turns
+//! ([`Operator::snapshot`]); `open` restores it from the last checkpoint.
 //!
 //! *Architecture invariant:* nothing here starts a thread, touches a ring or a file, or reads a clock:
-//! an operator is tested by calling it.
+//! an operator can be tested by simply calling it.
 
 mod boxed_chain;
 mod channel_replay;
@@ -141,7 +141,7 @@ impl Budget {
         Budget { left: records }
     }
 
-    /// Takes one; `false` when nothing is left.
+    /// Takes one result; returns `false` if none is left.
     #[inline(always)]
     pub fn take(&mut self) -> bool {
         let some = self.left > 0;
@@ -149,13 +149,13 @@ impl Budget {
         some
     }
 
-    /// Takes `records` at once, or all that is left.
+    /// Takes `records` results at once, or all that are left.
     #[inline(always)]
     pub fn spend(&mut self, records: u32) {
         self.left = self.left.saturating_sub(records);
     }
 
-    /// What is left.
+    /// Returns how many results are left.
     #[inline(always)]
     #[must_use]
     pub fn left(&self) -> u32 {
@@ -163,26 +163,26 @@ impl Budget {
     }
 }
 
-/// The control plane of a chain: life cycle, signals, batches. Every call passes down the chain.
+/// The control plane of a chain: life cycle, signals, batches. Every call is passed down the chain.
 pub trait Operator: Send {
     /// Prepares the chain for records, tail first.
     ///
     /// # Errors
-    /// What a user function's or a sink's own `open` returned.
+    /// Whatever a user function's or a sink's own `open` returned.
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError>;
 
     /// Starts a batch at processing time `now`: due processing-time timers fire.
     fn begin(&mut self, now: Timestamp);
 
-    /// Takes a signal; forwards it when everything that it causes has been emitted.
+    /// Handles a signal; forwards it once everything it causes has been emitted.
     fn signal(&mut self, signal: Signal);
 
-    /// Whether the chain takes another record or signal now: outputs have room and no firing is
-    /// unfinished. If not, [`Operator::resume`] is called until it is.
+    /// Returns whether the chain can take another record or signal now: its outputs have room and no firing is
+    /// unfinished. If not, [`Operator::resume`] is called until it can.
     fn ready(&self) -> bool;
 
-    /// Whether the chain takes a barrier now that overtakes what is on its way ([`Barrier::overtakes`]): full
-    /// outputs do not matter, a firing that is unfinished does. Wherever the chain is ready it does so.
+    /// Returns whether the chain can take a barrier that overtakes in-flight data ([`Barrier::overtakes`]) now: full
+    /// outputs do not prevent this, an unfinished firing does. A chain that is ready always can.
     fn takes_barrier(&self) -> bool {
         self.ready()
     }
@@ -196,26 +196,26 @@ pub trait Operator: Send {
     /// Continues unfinished work (a window firing, a full output) within `budget`.
     fn resume(&mut self, budget: &mut Budget);
 
-    /// Ends a batch: moved watermarks are emitted, outputs published.
+    /// Ends a batch: emits watermarks that have advanced, publishes outputs.
     fn flush(&mut self);
 
-    /// When, in processing time, the chain wants to be called without input: its next timer.
+    /// Returns the processing time at which the chain must be called even without input: that of its next timer.
     fn deadline(&self) -> Option<Timestamp>;
 
-    /// How far the chain's own watermarks have come, if it makes some; else `None`.
+    /// Returns how far the chain's own watermarks have advanced, or `None` if it generates none.
     fn event_time(&self) -> Option<Timestamp> {
         None
     }
 
-    /// Writes some of what the barrier of the checkpoint that `out` is for has frozen, down the chain. Returns
-    /// whether all of it is written by every operator: not while the barrier has not come to one of them.
+    /// Writes part of what the barrier of `out`'s checkpoint has frozen, down the chain. Returns whether every
+    /// operator has written all of it; `false` as long as the barrier has not reached one of them.
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool;
 
     /// Ends the chain's life, tail first, after the end of input, a failure or a cancellation.
-    /// Nothing may be emitted. Every operator is closed, whatever another one returns.
+    /// Nothing may be emitted. Every operator is closed, whatever the others return.
     ///
     /// # Errors
-    /// The first error of the chain.
+    /// The first error in the chain.
     fn close(&mut self) -> Result<(), OperatorError>;
 }
 
@@ -224,38 +224,38 @@ pub trait Push<V: ?Sized>: Operator {
     /// Processes one record with its timestamp ([`Timestamp::MIN`] if it has none).
     fn push(&mut self, record: &V, at: Timestamp);
 
-    /// Whether looking ahead pays; asked once a run. Who pushes a run then hashes the records to come,
-    /// has their state fetched in two stages, and pushes each with its hash. Operators that hand records
-    /// on as they are pass all four methods through, to the first keyed operator.
+    /// Returns whether looking ahead pays; asked once per run. If so, the caller hashes the upcoming records,
+    /// prefetches their state in two stages, and pushes each with its hash. Operators that forward records
+    /// unchanged pass all four methods through, to the first keyed operator.
     #[inline(always)]
     fn looks_ahead(&self) -> bool {
         false
     }
 
-    /// The hash of the key of a record that will be pushed later.
+    /// Returns the hash of the key of a record that will be pushed later.
     #[inline(always)]
     fn hash_ahead(&self, record: &V) -> KeyHash {
         let _ = record;
         KeyHash::default()
     }
 
-    /// Fetches a cache line of the state under a hash.
+    /// Prefetches a cache line of the state for a hash.
     #[inline(always)]
     fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         let _ = (hash, ahead);
     }
 
-    /// As [`Push::push`], for a record that [`Push::hash_ahead`] has given this hash.
+    /// Like [`Push::push`], for a record for which [`Push::hash_ahead`] returned this hash.
     #[inline(always)]
     fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let _ = hash;
         self.push(record, at);
     }
 
-    /// Pushes the first records of a run, at most so many, as long as the operator is ready; says how many. To be
-    /// overridden where much of what a record costs is the same for all of them: what is kept in local variables
-    /// for the length of the loop stays in registers. An operator that hands records on as they are hands on a
-    /// run that does its work, which is then done in the loop of the operator behind it.
+    /// Pushes the first records of a run, at most `wanted`, as long as the operator is ready; returns how many.
+    /// Override it where much of the cost is the same for every record: what is kept in local variables for the length
+    /// of the loop stays in registers. An operator that forwards records unchanged forwards a run that does its own
+    /// work, so that the work is done in the loop of the operator downstream.
     #[inline(always)]
     fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize
     where
@@ -268,7 +268,7 @@ pub trait Push<V: ?Sized>: Operator {
         }
     }
 
-    /// As [`Push::push_run`] where nobody looks ahead.
+    /// Like [`Push::push_run`], without looking ahead.
     #[inline(always)]
     fn push_each(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize
     where
@@ -278,7 +278,7 @@ pub trait Push<V: ?Sized>: Operator {
     }
 }
 
-/// Passes looking ahead on to the next operator, which takes the same records of type `$record`.
+/// Forwards the look-ahead methods to the next operator, which takes the same records of type `$record`.
 macro_rules! look_through {
     ($next:tt: $record:ty) => {
         #[inline(always)]
@@ -299,7 +299,7 @@ macro_rules! look_through {
 }
 pub(crate) use look_through;
 
-/// Passes the listed control-plane methods on to the next operator unchanged.
+/// Forwards the listed control-plane methods to the next operator unchanged.
 macro_rules! pass_on {
     ($next:tt: all) => {
         $crate::operator::pass_on!(

@@ -5,7 +5,7 @@ use crate::time::Timestamp;
 
 use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal};
 
-/// Takes everything and does nothing.
+/// Accepts everything and does nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nothing;
 

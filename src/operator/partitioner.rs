@@ -1,8 +1,8 @@
-//! Partitioners: which subtask behind an exchange gets a record (Flink's `StreamPartitioner`s).
+//! Partitioners: which downstream subtask of an exchange receives a record (Flink's `StreamPartitioner`s).
 //!
-//! A [`Partitioner`] is the description; each sending subtask makes a [`Route`] of its own, which may
-//! keep a counter or a random state. All of them choose from the channels that the *sender* has: all
-//! subtasks behind an all-to-all exchange, its own few behind a pointwise one.
+//! A [`Partitioner`] is a description; each sending subtask creates its own [`Route`] from it, which may
+//! hold a counter or random state. All of them choose among the channels of the *sender*: all
+//! downstream subtasks for an all-to-all exchange, the sender's own few for a pointwise one.
 
 use std::borrow::Borrow;
 
@@ -19,35 +19,35 @@ pub enum Target {
     All,
 }
 
-/// What a route may be made from.
+/// What a route is created from.
 #[derive(Clone, Copy, Debug)]
 pub struct RouteContext {
     /// The sending subtask's index.
     pub sender: u32,
-    /// How many channels it has.
+    /// How many channels the sender has.
     pub channels: usize,
     /// Hashes keys; knows the number of key groups.
     pub hasher: KeyHasher,
 }
 
-/// Spreads records of type `V` over channels: the description, held by the graph.
+/// Distributes records of type `V` over channels: a description, held by the graph.
 pub trait Partitioner<V: ?Sized>: Clone + Send + 'static {
-    /// One sender's way of choosing.
+    /// The channel chooser of one sender.
     type Route: Route<V>;
-    /// The depth behind such an exchange: what only spreads records counts for nothing.
+    /// The depth after such an exchange: an exchange that merely spreads records does not count.
     type Behind<Before: Depth>: Depth;
 
-    /// The route of one sender.
+    /// Creates the route of one sender.
     fn route(&self, cx: &RouteContext) -> Self::Route;
 }
 
-/// One sender's way of choosing channels.
+/// Chooses channels for one sender.
 pub trait Route<V: ?Sized>: Send + 'static {
-    /// Where `record` goes.
+    /// Returns where `record` goes.
     fn target(&mut self, record: &V) -> Target;
 }
 
-/// In turns over the channels: `rebalance` starts anywhere, `rescale` and `forward` at the first.
+/// Round robin over the channels: `rebalance` starts at any channel, `rescale` and `forward` at the first.
 #[derive(Clone, Copy, Debug)]
 pub struct RoundRobin {
     /// Whether senders start at different channels.
@@ -92,11 +92,11 @@ impl<V: ?Sized> Route<V> for Turn {
     }
 }
 
-/// To a channel at random, uniformly.
+/// To a channel chosen uniformly at random.
 #[derive(Clone, Copy, Debug)]
 pub struct Shuffle;
 
-/// The route of [`Shuffle`]. Seeded by the sender, so that a run can be repeated.
+/// The route of [`Shuffle`]. Seeded by the sender, so that a run is repeatable.
 #[derive(Clone, Copy, Debug)]
 pub struct Lottery {
     random: Random,
@@ -162,7 +162,7 @@ impl<V: ?Sized> Route<V> for Global {
     }
 }
 
-/// Where a user's function says: `(record, channels) → channel`.
+/// To the channel that a user's function returns: `(record, channels) → channel`.
 #[derive(Clone, Copy, Debug)]
 pub struct Custom<F>(pub F);
 
@@ -219,7 +219,7 @@ pub struct KeyGroupRoute<S> {
 /// Which channel owns a hash.
 #[derive(Clone, Debug)]
 enum Owners {
-    /// Each of so many has equally many key groups, and so an equal part of all hashes.
+    /// Each of this many channels owns equally many key groups, and so an equal share of all hashes.
     Even(u32),
     /// The owner of every key group.
     Table(Box<[u16]>),
@@ -249,7 +249,7 @@ impl<V: ?Sized, S: KeySelector<V>> Route<V> for KeyGroupRoute<S> {
     fn target(&mut self, record: &V) -> Target {
         let hash = self.hasher.hash(self.selector.key(record).borrow());
         Target::One(match &self.owners {
-            // Cut into groups and these into shares, or into shares at once: the cuts are the same.
+            // Cutting into groups and these into shares yields the same boundaries as cutting into shares directly.
             Owners::Even(channels) => ((u128::from(hash.0) * u128::from(*channels)) >> 64) as usize,
             Owners::Table(owners) => {
                 let group = self.hasher.max_parallelism().key_group(hash);
@@ -259,7 +259,7 @@ impl<V: ?Sized, S: KeySelector<V>> Route<V> for KeyGroupRoute<S> {
     }
 }
 
-/// A small generator of random numbers (SplitMix64): repeatable, good enough to spread load.
+/// A small random number generator (SplitMix64): repeatable, good enough to spread load.
 #[derive(Clone, Copy, Debug)]
 struct Random(u64);
 

@@ -1,11 +1,11 @@
-//! Two-input operators: one operator, two ports, fed by two chains of the same subtask.
+//! Two-input operators: one operator with two ports, fed by two chains of the same subtask.
 //!
-//! Where both inputs arrive through rings, the two ports belong to two ring readers; where an input is
+//! If both inputs arrive through rings, the two ports belong to two ring readers; if an input is
 //! fused, its chain ends in the port itself and no ring exists. Either way the operator behind the
 //! ports is one value with one state.
 //!
-//! That each port has the operator to itself while it is called is not checked per record, which cost a
-//! sixth of a join's arrival: it is part of the contract of [`ports`].
+//! That each port has exclusive access to the operator while it is called is not checked per record, which cost a
+//! sixth of a join's arrival time: it is part of the contract of [`ports`].
 #![expect(
     unsafe_code,
     reason = "the two ports of one operator move to their worker together and take turns there"
@@ -24,11 +24,11 @@ use super::{
     Budget, Concluded, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal,
 };
 
-/// The control plane of an operator with several inputs: calls come once per port and batch, signals
-/// per input. Its own [`Operator::signal`] is what goes on downstream.
+/// The control plane of an operator with several inputs: calls are made once per port and batch, signals are
+/// per input. Its own [`Operator::signal`] takes what is to be forwarded downstream.
 pub trait MultiInput: Operator {
-    /// Takes a signal of input 0, 1 …: watermarks of the inputs are the operator's to combine, and
-    /// [`Signal::End`] counts for each input by itself.
+    /// Handles a signal of input 0, 1 …: combining the inputs' watermarks is up to the operator, and
+    /// [`Signal::End`] applies to each input separately.
     fn signal_from(&mut self, input: usize, signal: Signal);
 }
 
@@ -40,21 +40,21 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
     /// Processes a record of the second input.
     fn push_second(&mut self, record: &B, at: Timestamp);
 
-    /// As [`TwoInput::push_first`], for a record that [`TwoInput::hash_first`] has given this hash.
+    /// Like [`TwoInput::push_first`], for a record for which [`TwoInput::hash_first`] returned this hash.
     #[inline(always)]
     fn push_first_hashed(&mut self, record: &A, at: Timestamp, hash: KeyHash) {
         let _ = hash;
         self.push_first(record, at);
     }
 
-    /// As [`TwoInput::push_second`], for a record that [`TwoInput::hash_second`] has given this hash.
+    /// Like [`TwoInput::push_second`], for a record for which [`TwoInput::hash_second`] returned this hash.
     #[inline(always)]
     fn push_second_hashed(&mut self, record: &B, at: Timestamp, hash: KeyHash) {
         let _ = hash;
         self.push_second(record, at);
     }
 
-    /// As [`Push::push_each`], for the first input.
+    /// Like [`Push::push_each`], for the first input.
     #[inline(always)]
     fn push_each_first(&mut self, run: &impl RecordRun<A>, wanted: usize) -> usize
     where
@@ -66,7 +66,7 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
         })
     }
 
-    /// As [`Push::push_each`], for the second input.
+    /// Like [`Push::push_each`], for the second input.
     #[inline(always)]
     fn push_each_second(&mut self, run: &impl RecordRun<B>, wanted: usize) -> usize
     where
@@ -78,37 +78,37 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
         })
     }
 
-    /// Whether looking ahead pays, see [`Push::looks_ahead`].
+    /// Returns whether looking ahead pays, see [`Push::looks_ahead`].
     fn looks_ahead(&self) -> bool {
         false
     }
 
-    /// The hash of the key of a record of the first input that will be pushed later.
+    /// Returns the hash of the key of a record of the first input that will be pushed later.
     fn hash_first(&self, record: &A) -> KeyHash {
         let _ = record;
         KeyHash::default()
     }
 
-    /// The hash of the key of a record of the second input that will be pushed later.
+    /// Returns the hash of the key of a record of the second input that will be pushed later.
     fn hash_second(&self, record: &B) -> KeyHash {
         let _ = record;
         KeyHash::default()
     }
 
-    /// Fetches a cache line of the state under a hash.
+    /// Prefetches a cache line of the state for a hash.
     fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         let _ = (hash, ahead);
     }
 }
 
-/// Which of the two ports is held back, because it has brought a barrier that the other has not
+/// Which of the two ports is blocked, because a barrier has arrived on it but not on the other
 /// (`BarrierAligner` does the same for the channels of a gate).
 #[derive(Debug, Default)]
 struct Alignment {
-    /// The last barrier of each port; one that has ended counts as having brought them all.
+    /// The last barrier of each port; all of them count as arrived on one that has ended.
     barriers: [u64; 2],
     held: [bool; 2],
-    /// Neither port waits for the barriers of these: both have brought them, or they were aborted.
+    /// Neither port waits for the barriers of these: they have arrived on both, or were aborted.
     concluded: Concluded,
 }
 
@@ -128,7 +128,7 @@ impl Alignment {
                 self.barriers[input] = u64::MAX;
                 self.held = [false; 2];
             }
-            // The port that is held takes no signal, this one neither: it comes through the other.
+            // The blocked port takes no signals, including this one: it comes through the other.
             Signal::CheckpointAborted(checkpoint) => {
                 self.concluded.abort(checkpoint);
                 for (held, barrier) in self.held.iter_mut().zip(self.barriers) {
@@ -153,14 +153,14 @@ struct Shared<T> {
     closed: bool,
 }
 
-/// The shared operator, for the length of one call.
+/// Returns the shared operator, for the length of one call.
 ///
 /// # Safety
 /// The contract of [`ports`].
 #[inline(always)]
 #[expect(clippy::mut_from_ref, reason = "exclusive by the contract of `ports`")]
 unsafe fn shared<T>(shared: &UnsafeCell<Shared<T>>) -> &mut Shared<T> {
-    // SAFETY: both ports are on one thread, and no call of either is under way.
+    // SAFETY: both ports are on one thread, and no other call of either is in progress.
     unsafe { &mut *shared.get() }
 }
 
@@ -176,12 +176,12 @@ pub struct Second<T, A: ?Sized> {
     other: PhantomData<fn(&A)>,
 }
 
-/// The two ports of `operator`.
+/// Creates the two ports of `operator`.
 ///
 /// # Safety
 /// The two ports must always be owned by the same thread: whoever sends one to another thread must
 /// send the other along, and use neither in between. And no port may be called during a call of either:
-/// neither stands in the chain behind the operator, nor do user functions reach one.
+/// neither may be in the chain downstream of the operator, nor may user functions reach one.
 pub unsafe fn ports<A: ?Sized, B: ?Sized, T: TwoInput<A, B>>(
     operator: T,
 ) -> (First<T, B>, Second<T, A>) {
@@ -217,7 +217,7 @@ macro_rules! port {
         }
     };
     (operator_of $port:ident, $shared:ident) => {
-        // SAFETY: the contract of `ports`: this call is the only one.
+        // SAFETY: by the contract of `ports`, this call is the only one.
         let $shared = unsafe { shared(&$port.shared) };
     };
     (operator $input:literal) => {

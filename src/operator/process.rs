@@ -1,4 +1,4 @@
-//! `process`: a function with a life cycle, side outputs and a view of time, without a key.
+//! `process` without a key: a function with a life cycle, side outputs and access to time.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -34,14 +34,14 @@ pub trait ProcessFunction<V: ?Sized>: Send + 'static {
     /// The type of the results.
     type Out: ?Sized + 'static;
 
-    /// Whether [`snapshot`](Self::snapshot) hands over state: the operator needs a uid then, by which a
-    /// checkpoint finds it again.
+    /// Whether [`snapshot`](Self::snapshot) hands over state: if so, the operator needs a uid, under which
+    /// checkpoints store that state.
     const STATEFUL: bool = false;
 
     /// Prepares the function, before the first record.
     ///
     /// # Errors
-    /// Here and below, what the function returns fails its subtask.
+    /// In this and all other methods, an error fails the subtask.
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         let _ = cx;
         Ok(())
@@ -53,8 +53,9 @@ pub trait ProcessFunction<V: ?Sized>: Send + 'static {
     /// Fails the subtask.
     fn process(&mut self, record: &V, cx: &mut impl ProcessContext<Self::Out>) -> Outcome;
 
-    /// The end of input (Flink's `finish`): the last chance to emit. Not called on failure. Where the operator has a
-    /// uid it is called once, although the job goes on from a checkpoint behind it, unless more input has come since.
+    /// The end of input (Flink's `finish`): the last chance to emit. Not called on failure. If the operator has a uid,
+    /// this is called only once, even if the job resumes from a checkpoint taken after it, unless more input has
+    /// arrived since.
     ///
     /// # Errors
     /// Fails the subtask.
@@ -63,7 +64,7 @@ pub trait ProcessFunction<V: ?Sized>: Send + 'static {
         Ok(())
     }
 
-    /// A barrier: hands over what the function keeps, of which a checkpoint is taken. See [`OperatorState`].
+    /// Called at a barrier: hands over the function's state for the checkpoint. See [`OperatorState`].
     ///
     /// # Errors
     /// Fails the subtask.
@@ -72,8 +73,8 @@ pub trait ProcessFunction<V: ?Sized>: Send + 'static {
         Ok(())
     }
 
-    /// Takes back what the function kept: called after [`open`](Self::open) if the job goes on from a
-    /// checkpoint, whether or not that has state of this function.
+    /// Restores the function's state: called after [`open`](Self::open) if the job resumes from a
+    /// checkpoint, whether or not that checkpoint has state of this function.
     ///
     /// # Errors
     /// Fails the subtask.
@@ -85,7 +86,7 @@ pub trait ProcessFunction<V: ?Sized>: Send + 'static {
     /// Releases what the function holds; called on failure and cancellation too.
     ///
     /// # Errors
-    /// Where releasing fails.
+    /// If releasing fails.
     fn close(&mut self) -> Outcome {
         Ok(())
     }
@@ -107,7 +108,7 @@ impl<V: ?Sized, F, D> std::fmt::Debug for Process<V, F, D> {
 }
 
 impl<V: ?Sized, F, D: Operator> Process<V, F, D> {
-    /// Runs `function` in front of `outputs`.
+    /// Creates an operator that runs `function` and emits to `outputs`.
     pub fn new(name: Arc<str>, function: F, outputs: Outputs<D>) -> Self {
         Process {
             function,

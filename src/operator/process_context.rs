@@ -1,7 +1,7 @@
-//! What a process function is called with: where it may emit, what time it is, whose state it sees.
+//! The contexts of process functions: where they may emit, what time it is, whose state they see.
 //!
-//! The contexts are traits, so that a function's calls are resolved when the chain is compiled: to
-//! emit a record is to push it into the next operator, inlined.
+//! The contexts are traits, so that a function's calls are resolved when the chain is compiled:
+//! emitting a record pushes it into the next operator, inlined.
 
 use crate::record::{Key, KeyHash};
 use crate::state::{KeyedBackend, KeyedScope, Scope, ScopeMut};
@@ -14,61 +14,61 @@ use super::{OutputTag, Push, SubtaskInfo};
 /// Which clock a timer follows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TimeDomain {
-    /// The watermark.
+    /// Event time: the watermark.
     Event,
-    /// The machine's clock, or the manual one.
+    /// Processing time: the machine's clock, or the manual one.
     Processing,
 }
 
-/// What every process function may use. `O` is the type of the main output's records.
+/// What every process function can use. `O` is the type of the main output's records.
 pub trait ProcessContext<O: ?Sized> {
-    /// Emits a record with the timestamp of what is being processed.
+    /// Emits a record with the timestamp of the record or timer being processed.
     fn emit(&mut self, record: &O);
 
-    /// Emits a record to a side output; drops it if nobody takes that output.
+    /// Emits a record to a side output; drops it if that output is not connected.
     fn emit_to<T: ?Sized + 'static>(&mut self, tag: &OutputTag<T>, record: &T);
 
-    /// The record's timestamp, or the timer's time; `None` of a record that has none, and at the end
+    /// Returns the record's timestamp, or the timer's time; `None` for a record without one, and at the end
     /// of input.
     fn timestamp(&self) -> Option<Timestamp>;
 
-    /// The watermark: [`Timestamp::MIN`] before the first.
+    /// Returns the current watermark: [`Timestamp::MIN`] before the first.
     fn watermark(&self) -> Timestamp;
 
-    /// Processing time at the start of this batch.
+    /// Returns the processing time at the start of this batch.
     fn processing_time(&self) -> Timestamp;
 
-    /// Which subtask this is.
+    /// Returns which subtask this is.
     fn subtask(&self) -> &SubtaskInfo;
 }
 
-/// What a keyed process function may use: everything is of the current key.
+/// What a keyed process function can use: everything refers to the current key.
 pub trait KeyedProcessContext<K: Key + ?Sized, O: ?Sized>:
     ProcessContext<O> + KeyedScope<Key = K>
 {
-    /// The current key.
+    /// Returns the current key.
     fn key(&self) -> &K;
 
-    /// Asks for a callback when the watermark reaches `at`. A second timer of the same key and time is
-    /// the same timer. At or before the current watermark, it comes when the watermark moves next;
-    /// registered while timers fire, in the same pass.
+    /// Registers a callback for when the watermark reaches `at`. Registering the same key and time again has no
+    /// effect. A timer at or before the current watermark fires when the watermark next advances, or in the same
+    /// pass if it is registered while timers fire.
     fn register_event_timer(&mut self, at: Timestamp);
 
-    /// Asks for a callback at processing time `at`, or at once if that has passed.
+    /// Registers a callback at processing time `at`, or immediately if that has passed.
     fn register_processing_timer(&mut self, at: Timestamp);
 
-    /// Takes back an event timer of the current key, if there is one at `at`.
+    /// Deletes the current key's event timer at `at`, if there is one.
     fn delete_event_timer(&mut self, at: Timestamp);
 
-    /// Takes back a processing timer of the current key, if there is one at `at`.
+    /// Deletes the current key's processing timer at `at`, if there is one.
     fn delete_processing_timer(&mut self, at: Timestamp);
 }
 
-/// The context of a function that has no key.
+/// The context of a function without a key.
 pub(super) struct PlainContext<'a, D> {
     pub(super) services: &'a mut ProcessServices<D>,
     pub(super) timestamp: Option<Timestamp>,
-    /// The timestamp of what is emitted.
+    /// The timestamp of emitted records.
     pub(super) output_at: Timestamp,
 }
 
@@ -103,7 +103,7 @@ impl<O: ?Sized, D: Push<O>> ProcessContext<O> for PlainContext<'_, D> {
     }
 }
 
-/// The context of a function that has one.
+/// The context of a function with a key.
 pub(super) struct KeyedContext<'a, K: Key + ?Sized, D> {
     pub(super) plain: PlainContext<'a, D>,
     pub(super) key: &'a K,

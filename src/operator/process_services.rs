@@ -1,4 +1,4 @@
-//! What the process operators have in common: outputs, time, and what functions keep besides keys.
+//! What the process operators have in common: outputs, time, and non-keyed state of functions.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ pub(super) struct ProcessServices<D> {
     pub(super) now: Timestamp,
     pub(super) watermark: Timestamp,
     subtask: Option<SubtaskInfo>,
-    /// What binds state to the operator.
+    /// Identifies the operator's state in checkpoints.
     pub(super) uid: Arc<str>,
     pub(super) ends: EndedInputs,
-    /// What the function keeps besides keys, where there are checkpoints.
+    /// The function's non-keyed state, if checkpoints are enabled.
     state: Option<Box<OperatorState>>,
 }
 
@@ -45,8 +45,8 @@ impl<D: Operator> ProcessServices<D> {
         self.outputs.open(cx)
     }
 
-    /// Gives the function back what it kept besides keys, if the job goes on from a checkpoint. One that is `stateful`
-    /// has a uid. The operator's other states have these names.
+    /// Restores the function's non-keyed state, if the job resumes from a checkpoint. A `stateful` function has a uid.
+    /// `reserved` names the operator's other states.
     pub(super) fn restore(
         &mut self,
         cx: &OpenContext,
@@ -54,7 +54,7 @@ impl<D: Operator> ProcessServices<D> {
         mut reserved: Vec<Arc<str>>,
         restore: impl FnOnce(&RestoredState<'_>) -> Outcome,
     ) -> Result<(), OperatorError> {
-        // With its name alone an operator may not be the only one: it would be told of the ends of another.
+        // Names are not unique: without a uid, the operator might be given the ended inputs of another one.
         if stateful || self.uid != self.name {
             let opened = self.ends.open(cx, &self.uid);
             opened.map_err(|cause| OperatorError::restore(&self.name, cause))?;
@@ -82,8 +82,8 @@ impl<D: Operator> ProcessServices<D> {
         }
     }
 
-    /// Has the function hand over, at a barrier, what it keeps besides keys. Only one that is `stateful` may
-    /// keep something: others need no uid, by which it would be found again.
+    /// Has the function hand over its non-keyed state at a barrier. Only a `stateful` function may have any:
+    /// others need no uid, without which it could not be found again.
     pub(super) fn capture(
         &mut self,
         barrier: Barrier,
@@ -101,7 +101,7 @@ impl<D: Operator> ProcessServices<D> {
         self.check(outcome);
     }
 
-    /// Writes some of what was captured, down the chain; whether that is done.
+    /// Writes part of what was captured, down the chain; returns whether it is done.
     pub(super) fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let written = self.state.as_mut().is_none_or(|state| state.drain(out));
         let ends = self.ends.drain(out);
@@ -113,7 +113,7 @@ impl<D: Operator> ProcessServices<D> {
         self.outputs.begin(now);
     }
 
-    /// Forwards a signal, noting a watermark.
+    /// Forwards a signal, recording a watermark.
     pub(super) fn signal(&mut self, signal: Signal) {
         if let Signal::Watermark(at) = signal {
             self.watermark = at;
@@ -121,7 +121,7 @@ impl<D: Operator> ProcessServices<D> {
         self.outputs.signal(signal);
     }
 
-    /// The context of a record with timestamp `at`, or with [`Timestamp::MIN`] of no record.
+    /// Returns the context of a record with timestamp `at`, or of no record if that is [`Timestamp::MIN`].
     #[inline(always)]
     pub(super) fn context(&mut self, at: Timestamp) -> PlainContext<'_, D> {
         PlainContext {

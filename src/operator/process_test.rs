@@ -1,4 +1,4 @@
-//! Functions without keys keep state: lists are dealt, unions given to all, broadcast state to each.
+//! Functions without keys keep state: lists are split, unions given to all, broadcast state to each.
 
 use super::*;
 use crate::checkpoint::MemorySnapshot;
@@ -9,7 +9,7 @@ use crate::operator::{Barrier, Checkpointing, OperatorError};
 #[derive(Clone, Default)]
 struct Keeps<const STATEFUL: bool> {
     list: Vec<u64>,
-    /// Dealt after `list`: where the longer shares of that one end.
+    /// Distributed after `list`, starting where its longer shares end.
     more: Vec<u64>,
     union: Vec<u64>,
     broadcast: Vec<u64>,
@@ -60,7 +60,7 @@ where
     Ok(operator)
 }
 
-/// The context of a subtask at a place among so many.
+/// The open context of a subtask, given its index and the parallelism.
 fn context((index, parallelism): (u32, u32), restored: Option<&MemorySnapshot>) -> OpenContext {
     let mut cx = open_context();
     (cx.subtask.index, cx.subtask.parallelism) = (index, parallelism);
@@ -211,7 +211,7 @@ fn a_name_is_given_to_one_state_and_a_state_that_is_left_out_is_empty() {
     }
 }
 
-/// Tells the end.
+/// Emits a record at the end.
 #[derive(Clone)]
 struct TellsEnd;
 
@@ -228,8 +228,8 @@ impl ProcessFunction<u64> for TellsEnd {
     }
 }
 
-/// Whether each of so many subtasks tells the end that it comes to, going on from a checkpoint, and what they keep
-/// of that where they have ended before the barrier.
+/// Returns whether each subtask reports the end that it reaches when resuming from `restored`, and what they store
+/// of that; `ended` tells which of them end before the barrier.
 fn tell_end(
     uid: &str,
     ended: &[bool],

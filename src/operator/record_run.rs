@@ -5,7 +5,7 @@
 //!             i          i + 12                 i + 48
 //!             taken      prefetched again       hashed, prefetched
 //! ```
-//! A key is hashed once, where the head sees it first.
+//! A key is hashed once, when the head first sees it.
 
 use std::ops::Range;
 
@@ -15,10 +15,10 @@ use crate::time::Timestamp;
 
 use super::{Operator, Push};
 
-/// How far a head looks.
+/// How far ahead a head looks.
 const FAR: usize = Lookahead::Far.distance();
 
-/// A power of two above that.
+/// A power of two above `FAR`.
 const ROOM: usize = 64;
 
 const _: () = assert!(FAR < ROOM);
@@ -26,18 +26,18 @@ const _: () = assert!(FAR < ROOM);
 /// With fewer records it is too late to look ahead.
 const WORTHWHILE: usize = 32;
 
-/// How many bytes behind a record that is read another one is asked for: half a page.
+/// How many bytes beyond the record being read are prefetched: half a page.
 const FETCHED: usize = 2048;
 
 /// Records that a head has at hand, numbered from 0.
 pub trait RecordRun<V: ?Sized> {
-    /// Whether any of them may have one: known when the loop over them is compiled, or `true`.
+    /// Whether any record may have a timestamp: known when the loop over them is compiled, or `true`.
     #[inline(always)]
     fn may_have_times(&self) -> bool {
         true
     }
 
-    /// The records of these numbers, which there are, with their timestamps.
+    /// Returns the records with these numbers, which must exist, with their timestamps.
     fn part<'a>(
         &'a self,
         numbers: Range<usize>,
@@ -45,10 +45,10 @@ pub trait RecordRun<V: ?Sized> {
     where
         V: 'a;
 
-    /// How many can be looked at: those of the run, and perhaps some behind it.
+    /// Returns how many records can be looked at: those of the run, and perhaps some that follow it.
     fn known(&self) -> usize;
 
-    /// Those of these numbers, which can be looked at. To be overridden where some of them stand behind the run.
+    /// Returns the records with these numbers, which must be known. Override it if some of them follow the run.
     #[inline(always)]
     fn part_ahead<'a>(&'a self, numbers: Range<usize>) -> impl Iterator<Item = &'a V>
     where
@@ -58,21 +58,21 @@ pub trait RecordRun<V: ?Sized> {
     }
 }
 
-/// Whether looking ahead pays, for so many records of a run.
+/// Returns whether looking ahead pays for `wanted` records of a run.
 #[inline(always)]
 pub(super) fn looks_ahead<V: ?Sized>(next: &impl Push<V>, wanted: usize) -> bool {
     pays(wanted) && next.looks_ahead()
 }
 
-/// Whether looking ahead may pay at all, for so many records.
+/// Returns whether looking ahead may pay at all for `wanted` records.
 #[inline(always)]
 pub(super) const fn pays(wanted: usize) -> bool {
     wanted >= WORTHWHILE
 }
 
-/// Asks for what stands half a page behind a record that is read. Records that come many at a time stand one behind the
-/// other, in a file above all; the processor goes ahead by itself, but not beyond a page, and a loop of a few instructions
-/// is at the page's end before the next one has come.
+/// Prefetches what lies half a page beyond a record being read. Records that arrive many at a time lie one after the
+/// other, especially in a file; the hardware prefetcher reads ahead, but not beyond a page, and a loop of a few
+/// instructions is at the page's end before the next one has arrived.
 #[inline(always)]
 pub(crate) fn fetch_behind<V: ?Sized>(record: &V) {
     prefetch(
@@ -82,7 +82,7 @@ pub(crate) fn fetch_behind<V: ?Sized>(record: &V) {
     );
 }
 
-/// Has `push` push the first `wanted` records of a run while `next` is ready; says how many.
+/// Has `push` push the first `wanted` records of a run while `next` is ready; returns how many.
 #[inline(always)]
 pub(super) fn push_while_ready<V: ?Sized, D: Operator>(
     next: &mut D,
@@ -99,7 +99,7 @@ pub(super) fn push_while_ready<V: ?Sized, D: Operator>(
     wanted - records.len()
 }
 
-/// Pushes the first `wanted` records of a run while `next` is ready; says how many.
+/// Pushes the first `wanted` records of a run while `next` is ready; returns how many.
 #[inline(always)]
 pub(super) fn push_each<V: ?Sized>(
     next: &mut impl Push<V>,
@@ -112,7 +112,7 @@ pub(super) fn push_each<V: ?Sized>(
     })
 }
 
-/// As `push_each`, for an operator that finds the hashes by itself, if it wants any.
+/// Like `push_each`, for an operator that computes the hashes itself, if it needs any.
 #[inline(always)]
 pub(super) fn push_unhashed<V: ?Sized>(
     next: &mut impl Push<V>,
@@ -122,10 +122,10 @@ pub(super) fn push_unhashed<V: ?Sized>(
     push_while_ready(next, run, wanted, |next, record, at| next.push(record, at))
 }
 
-/// As `push_each`, and has state fetched for those that follow.
+/// Like `push_each`, prefetching the state of the records that follow.
 ///
-/// The compiler writes the whole chain out twice, here and in `push_each`, and should at no other place of a head: chains
-/// of chains would take their time to compile.
+/// The compiler inlines the whole chain twice, here and in `push_each`, and must not do so anywhere else in a head:
+/// chains of chains would take long to compile.
 #[inline(always)]
 pub(super) fn push_looking_ahead<V: ?Sized>(
     next: &mut impl Push<V>,
@@ -148,11 +148,11 @@ pub(super) fn push_looking_ahead<V: ?Sized>(
     })
 }
 
-/// The hashes of the records between the one that is looked at and the one that is pushed.
+/// The hashes of the records between the one being looked at and the one being pushed.
 struct HashesAhead([KeyHash; ROOM]);
 
 impl HashesAhead {
-    /// Looks at `record`, which is the one of number `index`.
+    /// Looks at `record`, which has the number `index`.
     #[inline(always)]
     fn look<V: ?Sized>(&mut self, next: &impl Push<V>, index: usize, record: &V) {
         let hash = next.hash_ahead(record);
@@ -160,7 +160,7 @@ impl HashesAhead {
         next.prefetch(hash, Lookahead::Far);
     }
 
-    /// The hash of the record of number `index`, which is pushed now; one not far behind it is fetched
+    /// Returns the hash of record number `index`, which is pushed now; prefetches a slightly later one
     /// for the second time.
     #[inline(always)]
     fn take<V: ?Sized>(&self, next: &impl Push<V>, index: usize) -> KeyHash {

@@ -1,4 +1,4 @@
-//! The end of a chain in tests: remembers what arrives and can be made to refuse more.
+//! The end of a chain in tests: records what arrives and can be made to refuse more.
 
 use std::borrow::ToOwned;
 use std::ops::Range;
@@ -23,7 +23,7 @@ pub(crate) enum Event<T> {
     Signal(Signal),
 }
 
-/// A watermark, as it arrives.
+/// Creates the event of an arriving watermark.
 pub(super) fn watermark<T>(at: i64) -> Event<T> {
     Event::Signal(Signal::Watermark(Timestamp(at)))
 }
@@ -46,7 +46,7 @@ impl<T> Clone for Recorder<T> {
 }
 
 impl<T> Recorder<T> {
-    /// A recorder that is always ready.
+    /// Creates a recorder that is always ready.
     pub(crate) fn new() -> Self {
         Recorder(Arc::new(Mutex::new(Log {
             events: Vec::new(),
@@ -55,17 +55,17 @@ impl<T> Recorder<T> {
         })))
     }
 
-    /// From now on ready for `room` events.
+    /// Makes it ready for `room` more events.
     pub(crate) fn set_room(&self, room: usize) {
         self.0.lock().unwrap().room = room;
     }
 
-    /// What arrived since it was asked last.
+    /// Returns what has arrived since the last call.
     pub(crate) fn take(&self) -> Vec<Event<T>> {
         std::mem::take(&mut self.0.lock().unwrap().events)
     }
 
-    /// The records that arrived since it was asked last.
+    /// Returns the records that have arrived since the last call.
     pub(super) fn take_records(&self) -> Vec<(T, i64)> {
         let record = |event| match event {
             Event::Record(record, at) => Some((record, at)),
@@ -74,7 +74,7 @@ impl<T> Recorder<T> {
         self.take().into_iter().filter_map(record).collect()
     }
 
-    /// The calls of `open`, `begin`, `flush` and `close` since it was asked last.
+    /// Returns the calls of `open`, `begin`, `flush` and `close` since the last call.
     pub(crate) fn take_calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.0.lock().unwrap().calls)
     }
@@ -154,7 +154,7 @@ impl<V> RecordRun<V> for Records<'_, V> {
     }
 }
 
-/// An open context of a job called `job` under an assignment.
+/// Creates an open context of a job called `job` under an assignment.
 pub(super) fn open_context_under(assignment: KeyGroupAssignment) -> OpenContext {
     let groups = MaxParallelism::default_for(1);
     OpenContext {
@@ -174,7 +174,7 @@ pub(super) fn open_context_under(assignment: KeyGroupAssignment) -> OpenContext 
     }
 }
 
-/// An open context under the default assignment.
+/// Creates an open context under the default assignment.
 pub(crate) fn open_context() -> OpenContext {
     open_context_under(KeyGroupAssignment::Hash)
 }

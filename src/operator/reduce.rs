@@ -1,7 +1,7 @@
 //! Rolling reductions of a keyed stream: one result per record, the reduction of its key so far.
 //!
-//! Flink's `StreamGroupedReduceOperator`: the first element of a key goes out unchanged, afterwards
-//! the function of what there is and the new element; the timestamp is the input's.
+//! Flink's `StreamGroupedReduceOperator`: the first element of a key is emitted unchanged, afterwards
+//! the function of the current value and the new element; the timestamp is the input's.
 
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::{
     Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, on_stack, pass_on,
 };
 
-/// How a record joins the reduction of the records of its key before it.
+/// How a record is combined with the reduction of its key's earlier records.
 pub trait RollingFunction<V>: Clone + Send + 'static {
     /// Turns `reduced` into the reduction with `record`.
     fn roll(&mut self, reduced: &mut V, record: &V);
@@ -53,7 +53,7 @@ impl<V, S: KeySelector<V>, F, D> std::fmt::Debug for KeyedReduce<V, S, F, D> {
 }
 
 impl<V, S: KeySelector<V>, F, D> KeyedReduce<V, S, F, D> {
-    /// Reduces with `function` by the key that `selector` finds, in front of `next`.
+    /// Creates a reduction with `function` by the key that `selector` extracts, upstream of `next`.
     pub fn new(name: Arc<str>, selector: S, function: F, next: D) -> Self {
         KeyedReduce {
             name,
@@ -70,7 +70,7 @@ impl<V, S: KeySelector<V>, F, D> KeyedReduce<V, S, F, D> {
         self
     }
 
-    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    /// Reserves room for `keys` keys, across all subtasks, when the operator opens.
     #[must_use]
     pub fn expected_keys(mut self, keys: usize) -> Self {
         self.state.expected_keys = keys;
@@ -123,7 +123,7 @@ where
         (self.next).push(roll(&mut self.function, reduced, record), at);
     }
 
-    /// What stands behind leaves the operator for the length of the loop, as in a `KeyedAggregate`.
+    /// The downstream chain is moved out of the operator for the length of the loop, as in a `KeyedAggregate`.
     #[inline(always)]
     fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
         let (state, function) = (&mut self.state, &mut self.function);
@@ -154,7 +154,7 @@ where
     }
 }
 
-/// Joins a record to the reduction of its key, unless it was the first one.
+/// Combines a record with the reduction of its key, unless it was the first one.
 #[inline(always)]
 fn roll<'a, V>(
     function: &mut impl RollingFunction<V>,

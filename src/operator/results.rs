@@ -1,9 +1,9 @@
-//! Results of an operator, gathered a few at a time.
+//! The results of an operator, gathered into small batches.
 //!
-//! What makes a result from state waits for loads and takes branches; what stands behind (a projection, an exchange, a
-//! sink that adds up) often does neither. In one loop the second would be held up by the first. Apart, the compiler may
-//! write the second one with vector instructions, and neither takes registers from the other (Boncz, Zukowski, Nes:
-//! MonetDB/X100: Hyper-Pipelining Query Execution, CIDR 2005). Running sums of a thousand keys take a sixth less time.
+//! Producing a result from state waits for loads and takes branches; the operator downstream (a projection, an
+//! exchange, a summing sink) often does neither. In one loop the former would hold up the latter. Apart, the compiler
+//! can vectorise the latter, and neither takes registers from the other (Boncz, Zukowski, Nes: MonetDB/X100:
+//! Hyper-Pipelining Query Execution, CIDR 2005). Running sums of a thousand keys take a sixth less time.
 #![expect(
     unsafe_code,
     reason = "an array that is filled as far as there are results"
@@ -17,14 +17,14 @@ use crate::time::Timestamp;
 
 use super::{Push, RecordRun};
 
-/// How many results are gathered: few enough for the nearest cache. With a quarter of that, vector instructions would
-/// read what was written just now, by narrower stores that the processor cannot put together.
+/// How many results are gathered: few enough for the L1 cache. With a quarter of that, vector loads would
+/// read what narrower stores had only just written, which the processor cannot forward.
 const ROOM: usize = 64;
 
 /// Some results with their timestamps.
 pub(super) struct Results<'a, R> {
     gathered: &'a mut Room<R>,
-    /// How many there are: the first ones. No call sees it, so that it stays in a register while the loop goes on.
+    /// How many there are, from the first. No out-of-line call sees it, so that it stays in a register during the loop.
     len: usize,
 }
 
@@ -40,8 +40,8 @@ impl<'a, R> Results<'a, R> {
         Results { gathered, len: 0 }
     }
 
-    /// Adds one, and hands all of them on to `next` if there is no room for more; says whether `next` is ready as far as
-    /// is known. No timestamp need be given where none of the results has one: that is a store less for each.
+    /// Adds a result, handing all of them to `next` if there is no room for more; returns whether `next` is ready as
+    /// far as is known. The timestamp may be omitted if no result has one, which saves a store each.
     #[inline(always)]
     pub(super) fn push(
         &mut self,
@@ -50,7 +50,8 @@ impl<'a, R> Results<'a, R> {
         next: &mut impl Push<R>,
     ) -> bool {
         let place = self.len;
-        // SAFETY: it is less at first, and when it came to that, all were handed on.
+        // SAFETY: `len` starts below `ROOM`, and whenever it reached `ROOM`, all results were handed on and it became
+        // 0.
         unsafe { hint::assert_unchecked(place < ROOM) };
         self.gathered.results[place].write(result);
         if let Some(at) = at {
@@ -60,11 +61,11 @@ impl<'a, R> Results<'a, R> {
         self.len < ROOM || self.hand_on(next)
     }
 
-    /// Pushes all of them into `next`, whether or not it is ready: there are no more of them than a record may make
-    /// elsewhere. Says whether it is ready then.
+    /// Pushes all results into `next`, whether or not it is ready: they are no more than one record may produce
+    /// elsewhere. Returns whether `next` is ready afterwards.
     #[inline(always)]
     pub(super) fn hand_on(&mut self, next: &mut impl Push<R>) -> bool {
-        // SAFETY: so many have been written.
+        // SAFETY: the first `len` results have been written.
         let ready = unsafe { self.gathered.hand_on(self.len, next) };
         self.clear();
         ready
@@ -74,7 +75,7 @@ impl<'a, R> Results<'a, R> {
     fn clear(&mut self) {
         let len = mem::take(&mut self.len);
         let results = self.gathered.results.as_mut_ptr().cast::<R>();
-        // SAFETY: so many have been written, and nobody reads them again.
+        // SAFETY: the first `len` results have been written, and nobody reads them again.
         unsafe { ptr::drop_in_place(ptr::slice_from_raw_parts_mut(results, len)) };
     }
 }
@@ -89,10 +90,10 @@ impl<R> Room<R> {
     }
 
     /// # Safety
-    /// The first `len` results have been written.
+    /// The first `len` results must have been written.
     #[inline(never)]
     unsafe fn hand_on(&self, len: usize, next: &mut impl Push<R>) -> bool {
-        // SAFETY: as the caller promises.
+        // SAFETY: guaranteed by the caller.
         let results = unsafe { slice::from_raw_parts(self.results.as_ptr().cast::<R>(), len) };
         let run = Gathered {
             results,
@@ -115,7 +116,7 @@ impl<R> Drop for Results<'_, R> {
     }
 }
 
-/// Results that are handed on.
+/// Results being handed on.
 struct Gathered<'a, R> {
     results: &'a [R],
     times: &'a [Timestamp],

@@ -1,4 +1,4 @@
-//! Side outputs: further streams that an operator emits by tag, beside its main one.
+//! Side outputs: additional streams that an operator emits by tag, besides its main one.
 
 use std::any::Any;
 use std::marker::PhantomData;
@@ -13,17 +13,17 @@ use super::{
     pass_on,
 };
 
-/// Names a side output and the type of its records. Clones name the same output.
+/// Names a side output and its record type. Clones name the same output.
 ///
-/// A tag whose stream nobody takes drops its records; one whose stream is taken several times gives each of them all
-/// records.
+/// Records emitted to a tag are dropped if its output is not connected; if it is connected several times, every
+/// connection has all of them.
 pub struct OutputTag<T: ?Sized> {
     name: Arc<str>,
     record: PhantomData<fn(&T)>,
 }
 
 impl<T: ?Sized> OutputTag<T> {
-    /// A tag called `name`; two tags are the same output if their names are equal.
+    /// Creates a tag called `name`; two tags denote the same output if their names are equal.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         OutputTag {
             name: name.into(),
@@ -31,7 +31,7 @@ impl<T: ?Sized> OutputTag<T> {
         }
     }
 
-    /// The tag's name.
+    /// Returns the tag's name.
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.name
@@ -53,7 +53,7 @@ impl<T: ?Sized> std::fmt::Debug for OutputTag<T> {
     }
 }
 
-/// A side output's chain whose record type is hidden until a tag of that type asks for it.
+/// A side output's chain, its record type hidden until a tag of that type asks for it.
 trait SideChain: Operator {
     fn as_any(&mut self) -> &mut dyn Any;
 
@@ -77,7 +77,7 @@ impl<T: ?Sized + 'static> SideChain for TypedChain<T> {
     }
 }
 
-/// The side outputs of one operator that somebody takes, by tag name.
+/// The connected side outputs of one operator, by tag name.
 #[derive(Default)]
 pub struct SideOutputs {
     chains: Vec<(Arc<str>, Box<dyn SideChain>)>,
@@ -92,7 +92,7 @@ impl std::fmt::Debug for SideOutputs {
 }
 
 impl SideOutputs {
-    /// Whether nobody takes any output.
+    /// Returns whether no output is connected.
     #[inline(always)]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -120,10 +120,10 @@ impl SideOutputs {
         self.chains.push((name, Box::new(TypedChain(chain))));
     }
 
-    /// The chain behind `tag`, if somebody takes that output.
+    /// Returns the chain connected to `tag`, if any.
     ///
     /// # Panics
-    /// If an output of the same name was connected with another record type.
+    /// If an output of the same name is connected with another record type.
     #[inline]
     pub fn get<T: ?Sized + 'static>(&mut self, tag: &OutputTag<T>) -> Option<&mut dyn Push<T>> {
         let (_, chain) = self.chains.iter_mut().find(|(name, _)| *name == tag.name)?;
@@ -137,7 +137,7 @@ impl SideOutputs {
         Some(&mut *typed.0)
     }
 
-    /// Emits `record` to the output `tag`; drops it if nobody takes that output.
+    /// Emits `record` to the output `tag`; drops it if that output is not connected.
     #[inline]
     pub fn push<T: ?Sized + 'static>(&mut self, tag: &OutputTag<T>, record: &T, at: Timestamp) {
         if let Some(chain) = self.get(tag) {
@@ -146,17 +146,17 @@ impl SideOutputs {
     }
 }
 
-/// The outputs of an operator: its main one, fused, and the side outputs, boxed. Control passes to all.
+/// The outputs of an operator: the main one, fused, and the side outputs, boxed. Control calls go to all of them.
 #[derive(Debug)]
 pub struct Outputs<D> {
-    /// The next operator of the chain.
+    /// The next operator in the chain.
     pub main: D,
-    /// The side outputs that somebody takes.
+    /// The connected side outputs.
     pub sides: SideOutputs,
 }
 
 impl<D> Outputs<D> {
-    /// The main output `main` and no side output.
+    /// Creates outputs with the main output `main` and no side output.
     pub fn new(main: D) -> Self {
         Outputs {
             main,
@@ -165,8 +165,8 @@ impl<D> Outputs<D> {
     }
 }
 
-/// Every chain of them, in the order in which they were connected. What is generic over a chain calls this: it is
-/// compiled once.
+/// Calls every chain, in the order in which they were connected. Not generic over a chain, so that it is
+/// compiled only once.
 impl Operator for SideOutputs {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.each().try_for_each(|chain| chain.open(cx))

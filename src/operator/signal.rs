@@ -1,11 +1,11 @@
-//! Signals: what travels in order with the records but is none.
+//! Signals: control messages that travel in order with the records.
 
 use std::collections::VecDeque;
 
 use crate::state::Extent;
 use crate::time::{TimeSignal, TimeSignals, Timestamp};
 
-/// A number for a split of a source, unique within one reader.
+/// The number of a source's split, unique within one reader.
 pub type SplitId = u32;
 
 /// A checkpoint barrier: everything before it belongs to the checkpoint, nothing after it.
@@ -18,16 +18,16 @@ pub struct Barrier {
 }
 
 impl Barrier {
-    /// Option: every state is written as a whole, not only what changed.
+    /// Option: every state is written in full, not only its changes.
     pub const WHOLE: u32 = 1;
-    /// Option: inputs that have brought the barrier go on while others have not.
+    /// Option: inputs on which the barrier has arrived are not blocked while waiting for the others.
     pub const AT_LEAST_ONCE: u32 = 2;
-    /// Option: nothing is read behind the barrier, because the job ends with this checkpoint.
+    /// Option: nothing is read after the barrier, because the job ends with this checkpoint.
     pub const SUSPEND: u32 = 4;
-    /// Option: the barrier overtakes what is on its way, which becomes part of the checkpoint.
+    /// Option: the barrier overtakes in-flight data, which becomes part of the checkpoint.
     pub const UNALIGNED: u32 = 8;
 
-    /// How much of its state an operator writes.
+    /// Returns how much of its state an operator writes.
     #[must_use]
     pub fn extent(self) -> Extent {
         if self.options & Barrier::WHOLE == 0 {
@@ -37,31 +37,31 @@ impl Barrier {
         }
     }
 
-    /// Whether sources stop at it.
+    /// Returns whether sources stop at the barrier.
     #[must_use]
     pub fn suspends(self) -> bool {
         self.options & Barrier::SUSPEND != 0
     }
 
-    /// Whether it overtakes what is on its way.
+    /// Returns whether the barrier overtakes in-flight data.
     #[must_use]
     pub fn overtakes(self) -> bool {
         self.options & Barrier::UNALIGNED != 0
     }
 
-    /// Whether an input that has brought the barrier is held back until all others have.
+    /// Returns whether an input is blocked from the arrival of the barrier until it has arrived on all others.
     #[must_use]
     pub fn holds(self) -> bool {
         self.options & Barrier::AT_LEAST_ONCE == 0
     }
 }
 
-/// A signal, in order with the records around it.
+/// A signal, ordered with the records around it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Signal {
     /// No record with a timestamp at or before this one will follow.
     Watermark(Timestamp),
-    /// The channel is idle: it holds no watermark back.
+    /// The channel is idle: it does not hold back the watermark.
     Idle,
     /// The channel is active again.
     Active,
@@ -71,17 +71,17 @@ pub enum Signal {
     Split(SplitId),
     /// This split is finished. Does not cross an exchange.
     SplitEnd(SplitId),
-    /// The checkpoint with this number is complete, and so is every one before it that was not aborted. Does
+    /// The checkpoint with this number is complete, and so is every earlier one that was not aborted. Does
     /// not cross an exchange.
     CheckpointComplete(u64),
-    /// The checkpoint with this number will not be completed. Does not cross an exchange.
+    /// The checkpoint with this number will not complete. Does not cross an exchange.
     CheckpointAborted(u64),
-    /// No record follows. Barriers may: what the chain keeps is part of checkpoints until the job ends.
+    /// No more records follow. Barriers may: the chain's state is part of checkpoints until the job ends.
     End,
 }
 
 impl Signal {
-    /// Whether it is a barrier that overtakes what is on its way: it is taken though outputs are full, see
+    /// Returns whether this is a barrier that overtakes in-flight data: it is taken even if outputs are full, see
     /// [`Operator::takes_barrier`](super::Operator::takes_barrier).
     #[inline]
     #[must_use]
@@ -89,14 +89,14 @@ impl Signal {
         matches!(self, Signal::Barrier(barrier) if barrier.overtakes())
     }
 
-    /// Takes a barrier that overtakes out of signals that wait, if it is the only one.
+    /// Takes an overtaking barrier out of the waiting signals, if it is the only one.
     pub(super) fn take_overtaking(waiting: &mut VecDeque<Signal>) -> Option<Signal> {
         let is_alone = waiting.len() == 1 && waiting[0].overtakes();
         is_alone.then(|| waiting.pop_front()).flatten()
     }
 }
 
-/// Sends signals of time on, in order.
+/// Forwards time signals, in order.
 pub(super) fn forward(signals: TimeSignals, send: &mut (impl FnMut(Signal) + ?Sized)) {
     for signal in signals {
         send(signal.into());

@@ -12,12 +12,12 @@ use crate::time::Timestamp;
 
 use super::{Budget, OpenContext, Operator, OperatorError, Outcome, Push, Signal, raise};
 
-/// A sink for records of type `V`: the description, held by the graph; it opens nothing.
+/// A sink for records of type `V`: a description, held by the graph; it opens nothing.
 pub trait Sink<V: ?Sized>: Send + Sync + 'static {
-    /// What writes in one subtask.
+    /// The writer of one subtask.
     type Writer: SinkWriter<V>;
 
-    /// The writer of one subtask. Opens nothing yet.
+    /// Creates the writer of one subtask. Opens nothing yet.
     fn writer(&self, index: u32, parallelism: u32) -> Self::Writer;
 
     /// The job has ended for good, however it did, and all writers are closed. One that is started anew asks for
@@ -41,13 +41,13 @@ impl std::fmt::Debug for Prepared {
 }
 
 impl Prepared {
-    /// Has the checkpoint keep `transaction`: whatever lets the sink, or its successor, commit it. A
-    /// transaction that was not committed when the next barrier comes must be handed over again.
+    /// Has the checkpoint store `transaction`: whatever lets the sink, or its successor, commit it. A
+    /// transaction that is still uncommitted at the next barrier must be handed over again.
     pub fn keep(&mut self, transaction: Vec<u8>) {
         self.transactions.push(transaction);
     }
 
-    /// The transactions that were handed over.
+    /// Returns the transactions that were handed over.
     #[must_use]
     pub fn transactions(&self) -> &[Vec<u8>] {
         &self.transactions
@@ -59,18 +59,18 @@ impl Prepared {
         std::mem::take(&mut self.work)
     }
 
-    /// Has `work` done before the checkpoint is complete, not on this thread: a file is synced.
+    /// Schedules `work` to be done off this thread before the checkpoint completes, such as syncing a file.
     pub fn before_completion(&mut self, work: Deferred) {
         self.work.push(work);
     }
 }
 
-/// One subtask's end of a sink.
+/// One subtask's writer of a sink.
 pub trait SinkWriter<V: ?Sized>: Send + 'static {
     /// Opens what the writer needs.
     ///
     /// # Errors
-    /// Where the output cannot be opened.
+    /// If the output cannot be opened.
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         let _ = cx;
         Ok(())
@@ -79,20 +79,20 @@ pub trait SinkWriter<V: ?Sized>: Send + 'static {
     /// Writes one record.
     ///
     /// # Errors
-    /// Where the record cannot be written; the subtask fails.
+    /// If the record cannot be written; the subtask fails.
     fn write(&mut self, record: &V, at: Timestamp) -> Outcome;
 
-    /// Whether another record may be written now. A writer whose output is full says no, keeps what it
-    /// was given last, and is asked to [`resume`](SinkWriter::resume) until it has room: back-pressure. So does one
-    /// whose writes go to a [`CommitQueue`](super::CommitQueue), while many are under way.
+    /// Returns whether another record may be written now. A writer whose output is full returns `false`, keeps what it
+    /// was given last, and is asked to [`resume`](SinkWriter::resume) until it has room: backpressure. So does one
+    /// whose writes go to a [`CommitQueue`](super::CommitQueue), while many are pending.
     #[inline(always)]
     fn ready(&self) -> bool {
         true
     }
 
-    /// Whether a barrier that overtakes what is on its way is taken now, for which [`prepare`](Self::prepare)
-    /// is called: as a rule when all that was given is written. A writer whose output survives nothing anyway
-    /// need not wait for it.
+    /// Returns whether a barrier that overtakes in-flight data can be taken now, for which [`prepare`](Self::prepare)
+    /// is called: as a rule, once everything received has been written. A writer whose output is not durable anyway
+    /// need not wait for that.
     fn takes_barrier(&self) -> bool {
         self.ready()
     }
@@ -100,56 +100,56 @@ pub trait SinkWriter<V: ?Sized>: Send + 'static {
     /// Tries to write what did not fit.
     ///
     /// # Errors
-    /// Where it cannot be written; the subtask fails.
+    /// If it cannot be written; the subtask fails.
     fn resume(&mut self) -> Outcome {
         Ok(())
     }
 
-    /// Ends a batch: what was written should become visible where that is cheap.
+    /// Ends a batch: makes what was written visible where that is cheap.
     ///
     /// # Errors
-    /// Where flushing fails; the subtask fails.
+    /// If flushing fails; the subtask fails.
     fn flush(&mut self) -> Outcome {
         Ok(())
     }
 
-    /// Learns that the watermark has moved.
+    /// Called when the watermark has advanced.
     ///
     /// # Errors
-    /// Fails the subtask.
+    /// An error fails the subtask.
     fn watermark(&mut self, at: Timestamp) -> Outcome {
         let _ = at;
         Ok(())
     }
 
-    /// A barrier: everything that was written since the one before belongs to this checkpoint, and nothing that
-    /// is written from now on. A sink whose output is to be exactly once hands over what will let it be
-    /// committed, even by another process; any sink may hand over work that must be done first.
+    /// Called at a barrier: everything written since the previous one belongs to this checkpoint, and nothing that
+    /// is written from now on does. An exactly-once sink hands over whatever lets its output be committed, even by
+    /// another process; any sink may hand over work that must be done before the checkpoint completes.
     ///
     /// # Errors
-    /// Where what was written cannot be made to last; the subtask fails.
+    /// If what was written cannot be made durable; the subtask fails.
     fn prepare(&mut self, checkpoint: u64, prepared: &mut Prepared) -> Outcome {
         let _ = (checkpoint, prepared);
         self.flush()
     }
 
-    /// The checkpoint is complete: commits everything prepared up to it. Called for some checkpoints and not
-    /// for others, and perhaps twice for one; that a call is missing is normal. A commit that waits for a disk or a
-    /// database is given to a [`CommitQueue`](super::CommitQueue), because nothing on a worker waits.
+    /// The checkpoint is complete: commits everything prepared up to it. May not be called for every checkpoint,
+    /// and may be called twice for one; a missing call is normal. Give a commit that waits for a disk or a
+    /// database to a [`CommitQueue`](super::CommitQueue), because nothing on a worker may wait.
     ///
     /// # Errors
-    /// Where it cannot be committed; the subtask fails, and tries again when it is restored.
+    /// If it cannot be committed; the subtask fails, and tries again when it is restored.
     fn commit(&mut self, checkpoint: u64) -> Outcome {
         let _ = checkpoint;
         Ok(())
     }
 
-    /// Goes on from a checkpoint, before the first record and after [`open`](Self::open): commits what a
-    /// checkpoint says was prepared, whether or not it was committed already, and drops what was written after
-    /// it. These are this subtask's share of the transactions, which may be another one's.
+    /// Resumes from a checkpoint, after [`open`](Self::open) and before the first record: commits what the checkpoint
+    /// lists as prepared, whether or not it has been committed already, and drops what was written after it.
+    /// `transactions` is this subtask's share, which may come from other subtasks.
     ///
     /// # Errors
-    /// Where they cannot be committed; the subtask fails.
+    /// If they cannot be committed; the subtask fails.
     fn recover(&mut self, transactions: Vec<Vec<u8>>) -> Outcome {
         let _ = transactions;
         Ok(())
@@ -158,7 +158,7 @@ pub trait SinkWriter<V: ?Sized>: Send + 'static {
     /// The end of input: the last records have been written.
     ///
     /// # Errors
-    /// Where finishing fails; the subtask fails.
+    /// If finishing fails; the subtask fails.
     fn finish(&mut self) -> Outcome {
         Ok(())
     }
@@ -166,22 +166,22 @@ pub trait SinkWriter<V: ?Sized>: Send + 'static {
     /// Releases what the writer holds; called on failure and cancellation too.
     ///
     /// # Errors
-    /// Where releasing fails.
+    /// If releasing fails.
     fn close(&mut self) -> Outcome {
         Ok(())
     }
 }
 
-/// The end of a chain: hands records to a writer.
+/// The end of a chain: passes records to a writer.
 pub struct SinkOperator<W, V: ?Sized> {
     writer: W,
     name: Arc<str>,
     written: u64,
     records_out: Counter,
-    /// The state in which a checkpoint keeps transactions, where there are checkpoints.
+    /// The state that stores transactions, if checkpoints are enabled.
     transactions: Option<ValueSnapshot>,
     uid: Arc<str>,
-    /// What must be done before the checkpoint that was prepared is complete.
+    /// What must be done before the prepared checkpoint is complete.
     work: Vec<Deferred>,
     record: PhantomData<fn(&V)>,
 }
@@ -195,7 +195,7 @@ impl<W, V: ?Sized> std::fmt::Debug for SinkOperator<W, V> {
 }
 
 impl<W, V: ?Sized> SinkOperator<W, V> {
-    /// A chain's end called `name`.
+    /// Creates the end of a chain, called `name`.
     pub fn new(name: Arc<str>, writer: W) -> Self {
         let records_out = Counter::default();
         SinkOperator {
@@ -227,7 +227,7 @@ impl<W, V: ?Sized> SinkOperator<W, V> {
 }
 
 impl<V: ?Sized, W: SinkWriter<V>> SinkOperator<W, V> {
-    /// Prepares for a checkpoint, and captures what it is to keep.
+    /// Prepares for a checkpoint and captures what it stores.
     fn prepare(&mut self, checkpoint: u64) -> Outcome {
         let mut prepared = Prepared::default();
         self.writer.prepare(checkpoint, &mut prepared)?;
@@ -238,7 +238,7 @@ impl<V: ?Sized, W: SinkWriter<V>> SinkOperator<W, V> {
         Ok(())
     }
 
-    /// This subtask's share of the transactions that a checkpoint keeps, if it keeps some of this sink.
+    /// Returns this subtask's share of the stored transactions, if the checkpoint has any of this sink.
     fn recovered(
         cx: &OpenContext,
         kept: &ValueSnapshot,

@@ -1,8 +1,8 @@
 //! Sources: where records come from.
 //!
-//! A [`Source`] is the description, held by the graph; it opens nothing. Each subtask makes a
-//! [`SourceReader`] from it, which is polled for a batch at a time and must not block: a reader that has
-//! nothing says when to ask again, or is woken through its worker's waker.
+//! A [`Source`] is a description, held by the graph; it opens nothing. Each subtask creates a
+//! [`SourceReader`] from it, which is polled one batch at a time and must not block: a reader that has
+//! nothing to emit says when to ask again, or is woken through its worker's waker.
 
 use std::ops::Range;
 
@@ -14,15 +14,15 @@ use super::{
     fetch_behind,
 };
 
-/// What a poll of a source found.
+/// The outcome of polling a source.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SourceStatus {
     /// There is more to read now.
     More,
     /// There is nothing now; ask again at this processing time at the latest. `None`: the reader wakes
-    /// its worker by itself.
+    /// its worker itself.
     Idle(Option<Timestamp>),
-    /// The source is bounded and at its end.
+    /// The source is bounded and has reached its end.
     Finished,
 }
 
@@ -30,43 +30,43 @@ pub enum SourceStatus {
 pub trait Source: Send + Sync + 'static {
     /// The records' type.
     type Out: ?Sized + 'static;
-    /// What reads them in one subtask.
+    /// The reader of one subtask.
     type Reader: SourceReader<Out = Self::Out>;
 
-    /// How many subtasks the source can use: 1 for sources that cannot be split.
+    /// Returns how many subtasks the source can use: 1 for sources that cannot be split.
     fn max_parallelism(&self) -> u32 {
         u32::MAX
     }
 
-    /// Whether the source ends by itself.
+    /// Returns whether the source ends by itself.
     fn is_bounded(&self) -> bool {
         true
     }
 
-    /// Starts an attempt: shared assignment of splits to readers begins anew.
+    /// Starts an attempt: shared assignment of splits to readers starts afresh.
     ///
     /// # Errors
-    /// Where the input does not exist or cannot be listed.
+    /// If the input does not exist or cannot be listed.
     fn start(&self) -> Result<(), BoxError> {
         Ok(())
     }
 
-    /// Starts an attempt that goes on from a checkpoint, instead of [`start`](Self::start). `positions` are
-    /// those that the readers of all subtasks took part with, in the order of their subtasks; each reader is
-    /// given all of them too ([`SourceReader::seek`]).
+    /// Starts an attempt that resumes from a checkpoint, instead of [`start`](Self::start). `positions` holds
+    /// what the readers of all subtasks stored in it, in subtask order; every reader also receives all of
+    /// them ([`SourceReader::seek`]).
     ///
     /// # Errors
-    /// Where the input is not what it was.
+    /// If the input has changed.
     fn resume(&self, positions: &[Vec<u8>]) -> Result<(), BoxError> {
         let _ = positions;
         self.start()
     }
 
-    /// The reader of subtask `index` of `parallelism`. Opens nothing yet.
+    /// Creates the reader of subtask `index` of `parallelism`. Opens nothing yet.
     fn reader(&self, index: u32, parallelism: u32) -> Self::Reader;
 }
 
-/// One subtask's end of a source.
+/// One subtask's reader of a source.
 pub trait SourceReader: Send + 'static {
     /// The records' type.
     type Out: ?Sized + 'static;
@@ -74,39 +74,39 @@ pub trait SourceReader: Send + 'static {
     /// Opens what the reader needs.
     ///
     /// # Errors
-    /// Where the input cannot be opened.
+    /// If the input cannot be opened.
     fn open(&mut self, cx: &OpenContext) -> Result<(), BoxError> {
         let _ = cx;
         Ok(())
     }
 
-    /// Emits records while `out` is ready, and says why it stopped.
+    /// Emits records while `out` is ready, and returns why it stopped.
     ///
     /// # Errors
-    /// Where the input cannot be read; the subtask fails.
+    /// If the input cannot be read; the subtask fails.
     fn poll<D: Push<Self::Out>>(
         &mut self,
         out: &mut Collector<'_, D>,
     ) -> Result<SourceStatus, BoxError>;
 
-    /// Where the reader is at the barrier of a checkpoint: appends what it takes to go on from here, in this reader
-    /// or in several others. What is read to its end must be told too, if it would be read again otherwise. Numbers
-    /// grow; a checkpoint may be given up without a word, or be completed ([`commit`](Self::commit)) when those
-    /// after it have begun.
+    /// Appends the reader's position at the barrier of a checkpoint: whatever is needed to resume from here, in this
+    /// reader or in several others. Include what has been read to its end if it would otherwise be read again.
+    /// Checkpoint numbers increase; a checkpoint may be aborted without notice, or complete ([`commit`](Self::commit))
+    /// after later ones have begun.
     ///
     /// # Errors
-    /// Where the reader cannot go on from where it is; no checkpoint of the job completes then.
+    /// If the reader cannot resume from where it is; no checkpoint of the job completes then.
     fn position(&mut self, checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
         let _ = (checkpoint, positions);
         Err("this source has no positions: implement `SourceReader::position` and `seek`".into())
     }
 
-    /// Goes on from a checkpoint, before [`open`](Self::open): these are the positions of all readers that took
-    /// part, in the order of their subtasks, and `readers` is how many those were. Each reader of this attempt
-    /// is given the same and takes its own share.
+    /// Resumes from a checkpoint, before [`open`](Self::open): `positions` are those of all readers that took part in
+    /// it, in subtask order, and `readers` is how many there were. Each reader of this attempt receives the same
+    /// positions and takes its own share.
     ///
     /// # Errors
-    /// Where they are not positions of this source.
+    /// If they are not positions of this source.
     fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
         let _ = (positions, readers);
         Err("this source has no positions: implement `SourceReader::position` and `seek`".into())
@@ -118,8 +118,8 @@ pub trait SourceReader: Send + 'static {
         let _ = checkpoint;
     }
 
-    /// Whether a poll would find something now, asked on the way to sleep of a reader that wakes its
-    /// worker by itself: what arrived before the worker announced its sleep woke nobody.
+    /// Returns whether a poll would find something now. Asked before the worker goes to sleep, of a reader that wakes
+    /// it itself: input that arrived before the worker announced its sleep woke nobody.
     fn has_input(&mut self) -> bool {
         false
     }
@@ -127,13 +127,13 @@ pub trait SourceReader: Send + 'static {
     /// Releases what the reader holds.
     ///
     /// # Errors
-    /// Where releasing fails.
+    /// If releasing fails.
     fn close(&mut self) -> Result<(), BoxError> {
         Ok(())
     }
 }
 
-/// Where a source reader puts its records: the chain behind it and a budget for this batch.
+/// Where a source reader emits its records: the downstream chain and a budget for this batch.
 #[derive(Debug)]
 pub struct Collector<'a, D> {
     next: &'a mut Outputs<D>,
@@ -143,7 +143,7 @@ pub struct Collector<'a, D> {
 }
 
 impl<'a, D> Collector<'a, D> {
-    /// A collector in front of `next` for at most `budget` records, at processing time `now`.
+    /// Creates a collector that emits at most `budget` records to `next`, at processing time `now`.
     pub fn new(next: &'a mut Outputs<D>, budget: &'a mut Budget, now: Timestamp) -> Self {
         Collector {
             next,
@@ -153,19 +153,19 @@ impl<'a, D> Collector<'a, D> {
         }
     }
 
-    /// Processing time at the start of this batch.
+    /// Returns the processing time at the start of this batch.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// How many records were emitted through this collector.
+    /// Returns how many records have been emitted through this collector.
     #[must_use]
     pub fn emitted(&self) -> u64 {
         self.emitted
     }
 
-    /// Whether another record may be emitted now: the budget is not used up and the outputs have room.
+    /// Returns whether another record may be emitted now: the budget is not used up and the outputs have room.
     #[inline(always)]
     pub fn ready<V: ?Sized>(&self) -> bool
     where
@@ -194,7 +194,7 @@ impl<'a, D> Collector<'a, D> {
         self.next.main.push(record, at);
     }
 
-    /// Emits records of a slice from the front, looking ahead, until the collector is not ready; says
+    /// Emits records of a slice from the front, looking ahead, until the collector is not ready; returns
     /// how many it emitted.
     #[inline]
     pub fn emit_slice<V>(&mut self, records: &[V]) -> usize
@@ -202,8 +202,8 @@ impl<'a, D> Collector<'a, D> {
         D: Push<V>,
     {
         let wanted = records.len().min(self.budget.left() as usize);
-        // Side outputs are boxed: without them, nothing in the loop is opaque to the compiler. They are looked
-        // at once: nothing goes to them from here.
+        // Side outputs are boxed: without them, nothing in the loop is opaque to the compiler. Checking them once
+        // is enough: nothing goes to them from here.
         let done = if self.next.ready() {
             on_stack(&mut self.next.main, |next| {
                 next.push_run(&Slice(records), wanted)
@@ -216,12 +216,12 @@ impl<'a, D> Collector<'a, D> {
         done
     }
 
-    /// Emits a record to a side output; drops it if nobody takes that output.
+    /// Emits a record to a side output; drops it if that output is not connected.
     pub fn side<T: ?Sized + 'static>(&mut self, tag: &OutputTag<T>, record: &T, at: Timestamp) {
         self.next.sides.push(tag, record, at);
     }
 
-    /// Says that the records that follow belong to `split`: each split has its own watermark.
+    /// Announces that the records that follow belong to `split`: each split has its own watermark.
     pub fn start_split<V: ?Sized>(&mut self, split: SplitId)
     where
         D: Push<V>,
@@ -229,7 +229,7 @@ impl<'a, D> Collector<'a, D> {
         self.next.signal(Signal::Split(split));
     }
 
-    /// Says that `split` is finished: it holds no watermark back.
+    /// Announces that `split` is finished: it no longer holds the watermark back.
     pub fn end_split<V: ?Sized>(&mut self, split: SplitId)
     where
         D: Push<V>,
@@ -237,7 +237,7 @@ impl<'a, D> Collector<'a, D> {
         self.next.signal(Signal::SplitEnd(split));
     }
 
-    /// Emits a watermark of the source's own.
+    /// Emits a watermark generated by the source itself.
     pub fn watermark<V: ?Sized>(&mut self, at: Timestamp)
     where
         D: Push<V>,
@@ -246,8 +246,8 @@ impl<'a, D> Collector<'a, D> {
     }
 }
 
-/// Records of so many bytes are fetched ahead. With smaller ones there is more to compute for each cache line, so that the
-/// processor is early enough by itself; and a loop that prefetches is not vectorised.
+/// Records of at least this many bytes are prefetched. Smaller ones need more computation per cache line, so the
+/// processor keeps up by itself; and a loop that prefetches is not vectorised.
 const FETCHED_SIZE: usize = 32;
 
 /// A slice of records without timestamps.
@@ -264,7 +264,7 @@ impl<V> RecordRun<V> for Slice<'_, V> {
         false
     }
 
-    /// Without a check of the index of each.
+    /// Avoids a bounds check per record.
     #[inline(always)]
     fn part<'b>(
         &'b self,

@@ -1,4 +1,4 @@
-//! Splitting text: the parts of a line, where they stand.
+//! Splitting text: finding the parts of a line.
 
 #![expect(
     unsafe_code,
@@ -7,11 +7,11 @@
 
 use super::FlatMapFunction;
 
-/// Splits text at every occurrence of an ASCII character, as `str::split` does: between two of them, and in
-/// front of the first and behind the last one, there may be an empty part. No part is copied.
+/// Splits text at every occurrence of an ASCII character, as `str::split` does: between two of them,
+/// before the first and after the last one, there may be an empty part. No part is copied.
 ///
-/// Much faster than `str::split` where parts are short: it looks at 64 bytes at a time, so that how long the
-/// next part is need not be guessed by the processor.
+/// Much faster than `str::split` for short parts: it looks at 64 bytes at a time, so that the processor need not
+/// predict how long the next part is.
 ///
 /// ```
 /// use thalweg::operator::Split;
@@ -30,7 +30,7 @@ pub struct Split {
 }
 
 impl Split {
-    /// Splits at every `separator`.
+    /// Creates a splitter at every `separator`.
     ///
     /// # Panics
     /// If `separator` is not ASCII.
@@ -42,7 +42,7 @@ impl Split {
         }
     }
 
-    /// The parts of a text.
+    /// Returns the parts of a text.
     #[inline(always)]
     pub(crate) fn parts(self, text: &str) -> Parts<'_> {
         Parts {
@@ -54,8 +54,8 @@ impl Split {
         }
     }
 
-    /// A bit for each part that ends among the first 64 bytes: before a separator, or where all of them end. Called:
-    /// written out in the loop over the parts, its constants would be loaded again for every part.
+    /// Returns a bit for each part that ends among the first 64 bytes: before a separator, or at the end of the text.
+    /// Not inlined: in the loop over the parts, its constants would be loaded again for every part.
     #[inline(never)]
     fn ends(self, bytes: &[u8]) -> u64 {
         if let Some(block) = bytes.first_chunk::<64>() {
@@ -69,7 +69,7 @@ impl Split {
         for (at, quarter) in quarters.iter().enumerate() {
             found |= self.among(quarter) << (16 * at);
         }
-        // The last sixteen bytes, some of which have been looked at.
+        // The last sixteen bytes, some of which have been looked at already.
         if let Some(last) = bytes.last_chunk() {
             return found | self.among(last) << (bytes.len() - 16);
         }
@@ -83,14 +83,14 @@ impl Split {
             .fold(found, |found, bit| found | bit)
     }
 
-    /// A bit for each separator among these bytes.
+    /// Returns a bit for each separator among these bytes.
     #[inline(always)]
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     fn among(self, bytes: &[u8; 16]) -> u64 {
         use std::arch::x86_64::{
             _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8,
         };
-        // SAFETY: SSE2 is part of every x86-64, and what is read are those sixteen bytes.
+        // SAFETY: every x86-64 has SSE2, and exactly those sixteen bytes are read.
         let equal = unsafe {
             let bytes = _mm_loadu_si128(bytes.as_ptr().cast());
             let separator = _mm_set1_epi8(self.separator as i8);
@@ -99,7 +99,7 @@ impl Split {
         u64::from(equal as u32)
     }
 
-    /// A bit for each separator among these bytes.
+    /// Returns a bit for each separator among these bytes.
     #[inline(always)]
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     fn among(self, bytes: &[u8; 16]) -> u64 {
@@ -107,7 +107,7 @@ impl Split {
         self.among_eight(eights[0]) | self.among_eight(eights[1]) << 8
     }
 
-    /// A bit for each separator among these bytes.
+    /// Returns a bit for each separator among these bytes.
     #[inline(always)]
     fn among_eight(self, bytes: [u8; 8]) -> u64 {
         const LOW_BITS: u64 = 0x7F7F_7F7F_7F7F_7F7F;
@@ -124,7 +124,7 @@ impl FlatMapFunction<str> for Split {
 
     #[inline(always)]
     fn flat_map(&mut self, text: &str, mut emit: impl FnMut(&str)) {
-        // One call for all parts: what stands behind it is then written out here, once.
+        // A single call for all parts: everything downstream is then inlined here, once.
         for part in self.parts(text) {
             emit(part);
         }
@@ -135,11 +135,11 @@ impl FlatMapFunction<str> for Split {
 pub(crate) struct Parts<'a> {
     split: Split,
     text: &'a str,
-    /// Where the next part starts: at the start of the text, or behind a separator.
+    /// Where the next part starts: at the start of the text, or after a separator.
     start: usize,
-    /// Where the block of 64 bytes stands that was looked at last.
+    /// Where the current block of 64 bytes starts.
     block: usize,
-    /// Where parts end in it that are still to come.
+    /// Where parts that are still to come end in it.
     ends: u64,
 }
 
@@ -157,8 +157,8 @@ impl<'a> Iterator for Parts<'a> {
             self.ends = self.split.ends(&bytes[self.block..]);
         }
         let end = self.block + self.ends.trailing_zeros() as usize;
-        // SAFETY: `start` is the start of the text or stands behind a separator, `end` is the next separator at
-        // or after it, or the end of the text. A separator is ASCII, so both are bounds of characters.
+        // SAFETY: `start` is the start of the text or comes after a separator, `end` is the next separator at
+        // or after it, or the end of the text. A separator is ASCII, so both are character boundaries.
         let part = unsafe { self.text.get_unchecked(self.start..end) };
         self.ends &= self.ends - 1;
         self.start = end + 1;

@@ -1,6 +1,7 @@
-//! Split generators: the watermark generators of a source's splits, and what they say together.
+//! Split generators: the watermark generators of a source's splits, and their combined output.
 //!
-//! Of [`TimestampsAndWatermarks`](super::TimestampsAndWatermarks) all that is the same whatever stands behind it.
+//! The part of [`TimestampsAndWatermarks`](super::TimestampsAndWatermarks) that does not depend on the downstream
+//! chain.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub(super) struct Lane<G> {
     pub(super) assigner: WatermarkAssigner<G>,
     pub(super) records: u64,
     split: Option<SplitId>,
-    /// Its place among the splits that count; none between the end of a split and the next one.
+    /// Its slot among the splits that count; none between the end of a split and the next one.
     slot: Option<SplitSlot>,
 }
 
@@ -32,7 +33,7 @@ impl<G> Lane<G> {
     }
 }
 
-/// Where signals go.
+/// Where signals are sent.
 type Emit<'a> = dyn FnMut(Signal) + 'a;
 
 /// The generators of all splits.
@@ -43,15 +44,15 @@ pub(super) struct SplitGenerators<W: WatermarkStrategy> {
     strategy: W,
     /// Processing time of the batch.
     now: Timestamp,
-    /// Whether the last batch ended without room downstream. That is time that no idleness counts, as it is while this
-    /// reader is held back.
+    /// Whether the last batch ended without room downstream: time that does not count towards idleness, nor does time
+    /// for which this reader is paused.
     blocked: bool,
     back_pressured: Duration,
-    /// The readers that this one keeps together with, if any.
+    /// The watermark alignment group that this reader belongs to, if any.
     member: Option<AlignmentMember>,
-    /// Whether this reader is ahead of them and waits.
+    /// Whether this reader is ahead of its group and waits.
     pub(super) held: bool,
-    /// A generator has made a watermark of a record, which has not been sent yet.
+    /// A generator has emitted a watermark for a record, which has not been sent yet.
     pub(super) waiting: bool,
     /// The watermark at the end of input has been sent: nothing follows.
     at_end: bool,
@@ -67,7 +68,7 @@ impl<W: WatermarkStrategy> std::fmt::Debug for SplitGenerators<W> {
     }
 }
 
-/// How long a reader that is held back waits before it looks at its group again.
+/// How long a reader that is held back waits before it checks its group again.
 const HELD_INTERVAL: Duration = Duration::from_millis(5);
 
 impl<W: WatermarkStrategy> SplitGenerators<W> {
@@ -96,13 +97,13 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         self.member = self.strategy.alignment().map(AlignmentGroup::join);
     }
 
-    /// The watermark of all splits together.
+    /// Returns the combined watermark of all splits.
     pub(super) fn watermark(&self) -> Timestamp {
         self.splits.watermark()
     }
 
-    /// Begins a batch, behind the end of the last one if the chain had no room for that. A chain that never has room
-    /// at the end of a batch, because batches are longer than its rings, would see no watermark before the end of input.
+    /// Begins a batch, first ending the last one if the chain had no room for that. A chain that never has room at the
+    /// end of a batch, because batches are longer than its rings, would see no watermark before the end of input.
     pub(super) fn begin<V: ?Sized>(&mut self, now: Timestamp, ready: bool, emit: &mut Emit<'_>)
     where
         W::Generator: WatermarkGenerator<V>,
@@ -119,7 +120,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         }
     }
 
-    /// Takes a signal; gives on what goes on.
+    /// Handles a signal; emits what is to be forwarded.
     pub(super) fn signal(&mut self, signal: Signal, emit: &mut Emit<'_>) {
         self.suspension.note(signal);
         match signal {
@@ -134,8 +135,8 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         }
     }
 
-    /// Makes the generator of `split` the current one. What came before the first split had a
-    /// generator that belongs to no split: it goes.
+    /// Makes the generator of `split` the current one. The generator used before the first split
+    /// belongs to no split and is dropped.
     fn start_split(&mut self, split: SplitId) {
         if self.current.split == Some(split) {
             return;
@@ -157,7 +158,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         }
     }
 
-    /// Reports to the alignment group and asks it whether to wait.
+    /// Reports to the alignment group and checks whether to wait.
     pub(super) fn keep_together(&mut self) {
         let Some(member) = &self.member else { return };
         let watermark = self.splits.watermark();
@@ -166,7 +167,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         self.held = !silent && member.holds(watermark);
     }
 
-    /// Forgets a finished split: it holds no watermark back.
+    /// Removes a finished split: it no longer holds the watermark back.
     fn end_split(&mut self, split: SplitId) {
         let ended = if self.current.split == Some(split) {
             std::mem::replace(&mut self.current, Lane::new(&self.strategy))
@@ -181,7 +182,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         }
     }
 
-    /// The watermark that ends all: no generator is asked again.
+    /// Sends the final watermark: no generator is asked again.
     fn end_time(&mut self, emit: &mut Emit<'_>) {
         if !std::mem::replace(&mut self.at_end, true) {
             self.waiting = false;
@@ -193,7 +194,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         }
     }
 
-    /// What a generator says after a record: it waits to be sent.
+    /// Handles what a generator emits after a record: it waits to be sent.
     #[cold]
     pub(super) fn punctuate(&mut self, signals: TimeSignals) {
         if self.at_end {
@@ -202,7 +203,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         let splits = &mut self.splits;
         let slot = *self.current.slot.get_or_insert_with(|| splits.register());
         for signal in signals {
-            // A generator is active again by the watermark that follows.
+            // A generator becomes active again by the watermark that follows.
             if let TimeSignal::Watermark(at) = signal {
                 splits.defer_watermark(slot, at);
                 self.waiting = true;
@@ -210,7 +211,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         }
     }
 
-    /// Sends the watermark that waits.
+    /// Sends the waiting watermark.
     pub(super) fn send(&mut self, emit: &mut Emit<'_>) {
         self.waiting = false;
         forward(self.splits.tick(), emit);
@@ -228,8 +229,8 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         }
     }
 
-    /// Asks every generator for its watermark and its idleness, and then sends what they say together, once: what
-    /// stands behind may be busy with a watermark, and would take no second signal.
+    /// Asks every generator for its watermark and its idleness, and then sends the combined result, once: the chain
+    /// may be busy with a watermark, and would take no second signal.
     fn ask<V: ?Sized>(&mut self, emit: &mut Emit<'_>)
     where
         W::Generator: WatermarkGenerator<V>,
@@ -257,7 +258,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         self.send(emit);
     }
 
-    /// When a generator or the group is to be asked again.
+    /// Returns when a generator or the group must be asked again.
     pub(super) fn deadline<V: ?Sized>(&self) -> Option<Timestamp>
     where
         W::Generator: WatermarkGenerator<V>,

@@ -1,17 +1,18 @@
-//! The stage: records on their way to a keyed operator whose head cannot look ahead for it.
+//! The stage: holds records for a keyed operator whose head cannot look ahead for it.
 //!
-//! A head looks ahead among the records that it reads. Where an operator in between makes new ones (a map
+//! A head looks ahead among the records that it reads. If an intermediate operator creates new ones (a map
 //! before a `key_by`, the words of a line), nobody has seen those before they are pushed, and each would
-//! wait for the memory of its state. The stage holds some of them back, in two halves: while one is
-//! filled, and the state of its records fetched, the other one's have been fetched and wait.
+//! wait for the memory of its state. The stage holds some of them back, in two halves: while one is being
+//! filled, and the state of its records prefetched, the records of the other one wait, prefetched already.
 //!
 //! ```text
-//! push ─► filling: hash, prefetch ─► full: the waiting half goes on, the halves change places
-//! signal, end of batch ────────────► both halves go on
+//! push ─► filling: hash, prefetch ─► full: the waiting half is forwarded, the halves swap
+//! signal, end of batch ────────────► both halves are forwarded
 //! ```
 //!
-//! Halves of 16 to 256 that go on as runs, as records of a head do, were tried, with hashes found here or there: no faster
-//! for words, and slower by a tenth to a third for a million keys. Memory has less to do while a half is filled.
+//! Halves of 16 to 256 that are forwarded as runs, as a head's records are, were tried, with hashes computed here or
+//! there: no faster for words, and slower by a tenth to a third for a million keys. Memory has less to do while a half
+//! is filled.
 #![expect(unsafe_code, reason = "reads records back in place")]
 
 use std::collections::VecDeque;
@@ -25,13 +26,13 @@ use crate::time::Timestamp;
 
 use super::{Push, Signal};
 
-/// Records of one half: as many as take about as long as memory does.
+/// How many records a half has: as many as take about as long as a memory access.
 const HALF: usize = 16;
 
 /// One record in a half.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
-    /// Where its bytes stand among those of long records; a short one has a slot.
+    /// Where its bytes start among those of long records; a short one has a slot.
     start: usize,
     length: usize,
     at: Timestamp,
@@ -45,14 +46,14 @@ struct Slot([u8; ShortBytes::LENGTH_MAX]);
 
 const _: () = assert!(align_of::<Slot>() == FRAME_ALIGN);
 
-/// Some records, in arrays: whether there is room is asked once a half, not for each record.
+/// Some records, in arrays: whether there is room is checked once per half, not for each record.
 #[derive(Default)]
 struct Half {
     places: [Place; HALF],
     slots: [Slot; HALF],
     /// How many records there are.
     len: usize,
-    /// How many of them have gone on.
+    /// How many of them have been forwarded.
     gone: usize,
     long: AlignedVec<FRAME_ALIGN>,
 }
@@ -61,9 +62,9 @@ struct Half {
 pub(super) struct Stage<V: ?Sized> {
     filling: Box<Half>,
     waiting: Box<Half>,
-    /// Full ones between the two, where `next` is not ready and one record makes many.
+    /// Full halves between the two, if `next` is not ready and one record makes many.
     backlog: VecDeque<Box<Half>>,
-    /// What goes on before all others: records, and the signal behind them.
+    /// What is forwarded before everything else: records, and the signal behind them.
     held: VecDeque<(Box<Half>, Option<Signal>)>,
     record: PhantomData<fn(&V)>,
 }
@@ -79,10 +80,10 @@ impl<V: Wire + ?Sized> Stage<V> {
         }
     }
 
-    /// Takes a record, has its state fetched, and lets others go on for it while `next` is ready.
+    /// Takes a record, prefetches its state, and forwards others in exchange while `next` is ready.
     #[inline(always)]
     pub(super) fn push<D: Push<V>>(&mut self, next: &mut D, record: &V, at: Timestamp) {
-        // Two ways from here to the end: on that of short records their bytes are read once, to be hashed and copied.
+        // Two separate paths from here on: on that of short records the bytes are read once, for hashing and copying.
         match ShortBytes::of(record.as_bytes()) {
             Some(short) => {
                 let hash = next.hash_ahead(record);
@@ -100,13 +101,13 @@ impl<V: Wire + ?Sized> Stage<V> {
         }
     }
 
-    /// Takes a record that goes on before all others, when the stage is drained.
+    /// Takes a record that is forwarded before all others, when the stage is drained.
     pub(super) fn hold<D: Push<V>>(&mut self, next: &D, record: &V, at: Timestamp) {
         let hash = next.hash_ahead(record);
         self.last_held().0.add(record, at, hash);
     }
 
-    /// Takes a signal behind the records that go on before all others.
+    /// Takes a signal behind the records that are forwarded before all others.
     pub(super) fn hold_signal(&mut self, signal: Signal) {
         self.last_held().1 = Some(signal);
     }
@@ -120,7 +121,7 @@ impl<V: Wire + ?Sized> Stage<V> {
         self.held.back_mut().expect("there is one")
     }
 
-    /// Lets go on what goes before all others, while `next` is ready; says whether all of it has.
+    /// Forwards what comes before everything else, while `next` is ready; returns whether it has all been forwarded.
     #[cold]
     fn go_on_held<D: Push<V>>(&mut self, next: &mut D) -> bool {
         while let Some((half, signal)) = self.held.front_mut() {
@@ -135,7 +136,7 @@ impl<V: Wire + ?Sized> Stage<V> {
         true
     }
 
-    /// Lets the waiting half go on; if all of it has, the halves change places.
+    /// Forwards the waiting half; if it is empty then, the halves swap.
     #[inline(never)]
     fn turn<D: Push<V>>(&mut self, next: &mut D) {
         if !self.backlog.is_empty() || !self.waiting.go_on(next) {
@@ -147,7 +148,7 @@ impl<V: Wire + ?Sized> Stage<V> {
         }
     }
 
-    /// Lets every record go on while `next` is ready; says whether none is left.
+    /// Forwards every record while `next` is ready; returns whether none is left.
     pub(super) fn drain<D: Push<V>>(&mut self, next: &mut D) -> bool {
         if !self.held.is_empty() && !self.go_on_held(next) {
             return false;
@@ -164,7 +165,7 @@ impl<V: Wire + ?Sized> Stage<V> {
 }
 
 impl Half {
-    /// Adds a record, for which there is room.
+    /// Adds a record; there must be room for it.
     fn add<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         match ShortBytes::of(record.as_bytes()) {
             Some(short) => self.add_short(short, at, hash),
@@ -203,7 +204,7 @@ impl Half {
         self.len += 1;
     }
 
-    /// Appends a long payload; says where.
+    /// Appends a long payload; returns where.
     #[inline]
     fn append<V: Wire + ?Sized>(&mut self, payload: &[u8]) -> usize {
         let start = self.long.len().next_multiple_of(V::ALIGN);
@@ -214,8 +215,8 @@ impl Half {
         start
     }
 
-    /// Pushes the records while `next` is ready; says whether all have gone. Called from several places, and
-    /// not written out in any.
+    /// Pushes the records while `next` is ready; returns whether all have been pushed. Called from several places, and
+    /// inlined in none.
     #[inline(never)]
     fn go_on<V: Wire + ?Sized, D: Push<V>>(&mut self, next: &mut D) -> bool {
         let len = self.len.min(HALF);
@@ -229,8 +230,8 @@ impl Half {
                 Some(payload) => payload,
                 None => &self.long[place.start..place.start + place.length],
             };
-            // SAFETY: `add_short` or `add_other` copied there what `as_bytes` of a `V` gave, from a multiple of its alignment on;
-            // nothing has changed the bytes since.
+            // SAFETY: `add_short` or `add_other` copied there what `as_bytes` of a `V` returned, starting at a multiple
+            // of its alignment; nothing has changed the bytes since.
             next.push_hashed(unsafe { in_place(payload) }, place.at, place.hash);
         }
         (self.len, self.gone) = (0, 0);

@@ -1,14 +1,14 @@
-//! Whether a job stops where it is (Flink's stop with a savepoint, without drain).
+//! Whether a job is being stopped where it is (Flink's stop with savepoint, without drain).
 
 use super::Signal;
 
-/// Begins with a barrier with which the job stops, and ends where that checkpoint is aborted: in between nothing is
+/// Begins with the barrier with which the job stops, and ends if that checkpoint is aborted: in between nothing is
 /// read, no time passes and no watermark is sent.
 #[derive(Debug, Default)]
 pub(crate) struct Suspension(Option<u64>);
 
 impl Suspension {
-    /// Notes a signal that begins or ends it.
+    /// Notes a signal that may begin or end it.
     pub(crate) fn note(&mut self, signal: Signal) {
         match signal {
             Signal::Barrier(barrier) if barrier.suspends() => self.0 = Some(barrier.checkpoint),
@@ -19,7 +19,7 @@ impl Suspension {
         }
     }
 
-    /// Whether the job stops.
+    /// Returns whether the job is stopping.
     pub(crate) fn is_on(&self) -> bool {
         self.0.is_some()
     }

@@ -11,11 +11,11 @@ use super::TimeDomain;
 pub(super) struct TimerService<K: Key + ?Sized> {
     event: TimerQueue<K::Stored, ()>,
     processing: TimerQueue<K::Stored, ()>,
-    /// Not after the next processing timer: asked for per batch, so it is kept.
+    /// A lower bound on the next processing timer: cached, because every batch asks for it.
     next: Option<Timestamp>,
     /// `next` may be too early, because timers were deleted.
     stale: bool,
-    /// The input has ended: no processing timer fires any more.
+    /// The input has ended: processing timers no longer fire.
     ended: bool,
 }
 
@@ -56,7 +56,7 @@ impl<K: Key + ?Sized> TimerService<K> {
         }
     }
 
-    /// Takes out the next timer of `domain` that is due at `time`.
+    /// Removes and returns the next timer of `domain` that is due at `time`.
     pub(super) fn pop_due(
         &mut self,
         domain: TimeDomain,
@@ -71,13 +71,13 @@ impl<K: Key + ?Sized> TimerService<K> {
         }
     }
 
-    /// When the next processing timer is due, at the earliest.
+    /// Returns the earliest time at which the next processing timer may be due.
     #[inline]
     pub(super) fn next_processing(&self) -> Option<Timestamp> {
         self.next
     }
 
-    /// Finds the next processing timer if it is not known: to be called at the end of a batch.
+    /// Finds the next processing timer if it is not known; call this at the end of a batch.
     #[inline]
     pub(super) fn refresh(&mut self) {
         if std::mem::take(&mut self.stale) && !self.ended {
@@ -85,25 +85,25 @@ impl<K: Key + ?Sized> TimerService<K> {
         }
     }
 
-    /// Lets no processing timer fire after the end of input. They stay where they are: a checkpoint whose
-    /// barrier came before the end may not be written yet.
+    /// Stops processing timers from firing after the end of input. They are kept: a checkpoint whose
+    /// barrier preceded the end may not have been written yet.
     pub(super) fn end(&mut self) {
         (self.ended, self.next) = (true, None);
     }
 
-    /// Event and processing timers that may still fire.
+    /// Returns the number of event and processing timers that may still fire.
     pub(super) fn len(&self) -> usize {
         let processing = if self.ended { 0 } else { self.processing.len() };
         self.event.len() + processing
     }
 
-    /// Has both queues note their changes, for checkpoints.
+    /// Turns change tracking for checkpoints on or off in both queues.
     pub(super) fn note_changes(&mut self, on: bool) {
         self.event.note_changes(on);
         self.processing.note_changes(on);
     }
 
-    /// The timers of `domain` as checkpoints see them.
+    /// Returns the timers of `domain` as checkpoints see them.
     pub(super) fn durable(
         &mut self,
         domain: TimeDomain,
@@ -116,7 +116,7 @@ impl<K: Key + ?Sized> TimerService<K> {
         DurableTimers::new(queue, hasher)
     }
 
-    /// Finds the next processing timer after some were put back.
+    /// Finds the next processing timer after some were restored.
     pub(super) fn rearm(&mut self) {
         self.stale = true;
         self.refresh();

@@ -1,8 +1,8 @@
 //! Timestamps and watermarks: where event time enters a stream.
 //!
-//! Flink's `TimestampsAndWatermarksOperator`. A function gives each record its timestamp; a generator
-//! per split of the source makes watermarks, which are combined. Without splits there is one
-//! generator. What comes from upstream in the way of watermarks and idleness is swallowed, but for the
+//! Flink's `TimestampsAndWatermarksOperator`. A function assigns each record its timestamp; a generator
+//! per split of the source emits watermarks, which are combined. Without splits there is one
+//! generator. Watermarks and idleness from upstream are discarded, except for the
 //! watermark at the end of input.
 //!
 //! ```text
@@ -10,12 +10,12 @@
 //!               └──────► generator of the current split ─┐
 //!                        (other splits, at batch end) ───┴► minimum ─► watermark, idle, active
 //! ```
-//! The current split's generator is a field of its own, so a record costs a periodic generator one
+//! The current split's generator is a field of its own, so with a periodic generator a record costs one
 //! maximum and a count.
 //!
-//! A watermark that a generator makes of a record follows that record and stands before the next one, as in
-//! Flink. It *waits* for whoever pushes to ask: until it has gone on, the operator is not ready. Only records that
-//! are pushed unasked, several results of one `flat_map`, go before it: the chain behind may be in the middle of
+//! A watermark that a generator emits for a record follows that record and precedes the next one, as in
+//! Flink. It *waits* until whoever pushes asks: until it has been sent, the operator is not ready. Only records that
+//! are pushed without asking, several results of one `flat_map`, go ahead of it: the chain may be in the middle of
 //! firing what the watermark ends, and takes no record before that is done.
 
 use std::cell::Cell;
@@ -33,7 +33,7 @@ use super::{
     pass_on,
 };
 
-/// Gives records timestamps and makes watermarks by the strategy `W`.
+/// Assigns timestamps to records and emits watermarks by the strategy `W`.
 pub struct TimestampsAndWatermarks<V: ?Sized, F, W: WatermarkStrategy, D> {
     function: F,
     generators: SplitGenerators<W>,
@@ -52,7 +52,7 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D> std::fmt::Debug
 }
 
 impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V, F, W, D> {
-    /// Timestamps by `function`, watermarks by `strategy`, in front of `next`.
+    /// Creates an operator that takes timestamps from `function` and watermarks from `strategy`, upstream of `next`.
     pub fn new(function: F, strategy: W, next: D) -> Self {
         TimestampsAndWatermarks {
             function,
@@ -62,7 +62,7 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
         }
     }
 
-    /// Sends the watermark that waits, if one does and the chain takes it.
+    /// Sends the waiting watermark, if there is one and the chain takes it.
     #[inline(always)]
     fn send_waiting(&mut self) {
         if self.generators.waiting && self.next.ready() {
@@ -71,7 +71,7 @@ impl<V: ?Sized, F, W: WatermarkStrategy, D: Operator> TimestampsAndWatermarks<V,
         }
     }
 
-    /// Shows a record that has gone on to its split's generator.
+    /// Shows a forwarded record to its split's generator.
     #[inline(always)]
     fn note(&mut self, record: &V, at: Timestamp)
     where
@@ -136,7 +136,7 @@ where
         generators.signal(signal, &mut |signal| next.signal(signal));
     }
 
-    /// A chain that is not ready takes no watermark: it is asked for before the next batch.
+    /// A chain that is not ready takes no watermark: generators are then asked before the next batch.
     fn flush(&mut self) {
         let (ready, next) = (self.next.ready(), &mut self.next);
         let generators = &mut self.generators;
@@ -183,7 +183,7 @@ where
             if looks_ahead(self, wanted) {
                 return push_looking_ahead(self, run, wanted);
             }
-            // Whether the chain is ready is asked before each record: a watermark goes in between.
+            // Whether the chain is ready is checked before each record: a watermark may go in between.
             return push_while_ready(self, run, wanted, |chain, record, at| {
                 let hash = chain.hash_ahead(record);
                 chain.push_hashed(record, at, hash);
@@ -207,7 +207,7 @@ where
     }
 }
 
-/// Records with the timestamps that a function gives them, and the greatest of those that were asked for.
+/// Records with the timestamps that a function assigns, and the greatest timestamp returned so far.
 struct TimedRun<'a, V: ?Sized, R, F> {
     run: &'a R,
     function: &'a F,

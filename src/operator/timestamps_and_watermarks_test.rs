@@ -71,7 +71,7 @@ fn watermark_of_a_batch_that_ended_without_room_comes_before_the_next() {
     assert_eq!(batch(&mut at, 3, &[]), [], "it is sent once");
 }
 
-/// Pushes records one by one, as a head does: the chain goes on until it takes the next.
+/// Pushes records one by one, as a head does: the chain is resumed until it takes the next.
 fn push_each<W: WatermarkStrategy>(chain: &mut Assigning<W>, records: &[i64])
 where
     W::Generator: WatermarkGenerator<i64> + Send,
@@ -131,7 +131,7 @@ fn untimed(records: &[i64]) -> Vec<(i64, i64)> {
     records.iter().map(untimed).collect()
 }
 
-/// What arrives of a run, of which the first `room` events find room, and then of a batch's end.
+/// What arrives from a run if there is room for the first `room` events, and then from a batch's end.
 fn run<W: WatermarkStrategy>(strategy: W, records: &[i64], room: usize) -> Vec<Event<i64>>
 where
     W::Generator: WatermarkGenerator<i64> + Send,

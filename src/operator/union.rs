@@ -1,4 +1,4 @@
-//! `union`: records of several inputs of one type in one stream, in no order between the inputs.
+//! `union`: the records of several inputs of one type in one stream, unordered between the inputs.
 
 use std::collections::VecDeque;
 
@@ -10,17 +10,17 @@ use super::{
     Budget, Lookahead, MultiInput, Operator, Push, Signal, TwoInput, look_through, pass_on,
 };
 
-/// Passes on the records of several inputs; an input with one channel each, as far as watermarks go.
+/// Forwards the records of several inputs; for watermarks, each input counts as one channel.
 #[derive(Debug)]
 pub struct Union<D> {
     inputs: Inputs<Valve>,
-    /// Signals that must wait until what went before them is worked off.
+    /// Signals waiting for earlier work to finish.
     waiting: VecDeque<Signal>,
     next: D,
 }
 
 impl<D> Union<D> {
-    /// A union of `input_count` inputs in front of `next`.
+    /// Creates a union of `input_count` inputs upstream of `next`.
     ///
     /// # Panics
     /// If there is no input.

@@ -1,7 +1,7 @@
 //! The watermark of an operator as part of its snapshots.
 //!
-//! A restored operator goes on from the watermark that it had, for the reason that
-//! [`keyed_snapshot`](super::keyed_snapshot) gives.
+//! A restored operator continues from the watermark that it had, for the reason given in
+//! [`keyed_snapshot`](super::keyed_snapshot).
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -20,23 +20,23 @@ pub(super) const WATERMARK: &str = "watermark";
 pub(super) struct WatermarkSnapshot(ValueSnapshot);
 
 impl WatermarkSnapshot {
-    /// Those of the operator with this uid.
+    /// Creates the snapshots for the operator with this uid.
     pub(super) fn new(uid: &Arc<str>) -> Self {
         let state = StateRef::new(uid, WATERMARK);
         WatermarkSnapshot(ValueSnapshot::of::<i64>(state, StateKind::Progress))
     }
 
-    /// Keeps the watermark for a checkpoint.
+    /// Captures the watermark for a checkpoint.
     pub(super) fn capture(&mut self, checkpoint: u64, watermark: Timestamp) {
         self.0.capture(checkpoint, [&watermark.0]);
     }
 
-    /// Writes it. Returns whether that is done: not if the barrier has not come yet.
+    /// Writes it. Returns whether that is done: not if the barrier has not arrived yet.
     pub(super) fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         self.0.drain(out)
     }
 
-    /// The watermark to go on from.
+    /// Returns the watermark to resume from.
     pub(super) fn restore(
         &self,
         restored: &Restored,
@@ -45,7 +45,7 @@ impl WatermarkSnapshot {
         Ok(*self.restore_range(restored, cx)?.start())
     }
 
-    /// From that to the highest one that any of what is put together had seen.
+    /// Returns the range from that to the highest watermark that any of the merged subtasks had seen.
     pub(super) fn restore_range(
         &self,
         restored: &Restored,

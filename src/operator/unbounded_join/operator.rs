@@ -26,7 +26,7 @@ const PAIRS_MAX: u32 = 256;
 /// How many records arrive before they are linked: enough to wait for all their cache misses together.
 const ROOM: usize = 64;
 
-/// A record that has partners left.
+/// A record with partners left.
 #[derive(Clone, Copy)]
 struct Pending {
     is_left: bool,
@@ -56,15 +56,15 @@ where
     inputs: Inputs<Combiner>,
     /// The record whose pairs are being emitted, if it was interrupted.
     pending: Option<Pending>,
-    /// Those that came after it.
+    /// Those that arrived after it.
     arrivals: Arrivals,
     /// Signals behind those.
     waiting: VecDeque<Signal>,
-    /// Whether something of that is under way, or there was no room downstream when it was last called: a
-    /// record that only arrives needs none, so it does not ask.
+    /// Whether any of the above is in progress, or there was no room downstream when it was last called: a
+    /// record that merely arrives needs none, so it does not check.
     busy: bool,
     gauges: TableGauges,
-    /// Where there are checkpoints.
+    /// Present if checkpoints are enabled.
     pub(super) snapshot: Option<Box<JoinSnapshot>>,
 }
 
@@ -80,8 +80,8 @@ where
     }
 }
 
-/// Emits pairs from the one with the partner at `link` on, and calls `pair` for each partner. Says at which link
-/// it stopped, or 0. The caller has asked whether there is room for the first.
+/// Emits pairs starting with the partner at `link`, calling `pair` for each partner. Returns the link at which
+/// it stopped, or 0. The caller has checked that there is room for the first.
 #[inline(always)]
 fn emit<V, O, D>(
     partners: &Kept<V>,
@@ -115,7 +115,7 @@ where
     F: FnMut(&L, &R) -> O + Send,
     D: Push<O>,
 {
-    /// Emits `function(left, right)` for every pair with equal keys in front of `next`.
+    /// Creates a join that emits `function(left, right)` to `next` for every pair with equal keys.
     pub fn new(name: Arc<str>, selectors: (S1, S2), function: F, next: Outputs<D>) -> Self {
         UnboundedJoin {
             uid: Arc::clone(&name),
@@ -145,14 +145,14 @@ where
         UnboundedJoin { uid, ..self }
     }
 
-    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    /// Reserves room for `keys` keys, across all subtasks, when the operator opens.
     #[must_use]
     pub fn expected_keys(mut self, keys: usize) -> Self {
         self.expected_keys = keys;
         self
     }
 
-    /// What is known of a key.
+    /// Returns what is known of a key.
     #[inline(always)]
     pub(super) fn heads<'a>(
         table: &'a mut Table<<S1::Key as Key>::Stored, Heads>,
@@ -164,7 +164,7 @@ where
         heads
     }
 
-    /// The link of the record that is added next to a log of so many.
+    /// Returns the link of the next record added to a log of `len` records.
     #[inline(always)]
     fn next_link(&self, len: usize) -> u32 {
         match u32::try_from(len + 1) {
@@ -179,7 +179,7 @@ where
         raise(OperatorError::JoinTooLarge { operator })
     }
 
-    /// Notes a record that was added to its log, and asks for the line of the table that it will need.
+    /// Notes a record that was added to its log, and prefetches the cache line of the table that it will need.
     #[inline(always)]
     fn arrive(&mut self, arrival: Arrival) {
         self.table.prefetch(arrival.hash, Lookahead::Far);
@@ -189,7 +189,7 @@ where
         }
     }
 
-    /// Has the records that have arrived linked, as far as there is room for their pairs, and deals with what
+    /// Links the records that have arrived, as far as there is room for their pairs, and handles what
     /// waits behind them.
     #[inline(never)]
     fn settle(&mut self) {
@@ -200,7 +200,7 @@ where
         self.advance(&mut Budget::new(PAIRS_MAX));
     }
 
-    /// Links records that have arrived until one has partners, which is then pending; says whether one has.
+    /// Links arrived records until one has partners, which then becomes pending; returns whether one has.
     #[inline(never)]
     fn link_some(&mut self) -> bool {
         while let Some(arrival) = self.arrivals.take() {
@@ -238,7 +238,7 @@ where
         false
     }
 
-    /// Emits some pairs of the record that is pending.
+    /// Emits some pairs of the pending record.
     fn go_on(&mut self, pending: Pending, budget: &mut Budget) {
         let Pending {
             is_left,
@@ -264,12 +264,12 @@ where
         self.pending = (partner != 0).then_some(rest);
     }
 
-    /// Whether all records that have come are linked, and their pairs emitted.
+    /// Returns whether all arrived records are linked, and their pairs emitted.
     fn is_settled(&self) -> bool {
         self.pending.is_none() && self.arrivals.arrivals.is_empty()
     }
 
-    /// Takes a barrier though there is no room downstream, if nothing is in front of it.
+    /// Takes an overtaking barrier although there is no room downstream, if nothing is ahead of it.
     fn let_overtake(&mut self) {
         if self.is_settled()
             && let Some(signal) = Signal::take_overtaking(&mut self.waiting)
@@ -278,7 +278,7 @@ where
         }
     }
 
-    /// Takes a signal of both inputs, when what came before it is dealt with.
+    /// Handles a signal of both inputs, once everything before it has been handled.
     fn accept(&mut self, signal: Signal) {
         if let Signal::Barrier(barrier) = signal {
             self.freeze(barrier);
@@ -286,7 +286,7 @@ where
         self.next.signal(signal);
     }
 
-    /// Goes on while there is budget and room downstream.
+    /// Continues while there is budget and room downstream.
     fn advance(&mut self, budget: &mut Budget) {
         while self.busy && budget.left() > 0 && self.next.ready() {
             if let Some(pending) = self.pending {

@@ -4,7 +4,7 @@ use crate::record::{KeyHash, Wire};
 use crate::state::RecordLog;
 use crate::time::Timestamp;
 
-/// The links of the records of one key that were added last, left and right; 0 where there are none.
+/// The links of the most recently added records of one key, left and right; 0 if there are none.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Heads {
     pub(super) left: u32,
@@ -27,7 +27,7 @@ impl<V: ?Sized> Default for Kept<V> {
 }
 
 impl<V: Wire + ?Sized> Kept<V> {
-    /// The record at a link, and the link of the one before with the same key.
+    /// Returns the record at a link, and the link of the previous one with the same key.
     #[inline(always)]
     pub(super) fn get(&self, link: u32) -> (&V, u32) {
         let place = link as usize - 1;
@@ -35,7 +35,7 @@ impl<V: Wire + ?Sized> Kept<V> {
     }
 }
 
-/// A record that is kept, and not linked to those with its key yet.
+/// A record that is stored, but not linked to those with its key yet.
 #[derive(Clone, Copy)]
 pub(super) struct Arrival {
     pub(super) hash: KeyHash,
@@ -45,8 +45,8 @@ pub(super) struct Arrival {
     pub(super) is_left: bool,
 }
 
-/// The records that are not linked yet, in order of arrival. More than `ROOM` only if an operator in front
-/// makes several records of one: it does not ask whether there is room for each.
+/// The records that are not linked yet, in arrival order. More than `ROOM` only if an upstream operator
+/// emits several records for one: it does not check whether there is room for each.
 #[derive(Default)]
 pub(super) struct Arrivals {
     pub(super) arrivals: Vec<Arrival>,
@@ -55,7 +55,7 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    /// Takes the next one that is to be linked; makes room if there is none.
+    /// Returns the next one to be linked; empties the list if there is none.
     #[inline(always)]
     pub(super) fn take(&mut self) -> Option<Arrival> {
         let arrival = self.arrivals.get(self.linked).copied();

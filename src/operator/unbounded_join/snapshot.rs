@@ -1,4 +1,4 @@
-//! What checkpoints keep of an unbounded join: the records of both inputs.
+//! What is checkpointed of an unbounded join: the records of both inputs.
 
 use std::borrow::Borrow;
 use std::ops::Range;
@@ -18,12 +18,12 @@ use super::records::Kept;
 const LEFT: &str = "left";
 const RIGHT: &str = "right";
 
-/// How far the snapshots of one input have come.
+/// The progress of one input's snapshots.
 struct SideSnapshot {
     log: LogSnapshot,
-    /// The places that are frozen and not written.
+    /// The places that are frozen and have not been written.
     frozen: Range<usize>,
-    /// How many records were there at the last barrier.
+    /// How many records there were at the last barrier.
     saved: usize,
 }
 
@@ -36,7 +36,7 @@ impl SideSnapshot {
         }
     }
 
-    /// Freezes what a log of so many records has.
+    /// Freezes a log of `len` records.
     fn freeze(&mut self, barrier: Barrier, len: usize) {
         let start = match self.log.freeze(barrier) {
             Extent::Whole => 0,
@@ -45,7 +45,7 @@ impl SideSnapshot {
         (self.frozen, self.saved) = (start..len, len);
     }
 
-    /// Writes some of what was frozen of `log`; whether that is done.
+    /// Writes part of what was frozen of `log`; returns whether it is done.
     fn drain<V: Wire + ?Sized, S: KeySelector<V>>(
         &mut self,
         records: &RecordLog<V>,
@@ -69,7 +69,7 @@ impl SideSnapshot {
     }
 }
 
-/// How far the snapshots of one join have come.
+/// The progress of one join's snapshots.
 pub(super) struct JoinSnapshot {
     left: SideSnapshot,
     right: SideSnapshot,
@@ -84,7 +84,7 @@ where
     F: FnMut(&L, &R) -> O + Send,
     D: Push<O>,
 {
-    /// Freezes both logs for a checkpoint: every record that has arrived is linked, and its pairs are out.
+    /// Freezes both logs for a checkpoint: every record that has arrived is linked, and its pairs have been emitted.
     pub(super) fn freeze(&mut self, barrier: Barrier) {
         if let Some(snapshot) = &mut self.snapshot {
             snapshot.left.freeze(barrier, self.left.log.len());
@@ -92,7 +92,7 @@ where
         }
     }
 
-    /// Writes some of what was frozen; whether that is done.
+    /// Writes part of what was frozen; returns whether it is done.
     pub(super) fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let Some(snapshot) = &mut self.snapshot else {
             return true;
@@ -102,7 +102,7 @@ where
             && right.drain(&self.right.log, &self.selectors.1, out)
     }
 
-    /// Puts back what a checkpoint has, and prepares for those to come.
+    /// Restores from the checkpoint, if any, and prepares for checkpoints.
     pub(super) fn restore(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let snapshot = JoinSnapshot {
             left: SideSnapshot::of::<Stored<L, S1>, L>(&self.uid, LEFT),

@@ -1,10 +1,10 @@
-//! Window assigners whose windows are made of slices: tumbling and sliding, of either time.
+//! Assigners for windows made of slices: tumbling and sliding, in event or processing time.
 //!
-//! Both assign by Flink's rule: a window starts at `offset + n · slide` for every whole `n`, and a record
-//! is in each window that holds its timestamp, floored so that times before the epoch are in the window
-//! that holds them. A slide longer than the size leaves gaps, and records in a gap are in no window.
+//! Both follow Flink's rule: a window starts at `offset + n · slide` for every integer `n`, and a record
+//! is in each window that contains its timestamp, rounding down so that this also holds before the epoch.
+//! A slide longer than the size leaves gaps; records in a gap are in no window.
 //!
-//! An assigner is a description; [`SlicedAssigner::slicing`] checks it and gives the arithmetic.
+//! An assigner is a description; [`SlicedAssigner::slicing`] validates it and returns the arithmetic.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::time::nanos;
 
 use super::slicing::Slicing;
 
-/// The longest size, slide and offset: 2^60 ns, some 36 years. Sums of a few never overflow.
+/// The longest size, slide and offset: 2^60 ns, about 36 years. Sums of a few of them never overflow.
 pub(super) const LENGTH_MAX: i64 = 1 << 60;
 
-/// Why an assigner's windows cannot be.
+/// Why an assigner's windows are invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WindowError {
@@ -29,15 +29,15 @@ pub enum WindowError {
     /// The gap that ends a session is zero.
     #[error("a session's gap must be above zero")]
     ZeroGap,
-    /// Late records of windows in two phases were to go to a side output.
+    /// Late records of two-phase windows cannot go to a side output.
     #[error("windows in two phases keep no records: late ones cannot go to a side output")]
     LateInTwoPhases,
-    /// The offset reaches from one window start to the next or further.
+    /// The offset reaches the next window start or beyond.
     #[error("a window offset of {offset} ns is not smaller than the slide of {slide} ns")]
     OffsetTooLarge {
         /// The offset in nanoseconds.
         offset: i64,
-        /// The distance of window starts in nanoseconds: the size of a tumbling window.
+        /// The distance between window starts in nanoseconds: the size of a tumbling window.
         slide: i64,
     },
     /// A duration is longer than 2^60 nanoseconds.
@@ -45,18 +45,18 @@ pub enum WindowError {
     TooLong,
 }
 
-/// Which time windows are of: [`EventTime`] or [`ProcessingTime`].
+/// The time domain of windows: [`EventTime`] or [`ProcessingTime`].
 pub trait WindowTime: Send + Sync + 'static {
     /// Whether it is event time.
     const IS_EVENT: bool;
 }
 
-/// A record is in the windows that hold its timestamp, and the watermark ends windows.
+/// A record is in the windows that contain its timestamp, and the watermark ends windows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EventTime {}
 
-/// A record is in the windows that hold the time of the batch in which it comes, and the clock ends windows.
-/// Timestamps do not matter, nothing is late, and windows that are open at the end of input never fire.
+/// A record is in the windows that contain the time of the batch in which it arrives, and the clock ends windows.
+/// Timestamps are ignored, nothing is late, and windows still open at the end of input never fire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProcessingTime {}
 
@@ -68,30 +68,30 @@ impl WindowTime for ProcessingTime {
     const IS_EVENT: bool = false;
 }
 
-/// Assigns records to windows that are made of slices.
+/// Assigns records to windows made of slices.
 pub trait SlicedAssigner: Clone + Send + Sync + 'static {
-    /// Which time the windows are of.
+    /// The time domain of the windows.
     type Time: WindowTime;
 
-    /// The windows and slices.
+    /// Returns the windows and slices.
     ///
     /// # Errors
-    /// A [`WindowError`] if there are no such windows.
+    /// A [`WindowError`] if the windows are invalid.
     fn slicing(&self) -> Result<Slicing, WindowError>;
 }
 
-/// Windows of one size, end to end: every record is in exactly one.
+/// Windows of one size, back to back: every record is in exactly one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tumbling<T = EventTime>(Sliding<T>);
 
 impl Tumbling {
-    /// Windows that are `size` long.
+    /// Creates windows of length `size`.
     #[must_use]
     pub const fn of(size: Duration) -> Self {
         Tumbling(Sliding::of(size, size))
     }
 
-    /// The same windows of processing time.
+    /// Returns the same windows in processing time.
     #[must_use]
     pub const fn processing_time(self) -> Tumbling<ProcessingTime> {
         Tumbling(self.0.processing_time())
@@ -99,13 +99,13 @@ impl Tumbling {
 }
 
 impl<T> Tumbling<T> {
-    /// Moves all windows to a later start by `offset`, which must be smaller than the size.
+    /// Shifts all windows to start later by `offset`, which must be smaller than the size.
     #[must_use]
     pub const fn offset(self, offset: Duration) -> Self {
         Tumbling(self.0.offset(offset))
     }
 
-    /// Moves all windows to an earlier start by `offset`: Flink's negative offset.
+    /// Shifts all windows to start earlier by `offset`: Flink's negative offset.
     #[must_use]
     pub const fn offset_back(self, offset: Duration) -> Self {
         Tumbling(self.0.offset_back(offset))
@@ -120,8 +120,8 @@ impl<T: WindowTime + Clone> SlicedAssigner for Tumbling<T> {
     }
 }
 
-/// Windows of one size that start at regular distances: they overlap where the slide is shorter than the
-/// size, and leave gaps where it is longer.
+/// Windows of one size that start at regular intervals: they overlap if the slide is shorter than the
+/// size, and leave gaps if it is longer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sliding<T = EventTime> {
     size: i64,
@@ -131,7 +131,7 @@ pub struct Sliding<T = EventTime> {
 }
 
 impl Sliding {
-    /// Windows that are `size` long and start every `slide`.
+    /// Creates windows of length `size` that start every `slide`.
     #[must_use]
     pub const fn of(size: Duration, slide: Duration) -> Self {
         Sliding {
@@ -142,7 +142,7 @@ impl Sliding {
         }
     }
 
-    /// The same windows of processing time.
+    /// Returns the same windows in processing time.
     #[must_use]
     pub const fn processing_time(self) -> Sliding<ProcessingTime> {
         Sliding {
@@ -164,13 +164,13 @@ impl<T> Sliding<T> {
         }
     }
 
-    /// Moves all windows to a later start by `offset`, which must be smaller than the slide.
+    /// Shifts all windows to start later by `offset`, which must be smaller than the slide.
     #[must_use]
     pub const fn offset(self, offset: Duration) -> Self {
         self.offset_by(nanos(offset))
     }
 
-    /// Moves all windows to an earlier start by `offset`: Flink's negative offset.
+    /// Shifts all windows to start earlier by `offset`: Flink's negative offset.
     #[must_use]
     pub const fn offset_back(self, offset: Duration) -> Self {
         self.offset_by(-nanos(offset))

@@ -1,4 +1,4 @@
-//! From a description of windows to the operator that makes them.
+//! From a description of windows to the operator that implements them.
 
 use std::sync::Arc;
 
@@ -11,44 +11,44 @@ use super::lateness::Lateness;
 use super::operator::WindowOperator;
 use super::session::{Session, SessionGap, SessionOperator};
 
-/// What a window operator is made of, besides its windows.
+/// The parts of a window operator, apart from its windows.
 #[derive(Debug)]
 pub struct WindowParts<V: ?Sized, S, F> {
     /// The operator's name.
     pub name: Arc<str>,
-    /// What binds state to the operator: its uid, or its name where it has none.
+    /// Identifies the operator's state in checkpoints: its uid, or its name if it has none.
     pub uid: Arc<str>,
-    /// Finds the key of a record.
+    /// Extracts the key of a record.
     pub selector: S,
     /// What is computed.
     pub function: F,
     /// How long windows are kept after the watermark has passed them.
     pub lateness: Lateness,
-    /// Where late records go, rather than being dropped.
+    /// The output to which late records go, rather than being dropped.
     pub late: Option<OutputTag<V>>,
-    /// How many keys all subtasks together will probably have; 0 if not known.
+    /// The expected number of keys, across all subtasks; 0 if unknown.
     pub expected_keys: usize,
 }
 
 /// Assigns records to windows: [`Tumbling`](super::Tumbling), [`Sliding`](super::Sliding), [`Session`].
 pub trait WindowAssigner<V: ?Sized + 'static>: Clone + Send + 'static {
-    /// The operator for these windows, in front of `D`.
+    /// The operator for these windows, upstream of `D`.
     type Operator<S, F, D>: Push<V> + 'static
     where
         S: KeySelector<V>,
         F: WindowFunction<V, S::Key>,
         D: Push<F::Out> + 'static;
 
-    /// Whether there are such windows.
+    /// Checks whether the windows are valid.
     ///
     /// # Errors
-    /// A [`WindowError`] if not.
+    /// A [`WindowError`] if they are not.
     fn check(&self) -> Result<(), WindowError>;
 
-    /// The operator.
+    /// Creates the operator.
     ///
     /// # Errors
-    /// A [`WindowError`] if there are no such windows.
+    /// A [`WindowError`] if the windows are invalid.
     fn operator<S, F, D>(
         &self,
         parts: WindowParts<V, S, F>,

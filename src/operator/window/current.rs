@@ -1,10 +1,10 @@
-//! `Current`: the slice that records go to, held apart from all others.
+//! `Current`: the slice that records currently go to, held apart from all others.
 //!
-//! Most records are in the slice of the record before, so that slice's range and its table stand beside
-//! what else a record needs: to add it is one comparison and one upsert. The table has changed places with
-//! an empty one, which stands for it in the pool meanwhile.
+//! Most records are in the same slice as the record before, so that slice's range and table are kept next to
+//! whatever else a record needs: adding it takes one comparison and one upsert. The table has been swapped
+//! with an empty one, which takes its place in the pool meanwhile.
 //!
-//! Invariant: none of the slice's windows has fired. Whatever needs all tables settles first.
+//! Invariant: none of the slice's windows has fired. Anything that needs all tables settles first.
 
 use crate::record::Key;
 use crate::time::Timestamp;
@@ -16,12 +16,12 @@ use super::slicing::Slice;
 #[derive(Clone, Copy)]
 pub(super) struct Range {
     first: i64,
-    /// How many there are; 0 if there is no current slice.
+    /// How many timestamps there are; 0 if there is no current slice.
     length: u64,
 }
 
 impl Range {
-    /// Those of a slice.
+    /// Returns the timestamps of a slice.
     #[inline]
     pub(super) fn of(slice: Slice) -> Self {
         if slice.first > slice.last {
@@ -48,12 +48,12 @@ impl Range {
 pub(super) struct Current<K: Key + ?Sized, A> {
     pub(super) range: Range,
     pub(super) table: Box<SliceTable<K, A>>,
-    /// What the table is called in the pool.
+    /// The table's id in the pool.
     id: Option<TableId>,
 }
 
 impl<K: Key + ?Sized, A> Current<K, A> {
-    /// No slice. `empty` will stand for the table of the current one.
+    /// Creates it without a slice. `empty` will take the place of the current slice's table.
     pub(super) fn none(empty: Box<SliceTable<K, A>>) -> Self {
         Current {
             range: Range::NONE,
@@ -62,7 +62,7 @@ impl<K: Key + ?Sized, A> Current<K, A> {
         }
     }
 
-    /// Gives the table back: there is no current slice then.
+    /// Puts the table back: there is no current slice afterwards.
     pub(super) fn settle(&mut self, pool: &mut TablePool<K, A>) {
         if let Some(id) = self.id.take() {
             std::mem::swap(pool.get_mut(id), &mut self.table);
@@ -70,7 +70,7 @@ impl<K: Key + ?Sized, A> Current<K, A> {
         }
     }
 
-    /// The table that is called `id`, wherever it is.
+    /// Returns the table with this `id`, wherever it is.
     pub(super) fn table_of<'a>(
         &'a mut self,
         id: TableId,
@@ -83,7 +83,7 @@ impl<K: Key + ?Sized, A> Current<K, A> {
         }
     }
 
-    /// Takes the table of a slice, which is current from here on.
+    /// Takes the table of a slice and makes that slice current.
     pub(super) fn take(&mut self, slice: Slice, id: TableId, pool: &mut TablePool<K, A>) {
         debug_assert!(self.id.is_none(), "the slice before is settled");
         std::mem::swap(pool.get_mut(id), &mut self.table);

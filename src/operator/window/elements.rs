@@ -1,13 +1,13 @@
-//! `Elements`: the records of a window, kept one by one.
+//! `Elements`: the individual records of a window.
 
 use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
 
-/// The records of one key in one window, in order of arrival.
+/// The records of one key in one window, in arrival order.
 ///
-/// Each is kept with the number of its arrival at the subtask, so that the lists of several slices merge
+/// Each is stored with its arrival number at the subtask, so that the lists of several slices merge
 /// into exactly the order that one list for the whole window would have.
 ///
-/// Encoded: per element its arrival and its length (`u64`, little-endian) and its bytes.
+/// Encoding: per element its arrival number and its length (`u64`, little-endian) and its bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Elements<E> {
     /// In ascending order of arrival.
@@ -21,29 +21,29 @@ impl<E> Default for Elements<E> {
 }
 
 impl<E> Elements<E> {
-    /// How many there are.
+    /// Returns the number of elements.
     #[must_use]
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no elements.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// The elements in order of arrival.
+    /// Returns the elements in arrival order.
     pub fn iter(&self) -> ElementsIter<'_, E> {
         ElementsIter(self.list.iter())
     }
 
-    /// The number of an element that arrives after all of these.
+    /// Returns the number for an element that arrives after all of these.
     pub(super) fn next_arrival(&self) -> u64 {
         self.list.last().map_or(0, |&(last, _)| last + 1)
     }
 
-    /// Appends what arrived after everything else.
+    /// Appends an element that arrived after all others.
     pub(super) fn push(&mut self, arrival: u64, element: E) {
         debug_assert!(self.list.last().is_none_or(|&(last, _)| last < arrival));
         self.list.push((arrival, element));
@@ -73,7 +73,7 @@ impl<'a, E> IntoIterator for &'a Elements<E> {
     }
 }
 
-/// The elements of a window in order of arrival.
+/// An iterator over the elements of a window, in arrival order.
 #[derive(Clone, Debug)]
 pub struct ElementsIter<'a, E>(std::slice::Iter<'a, (u64, E)>);
 
@@ -98,7 +98,7 @@ impl<E> DoubleEndedIterator for ElementsIter<'_, E> {
     }
 }
 
-/// Encoded: for each element its arrival (8 bytes) and its value, as an item.
+/// Encoding: for each element its arrival number (8 bytes) and its value, as an item.
 impl<E: StateValue> StateValue for Elements<E> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = E::VERSION;
@@ -175,7 +175,7 @@ mod tests {
     fn damaged_bytes_are_an_error() {
         let mut bytes = Vec::new();
         elements(&[(1, 5), (2, 6)]).encode(&mut Scratch::new(), &mut bytes);
-        // Cut between two elements it is a shorter list.
+        // Cut between two elements, it is a valid shorter list.
         let within = |cut: &usize| !cut.is_multiple_of(8 + 4);
         for cut in (0..bytes.len()).filter(within) {
             assert!(

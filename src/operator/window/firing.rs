@@ -1,19 +1,19 @@
-//! `Firing`: the windows that a watermark ends, one after the other, in steps.
+//! `Firing`: fires the windows that a watermark ends, one after the other, in steps.
 //!
 //! A watermark may end many windows of a million keys each, and the worker has other subtasks to run. So
-//! a firing is a value that remembers where it is, and goes on within a budget:
+//! a firing is a value that remembers where it is, and proceeds within a budget:
 //!
 //! ```text
 //! Seek ─► Build ─► Emit ─► Retire ─► Seek ─► … ─► Forward ─► Idle
-//!   the next window that ends and has records, in order of time; none: ──┘
+//!   the next window that ends and has records, in time order; none: ─────┘
 //! ```
 //!
-//! *Build* merges the nodes that the window needs and that are missing. *Emit* goes over the tables that
-//! make the window. One that is alone is emitted from where it lies. Of several, the keys that may be in
-//! two of them are united in a table kept for that, which comes last; all others are emitted at once (see
-//! [`sketch`](super::sketch)). *Retire* drops the tables that no window to come needs.
+//! *Build* merges the nodes that the window needs and that are missing. *Emit* goes through the tables that
+//! make up the window. A single one is emitted from where it lies. With several, the keys that may be in
+//! two of them are merged in a table kept for that, which comes last; all others are emitted immediately (see
+//! [`sketch`](super::sketch)). *Retire* drops the tables that no future window needs.
 //!
-//! Invariant: between steps no record is added, so tables stay as they are; the watermark goes on
+//! Invariant: between steps no record is added, so tables do not change; the watermark is forwarded
 //! downstream after the last result.
 
 use std::collections::VecDeque;
@@ -40,41 +40,41 @@ pub(super) enum Stage {
     Seek,
     /// Build nodes.
     Build,
-    /// Go over the tables of the window.
+    /// Go through the tables of the window.
     Emit,
     /// Drop tables that are over.
     Retire,
-    /// Pass the watermark on.
+    /// Forward the watermark.
     Forward,
 }
 
-/// So many entries are merged or dropped at once.
+/// How many entries are merged or dropped in one step.
 const STEP: usize = 512;
-/// So many merged or dropped entries cost as much budget as one result.
+/// How many merged or dropped entries cost as much budget as one result.
 const ENTRIES_PER_RESULT: usize = 8;
 
-/// Where a firing stands.
+/// How far a firing has got.
 pub(super) struct Firing<K: Key + ?Sized, A> {
     pub(super) stage: Stage,
-    /// The window that fires, or the first that may be next.
+    /// The window being fired, or the first that may be next.
     pub(super) window: i64,
-    /// Slices before this one serve no window that may still take records.
+    /// Slices before this one serve no window that can still take records.
     horizon: i64,
     merges: VecDeque<Merge>,
-    /// The tables that make the window, and the one that comes now.
+    /// The tables that make up the window, and the current one among them.
     pieces: Vec<Piece>,
     piece: usize,
-    /// Which keys must be united; `None` for all.
+    /// Which keys must be merged; `None` for all.
     repeats: Option<Repeats>,
     spare_repeats: Repeats,
     united: Box<SliceTable<K, A>>,
     retired: Vec<Retired>,
-    /// Where the reading or emptying of the current table stands.
+    /// How far reading or emptying the current table has got.
     bookmark: Bookmark,
 }
 
 impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
-    /// Nothing fires; windows will be united in `united`.
+    /// Creates an idle firing; windows will be merged in `united`.
     pub(super) fn new(united: Box<SliceTable<K, A>>) -> Self {
         Firing {
             stage: Stage::Idle,
@@ -91,12 +91,12 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
         }
     }
 
-    /// Bytes of the table in which windows are united.
+    /// Returns the bytes of the table in which windows are merged.
     pub(super) fn memory_bytes(&self) -> usize {
         self.united.memory_bytes()
     }
 
-    /// Starts to fire the windows from `window` on that end at `watermark` or before.
+    /// Starts firing the windows from `window` on that end at or before `watermark`.
     pub(super) fn start(
         &mut self,
         slicing: &Slicing,
@@ -110,7 +110,7 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
         self.horizon = slicing.first_slice(slicing.first_open(lateness.horizon(watermark)));
     }
 
-    /// Goes to the next window that ends at the watermark or before, or to the end of the firing.
+    /// Advances to the next window that ends at or before the watermark, or to the end of the firing.
     pub(super) fn seek(
         &mut self,
         state: &mut WindowState<K, A>,
@@ -142,7 +142,7 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
         }
     }
 
-    /// The first slice that a later window needs.
+    /// Returns the first slice that a later window needs.
     fn limit(&self, slicing: &Slicing) -> i64 {
         self.horizon
             .min(slicing.first_slice(self.window.saturating_add(1)))
@@ -167,7 +167,7 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
         cost(merged)
     }
 
-    /// Finds out which keys must be united.
+    /// Determines which keys must be merged.
     fn compare(&mut self, state: &WindowState<K, A>) {
         for piece in &mut self.pieces {
             piece.keys = state.pool.get(piece.table).entries.len();
@@ -184,7 +184,7 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
         }
     }
 
-    /// Goes on over the tables of the window, and then over what was united of them.
+    /// Continues through the tables of the window, and then through the table of merged keys.
     pub(super) fn emit<V, F, D>(
         &mut self,
         state: &mut WindowState<K, A>,
@@ -237,14 +237,14 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
         }
     }
 
-    /// Goes on to the next table of the window, or to the next window; `over`: the table is empty.
+    /// Advances to the next table of the window, or to the next window; with `over`, the table is empty.
     fn end_table(&mut self, state: &mut WindowState<K, A>, slicing: &Slicing, over: Option<Piece>) {
         if let Some(piece) = over {
             state.detach(piece);
             state.pool.release(piece.level, piece.table, piece.keys);
         }
         self.piece += 1;
-        // What was united comes after the pieces.
+        // The table of merged keys comes after the pieces.
         if self.piece > self.pieces.len() || self.pieces.len() == 1 {
             state.retire_below(self.limit(slicing), &mut self.retired);
             self.window = self.window.saturating_add(1);
@@ -267,7 +267,7 @@ impl<K: Key + ?Sized, A: Clone> Firing<K, A> {
     }
 }
 
-/// Unites what one of a window's tables has of a key with what others have.
+/// Merges what one of a window's tables has for a key with what others have.
 #[inline(never)]
 fn unite<V, K, F>(
     united: &mut SliceTable<K, F::Accumulator>,
@@ -284,10 +284,10 @@ fn unite<V, K, F>(
     united.merge(hash, key, accumulator, merge);
 }
 
-/// Where the results of a window go, and how many of them now.
+/// Where the results of a window go, and how many may go there now.
 ///
-/// Results are not sent to side outputs, so those, which the compiler cannot look into, are asked for room
-/// before a firing goes on and not after every result.
+/// Results are not sent to side outputs, so those, which the compiler cannot inline, are asked for room
+/// before a firing continues and not after every result.
 pub(super) struct Emission<'a, D> {
     pub(super) next: &'a mut D,
     pub(super) budget: Budget,

@@ -10,18 +10,18 @@ use super::time_window::TimeWindow;
 
 /// What a window operator computes from records of type `V` with keys of type `K`.
 ///
-/// One accumulator is kept per key and slice; those of a window's slices are merged when it fires.
+/// One accumulator is kept per key and slice; a window's accumulators are merged when it fires.
 pub trait WindowFunction<V: ?Sized, K: ?Sized>: Send + 'static {
     /// What is kept per key and slice.
     type Accumulator: StateValue;
     /// The results' type.
     type Out: ?Sized + 'static;
 
-    /// Whether accumulators stay about as large however many of them are merged, so that it pays to
-    /// keep merged ones of many slices ready for the windows to come.
+    /// Whether accumulators stay about the same size however many of them are merged, so that it pays to
+    /// pre-merge many slices for future windows.
     const MERGES_AHEAD: bool;
 
-    /// An accumulator of no record.
+    /// Returns an accumulator of no records.
     fn create(&self) -> Self::Accumulator;
 
     /// Adds one record.
@@ -30,7 +30,7 @@ pub trait WindowFunction<V: ?Sized, K: ?Sized>: Send + 'static {
     /// Adds the accumulator of a later slice.
     fn merge(&self, accumulator: &mut Self::Accumulator, later: &Self::Accumulator);
 
-    /// Sees an accumulator that comes back from a checkpoint, before the first record.
+    /// Observes an accumulator restored from a checkpoint, before the first record.
     fn restored(&mut self, accumulator: &Self::Accumulator) {
         let _ = accumulator;
     }
@@ -45,7 +45,7 @@ pub trait WindowFunction<V: ?Sized, K: ?Sized>: Send + 'static {
     );
 }
 
-/// Fires one result per key and window: an [`Aggregate`], and a function that dresses its result.
+/// Emits one result per key and window, from an [`Aggregate`] and a function that shapes its result.
 #[derive(Clone, Debug)]
 pub struct AggregateWindow<A, F> {
     aggregate: A,
@@ -102,14 +102,14 @@ where
     }
 }
 
-/// Keeps every record and hands all those of a window to a function: Flink's `ProcessWindowFunction`.
+/// Keeps every record and passes all records of a window to a function: Flink's `ProcessWindowFunction`.
 ///
-/// Prefer [`AggregateWindow`] where it will do: this keeps a copy of each record until its last window is
-/// over, and copies it once per window that it is in.
+/// Prefer [`AggregateWindow`] where possible: this keeps a copy of each record until its last window is
+/// over, and copies it once per window that contains it.
 pub struct ProcessWindow<E, O: ?Sized, C, F> {
     to_element: C,
     function: F,
-    /// How many records came before the next one: tells the elements' order of arrival.
+    /// How many records have arrived so far: the next element's sequence number.
     arrived: u64,
     types: PhantomData<fn(E, &O)>,
 }
@@ -132,15 +132,15 @@ impl<E, O: ?Sized, C, F> std::fmt::Debug for ProcessWindow<E, O, C, F> {
 }
 
 impl<E: Clone, O: ?Sized, F> ProcessWindow<E, O, fn(&E) -> E, F> {
-    /// Calls `function(key, window, elements, emit)` with the window's records in order of arrival.
+    /// Calls `function(key, window, elements, emit)` with the window's records in arrival order.
     pub fn new(function: F) -> Self {
         Self::collecting(E::clone, function)
     }
 }
 
 impl<E, O: ?Sized, C, F> ProcessWindow<E, O, C, F> {
-    /// As [`ProcessWindow::new`], with `to_element(record)` in place of each record: for unsized records,
-    /// or to keep a part of them only.
+    /// Like [`ProcessWindow::new`], with `to_element(record)` in place of each record: for unsized records,
+    /// or to keep only part of them.
     pub fn collecting(to_element: C, function: F) -> Self {
         ProcessWindow {
             to_element,

@@ -1,5 +1,5 @@
-//! What crosses the exchange of keyed windows in two phases: keys with accumulators, and how they are read
-//! and merged behind it.
+//! What crosses the exchange of two-phase keyed windows: keys with accumulators, and how they are read
+//! and merged downstream.
 
 use std::borrow::Borrow;
 use std::marker::PhantomData;
@@ -9,14 +9,14 @@ use crate::record::{Far, Key, KeySelector, OwnedForm, Record, StoredKey};
 
 type Stored<K> = <K as Key>::Stored;
 
-/// What [`KeyedPartials`](super::KeyedPartials) emit, for keys of type `K` and accumulators of type `A`.
+/// The output of [`KeyedPartials`](super::KeyedPartials), for keys of type `K` and accumulators of type `A`.
 pub type KeyedPartial<K, A> = (Stored<K>, A);
 
-/// Finds the key of what [`KeyedPartials`](super::KeyedPartials) emit, in the form that it has behind an exchange.
+/// Extracts the key from the output of [`KeyedPartials`](super::KeyedPartials), in its form downstream of an exchange.
 pub struct PartialKey<K: ?Sized, A>(PhantomData<fn(&K, A)>);
 
 impl<K: ?Sized, A> PartialKey<K, A> {
-    /// The selector.
+    /// Creates the selector.
     #[must_use]
     pub const fn new() -> Self {
         PartialKey(PhantomData)
@@ -41,7 +41,7 @@ impl<K: ?Sized, A> std::fmt::Debug for PartialKey<K, A> {
     }
 }
 
-/// A key in its owned form, as the key that it is.
+/// A key in its owned form, usable as the key itself.
 #[derive(Debug)]
 pub struct FoundKey<K: Key + ?Sized>(Stored<K>);
 
@@ -71,14 +71,14 @@ where
     }
 }
 
-/// An aggregate of what [`KeyedPartials`](super::KeyedPartials) with the aggregate `A` emit.
+/// Aggregates the output of [`KeyedPartials`](super::KeyedPartials) with the aggregate `A`.
 pub struct MergeKeyedPartials<V: ?Sized, K: ?Sized, A> {
     aggregate: A,
     types: PhantomData<fn(&V, &K)>,
 }
 
 impl<V: ?Sized, K: ?Sized, A> MergeKeyedPartials<V, K, A> {
-    /// Merges accumulators of `aggregate`.
+    /// Creates an aggregate that merges accumulators of `aggregate`.
     pub fn new(aggregate: A) -> Self {
         MergeKeyedPartials {
             aggregate,

@@ -1,23 +1,24 @@
-//! The first half of keyed windows in two phases: each subtask aggregates its own records, by key.
+//! The first phase of two-phase keyed windows: each subtask aggregates its own records, by key.
 //!
-//! Where many records share few keys, most of what crosses the exchange of a window says no more than "one
-//! more of the same". An aggregate can be merged, so a subtask can add up what it has of each key and slice
-//! first, and only that crosses:
+//! If many records share few keys, most of what crosses a window's exchange says no more than "one
+//! more of the same". Since aggregates can be merged, a subtask can first combine what it has for each key and
+//! slice, so that only the result crosses:
 //!
 //! ```text
 //! records ─► KeyedPartials ─┐  key and accumulator, when the watermark closes the slice
 //! records ─► KeyedPartials ─┴─ by key ─► WindowOperator with MergeKeyedPartials ─► results
 //! ```
-//! The results are those of one phase, lateness included. What a slice has accumulated goes out ahead of the
-//! watermark that closes it, with the slice's last timestamp: none of its windows has ended anywhere by
-//! then, since the watermark behind the exchange is not ahead of this subtask's. A record that comes when
-//! its slice is closed goes out at once, alone and with its own timestamp. So behind the exchange it is late
-//! where the record would have been late, and fires a window again where the record would have. Only after
-//! a subtask was idle, and time went on without it, is what it has of a slice late as a whole.
+//! The results are the same as with one phase, lateness included. A slice's accumulators are emitted ahead of
+//! the watermark that closes it, with the slice's last timestamp: none of its windows has ended anywhere by
+//! then, since the watermark downstream of the exchange is not ahead of this subtask's. A record that arrives
+//! after its slice was closed is emitted immediately, alone and with its own timestamp. So downstream of the
+//! exchange it is late exactly if the record would have been late, and fires a window again exactly if the
+//! record would have. Only after a subtask was idle, and time advanced without it, is its share of a slice late
+//! as a whole.
 //!
-//! A checkpoint keeps the slices, key by key. A subtask has records of keys that others own, so at the same
-//! parallelism each gets back what it had. At another one it gets what all had of the keys that it owns, merged:
-//! any subtask may emit them.
+//! A checkpoint stores the slices, key by key. A subtask has records of keys that others own, so at the same
+//! parallelism each gets back what it had. On rescaling each gets, merged, what all subtasks had for the keys that
+//! it owns: any subtask may emit them.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -47,24 +48,24 @@ const SIGNAL_BUDGET: u32 = 256;
 
 type Stored<K> = <K as Key>::Stored;
 
-/// The slices that the watermark has not closed, and where their emission stands once it has.
+/// The slices that the watermark has not closed, and how far emitting them has got once it has.
 struct OpenSlices<K: Key + ?Sized, A> {
     name: Arc<str>,
-    /// What binds the state: the name where it was given no uid.
+    /// Identifies the state in checkpoints; `None` to use the name.
     uid: Option<Arc<str>>,
     slicing: Slicing,
     watermark: Timestamp,
-    /// No slice is closed by a watermark before this one.
+    /// Watermarks below this one close no slice.
     quiet_before: Timestamp,
     pool: TablePool<K, A>,
     /// By number.
     open: BTreeMap<i64, (Slice, TableId)>,
-    /// Where the emptying of the first one stands, and how many keys it had.
+    /// How far emptying the first one has got, and how many keys it had.
     bookmark: Bookmark,
     keys: usize,
     state_entries: Gauge,
     state_bytes: Gauge,
-    /// Where there are checkpoints.
+    /// Present if checkpoints are enabled.
     snapshot: Option<(SliceSnapshot, Progress)>,
 }
 
@@ -86,7 +87,7 @@ impl<K: Key + ?Sized, A> OpenSlices<K, A> {
         }
     }
 
-    /// The table of an open slice, made if there is none.
+    /// Returns the table of an open slice, created if missing.
     fn table(&mut self, slice: Slice) -> TableId {
         let last = self.open.last_key_value();
         let keys = last.map_or(0, |(_, (_, table))| self.pool.get(*table).entries.len());
@@ -96,19 +97,19 @@ impl<K: Key + ?Sized, A> OpenSlices<K, A> {
         self.open.entry(slice.number).or_insert_with(new).1
     }
 
-    /// The first slice, if the watermark has closed it, and its table.
+    /// Returns the first slice and its table, if the watermark has closed it.
     fn first_closed(&self) -> Option<(Slice, TableId)> {
         let (_, &first) = self.open.first_key_value()?;
         (first.0.last <= self.watermark).then_some(first)
     }
 
-    /// Finds out until when no slice is closed.
+    /// Updates `quiet_before`.
     fn find_quiet(&mut self) {
         let first = self.open.first_key_value();
         self.quiet_before = first.map_or(Timestamp::MAX, |(_, first)| first.0.last);
     }
 
-    /// Takes the table of a slice back that is emptied.
+    /// Releases the emptied table of a slice.
     fn close(&mut self, slice: i64, id: TableId) {
         if let Some((slices, _)) = &mut self.snapshot {
             slices.retire(slice);
@@ -127,7 +128,7 @@ impl<K: Key + ?Sized, A> OpenSlices<K, A> {
         }
     }
 
-    /// Writes some of what was frozen; whether that is done.
+    /// Writes part of what was frozen; returns whether it is done.
     fn drain(&mut self, out: &mut SnapshotOutput<'_>, current: &mut Current<K, A>) -> bool {
         let snapshot = self.snapshot.as_mut();
         snapshot.is_none_or(|(slices, progress)| {
@@ -137,7 +138,7 @@ impl<K: Key + ?Sized, A> OpenSlices<K, A> {
 }
 
 impl<K: Key + ?Sized, A: StateValue> OpenSlices<K, A> {
-    /// Puts back what a checkpoint has, and prepares for checkpoints.
+    /// Restores from the checkpoint, if any, and prepares for checkpoints.
     fn restore(
         &mut self,
         cx: &OpenContext,
@@ -189,8 +190,8 @@ pub struct KeyedPartials<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, D> {
     next: D,
     /// Closed slices are being emitted; the watermark has not been forwarded.
     busy: bool,
-    /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so
-    /// whether there is room there need not be asked for each: it is whenever something went there.
+    /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so whether
+    /// there is room there is not checked for every record, only after something was emitted.
     ready: bool,
     slices: Box<OpenSlices<S::Key, A::Accumulator>>,
     record: PhantomData<fn(&V)>,
@@ -215,11 +216,11 @@ where
     A: Aggregate<V>,
     D: Push<(Stored<S::Key>, A::Accumulator)>,
 {
-    /// An operator called `name`, which applies `aggregate` per key to the slices of the windows of
+    /// Creates an operator called `name`, which applies `aggregate` per key to the slices of the windows of
     /// `assigner`.
     ///
     /// # Errors
-    /// [`WindowError`] if the assigner's windows cannot be.
+    /// [`WindowError`] if the assigner's windows are invalid.
     pub fn new(
         name: Arc<str>,
         assigner: &impl SlicedAssigner<Time = EventTime>,
@@ -257,7 +258,7 @@ where
         aggregate.add(accumulator, record);
     }
 
-    /// Adds a record that is not in the slice of the record before.
+    /// Adds a record that is not in the previous record's slice.
     #[cold]
     #[inline(never)]
     fn push_elsewhere(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
@@ -266,7 +267,7 @@ where
             let operator = Arc::clone(&slices.name);
             raise(OperatorError::NoTimestamp { operator });
         }
-        // What is in no slice is in no window.
+        // A record in no slice is in no window.
         let Some(slice) = slices.slicing.slice(at) else {
             return;
         };
@@ -283,12 +284,12 @@ where
         self.add(record, hash);
     }
 
-    /// Asks whether there is room downstream, where something went just now.
+    /// Checks again whether there is room downstream, after something was emitted.
     fn refresh(&mut self) {
         self.ready = !self.busy && self.next.ready();
     }
 
-    /// Goes on emitting closed slices, in order of time, while there is budget and room downstream; then
+    /// Continues emitting closed slices, in time order, while there is budget and room downstream; then
     /// forwards the watermark.
     fn advance(&mut self, budget: &mut Budget) {
         while self.busy && budget.left() > 0 && self.next.ready() {
@@ -325,7 +326,7 @@ where
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let name = Arc::clone(&self.slices.name);
         let metrics = cx.operator_metrics(&name);
-        // In front of the exchange a subtask has records of all keys.
+        // Upstream of the exchange, a subtask has records of all keys.
         let shape = TableShape::of_all_keys(cx);
         self.hasher = cx.hasher;
         *self.slices = OpenSlices {

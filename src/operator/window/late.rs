@@ -1,10 +1,10 @@
-//! `LateRecords`: where records go that come too late, and how many there were.
+//! `LateRecords`: where late records go, and how many there were.
 
 use crate::metrics::{Counter, MetricGroup};
 use crate::operator::{OutputTag, SideOutputs};
 use crate::time::Timestamp;
 
-/// The side output of late records, if there is one, and the counts.
+/// The side output for late records, if any, and the counts.
 pub(super) struct LateRecords<V: ?Sized> {
     pub(super) tag: Option<OutputTag<V>>,
     late: u64,
@@ -14,7 +14,7 @@ pub(super) struct LateRecords<V: ?Sized> {
 }
 
 impl<V: ?Sized + 'static> LateRecords<V> {
-    /// None yet; they will be dropped.
+    /// No late records yet; they will be dropped.
     pub(super) fn new() -> Self {
         LateRecords {
             tag: None,
@@ -30,7 +30,7 @@ impl<V: ?Sized + 'static> LateRecords<V> {
         self.late_records_dropped = metrics.counter("late_records_dropped");
     }
 
-    /// Takes a late record.
+    /// Handles a late record.
     pub(super) fn take(&mut self, sides: &mut SideOutputs, record: &V, at: Timestamp) {
         self.late += 1;
         match &self.tag {

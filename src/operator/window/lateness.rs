@@ -1,7 +1,7 @@
-//! Lateness: when a window is over for good, and when a record comes too late.
+//! Lateness: when a window is over for good, and when a record is too late.
 //!
-//! Flink's `WindowOperator`: `cleanupTime`, `isWindowLate`, `isElementLate`, as pure functions. Sums that
-//! leave the range of timestamps stop at its end: a window whose clean-up time is [`Timestamp::MAX`] is
+//! Flink's `WindowOperator`: `cleanupTime`, `isWindowLate`, `isElementLate`, as pure functions. Sums
+//! saturate at the ends of the timestamp range: a window whose clean-up time is [`Timestamp::MAX`] is
 //! late only at the end of input.
 
 use std::time::Duration;
@@ -10,39 +10,39 @@ use crate::time::{Timestamp, nanos};
 
 use super::time_window::TimeWindow;
 
-/// The allowed lateness: how long after the watermark has passed a window its contents are kept.
+/// The allowed lateness: how long a window's contents are kept after the watermark has passed it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Lateness(i64);
 
 impl Lateness {
-    /// Windows are kept for `allowed` of event time.
+    /// Keeps windows for `allowed` in event time.
     #[must_use]
     pub const fn of(allowed: Duration) -> Self {
         Lateness(nanos(allowed))
     }
 
-    /// When the contents of `window` are dropped: its maximal timestamp and the allowed lateness.
+    /// Returns when the contents of `window` are dropped: its maximal timestamp plus the allowed lateness.
     #[inline]
     #[must_use]
     pub const fn cleanup_time(self, window: TimeWindow) -> Timestamp {
         window.max_timestamp().saturating_add(self.0)
     }
 
-    /// Whether `window` is over for good: it takes no record any more.
+    /// Returns whether `window` is over for good: it takes no more records.
     #[inline]
     #[must_use]
     pub fn is_window_late(self, window: TimeWindow, watermark: Timestamp) -> bool {
         self.cleanup_time(window) <= watermark
     }
 
-    /// Whether a record at `at` is late, given that no window took it.
+    /// Returns whether a record at `at` is late, given that no window took it.
     #[inline]
     #[must_use]
     pub fn is_record_late(self, at: Timestamp, watermark: Timestamp) -> bool {
         at.saturating_add(self.0) <= watermark
     }
 
-    /// The time up to which windows must have ended to be late: never later than it really is.
+    /// Returns the time by which windows must have ended to be late; never later than the true one.
     pub(super) fn horizon(self, watermark: Timestamp) -> Timestamp {
         if watermark == Timestamp::MAX {
             watermark

@@ -1,4 +1,4 @@
-//! Windows: assigners, window functions, and the operators: for windows made of slices, and for sessions.
+//! Windows: assigners, window functions, and the operators for sliced windows and for sessions.
 
 mod assigner;
 mod assignment;

@@ -1,10 +1,10 @@
-//! `OpenSlice`: a slice's accumulator as a checkpoint keeps it.
+//! `OpenSlice`: a slice's accumulator as stored in a checkpoint.
 
 use crate::record::{FormError, Scratch, StateValue};
 
-/// What a subtask has accumulated of a slice.
+/// What a subtask has accumulated for a slice.
 ///
-/// Encoded: the slice's number (8 bytes, in this machine's order) and the accumulator's bytes.
+/// Encoding: the slice's number (8 bytes, in this machine's byte order) and the accumulator's bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct OpenSlice<A> {
     pub(super) number: i64,

@@ -1,26 +1,26 @@
-//! `WindowOperator`: tumbling and sliding windows, keyed.
+//! `WindowOperator`: keyed tumbling and sliding windows.
 //!
-//! Flink's `WindowOperator` with its `EventTimeTrigger`, for windows that are made of slices:
+//! Flink's `WindowOperator` with its `EventTimeTrigger`, for windows made of slices:
 //!
 //! - A record is added to its slice unless all its windows are late; then, if it is late itself, it goes to
 //!   the side output or is dropped and counted.
-//! - A watermark fires the windows that end at or before it, in order of their ends, and goes on when
-//!   their results are out. Results carry their window's maximal timestamp. Inside a window, keys fire in
+//! - A watermark fires the windows that end at or before it, in order of their ends, and is forwarded once
+//!   their results have been emitted. Results carry their window's maximal timestamp. Within a window, keys fire in
 //!   no particular order.
-//! - A record that comes for a window that has fired, but is not late yet, fires it again at once, for its
+//! - A record for a window that has fired but is not late yet fires it again immediately, for its
 //!   key alone. The windows of one record fire latest first, which is the order of Flink's assigner.
 //!
-//! Adding a record is a comparison (is it in the slice of the record before?) and one upsert into that
-//! slice's table; a watermark that ends no window is a comparison. What state there is and how windows are
-//! put together from it stands in [`state`](super::state) and [`firing`](super::firing).
+//! Adding a record takes a comparison (is it in the previous record's slice?) and one upsert into that
+//! slice's table; a watermark that ends no window takes a comparison. See [`state`](super::state) and
+//! [`firing`](super::firing) for which state exists and how windows are assembled from it.
 //!
-//! Windows of [processing time](ProcessingTime) are the same with another clock: a record's time is that of
-//! its batch, and the watermark is what has passed of it, all up to now. No record is late then, and what is open at
-//! the end of input does not fire (Flink's rule): a run that goes on from a checkpoint of then fires it in time.
+//! Windows in [processing time](ProcessingTime) differ only in the clock: a record's time is that of its
+//! batch, and the watermark is the processing time that has passed. No record is late then, and windows open at
+//! the end of input do not fire (Flink's rule): a run that resumes from a checkpoint taken there fires them in time.
 //!
-//! A checkpoint keeps the [slices](super::slice_snapshot), key by key, and how far [time](super::progress)
-//! had come. After a restore, windows whose end has passed meanwhile fire at once in processing time, and at
-//! the next watermark in event time.
+//! A checkpoint stores the [slices](super::slice_snapshot), key by key, and how far [time](super::progress)
+//! had advanced. After a restore, windows whose end has passed meanwhile fire immediately in processing time, and
+//! at the next watermark in event time.
 
 use std::borrow::Borrow;
 use std::marker::PhantomData;
@@ -47,7 +47,7 @@ use super::timeline::Timeline;
 /// How many results a watermark may emit before the worker gets a chance to do something else.
 const SIGNAL_BUDGET: u32 = 256;
 
-/// Tumbling or sliding windows over a keyed stream, of event time or (`T`) of processing time.
+/// Keyed tumbling or sliding windows in event time or (by `T`) processing time.
 pub struct WindowOperator<V, S, F, D, T = EventTime>
 where
     V: ?Sized,
@@ -60,12 +60,12 @@ where
     hasher: KeyHasher,
     /// Processing time of the batch.
     now: Timestamp,
-    /// The input has ended: no window of processing time fires any more.
+    /// The input has ended: windows in processing time no longer fire.
     ended: bool,
-    /// A firing is not finished.
+    /// A firing is unfinished.
     busy: bool,
-    /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so
-    /// whether there is room there need not be asked for each: it is whenever something went there.
+    /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so whether
+    /// there is room there is not checked for every record, only after something was emitted.
     ready: bool,
     next: Outputs<D>,
     timeline: Box<Timeline<S::Key, F::Accumulator>>,
@@ -96,10 +96,10 @@ where
     D: Push<F::Out>,
     T: WindowTime,
 {
-    /// An operator called `name`, which applies `function` to the windows of `assigner` per key.
+    /// Creates an operator called `name`, which applies `function` to the windows of `assigner` per key.
     ///
     /// # Errors
-    /// [`WindowError`] if the assigner's windows cannot be.
+    /// [`WindowError`] if the assigner's windows are invalid.
     pub fn new(
         name: Arc<str>,
         assigner: &impl SlicedAssigner<Time = T>,
@@ -125,7 +125,7 @@ where
         })
     }
 
-    /// Keeps windows for some time after the watermark has passed them. Not those of processing time,
+    /// Keeps windows for some time after the watermark has passed them. Has no effect in processing time,
     /// where nothing is late.
     #[must_use]
     pub fn allowed_lateness(mut self, lateness: Lateness) -> Self {
@@ -149,14 +149,14 @@ where
         self
     }
 
-    /// Makes room for so many keys, of all subtasks together, in the first slice.
+    /// Reserves room for `keys` keys, across all subtasks, in the first slice.
     #[must_use]
     pub fn expected_keys(mut self, keys: usize) -> Self {
         self.timeline.state.expected_keys = keys;
         self
     }
 
-    /// Adds a record that is not in the slice of the record before: to the right slice, if any.
+    /// Adds a record that is not in the previous record's slice to the right slice, if any.
     #[cold]
     #[inline(never)]
     fn push_elsewhere(&mut self, record: &V, at: Timestamp) {
@@ -190,7 +190,7 @@ where
         add(table, hash, key.borrow(), &mut self.function, record);
     }
 
-    /// Adds a record to any other table.
+    /// Adds a record to another table.
     fn add_to(&mut self, table: TableId, record: &V) {
         let key = self.selector.key(record);
         let hash = self.hasher.hash(key.borrow());
@@ -198,7 +198,7 @@ where
         add(table, hash, key.borrow(), function, record);
     }
 
-    /// Adds a record of which at least one window has ended, and fires those that take it.
+    /// Adds a record for which at least one window has ended, and fires those that contain it and are not late.
     fn push_behind(&mut self, record: &V, at: Timestamp, slice: i64) {
         let timeline = &mut *self.timeline;
         self.current.settle(&mut timeline.state.pool);
@@ -220,7 +220,7 @@ where
         }
     }
 
-    /// Fires a window that has fired before for the key of `record`.
+    /// Fires a window again, for the key of `record` alone.
     fn fire_again(&mut self, record: &V, number: i64) {
         let Timeline { slicing, state, .. } = &*self.timeline;
         let (function, next) = (&mut self.function, &mut self.next);
@@ -243,7 +243,7 @@ where
         }
     }
 
-    /// Passes over a record that no window takes.
+    /// Handles a record that no window takes.
     fn reject(&mut self, record: &V, at: Timestamp) {
         let timeline = &*self.timeline;
         if (timeline.lateness).is_record_late(at, timeline.watermark) {
@@ -251,12 +251,12 @@ where
         }
     }
 
-    /// Asks whether there is room downstream, where something went just now.
+    /// Checks again whether there is room downstream, after something was emitted.
     fn refresh(&mut self) {
         self.ready = !self.busy && self.next.ready();
     }
 
-    /// Time has come to `watermark`: starts to fire what that ends.
+    /// Time has advanced to `watermark`: starts firing the windows that this ends.
     fn start_firing(&mut self, watermark: Timestamp) {
         let timeline = &mut *self.timeline;
         debug_assert_eq!(timeline.firing.stage, Stage::Idle);
@@ -270,7 +270,7 @@ where
         self.advance(&mut Budget::new(SIGNAL_BUDGET));
     }
 
-    /// Goes on firing while there is budget and room downstream.
+    /// Continues firing while there is budget and room downstream.
     fn advance(&mut self, budget: &mut Budget) {
         while self.busy && budget.left() > 0 && self.next.ready() {
             let timeline = &mut *self.timeline;

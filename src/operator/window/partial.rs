@@ -1,21 +1,21 @@
-//! The first half of windows over a stream that has no keys: each subtask aggregates its own records.
+//! The first phase of windows over a non-keyed stream: each subtask aggregates its own records.
 //!
-//! To compute such windows in one place, as Flink does, all records must be brought there. An
-//! aggregate can be merged, so only accumulators need to be:
+//! To compute such windows in one place, as Flink does, all records must be sent there. Since
+//! aggregates can be merged, it is enough to send accumulators:
 //!
 //! ```text
 //! records ─► PartialAggregate ─┐  one accumulator per slice, when the watermark closes it
 //! records ─► PartialAggregate ─┴─► WindowOperator with MergePartials ─► results
 //! ```
-//! An accumulator goes out ahead of the watermark that closes its slice, with the slice's last
-//! timestamp, so to the windows behind it is a record that is in time. A record that comes when its
-//! slice is closed goes out at once, as an accumulator of its own: whether it is late is decided behind
-//! the exchange, by the watermark of all subtasks.
+//! An accumulator is emitted ahead of the watermark that closes its slice, with the slice's last
+//! timestamp, so that the downstream windows see it as a record on time. A record that arrives after its
+//! slice was closed is emitted immediately, as an accumulator of its own: whether it is late is decided
+//! downstream of the exchange, by the combined watermark of all subtasks.
 //!
-//! Adding a record is a comparison (is it in the slice of the record before?) and the aggregate's `add`.
+//! Adding a record takes a comparison (is it in the previous record's slice?) and the aggregate's `add`.
 //!
-//! A checkpoint keeps the accumulators as a list. At another parallelism they are dealt among the subtasks: it is
-//! the same which of them emits one.
+//! A checkpoint stores the accumulators as a list. On rescaling they are distributed over the subtasks: it does
+//! not matter which of them emits one.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -47,12 +47,12 @@ const SIGNAL_BUDGET: u32 = 256;
 /// The name of the state.
 const SLICES: &str = "slices";
 
-/// How checkpoints keep the state.
+/// How the state is checkpointed.
 #[derive(Default)]
 struct Durable {
-    /// The operator's uid: its name where it was given none.
+    /// The operator's uid, or `None` to use its name.
     uid: Option<Arc<str>>,
-    /// Where there are checkpoints.
+    /// Present if checkpoints are enabled.
     snapshot: Option<(ValueSnapshot, Progress)>,
 }
 
@@ -64,14 +64,14 @@ pub struct PartialAggregate<V: ?Sized, A: Aggregate<V>, D> {
     aggregate: A,
     next: D,
     watermark: Timestamp,
-    /// The slice of the record before; one that holds nothing after it was closed.
+    /// The previous record's slice; one that contains no timestamp after it was closed.
     current: (Slice, A::Accumulator),
-    /// All other slices with records that the watermark has not closed, by their number.
+    /// All other slices with records that the watermark has not closed, by number.
     open: BTreeMap<i64, (Slice, A::Accumulator)>,
-    /// Slices that the watermark has closed are being emitted; it has not been forwarded.
+    /// Slices closed by the watermark are being emitted; it has not been forwarded.
     firing: bool,
-    /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so
-    /// whether there is room there need not be asked for each: it is whenever something went there.
+    /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so whether
+    /// there is room there is not checked for every record, only after something was emitted.
     ready: bool,
     record: PhantomData<fn(&V)>,
 }
@@ -92,10 +92,10 @@ where
     A: Aggregate<V>,
     D: Push<A::Accumulator>,
 {
-    /// An operator called `name`, which applies `aggregate` to the slices of the windows of `assigner`.
+    /// Creates an operator called `name`, which applies `aggregate` to the slices of the windows of `assigner`.
     ///
     /// # Errors
-    /// [`WindowError`] if the assigner's windows cannot be.
+    /// [`WindowError`] if the assigner's windows are invalid.
     pub fn new(
         name: Arc<str>,
         assigner: &impl SlicedAssigner<Time = EventTime>,
@@ -124,7 +124,7 @@ where
         self
     }
 
-    /// Puts back what a checkpoint has, and prepares for checkpoints.
+    /// Restores from the checkpoint, if any, and prepares for checkpoints.
     fn restore(&mut self, cx: &OpenContext) -> Result<(), CheckpointError> {
         let uid = self
             .durable
@@ -167,7 +167,7 @@ where
         Ok(())
     }
 
-    /// Captures what there is for a checkpoint.
+    /// Captures the state for a checkpoint.
     fn capture(&mut self, barrier: Barrier) {
         let Some((values, progress)) = &mut self.durable.snapshot else {
             return;
@@ -184,14 +184,14 @@ where
         progress.capture(barrier.checkpoint, self.watermark, Timestamp::MIN);
     }
 
-    /// Adds a record that is not in the slice of the record before.
+    /// Adds a record that is not in the previous record's slice.
     #[inline(never)]
     fn push_elsewhere(&mut self, record: &V, at: Timestamp) {
         if at.is_none() {
             let operator = Arc::clone(&self.name);
             raise(OperatorError::NoTimestamp { operator });
         }
-        // What is in no slice is in no window.
+        // A record in no slice is in no window.
         let Some(slice) = self.slicing.slice(at) else {
             return;
         };
@@ -204,7 +204,7 @@ where
         self.park((slice, accumulator));
     }
 
-    /// Goes from the slice of the record before, which is put to the others, to `next`.
+    /// Makes `next` the current slice and moves the previous one to the others.
     fn park(&mut self, next: (Slice, A::Accumulator)) {
         let (slice, accumulator) = mem::replace(&mut self.current, next);
         if slice != Slice::NONE {
@@ -212,12 +212,12 @@ where
         }
     }
 
-    /// Asks whether there is room downstream, where something went just now.
+    /// Checks again whether there is room downstream, after something was emitted.
     fn refresh(&mut self) {
         self.ready = !self.firing && self.next.ready();
     }
 
-    /// Goes on emitting closed slices, in order of time, while there is budget and room downstream; then
+    /// Continues emitting closed slices, in time order, while there is budget and room downstream; then
     /// forwards the watermark.
     fn advance(&mut self, budget: &mut Budget) {
         while self.firing && budget.left() > 0 && self.next.ready() {
@@ -347,14 +347,14 @@ where
     }
 }
 
-/// An aggregate of accumulators of `A`, in the form that they have behind an exchange.
+/// Aggregates accumulators of `A`, in the form that they have downstream of an exchange.
 pub struct MergePartials<V: ?Sized, A> {
     aggregate: A,
     record: PhantomData<fn(&V)>,
 }
 
 impl<V: ?Sized, A> MergePartials<V, A> {
-    /// Merges what [`PartialAggregate`]s with the same aggregate emit.
+    /// Merges the output of [`PartialAggregate`]s with the same aggregate.
     pub fn new(aggregate: A) -> Self {
         MergePartials {
             aggregate,

@@ -1,13 +1,13 @@
-//! What a window operator keeps in checkpoints besides its slices: how far time has come, and what windows
+//! What a window operator checkpoints besides its slices: how far time has advanced, and which windows
 //! it has.
 //!
 //! # The watermark is restored
-//! A restored operator begins with its watermark, so windows that have fired fire again for late records
-//! only, and the results are those of a run that nothing disturbed. Flink begins anew without a watermark, and
-//! accepts after a failure what it would have dropped before. At another parallelism the operator begins
+//! A restored operator starts with its watermark, so windows that have fired fire again for late records
+//! only, and the results are those of an undisturbed run. Flink starts without a watermark, and after a failure
+//! accepts records that it would have dropped before. After rescaling, the operator starts
 //! with the lowest watermark of the old subtasks. If some of those had fired windows that others had not, and
-//! that are kept, nothing could tell for which keys; such a checkpoint is restored at its own parallelism
-//! only. A watermark at the end of time is not restored: it was the end of an input, not its time.
+//! that are kept, there is no telling for which keys; such a checkpoint can be restored only at its own
+//! parallelism. A watermark at the end of time is not restored: it marked the end of an input, not its time.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use super::slicing::Slicing;
 /// The name of the state.
 pub(super) const PROGRESS: &str = "windows.progress";
 
-/// How far time had come.
+/// How far time had advanced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Times {
-    /// The watermark, or the lowest one of the old subtasks, and the highest one.
+    /// The watermark, or the lowest and the highest one of the old subtasks.
     pub(super) watermark: Timestamp,
     pub(super) highest: Timestamp,
     /// Processing time.
@@ -40,7 +40,7 @@ impl Times {
     };
 }
 
-/// The snapshots of a subtask's time, with what its windows are.
+/// The snapshots of a subtask's time, along with the definition of its windows.
 pub(super) struct Progress {
     values: ValueSnapshot,
     slicing: Slicing,
@@ -61,15 +61,15 @@ impl Progress {
         self.values.capture(checkpoint, &values);
     }
 
-    /// Writes what was captured; whether that is done.
+    /// Writes what was captured; returns whether it is done.
     pub(super) fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         self.values.drain(out)
     }
 
-    /// How far time had come at a checkpoint: in this subtask, or, at another parallelism, in all.
+    /// Returns how far time had advanced at a checkpoint: in this subtask, or, after rescaling, in all of them.
     ///
     /// # Errors
-    /// [`CheckpointError::WindowsChanged`] where the checkpoint's windows are others.
+    /// [`CheckpointError::WindowsChanged`] if the checkpoint has different windows.
     pub(super) fn restore(
         &self,
         restored: &Restored,
@@ -119,7 +119,7 @@ impl Progress {
     }
 }
 
-/// The old subtask whose state is this one's, if the parallelism is what it was.
+/// Returns the old subtask whose state is this one's, if the parallelism is unchanged.
 pub(super) fn own_subtask(restored: &Restored, uid: &Arc<str>, cx: &OpenContext) -> Option<u32> {
     let is_same = restored.parallelism(uid) == cx.subtask.parallelism;
     is_same.then_some(cx.subtask.index)

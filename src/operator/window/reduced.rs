@@ -1,4 +1,4 @@
-//! Reducing windows: the records of a key and window, combined two by two into one.
+//! Reducing windows: the records of a key and window, combined pairwise into one.
 
 use crate::record::{FormError, Scratch, StateValue};
 
@@ -7,7 +7,7 @@ use super::time_window::TimeWindow;
 
 /// What has been reduced so far: nothing, or a record.
 ///
-/// Encoded: no byte, or a byte 1 and the record's bytes.
+/// Encoding: empty, or a byte 1 and the record's bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reduced<V>(Option<V>);
 
@@ -31,10 +31,10 @@ impl<V: StateValue> StateValue for Reduced<V> {
     }
 }
 
-/// Fires the reduction of each key's records: Flink's `reduce` on a windowed stream.
+/// Emits the reduction of each key's records: Flink's `reduce` on a windowed stream.
 ///
-/// The function must be associative: it is applied to records in order of arrival within a slice, and to
-/// the reductions of the slices in order of time.
+/// The function must be associative: it is applied to records in arrival order within a slice, and to
+/// the slices' reductions in time order.
 #[derive(Clone, Debug)]
 pub struct ReduceWindow<F>(pub F);
 

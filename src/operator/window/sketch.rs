@@ -1,14 +1,14 @@
-//! Sketches: which keys a slice may have, in a few bits for each, so that a window can tell the keys that
-//! are in one of its slices only.
+//! Sketches: which keys a slice may have, in a few bits each, so that a window can recognize the keys that
+//! are in only one of its slices.
 //!
-//! What a key accumulated in one slice alone is already its window's result: it can be emitted from where
-//! it lies. Where keys live shortly, as auctions or sessions do, that is nearly every key, and uniting
-//! the slices' tables first would cost several times as much as anything else that a firing does.
+//! What a key accumulated in a single slice is already its window's result: it can be emitted from where
+//! it lies. If keys are short-lived, as auctions or sessions are, that is nearly every key, and merging
+//! the slices' tables first would cost several times as much as everything else in a firing.
 //!
-//! A sketch is a Bloom filter with one hash function. The sketches of a window's slices are laid over one
-//! another, a word at a time: a bit that is set in two of them may be a *repeated* key, a bit that is set
-//! in one is a single one for sure. Sketches differ in size by powers of two, and a position is the low
-//! bits of the hash, so the smaller one is laid over the larger one several times.
+//! A sketch is a Bloom filter with one hash function. The sketches of a window's slices are overlaid,
+//! a word at a time: a bit that is set in two of them may be a *repeated* key, a bit that is set
+//! in one is certainly a single key. Sketch sizes differ by powers of two, and a position is the low
+//! bits of the hash, so the smaller one is overlaid on the larger one several times.
 //!
 //! ```text
 //! slice 1    1 0 0 1 0 0 1 0
@@ -18,13 +18,13 @@
 
 use crate::record::KeyHash;
 
-/// Bits per key. Of a window's keys that are single, one in so many, times the number of slices, is
-/// taken for a repeated one.
+/// Bits per key. The fraction of a window's single keys that are mistaken for repeated ones is the number of
+/// slices divided by this.
 const BITS_PER_KEY: usize = 32;
 const WORDS_MIN: usize = 4;
-/// Lower bits of the hash place an entry in its table.
+/// The hash bits below these place an entry in its table.
 const SHIFT: u32 = 16;
-/// So many words tell whether most keys are single.
+/// How many words are sampled to tell whether most keys are single.
 const SAMPLE: usize = 64;
 
 #[inline(always)]
@@ -39,7 +39,7 @@ fn words_for(keys: usize) -> usize {
         .max(WORDS_MIN)
 }
 
-/// Which keys a table may have.
+/// The keys that a table may have.
 #[derive(Debug, Default)]
 pub(super) struct Sketch {
     words: Vec<u64>,
@@ -47,7 +47,7 @@ pub(super) struct Sketch {
 }
 
 impl Sketch {
-    /// Notes a key that was not noted before.
+    /// Adds a key that was not added before.
     pub(super) fn insert(&mut self, hash: KeyHash) {
         if self.keys * BITS_PER_KEY >= self.words.len() * 64 {
             self.grow();
@@ -57,7 +57,7 @@ impl Sketch {
         self.words[word] |= bit;
     }
 
-    /// Twice as large: what was noted is noted in both halves.
+    /// Doubles the size: everything recorded is recorded in both halves.
     #[cold]
     fn grow(&mut self) {
         if self.words.is_empty() {
@@ -67,7 +67,7 @@ impl Sketch {
         }
     }
 
-    /// Forgets all keys; has room for so many from then on.
+    /// Removes all keys; reserves room for `keys` of them.
     pub(super) fn clear(&mut self, keys: usize) {
         self.words.clear();
         self.words.resize(words_for(keys), 0);
@@ -79,7 +79,7 @@ impl Sketch {
     }
 }
 
-/// Which keys may be in two or more of several tables.
+/// The keys that may be in two or more of several tables.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     seen: Vec<u64>,
@@ -87,8 +87,7 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// Lays the sketches over one another. Returns whether most keys are in one of them only: if not,
-    /// it is not worth asking.
+    /// Overlays the sketches. Returns whether most keys are in only one of them: if not, asking does not pay.
     pub(super) fn overlay<'a>(
         &mut self,
         sketches: impl Iterator<Item = &'a Sketch> + Clone,
@@ -114,7 +113,7 @@ impl Repeats {
         ones(&self.repeated) * 2 < ones(&self.seen)
     }
 
-    /// Whether a key that is in one of the tables is in that one only; if not, it may be.
+    /// Returns `true` if a key that is in one of the tables is certainly in no other; `false` if it may be.
     #[inline(always)]
     pub(super) fn is_single(&self, hash: KeyHash) -> bool {
         let (word, bit) = position(hash, self.repeated.len());

@@ -1,15 +1,15 @@
-//! The snapshots of slices: one keyed state, each slice a namespace of it.
+//! Snapshots of slices: one keyed state, with each slice a namespace of it.
 //!
-//! A barrier freezes the table of every slice, in constant time each; what it froze is written table by table,
-//! while records go on changing them. A slice that is over goes as a whole: the next checkpoint has one word
-//! for it, and no note of its keys. Its table serves no other slice before all that it owes is written (see
+//! A barrier freezes the table of every slice, in constant time each; what is frozen is written table by table, while
+//! records keep changing them. A slice that is over is dropped as a whole: the next checkpoint stores one word for it
+//! and nothing about its keys. Its table is not reused for another slice until everything it owes is written (see
 //! [`TablePool::release`]).
 //!
 //! ```text
 //! barrier 1    slices 4 5 6    written: all entries of 4, 5 and 6
 //! barrier 2    slices   5 6 7  written: 4 is dropped; what changed of 5 and 6; all entries of 7
 //! ```
-//! Nodes of merged slices are not kept: they are built again when a window needs them.
+//! Nodes of merged slices are not stored: they are rebuilt when a window needs them.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -31,26 +31,26 @@ use super::slice_table::{TableId, TablePool};
 /// The name of the state.
 pub(super) const WINDOWS: &str = "windows";
 
-/// A new table has room for at most so many of the keys that a piece puts back.
+/// How many of the keys that a piece restores a new table reserves room for, at most.
 const ROOM_MAX: u64 = 1 << 16;
 
-/// How far the writing of what the slices' tables froze has come.
+/// How far writing the frozen contents of the slices' tables has got.
 pub(super) struct SliceSnapshot {
     state: StateRef,
     schema: StateSchema,
     hash_of_key: HashOfKey,
-    /// The checkpoint that the tables were frozen for last, and how much of them was.
+    /// The checkpoint for which the tables were last frozen, and how much of them.
     checkpoint: u64,
     extent: Extent,
-    /// Not all of it is written.
+    /// Not everything has been written.
     pending: bool,
-    /// The slices whose tables owe something, and these; the last one comes next.
+    /// The slices whose tables owe something, and the tables; the last one is next.
     frozen: Vec<(i64, TableId)>,
-    /// Which of them was the last that had its copies handed over before its turn.
+    /// Which of them most recently handed over its copies before its turn.
     looked_at: usize,
-    /// The slices that the checkpoint is to drop.
+    /// The slices that the checkpoint must drop.
     dropped: Vec<i64>,
-    /// The slices that the last checkpoint has, in order.
+    /// The slices in the last checkpoint, in order.
     kept: Vec<i64>,
     /// Those of them that are over.
     over: Vec<i64>,
@@ -58,7 +58,7 @@ pub(super) struct SliceSnapshot {
 }
 
 impl SliceSnapshot {
-    /// The snapshots of slices with keys `K` and accumulators `A`.
+    /// Creates the snapshots of slices with keys `K` and accumulators `A`.
     pub(super) fn of<K: Key + ?Sized, A: StateValue>(uid: &Arc<str>) -> Self {
         SliceSnapshot {
             state: StateRef::new(uid, WINDOWS),
@@ -76,17 +76,17 @@ impl SliceSnapshot {
         }
     }
 
-    /// The state's name.
+    /// Returns the state's name.
     pub(super) fn state(&self) -> &StateRef {
         &self.state
     }
 
-    /// The error of a checkpoint with a slice that there cannot be.
+    /// Returns the error for a checkpoint with an impossible slice.
     pub(super) fn no_slice(&self, number: i64) -> CheckpointError {
         no_slice(&self.state, number)
     }
 
-    /// Notes that a slice is over.
+    /// Records that a slice is over.
     pub(super) fn retire(&mut self, slice: i64) {
         if self.kept.binary_search(&slice).is_ok() {
             self.over.push(slice);
@@ -118,7 +118,7 @@ impl SliceSnapshot {
         }
     }
 
-    /// Writes some of what was frozen. Returns whether that is done: not if the barrier has not come yet.
+    /// Writes part of what was frozen. Returns whether it is done: not if the barrier has not arrived yet.
     pub(super) fn drain<K: Key + ?Sized, A>(
         &mut self,
         out: &mut SnapshotOutput<'_>,
@@ -144,7 +144,7 @@ impl SliceSnapshot {
             let done = table.drain_frozen(budget, drained);
             let spent = put_drained(&self.state, slice, drained, out, done);
             if budget > 0 {
-                // A table without entries has cost something too, and so has a step without any.
+                // A table without entries has a cost too, and so has a step that writes none.
                 out.spend(if done { spent as usize + 1 } else { budget });
             }
             if !done {
@@ -165,7 +165,7 @@ impl SliceSnapshot {
         true
     }
 
-    /// Hands over what one of the tables that wait had to copy: another one each time, so that it does not pile up.
+    /// Hands over the copies made by one of the waiting tables, a different one each time, so that they do not pile up.
     fn hand_copies_over<K: Key + ?Sized, A>(
         &mut self,
         out: &mut SnapshotOutput<'_>,
@@ -183,11 +183,11 @@ impl SliceSnapshot {
         }
     }
 
-    /// Puts back what a checkpoint has of the keys with these hashes: the tables of the slices. With `own`,
-    /// only what the subtask with this index had. What several subtasks had of a key is merged.
+    /// Restores the tables of the slices, for the keys with these hashes. With `own`, only what the subtask with this
+    /// index had. What several subtasks had for a key is merged.
     ///
-    /// A subtask that dropped a slice dropped what it had of it itself, so each one's slices are put together
-    /// before they are united with those of others.
+    /// A subtask that dropped a slice dropped only its own part of it, so each one's slices are assembled
+    /// before they are merged with those of others.
     pub(super) fn restore<K: Key + ?Sized, A: StateValue>(
         &mut self,
         restored: &Restored,
@@ -249,7 +249,7 @@ impl SliceSnapshot {
     }
 }
 
-/// The error of a state with a slice that there cannot be.
+/// Returns the error for a state with an impossible slice.
 pub(super) fn no_slice(state: &StateRef, number: i64) -> CheckpointError {
     CheckpointError::Malformed {
         state: state.clone(),
@@ -274,13 +274,13 @@ impl SliceTables {
         self.0.remove(&slice);
     }
 
-    /// All of them; none is left.
+    /// Removes and returns all of them.
     fn take(&mut self) -> Vec<(i64, TableId)> {
         std::mem::take(&mut self.0).into_iter().collect()
     }
 }
 
-/// Adds the slices of one subtask to those of the subtasks before.
+/// Merges the slices of one subtask into those of the previous subtasks.
 fn unite<K: Key + ?Sized, A: StateValue>(
     part: &mut SliceTables,
     all: &mut SliceTables,
@@ -333,7 +333,7 @@ mod tests {
         memory.complete(checkpoint, 0, &reports).unwrap();
     }
 
-    /// What a checkpoint has of slice 5.
+    /// What a checkpoint has for slice 5.
     fn restored(uid: &Arc<str>, memory: &MemorySnapshot) -> Vec<(u64, u64)> {
         let (mut pool, mut snapshot) = (pool(), SliceSnapshot::of::<u64, u64>(uid));
         let all = KeyHash(0)..=KeyHash(u64::MAX);

@@ -26,7 +26,7 @@ impl TableShape {
         }
     }
 
-    /// For an operator that gets records of keys that other subtasks own.
+    /// The shape for an operator that receives records of keys that other subtasks own.
     pub(super) fn of_all_keys(cx: &OpenContext) -> Self {
         TableShape {
             hasher: cx.hasher,
@@ -47,15 +47,15 @@ impl Default for TableShape {
 /// The accumulators of one slice, or of several that were merged, by key.
 pub(super) struct SliceTable<K: Key + ?Sized, A> {
     pub(super) entries: Table<K::Stored, A>,
-    /// Kept where windows have several slices.
+    /// Present if windows have several slices.
     pub(super) sketch: Option<Sketch>,
 }
 
-/// Tables with fewer keys than this ask for no huge pages: there may be thousands of them.
+/// Tables with fewer keys than this request no huge pages: there may be thousands of them.
 const SMALL_KEYS: usize = 1 << 16;
 
 impl<K: Key + ?Sized, A> SliceTable<K, A> {
-    /// An empty table with room for so many keys.
+    /// Creates an empty table with room for `keys` keys.
     fn new(
         shape: &TableShape,
         sketched: bool,
@@ -83,7 +83,7 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
         table
     }
 
-    /// Forgets which keys there were, once the entries are gone; so many are to come.
+    /// Forgets the keys, once the entries are gone; `keys` new ones are expected.
     fn forget(&mut self, keys: usize) {
         if let Some(sketch) = &mut self.sketch {
             sketch.clear(keys);
@@ -95,7 +95,7 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
         self.entries.memory_bytes() + sketch
     }
 
-    /// The accumulator of a key; `create` makes the first one.
+    /// Returns the accumulator of a key, and whether `create` has just created it.
     #[inline(always)]
     pub(super) fn accumulator(
         &mut self,
@@ -111,7 +111,7 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
         })
     }
 
-    /// Has `add` add records to the accumulators of their keys; `create` makes the first ones.
+    /// Has `add` add records to the accumulators of their keys; `create` creates missing ones.
     #[inline(always)]
     pub(super) fn accumulate<'a, V, S, F>(
         &mut self,
@@ -137,7 +137,7 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
         (self.entries).upsert_run((keys, function), records, first, each);
     }
 
-    /// Puts an entry back as a checkpoint has it.
+    /// Restores an entry from a checkpoint.
     pub(super) fn restore(&mut self, hash: KeyHash, key: K::Stored, accumulator: A) {
         let before = self.entries.len();
         self.entries.restore_entry(hash, key, accumulator);
@@ -146,7 +146,7 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
         }
     }
 
-    /// Merges what one key has accumulated elsewhere.
+    /// Merges what a key has accumulated elsewhere.
     #[inline(always)]
     pub(super) fn merge(
         &mut self,
@@ -169,7 +169,7 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
     }
 }
 
-/// Notes a key in the sketch, if there is one.
+/// Adds a key to the sketch, if there is one.
 #[cold]
 #[inline(never)]
 fn note(sketch: &mut Option<Sketch>, hash: KeyHash) {
@@ -178,13 +178,13 @@ fn note(sketch: &mut Option<Sketch>, hash: KeyHash) {
     }
 }
 
-/// Names a table of a pool.
+/// Identifies a table of a pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct TableId(u32);
 
-/// All tables of a window operator: those in use, and empty ones that keep their memory for the slices to
-/// come, so that a stream of even slices allocates nothing. Slices have spare tables of their own, and so
-/// has every level of nodes: a table made for a thousand slices would serve one of them badly.
+/// All tables of a window operator: those in use, and empty ones that keep their memory for future slices,
+/// so that a stream of even slices allocates nothing. Slices have spare tables of their own, and so
+/// does every level of nodes: a table made for a thousand slices would suit a single one badly.
 pub(super) struct TablePool<K: Key + ?Sized, A> {
     #[expect(
         clippy::vec_box,
@@ -196,13 +196,13 @@ pub(super) struct TablePool<K: Key + ?Sized, A> {
     pub(super) shape: TableShape,
     /// Whether tables have sketches.
     sketched: bool,
-    /// How the tables of slices write their changes down, where there are checkpoints.
+    /// How the tables of slices encode their changes, if checkpoints are enabled.
     pub(super) changes: Option<EncodeChange<K::Stored, A>>,
-    /// Tables that were given back while they owed something to a checkpoint, and how many keys they had.
+    /// Tables released while they owed something to a checkpoint, and how many keys they had.
     owing: Vec<(TableId, usize)>,
 }
 
-/// A table that holds this many times the memory that its keys needed is made anew.
+/// A table with this many times the memory that its keys needed is replaced.
 const SLACK_MAX: usize = 16;
 /// Less memory than this is never too much.
 const SLACK_FREE: usize = 256 << 10;
@@ -219,18 +219,18 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         }
     }
 
-    /// An empty table for a level. Nodes are never part of a checkpoint.
+    /// Creates an empty table for a level. Nodes are never part of a checkpoint.
     fn make(&self, level: u32, keys: usize) -> SliceTable<K, A> {
         let changes = self.changes.filter(|_| level == 0);
         SliceTable::new(&self.shape, self.sketched, keys, changes)
     }
 
-    /// An empty table of no slice.
+    /// Creates an empty table that belongs to no slice.
     pub(super) fn fresh(&self) -> Box<SliceTable<K, A>> {
         Box::new(SliceTable::new(&self.shape, false, 0, None))
     }
 
-    /// An empty table of a level; a new one has room for so many keys.
+    /// Returns an empty table for a level; a new one reserves room for `keys` keys.
     pub(super) fn take(&mut self, level: u32, keys: usize) -> TableId {
         while self.free.len() <= level as usize {
             self.free.push(Vec::new());
@@ -248,15 +248,15 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         }
     }
 
-    /// Gives a table back that was emptied, and that had so many keys. One that owes something to a
-    /// checkpoint waits until that is written.
+    /// Releases an empty table that had `keys` keys. One that owes something to a checkpoint is held until that is
+    /// written.
     pub(super) fn release(&mut self, level: u32, id: TableId, keys: usize) {
         debug_assert!(self.get(id).entries.is_empty());
         if self.get(id).entries.is_frozen() {
             return self.owing.push((id, keys));
         }
-        // No more spare tables than used ones, and none that is much too large: after a peak the memory
-        // goes back.
+        // Spare tables must not outnumber used ones, and none may be much too large: after a peak the memory
+        // is freed.
         let spare: usize = self.free.iter().map(Vec::len).sum();
         let needed = SLACK_FREE + SLACK_MAX * keys * size_of::<(K::Stored, A)>();
         if spare > self.tables.len() / 2 {
@@ -267,7 +267,7 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         self.free[level as usize].push(id);
     }
 
-    /// Takes notice that a table owes nothing any more: if it was given back, it serves again.
+    /// Notes that a table owes nothing any more: if it has been released, it becomes available.
     pub(super) fn release_drained(&mut self, id: TableId) {
         if let Some(at) = self.owing.iter().position(|(owing, _)| *owing == id) {
             let (_, keys) = self.owing.swap_remove(at);
@@ -275,7 +275,7 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         }
     }
 
-    /// Empties the table of a slice and gives it back.
+    /// Empties the table of a slice and releases it.
     pub(super) fn discard(&mut self, id: TableId) {
         let keys = self.get(id).entries.len();
         let mut bookmark = Bookmark::default();
@@ -283,7 +283,7 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         self.release(0, id, keys);
     }
 
-    /// Puts back into a table what another one was restored to.
+    /// Merges the restored entries of one table into another one.
     pub(super) fn restore_from(&mut self, from: TableId, into: TableId, merge: impl Fn(&mut A, &A))
     where
         A: Clone,
@@ -317,20 +317,20 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         &mut self.tables[id.0 as usize]
     }
 
-    /// The entries of all tables and the bytes that they take.
+    /// Returns the number of entries of all tables and the bytes that they take.
     pub(super) fn size(&self) -> (usize, usize) {
         let sizes = self.tables.iter();
         let sizes = sizes.map(|table| (table.entries.len(), table.memory_bytes()));
         sizes.fold((0, 0), |(n, b), (entries, bytes)| (n + entries, b + bytes))
     }
 
-    /// How many tables there are.
+    /// Returns how many tables there are.
     pub(super) fn count(&self) -> usize {
         self.tables.len()
     }
 
-    /// Merges up to `limit` entries of one table, those from the bookmark on, into another one. Returns
-    /// how many, and whether that was all.
+    /// Merges up to `limit` entries of one table, from the bookmark on, into another one. Returns
+    /// how many, and whether those were the last.
     pub(super) fn merge_some(
         &mut self,
         (from, into): (TableId, TableId),

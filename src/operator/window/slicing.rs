@@ -1,11 +1,11 @@
-//! `Slicing`: which windows and which slice a timestamp is in, and which slices make a window.
+//! `Slicing`: which windows and which slice contain a timestamp, and which slices make up a window.
 //!
-//! A slice is a longest stretch of time that every window holds whole or not at all. With `size = q ·
+//! A slice is a maximal stretch of time that every window contains either entirely or not at all. With `size = q ·
 //! slide + r`, windows start at every multiple of the slide and end `r` after one, so the time between two
-//! starts is one slice if `r` is 0, and otherwise two: before the ends and after them (the "pairs" of
+//! starts is one slice if `r` is 0, and two otherwise: before the ends and after them (the "pairs" of
 //! Krishnamurthy, Wu and Franklin, SIGMOD 2006). Slices of `gcd(size, slide)` would do too, but for
-//! unlucky durations they are millions of times as many. Window `w` is the slices from `w · step`, `count`
-//! of them:
+//! unlucky durations there are millions of times as many. Window `w` consists of `count` slices, from
+//! `w · step`:
 //!
 //! ```text
 //! size 7, slide 3      time     0   1       3   4       6   7       9   10
@@ -14,10 +14,10 @@
 //!                                           ├────────────── 1 ──────────┤
 //! ```
 //!
-//! With a slide longer than the size `q` is 0: the even slices are windows, the odd ones are the gaps.
+//! With a slide longer than the size, `q` is 0: the even slices are windows, the odd ones are the gaps.
 //!
-//! Numbers of windows and slices are whole numbers, negative before the offset. Times are computed in 128
-//! bits where they could overflow, and stop at the ends of the range of timestamps.
+//! Window and slice numbers are integers, negative before the offset. Times are computed in 128
+//! bits where they could overflow, and saturate at the ends of the timestamp range.
 
 use std::ops::RangeInclusive;
 
@@ -26,13 +26,13 @@ use crate::time::Timestamp;
 use super::lateness::Lateness;
 use super::time_window::TimeWindow;
 
-/// The windows of a [`SlicedAssigner`](super::SlicedAssigner) and the slices that they are made of.
+/// The windows of a [`SlicedAssigner`](super::SlicedAssigner) and the slices that make them up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slicing {
     size: i64,
     slide: i64,
     offset: i64,
-    /// Length of the first slice of a pair; 0 where a slide is one slice.
+    /// Length of the first slice of a pair; 0 if a slide is one slice.
     rest: i64,
     step: i64,
     count: i64,
@@ -42,21 +42,21 @@ pub struct Slicing {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Slice {
     pub(super) number: i64,
-    /// The first timestamp, never [`Timestamp::MIN`], which is none.
+    /// The first timestamp; never [`Timestamp::MIN`], which means none.
     pub(super) first: Timestamp,
     /// The last timestamp.
     pub(super) last: Timestamp,
 }
 
 impl Slice {
-    /// A slice that holds no timestamp.
+    /// A slice that contains no timestamp.
     pub(super) const NONE: Slice = Slice {
         number: 0,
         first: Timestamp::MAX,
         last: Timestamp::MIN,
     };
 
-    /// Whether a timestamp belongs to the slice.
+    /// Returns whether a timestamp belongs to the slice.
     #[inline(always)]
     pub(super) fn holds(&self, at: Timestamp) -> bool {
         self.first <= at && at <= self.last
@@ -64,7 +64,7 @@ impl Slice {
 }
 
 impl Slicing {
-    /// `size` and `slide` in `1..=2^60`, `offset` smaller than `slide` in either direction.
+    /// `size` and `slide` must be in `1..=2^60`, `offset` smaller than `slide` in magnitude.
     pub(super) fn new(size: i64, slide: i64, offset: i64) -> Self {
         debug_assert!(size > 0 && slide > 0 && -slide < offset && offset < slide);
         let (whole, rest) = (size / slide, size % slide);
@@ -79,13 +79,13 @@ impl Slicing {
         }
     }
 
-    /// How many slices make a window.
+    /// Returns how many slices make up a window.
     #[must_use]
     pub fn slices_per_window(&self) -> i64 {
         self.count
     }
 
-    /// The number of the last window that starts at or before `at`.
+    /// Returns the number of the last window that starts at or before `at`.
     #[inline]
     fn last_started(&self, at: Timestamp) -> i64 {
         match at.0.checked_sub(self.offset) {
@@ -96,7 +96,7 @@ impl Slicing {
         }
     }
 
-    /// The slice that holds `at`; `None` in a gap.
+    /// Returns the slice that contains `at`; `None` in a gap.
     #[inline]
     pub(super) fn slice(&self, at: Timestamp) -> Option<Slice> {
         let period = self.last_started(at);
@@ -113,7 +113,7 @@ impl Slicing {
         })
     }
 
-    /// [`Slicing::slice`] where sums may leave the range of timestamps.
+    /// [`Slicing::slice`] where sums may leave the timestamp range.
     #[cold]
     fn far_slice(&self, at: Timestamp, period: i64) -> Option<Slice> {
         let start = i128::from(period) * i128::from(self.slide) + i128::from(self.offset);
@@ -125,8 +125,8 @@ impl Slicing {
         })
     }
 
-    /// Which slice of a period a time is in that is so far into it: its number, and where it begins and
-    /// ends in the period; `None` in a gap.
+    /// Returns the slice of a period that contains the time `into` it: its number, and where in the period it
+    /// begins and ends; `None` in a gap.
     #[inline]
     fn part(&self, period: i64, into: i64) -> Option<(i64, i64, i64)> {
         let number = period.saturating_mul(self.step);
@@ -141,7 +141,7 @@ impl Slicing {
         }
     }
 
-    /// The slice with this number, if it holds a timestamp that a window does.
+    /// Returns the slice with this number, if it contains a timestamp that a window contains.
     pub(super) fn numbered(&self, number: i64) -> Option<Slice> {
         let (period, part) = (number.div_euclid(self.step), number.rem_euclid(self.step));
         let start = i128::from(period) * i128::from(self.slide) + i128::from(self.offset);
@@ -150,12 +150,12 @@ impl Slicing {
         slice.filter(|slice| slice.number == number)
     }
 
-    /// The size, the slide and the offset in nanoseconds.
+    /// Returns the size, the slide and the offset in nanoseconds.
     pub(super) fn durations(&self) -> [i64; 3] {
         [self.size, self.slide, self.offset]
     }
 
-    /// The window with this number.
+    /// Returns the window with this number.
     #[must_use]
     pub fn window(&self, window: i64) -> TimeWindow {
         let start = i128::from(window) * i128::from(self.slide) + i128::from(self.offset);
@@ -165,16 +165,16 @@ impl Slicing {
         }
     }
 
-    /// The numbers of the windows that hold `at`, in the order of their starts.
+    /// Returns the numbers of the windows that contain `at`, in the order of their starts.
     ///
-    /// Flink's sliding assigner gives them the other way round.
+    /// Flink's sliding assigner returns them in reverse order.
     #[must_use]
     pub fn windows(&self, at: Timestamp) -> impl DoubleEndedIterator<Item = i64> + use<> {
         let range = self.slice(at).map(|slice| self.windows_of(slice.number));
         range.map_or(0..0, |(first, last)| first..last + 1)
     }
 
-    /// The first and the last window that hold a slice, which is no gap.
+    /// Returns the first and the last window that contain a slice, which must not be a gap.
     pub(super) fn windows_of(&self, slice: i64) -> (i64, i64) {
         (
             slice.saturating_sub(self.count).div_euclid(self.step) + 1,
@@ -182,27 +182,27 @@ impl Slicing {
         )
     }
 
-    /// The first slice of which all windows are `window` or later ones.
+    /// Returns the first slice whose windows are all `window` or later ones.
     pub(super) fn first_slice_since(&self, window: i64) -> i64 {
         let before = window.saturating_sub(1).saturating_mul(self.step);
         before.saturating_add(self.count)
     }
 
-    /// The first slice of a window.
+    /// Returns the first slice of a window.
     pub(super) fn first_slice(&self, window: i64) -> i64 {
         window.saturating_mul(self.step)
     }
 
-    /// The slices that make a window.
+    /// Returns the slices that make up a window.
     pub(super) fn slices_of(&self, window: i64) -> std::ops::Range<i64> {
         let first = self.first_slice(window);
         first..first.saturating_add(self.count)
     }
 
-    /// The first window that does not end until after `time`: its maximal timestamp is greater. Where all
-    /// windows of the range of timestamps do end, the number that no window reaches.
+    /// Returns the first window whose maximal timestamp is greater than `time`. If all windows within the
+    /// timestamp range have ended, returns a number that no window reaches.
     pub(super) fn first_open(&self, time: Timestamp) -> i64 {
-        // Windows that stick out of the range of timestamps end there, one nanosecond before `MAX`.
+        // Windows that extend beyond the timestamp range end there, one nanosecond before `MAX`.
         if time >= Timestamp::MAX.saturating_sub(1) {
             return i64::MAX;
         }
@@ -211,8 +211,8 @@ impl Slicing {
         clamp(window)
     }
 
-    /// Whether of what is put together, from subtasks that had come to times from the lowest to the highest of
-    /// `watermarks`, some has fired with windows in which other parts have not, and is still kept for other windows or
+    /// Returns whether merging the state of subtasks whose watermarks span the range `watermarks` combines parts that
+    /// have fired with windows in which other parts have not, and that are still kept for other windows or
     /// late records.
     pub(super) fn has_fired_apart(
         &self,

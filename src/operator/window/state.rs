@@ -1,12 +1,12 @@
-//! `WindowState`: the tables of all live slices, and merged ones over many.
+//! `WindowState`: the tables of all live slices, and merged tables over many of them.
 //!
 //! There is one table per slice that has records (window-major), so adding a record touches one
-//! accumulator however many windows it is in, and a slice that is over goes as a whole.
+//! accumulator however many windows it is in, and a slice that is over is dropped as a whole.
 //!
 //! A window of few slices is merged from them whenever one fires. With a thousand slices (an hour, sliding
-//! by a second) that would be a thousand merges per window, of which all but a few were done for the window
-//! before. So for aggregates there are also *nodes*: a node of level `l` with number `n` merges the slices
-//! from `n · 2^l` up to `(n + 1) · 2^l`, and a window is at most two nodes of every level. A node is built
+//! by a second) that would be a thousand merges per window, all but a few of which were already done for the
+//! previous window. So for aggregates there are also *nodes*: node `n` of level `l` merges the slices
+//! from `n · 2^l` up to `(n + 1) · 2^l`, and a window consists of at most two nodes of every level. A node is built
 //! when the first window that needs it fires, from two nodes of the level below, and serves until its first
 //! slice is over: every entry is merged upwards once per level.
 //!
@@ -16,11 +16,11 @@
 //! slices    ├ 0 ┼ 1 ┼ 2 ┼ 3 ┼ 4 ┼ 5 ┼ 6 ┼ 7 ┤      slice 1, nodes 1 and 2 of level 1, slice 6
 //! ```
 //!
-//! Two-stack schemes need fewer merges where every key is in every slice, but keep a table of *all* keys
+//! Two-stack schemes need fewer merges if every key is in every slice, but keep a table of *all* keys
 //! seen so far for every slice: with many keys, each in a few slices, that is far more memory than the
-//! slices take. Nodes take at most `log2` times as much, and a late record mends them in place.
+//! slices take. Nodes take at most `log2` times as much, and a late record updates them in place.
 //!
-//! Invariant: a node holds exactly what its slices hold. Tables in use are in exactly one list.
+//! Invariant: a node contains exactly what its slices contain. Each table in use is in exactly one list.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -36,14 +36,14 @@ use super::slice_table::{TableId, TablePool, TableShape};
 /// A window of at most this many slices with records is merged from them directly.
 const DIRECT_MAX: usize = 8;
 
-/// Tables by the number of their slice or node, in ascending order.
+/// Tables by slice or node number, in ascending order.
 #[derive(Default)]
 struct Numbered(VecDeque<(i64, TableId)>);
 
 impl Numbered {
     #[inline]
     fn get(&self, number: i64) -> Option<TableId> {
-        // Mostly there is no gap between the first one and the last one.
+        // Usually there is no gap between the first one and the last one.
         let &(first, _) = self.0.front()?;
         match self.0.get(number.wrapping_sub(first) as usize) {
             Some(&(found, id)) if found == number => Some(id),
@@ -83,17 +83,17 @@ impl Numbered {
     }
 }
 
-/// Where a table stands: in the list of slices (level 0) or in that of a level of nodes.
+/// A table's position: in the list of slices (level 0) or of a level of nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Piece {
     pub(super) level: u32,
     number: i64,
     pub(super) table: TableId,
-    /// How many keys it has at least, once it is built.
+    /// A lower bound on the number of keys, once it is built.
     pub(super) keys: usize,
 }
 
-/// A table that nothing needs any more.
+/// A table that is no longer needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Retired {
     pub(super) level: u32,
@@ -101,33 +101,33 @@ pub(super) struct Retired {
 }
 
 impl Piece {
-    /// The first slice of the piece.
+    /// Returns the first slice of the piece.
     pub(super) fn first_slice(&self) -> i64 {
         self.number << self.level
     }
 }
 
-/// One table to be merged into another.
+/// A table to be merged into another.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Merge {
     pub(super) from: TableId,
     pub(super) into: TableId,
 }
 
-/// All that a window operator remembers of its records.
+/// The whole keyed state of a window operator.
 pub(super) struct WindowState<K: Key + ?Sized, A> {
     pub(super) pool: TablePool<K, A>,
-    /// How many keys the first slice will probably have.
+    /// The expected number of keys in the first slice.
     pub(super) expected_keys: usize,
     slices: Numbered,
     /// The nodes of level 1, 2, 3 …
     levels: Vec<Numbered>,
-    /// Where there are checkpoints.
+    /// Present if checkpoints are enabled.
     pub(super) snapshot: Option<Box<SliceSnapshot>>,
 }
 
 impl<K: Key + ?Sized, A> WindowState<K, A> {
-    /// No state. Tables have sketches where windows have several slices.
+    /// Creates an empty state. Tables have sketches if windows have several slices.
     pub(super) fn new(shape: TableShape, sketched: bool) -> Self {
         WindowState {
             pool: TablePool::new(shape, sketched),
@@ -138,12 +138,12 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         }
     }
 
-    /// Takes slices over that a checkpoint had.
+    /// Adopts slices restored from a checkpoint.
     pub(super) fn adopt(&mut self, slices: Vec<(i64, TableId)>) {
         self.slices.0.extend(slices);
     }
 
-    /// All accumulators of slices.
+    /// Returns all accumulators of slices.
     pub(super) fn accumulators(&self) -> impl Iterator<Item = &A> {
         let tables = self.slices.0.iter().map(|&(_, id)| self.pool.get(id));
         tables.flat_map(|table| table.entries.iter().map(|(_, accumulator)| accumulator))
@@ -157,7 +157,7 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         }
     }
 
-    /// Writes some of what was frozen; whether that is done.
+    /// Writes part of what was frozen; returns whether it is done.
     pub(super) fn drain(
         &mut self,
         out: &mut SnapshotOutput<'_>,
@@ -167,7 +167,7 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         snapshot.is_none_or(|snapshot| snapshot.drain(out, current, &mut self.pool))
     }
 
-    /// The table of a slice, made if there is none, and whether there was one.
+    /// Returns the table of a slice, created if missing, and whether it existed.
     pub(super) fn slice(&mut self, number: i64) -> (TableId, bool) {
         if let Some(id) = self.slices.get(number) {
             return (id, true);
@@ -181,18 +181,18 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         (id, false)
     }
 
-    /// The first slice with records from `number` on.
+    /// Returns the first slice with records from `number` on.
     pub(super) fn first_slice_from(&self, number: i64) -> Option<i64> {
         let at = self.slices.indices(number..number).start;
         self.slices.0.get(at).map(|&(number, _)| number)
     }
 
-    /// The first slice with records.
+    /// Returns the first slice with records.
     pub(super) fn front(&self) -> Option<i64> {
         self.slices.0.front().map(|&(number, _)| number)
     }
 
-    /// The tables of the nodes that are built over a slice.
+    /// Returns the tables of the nodes built over a slice.
     pub(super) fn nodes_over(&self, slice: i64) -> impl Iterator<Item = TableId> + '_ {
         let levels = self.levels.iter().zip(1..);
         levels.filter_map(move |(nodes, level)| nodes.get(slice >> level))
@@ -205,7 +205,7 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         }
     }
 
-    /// Takes a table out of its list: it belongs to the caller, who releases it to the pool.
+    /// Removes a table from its list: the caller owns it now, and releases it to the pool.
     pub(super) fn detach(&mut self, piece: Piece) {
         if let (0, Some(snapshot)) = (piece.level, &mut self.snapshot) {
             snapshot.retire(piece.number);
@@ -222,7 +222,7 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
             retired.push(Retired { level: 0, table });
         }
         for (nodes, level) in self.levels.iter_mut().zip(1u32..) {
-            // The first node that begins at or after the limit: rounded up.
+            // The first node that begins at or after the limit, hence rounded up.
             let first = (limit >> level) + i64::from((limit >> level) << level < limit);
             while let Some((_, table)) = nodes.pop_below(first) {
                 retired.push(Retired { level, table });
@@ -230,8 +230,8 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         }
     }
 
-    /// Puts the tables that together hold what the slices of a range hold into `pieces`, in order of time.
-    /// With `ahead`, nodes stand for many slices; the merges that build those that are missing are
+    /// Puts the tables that together contain what the slices of a range contain into `pieces`, in time order.
+    /// With `ahead`, nodes stand in for many slices; the merges that build missing ones are
     /// appended to `merges`.
     pub(super) fn pieces(
         &mut self,
@@ -261,7 +261,7 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         }
     }
 
-    /// The table for a node: an existing one, one to be built by `merges`, or that of the only child with
+    /// Returns the table for a node: an existing one, one to be built by `merges`, or that of the only child with
     /// records.
     fn build(&mut self, level: u32, number: i64, merges: &mut VecDeque<Merge>) -> Option<Piece> {
         while self.levels.len() < level as usize {
@@ -294,7 +294,7 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         })
     }
 
-    /// Calls `visit` with the tables that together hold what the slices of a range hold, building nothing.
+    /// Calls `visit` with the tables that together contain what the slices of a range contain, building nothing.
     pub(super) fn visit(&self, range: Range<i64>, mut visit: impl FnMut(TableId)) {
         if self.levels.iter().all(|nodes| nodes.0.is_empty()) {
             let slices = self.slices.0.range(self.slices.indices(range));
@@ -322,7 +322,7 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
     }
 }
 
-/// The fewest nodes that make up a range of slices, in order: level and number.
+/// Returns the smallest set of nodes that make up a range of slices, in order: level and number.
 fn nodes_of(range: Range<i64>) -> impl Iterator<Item = (u32, i64)> {
     let mut start = range.start;
     std::iter::from_fn(move || {

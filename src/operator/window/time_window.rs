@@ -3,9 +3,9 @@
 use crate::record::{Pod, Record};
 use crate::time::Timestamp;
 
-/// A window of event time: from `start`, which it holds, to `end`, which it does not.
+/// A window of event time: from `start` (inclusive) to `end` (exclusive).
 ///
-/// An end beyond [`Timestamp::MAX`] is `MAX`, a start before [`Timestamp::MIN`] is `MIN`.
+/// An end beyond [`Timestamp::MAX`] becomes `MAX`, a start before [`Timestamp::MIN`] becomes `MIN`.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, bytemuck::Pod, bytemuck::Zeroable,
 )]
@@ -22,7 +22,7 @@ impl Record for TimeWindow {
 }
 
 impl TimeWindow {
-    /// The last timestamp in the window, `end` less one nanosecond: when it fires, and the timestamp of
+    /// Returns the last timestamp in the window, `end` minus one nanosecond: when it fires, and the timestamp of
     /// its results.
     #[inline]
     #[must_use]

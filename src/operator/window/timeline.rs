@@ -1,4 +1,4 @@
-//! `Timeline`: where a window operator stands in time, and all that it touches per watermark, batch or late
+//! `Timeline`: a window operator's position in time, and everything that it touches per watermark, batch or late
 //! record, but not per record.
 
 use std::sync::Arc;
@@ -24,28 +24,28 @@ use super::state::WindowState;
 pub(super) struct WindowMetrics {
     state_entries: Gauge,
     state_bytes: Gauge,
-    /// Flushes until the size of the state is taken again.
+    /// How many flushes remain until the size of the state is measured again.
     flushes_left: usize,
 }
 
 /// What is touched per watermark, batch or late record, but not per record.
 pub(super) struct Timeline<K: Key + ?Sized, A> {
     pub(super) name: Arc<str>,
-    /// What binds the state: the name where it was given no uid.
+    /// Identifies the state in checkpoints; `None` to use the name.
     pub(super) uid: Option<Arc<str>>,
     pub(super) slicing: Slicing,
     pub(super) lateness: Lateness,
     pub(super) watermark: Timestamp,
     /// The first window that the watermark has not ended.
     pub(super) open_window: i64,
-    /// The first slice of which no window has ended.
+    /// The first slice none of whose windows has ended.
     pub(super) open_slice: i64,
-    /// A watermark before this one fires nothing and ends the life of no slice.
+    /// A watermark below this one fires nothing and retires no slice.
     pub(super) quiet_before: Timestamp,
     pub(super) state: WindowState<K, A>,
     pub(super) firing: Firing<K, A>,
     pub(super) metrics: WindowMetrics,
-    /// Where there are checkpoints.
+    /// Present if checkpoints are enabled.
     progress: Option<Box<Progress>>,
 }
 
@@ -71,7 +71,7 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
         timeline
     }
 
-    /// Starts anew with what the subtask knows when it opens.
+    /// Initializes it with what the subtask knows when it opens.
     pub(super) fn open(&mut self, cx: &OpenContext, metrics: &MetricGroup) {
         let (name, lateness) = (Arc::clone(&self.name), self.lateness);
         let (expected_keys, uid) = (self.state.expected_keys, self.uid.take());
@@ -88,13 +88,13 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
         self.state.expected_keys = cx.share_of_keys(expected_keys);
     }
 
-    /// Finds out which windows and slices are open at the watermark.
+    /// Determines which windows and slices are open at the watermark.
     pub(super) fn find_open(&mut self) {
         self.open_window = self.slicing.first_open(self.watermark);
         self.open_slice = self.slicing.first_slice_since(self.open_window);
     }
 
-    /// Finds out until when nothing happens.
+    /// Updates `quiet_before`.
     pub(super) fn find_quiet(&mut self) {
         let next = self.slicing.window(self.open_window).max_timestamp();
         let front = self.state.front();
@@ -102,7 +102,7 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
         self.quiet_before = next.min(cleanup);
     }
 
-    /// When the last window of a slice takes no record any more.
+    /// Returns when the last window of a slice stops taking records.
     pub(super) fn cleanup_time(&self, slice: i64) -> Timestamp {
         let (_, last) = self.slicing.windows_of(slice);
         self.lateness.cleanup_time(self.slicing.window(last))
@@ -113,7 +113,7 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
             .is_window_late(self.slicing.window(window), self.watermark)
     }
 
-    /// The table of a slice, made if there is none.
+    /// Returns the table of a slice, created if missing.
     pub(super) fn slice(&mut self, slice: i64) -> TableId {
         let (table, is_known) = self.state.slice(slice);
         if !is_known {
@@ -123,10 +123,10 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
         table
     }
 
-    /// Publishes the size of the state, with that of the current slice's table.
+    /// Publishes the size of the state, including the current slice's table.
     pub(super) fn publish(&mut self, current: &SliceTable<K, A>) {
         let metrics = &mut self.metrics;
-        // Every table is asked, so with many tables it is done more seldom: a constant cost per flush.
+        // Measuring visits every table, so with many tables it is done less often: a constant cost per flush.
         match metrics.flushes_left.checked_sub(1) {
             Some(left) => metrics.flushes_left = left,
             None => {
@@ -142,8 +142,8 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
 }
 
 impl<K: Key + ?Sized, A: StateValue> Timeline<K, A> {
-    /// Puts back what a checkpoint has, and prepares for checkpoints; to be called after `open`. Gives the
-    /// processing time that it was.
+    /// Restores from the checkpoint, if any, and prepares for checkpoints; call it after `open`. Returns the
+    /// processing time at that checkpoint.
     pub(super) fn restore(
         &mut self,
         cx: &OpenContext,
@@ -185,7 +185,7 @@ impl<K: Key + ?Sized, A: StateValue> Timeline<K, A> {
         }
     }
 
-    /// Writes some of what was frozen; whether that is done.
+    /// Writes part of what was frozen; returns whether it is done.
     pub(super) fn drain(
         &mut self,
         out: &mut SnapshotOutput<'_>,

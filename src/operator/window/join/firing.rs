@@ -1,16 +1,16 @@
-//! `Firing`: the windows that a watermark ends or a late record fires again, in steps.
+//! `Firing`: fires the windows that a watermark ends, or that a late record fires again, in steps.
 //!
 //! ```text
 //! watermark     Seek ─► Chain ─► Match … ─► Retire ─► Seek … ─► Forward ─► Idle      pairs
 //!               Seek ─► Index ─► Groups … ─► Retire ─► Seek … ─► Forward ─► Idle     groups
 //! late record   Again ─► Index ─► Cross … ─► Again … ─► Idle
 //! ```
-//! *Chain* puts the left side of the window into an index, *Match* looks the records of the right side up in
-//! it and emits the pairs. *Index* sees to it that each slice of the window has an index of its own, and
+//! *Chain* puts the left side of the window into an index, *Match* looks up the records of the right side in
+//! it and emits the pairs. *Index* makes sure that each slice of the window has an index of its own, and
 //! *Cross* and *Groups* collect the records of a key from those.
 //!
-//! Invariant: between steps no record is added, so places stay as they are: one that comes nevertheless waits
-//! (see `staged`). The watermark goes on downstream after the last result.
+//! Invariant: between steps no record is added, so places do not change: one that arrives anyway waits
+//! (see `staged`). The watermark is forwarded downstream after the last result.
 
 use crate::operator::window::lateness::Lateness;
 use crate::operator::window::slicing::Slicing;
@@ -47,7 +47,7 @@ pub(super) enum Stage {
     Cross,
     /// Drop slices that are over.
     Retire,
-    /// Pass the watermark on.
+    /// Forward the watermark.
     Forward,
 }
 
@@ -80,25 +80,25 @@ impl Late {
     }
 }
 
-/// Where a firing stands.
+/// How far a firing has got.
 #[derive(Default)]
 pub(super) struct Firing {
     pub(super) stage: Stage,
-    /// The window that fires, or the first that may be next.
+    /// The window being fired, or the first that may be next.
     pub(super) window: i64,
-    /// Slices before this one serve no window that may still take records.
+    /// Slices before this one serve no window that can still take records.
     horizon: i64,
     /// The window's records.
     pub(super) left: Parts,
     pub(super) right: Parts,
-    /// The late record that fires windows again, and the first of those, which comes last.
+    /// The late record that fires windows again, and the first of those, which is handled last.
     pub(super) late: Option<(Late, i64)>,
     pub(super) matching: Matching,
     pub(super) gathering: Gathering,
 }
 
 impl Firing {
-    /// Starts to fire the windows that end between two watermarks.
+    /// Starts firing the windows that end between two watermarks.
     pub(super) fn start(
         &mut self,
         slicing: &Slicing,
@@ -112,7 +112,7 @@ impl Firing {
         self.horizon = slicing.first_slice(slicing.first_open(lateness.horizon(watermark)));
     }
 
-    /// Starts to fire windows again for a late record, from the last one backwards.
+    /// Starts firing windows again for a late record, from the last one backwards.
     pub(super) fn start_again(&mut self, late: Late, (first, last): (i64, i64)) {
         debug_assert!(self.stage == Stage::Idle);
         self.stage = Stage::Again;
@@ -130,7 +130,7 @@ where
     F: JoinFunction<S1::Key, L, R>,
     D: Push<F::Out>,
 {
-    /// Goes on while there is budget and room downstream.
+    /// Continues while there is budget and room downstream.
     pub(super) fn advance(&mut self, budget: &mut Budget) {
         while self.busy && budget.left() > 0 && self.next.ready() {
             match self.firing.stage {
@@ -167,7 +167,7 @@ where
         }
     }
 
-    /// Goes to the next window that ends at the watermark or before, or to the end of the firing.
+    /// Advances to the next window that ends at or before the watermark, or to the end of the firing.
     fn seek(&mut self) {
         let (firing, slicing) = (&mut self.firing, &self.slicing);
         let first = slicing.first_slice(firing.window);
@@ -193,7 +193,7 @@ where
         };
     }
 
-    /// Goes to the next window that the late record fires again, or to the end of the firing.
+    /// Advances to the next window that the late record fires again, or to the end of the firing.
     fn seek_again(&mut self) {
         let first = self.firing.late.map_or(i64::MAX, |(_, first)| first);
         let ended = |join: &Self| {

@@ -1,4 +1,4 @@
-//! Join functions: what a window emits of the records that met in it.
+//! Join functions: what a window emits from the records that met in it.
 
 use std::marker::PhantomData;
 
@@ -6,13 +6,13 @@ use crate::operator::window::time_window::TimeWindow;
 
 use super::group::Group;
 
-/// What a window join computes from records of types `L` and `R` with keys of type `K`: of every pair, or
-/// of all records of a key at once.
+/// What a window join computes from records of types `L` and `R` with keys of type `K`: from every pair, or
+/// from all records of a key at once.
 pub trait JoinFunction<K: ?Sized, L: ?Sized, R: ?Sized>: Send + 'static {
     /// The results' type.
     type Out: ?Sized + 'static;
 
-    /// Which of the two methods is called: [`pair`](JoinFunction::pair), or else
+    /// Whether [`pair`](JoinFunction::pair) is called rather than
     /// [`group`](JoinFunction::group).
     const PAIRWISE: bool;
 
@@ -57,7 +57,7 @@ where
     }
 }
 
-/// Any number of results for all records of a key in a window, one side of which may have none: Flink's
+/// Any number of results from all records of a key in a window, one side of which may be empty: Flink's
 /// `CoGroupFunction`.
 pub struct CoGroup<F, O: ?Sized> {
     function: F,

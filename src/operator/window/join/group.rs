@@ -1,10 +1,10 @@
-//! `Group`: the records of one input that have one key and are in one window.
+//! `Group`: the records of one input with one key in one window.
 
 use crate::record::Wire;
 
 use super::state::Records;
 
-/// The records of one input with one key in one window, in order of time by slices, and of arrival within
+/// The records of one input with one key in one window, in time order by slice, and in arrival order within
 /// a slice.
 pub struct Group<'a, V: ?Sized> {
     records: Records<'a, V>,
@@ -32,19 +32,19 @@ impl<'a, V: Wire + ?Sized> Group<'a, V> {
         Group { records, places }
     }
 
-    /// How many records there are.
+    /// Returns how many records there are.
     #[must_use]
     pub fn len(self) -> usize {
         self.places.len()
     }
 
-    /// Whether there are none: the key is in the other input only.
+    /// Returns whether there are none: the key occurs in the other input only.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.places.is_empty()
     }
 
-    /// The records.
+    /// Returns an iterator over the records.
     pub fn iter(self) -> GroupIter<'a, V> {
         GroupIter {
             records: self.records,
@@ -62,7 +62,7 @@ impl<'a, V: Wire + ?Sized> IntoIterator for Group<'a, V> {
     }
 }
 
-/// The records of a [`Group`].
+/// An iterator over the records of a [`Group`].
 pub struct GroupIter<'a, V: ?Sized> {
     records: Records<'a, V>,
     places: std::slice::Iter<'a, u32>,

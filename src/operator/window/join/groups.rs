@@ -1,7 +1,7 @@
-//! The steps that collect the records of one key in a window: all keys of it one after the other, or that of
+//! The steps that collect the records of one key in a window: all of its keys in turn, or that of
 //! a late record.
 //!
-//! Each slice has an index of its own for each side here, which is made when it is first needed and goes with
+//! Here each slice has an index of its own for each side, which is built when first needed and dropped with
 //! its slice. A late record is added to it when its windows fire.
 
 use std::borrow::Borrow;
@@ -16,27 +16,27 @@ use super::operator::WindowJoin;
 use super::pairs::{PAIRS, cost, emit, index_some};
 use super::state::{Parts, Side, Sides};
 
-/// How many records are passed over before the budget is asked.
+/// How many records are skipped before the budget is checked.
 const STEP: usize = 1024;
 
 /// How far the slices are indexed, and whose records are collected.
 #[derive(Default)]
 pub(super) struct Gathering {
-    /// How many parts of both sides, the left one first, are indexed.
+    /// How many parts of both sides, left first, are indexed.
     indexed: usize,
     /// The collected places of a key, left and right.
     lefts: Vec<u32>,
     rights: Vec<u32>,
-    /// How many of their pairs are noted.
+    /// How many of their pairs have been emitted.
     crossed: usize,
-    /// The next place of both sides, the left one first, whose key may not have been visited.
+    /// The next place of both sides, left first, whose key may not have been visited.
     visit: usize,
-    /// A bit for each place of both sides: its key has been visited.
+    /// A bit for each place of both sides: whether its key has been visited.
     visited: Vec<u64>,
 }
 
 impl Gathering {
-    /// Begins with the window's two sides.
+    /// Starts over with the window's two sides.
     pub(super) fn begin(&mut self, left: &Parts, right: &Parts) {
         (self.indexed, self.visit, self.crossed) = (0, 0, 0);
         let places = left.len() + right.len();
@@ -48,7 +48,7 @@ impl Gathering {
         self.visited[place / 64] >> (place % 64) & 1 == 1
     }
 
-    /// Notes that the collected places are visited.
+    /// Marks the collected places as visited.
     fn note_visited(&mut self, left_len: usize) {
         let rights = self.rights.iter().map(|&place| place as usize + left_len);
         for place in self.lefts.iter().map(|&place| place as usize).chain(rights) {
@@ -57,7 +57,7 @@ impl Gathering {
     }
 }
 
-/// Indexes some more records of a slice. Says how many places that cost, or `None` if there are no more.
+/// Indexes some more records of a slice. Returns how many places that cost, or `None` if there are no more.
 fn index_side<V, S>(side: &mut Side<V>, selector: &S) -> Option<usize>
 where
     V: Wire + ?Sized,
@@ -72,7 +72,7 @@ where
     index_some(index, log.len(), run_from, get, selector)
 }
 
-/// Collects the places with `key` of one side of a window, whose slices are indexed.
+/// Collects the places with `key` on one side of a window whose slices are indexed.
 fn collect<V, S>(
     places: &mut Vec<u32>,
     parts: &Parts,
@@ -149,14 +149,14 @@ where
         }
     }
 
-    /// Goes to the window before, which the late record may fire too.
+    /// Steps back to the previous window, which the late record may fire too.
     fn go_back(&mut self) {
         self.firing.window -= 1;
         self.firing.stage = Stage::Again;
     }
 
-    /// Collects the records with the key of the one at a place of the left or the right side, and in a
-    /// function of groups hands them to it.
+    /// Collects the records with the key of the one at a place of the left or the right side, and passes them
+    /// to the function if it takes groups.
     fn visit(&mut self, in_left: bool, place: usize) {
         let (firing, state, keys) = (&mut self.firing, &self.state, &self.keys);
         let (left, right) = (&firing.left, &firing.right);
@@ -213,7 +213,7 @@ where
         budget.spend(emitted as u32);
     }
 
-    /// Hands the records of some keys of the window to the function.
+    /// Passes the records of some of the window's keys to the function.
     pub(super) fn fire_groups(&mut self, budget: &mut Budget) {
         let lefts = self.firing.left.len();
         let end = lefts + self.firing.right.len();

@@ -1,37 +1,37 @@
-//! `Index`: places of records by their key.
+//! `Index`: places of records by key.
 //!
-//! A table of heads, by open addressing: each is the first place with a key, so that a look-up reads a head and then
-//! the record itself, which it has to read anyway to compare the keys. Records with the same key hang in a list from
-//! the first of them, in the order in which they were added: a key that is in very many records is in nobody's way,
-//! and the lists are not looked at while no key comes twice.
+//! An open-addressing table of heads: each is the first place with a key, so that a look-up reads a head and then
+//! the record itself, which it has to read anyway to compare the keys. Records with the same key are chained in a list
+//! from the first of them, in the order in which they were added: a key with very many records does not slow down
+//! others, and the lists are not read as long as no key repeats.
 //!
 //! ```text
-//! heads   from where the hash says on: the first link of a key, or 0 behind the last one
+//! heads   from the hash's position on: the first link of a key, or 0 after the last one
 //! links   by place: last    of the first record of a list: the last one
 //!                   same    the next record with the same key, or 0
 //! ```
-//! A link is a place counted from 1. Places are those of one log, or of all logs of one side of a window, one
-//! after the other. The hash is the key's own: an index never leaves its window.
+//! A link is a place counted from 1. Places are those of one log, or of all logs of one side of a window,
+//! concatenated. The hash is the key's own: an index never leaves its window.
 
 use crate::record::KeyHash;
 
-/// The most places: they are kept in 32 bits, so that some thousand heads stay in the nearest cache.
+/// The maximum number of places: they are stored in 32 bits, so that some thousand heads stay in the L1 cache.
 pub(super) const PLACES_MAX: usize = u32::MAX as usize - 1;
 
-/// Heads that are cleared in one step, at the cost of [`CLEARED_COST`] places.
+/// How many heads are cleared in one step, at the cost of [`CLEARED_COST`] places.
 const CLEARED: usize = 1 << 14;
 const CLEARED_COST: usize = 1 << 10;
 
-/// Up to so many places there are eight heads and more for each, beyond that four.
+/// Up to this many places there are at least eight heads for each, beyond that four.
 const SPREAD_MAX: usize = 1 << 13;
 
-/// What a hash is multiplied with to find its head.
+/// The multiplier that maps a hash to its head.
 ///
-/// Keys of one subtask have the top bits of their hash in common, up to fifteen of them, so a head is chosen by those
-/// below: the factor is larger than 2^15. The hashes of keys that were given out one after the other stand at even
-/// distances, and are to stay so, in order that hardly any two of them want the same head: with this factor the hash's
-/// own one, the golden ratio's fraction, becomes another number of which the continued fraction begins with ones
-/// and twos only (found by search).
+/// Keys of one subtask share the top bits of their hash, up to fifteen of them, so a head is chosen by the bits
+/// below: the factor is larger than 2^15. The hashes of consecutively assigned keys are evenly spaced, and must remain
+/// so, in order that hardly any two of them map to the same head: multiplied by this factor, the hash's own multiplier,
+/// the golden ratio's fraction, becomes another number whose continued fraction begins with only ones
+/// and twos (found by search).
 const FACTOR: u64 = 39_125;
 
 #[derive(Clone, Copy, Default)]
@@ -45,33 +45,33 @@ struct Link {
 pub(super) struct Index {
     heads: Vec<u32>,
     links: Vec<Link>,
-    /// How many heads there are going to be, a power of two.
+    /// How many heads there will be, a power of two.
     size: usize,
-    /// Whether any key has come twice.
+    /// Whether any key repeats.
     repeats: bool,
 }
 
 impl Index {
-    /// Forgets everything and makes room for about `places`, of which [`PLACES_MAX`] is the most.
+    /// Clears the index and makes room for about `places`, at most [`PLACES_MAX`].
     pub(super) fn begin(&mut self, places: usize) {
         debug_assert!(places <= PLACES_MAX);
         self.heads.clear();
         self.links.clear();
         self.links.reserve(places);
         self.repeats = false;
-        // Whether the first head is the right one is a branch that cannot be predicted, so there are more heads than
+        // Whether the first head is the right one is an unpredictable branch, so there are more heads than
         // places: as many more as the caches hold.
         let spread = if places <= SPREAD_MAX { 8 } else { 4 };
         self.size = (places * spread).max(2).next_power_of_two();
         self.heads.reserve(self.size);
     }
 
-    /// Whether it has room for so many places in all: as many heads as that must stay free.
+    /// Returns whether there is room for `places` in all: as many heads must remain free.
     pub(super) fn has_room_for(&self, places: usize) -> bool {
         2 * places.max(1) <= self.size
     }
 
-    /// Clears some of the heads; `None` if all are clear, else what that cost, in places added.
+    /// Clears some of the heads; returns `None` if all are clear, else what that cost, in places added.
     pub(super) fn clear_some(&mut self) -> Option<usize> {
         let cleared = self.heads.len();
         if cleared == self.size {
@@ -81,13 +81,13 @@ impl Index {
         Some(CLEARED_COST)
     }
 
-    /// How many places there are.
+    /// Returns how many places there are.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
         self.links.len()
     }
 
-    /// Adds the next place, of a record whose key has this hash; `equal` says whether the record at a place has
+    /// Adds the next place, of a record whose key has this hash; `equal` tells whether the record at a place has
     /// the same key.
     #[inline(always)]
     pub(super) fn add(&mut self, hash: KeyHash, equal: impl Fn(usize) -> bool) {
@@ -107,7 +107,7 @@ impl Index {
         self.heads[head & mask] = self.links.len() as u32;
     }
 
-    /// Adds the next place to the list of records that hangs from `first`.
+    /// Appends the next place to the list of records that starts at `first`.
     fn append(&mut self, first: u32) {
         self.repeats = true;
         self.links.push(Link::default());
@@ -117,7 +117,7 @@ impl Index {
         self.links[last as usize - 1].same = added;
     }
 
-    /// Its places, to be looked up.
+    /// Returns its places for look-ups.
     #[inline(always)]
     pub(super) fn places(&self) -> Places<'_> {
         debug_assert!(self.heads.len() == self.size, "an index that is begun");
@@ -134,7 +134,7 @@ impl Index {
     }
 }
 
-/// Which of so many heads is the first to be looked at.
+/// Returns which of `heads` heads to look at first.
 #[inline(always)]
 fn start(hash: KeyHash, heads: usize) -> usize {
     let bits = heads.trailing_zeros();
@@ -145,25 +145,26 @@ fn start(hash: KeyHash, heads: usize) -> usize {
 #[derive(Clone, Copy)]
 pub(super) struct Places<'a> {
     heads: &'a [u32],
-    /// Empty if no key has come twice.
+    /// Empty if no key repeats.
     lists: &'a [Link],
     len: usize,
 }
 
 impl Places<'_> {
-    /// How many places there are.
+    /// Returns how many places there are.
     #[inline(always)]
     pub(super) fn len(self) -> usize {
         self.len
     }
 
-    /// The first link to be looked at for `hash`, or 0.
+    /// Returns the first link to look at for `hash`, or 0.
     #[inline(always)]
     pub(super) fn first(self, hash: KeyHash) -> u32 {
         self.heads[start(hash, self.heads.len()) & (self.heads.len() - 1)]
     }
 
-    /// The first link of the key with this hash at whose place `get` finds something `wanted`, and what it found.
+    /// Returns the first link of the key with this hash at whose place `get` finds something `wanted`, and what it
+    /// found.
     #[inline(always)]
     pub(super) fn find<T>(
         self,
@@ -185,7 +186,7 @@ impl Places<'_> {
         }
     }
 
-    /// The link of the next record with the same key, or 0.
+    /// Returns the link of the next record with the same key, or 0.
     #[inline(always)]
     pub(super) fn same(self, link: u32) -> u32 {
         self.lists
@@ -253,7 +254,7 @@ mod tests {
         }
     }
 
-    /// Hashes as they are where a job has many subtasks: of keys given out one after the other, those of one range.
+    /// Hashes as in a job with many subtasks: of consecutively assigned keys, those in one range.
     #[test]
     fn keys_of_one_of_many_subtasks_hardly_meet() {
         for groups_log2 in [0, 7, 15] {

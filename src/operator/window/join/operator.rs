@@ -1,14 +1,14 @@
-//! `WindowJoin`: where records go, which are late, and what signals set going.
+//! `WindowJoin`: where records go, which are late, and what signals trigger.
 //!
-//! Flink's join of two streams by windows, which is its `WindowOperator` over the union of both:
+//! Flink's window join, which is its `WindowOperator` over the union of both inputs:
 //!
 //! - A record is added to its slice unless all its windows are late; then, if it is late itself, it goes to
 //!   its input's side output or is dropped and counted.
-//! - A watermark fires the windows that end at or before it, in order of their ends, and goes on when their
-//!   results are out. Results carry their window's maximal timestamp; inside a window they come in no
-//!   particular order, but always in the same one for the same records in the same order of arrival.
-//! - A record that comes for a window that has fired, but is not late yet, fires it again at once, for all
-//!   records of its key. The windows of one record fire latest first.
+//! - A watermark fires the windows that end at or before it, in order of their ends, and is forwarded once their
+//!   results have been emitted. Results carry their window's maximal timestamp; within a window they come in no
+//!   particular order, but always in the same one for the same records in the same arrival order.
+//! - A record for a window that has fired but is not late yet fires it again immediately, for all records of its key.
+//!   The windows of one record fire latest first.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -45,29 +45,29 @@ struct JoinMetrics {
     late_records_dropped: Counter,
     state_entries: Gauge,
     state_bytes: Gauge,
-    /// Flushes until the size of the state is taken again.
+    /// How many flushes remain until the size of the state is measured again.
     flushes_left: usize,
 }
 
-/// How keys are found on both sides.
+/// The key selectors of both sides.
 pub(super) struct Keys<S1, S2> {
     pub(super) left: S1,
     pub(super) right: S2,
 }
 
-/// What becomes of a record.
+/// What happens to a record.
 enum Fate {
     /// No window of its slice has ended.
     InTime(Slice, SliceId),
-    /// Some have, but at least one is not late: the first and the last of all.
+    /// Some have ended, but at least one is not late; with the first and the last of all windows.
     Behind(SliceId, (i64, i64)),
-    /// It comes too late.
+    /// It is too late.
     Late,
     /// It is in no window.
     InGap,
 }
 
-/// Joins two keyed streams by windows of event time.
+/// Joins two keyed streams over windows in event time.
 pub struct WindowJoin<L: ?Sized, R: ?Sized, S1, S2, F, D> {
     pub(super) name: Arc<str>,
     pub(super) uid: Arc<str>,
@@ -82,15 +82,15 @@ pub struct WindowJoin<L: ?Sized, R: ?Sized, S1, S2, F, D> {
     inputs: Inputs<Valve>,
     pub(super) state: JoinState<L, R>,
     pub(super) firing: Firing,
-    /// Records that came while something fired.
+    /// Records that arrived during a firing.
     pub(super) staged: Staged<L, R>,
-    /// Signals that are not dealt with yet.
+    /// Signals that have not been handled yet.
     pub(super) waiting: VecDeque<Signal>,
-    /// Whether a firing is under way, signals wait, or there was no room downstream when it was last called:
-    /// a record that is only kept needs none, so it does not ask.
+    /// Whether a firing is in progress, signals wait, or there was no room downstream when it was last called:
+    /// a record that is merely stored needs none, so it does not check.
     pub(super) busy: bool,
     metrics: JoinMetrics,
-    /// Where there are checkpoints.
+    /// Present if checkpoints are enabled.
     pub(super) snapshot: Option<Box<JoinSnapshot>>,
 }
 
@@ -113,11 +113,11 @@ where
     F: JoinFunction<S1::Key, L, R>,
     D: Push<F::Out>,
 {
-    /// An operator called `name`, which applies `function` to the windows of `assigner` by the keys that
-    /// the selectors `left` and `right` find.
+    /// Creates an operator called `name`, which applies `function` to the windows of `assigner` by the keys that
+    /// the selectors `left` and `right` extract.
     ///
     /// # Errors
-    /// [`WindowError`] if the assigner's windows cannot be.
+    /// [`WindowError`] if the assigner's windows are invalid.
     pub fn new(
         name: Arc<str>,
         assigner: &impl SlicedAssigner<Time = EventTime>,
@@ -177,7 +177,7 @@ where
         }
     }
 
-    /// What becomes of a record at `at`; makes its slice.
+    /// Determines what happens to a record at `at`; creates its slice.
     fn fate(&mut self, at: Timestamp) -> Fate {
         if at.is_none() {
             let operator = Arc::clone(&self.name);
@@ -203,7 +203,7 @@ where
             .is_window_late(self.slicing.window(window), self.watermark)
     }
 
-    /// A record of the left input that is not in the slice of the one before.
+    /// Handles a record of the left input that is not in the previous record's slice.
     #[inline(never)]
     fn push_left(&mut self, record: &L, at: Timestamp) {
         if self.has_to_wait() {
@@ -239,7 +239,7 @@ where
         }
     }
 
-    /// A record of the right input that is not in the slice of the one before.
+    /// Handles a record of the right input that is not in the previous record's slice.
     #[inline(never)]
     fn push_right(&mut self, record: &R, at: Timestamp) {
         if self.has_to_wait() {
@@ -287,12 +287,12 @@ where
         self.metrics.dropped += u64::from(dropped);
     }
 
-    /// Whether no firing is under way, and no record waits for its end.
+    /// Returns whether no firing is in progress, and no record waits for one to end.
     fn is_settled(&self) -> bool {
         self.firing.stage == Stage::Idle && self.staged.is_empty()
     }
 
-    /// Takes a barrier though there is no room downstream, if nothing is in front of it.
+    /// Takes an overtaking barrier although there is no room downstream, if nothing is ahead of it.
     fn let_overtake(&mut self) {
         if self.is_settled()
             && let Some(signal) = Signal::take_overtaking(&mut self.waiting)
@@ -301,7 +301,7 @@ where
         }
     }
 
-    /// Takes a signal of both inputs, when those before it are dealt with.
+    /// Handles a signal of both inputs, once those before it have been handled.
     pub(super) fn accept(&mut self, signal: Signal) {
         match signal {
             Signal::Watermark(at) if at > self.watermark => {
@@ -318,7 +318,7 @@ where
         }
     }
 
-    /// The error of a window that is larger than an index can be.
+    /// Raises the error for a window that is too large for an index.
     #[cold]
     pub(super) fn raise_too_large(&self) -> ! {
         let operator = Arc::clone(&self.name);
@@ -385,7 +385,7 @@ where
         let metrics = &mut self.metrics;
         metrics.late_records.set(metrics.late);
         metrics.late_records_dropped.set(metrics.dropped);
-        // Every slice is asked, so with many slices it is done more seldom: a constant cost per flush.
+        // Measuring visits every slice, so with many slices it is done less often: a constant cost per flush.
         match metrics.flushes_left.checked_sub(1) {
             Some(left) => metrics.flushes_left = left,
             None => {

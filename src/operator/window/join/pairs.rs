@@ -1,14 +1,14 @@
 //! The steps that find a window's pairs and emit them.
 //!
-//! The left side is put into an index, and the records of the right one are looked up in it, in order of
-//! arrival: in rounds of some dozen, of which first the pairs are found, which are noted down, and then those
-//! are emitted. All that in one loop was tried: with user code and everything behind it in the same loop nothing
-//! stays in registers, and a pair takes a third more instructions. Where the records on the left are more than
-//! the cache holds, a round begins with asking for those that it is going to compare, so that it waits for all of
+//! The left side is put into an index, and the records of the right side are looked up in it, in arrival
+//! order, in rounds of some dozen: a round first finds the pairs and notes them down, and then emits
+//! them. A single loop for both was tried: with user code and everything downstream in the same loop nothing
+//! stays in registers, and a pair takes a third more instructions. If there are more records on the left than
+//! the cache holds, a round starts by prefetching those that it is going to compare, so that it waits for all of
 //! them together.
 //!
 //! A round borrows the records, so it does not outlive its step. One that was interrupted, because the output
-//! was full, is found again when the firing goes on.
+//! was full, is looked up again when the firing continues.
 
 use std::borrow::Borrow;
 
@@ -24,18 +24,18 @@ use super::index::{Index, Places};
 use super::operator::{Keys, WindowJoin};
 use super::state::{Parts, Records};
 
-/// How many places are indexed, or looked up, before the budget is asked.
+/// How many places are indexed, or looked up, before the budget is checked.
 const STEP: usize = 1024;
-/// So many places cost as much budget as one result.
+/// How many places cost as much budget as one result.
 const PLACES_PER_RESULT: usize = 8;
 /// How many records are looked up in a round.
 const ROUND: usize = 64;
-/// Where more records than this are indexed, those that are going to be compared are fetched first.
+/// If more records than this are indexed, those about to be compared are prefetched.
 const CACHED_MAX: usize = 1 << 14;
-/// How many pairs a round has at most: where a key is in many records, a round ends early.
+/// How many pairs a round has at most: if a key occurs in many records, a round ends early.
 pub(super) const PAIRS: usize = ROUND;
 
-/// The budget that `places` cost.
+/// Returns the budget that `places` cost.
 pub(super) fn cost(places: usize) -> u32 {
     (places / PLACES_PER_RESULT).max(1) as u32
 }
@@ -43,9 +43,9 @@ pub(super) fn cost(places: usize) -> u32 {
 /// How far a window's records have been looked up.
 #[derive(Clone, Copy, Default)]
 struct Progress {
-    /// The place on the right side that is looked up next.
+    /// The next place on the right side to look up.
     place: usize,
-    /// The link of the left record of its next pair, if it had some already.
+    /// The link of the left record of its next pair, if it has already had some.
     link: u32,
 }
 
@@ -53,21 +53,21 @@ struct Progress {
 #[derive(Default)]
 pub(super) struct Matching {
     index: Index,
-    /// At the start of the round.
+    /// As of the start of the round.
     progress: Progress,
-    /// How many pairs of the round are emitted.
+    /// How many pairs of the round have been emitted.
     emitted: usize,
 }
 
 impl Matching {
-    /// Begins with the window's left side.
+    /// Starts over with the window's left side.
     pub(super) fn begin(&mut self, left: &Parts) {
         self.index.begin(left.len());
         (self.progress, self.emitted) = (Progress::default(), 0);
     }
 }
 
-/// Adds some of the records to an index that has those before them. Says how many places that cost, or
+/// Adds some of the records to an index that contains those before them. Returns how many places that cost, or
 /// `None` if there are no more.
 #[inline(never)]
 pub(super) fn index_some<'a, V, S>(
@@ -101,7 +101,7 @@ where
 /// A pair that was found, or room for one.
 pub(super) type Pair<'a, L, R> = Option<(&'a L, &'a R)>;
 
-/// A window's records, of which pairs are to be found.
+/// A window's records, among which pairs are to be found.
 struct Search<'a, L: ?Sized, R: ?Sized, S1, S2> {
     lefts: Records<'a, L>,
     rights: Records<'a, R>,
@@ -116,7 +116,7 @@ where
     S1: KeySelector<L>,
     S2: KeySelector<R, Key = S1::Key>,
 {
-    /// Looks some records up, as long as there is room for their pairs. Says how far it came and how many pairs
+    /// Looks up some records, as long as there is room for their pairs. Returns how far it got and how many pairs
     /// there are.
     #[inline(never)]
     fn find(&self, progress: Progress, pairs: &mut [Pair<'a, L, R>]) -> (Progress, usize) {
@@ -159,7 +159,7 @@ where
         (at(place, 0), count)
     }
 
-    /// Asks for the records on the left that these are likely to be compared with.
+    /// Prefetches the records on the left that these are likely to be compared with.
     #[inline(never)]
     fn fetch(&self, records: Run<'a, R>) {
         for right in records {
@@ -171,8 +171,8 @@ where
         }
     }
 
-    /// Notes the pairs with the record at a link and those after it, as long as there is room. Says at which
-    /// link there was none left, or 0.
+    /// Notes the pairs with the record at a link and those after it, as long as there is room. Returns the
+    /// link at which there was none left, or 0.
     #[inline(never)]
     fn note_others(
         &self,
@@ -193,7 +193,7 @@ where
     }
 }
 
-/// Emits pairs while there is room downstream; says how many. The caller has asked whether there is room for
+/// Emits pairs while there is room downstream; returns how many. The caller has checked that there is room for
 /// the first.
 #[inline(never)]
 pub(super) fn emit<K, L, R, F, D>(
@@ -245,7 +245,7 @@ where
         }
     }
 
-    /// Looks some records of the right side up and emits their pairs.
+    /// Looks up some records of the right side and emits their pairs.
     pub(super) fn match_some(&mut self, budget: &mut Budget) {
         let (firing, state) = (&mut self.firing, &self.state);
         let matching = &mut firing.matching;

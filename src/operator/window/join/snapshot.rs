@@ -1,9 +1,9 @@
-//! What checkpoints keep of a window join: the records of every slice, by input, and the watermark.
+//! What is checkpointed of a window join: the records of every slice, by input, and the watermark.
 //!
 //! The namespace of a record is the number of its slice. What a barrier freezes of a slice is a range of its
-//! log; a slice that is over before it is written is *held* until then. No firing is under way when a barrier
+//! log; a slice that is over before it is written is *held* until then. No firing is in progress when a barrier
 //! passes, and none is due for a window that the watermark has passed: so the records and the watermark are
-//! all that there is to know of a subtask. Where subtasks had not come equally far, their windows can be put together
+//! the complete state of a subtask. If subtasks had not advanced equally far, their windows can be combined
 //! only if what has fired is gone.
 
 use std::borrow::Borrow;
@@ -27,12 +27,12 @@ use super::state::{Sides, SliceId};
 const LEFT: &str = "left";
 const RIGHT: &str = "right";
 
-/// How far the snapshots of one input have come.
+/// The progress of one input's snapshots.
 struct SideSnapshot {
     log: LogSnapshot,
-    /// The slices that were over when the barrier passed, and that are in the checkpoint before.
+    /// The slices that were over when the barrier passed, and that are in the previous checkpoint.
     dropped: Vec<i64>,
-    /// The slices before this one are written.
+    /// The slices before this one have been written.
     next: i64,
 }
 
@@ -66,7 +66,7 @@ impl SideSnapshot {
         }
     }
 
-    /// Writes some of what was frozen; whether that is done.
+    /// Writes part of what was frozen; returns whether it is done.
     fn drain<V: Wire + ?Sized, S: KeySelector<V>>(
         &mut self,
         (sides, slices): (&mut Sides<V>, &VecDeque<(i64, SliceId)>),
@@ -134,7 +134,7 @@ fn write<V: Wire + ?Sized, S: KeySelector<V>>(
     });
 }
 
-/// How far the snapshots of one join have come.
+/// The progress of one join's snapshots.
 pub(super) struct JoinSnapshot {
     left: SideSnapshot,
     right: SideSnapshot,
@@ -162,7 +162,7 @@ where
         (snapshot.watermark).capture(barrier.checkpoint, self.watermark);
     }
 
-    /// Writes some of what was frozen; whether that is done.
+    /// Writes part of what was frozen; returns whether it is done.
     pub(super) fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let Some(snapshot) = &mut self.snapshot else {
             return true;
@@ -179,7 +179,7 @@ where
             && snapshot.watermark.drain(out)
     }
 
-    /// Puts back what a checkpoint has, and prepares for those to come.
+    /// Restores from the checkpoint, if any, and prepares for checkpoints.
     pub(super) fn restore(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let snapshot = JoinSnapshot {
             left: SideSnapshot::of::<Stored<L, S1>, L>(&self.uid, LEFT),
@@ -226,8 +226,8 @@ where
 /// The logs of one input, by slice.
 type Slices<V> = BTreeMap<i64, RecordLog<V>>;
 
-/// What a checkpoint has of one input. A slice may have come to an end in one of the old subtasks and not in
-/// another, so each subtask's records are collected on their own.
+/// Returns what a checkpoint has for one input. A slice may have ended in one of the old subtasks and not in
+/// another, so each subtask's records are collected separately.
 fn slices<S: StoredKey, V: Wire + ?Sized>(
     snapshot: &LogSnapshot,
     restored: &Restored,
@@ -256,7 +256,7 @@ fn slices<S: StoredKey, V: Wire + ?Sized>(
     Ok(all)
 }
 
-/// Appends the records of one subtask, if there are any, to those of others.
+/// Appends the records of one subtask, if any, to those of others.
 fn unite<V: Wire + ?Sized>(all: &mut Slices<V>, own: &mut Slices<V>, spare: &mut ChunkPool) {
     for (number, mut log) in std::mem::take(own) {
         let united = all.entry(number).or_default();

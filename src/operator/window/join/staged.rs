@@ -1,8 +1,8 @@
-//! `Staged`: records that come while something fires.
+//! `Staged`: records that arrive during a firing.
 //!
-//! A late record fires its windows again, perhaps in several steps, and an operator in front that makes
-//! several records of one pushes the next ones without asking whether the join is ready. They wait here, in
-//! order of arrival, and go where they belong when the firing is over, before any signal behind them.
+//! A late record fires its windows again, perhaps in several steps, and an upstream operator that emits
+//! several records for one pushes the next ones without checking whether the join is ready. They wait here, in
+//! arrival order, and are processed when the firing is over, before any signal behind them.
 
 use std::collections::VecDeque;
 
@@ -15,10 +15,10 @@ use super::firing::Stage;
 use super::function::JoinFunction;
 use super::operator::WindowJoin;
 
-/// Records of one input that wait.
+/// Waiting records of one input.
 struct Line<V: ?Sized> {
     log: RecordLog<V>,
-    /// How many of them have gone on.
+    /// How many of them have been processed.
     taken: usize,
 }
 
@@ -40,7 +40,7 @@ impl<V: ?Sized> Line<V> {
 pub(super) struct Staged<L: ?Sized, R: ?Sized> {
     left: Line<L>,
     right: Line<R>,
-    /// Of both inputs, in order of arrival: whether it is of the left one, and its time.
+    /// Both inputs, in arrival order: whether a record belongs to the left one, and its time.
     order: VecDeque<(bool, Timestamp)>,
 }
 
@@ -79,12 +79,12 @@ where
     F: JoinFunction<S1::Key, L, R>,
     D: Push<F::Out>,
 {
-    /// Whether a record that comes now has to wait for others, or for the end of a firing.
+    /// Returns whether a record that arrives now has to wait for others, or for the end of a firing.
     pub(super) fn has_to_wait(&self) -> bool {
         self.firing.stage != Stage::Idle || !self.staged.is_empty()
     }
 
-    /// Lets the record go on that has waited longest.
+    /// Processes the record that has waited longest.
     pub(super) fn push_staged(&mut self) {
         let Some((is_left, at)) = self.staged.order.pop_front() else {
             return;
@@ -104,7 +104,7 @@ where
             self.staged.left.clear(&mut self.state.spare);
             self.staged.right.clear(&mut self.state.spare);
         } else {
-            // No log is at hand: what comes now queues up.
+            // No log is at hand: records that arrive now are queued.
             self.state.settle();
         }
         self.busy = true;

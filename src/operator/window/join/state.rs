@@ -1,4 +1,4 @@
-//! `JoinState`: the records of all live slices, a log for each of the two inputs.
+//! `JoinState`: the records of all live slices, with a log for each of the two inputs.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,27 +10,27 @@ use crate::time::Timestamp;
 
 use super::index::Index;
 
-/// Names a slice's place in the state.
+/// Identifies a slice in the state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct SliceId(u32);
 
 impl SliceId {
-    /// The place of no slice.
+    /// The id of no slice.
     pub(super) const NONE: SliceId = SliceId(u32::MAX);
 }
 
 /// The records of one input in one slice.
 pub(super) struct Side<V: ?Sized> {
     pub(super) log: RecordLog<V>,
-    /// Its records by key, or as many of them as were wanted so far: see `groups`.
+    /// Its records by key, or as many of them as were needed so far: see `groups`.
     pub(super) index: Option<Index>,
-    /// How many of its records the last barrier found.
+    /// How many of its records existed at the last barrier.
     pub(super) saved: usize,
-    /// Those that it froze and that are not written yet.
+    /// Those that it froze and that have not been written yet.
     pub(super) frozen: Range<usize>,
 }
 
-/// The log of a slice that is over, and what is to be written of it still.
+/// The log of a slice that is over, and what remains to be written of it.
 pub(super) struct Held<V: ?Sized> {
     pub(super) number: i64,
     pub(super) frozen: Range<usize>,
@@ -39,14 +39,14 @@ pub(super) struct Held<V: ?Sized> {
 
 /// The records of one input, by slice.
 ///
-/// The log of the slice that the last record was in is at hand, and its place is empty meanwhile: so a record
-/// of the same slice is appended without looking for it.
+/// The log of the previous record's slice is kept at hand, leaving its place empty meanwhile: so a record
+/// of the same slice is appended without a search.
 pub(super) struct Sides<V: ?Sized> {
     sides: Vec<Side<V>>,
     current: (Slice, SliceId),
     log: RecordLog<V>,
     pub(super) held: Vec<Held<V>>,
-    /// The slices that are over and that the last barrier found.
+    /// The slices that are over and that existed at the last barrier.
     pub(super) dropped: Vec<i64>,
 }
 
@@ -82,7 +82,7 @@ impl<V: ?Sized> Sides<V> {
         });
     }
 
-    /// Whether a record at `at` belongs to the log at hand.
+    /// Returns whether a record at `at` belongs to the log at hand.
     #[inline(always)]
     pub(super) fn is_at_hand(&self, at: Timestamp) -> bool {
         self.current.0.holds(at)
@@ -96,7 +96,7 @@ impl<V: ?Sized> Sides<V> {
         }
     }
 
-    /// Forgets a slice, except for what a checkpoint has to write of it.
+    /// Drops a slice, except for what a checkpoint still has to write of it.
     fn retire(&mut self, number: i64, id: SliceId, spare: &mut ChunkPool) {
         let side = self.get_mut(id);
         side.index = None;
@@ -117,7 +117,7 @@ impl<V: ?Sized> Sides<V> {
         }
     }
 
-    /// Takes the log of a slice to hand.
+    /// Makes the log of a slice the one at hand.
     pub(super) fn take(&mut self, slice: Slice, id: SliceId) {
         self.settle();
         self.current = (slice, id);
@@ -132,7 +132,7 @@ impl<V: Wire + ?Sized> Sides<V> {
         self.log.push(record, spare);
     }
 
-    /// Adds records to the log at hand while they belong there. Gives the first that does not, or `None` if there
+    /// Adds records to the log at hand while they belong there. Returns the first that does not, or `None` if there
     /// are no more.
     #[inline(always)]
     pub(super) fn extend<'a>(
@@ -155,7 +155,7 @@ impl<V: Wire + ?Sized> Sides<V> {
         other
     }
 
-    /// Adds a record to a slice; says how many came before it.
+    /// Adds a record to a slice; returns how many records it had before.
     pub(super) fn push_to(&mut self, id: SliceId, record: &V, spare: &mut ChunkPool) -> usize {
         self.settle();
         let log = &mut self.get_mut(id).log;
@@ -164,7 +164,7 @@ impl<V: Wire + ?Sized> Sides<V> {
     }
 }
 
-/// All that a window join remembers of its records.
+/// The whole keyed state of a window join.
 pub(super) struct JoinState<L: ?Sized, R: ?Sized> {
     pub(super) left: Sides<L>,
     pub(super) right: Sides<R>,
@@ -185,7 +185,7 @@ impl<L: ?Sized, R: ?Sized> JoinState<L, R> {
         }
     }
 
-    /// The slice with this number, made if there is none.
+    /// Returns the slice with this number, created if missing.
     pub(super) fn slice(&mut self, number: i64) -> SliceId {
         let place = self.slices.partition_point(|&(other, _)| other < number);
         match self.slices.get(place) {
@@ -202,26 +202,26 @@ impl<L: ?Sized, R: ?Sized> JoinState<L, R> {
         }
     }
 
-    /// Puts both logs at hand back in their places: before windows are looked at.
+    /// Puts both logs at hand back in their places; call this before windows are examined.
     pub(super) fn settle(&mut self) {
         self.left.settle();
         self.right.settle();
     }
 
-    /// The first slice with records from `number` on.
+    /// Returns the first slice with records from `number` on.
     pub(super) fn first_slice_from(&self, number: i64) -> Option<i64> {
         let place = self.slices.partition_point(|&(other, _)| other < number);
         self.slices.get(place).map(|&(number, _)| number)
     }
 
-    /// The slices with records that are in a range, in ascending order.
+    /// Returns the slices with records in a range, in ascending order.
     pub(super) fn slices_in(&self, numbers: Range<i64>) -> impl Iterator<Item = SliceId> + '_ {
         let before = |limit| self.slices.partition_point(|&(number, _)| number < limit);
         let range = before(numbers.start)..before(numbers.end);
         self.slices.range(range).map(|&(_, id)| id)
     }
 
-    /// Forgets the slices before `limit`.
+    /// Drops the slices before `limit`.
     pub(super) fn retire_below(&mut self, limit: i64) {
         while let Some(&(number, id)) = self.slices.front()
             && number < limit
@@ -233,12 +233,12 @@ impl<L: ?Sized, R: ?Sized> JoinState<L, R> {
         }
     }
 
-    /// How many slices there are.
+    /// Returns how many slices there are.
     pub(super) fn slice_count(&self) -> usize {
         self.slices.len()
     }
 
-    /// The records that are kept and the bytes that they take.
+    /// Returns the number of stored records and the bytes that they take.
     pub(super) fn size(&self) -> (usize, usize) {
         let at_hand = self.left.log.len() + self.right.log.len();
         let mut size = (at_hand, self.spare.memory_bytes());
@@ -262,7 +262,7 @@ pub(super) struct Part {
     pub(super) start: usize,
 }
 
-/// One side of a window: the records of its slices, in order of time, with one place each.
+/// One side of a window: the records of its slices, in time order, with one place each.
 #[derive(Default)]
 pub(super) struct Parts {
     parts: Vec<Part>,
@@ -270,7 +270,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Those of the slices in a range.
+    /// Gathers those of the slices in a range.
     pub(super) fn gather<V: ?Sized>(
         &mut self,
         sides: &Sides<V>,
@@ -288,17 +288,17 @@ impl Parts {
         }
     }
 
-    /// How many records there are.
+    /// Returns how many records there are.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Its parts.
+    /// Returns its parts.
     pub(super) fn parts(&self) -> &[Part] {
         &self.parts
     }
 
-    /// The records themselves.
+    /// Returns the records themselves.
     #[inline(always)]
     pub(super) fn of<'a, V: ?Sized>(&'a self, sides: &'a Sides<V>) -> Records<'a, V> {
         let only = match &*self.parts {
@@ -317,7 +317,7 @@ impl Parts {
 pub(super) struct Records<'a, V: ?Sized> {
     sides: &'a Sides<V>,
     parts: &'a [Part],
-    /// The only log, where there is one.
+    /// The only log, if there is just one.
     only: Option<&'a RecordLog<V>>,
 }
 
@@ -339,7 +339,7 @@ impl<'a, V: Wire + ?Sized> Records<'a, V> {
         }
     }
 
-    /// Asks for the cache line of a record that is read later, where it is easily found.
+    /// Prefetches the cache line of a record that is read later, if it is easily found.
     #[inline(always)]
     pub(super) fn prefetch(self, place: usize) {
         if let Some(log) = self.only {
@@ -359,7 +359,7 @@ impl<'a, V: Wire + ?Sized> Records<'a, V> {
         self.parts[after - 1]
     }
 
-    /// The records from a place on, as many as lie side by side. There must be one at that place.
+    /// Returns the records from a place on that are contiguous in memory. There must be one at that place.
     #[inline]
     pub(super) fn run_from(self, place: usize) -> Run<'a, V> {
         let part = self.part_of(place);

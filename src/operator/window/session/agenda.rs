@@ -1,10 +1,10 @@
-//! `Agenda`: when to look after which key's sessions.
+//! `Agenda`: when to check which key's sessions.
 //!
-//! Sessions mostly go on for longer than they would have when they were last looked at, so most of what comes
-//! up is only put off. A queue in exact order is too dear for that (some five hundred instructions each
-//! time); here an entry stands in the *bucket* that its time is in, and is looked at when the watermark
-//! reaches the bucket's start. Putting it off is then a few instructions. Only what is found to end in a
-//! bucket that is being passed goes into a heap, to come out in the order of time.
+//! Most sessions have been extended since they were last checked, so most appointments that come due are merely
+//! postponed. A queue in exact order is too expensive for that (some five hundred instructions each
+//! time). Here an entry is kept in the *bucket* that its time falls in, and is checked when the watermark
+//! reaches the bucket's start. Postponing it then takes a few instructions. Only what turns out to end in a
+//! bucket that is being passed goes into a heap, to come out in time order.
 //!
 //! ```text
 //!             watermark
@@ -12,9 +12,9 @@
 //!   ──────────────┼──────┬──────┬──────┬──────┬─── … ───┬──────────────────►  time
 //!             turned ─►  │ base
 //! ```
-//! Invariant: what is before `base` is in the heap, what is in the ring is in the 64 buckets from `base` on.
+//! Invariant: entries before `base` are in the heap, entries in the ring are in the 64 buckets from `base` on.
 //!
-//! The agenda follows from the sessions: it needs no place in a checkpoint.
+//! The agenda can be derived from the sessions: it is not checkpointed.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -22,34 +22,34 @@ use std::collections::BinaryHeap;
 use crate::time::Timestamp;
 
 const BUCKETS: i64 = 64;
-/// So many buckets make one gap.
+/// How many buckets make up one gap.
 const BUCKETS_PER_GAP: i64 = 16;
-/// The widest grain: the ring then reaches over all time that there is.
+/// The widest grain: the ring then covers all of time.
 const GRAIN_MAX: u32 = 58;
 
-/// A time, and whose it is.
+/// A time and the key it belongs to.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Appointment<K> {
     pub(super) at: Timestamp,
     pub(super) key: K,
 }
 
-/// Appointments, to be looked at in good time and kept in order.
+/// Appointments, to be checked in good time and kept in order.
 #[derive(Debug)]
 pub(super) struct Agenda<K> {
-    /// The width of a bucket as a power of two; not known before the first gap is.
+    /// The width of a bucket as a power of two; unknown until the first gap is.
     grain: Option<u32>,
     /// The first bucket that has not been turned.
     base: i64,
     ring: Vec<Vec<Appointment<K>>>,
-    /// Which buckets of the ring hold something.
+    /// Which buckets of the ring are non-empty.
     occupied: u64,
     far: Vec<Appointment<K>>,
     far_first: Timestamp,
     near: BinaryHeap<Reverse<Appointment<K>>>,
     /// The bucket that is being turned.
     turning: Vec<Appointment<K>>,
-    /// The memory of buckets that were turned, for those to come.
+    /// The memory of turned buckets, for reuse.
     spare: Vec<Vec<Appointment<K>>>,
     len: usize,
 }
@@ -70,12 +70,12 @@ impl<K: Ord> Agenda<K> {
         }
     }
 
-    /// How many appointments there are.
+    /// Returns how many appointments there are.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Fits the buckets to a gap, unless there is a fit already; time has come to `watermark`.
+    /// Fits the bucket width to a gap, unless it is set already, at the current `watermark`.
     #[inline]
     pub(super) fn fit(&mut self, gap: i64, watermark: Timestamp) {
         if self.grain.is_none() {
@@ -99,7 +99,7 @@ impl<K: Ord> Agenda<K> {
         self.place(Appointment { at, key });
     }
 
-    /// Adds an appointment that [`Agenda::turn`] has given out, perhaps at a later time.
+    /// Adds an appointment that [`Agenda::turn`] has returned, perhaps at a later time.
     #[inline]
     pub(super) fn put_back(&mut self, appointment: Appointment<K>, watermark: Timestamp) {
         self.len += 1;
@@ -128,7 +128,7 @@ impl<K: Ord> Agenda<K> {
         }
     }
 
-    /// The first bucket of the ring that holds something.
+    /// Returns the first non-empty bucket of the ring.
     fn first_bucket(&self) -> Option<i64> {
         let from_base = self
             .occupied
@@ -136,7 +136,7 @@ impl<K: Ord> Agenda<K> {
         (from_base != 0).then(|| self.base + i64::from(from_base.trailing_zeros()))
     }
 
-    /// A time before which nothing is to be looked at.
+    /// Returns a time before which nothing needs checking.
     pub(super) fn quiet_before(&self) -> Timestamp {
         let near = (self.near.peek()).map_or(Timestamp::MAX, |first| first.0.at);
         let ring = self.first_bucket();
@@ -144,8 +144,8 @@ impl<K: Ord> Agenda<K> {
         near.min(ring).min(self.far_first)
     }
 
-    /// Takes an appointment out of the buckets that `watermark` has reached; it may be after the watermark,
-    /// and is to be added again then. To be called until it gives `None`.
+    /// Removes an appointment from the buckets that `watermark` has reached; it may be after the watermark,
+    /// and must then be added again. Call this until it returns `None`.
     pub(super) fn turn(&mut self, watermark: Timestamp) -> Option<Appointment<K>> {
         loop {
             if let Some(appointment) = self.turning.pop() {
@@ -172,14 +172,14 @@ impl<K: Ord> Agenda<K> {
         }
     }
 
-    /// The appointment that the last [`Agenda::turn`] but `ahead` ones will give, if it is known yet.
+    /// Returns the appointment that [`Agenda::turn`] will return after `ahead` others, if it is known yet.
     #[inline]
     pub(super) fn ahead(&self, ahead: usize) -> Option<&Appointment<K>> {
         let place = self.turning.len().checked_sub(ahead + 1)?;
         self.turning.get(place)
     }
 
-    /// The next appointment at `watermark` or before, in the order of time, once all buckets are turned.
+    /// Returns the next appointment at or before `watermark`, in time order, once all buckets are turned.
     pub(super) fn next_due(&mut self, watermark: Timestamp) -> Option<Appointment<K>> {
         if self.near.peek()?.0.at > watermark {
             return None;
@@ -188,8 +188,8 @@ impl<K: Ord> Agenda<K> {
         self.near.pop().map(|first| first.0)
     }
 
-    /// Moves to the ring what the ring reaches by now; if that is too little of it, the ring must reach
-    /// further.
+    /// Moves to the ring what is now within its reach; if that is too little, widens the ring's
+    /// reach.
     fn fetch_far(&mut self) {
         let reached = self.base.saturating_add(BUCKETS);
         self.far_first = Timestamp::MAX;
@@ -231,7 +231,7 @@ mod tests {
 
     use super::*;
 
-    /// Goes on to `watermark`; gives what was due, in order.
+    /// Advances to `watermark`; returns what was due, in order.
     fn go_on(agenda: &mut Agenda<u32>, watermark: Timestamp) -> Vec<(i64, u32)> {
         while let Some(appointment) = agenda.turn(watermark) {
             agenda.put_back(appointment, watermark);

@@ -2,16 +2,16 @@
 //!
 //! # Timers are lazy
 //!
-//! Flink deletes a session's timer and registers another one at every record that moves its end. Here a
-//! session has an *alarm*, which is never after its end, and which no record moves. When it comes up and
-//! finds that the session goes on for longer, it is set anew, at the end. So a session costs an alarm for
+//! Flink deletes and re-registers a session's timer at every record that moves its end. Here a
+//! session has an *alarm*, which is never after its end, and which no record moves. When it goes off and
+//! the session turns out to last longer, it is set again, to the end. So a session costs one alarm for
 //! each gap's length of its life, not one for each record.
 //!
-//! Nothing of this shows. An alarm that is put off is put off to a later time, and what is due comes in the
-//! order of time once all alarms that may be due have been looked at (the [`agenda`](super::agenda) sees to
+//! This is not observable. An alarm is only ever postponed to a later time, and what is due is handled in
+//! time order once all alarms that may be due have been checked (the [`agenda`](super::agenda) ensures
 //! that). So a session fires after all that end before it, in the pass of the watermark that reaches its
-//! end: exactly where Flink's timer, registered at its last record, would have come up. Keys with equal ends
-//! fire in no particular order here as there.
+//! end: exactly where Flink's timer, registered at its last record, would have fired. Keys with equal ends
+//! fire in no particular order, here as in Flink.
 //!
 //! ```text
 //! records      1   2     3          4                        gap: ├────────┤
@@ -19,7 +19,7 @@
 //! ```
 //! Invariant: every session that has not fired has an appointment, at its alarm, at or before its last
 //! timestamp; every one that has fired, unless it is kept for ever, at or before its clean-up time. An
-//! appointment at which no session has its alarm is of a session that was merged.
+//! appointment that matches no session's alarm belonged to a session that was merged.
 
 use std::sync::Arc;
 
@@ -38,13 +38,13 @@ pub(super) type Stored<K> = <K as Key>::Stored;
 pub(super) enum Stage {
     /// Nothing fires.
     Idle,
-    /// Look at the sessions that may be due.
+    /// Check the sessions that may be due.
     Turn,
-    /// Fire those that are, in the order of time.
+    /// Fire those that are, in time order.
     Fire,
 }
 
-/// When what is due, and the size of the state.
+/// When something is due, and the size of the state.
 pub(super) struct Clockwork<K: Key + ?Sized> {
     pub(super) name: Arc<str>,
     pub(super) uid: Arc<str>,
@@ -57,7 +57,7 @@ pub(super) struct Clockwork<K: Key + ?Sized> {
     state_entries: Gauge,
     state_bytes: Gauge,
     timer_count: Gauge,
-    /// Where there are checkpoints.
+    /// Present if checkpoints are enabled.
     pub(super) snapshot: Option<SessionSnapshot>,
 }
 
@@ -84,7 +84,7 @@ impl<K: Key + ?Sized> Clockwork<K> {
         self.timer_count = metrics.gauge("timers");
     }
 
-    /// Publishes the size of the state: so many keys in so many bytes.
+    /// Publishes the size of the state: the number of keys and bytes.
     pub(super) fn publish(&self, keys: usize, bytes: usize) {
         self.state_entries.set(keys as i64);
         self.state_bytes.set(bytes as i64);
@@ -94,11 +94,11 @@ impl<K: Key + ?Sized> Clockwork<K> {
     /// Adds an appointment for a session of `key`.
     pub(super) fn add(&mut self, at: Timestamp, key: Stored<K>) {
         self.agenda.add(at, key);
-        // Perhaps to be looked at before its time: as early as its bucket begins.
+        // It may have to be checked before its time: as early as its bucket begins.
         self.quiet_before = self.quiet_before.min(self.agenda.quiet_before());
     }
 
-    /// When a session is to be looked at next, of which an alarm has come up at `at`; `None` for never.
+    /// Returns when to check a session next whose alarm has gone off at `at`; `None` for never.
     pub(super) fn next_alarm(&self, window: TimeWindow, at: Timestamp) -> Option<Timestamp> {
         let last = window.max_timestamp();
         if last >= at {

@@ -1,4 +1,4 @@
-//! Firing: looking at the sessions that may be due, and doing what is, in the order of time.
+//! Firing: checking the sessions that may be due, and handling those that are, in time order.
 
 use crate::operator::window::{WindowFunction, WindowTime};
 use crate::operator::{Budget, Lookahead, Operator, Outputs, Push, Signal};
@@ -13,9 +13,9 @@ use super::sessions::OneSession;
 
 /// How many sessions a watermark may fire before the worker gets a chance to do something else.
 const SIGNAL_BUDGET: u32 = 256;
-/// So many looks at a session cost as much budget as one result.
+/// How many checks of a session cost as much budget as one result.
 const LOOKS_PER_RESULT: usize = 4;
-/// How many looks ahead a session is fetched.
+/// How many checks ahead a session is prefetched.
 const LOOKAHEAD: usize = 16;
 
 impl<V, S, F, D, G, T> SessionOperator<V, S, F, D, G, T>
@@ -27,7 +27,7 @@ where
     G: SessionGap<V>,
     T: WindowTime,
 {
-    /// Looks at a session of which an alarm may be due: puts it off to the time when it is.
+    /// Checks a session whose alarm may be due: moves the alarm to the time when it is.
     fn look_at(&mut self, appointment: Appointment<Stored<S::Key>>) {
         let clockwork = &mut *self.clockwork;
         if self.sessions.looks_ahead()
@@ -52,7 +52,7 @@ where
         }
     }
 
-    /// Does what is due for a session: fires it, drops it, or puts its alarm off.
+    /// Handles what is due for a session: fires it, drops it, or postpones its alarm.
     fn attend(&mut self, appointment: Appointment<Stored<S::Key>>) {
         let Appointment { at, key } = appointment;
         let hash = self.hasher.hash(key.key());
@@ -74,7 +74,7 @@ where
             }
             return;
         }
-        // What fires now is done with its end: the next alarm is after it.
+        // A firing at this time settles the session's end: the next alarm is after it.
         let next = (self.clockwork).next_alarm(window, at.saturating_add(1));
         session.alarm = next.unwrap_or(Timestamp::MAX);
         if let Some(at) = next {
@@ -83,7 +83,7 @@ where
         }
     }
 
-    /// Time has come to `watermark`: starts to do what is due.
+    /// Time has advanced to `watermark`: starts handling what is due.
     pub(super) fn start_firing(&mut self, watermark: Timestamp) {
         self.pass(watermark);
         self.clockwork.stage = Stage::Turn;
@@ -91,7 +91,7 @@ where
         self.advance(&mut Budget::new(SIGNAL_BUDGET));
     }
 
-    /// Goes on firing while there is budget and room downstream.
+    /// Continues firing while there is budget and room downstream.
     pub(super) fn advance(&mut self, budget: &mut Budget) {
         while self.busy && budget.left() > 0 && self.next.ready() {
             let watermark = self.watermark;

@@ -1,4 +1,4 @@
-//! `Session`: the description of session windows, and how the gap behind a record is found.
+//! `Session`: the description of session windows, and how the gap after a record is determined.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -7,19 +7,19 @@ use crate::operator::window::assigner::LENGTH_MAX;
 use crate::operator::window::{EventTime, ProcessingTime, WindowError};
 use crate::time::nanos;
 
-/// How long a session waits behind a record for the next one.
+/// How long a session waits after a record for the next one.
 pub trait SessionGap<V: ?Sized>: Clone + Send + 'static {
-    /// Whether there are such sessions.
+    /// Checks whether the gap is valid.
     ///
     /// # Errors
-    /// A [`WindowError`] if not.
+    /// A [`WindowError`] if it is not.
     fn check(&self) -> Result<(), WindowError>;
 
-    /// The gap behind `record` in nanoseconds; 0 is none, and fails the subtask.
+    /// Returns the gap after `record` in nanoseconds; 0 is invalid and fails the subtask.
     fn gap(&self, record: &V) -> i64;
 }
 
-/// The same gap behind every record.
+/// The same gap after every record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FixedGap(i64);
 
@@ -38,7 +38,7 @@ impl<V: ?Sized> SessionGap<V> for FixedGap {
     }
 }
 
-/// A gap that a function finds for each record.
+/// A gap that a function determines for each record.
 #[derive(Clone, Copy, Debug)]
 pub struct DynamicGap<F>(F);
 
@@ -57,7 +57,7 @@ where
     }
 }
 
-/// Session windows: the records of a key up to a gap in which it has none.
+/// Session windows: the records of a key up to a gap without any.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Session<G = FixedGap, T = EventTime> {
     pub(super) gap: G,
@@ -65,7 +65,7 @@ pub struct Session<G = FixedGap, T = EventTime> {
 }
 
 impl Session {
-    /// Sessions that end `gap` after their last record.
+    /// Creates sessions that end `gap` after their last record.
     #[must_use]
     pub const fn with_gap(gap: Duration) -> Self {
         Session {
@@ -76,7 +76,7 @@ impl Session {
 }
 
 impl<F> Session<DynamicGap<F>> {
-    /// Sessions that wait `gap(record)` behind each record. A gap of zero fails the job.
+    /// Creates sessions that wait `gap(record)` after each record. A gap of zero fails the job.
     pub const fn with_dynamic_gap<V: ?Sized>(gap: F) -> Self
     where
         F: Fn(&V) -> Duration,
@@ -89,7 +89,7 @@ impl<F> Session<DynamicGap<F>> {
 }
 
 impl<G> Session<G> {
-    /// The same sessions of processing time.
+    /// Returns the same sessions in processing time.
     #[must_use]
     pub fn processing_time(self) -> Session<G, ProcessingTime> {
         Session {
@@ -100,10 +100,10 @@ impl<G> Session<G> {
 }
 
 impl<G, T> Session<G, T> {
-    /// Whether there are such sessions.
+    /// Checks whether the sessions are valid.
     ///
     /// # Errors
-    /// A [`WindowError`] if the gap cannot be.
+    /// A [`WindowError`] if the gap is invalid.
     pub fn check<V: ?Sized>(&self) -> Result<(), WindowError>
     where
         G: SessionGap<V>,

@@ -1,10 +1,10 @@
-//! `SessionOperator`: session windows, keyed.
+//! `SessionOperator`: keyed session windows.
 //!
-//! A record costs one search, which finds its key's sessions: mostly the latest one takes it, which moves
-//! its end and adds to what it has accumulated. Everything else (the first record of a key or of a session,
-//! two sessions that become one, a record behind the watermark) leaves the fast path.
+//! A record takes one search, which finds its key's sessions: usually the latest one takes it, which moves
+//! its end and adds to its accumulator. Everything else (the first record of a key or of a session,
+//! the merging of two sessions, a record behind the watermark) leaves the fast path.
 //!
-//! When sessions fire stands in [`clockwork`](super::clockwork).
+//! See [`clockwork`](super::clockwork) for when sessions fire.
 
 use std::borrow::Borrow;
 use std::marker::PhantomData;
@@ -28,7 +28,7 @@ use super::firing::fire;
 use super::gap::{FixedGap, Session, SessionGap};
 use super::sessions::{OneSession, Sessions, SpareLists};
 
-/// Session windows over a keyed stream, of event time or (`T`) of processing time.
+/// Keyed session windows in event time or (by `T`) processing time.
 pub struct SessionOperator<V, S, F, D, G = FixedGap, T = EventTime>
 where
     V: ?Sized,
@@ -38,7 +38,7 @@ where
     pub(super) sessions: Table<Stored<S::Key>, Sessions<F::Accumulator>>,
     pub(super) spare: SpareLists<F::Accumulator>,
     pub(super) watermark: Timestamp,
-    /// Up to here sessions may have fired: to the watermark, or farther where some come from a subtask that was ahead.
+    /// Sessions may have fired up to here: the watermark, or further if some come from a subtask that was ahead.
     pub(super) fired_to: Timestamp,
     gap: G,
     selector: S,
@@ -46,12 +46,12 @@ where
     pub(super) hasher: KeyHasher,
     /// Processing time of the batch.
     pub(super) now: Timestamp,
-    /// The input has ended: no session of processing time fires any more.
+    /// The input has ended: sessions in processing time no longer fire.
     ended: bool,
-    /// A firing is not finished.
+    /// A firing is unfinished.
     pub(super) busy: bool,
-    /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so
-    /// whether there is room there need not be asked for each: it is whenever something went there.
+    /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so whether
+    /// there is room there is not checked for every record, only after something was emitted.
     ready: bool,
     pub(super) next: Outputs<D>,
     pub(super) clockwork: Box<Clockwork<S::Key>>,
@@ -82,10 +82,10 @@ where
     G: SessionGap<V>,
     T: WindowTime,
 {
-    /// An operator called `name`, which applies `function` to sessions per key.
+    /// Creates an operator called `name`, which applies `function` to sessions per key.
     ///
     /// # Errors
-    /// [`WindowError`] if there are no such sessions.
+    /// [`WindowError`] if the sessions are invalid.
     pub fn new(
         name: Arc<str>,
         session: Session<G, T>,
@@ -114,7 +114,7 @@ where
         })
     }
 
-    /// Keeps sessions for some time after the watermark has passed them. Not those of processing time,
+    /// Keeps sessions for some time after the watermark has passed them. Has no effect in processing time,
     /// where nothing is late.
     #[must_use]
     pub fn allowed_lateness(mut self, lateness: Lateness) -> Self {
@@ -138,14 +138,14 @@ where
         self
     }
 
-    /// Makes room for so many keys, of all subtasks together, when the operator opens.
+    /// Reserves room for `keys` keys, across all subtasks, when the operator opens.
     #[must_use]
     pub fn expected_keys(mut self, keys: usize) -> Self {
         self.clockwork.expected_keys = keys;
         self
     }
 
-    /// Adds a record that does not just go on with its key's latest session.
+    /// Adds a record that does not simply continue its key's latest session.
     #[cold]
     #[inline(never)]
     fn push_elsewhere(&mut self, record: &V, at: Timestamp, gap: i64, hash: KeyHash) {
@@ -182,7 +182,7 @@ where
         self.begin_session(record, window, hash);
     }
 
-    /// Adds a record that belongs to no session: to a new one, unless that would be late.
+    /// Adds a record that belongs to no session to a new one, unless that would be late.
     fn begin_session(&mut self, record: &V, window: TimeWindow, hash: KeyHash) {
         let lateness = self.clockwork.lateness;
         if lateness.is_window_late(window, self.watermark) {
@@ -224,13 +224,13 @@ where
         }
     }
 
-    /// Time has come to `watermark`.
+    /// Advances time to `watermark`.
     pub(super) fn pass(&mut self, watermark: Timestamp) {
         self.watermark = watermark;
         self.fired_to = self.fired_to.max(watermark);
     }
 
-    /// Asks whether there is room downstream, where something went just now.
+    /// Checks again whether there is room downstream, after something was emitted.
     fn refresh(&mut self) {
         self.ready = !self.busy && self.next.ready();
     }
@@ -322,7 +322,7 @@ where
         if T::IS_EVENT || self.ended || self.clockwork.agenda.len() == 0 {
             return next;
         }
-        // When that time has passed.
+        // Due once that time has passed.
         earlier(Some(self.clockwork.quiet_before.saturating_add(1)), next)
     }
 

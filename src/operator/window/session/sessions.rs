@@ -1,38 +1,38 @@
-//! The sessions of one key: few, apart from one another, in order of time.
+//! The sessions of one key: few, disjoint, in time order.
 //!
-//! Nearly always a key has one session that takes records, and nearly always that is its only one. So the
-//! latest session stands in the table's entry itself, and the earlier ones, if there are any, in a list.
+//! Nearly always only one session of a key takes records, and nearly always that is its only one. So the
+//! latest session is stored in the table entry itself, and earlier ones, if any, in a list.
 //!
-//! Invariant: sessions neither overlap nor touch; `earlier` is in order of time, before `latest`.
+//! Invariant: sessions neither overlap nor touch; `earlier` is in time order, before `latest`.
 
 use crate::operator::window::TimeWindow;
 use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
 use crate::time::Timestamp;
 
-/// A session and what it has accumulated.
+/// A session and its accumulator.
 #[derive(Clone, Debug)]
 pub(super) struct OneSession<A> {
     pub(super) window: TimeWindow,
-    /// When it is to be looked at.
+    /// When to check the session.
     pub(super) alarm: Timestamp,
     pub(super) accumulator: A,
 }
 
 impl<A> OneSession<A> {
-    /// Whether the session and `window` overlap or touch.
+    /// Returns whether the session and `window` overlap or touch.
     fn meets(&self, window: TimeWindow) -> bool {
         self.window.start <= window.end && self.window.end >= window.start
     }
 
-    /// Whether the session, which ends after whatever has fired, takes a record at `at` without starting earlier.
+    /// Returns whether the session, which ends after `fired_to`, can take a record at `at` without starting earlier.
     #[inline(always)]
     pub(super) fn goes_on(&self, at: Timestamp, fired_to: Timestamp) -> bool {
         let TimeWindow { start, end } = self.window;
-        // An end is a gap after the first timestamp at least: one less is a timestamp too.
+        // An end is at least one gap after the first timestamp, so one less is a timestamp too.
         start <= at && at <= end && end.0.wrapping_sub(1) > fired_to.0
     }
 
-    /// Whether it has fired: one that has not is looked at when it ends, or before.
+    /// Returns whether it has fired: one that has not is checked when it ends, or before.
     pub(super) fn has_fired(&self) -> bool {
         self.alarm > self.window.max_timestamp()
     }
@@ -42,20 +42,20 @@ impl<A> OneSession<A> {
 #[derive(Clone, Debug)]
 pub(super) struct Sessions<A> {
     pub(super) latest: OneSession<A>,
-    /// Boxed twice: a pointer's worth of room in the table for what hardly any key has.
+    /// Boxed twice: only a pointer in the table for what hardly any key has.
     earlier: Option<Box<Earlier<A>>>,
 }
 
 #[derive(Clone, Debug)]
 struct Earlier<A>(Vec<OneSession<A>>);
 
-/// Lists of earlier sessions that no key needs now: where the watermark is far behind, most keys need one
+/// Lists of earlier sessions that no key currently needs: if the watermark is far behind, most keys need one
 /// now and then.
 #[derive(Debug)]
 #[expect(clippy::vec_box, reason = "the boxes go back into tables as they are")]
 pub(super) struct SpareLists<A>(Vec<Box<Earlier<A>>>);
 
-/// More spare lists than this are not kept.
+/// The maximum number of spare lists kept.
 const SPARE_MAX: usize = 4096;
 
 impl<A> SpareLists<A> {
@@ -64,16 +64,16 @@ impl<A> SpareLists<A> {
     }
 }
 
-/// What became of a window that met sessions.
+/// The result of merging a window into sessions.
 pub(super) struct Merged<'a, A> {
-    /// The one session that is left.
+    /// The one session that remains.
     pub(super) session: &'a mut OneSession<A>,
-    /// Whether the last one that it was made of had fired.
+    /// Whether the last of the merged sessions had fired.
     pub(super) had_fired: bool,
 }
 
 impl<A> Sessions<A> {
-    /// One session.
+    /// Creates the sessions of a key that has one.
     pub(super) fn new(session: OneSession<A>) -> Self {
         Sessions {
             latest: session,
@@ -81,37 +81,37 @@ impl<A> Sessions<A> {
         }
     }
 
-    /// The list of earlier sessions, which there is.
+    /// Returns the list of earlier sessions, which must exist.
     fn earlier(&mut self) -> &mut Vec<OneSession<A>> {
         let earlier = self.earlier.as_mut();
         &mut earlier.expect("there are earlier sessions").0
     }
 
-    /// How many there are.
+    /// Returns how many sessions there are.
     pub(super) fn len(&self) -> usize {
         1 + self.earlier.as_ref().map_or(0, |earlier| earlier.0.len())
     }
 
-    /// The session at a place in the order of time.
+    /// Returns the session at a place in time order.
     pub(super) fn get(&mut self, place: usize) -> &mut OneSession<A> {
         let earlier = self.earlier.as_mut();
         let session = earlier.and_then(|earlier| earlier.0.get_mut(place));
         session.unwrap_or(&mut self.latest)
     }
 
-    /// The place of the session that is to be looked at at a time; of several the earliest.
+    /// Returns the place of the session to be checked at `at`; the earliest if there are several.
     pub(super) fn with_alarm(&self, at: Timestamp) -> Option<usize> {
         self.iter().position(|session| session.alarm == at)
     }
 
-    /// All of them, in the order of time.
+    /// Returns all sessions in time order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &OneSession<A>> {
         let earlier = self.earlier.as_ref().map_or(&[][..], |earlier| &earlier.0);
         earlier.iter().chain([&self.latest])
     }
 
-    /// Merges all sessions that meet `window`, and the window, into one, to be looked at when the last of
-    /// them was; `None` if none meets it.
+    /// Merges `window` and all sessions that meet it into one, keeping the alarm of the last of
+    /// them; `None` if none meets it.
     pub(super) fn merge(
         &mut self,
         window: TimeWindow,
@@ -183,7 +183,7 @@ impl<A> Sessions<A> {
         &mut earlier.0[place]
     }
 
-    /// Removes the session at a place in the order of time. Returns whether it was the only one, which
+    /// Removes the session at a place in time order. Returns whether it was the only one, which
     /// stays.
     #[must_use]
     pub(super) fn remove(&mut self, place: usize, spare: &mut SpareLists<A>) -> bool {
@@ -207,8 +207,8 @@ impl<A> Sessions<A> {
     }
 }
 
-/// Encoded: for each session, in the order of time, its start, its end and its alarm (8 bytes each, in this
-/// machine's order), and what it has accumulated, as an item.
+/// Encoding: for each session, in time order, its start, its end and its alarm (8 bytes each, in this
+/// machine's byte order), and its accumulator, as an item.
 impl<A: StateValue> StateValue for Sessions<A> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = A::VERSION;

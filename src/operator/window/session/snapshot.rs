@@ -1,8 +1,8 @@
-//! What checkpoints keep of session windows: the sessions of every key, and the watermark.
+//! What is checkpointed of session windows: the sessions of every key, and the watermark.
 //!
-//! A session is kept with its alarm, which says whether it has fired; the agenda is made anew from the alarms.
-//! Where the old subtasks had different watermarks, a session may have fired of which the restored watermark
-//! has not reached the end: it does not fire for that end again.
+//! A session is stored with its alarm, which says whether it has fired; the agenda is rebuilt from the alarms.
+//! If the old subtasks had different watermarks, a session may have fired although the restored watermark
+//! has not reached its end: it does not fire for that end again.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use super::sessions::Sessions;
 /// The name of the keyed state.
 const SESSIONS: &str = "sessions";
 
-/// How far the snapshots of one operator have come.
+/// The progress of one operator's snapshots.
 pub(super) struct SessionSnapshot {
     sessions: TableSnapshot,
     watermark: WatermarkSnapshot,
@@ -38,7 +38,7 @@ where
     G: SessionGap<V>,
     T: WindowTime,
 {
-    /// Makes the table, puts back what a checkpoint has, and prepares for those to come.
+    /// Creates the table, restores it from the checkpoint, if any, and prepares for checkpoints.
     pub(super) fn restore(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let clockwork = &self.clockwork;
         self.sessions = Table::new(TableOptions {
@@ -82,10 +82,10 @@ where
         cx.check_restored(&self.clockwork.uid, |name| own.contains(&name))
     }
 
-    /// Notes when the restored sessions are to be looked at, and shows them to the function.
+    /// Schedules the checks of the restored sessions, and shows the sessions to the function.
     fn make_appointments(&mut self) {
         let clockwork = &mut *self.clockwork;
-        // The shortest one has about the length of a gap.
+        // The shortest one is about as long as a gap.
         let sessions = self
             .sessions
             .iter()
@@ -107,7 +107,7 @@ where
         }
     }
 
-    /// Freezes the sessions for a checkpoint: nothing fires while a signal comes.
+    /// Freezes the sessions for a checkpoint: nothing fires while a signal arrives.
     pub(super) fn freeze(&mut self, barrier: Barrier) {
         if let Some(snapshot) = &mut self.clockwork.snapshot {
             let (checkpoint, extent) = (barrier.checkpoint, barrier.extent());
@@ -116,7 +116,7 @@ where
         }
     }
 
-    /// Writes some of what was frozen; whether that is done.
+    /// Writes part of what was frozen; returns whether it is done.
     pub(super) fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let snapshot = self.clockwork.snapshot.as_mut();
         snapshot.is_none_or(|snapshot| {

@@ -136,14 +136,14 @@ pub(super) fn key_of(record: &Record) -> u8 {
     record.0
 }
 
-/// An operator that `build` makes in front of an output with a side output for late records.
+/// An operator that `build` makes upstream of an output with a side output for late records.
 pub(super) fn harness_of<P: Push<Record>>(
     build: impl FnOnce(Key, Outputs<Collect>, OutputTag<Record>) -> P,
 ) -> Harness<P> {
     harness_in(open_context(KeyGroupAssignment::Flink), build).unwrap()
 }
 
-/// As `harness_of`, with what the operator learns when it opens.
+/// Like `harness_of`, with an open context.
 pub(super) fn harness_in<P: Push<Record>>(
     cx: OpenContext,
     build: impl FnOnce(Key, Outputs<Collect>, OutputTag<Record>) -> P,
@@ -177,7 +177,7 @@ where
     windows_in(cx, shape, function, late).unwrap()
 }
 
-/// As `harness`, with what the operator learns when it opens.
+/// Like `harness`, with an open context.
 pub(super) fn windows_in<F>(
     cx: OpenContext,
     shape: Shape,
@@ -201,7 +201,7 @@ where
 }
 
 impl<P: Push<Record>> Harness<P> {
-    /// What a head does before it hands on the next record or signal.
+    /// What a head does before it passes on the next record or signal.
     pub(super) fn wait(&mut self) {
         let mut turns = 0;
         while !self.operator.ready() {
@@ -220,7 +220,7 @@ impl<P: Push<Record>> Harness<P> {
         self.down.0.lock().unwrap().in_push = false;
     }
 
-    /// Pushes records as a head does that has them at hand.
+    /// Pushes records like a head that has them at hand.
     pub(super) fn push_run(&mut self, run: &[(Record, i64)]) {
         let mut left = run;
         while !left.is_empty() {

@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 use harness::{Harness, WindowResult, harness};
 use oracle::{Event, Oracle, Record, Shape, of_key};
 
-/// All values of a window in order of arrival.
+/// All values of a window in arrival order.
 fn lists() -> impl WindowFunction<Record, u8, Out = WindowResult> {
     ProcessWindow::<Record, WindowResult, _, _>::new(
         |&key: &u8, window, elements: &Elements<Record>, emit: &mut dyn FnMut(&WindowResult)| {

@@ -7,7 +7,7 @@ use crate::time::nanoseconds;
 
 pub(super) type Record = (u8, u32);
 
-/// What comes out, in order. Aggregates and lists are compared alike, as lists of numbers.
+/// The output, in order. Aggregates and lists are compared alike, as lists of numbers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Event {
     Result {

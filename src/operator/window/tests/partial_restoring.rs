@@ -1,4 +1,4 @@
-//! The first halves of windows in two phases go on from checkpoints, at any parallelism.
+//! The first phase of two-phase windows resumes from checkpoints, at any parallelism.
 
 use std::collections::BTreeMap;
 

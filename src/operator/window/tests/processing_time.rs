@@ -1,4 +1,4 @@
-//! Windows of processing time: the clock decides, timestamps and watermarks do not.
+//! Windows in processing time: the clock decides, timestamps and watermarks do not.
 
 use super::harness::{Collect, Harness, Key, harness_in, harness_of};
 use super::lists;
@@ -125,7 +125,7 @@ fn windows_that_ended_while_the_job_was_down_fire_at_once() {
     write(&mut before.operator, 1, 0, &mut memory);
     let mut after = windows(Some(memory.restored()));
     assert_eq!(after.operator.deadline(), Some(Timestamp(10)));
-    // A clock that was set back changes nothing, as ever.
+    // A clock that was set back changes nothing, as always.
     after.begin(1);
     after.push((1, 2), 0);
     after.begin(77);
@@ -155,7 +155,7 @@ fn sessions_end_when_the_clock_has_passed_their_gap() {
     assert_eq!(sessions.operator.deadline(), None);
 }
 
-/// What a checkpoint keeps that is taken at the end of the input, as one that stops a job with drain is.
+/// What is stored by a checkpoint taken at the end of the input, such as one that stops a job with drain.
 fn at_the_end<P>(mut before: Harness<P>, at: i64, record: Record) -> MemorySnapshot
 where
     P: Push<Record>,
@@ -184,7 +184,7 @@ fn windows_of_a_checkpoint_after_the_end_of_input_fire_when_the_clock_has_passed
     let memory = at_the_end(windows(None), 23, (1, 1));
     let mut after = windows(Some(memory.restored()));
     assert_eq!(after.operator.deadline(), Some(Timestamp(30)));
-    // A clock that was set back changes nothing, as ever: what it brings is in the window that is open.
+    // A clock that was set back changes nothing, as always: its records are in the window that is open.
     after.begin(2);
     after.push((1, 2), 0);
     after.begin(29);

@@ -1,4 +1,4 @@
-//! Windows that go on from checkpoints, at any parallelism, give what undisturbed ones give.
+//! Windows that resume from checkpoints, at any parallelism, have the same results as undisturbed ones.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::operator::window::{WindowFunction, WindowOperator};
 use crate::operator::{Barrier, Checkpointing, OpenContext, Operator, OperatorError, Signal};
 use crate::record::{KeyGroupAssignment, MaxParallelism};
 
-/// What one of several subtasks learns when it opens.
+/// The open context of one of several subtasks.
 pub(super) fn context(index: u32, parallelism: u32, restored: Option<Restored>) -> OpenContext {
     let mut cx = open_context(KeyGroupAssignment::Flink);
     (cx.subtask.index, cx.subtask.parallelism) = (index, parallelism);
@@ -30,7 +30,7 @@ struct Job<F: WindowFunction<Record, u8>> {
     subtasks: Vec<Windows<F>>,
     memory: MemorySnapshot,
     reports: Vec<Vec<StateReport>>,
-    /// What is not written yet, by subtask.
+    /// Which subtasks still have something to write.
     unwritten: Vec<bool>,
 }
 
@@ -57,7 +57,7 @@ impl<F: WindowFunction<Record, u8, Out = WindowResult>> Job<F> {
         }
     }
 
-    /// Fails; `next` goes on from a checkpoint. The checkpoint as that one knows it.
+    /// Fails; `next` resumes from a checkpoint. Returns the checkpoint as `next` knows it.
     fn go_on_as(&mut self, mut next: Self, last: Complete) -> Option<Complete> {
         let is_same = next.subtasks.len() == self.subtasks.len();
         if is_same {
@@ -81,7 +81,7 @@ impl<F: WindowFunction<Record, u8, Out = WindowResult>> Job<F> {
         });
     }
 
-    /// Writes a slice of a checkpoint. Whether it is complete now, or there was none.
+    /// Writes a slice of a checkpoint. Returns whether it is complete now, or there was none.
     fn write(&mut self, checkpoint: u64, slice: usize) -> bool {
         if !self.unwritten.contains(&true) {
             return true;
@@ -105,7 +105,7 @@ impl<F: WindowFunction<Record, u8, Out = WindowResult>> Job<F> {
         true
     }
 
-    /// What came out so far, and may not all be final.
+    /// The lengths of the output so far, which may not all be final.
     fn lengths(&mut self) -> Vec<usize> {
         let subtasks = self.subtasks.iter_mut();
         let length = |subtask: &mut Windows<F>| {
@@ -115,7 +115,7 @@ impl<F: WindowFunction<Record, u8, Out = WindowResult>> Job<F> {
         subtasks.map(length).collect()
     }
 
-    /// What came out up to these places, by key.
+    /// Collects the output up to these lengths, by key.
     fn collect(&mut self, lengths: &[usize], log: &mut [Vec<Event>]) {
         let count = self.subtasks.len() as u32;
         for (key, log) in (0..).zip(log) {
@@ -134,7 +134,7 @@ fn owner(key: u8, parallelism: u32) -> u32 {
     (0..parallelism).find(owns).unwrap()
 }
 
-/// The last complete checkpoint: what it is, which step came before it, what had come out.
+/// The last complete checkpoint: its contents, the step before it, and what had been emitted.
 struct Complete {
     restored: Restored,
     step: usize,
@@ -278,7 +278,7 @@ pub(super) fn barrier(checkpoint: u64, options: u32) -> Signal {
     })
 }
 
-/// Two subtasks of which one has fired a window.
+/// Two subtasks, one of which has fired a window.
 fn fired_apart(shape: Shape) -> MemorySnapshot {
     let mut memory = MemorySnapshot::new(2);
     for index in 0..2 {
@@ -309,7 +309,7 @@ fn windows_that_some_subtasks_have_fired_and_keep_tie_the_checkpoint_to_its_para
         CheckpointError::FixedParallelism { saved: 2, .. }
     ));
     assert!(open(kept, 0, 2).is_ok());
-    // What is over when it has fired fires in the others, and nowhere twice.
+    // What is over once it has fired fires in the others, and nowhere twice.
     let mut windows = open(TEN, 0, 1).unwrap();
     windows.watermark(20);
     let waiting = (0..20).filter(|key| owner(*key, 2) == 0).count();
@@ -372,7 +372,7 @@ fn a_table_serves_another_slice_only_when_it_owes_nothing() {
     let mut windows = windows_in(context(0, 1, None), TEN, sums(), true).unwrap();
     (0..100).for_each(|key| windows.push((key, 1), 3));
     windows.signal(barrier(1, Barrier::WHOLE));
-    // The slice is over before anything of it is written, and the next ones come.
+    // The slice is over before any of it is written, and the next ones begin.
     windows.watermark(9);
     for slice in 1..5 {
         (0..100).for_each(|key| windows.push((key, 2), slice * 10));

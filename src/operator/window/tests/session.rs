@@ -49,7 +49,7 @@ impl Oracle {
         last(window).saturating_add(self.lateness)
     }
 
-    /// `TimeWindow.mergeWindows`: the windows that become one, where they are several.
+    /// `TimeWindow.mergeWindows`: the windows that are merged, if there are several.
     fn merge_windows(mut windows: Vec<Window>) -> Vec<(Window, BTreeSet<Window>)> {
         windows.sort_unstable();
         let mut merged: Vec<(Window, BTreeSet<Window>)> = Vec::new();
@@ -180,7 +180,7 @@ fn fixed(gap: i64) -> Session {
     Session::with_gap(nanoseconds(gap as u64))
 }
 
-/// The gap behind a record, where records have gaps of their own.
+/// The gap after a record, if records have their own gaps.
 fn gap_of(record: &Record) -> i64 {
     i64::from(record.1 % 7 * 5 + 1)
 }
@@ -234,7 +234,7 @@ fn check<F, G>(
         assert_eq!(of_key(&found, key), of_key(&expected, key), "key {key}");
     }
     assert_eq!(found.len(), expected.len());
-    // Between keys there is an order too: what a watermark fires comes in the order of time.
+    // Between keys there is an order too: what a watermark fires is emitted in time order.
     let (mut watermark, mut latest) = (i64::MIN, i64::MIN);
     for event in &found {
         match event {
