@@ -135,6 +135,9 @@ where
     }
 
     /// Reduces the records of each key and window pairwise, with an associative function.
+    ///
+    /// Where windows overlap, their slices are reduced first, and those reductions in the order of time: records that
+    /// arrive out of order may then be combined in another order than they arrived in.
     pub fn reduce<F>(self, function: F) -> Windowed<P, S, A, ReduceWindow<F>>
     where
         P::Out: StateValue,
