@@ -1,12 +1,12 @@
-//! The `SIGBUS` guard: a bad page of a file that we have mapped is an error, not the end of the process.
+//! The `SIGBUS` guard: a bad page of a file that we have mapped becomes an error, rather than the end of the process.
 //!
-//! A store through a map has no way to fail: a page that the disk cannot give, or that was cut off the
-//! file, raises `SIGBUS`. The handler here looks the address up among the ranges that are guarded. If it is
-//! in one, it puts an empty page there, so that the store goes on, and notes the fault, which whoever filled
-//! the range finds by [`Guard::check`]. Any other address goes to the handler that was there before, or to
-//! what the system does by default: nothing changes for the process that we are embedded in.
+//! A store through a map cannot fail: a page that the disk cannot provide, or that was cut off the file, raises
+//! `SIGBUS`. The handler here looks the address up among the guarded ranges. If it is in one, it maps an empty page
+//! there, so that the store can proceed, and records the fault, which whoever filled the range finds by
+//! [`Guard::check`]. Any other address is passed to the previous handler, or to the system's default: nothing changes
+//! for the process in which we are embedded.
 //!
-//! A process that installs a handler of its own later must hand on what it does not know, as this one does.
+//! A process that installs its own handler later must pass on what it does not recognise, as this one does.
 #![expect(
     unsafe_code,
     reason = "installs a signal handler, which maps pages and calls the handler before it"
@@ -19,11 +19,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 use libc::{c_int, c_void, siginfo_t};
 
-/// So many ranges may be guarded at a time.
+/// How many ranges can be guarded at a time.
 const SLOT_COUNT: usize = 64;
 
-/// A place for a range. The handler reads it while others change it, so it carries a sequence number: odd
-/// while it is being changed.
+/// A slot for a range. The handler reads it while others change it, so it carries a sequence number, which is odd while
+/// it is being changed.
 struct Slot {
     taken: AtomicBool,
     sequence: AtomicUsize,
@@ -34,7 +34,7 @@ struct Slot {
 
 static SLOTS: [Slot; SLOT_COUNT] = [const { Slot::empty() }; SLOT_COUNT];
 
-/// What was there before, and the size of a page.
+/// The previous handler, and the size of a page.
 struct Before {
     action: libc::sigaction,
     page_size: usize,
@@ -62,8 +62,8 @@ impl Slot {
         self.sequence.store(sequence + 2, Ordering::Release);
     }
 
-    /// Whether `address` is in the range. A range that is being changed holds no address that anybody may
-    /// fault on: its owner is not at it.
+    /// Whether `address` is in the range. An address in a range that is being changed cannot fault: its owner is not
+    /// accessing it.
     fn holds(&self, address: usize) -> bool {
         let before = self.sequence.load(Ordering::Acquire);
         let start = self.start.load(Ordering::Relaxed);
@@ -74,13 +74,13 @@ impl Slot {
     }
 }
 
-/// Guards a range as long as it lives.
+/// Guards a range while it lives.
 pub(super) struct Guard {
     slot: &'static Slot,
 }
 
 impl Guard {
-    /// Guards a mapping, unless too many are guarded already or there can be no handler.
+    /// Guards a mapping, unless too many are guarded already or the handler cannot be installed.
     pub(super) fn over(range: Range<*const u8>) -> Option<Self> {
         BEFORE.get_or_init(install).as_ref()?;
         let free = |slot: &&Slot| !slot.taken.swap(true, Ordering::Acquire);
@@ -139,7 +139,7 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     hand_on(before, signal, info, context);
 }
 
-/// Puts an empty page in place of the bad one. Returns whether that worked.
+/// Maps an empty page in place of the bad one. Returns whether that worked.
 fn replace_page(address: usize, page_size: usize, slot: &Slot) -> bool {
     let page = address - address % page_size;
     let (protection, flags) = (
@@ -156,12 +156,12 @@ fn replace_page(address: usize, page_size: usize, slot: &Slot) -> bool {
     mapped != libc::MAP_FAILED
 }
 
-/// Does what would have been done without us.
+/// Does what would have happened without us.
 fn hand_on(before: Option<&Before>, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let action = before.map(|before| &before.action);
     match action.map_or(libc::SIG_DFL, |action| action.sa_sigaction) {
         libc::SIG_DFL | libc::SIG_IGN => {
-            // A fault cannot be ignored: the default ends the process when the access is tried again.
+            // A fault cannot be ignored: the default action ends the process when the access is retried.
             // SAFETY: sets a signal to its default, which any handler may do.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }
