@@ -42,7 +42,6 @@ pub trait Storage: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// As [`create`](Self::create). The old file may or may not be gone then.
-    /// As [`create`](Self::create). The other file may be gone or not then.
     fn reuse(&self, old: &str, name: &str, expected: u64) -> io::Result<Box<dyn WriteOnce>> {
         self.remove(old)?;
         self.create(name, expected)
@@ -52,7 +51,6 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// is appended later can be read too; allocated space after it may read as zeros.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`] if there is none.
     /// [`io::ErrorKind::NotFound`] if there is none.
     fn open(&self, name: &str) -> io::Result<Box<dyn ReadAt>>;
 
