@@ -262,7 +262,7 @@ pub enum CheckpointError {
         /// What is wrong.
         what: &'static str,
     },
-    /// A checkpoint cannot be completed because a part of it could not be written.
+    /// A checkpoint cannot be completed because part of it could not be written.
     #[error("checkpoint {checkpoint} cannot be completed: a part of it was not written")]
     Incomplete {
         /// The checkpoint.

@@ -211,7 +211,7 @@ impl<'a> SnapshotOutput<'a> {
 }
 
 impl StateRef {
-    /// The state called `state` of `operator`.
+    /// The state named `state` of `operator`.
     #[must_use]
     pub fn new(operator: &Arc<str>, state: &str) -> Self {
         StateRef {

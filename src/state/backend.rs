@@ -174,7 +174,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
     /// # use thalweg::record::KeyHasher;
     /// # use thalweg::state::{KeyedBackend, ValueState};
     /// # let mut backend = KeyedBackend::<u64>::new(KeyHasher::default());
-    /// // Once a count, now the count and the sum, of which the older values knew nothing.
+    /// // Formerly a count, now the count and the sum, which older values did not have.
     /// let state: ValueState<(u64, f64)> =
     ///     backend.value_state_migrated("sums", |count: u64| (count, 0.0))?;
     /// # Ok::<(), thalweg::state::StateError>(())

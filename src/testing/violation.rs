@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::time::Timestamp;
 
-/// A broken rule of the protocol, or a difference between two ways of driving.
+/// A protocol violation, or a difference between two ways of driving.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("driven {driving}, at step {step}: {fault}")]
 pub struct Violation {
@@ -101,7 +101,7 @@ pub enum Fault {
         /// The lower one.
         to: Timestamp,
     },
-    /// Something followed the end.
+    /// Something was emitted after the end of input.
     #[error("something follows the end: {0}")]
     AfterEnd(String),
     /// The end of input was not emitted.

@@ -107,7 +107,7 @@ impl Drop for Guard {
 }
 
 fn install() -> Option<Before> {
-    // SAFETY: asks for a number.
+    // SAFETY: only queries a number.
     let page_size = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
     // SAFETY: all zeroes are a `sigaction`: no flags, an empty mask, the default action.
     let (mut action, mut before): (libc::sigaction, libc::sigaction) =
@@ -115,8 +115,8 @@ fn install() -> Option<Before> {
     let entry: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
     action.sa_sigaction = entry as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    // SAFETY: both structures live; `handle` has the signature that `SA_SIGINFO` asks for and calls only
-    // what may be called in a signal handler.
+    // SAFETY: both structures are live; `handle` has the signature that `SA_SIGINFO` requires and calls only what may
+    // be called in a signal handler.
     let result = unsafe { libc::sigaction(libc::SIGBUS, &raw const action, &raw mut before) };
     (result == 0).then_some(Before {
         action: before,
@@ -128,7 +128,7 @@ fn install() -> Option<Before> {
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the system hands over a valid `siginfo_t`, which has an address for this signal.
     let address = unsafe { (*info).si_addr() }.addr();
-    // Not set only if the fault came while the handler was being installed; then no range is guarded.
+    // Unset only if the fault came while the handler was being installed; then no range is guarded.
     let before = BEFORE.get().and_then(Option::as_ref);
     if let Some(before) = before {
         let slot = SLOTS.iter().find(|slot| slot.holds(address));

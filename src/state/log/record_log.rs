@@ -122,9 +122,9 @@ impl<V: Wire + ?Sized> RecordLog<V> {
             self.grow(spare);
         }
         let bytes = record.as_bytes();
-        // SAFETY: `next` is a free slot of the last chunk, `SLOT` bytes long and aligned as records (or
-        // spans) are; the bytes of a record of fixed length are as many. After the last slot of a chunk
-        // `next` may point to its end, and `left` is 0.
+        // SAFETY: `next` is a free slot of the last chunk, `SLOT` bytes long and aligned for records (or spans); a
+        // record of fixed length has as many bytes. After the last slot of a chunk `next` may point to its end, and
+        // `left` is 0.
         unsafe {
             if Self::INLINE {
                 assert_eq!(bytes.len(), Self::SLOT, "a form's length");
@@ -162,7 +162,7 @@ impl<V: Wire + ?Sized> RecordLog<V> {
             }
             let bytes = record.as_bytes();
             assert_eq!(bytes.len(), Self::SLOT, "a form's length");
-            // SAFETY: as in `push`: `next` is a free slot, of which there are `left`.
+            // SAFETY: as in `push`: `next` is a free slot, and `left` of them remain.
             unsafe {
                 next.copy_from_nonoverlapping(
                     NonNull::new_unchecked(bytes.as_ptr().cast_mut()),
@@ -201,7 +201,7 @@ impl<V: Wire + ?Sized> RecordLog<V> {
             .bytes
             .last()
             .expect("a chunk with room was found or added");
-        // SAFETY: the chunk has room for so many bytes from `filled` on, which no record uses.
+        // SAFETY: the chunk has room for this many bytes from `filled` on, which no record uses.
         unsafe {
             let source = NonNull::new_unchecked(bytes.as_ptr().cast_mut());
             (chunk.start().add(self.filled)).copy_from_nonoverlapping(source, bytes.len());
@@ -224,7 +224,7 @@ impl<V: Wire + ?Sized> RecordLog<V> {
     #[must_use]
     pub fn get(&self, index: usize) -> &V {
         assert!(index < self.len(), "a log is read where it is written");
-        // SAFETY: the slot is one of those that are written.
+        // SAFETY: the slot is one of those that have been written.
         unsafe { self.read(self.slot(index)) }
     }
 
@@ -261,7 +261,7 @@ impl<V: Wire + ?Sized> RecordLog<V> {
     #[inline(always)]
     unsafe fn slot(&self, index: usize) -> NonNull<u8> {
         let place = index % Self::SLOTS;
-        // SAFETY: the caller says that there is the slot, so there is its chunk, in which it lies.
+        // SAFETY: the caller guarantees that the slot exists, and with it the chunk that contains it.
         unsafe {
             let chunk = self.slots.get_unchecked(index >> Self::SLOTS_LOG2);
             chunk.start().add(place * Self::SLOT)
@@ -269,12 +269,12 @@ impl<V: Wire + ?Sized> RecordLog<V> {
     }
 
     /// # Safety
-    /// The slot is one of this log, and written.
+    /// The slot must belong to this log, and have been written.
     #[inline(always)]
     unsafe fn read(&self, slot: NonNull<u8>) -> &V {
-        // SAFETY: a written slot holds a record's bytes, aligned because slots are as long as records and
-        // chunks more aligned than any; or a span of bytes that were written, at a multiple of 16 from the
-        // start of a chunk. Neither changes while the log is borrowed.
+        // SAFETY: a written slot holds either a record's bytes, aligned because slots are as long as records and chunks
+        // are more aligned than any record; or a span of written bytes, which starts at a multiple of 16 from the start
+        // of a chunk. Neither changes while the log is borrowed.
         unsafe {
             let (start, length) = if Self::INLINE {
                 (slot, Self::SLOT)

@@ -352,8 +352,8 @@ impl<K, V> Segment<K, V> {
         let pending = settle(group, changes.owed());
         let count = pending.len();
         if count > 0 {
-            // SAFETY: only occupied slots are pending: a removal takes the mark away with the tag. Writing the
-            // entries down changes none of them.
+            // SAFETY: only occupied slots are pending: a removal clears the mark along with the tag. Encoding the
+            // entries changes none of them.
             changes.hand_out(unsafe { group.entries(pending) });
         }
         count
