@@ -1,4 +1,4 @@
-//! Errors of checkpoints.
+//! Checkpoint errors.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use super::piece::StateRef;
 use crate::record::{FormError, KeyGroupAssignment};
 use crate::state::{StateKind, TypeLayout};
 
-/// What is wrong with a checkpoint.
+/// An error of taking, storing or restoring a checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// A state comes back as another kind.
+    /// A state is of another kind in the checkpoint than in the job.
     #[error("{state} is {saved} state in the checkpoint, and {wanted} state in the job")]
     KindChanged {
         /// The state.
@@ -22,7 +22,7 @@ pub enum CheckpointError {
         /// Its kind in the job.
         wanted: StateKind,
     },
-    /// The keys or values of a state come back as another type.
+    /// A state's keys or values are of another type in the checkpoint than in the job.
     #[error(
         "the {part}s of {state} are {saved} in the checkpoint, and {wanted} in the job: \
          register the state with a migration, or give it another name"
@@ -37,7 +37,7 @@ pub enum CheckpointError {
         /// The type in the job.
         wanted: Box<TypeLayout>,
     },
-    /// Bytes that are not what their state's schema says.
+    /// Bytes do not match their state's schema.
     #[error("{state}: {cause}")]
     Malformed {
         /// The state.
@@ -46,35 +46,35 @@ pub enum CheckpointError {
         #[source]
         cause: FormError,
     },
-    /// The number of key groups is fixed by the first checkpoint.
+    /// The job has another number of key groups than the checkpoint: the first checkpoint fixes it.
     #[error(
         "the checkpoint has {saved} key groups (its max parallelism) and the job {wanted}: \
          set `max_parallelism({saved})`, or none"
     )]
     MaxParallelism {
-        /// That of the checkpoint.
+        /// The number in the checkpoint.
         saved: u32,
-        /// That of the job.
+        /// The number in the job.
         wanted: u32,
     },
-    /// A checkpoint and the job take keys to other key groups.
+    /// The checkpoint and the job assign keys to key groups differently.
     #[error(
         "the checkpoint's keys are in key groups by `KeyGroupAssignment::{saved:?}`, the job's by `{wanted:?}`: \
          set `key_groups(KeyGroupAssignment::{saved:?})`"
     )]
     Assignment {
-        /// That of the checkpoint.
+        /// The assignment in the checkpoint.
         saved: KeyGroupAssignment,
-        /// That of the job.
+        /// The assignment in the job.
         wanted: KeyGroupAssignment,
     },
-    /// A checkpoint has fewer key groups than the job has subtasks: some would own none.
+    /// A checkpoint has fewer key groups than the job has subtasks: some subtasks would own none.
     #[error(
         "the checkpoint has {saved} key groups (its max parallelism), the job a parallelism of {parallelism}: \
          set at most {saved}"
     )]
     TooFewKeyGroups {
-        /// The key groups of the checkpoint.
+        /// The number of key groups in the checkpoint.
         saved: u32,
         /// The largest parallelism of the job.
         parallelism: u32,
@@ -88,7 +88,7 @@ pub enum CheckpointError {
         #[source]
         cause: std::io::Error,
     },
-    /// State that no operator of the job takes.
+    /// The checkpoint holds state that no operator of the job claims.
     #[error(
         "the checkpoint holds {state}, which the job does not have: \
          give the operator its uid back, or allow state that is not restored"
@@ -97,7 +97,7 @@ pub enum CheckpointError {
         /// The state.
         state: StateRef,
     },
-    /// An operator's state that no operator of the job takes.
+    /// The checkpoint holds an operator's state that no operator of the job claims.
     #[error(
         "the checkpoint holds state of operator `{operator}`, which the job does not have: \
          give the operator its uid back, or allow state that is not restored"
@@ -106,23 +106,23 @@ pub enum CheckpointError {
         /// The operator's uid.
         operator: Arc<str>,
     },
-    /// Records were on their way through an edge that is not the same any more.
+    /// The checkpoint holds in-flight records of an edge that has changed since.
     #[error(
         "the checkpoint holds records that were on their way through edge `{edge}` to operator `{operator}`, which \
          spread them by {saved}; in the job the edge is {wanted}, and they cannot be dealt anew: restore from a \
          savepoint or an aligned checkpoint, which have nothing on its way"
     )]
     EdgeChanged {
-        /// The operator behind the edge.
+        /// The operator downstream of the edge.
         operator: Arc<str>,
         /// The edge's uid.
         edge: Arc<str>,
-        /// How the edge spread records when the checkpoint was taken.
+        /// How the edge partitioned records when the checkpoint was taken.
         saved: Arc<str>,
-        /// What it is in the job.
+        /// What the edge is in the job.
         wanted: String,
     },
-    /// An operator's windows are not those of the checkpoint.
+    /// An operator's windows differ from those in the checkpoint.
     #[error(
         "the windows of operator `{operator}` have {saved} in the checkpoint, and {wanted} in the job: \
          give the operator another uid"
@@ -135,7 +135,7 @@ pub enum CheckpointError {
         /// What they are in the job.
         wanted: String,
     },
-    /// The subtasks of an operator had not come equally far.
+    /// The subtasks of an operator had not progressed equally far.
     #[error(
         "some subtasks of operator `{operator}` had fired windows that others had not: \
          this checkpoint can only be restored at parallelism {saved}"
@@ -143,10 +143,10 @@ pub enum CheckpointError {
     FixedParallelism {
         /// The operator's uid.
         operator: Arc<str>,
-        /// The parallelism of the checkpoint.
+        /// The parallelism in the checkpoint.
         saved: u32,
     },
-    /// The directory is in use.
+    /// The directory is locked by another process.
     #[error(
         "{place} is in use: only one process may write checkpoints there; stop the other one or choose \
          another directory"
@@ -155,14 +155,14 @@ pub enum CheckpointError {
         /// The directory.
         place: String,
     },
-    /// The system refused something.
+    /// The operating system reported an error.
     #[error("cannot {action} `{file}`: {cause}")]
     Storage {
-        /// What was to be done.
+        /// What was attempted.
         action: &'static str,
-        /// With which file.
+        /// The file it was attempted on.
         file: String,
-        /// Why it cannot be done.
+        /// Why it failed.
         #[source]
         cause: io::Error,
     },
@@ -173,22 +173,22 @@ pub enum CheckpointError {
     NoSpace {
         /// The file that was being written.
         file: String,
-        /// How many bytes it was to get.
+        /// How many bytes it needed.
         wanted: u64,
     },
-    /// A file is not as it was written.
+    /// A file is damaged.
     #[error(
         "`{file}` is damaged at byte {offset}: {what}; the checkpoints that need it cannot be used, others can"
     )]
     Damaged {
         /// The file.
         file: String,
-        /// Where it is damaged.
+        /// The offset of the damage.
         offset: u64,
-        /// How.
+        /// What is damaged.
         what: &'static str,
     },
-    /// A file was written by something that writes other files.
+    /// A file's format, platform or hashing is not one that this program reads.
     #[error(
         "`{file}` has {what} {found}, and this program reads {wanted}: \
          use the program that wrote it, or a savepoint that this one can read"
@@ -198,12 +198,12 @@ pub enum CheckpointError {
         file: String,
         /// What does not fit.
         what: &'static str,
-        /// What it is in the file.
+        /// Its value in the file.
         found: String,
-        /// What it should be.
+        /// Its expected value.
         wanted: String,
     },
-    /// A file that a checkpoint needs is not there.
+    /// A file that a checkpoint needs is missing.
     #[error("`{file}`, which checkpoint {checkpoint} needs, is not there")]
     Missing {
         /// The checkpoint.
@@ -219,13 +219,13 @@ pub enum CheckpointError {
         /// Where it was looked for.
         place: String,
     },
-    /// There is no checkpoint at all where there should be one.
+    /// There is no checkpoint at all where one was expected.
     #[error("there is no checkpoint in {place}")]
     Empty {
         /// Where one was looked for.
         place: String,
     },
-    /// There are checkpoints, and none of them can be used.
+    /// There are checkpoints, but none is usable.
     #[error(
         "{place} holds {count} checkpoints, none of which can be used; of the newest, {newest}: {cause}"
     )]
@@ -240,15 +240,15 @@ pub enum CheckpointError {
         #[source]
         cause: Arc<CheckpointError>,
     },
-    /// A checkpoint that is to be taken is not newer than one that was.
+    /// A checkpoint to be taken is not newer than the newest one.
     #[error("checkpoint {checkpoint} cannot follow checkpoint {newest}: numbers must grow")]
     NotNewer {
-        /// The number that was asked for.
+        /// The requested number.
         checkpoint: u64,
-        /// The largest that there is.
+        /// The largest number so far.
         newest: u64,
     },
-    /// What changed is to be kept, but not what it changed.
+    /// A checkpoint holds changes of a state, but its parent does not hold that state.
     #[error(
         "subtask {subtask} hands over changes of {state}, and the checkpoint before does not hold it: \
          it must be handed over as a whole"
@@ -259,7 +259,7 @@ pub enum CheckpointError {
         /// The subtask.
         subtask: u32,
     },
-    /// A subtask's parts of a checkpoint contradict each other or what others hand over.
+    /// What a subtask handed over for a checkpoint contradicts itself or what other subtasks handed over.
     #[error("subtask {subtask} hands over {state}, but {what}")]
     Inconsistent {
         /// The state.
@@ -269,25 +269,26 @@ pub enum CheckpointError {
         /// What is wrong.
         what: &'static str,
     },
-    /// A checkpoint cannot be completed because a part of it could not be written.
+    /// A checkpoint cannot be completed because part of it could not be written.
     #[error("checkpoint {checkpoint} cannot be completed: a part of it was not written")]
     Incomplete {
         /// The checkpoint.
         checkpoint: u64,
     },
-    /// A savepoint is to be written where there is something already.
+    /// The target of a savepoint already holds a checkpoint.
     #[error("{place} holds checkpoint {checkpoint} already: choose an empty directory")]
     NotEmpty {
         /// The directory.
         place: String,
-        /// What is there.
+        /// The checkpoint that it holds.
         checkpoint: u64,
     },
 }
 
 impl CheckpointError {
-    /// Whether a file is not what it was or never was one for this program, for good: then an older checkpoint is
-    /// better than none. A sector that cannot be read is such damage; a lack of memory or of rights is not.
+    /// Whether a file is permanently unusable, because it is damaged or was never one that this program reads: then an
+    /// older checkpoint is better than none. An unreadable sector counts as damage; a lack of memory or permissions
+    /// does not.
     pub(super) fn is_damage(&self) -> bool {
         match self {
             CheckpointError::Damaged { .. }
@@ -301,7 +302,7 @@ impl CheckpointError {
         }
     }
 
-    /// The error of an access to a file, from what the system says.
+    /// The error of a file access that failed with `cause`.
     pub(super) fn storage(action: &'static str, file: &str, cause: io::Error) -> Self {
         CheckpointError::Storage {
             action,
@@ -310,7 +311,7 @@ impl CheckpointError {
         }
     }
 
-    /// The error of a write of so many bytes.
+    /// The error of a write of `wanted` bytes.
     pub(super) fn write(action: &'static str, file: &str, wanted: u64, cause: io::Error) -> Self {
         match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => CheckpointError::NoSpace {

@@ -1,13 +1,13 @@
-//! Fields of files: numbers and texts, written and read one behind the other.
+//! Fields of files: numbers and texts, written and read one after the other.
 //!
-//! Every number is little-endian, whatever the machine. Reading checks bounds and never allocates more than
-//! the file has bytes.
+//! Every number is little-endian on every machine. Reading checks bounds and never allocates more than the size of the
+//! file.
 
 use std::sync::Arc;
 
 use super::error::CheckpointError;
 
-/// Texts and lists end at a multiple of it.
+/// Texts and lists are padded to a multiple of it.
 pub(super) const FIELD_ALIGN: usize = 8;
 
 /// Writes fields.
@@ -37,21 +37,21 @@ impl FieldWriter {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// How many there are of what follows.
+    /// Writes the number of elements that follow.
     pub(super) fn count(&mut self, count: usize) {
         self.u32(
             u32::try_from(count).expect("lists of a checkpoint have fewer than 2^32 elements"),
         );
     }
 
-    /// A text behind its length, filled up with zeros.
+    /// Writes a text after its length, padded with zeros.
     pub(super) fn text(&mut self, text: &str) {
         self.count(text.len());
         self.raw(text.as_bytes());
         self.fill();
     }
 
-    /// Zeros up to the next multiple of 8.
+    /// Pads with zeros up to the next multiple of 8.
     pub(super) fn fill(&mut self) {
         let length = self.bytes.len().next_multiple_of(FIELD_ALIGN);
         self.bytes.resize(length, 0);
@@ -63,7 +63,7 @@ impl FieldWriter {
 pub(super) struct FieldReader<'a> {
     file: &'a str,
     bytes: &'a [u8],
-    /// Where in the file the bytes begin.
+    /// The offset in the file at which the bytes begin.
     start: u64,
     at: usize,
 }
@@ -71,7 +71,7 @@ pub(super) struct FieldReader<'a> {
 type Read<T> = Result<T, CheckpointError>;
 
 impl<'a> FieldReader<'a> {
-    /// Reads `bytes`, which stand in `file` at `start`, a multiple of 8.
+    /// Reads `bytes`, which are at offset `start` of `file`, a multiple of 8.
     pub(super) fn new(file: &'a str, bytes: &'a [u8], start: u64) -> Self {
         FieldReader {
             file,
@@ -81,7 +81,7 @@ impl<'a> FieldReader<'a> {
         }
     }
 
-    /// The error of a field that ends here.
+    /// The error of damage in the field that ends here.
     pub(super) fn damaged(&self, what: &'static str) -> CheckpointError {
         CheckpointError::damaged(self.file, self.start + self.at as u64, what)
     }
@@ -115,7 +115,7 @@ impl<'a> FieldReader<'a> {
         Ok(i64::from_le_bytes(self.array()?))
     }
 
-    /// How many elements follow, of at least `size` bytes each.
+    /// Reads the number of elements that follow, each at least `size` bytes long.
     pub(super) fn count(&mut self, size: usize) -> Read<usize> {
         let count = self.u32()? as usize;
         if count > (self.bytes.len() - self.at) / size {
@@ -133,7 +133,7 @@ impl<'a> FieldReader<'a> {
         Ok(text)
     }
 
-    /// Passes zeros up to the next multiple of 8.
+    /// Skips zeros up to the next multiple of 8.
     pub(super) fn fill(&mut self) -> Read<()> {
         let length = self.at.next_multiple_of(FIELD_ALIGN) - self.at;
         self.zeros(length)
@@ -146,7 +146,7 @@ impl<'a> FieldReader<'a> {
         }
     }
 
-    /// Ends the reading: nothing may be left.
+    /// Checks that nothing is left to read.
     pub(super) fn end(&self) -> Read<()> {
         match self.at == self.bytes.len() {
             true => Ok(()),

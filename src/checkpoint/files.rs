@@ -1,4 +1,4 @@
-//! A checkpoint in files, as what a job goes on from.
+//! A checkpoint in files, to restore from.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::storage::Storage;
 use crate::record::KeyGroupAssignment;
 use crate::state::StateSchema;
 
-/// A checkpoint whose files are open: it can be read even when they are removed meanwhile.
+/// A checkpoint whose files are open: it stays readable even if they are removed meanwhile.
 #[derive(Debug)]
 pub(super) struct CheckpointFiles {
     manifest: Manifest,
@@ -33,7 +33,7 @@ impl CheckpointFiles {
         Ok(files)
     }
 
-    /// Every link is to as much as it says.
+    /// Checks that every link matches the blocks that its segment holds.
     fn check_links(&self) -> Result<(), CheckpointError> {
         for (state, entry) in &self.manifest.states {
             let chains = entry.chains.iter();
@@ -54,7 +54,7 @@ impl CheckpointFiles {
         Ok(())
     }
 
-    /// Reads and checks every block of every segment. Returns how many there are.
+    /// Reads and checks every block of every segment. Returns the number of blocks.
     pub(super) fn verify(&self) -> Result<u64, CheckpointError> {
         let mut buffer = BlockBuffer::new();
         let segments = self.segments.values();

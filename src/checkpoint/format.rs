@@ -1,13 +1,14 @@
-//! The bytes of checkpoint files.
+//! The binary format of checkpoint files.
 //!
-//! A checkpoint is a *manifest* and the *segments* that it names. Numbers are little-endian; what the pieces
-//! of a state hold is as the machine that wrote them has it, and the *platform* says what that is. A file of
-//! another version, platform or key hash is refused by name. Tables are 8 bytes wide.
+//! A checkpoint is a *manifest* and the *segments* that it names. Numbers are little-endian; the contents of a state's
+//! pieces are in the native layout of the machine that wrote them, which the *platform* field identifies. A file of
+//! another version, platform or key hash is rejected with an error that names the mismatch. The tables below are 8
+//! bytes wide.
 //!
 //! # A segment: `segment-0000000012`
 //!
-//! Written once, from front to back: a header, blocks, an index of the blocks, a trailer. Its number is never
-//! used again in its directory.
+//! Written once, from front to back: a header, blocks, an index of the blocks, a trailer. Its number is never reused in
+//! its directory.
 //! ```text
 //! <--------------------------------------- 8 bytes ------------------------------------->
 //! ==================================== header, 64 bytes =================================
@@ -50,15 +51,15 @@
 //! | checksum of the trailer up to here                                                  |
 //! =======================================================================================
 //! ```
-//! A block's payload begins at a multiple of 16, so that it can be decoded in place. A block knows where it
-//! stands: one that was written to another place is damage. The trailer's checksum covers that of the index,
-//! which covers those of the payloads, and the manifest repeats it: a segment cannot be taken for another, not
-//! even for one of another run with the same number, whose blocks are as long.
+//! A block's payload begins at a multiple of 16, so that it can be decoded in place. A block records its own offset:
+//! one that is found elsewhere is damaged. The trailer's checksum covers the index's checksum, which covers the
+//! payloads', and the manifest repeats it: a segment cannot be mistaken for another, not even for one that another run
+//! wrote with the same number and the same block lengths.
 //!
 //! # A manifest: `manifest-0000000007`
 //!
-//! Written aside (`new-0000000012`), synced, renamed; when the directory is synced, the checkpoint is
-//! complete. The rename is the one step that makes it so. It never changes after that.
+//! Written under a temporary name (`new-0000000012`), synced and renamed; once the directory is synced, the checkpoint
+//! is complete. The rename is the single step that makes it so. A manifest never changes after that.
 //! ```text
 //! ==================================== header, 96 bytes =================================
 //! | magic "THALWMAN"                                                                    |
@@ -128,12 +129,12 @@ const _: () = assert!(BLOCK_HEADER_SIZE.is_multiple_of(BLOCK_ALIGN));
 const _: () = assert!(BLOCK_ALIGN == 16);
 const _: () = assert!(size_of::<Platform>() == 4);
 
-/// The checksum of all files.
+/// The checksum used in all files.
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
     xxh3_64(bytes)
 }
 
-/// What decides how a record's bytes look on a machine.
+/// The properties of a machine that determine the layout of a record's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Platform([u8; 4]);
 
@@ -157,7 +158,7 @@ impl Platform {
     }
 }
 
-/// What every file says about who can read it.
+/// The fields of every file that decide who can read it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Origin {
     pub(super) assignment: KeyGroupAssignment,
@@ -185,8 +186,8 @@ impl Origin {
         fields.u32(self.max_parallelism.get());
     }
 
-    /// Reads the first 28 bytes of a file. Whether they are undamaged is found out later: what is foreign is
-    /// said to be foreign although its checksums may be made in another way.
+    /// Reads the first 28 bytes of a file. Damage is checked later: a foreign file is reported as foreign even if its
+    /// checksums are computed in another way.
     pub(super) fn read(
         file: &str,
         magic: &[u8; 8],
@@ -270,7 +271,7 @@ impl SegmentHeader {
     }
 }
 
-/// Reads the checksum that ends `bytes` and compares it with that of all before it.
+/// Reads the checksum at the end of `bytes` and compares it with that of everything before it.
 fn check_sum(
     fields: &mut FieldReader<'_>,
     bytes: &[u8],
@@ -284,12 +285,12 @@ fn check_sum(
     }
 }
 
-/// Where a block is and what is in it.
+/// Where a block is and what it holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Block {
     pub(super) kind: PieceKind,
     pub(super) subtask: u32,
-    /// Among the states of its segment.
+    /// The index among the states of its segment.
     pub(super) state: u32,
     pub(super) namespace: i64,
     pub(super) offset: u64,
@@ -300,13 +301,13 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// How many bytes it takes, with its header and the zeros behind it.
+    /// The block's total size in bytes, including its header and padding.
     pub(super) fn size(&self) -> Option<u64> {
         let padded = self.length.checked_next_multiple_of(BLOCK_ALIGN as u64)?;
         padded.checked_add(BLOCK_HEADER_SIZE as u64)
     }
 
-    /// The block's header, of a payload with this checksum.
+    /// The block's header, given the checksum of its payload.
     pub(super) fn header(&self, payload: u64) -> [u8; BLOCK_HEADER_SIZE] {
         let mut header = [0; BLOCK_HEADER_SIZE];
         header[..4].copy_from_slice(BLOCK_MAGIC);
@@ -377,7 +378,7 @@ impl Trailer {
         (fields.bytes, sum)
     }
 
-    /// The trailer whose bytes stand at `start`, and its checksum.
+    /// The trailer whose bytes begin at `start`, and its checksum.
     pub(super) fn read(
         file: &str,
         bytes: &[u8],

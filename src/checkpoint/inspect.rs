@@ -1,4 +1,4 @@
-//! Looking at checkpoints: reading only, without the lock, also while a job writes more of them.
+//! Read-only inspection of checkpoints, without the lock, even while a job is writing more of them.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,16 +14,16 @@ use super::storage::Storage;
 use super::store::{self, usable};
 use crate::record::{KeyHash, KeyHasher};
 
-/// A checkpoint of a directory.
+/// A checkpoint in a directory.
 #[derive(Debug)]
 pub struct Listed {
     /// Its number.
     pub checkpoint: u64,
-    /// What it consists of, or why it cannot be used.
+    /// Its manifest, or why it cannot be used.
     pub manifest: Result<Manifest, CheckpointError>,
 }
 
-/// The checkpoints of a directory, the newest first. Manifests, headers and indexes are checked, blocks are not.
+/// Lists the checkpoints of a directory, newest first. Manifests, headers and indexes are checked, blocks are not.
 ///
 /// # Errors
 /// [`CheckpointError::Storage`] if the directory cannot be listed.
@@ -36,10 +36,10 @@ pub fn list(storage: &dyn Storage) -> Result<Vec<Listed>, CheckpointError> {
     Ok(listed.collect())
 }
 
-/// What a checkpoint consists of.
+/// Reads the manifest of a checkpoint.
 ///
 /// # Errors
-/// [`CheckpointError::Unknown`]; those of files that cannot be read or are damaged.
+/// [`CheckpointError::Unknown`]; file errors and damage.
 pub fn inspect(storage: &dyn Storage, checkpoint: u64) -> Result<Manifest, CheckpointError> {
     let (checkpoints, _) = store::list(storage)?;
     if !checkpoints.contains(&checkpoint) {
@@ -49,21 +49,21 @@ pub fn inspect(storage: &dyn Storage, checkpoint: u64) -> Result<Manifest, Check
     usable(storage, checkpoint)
 }
 
-/// What was checked.
+/// What [`verify`] has checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Verified {
-    /// Segments.
+    /// The number of segments.
     pub segments: u64,
-    /// Blocks in them.
+    /// The number of blocks in them.
     pub blocks: u64,
-    /// Bytes of all files.
+    /// The bytes of all files.
     pub bytes: u64,
 }
 
 /// Checks every byte of a checkpoint.
 ///
 /// # Errors
-/// As [`inspect`]; the first damage that is found.
+/// As [`inspect`]; the first damage found.
 pub fn verify(storage: &dyn Storage, checkpoint: u64) -> Result<Verified, CheckpointError> {
     let manifest = inspect(storage, checkpoint)?;
     let length = manifest.encode().len() as u64;
@@ -80,27 +80,27 @@ pub fn verify(storage: &dyn Storage, checkpoint: u64) -> Result<Verified, Checkp
 /// A block of a segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BlockInfo {
-    /// The state that it is of.
+    /// The state it belongs to.
     pub state: StateRef,
     /// The subtask that handed it over.
     pub subtask: u32,
-    /// What its bytes are.
+    /// What its payload holds.
     pub kind: PieceKind,
     /// The namespace of its entries.
     pub namespace: i64,
-    /// Where it begins.
+    /// Its offset in the file.
     pub offset: u64,
-    /// How many bytes its payload has.
+    /// The length of its payload in bytes.
     pub length: u64,
-    /// How many entries, keys or values there are.
+    /// How many entries, keys or values it holds.
     pub count: u64,
 }
 
-/// What a segment holds by itself, whether or not a manifest names it: every block, checked, in the order in which
-/// they are applied.
+/// Lists the blocks of a segment, whether or not a manifest names it: each is checked, in the order in which they are
+/// applied.
 ///
 /// # Errors
-/// Those of a file that cannot be read or is damaged.
+/// File errors and damage.
 pub fn segment(storage: &dyn Storage, name: &str) -> Result<Vec<BlockInfo>, CheckpointError> {
     let file = storage.open(name);
     let file = file.map_err(|cause| CheckpointError::storage("open", name, cause))?;
@@ -123,21 +123,21 @@ pub fn segment(storage: &dyn Storage, name: &str) -> Result<Vec<BlockInfo>, Chec
 pub struct StateDifference {
     /// The state.
     pub state: StateRef,
-    /// Whether it is another kind or of another type, or only one of them has it: then all that one has is added or
+    /// Whether the state's kind or type differs, or only one checkpoint has it: then all its entries count as added or
     /// removed.
     pub is_other: bool,
-    /// Entries that only the second has.
+    /// Entries that only the second checkpoint has.
     pub added: u64,
-    /// Entries that only the first has.
+    /// Entries that only the first checkpoint has.
     pub removed: u64,
-    /// Keys that have another value in the second.
+    /// Keys whose value differs in the second checkpoint.
     pub changed: u64,
     /// Entries that are the same in both.
     pub unchanged: u64,
 }
 
-/// Compares two checkpoints: of every state, which keys are in one of them only, or have other values. Entries are
-/// compared as bytes, by hashes of 128 bits.
+/// Compares two checkpoints: for every state, which keys are in only one of them or have different values. Entries are
+/// compared as bytes, by 128-bit hashes.
 ///
 /// # Errors
 /// As [`inspect`].
@@ -160,10 +160,10 @@ pub fn compare(
         .collect()
 }
 
-/// Entries are compared by ranges of hashes, so that about so many are in memory at a time.
+/// Entries are compared by ranges of hashes, so that only about this many are in memory at a time.
 const ENTRIES_AT_A_TIME: u64 = 4_000_000;
 
-/// A value's hash by its key's.
+/// A value's hash, by the hash of its key.
 type Digest = HashMap<u128, u128>;
 
 fn compare_state(
@@ -210,7 +210,7 @@ fn hash(parts: &[&[u8]]) -> u128 {
     hasher.digest128()
 }
 
-/// What a state comes to, of the keys that belong to this pass.
+/// The final entries of a state after its whole chain, restricted to the keys of this pass.
 fn digest(
     files: &CheckpointFiles,
     state: &StateRef,
@@ -228,7 +228,7 @@ fn digest(
     };
     let mut buffer = BlockBuffer::new();
     for subtask in entry.chains.keys() {
-        // A namespace that is dropped is that of one subtask.
+        // Dropping a namespace affects one subtask only.
         let mut own = HashMap::<u128, (i64, u128)>::new();
         for (segment, block) in files.blocks_of(state, *subtask) {
             let piece = segment.piece(block, &mut buffer)?;
@@ -255,7 +255,7 @@ fn digest(
     Ok(digest)
 }
 
-/// Values have no keys: the one at a place in a subtask is compared with the one at that place in the other
+/// Values have no keys: each is compared with the value at the same position in the same subtask of the other
 /// checkpoint.
 fn count_values(
     layout: &EntryLayout<'_>,

@@ -1,4 +1,4 @@
-//! Manifests: what a complete checkpoint consists of, see [`super::format`].
+//! Manifests: the contents of a complete checkpoint, see [`super::format`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,30 +12,30 @@ use crate::record::{KeyGroupAssignment, MaxParallelism};
 use crate::seeded_bugs::seeded;
 use crate::state::{StateKind, StateSchema, TypeLayout};
 
-/// A manifest is read as a whole: one that is longer is none.
+/// A manifest is read into memory as a whole: anything longer is not one.
 const LENGTH_MAX: u64 = 1 << 30;
 
-/// An operator as a checkpoint knows it.
+/// An operator as recorded in a checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OperatorInfo {
     /// Its uid.
     pub uid: Arc<str>,
     /// How many subtasks it had.
     pub parallelism: u32,
-    /// How many subtasks it could have.
+    /// Its maximum parallelism.
     pub max_parallelism: u32,
 }
 
-/// A segment as a manifest names it.
+/// A segment as recorded in a manifest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SegmentInfo {
-    /// Its number, in its name.
+    /// Its number, which is part of its file name.
     pub number: u64,
-    /// The checkpoint that it was written for; of a folded one, the last that is folded into it.
+    /// The checkpoint that it was written for; for a folded segment, the last checkpoint folded into it.
     pub checkpoint: u64,
-    /// How many bytes the file has.
+    /// The length of the file in bytes.
     pub length: u64,
-    /// The checksum of its trailer: what tells it from every other segment.
+    /// The checksum of its trailer, which distinguishes it from every other segment.
     pub trailer_checksum: u64,
 }
 
@@ -46,40 +46,40 @@ pub struct Link {
     pub segment: u64,
     /// How many entries, keys or values its blocks hold.
     pub entries: u64,
-    /// How many bytes.
+    /// How many bytes its blocks hold.
     pub bytes: u64,
 }
 
-/// What a state of one subtask is made of: first all of it, then what changed, checkpoint by checkpoint. Empty if
-/// there was nothing in it.
+/// The links that make up a subtask's part of a state: a full base, then the changes, checkpoint by checkpoint. Empty
+/// if the state was empty.
 pub type Chain = Vec<Link>;
 
-/// A state of a checkpoint.
+/// A state in a checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ManifestState {
-    /// What it is.
+    /// Its schema.
     pub schema: StateSchema,
-    /// How many entries it has: no more than its chains, in which every change counts.
+    /// How many entries it has: no more than its chains, where every change counts.
     pub live: u64,
     /// Its chains, by subtask.
     pub chains: BTreeMap<u32, Chain>,
 }
 
 impl ManifestState {
-    /// Entries, keys and values in all chains.
+    /// The number of entries, keys and values in all chains.
     #[must_use]
     pub fn entries(&self) -> u64 {
         sum(self.chains.values().flatten().map(|link| link.entries))
     }
 
-    /// Bytes in all chains.
+    /// The number of bytes in all chains.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         sum(self.chains.values().flatten().map(|link| link.bytes))
     }
 }
 
-/// What a complete checkpoint consists of.
+/// The contents of a complete checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Manifest {
     /// The checkpoint's number.
@@ -88,11 +88,11 @@ pub struct Manifest {
     pub is_savepoint: bool,
     /// When it was begun, in milliseconds since 1970.
     pub started_ms: u64,
-    /// When it was complete.
+    /// When it was completed, in milliseconds since 1970.
     pub completed_ms: u64,
-    /// Which function takes keys to key groups.
+    /// The function that assigns keys to key groups.
     pub assignment: KeyGroupAssignment,
-    /// How many key groups there are.
+    /// The number of key groups.
     pub max_parallelism: MaxParallelism,
     /// The operators.
     pub operators: Vec<OperatorInfo>,
@@ -102,24 +102,24 @@ pub struct Manifest {
     pub states: BTreeMap<StateRef, ManifestState>,
 }
 
-/// A sum that a manifest with absurd numbers cannot overflow.
+/// A saturating sum: absurd numbers in a manifest cannot overflow it.
 pub(super) fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
     numbers.fold(0, u64::saturating_add)
 }
 
-/// The name of a checkpoint's manifest.
+/// The file name of a checkpoint's manifest.
 pub(super) fn manifest_name(checkpoint: u64) -> String {
     format!("manifest-{checkpoint:010}")
 }
 
 impl Manifest {
-    /// Entries, keys and values in all of its blocks: every change counts as often as it was written.
+    /// The number of entries, keys and values in all of its blocks: every change counts each time it was written.
     #[must_use]
     pub fn entries(&self) -> u64 {
         sum(self.states.values().map(ManifestState::entries))
     }
 
-    /// Bytes in all of its blocks.
+    /// The number of bytes in all of its blocks.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         sum(self.states.values().map(ManifestState::bytes))
@@ -222,7 +222,7 @@ impl Manifest {
         }
     }
 
-    /// The manifest that `bytes` of the file called `name` are.
+    /// Decodes a manifest from the `bytes` of the file called `name`.
     pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<Self, CheckpointError> {
         if bytes.len() < MANIFEST_HEADER_SIZE + CHECKSUM_SIZE {
             let what = "it is shorter than any manifest";

@@ -1,4 +1,4 @@
-//! Snapshots that are kept in memory: what tests restore from.
+//! In-memory snapshots for tests to restore from.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use super::snapshot::{Deferred, PieceSink, StateReport};
 use crate::record::FRAME_ALIGN;
 use crate::state::StateSchema;
 
-/// The snapshots of some subtasks, checkpoint by checkpoint, as whole as the last one that was whole.
+/// The snapshots of some subtasks, checkpoint by checkpoint, back to the last whole one.
 #[derive(Default)]
 pub struct MemorySnapshot {
     checkpoint: u64,
-    /// Of the checkpoint that is being taken.
+    /// The pieces of the checkpoint in progress.
     fresh: Vec<Piece>,
     states: BTreeMap<StateRef, StateSchema>,
-    /// Of each state and subtask, checkpoint by checkpoint.
+    /// For each state and subtask, the pieces of each checkpoint.
     chains: BTreeMap<(StateRef, u32), Vec<Vec<Piece>>>,
     parallelism: u32,
     deferred: Vec<Deferred>,
@@ -33,7 +33,7 @@ impl std::fmt::Debug for MemorySnapshot {
 }
 
 impl MemorySnapshot {
-    /// No snapshot, of operators with so many subtasks.
+    /// An empty snapshot of operators with this parallelism.
     #[must_use]
     pub fn new(parallelism: u32) -> Self {
         MemorySnapshot {
@@ -42,10 +42,10 @@ impl MemorySnapshot {
         }
     }
 
-    /// Ends the part of one subtask: everything that it reported is in.
+    /// Completes the part of one subtask, after it has reported all of its states.
     ///
     /// # Errors
-    /// What deferred work returned.
+    /// Any error that deferred work returns.
     pub fn complete(
         &mut self,
         checkpoint: u64,
@@ -76,13 +76,13 @@ impl MemorySnapshot {
         self.deferred.drain(..).try_for_each(|work| work())
     }
 
-    /// Drops what was handed over for a checkpoint that will not be complete.
+    /// Discards what was handed over for a checkpoint that will not complete.
     pub fn abort(&mut self) {
         self.fresh.clear();
         self.deferred.clear();
     }
 
-    /// What is kept, to be restored from.
+    /// The completed checkpoint, to restore from.
     #[must_use]
     pub fn restored(&self) -> Restored {
         Restored::new(Arc::new(Kept {

@@ -1,17 +1,17 @@
-//! Checkpoints: state made durable. What subtasks hand over at a barrier, and what they get back.
+//! Checkpoints: durable snapshots of state, taken by subtasks at a barrier and restored by them later.
 //!
 //! ```text
 //! operator ─ freeze ─ drain ─► SnapshotOutput ─ pieces ─► whoever writes them ─► segment, manifest
 //! operator ◄─ restore ──────── Restored ◄──── pieces ──── whoever reads them ◄── segments, manifest
 //! ```
-//! An operator *freezes* its state when a barrier passes it, in constant time, and goes on; what it froze is
+//! An operator *freezes* its state in constant time when a barrier passes it, and keeps processing; the frozen state is
 //! *drained* in slices between batches, as [`Piece`]s: bytes of one state, in the encoding of its schema.
-//! A piece says what it is and whose, never what its bytes mean: nothing here knows a user's type.
+//! A piece says which state and subtask it belongs to, never what its bytes mean: nothing here knows a user's type.
 //!
-//! A [`CheckpointStore`] writes the pieces of a checkpoint to a *segment* and completes it with a *manifest*, see
-//! [`format`](mod@format) for their bytes. Changes are *chained* to what they change; chains are folded before they
-//! get long. All files stand behind one trait, [`Storage`]: what no test can do to a disk, [`SimulatedStorage`] does
-//! to memory.
+//! A [`CheckpointStore`] writes the pieces of a checkpoint to a *segment* and completes it with a *manifest*; see
+//! [`format`](mod@format) for the layout of both. Incremental changes are *chained* to their base; chains are folded
+//! before they grow long. All file access goes through one trait, [`Storage`]: [`SimulatedStorage`] reproduces in
+//! memory the failures that a test cannot inflict on a disk.
 //!
 //! *Architecture invariant:* nothing here knows an operator, a ring or a job.
 

@@ -1,7 +1,7 @@
-//! Operator state: what a user function keeps besides keys, as lists of values.
+//! Operator state: non-keyed state of a user function, kept as lists of values.
 //!
-//! A function hands its values over at every barrier and gets them back when the job is restored. What
-//! becomes of them at another parallelism is what tells the three kinds apart (Flink's rules):
+//! A function hands over its values at every barrier and gets them back when the job is restored. The three kinds
+//! differ in what happens to the values when the parallelism changes (Flink's rules):
 //!
 //! | kind | a subtask gets back | at another parallelism |
 //! |---|---|---|
@@ -21,7 +21,7 @@ use super::value_snapshot::ValueSnapshot;
 use crate::record::StateValue;
 use crate::state::{StateError, StateKind, StateSchema};
 
-/// Takes the values that a function keeps besides keys, at a barrier.
+/// Collects the operator state of a function at a barrier.
 ///
 /// ```
 /// use thalweg::operator::{Outcome, ProcessContext, ProcessFunction};
@@ -52,14 +52,14 @@ use crate::state::{StateError, StateKind, StateSchema};
 #[derive(Debug)]
 pub struct OperatorState {
     operator: Arc<str>,
-    /// Names of the operator's other states.
+    /// The names of the operator's other states.
     reserved: Vec<Arc<str>>,
     checkpoint: u64,
     states: Vec<ValueSnapshot>,
 }
 
 impl OperatorState {
-    /// The state besides keys of an operator that has other states of these names.
+    /// The operator state of `operator`, whose other states have the names `reserved`.
     #[must_use]
     pub fn new(operator: Arc<str>, reserved: Vec<Arc<str>>) -> Self {
         OperatorState {
@@ -70,11 +70,11 @@ impl OperatorState {
         }
     }
 
-    /// Has the checkpoint keep `values` as the list `name`: all of them, each time. At another parallelism
-    /// they are dealt among the subtasks.
+    /// Snapshots `values` as the list `name`. Pass all of them every time. At another parallelism they are
+    /// redistributed evenly among the subtasks.
     ///
     /// # Errors
-    /// [`StateError::NameTaken`], here and below, where the operator has another state of this name.
+    /// Here and below, [`StateError::NameTaken`] if the operator has another state of this name.
     pub fn list<'a, T: StateValue>(
         &mut self,
         name: &str,
@@ -83,7 +83,7 @@ impl OperatorState {
         self.capture(name, StateKind::OperatorList, values)
     }
 
-    /// Has the checkpoint keep `values`, which every subtask will get back together with those of all others.
+    /// Snapshots `values` as the union list `name`: on restore, every subtask gets the values of all subtasks.
     ///
     /// # Errors
     /// As [`list`](Self::list).
@@ -95,7 +95,7 @@ impl OperatorState {
         self.capture(name, StateKind::UnionList, values)
     }
 
-    /// Has the checkpoint keep `values`, which are the same in every subtask.
+    /// Snapshots `values` as the broadcast state `name`: they must be the same in every subtask.
     ///
     /// # Errors
     /// As [`list`](Self::list).
@@ -132,7 +132,7 @@ impl OperatorState {
         Ok(())
     }
 
-    /// Lets `snapshot` hand over values for a checkpoint. A state that it leaves out is empty.
+    /// Calls `snapshot` to collect the values for a checkpoint. A state that it does not write becomes empty.
     ///
     /// # Errors
     /// What `snapshot` returned.
@@ -151,31 +151,31 @@ impl OperatorState {
         Ok(())
     }
 
-    /// Whether no values were ever handed over.
+    /// Whether no values have ever been handed over.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
     }
 
-    /// Writes what was captured. Returns whether that is done: not if the barrier has not come yet.
+    /// Writes the captured values. Returns whether that is done; false if the barrier has not arrived yet.
     pub fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         self.checkpoint >= out.checkpoint() && self.states.iter_mut().all(|state| state.drain(out))
     }
 }
 
-/// Gives values back that functions kept besides keys.
+/// Gives functions their operator state back from a checkpoint.
 #[derive(Debug)]
 pub struct RestoredState<'a> {
     restored: &'a Restored,
     operator: &'a Arc<str>,
     index: u32,
     parallelism: u32,
-    /// The names that were asked for.
+    /// The names asked for so far.
     asked: RefCell<Vec<Arc<str>>>,
 }
 
 impl<'a> RestoredState<'a> {
-    /// What a checkpoint has for the subtask `index` of `parallelism` of an operator.
+    /// The operator state in a checkpoint for subtask `index` of `parallelism` of an operator.
     #[must_use]
     pub fn new(
         restored: &'a Restored,
@@ -192,12 +192,12 @@ impl<'a> RestoredState<'a> {
         }
     }
 
-    /// The values of the list `name`: this subtask's own, or, at another parallelism, its share of all. None
-    /// if the checkpoint does not have the list.
+    /// The values of the list `name`: this subtask's own or, at another parallelism, its share of all of them. Empty if
+    /// the checkpoint does not have the list.
     ///
     /// # Errors
-    /// [`CheckpointError`], here and below, where the checkpoint has a state of this name that is another one,
-    /// or damaged.
+    /// Here and below, a [`CheckpointError`] if the checkpoint's state of this name is of another kind or type, or is
+    /// damaged.
     pub fn list<T: StateValue>(&self, name: &str) -> Result<Vec<T>, CheckpointError> {
         let Some(values) = self.values(name, StateKind::OperatorList)? else {
             return Ok(Vec::new());
@@ -210,7 +210,7 @@ impl<'a> RestoredState<'a> {
         Ok(share_from(first, values, self.index, self.parallelism))
     }
 
-    /// The values of the union `name` of all subtasks, in their order.
+    /// The values of the union list `name`, of all subtasks in order.
     ///
     /// # Errors
     /// As [`list`](Self::list).
@@ -219,7 +219,7 @@ impl<'a> RestoredState<'a> {
         Ok(values.into_iter().flatten().flatten().collect())
     }
 
-    /// The values that were broadcast under `name`.
+    /// The values of the broadcast state `name`.
     ///
     /// # Errors
     /// As [`list`](Self::list).
@@ -248,7 +248,7 @@ impl<'a> RestoredState<'a> {
         self.restored.values(&state, &wanted)
     }
 
-    /// How many values of the lists before `name` were left over when they were dealt.
+    /// How many leftover values of the lists that precede `name` have been dealt out.
     fn dealt_before(&self, name: &str) -> Result<u32, CheckpointError> {
         let mut first = 0;
         for state in self.restored.states(self.operator) {

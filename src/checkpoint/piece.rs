@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Names a state: of which operator, and which of its states.
+/// Identifies a state by its operator and its name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct StateRef {
     /// The operator's uid.
@@ -18,23 +18,23 @@ impl fmt::Display for StateRef {
     }
 }
 
-/// What the bytes of a piece are.
+/// How to interpret the bytes of a piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum PieceKind {
-    /// Entries to be set: keys and values in turn.
+    /// Entries to set: keys and values alternating.
     Set = 1,
-    /// Keys whose entries are gone. In one checkpoint, those of a state are applied before what it sets.
+    /// Keys whose entries were removed. Within one checkpoint, a state's removals are applied before its sets.
     Removed = 2,
-    /// All entries of the piece's namespace are gone, and it has no bytes. Applied before everything else
-    /// of its checkpoint.
+    /// All entries of the piece's namespace were dropped; the piece has no bytes. Applied before everything else of its
+    /// checkpoint.
     Dropped = 3,
-    /// Values of state without keys: all of them, at every checkpoint.
+    /// Values of non-keyed state: all of them, at every checkpoint.
     Values = 4,
 }
 
 impl PieceKind {
-    /// The kind with this number.
+    /// Returns the kind with this number.
     #[must_use]
     pub fn from_u8(number: u8) -> Option<Self> {
         use PieceKind::{Dropped, Removed, Set, Values};
@@ -44,25 +44,25 @@ impl PieceKind {
     }
 }
 
-/// Some of a state, as one subtask handed it over.
+/// A part of a state, as one subtask handed it over.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Piece {
     /// Which state.
     pub state: StateRef,
     /// The subtask's index.
     pub subtask: u32,
-    /// What the bytes are.
+    /// How to interpret the bytes.
     pub kind: PieceKind,
-    /// The namespace of the entries: the slice of windows, else 0.
+    /// The namespace of the entries: the slice for windows, otherwise 0.
     pub namespace: i64,
-    /// How many entries, keys or values there are.
+    /// How many entries, keys or values it holds.
     pub count: u64,
     /// Their encoding.
     pub bytes: Vec<u8>,
 }
 
 impl Piece {
-    /// The piece, to be read.
+    /// Borrows the piece for reading.
     #[must_use]
     pub fn as_ref(&self) -> PieceRef<'_> {
         PieceRef {
@@ -75,16 +75,16 @@ impl Piece {
     }
 }
 
-/// A piece as it is read back.
+/// A borrowed piece, as read back from a checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PieceRef<'a> {
     /// The index of the subtask that handed it over.
     pub subtask: u32,
-    /// What the bytes are.
+    /// How to interpret the bytes.
     pub kind: PieceKind,
     /// The namespace of the entries.
     pub namespace: i64,
-    /// How many entries, keys or values there are.
+    /// How many entries, keys or values it holds.
     pub count: u64,
     /// Their encoding.
     pub bytes: &'a [u8],

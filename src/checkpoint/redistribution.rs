@@ -1,17 +1,17 @@
-//! How state without keys is dealt anew when the parallelism changes.
+//! Redistribution of non-keyed state when the parallelism changes.
 
 use crate::seeded_bugs::seeded;
 
-/// One subtask's share of values that are dealt: its own where the parallelism is what it was, else a
-/// contiguous share of all of them in the order of the old subtasks, the first remainders one longer
-/// (Flink's `RoundRobinOperatorStateRepartitioner`, for one state).
+/// One subtask's share of redistributed values: its own if the parallelism is unchanged, otherwise a contiguous share
+/// of all of them in the order of the old subtasks, the first remainders one longer (Flink's
+/// `RoundRobinOperatorStateRepartitioner`, for one state).
 #[must_use]
 pub fn share<T>(values: Vec<Vec<T>>, index: u32, parallelism: u32) -> Vec<T> {
     share_from(0, values, index, parallelism)
 }
 
-/// As [`share`], the shares being dealt from the subtask `first` on: with several states, each begins where
-/// the longer shares of the one before ended, so that no subtask gets all of the remainders.
+/// As [`share`], starting with the subtask `first`: with several states, each begins where the longer shares of the
+/// previous one ended, so that no subtask gets all of the remainders.
 #[must_use]
 pub fn share_from<T>(first: u32, mut values: Vec<Vec<T>>, index: u32, parallelism: u32) -> Vec<T> {
     if values.len() == parallelism as usize {

@@ -1,4 +1,4 @@
-//! `Restored`: a checkpoint that a job goes on from, as its operators see it.
+//! `Restored`: the checkpoint from which a job is restored, as its operators see it.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::piece::{PieceKind, PieceRef, StateRef};
 use crate::record::{FormError, KeyGroupAssignment, KeyHash, MaxParallelism, StateValue};
 use crate::state::{StateSchema, decode_value};
 
-/// A complete checkpoint, wherever its bytes are.
+/// The pieces of a complete checkpoint, wherever they are stored.
 pub trait Pieces: Send + Sync {
     /// The checkpoint's number.
     fn checkpoint(&self) -> u64;
@@ -22,25 +22,25 @@ pub trait Pieces: Send + Sync {
     /// How many subtasks the operator had.
     fn parallelism(&self, operator: &str) -> u32;
 
-    /// The number of key groups of the job that took it, if it says so.
+    /// The number of key groups of the job that took it, if recorded.
     fn max_parallelism(&self) -> Option<u32> {
         None
     }
 
-    /// Which function took keys to them, if it says so.
+    /// The function that assigned keys to key groups, if recorded.
     fn assignment(&self) -> Option<KeyGroupAssignment> {
         None
     }
 
-    /// How many entries a state has in all subtasks together; more, where that is not known.
+    /// How many entries a state has across all subtasks; an upper bound where the number is unknown.
     fn entry_count(&self, state: &StateRef) -> u64;
 
-    /// Calls `visit` with every piece of a state that a subtask handed over which is `wanted`, in the order in
-    /// which they are to be applied: subtask by subtask; of one, checkpoint by checkpoint; of one, what is dropped,
-    /// what is removed, what is set. The bytes begin at a multiple of 16.
+    /// Calls `visit` with every piece of a state from the subtasks that are `wanted`, in the order in which they must
+    /// be applied: subtask by subtask, then checkpoint by checkpoint, and within a checkpoint drops, then removals,
+    /// then sets. The bytes begin at a multiple of 16.
     ///
     /// # Errors
-    /// Where the bytes cannot be read or are damaged, and what `visit` returned.
+    /// If the bytes cannot be read or are damaged, and any error that `visit` returns.
     fn visit(
         &self,
         state: &StateRef,
@@ -49,7 +49,7 @@ pub trait Pieces: Send + Sync {
     ) -> Result<(), CheckpointError>;
 }
 
-/// A checkpoint that a job goes on from.
+/// The checkpoint from which a job is restored.
 #[derive(Clone)]
 pub struct Restored {
     pieces: Arc<dyn Pieces>,
@@ -64,7 +64,7 @@ impl std::fmt::Debug for Restored {
 }
 
 impl Restored {
-    /// The checkpoint with these pieces.
+    /// The checkpoint made up of these pieces.
     #[must_use]
     pub fn new(pieces: Arc<dyn Pieces>) -> Self {
         Restored { pieces }
@@ -76,13 +76,13 @@ impl Restored {
         self.pieces.checkpoint()
     }
 
-    /// The number of key groups of the job that took it, if it says so.
+    /// The number of key groups of the job that took it, if recorded.
     #[must_use]
     pub fn max_parallelism(&self) -> Option<u32> {
         self.pieces.max_parallelism()
     }
 
-    /// Which function took keys to key groups in the job that took it, if it says so.
+    /// The function that assigned keys to key groups in the job that took it, if recorded.
     #[must_use]
     pub fn assignment(&self) -> Option<KeyGroupAssignment> {
         self.pieces.assignment()
@@ -100,7 +100,7 @@ impl Restored {
         self.pieces.states(operator)
     }
 
-    /// How many entries a state has in all subtasks together; more, where that is not known.
+    /// How many entries a state has across all subtasks; an upper bound where the number is unknown.
     #[must_use]
     pub fn entry_count(&self, state: &StateRef) -> u64 {
         self.pieces.entry_count(state)
@@ -112,7 +112,7 @@ impl Restored {
         self.pieces.parallelism(operator)
     }
 
-    /// The schema of a state, if the checkpoint has it, after checking that the job's agrees.
+    /// The schema of a state, if the checkpoint has it, after checking that it agrees with the job's.
     ///
     /// # Errors
     /// [`CheckpointError::KindChanged`] and [`CheckpointError::TypeChanged`].
@@ -149,11 +149,11 @@ impl Restored {
         Ok(Some(saved))
     }
 
-    /// Calls `visit` with every piece of a state, see [`Pieces::visit`]. An error of form is that of the
-    /// state.
+    /// Calls `visit` with every piece of a state, see [`Pieces::visit`]. A [`FormError`] that `visit` returns is
+    /// reported for the state.
     ///
     /// # Errors
-    /// Where the bytes cannot be read or are not what they should be.
+    /// If the bytes cannot be read or are malformed.
     pub fn visit(
         &self,
         state: &StateRef,
@@ -162,8 +162,8 @@ impl Restored {
         self.visit_from(state, &|_| true, &mut visit)
     }
 
-    /// As [`visit`](Self::visit), of a state whose keys are those that its subtasks own: only with the pieces of
-    /// subtasks that owned some of these hashes. There may be others in them.
+    /// As [`visit`](Self::visit), for a state whose keys are those that its subtasks own: skips the pieces of subtasks
+    /// that owned none of these hashes. The pieces visited may also hold other keys.
     ///
     /// # Errors
     /// As [`visit`](Self::visit).
@@ -200,7 +200,7 @@ impl Restored {
         })
     }
 
-    /// The values of a state without keys, by the subtask that had them.
+    /// The values of a non-keyed state, grouped by the subtask that had them.
     ///
     /// # Errors
     /// As [`agreed`](Self::agreed) and [`visit`](Self::visit).

@@ -1,7 +1,7 @@
-//! Savepoints: a checkpoint by itself, in a directory of its own.
+//! Savepoints: self-contained checkpoints, each in a directory of its own.
 //!
-//! An export folds every chain to a base and writes one segment and one manifest, in the format of all checkpoints:
-//! what it holds depends on no other file, and it is there as a whole or not at all.
+//! An export folds every chain to a base and writes one segment and one manifest, in the format of all checkpoints: a
+//! savepoint depends on no other file, and it either exists completely or not at all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::state::HashOfKey;
 const SEGMENT: u64 = 1;
 const SCRATCH: u64 = 2;
 
-/// A checkpoint that is to be exported.
+/// A checkpoint to be exported as a savepoint.
 #[derive(Debug)]
 pub struct Export {
     pub(super) storage: Arc<dyn Storage>,
@@ -31,16 +31,16 @@ pub struct Export {
     pub(super) hasher: KeyHasher,
     pub(super) hashes: BTreeMap<StateRef, HashOfKey>,
     pub(super) memory: usize,
-    /// What is exported stays until that is done.
+    /// Keeps the exported segments until the export is done.
     pub(super) _pin: Pin,
 }
 
 impl Export {
-    /// Writes the savepoint. Takes its time; any thread may do it.
+    /// Writes the savepoint. This takes a while; any thread may do it.
     ///
     /// # Errors
-    /// [`CheckpointError::NotEmpty`] if there is a checkpoint already, [`CheckpointError::Locked`], those of files.
-    /// There is no savepoint then, and nothing that looks like one.
+    /// [`CheckpointError::NotEmpty`] if there is a checkpoint already, [`CheckpointError::Locked`], and file errors. In
+    /// that case there is no savepoint, and nothing that looks like one.
     pub fn to(self, other: &Arc<dyn Storage>) -> Result<(), CheckpointError> {
         let _lock = lock(&**other)?;
         let (there, _) = list(&**other)?;
@@ -123,7 +123,7 @@ impl Export {
     }
 }
 
-/// Removes what an export that failed has left.
+/// Removes what a failed export left behind.
 fn clear(storage: &dyn Storage) -> Result<(), CheckpointError> {
     let names = storage.list();
     let names = names.map_err(|cause| CheckpointError::storage("list", &storage.place(), cause))?;
@@ -134,11 +134,11 @@ fn clear(storage: &dyn Storage) -> Result<(), CheckpointError> {
     Ok(())
 }
 
-/// Opens the newest checkpoint of a directory to go on from, after checking every byte of it: a savepoint, or what
+/// Opens the newest checkpoint of a directory to restore from, after checking every byte of it: a savepoint, or what
 /// another job left. Nothing is written, so no lock is needed.
 ///
 /// # Errors
-/// [`CheckpointError::Empty`] if there is none; those of files that cannot be read or are damaged.
+/// [`CheckpointError::Empty`] if there is none; file errors and damage.
 pub fn open_savepoint(storage: &dyn Storage) -> Result<Restored, CheckpointError> {
     let (there, _) = list(storage)?;
     let Some(newest) = there.first() else {

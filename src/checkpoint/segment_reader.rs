@@ -1,4 +1,4 @@
-//! Reads a segment: nothing is handed out that has not been checked, see [`super::format`].
+//! Reads a segment: everything is checked before it is returned, see [`super::format`].
 
 use std::fmt;
 use std::io;
@@ -17,16 +17,15 @@ use super::segment_writer::segment_name;
 use super::storage::{ReadAt, Storage};
 use crate::seeded_bugs::seeded;
 
-/// Room for one block, used again and again.
+/// A reusable buffer for one block.
 pub(super) type BlockBuffer = AlignedVec<BLOCK_ALIGN>;
 
-/// A segment whose header, index and trailer are known to be good.
+/// A segment whose header, index and trailer have been checked.
 pub(super) struct Segment {
     file: Box<dyn ReadAt>,
     name: String,
     states: Vec<StateRef>,
-    /// In the order in which they are applied: by state and subtask; of one, what is dropped, what is
-    /// removed, what is set; of one, as they were written.
+    /// In the order in which they are applied: by state and subtask, then drops, removals and sets, then as written.
     blocks: Vec<Block>,
 }
 
@@ -40,7 +39,7 @@ impl fmt::Debug for Segment {
     }
 }
 
-/// When the pieces of one checkpoint are applied.
+/// The rank of a kind in the order in which the pieces of one checkpoint are applied.
 fn turn(kind: PieceKind) -> u8 {
     match kind {
         PieceKind::Dropped => 0,
@@ -72,7 +71,7 @@ impl Segment {
         Segment::read(file, name, Some(info))
     }
 
-    /// Reads header, trailer and index of any file that may be a segment.
+    /// Reads the header, trailer and index of a file that may be a segment.
     pub(super) fn read(
         file: Box<dyn ReadAt>,
         name: String,
@@ -131,12 +130,12 @@ impl Segment {
         })
     }
 
-    /// The error of a segment that is not what it should be.
+    /// The error of damage in this segment.
     pub(super) fn damaged(&self, what: &'static str) -> CheckpointError {
         CheckpointError::damaged(&self.name, 0, what)
     }
 
-    /// The states of which there are blocks.
+    /// The states that have blocks in the segment.
     pub(super) fn states(&self) -> &[StateRef] {
         &self.states
     }
@@ -164,7 +163,7 @@ impl Segment {
         buffer: &'a mut BlockBuffer,
     ) -> Result<PieceRef<'a>, CheckpointError> {
         let damaged = |what| CheckpointError::damaged(&self.name, block.offset, what);
-        // The index was checked: the block is inside of the file.
+        // The index was checked: the block lies within the file.
         let size = block.size().ok_or_else(|| damaged("a block is too long"))? as usize;
         if buffer.len() < size {
             buffer.resize(size, 0);
@@ -173,8 +172,8 @@ impl Segment {
         fill(&*self.file, &self.name, block.offset, bytes)?;
         let (header, payload) = bytes.split_at(BLOCK_HEADER_SIZE);
         let (payload, padding) = payload.split_at(block.length as usize);
-        // A header can be made again from the index and the payload: it has to be the same one. That the payload is
-        // the one of this index the header does not say.
+        // The header can be recomputed from the index and the payload, and must be equal. It does not show that the
+        // payload is the one in this index.
         let sum = checksum(payload);
         let is_written = header == block.header(sum) && sum as u32 == block.sum;
         if !is_written && !seeded("block-unchecked") {
@@ -194,7 +193,7 @@ impl Segment {
         })
     }
 
-    /// Reads every block and checks it. Returns how many there are.
+    /// Reads and checks every block. Returns the number of blocks.
     pub(super) fn verify(&self, buffer: &mut BlockBuffer) -> Result<u64, CheckpointError> {
         let mut blocks: Vec<&Block> = self.blocks.iter().collect();
         blocks.sort_by_key(|block| block.offset);
@@ -215,7 +214,7 @@ fn fill(file: &dyn ReadAt, name: &str, offset: u64, out: &mut [u8]) -> Result<()
         })
 }
 
-/// States and blocks, which must lie end to end between the header and the index.
+/// Reads states and blocks; the blocks must lie end to end between the header and the index.
 fn read_index(
     name: &str,
     index: &[u8],

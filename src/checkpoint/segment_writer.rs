@@ -1,4 +1,4 @@
-//! Writes a segment: pieces in, blocks out, see [`super::format`].
+//! Writes a segment: takes pieces, writes blocks, see [`super::format`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,7 +27,7 @@ pub(super) struct SegmentWriter {
     states: Vec<StateRef>,
     indexes: BTreeMap<StateRef, u32>,
     blocks: Vec<Block>,
-    /// Whether something could not be written: the file is of no use then.
+    /// Whether a write has failed: the file is useless then.
     failed: bool,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Debug for SegmentWriter {
     }
 }
 
-/// A segment that is written to its end.
+/// A completely written segment.
 #[derive(Debug)]
 pub(super) struct Sealed {
     pub(super) info: SegmentInfo,
@@ -49,7 +49,8 @@ pub(super) struct Sealed {
 }
 
 impl SegmentWriter {
-    /// A segment that will probably have `expected` bytes, in the place of an old one that nobody needs, if there is one.
+    /// Creates a segment of about `expected` bytes, in the place of an old one that is no longer needed, if there is
+    /// one.
     pub(super) fn create(
         storage: &Arc<dyn Storage>,
         header: SegmentHeader,
@@ -139,7 +140,7 @@ impl SegmentWriter {
         index
     }
 
-    /// The states of which there are blocks.
+    /// The states that have blocks in the segment.
     pub(super) fn states(&self) -> &[StateRef] {
         &self.states
     }
@@ -149,7 +150,7 @@ impl SegmentWriter {
         &self.blocks
     }
 
-    /// Writes the index and the trailer, and ends the file. A segment that could not be ended is removed.
+    /// Writes the index and the trailer, and ends the file. Removes a segment that cannot be completed.
     pub(super) fn seal(mut self, durability: Durability) -> Result<Sealed, CheckpointError> {
         debug_assert!(self.offset >= SEGMENT_HEADER_SIZE as u64);
         let trailer_checksum = match self.put_index() {
@@ -207,14 +208,14 @@ impl SegmentWriter {
         Ok(sum)
     }
 
-    /// Gives the segment up and removes its file.
+    /// Abandons the segment and removes its file.
     pub(super) fn discard(self) {
         drop(self.file);
         remove_leftover(&*self.storage, &self.name);
     }
 }
 
-/// Removes a file that nothing names. If that fails, it is removed when the directory is opened next.
+/// Removes an unreferenced file. If that fails, the next opening of the directory removes it.
 pub(super) fn remove_leftover(storage: &dyn Storage, name: &str) {
     if let Err(error) = storage.remove(name) {
         tracing::debug!(name, %error, "a leftover file stays for now");

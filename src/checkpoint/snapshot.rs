@@ -1,49 +1,49 @@
-//! `SnapshotOutput`: where an operator writes what a barrier froze.
+//! `SnapshotOutput`: where an operator writes its frozen state.
 
 use std::sync::Arc;
 
 use super::piece::{Piece, PieceKind, StateRef};
 use crate::state::{CHUNK_BYTES, Chunk, Chunks, HashOfKey, StateSchema};
 
-/// Work that must be done before a checkpoint is complete, but not on a worker: a sink's file is synced.
+/// Work that must be done before a checkpoint completes, but not on a worker, such as syncing a sink's file.
 pub type Deferred =
     Box<dyn FnOnce() -> Result<(), Box<dyn std::error::Error + Send + Sync>> + Send>;
 
-/// Takes the pieces of a subtask's snapshots.
+/// Receives the pieces of a subtask's snapshots.
 pub trait PieceSink {
-    /// Whether another piece is wanted now. One that comes nevertheless is taken.
+    /// Whether the sink wants another piece now. One that is sent anyway is accepted.
     fn has_room(&self) -> bool;
 
-    /// Whether so many pieces are under way that nothing should be done that makes more of them.
+    /// Whether so many pieces are in flight that no work should be done that creates more.
     fn is_full(&self) -> bool;
 
-    /// Takes a piece of a checkpoint.
+    /// Sends a piece of a checkpoint.
     fn send(&mut self, checkpoint: u64, piece: Piece);
 
-    /// Takes work to be done before the checkpoint is complete.
+    /// Registers work that must be done before the checkpoint completes.
     fn defer(&mut self, checkpoint: u64, work: Deferred);
 
-    /// An empty buffer, which has memory already where one has come back.
+    /// Returns an empty buffer, reusing a returned one's memory where possible.
     fn buffer(&mut self) -> Vec<u8>;
 }
 
-/// What a subtask says of a state when all of it is handed over.
+/// A subtask's report on a state, once all of it has been handed over.
 #[derive(Clone, Debug)]
 pub struct StateReport {
     /// Which state.
     pub state: StateRef,
-    /// What it is.
+    /// Its schema.
     pub schema: StateSchema,
-    /// Finds the hashes of its keys, if it has keys.
+    /// Computes the hashes of its keys, if it is keyed.
     pub hash_of_key: Option<HashOfKey>,
-    /// Whether the pieces are all of it; if not, they are what changed since the checkpoint before.
+    /// Whether the pieces are the whole state; otherwise they are the changes since the previous checkpoint.
     pub is_whole: bool,
-    /// How many entries it had at the barrier, where somebody will want to make room for them.
+    /// How many entries it had at the barrier, if restoring it needs to reserve room for them.
     pub entries: Option<u64>,
 }
 
 impl StateReport {
-    /// The report of a state without keys, which is whole at every checkpoint.
+    /// The report of a non-keyed state, which is whole at every checkpoint.
     pub(crate) fn without_keys(state: &StateRef, schema: &StateSchema) -> Self {
         StateReport {
             state: state.clone(),
@@ -55,7 +55,7 @@ impl StateReport {
     }
 }
 
-/// Where an operator writes what a barrier froze, in slices.
+/// Where an operator writes its frozen state, in slices.
 pub struct SnapshotOutput<'a> {
     checkpoint: u64,
     subtask: u32,
@@ -77,7 +77,7 @@ impl std::fmt::Debug for SnapshotOutput<'_> {
 }
 
 impl<'a> SnapshotOutput<'a> {
-    /// A slice of the snapshot that a subtask takes for a checkpoint: about `budget` entries.
+    /// One slice of a subtask's snapshot for a checkpoint, of about `budget` entries.
     pub fn new(
         checkpoint: u64,
         subtask: u32,
@@ -96,13 +96,13 @@ impl<'a> SnapshotOutput<'a> {
         }
     }
 
-    /// Says that the checkpoint has waited too long for its barriers: they overtake what is on its way.
+    /// Sets whether the checkpoint has waited too long for its barriers, so that they overtake records in flight.
     #[must_use]
     pub fn overtaking(self, overtakes: bool) -> Self {
         SnapshotOutput { overtakes, ..self }
     }
 
-    /// Whether barriers that are still queued are to overtake what is in front of them.
+    /// Whether barriers that are still queued are to overtake the records in front of them.
     #[must_use]
     pub fn overtakes(&self) -> bool {
         self.overtakes
@@ -114,26 +114,26 @@ impl<'a> SnapshotOutput<'a> {
         self.checkpoint
     }
 
-    /// How many entries may still be written in this slice: none while the writer is behind.
+    /// How many entries may still be written in this slice; 0 while the sink has no room.
     #[must_use]
     pub fn budget(&self) -> usize {
         if self.sink.has_room() { self.budget } else { 0 }
     }
 
-    /// Takes so many entries off the budget.
+    /// Takes `entries` off the budget.
     pub fn spend(&mut self, entries: usize) {
         self.has_written = true;
         self.budget = self.budget.saturating_sub(entries);
     }
 
-    /// Whether something was written in this slice.
+    /// Whether anything was written in this slice.
     #[must_use]
     pub fn has_written(&self) -> bool {
         self.has_written
     }
 
-    /// Hands `bytes` over as a piece if there are enough of them, or, where they are the `last` ones, any.
-    /// The buffer is empty then.
+    /// Hands `bytes` over as a piece if they fill one, or, if they are the `last`, whatever their size. The buffer is
+    /// empty afterwards.
     pub fn put(
         &mut self,
         state: &StateRef,
@@ -155,8 +155,7 @@ impl<'a> SnapshotOutput<'a> {
         }
     }
 
-    /// Hands the full ones of some chunks over as pieces, and lends them buffers for others. Returns how many
-    /// entries there were.
+    /// Hands the full chunks over as pieces and lends them new buffers. Returns how many entries they held.
     pub fn put_chunks(
         &mut self,
         state: &StateRef,
@@ -186,7 +185,7 @@ impl<'a> SnapshotOutput<'a> {
         self.sink.send(self.checkpoint, piece);
     }
 
-    /// Says that a namespace is gone, with all of its entries.
+    /// Records that a namespace was dropped with all of its entries.
     pub fn drop_namespace(&mut self, state: &StateRef, namespace: i64) {
         let piece = Piece {
             state: state.clone(),
@@ -199,12 +198,12 @@ impl<'a> SnapshotOutput<'a> {
         self.sink.send(self.checkpoint, piece);
     }
 
-    /// Has `work` done before the checkpoint is complete, off the worker.
+    /// Has `work` done off the worker before the checkpoint completes.
     pub fn defer(&mut self, work: Deferred) {
         self.sink.defer(self.checkpoint, work);
     }
 
-    /// Says that all of a state is handed over.
+    /// Reports that all of a state has been handed over.
     pub fn report(&mut self, report: StateReport) {
         self.has_written = true;
         self.reports.push(report);
@@ -212,7 +211,7 @@ impl<'a> SnapshotOutput<'a> {
 }
 
 impl StateRef {
-    /// The state called `state` of `operator`.
+    /// The state named `state` of `operator`.
     #[must_use]
     pub fn new(operator: &Arc<str>, state: &str) -> Self {
         StateRef {

@@ -1,4 +1,4 @@
-//! The snapshot of a table: what a barrier froze, drained in slices; and the way back.
+//! Snapshots of a table: what a barrier froze, drained in slices, and its restoration.
 
 use std::ops::RangeInclusive;
 
@@ -11,22 +11,22 @@ use crate::state::{
     Drained, DurableTable, Extent, HashOfKey, StateKind, StateSchema, TypeLayout, hash_of_key,
 };
 
-/// How far the writing of what one table froze has come.
+/// The snapshots of one table, and how far the current one has been written.
 #[derive(Debug)]
 pub struct TableSnapshot {
     state: StateRef,
     schema: StateSchema,
     hash_of_key: HashOfKey,
-    /// The checkpoint that the table was frozen for last, and how much of it was.
+    /// The checkpoint for which the table was last frozen, and to what extent.
     checkpoint: u64,
     extent: Extent,
-    /// Not all of it is written.
+    /// Not completely written yet.
     pending: bool,
-    /// The values in the checkpoints before are of an older type.
+    /// Earlier checkpoints hold values of an older type.
     migrated: bool,
-    /// Entries that there were at the freeze.
+    /// The number of entries at the freeze.
     entries: u64,
-    /// The next one is whole: the table was told so, because most entries changed before the last one.
+    /// The next snapshot will be whole: the table was told so, because most entries changed before the last one.
     expects_whole: bool,
     drained: Drained,
 }
@@ -42,7 +42,7 @@ impl TableSnapshot {
         )
     }
 
-    /// The snapshots of a state with this schema.
+    /// The snapshots of `state`, which has this schema.
     #[must_use]
     pub fn with_schema(schema: StateSchema, state: StateRef, hash_of_key: HashOfKey) -> Self {
         TableSnapshot {
@@ -65,16 +65,16 @@ impl TableSnapshot {
         &self.state
     }
 
-    /// What the state is.
+    /// The state's schema.
     #[must_use]
     pub fn schema(&self) -> &StateSchema {
         &self.schema
     }
 
-    /// Freezes `table` for a checkpoint. The one before must be drained. The first one after a migration is
-    /// frozen as a whole: changes cannot stand beside entries of another type. And so is one before which most entries
-    /// have changed: that writes little more, and starts a new chain, which need not be folded. The one behind it is
-    /// then expected to be another, and the table spared to note what changes until then.
+    /// Freezes `table` for a checkpoint. The previous snapshot must be drained. The first one after a migration is
+    /// frozen as a whole, because changes cannot be combined with entries of another type. So is one before which most
+    /// entries have changed: that writes little more, and starts a new chain, which need not be folded. The next one is
+    /// then expected to be whole, too, and the table is spared recording changes until then.
     pub fn freeze(&mut self, table: &mut dyn DurableTable, checkpoint: u64, extent: Extent) {
         let is_worth_it = table.most_have_changed();
         let is_expected = std::mem::replace(&mut self.expects_whole, is_worth_it);
@@ -91,7 +91,7 @@ impl TableSnapshot {
         (self.checkpoint, self.extent, self.pending) = (checkpoint, extent, true);
     }
 
-    /// Writes some of what was frozen. Returns whether that is done: not if the barrier has not come yet.
+    /// Writes some of what was frozen. Returns whether that is done; false if the barrier has not arrived yet.
     pub fn drain(&mut self, table: &mut dyn DurableTable, out: &mut SnapshotOutput<'_>) -> bool {
         if self.checkpoint < out.checkpoint() {
             return false;
@@ -103,7 +103,7 @@ impl TableSnapshot {
         let done = table.drain_frozen(budget, &mut self.drained);
         let spent = put_drained(&self.state, 0, &mut self.drained, out, done);
         if budget > 0 {
-            // A slice without entries has cost something too: it looked at memory.
+            // A slice without entries costs something, too: it scanned memory.
             out.spend(if done { spent as usize } else { budget });
         }
         if done {
@@ -123,10 +123,10 @@ impl TableSnapshot {
         }
     }
 
-    /// Puts back what a checkpoint has of the keys with these hashes. Returns whether it has the state.
+    /// Restores a checkpoint's entries whose keys have these hashes. Returns whether the checkpoint has the state.
     ///
     /// # Errors
-    /// Where the checkpoint's state is another one, or damaged.
+    /// If the checkpoint's state is of another kind or type, or is damaged.
     pub fn restore(
         &self,
         table: &mut dyn DurableTable,
@@ -136,8 +136,7 @@ impl TableSnapshot {
         self.restore_as(&self.schema, table, restored, hashes)
     }
 
-    /// As [`restore`](Self::restore), into a table that takes values of the layout `old` and makes its own of
-    /// them.
+    /// As [`restore`](Self::restore), into a table that converts values of the layout `old` to its own.
     ///
     /// # Errors
     /// As [`restore`](Self::restore).
@@ -175,8 +174,8 @@ impl TableSnapshot {
     }
 }
 
-/// Hands over what was drained of a namespace: what fills a piece, or, at the end of it, all. Returns how many
-/// entries and keys that is.
+/// Hands over drained entries of a namespace: as many as fill a piece or, at the end, all. Returns how many entries and
+/// keys that is.
 pub fn put_drained(
     state: &StateRef,
     namespace: i64,

@@ -1,17 +1,17 @@
-//! The snapshot of values without keys: small, captured at the barrier as a whole.
+//! Snapshots of non-keyed values: small, and captured as a whole at the barrier.
 
 use super::piece::{PieceKind, StateRef};
 use super::snapshot::{SnapshotOutput, StateReport};
 use crate::record::StateValue;
 use crate::state::{StateKind, StateSchema, encode_value};
 
-/// Values without keys of one state, as a barrier found them.
+/// The non-keyed values of one state, as captured at a barrier.
 #[derive(Debug)]
 pub struct ValueSnapshot {
     state: StateRef,
     schema: StateSchema,
     checkpoint: u64,
-    /// Captured and not written yet.
+    /// Captured but not written yet.
     pending: bool,
     count: u64,
     bytes: Vec<u8>,
@@ -37,13 +37,13 @@ impl ValueSnapshot {
         &self.state
     }
 
-    /// What the state is.
+    /// The state's schema.
     #[must_use]
     pub fn schema(&self) -> &StateSchema {
         &self.schema
     }
 
-    /// Captures all values for a checkpoint. They are of the type that [`of`](Self::of) was called with.
+    /// Captures all values for a checkpoint. They must be of the type that [`of`](Self::of) was called with.
     pub fn capture<'a, T: StateValue>(
         &mut self,
         checkpoint: u64,
@@ -63,7 +63,7 @@ impl ValueSnapshot {
         self.checkpoint == checkpoint
     }
 
-    /// Writes what was captured. Returns whether that is done: not if the barrier has not come yet.
+    /// Writes the captured values. Returns whether that is done; false if the barrier has not arrived yet.
     pub fn drain(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         if self.checkpoint < out.checkpoint() {
             return false;

@@ -1,11 +1,11 @@
-//! Counters and gauges: one writer, any readers, each on a cache line of its own.
+//! Counters and gauges: one writer, any number of readers, each metric on its own cache line.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
 
-/// A number that only grows. One thread may add; clones read the same number.
+/// A number that only grows. Only one thread may add; clones read the same number.
 #[derive(Clone, Debug, Default)]
 pub struct Counter(Arc<CachePadded<AtomicU64>>);
 

@@ -1,4 +1,4 @@
-//! The registry of a job's metrics: written when subtasks open, read out as one list.
+//! The registry of a job's metrics: filled when subtasks open, read as one list.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,20 +7,20 @@ use super::counter::{Counter, Gauge};
 /// A registered metric.
 #[derive(Clone, Debug)]
 pub enum Metric {
-    /// A count.
+    /// A counter.
     Counter(Counter),
-    /// A level.
+    /// A gauge.
     Gauge(Gauge),
 }
 
-/// One metric as read at one moment.
+/// The value of a metric at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricSample {
     /// The name of the vertex or operator that the metric belongs to.
     pub operator: Arc<str>,
     /// The subtask's index, from 0.
     pub subtask: u32,
-    /// The metric's name, unit last.
+    /// The metric's name, ending with its unit.
     pub name: &'static str,
     /// Its value.
     pub value: i64,
@@ -34,9 +34,9 @@ struct Entry {
     metric: Metric,
 }
 
-/// The metrics of one operator in one subtask, registered in the job's common list.
+/// The metrics of one operator in one subtask, registered in the job's shared list.
 ///
-/// Registering locks the list and happens when an operator opens; counting never does.
+/// Registering locks the list and happens when an operator opens; updating a metric never does.
 #[derive(Clone, Debug)]
 pub struct MetricGroup {
     entries: Arc<Mutex<Vec<Entry>>>,
@@ -45,7 +45,7 @@ pub struct MetricGroup {
 }
 
 impl MetricGroup {
-    /// An empty list of metrics: a job's.
+    /// An empty list of metrics, for one job.
     #[must_use]
     pub fn new() -> Self {
         MetricGroup {
@@ -91,7 +91,7 @@ impl MetricGroup {
         gauge
     }
 
-    /// Every metric of the list, in order of registration.
+    /// Reads every metric in the list, in order of registration.
     #[must_use]
     pub fn samples(&self) -> Vec<MetricSample> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);

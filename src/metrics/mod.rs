@@ -1,4 +1,4 @@
-//! Numbers that every floor may count: written by one thread without a lock, read by anybody.
+//! Metrics for every layer: written by one thread without a lock, read by any.
 
 mod counter;
 mod group;

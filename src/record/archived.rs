@@ -1,10 +1,10 @@
-//! The `Archived` form: `rkyv` archives, read on the far side through a [`View`].
+//! The `Archived` form: `rkyv` archives, read by the receiver through a [`View`].
 //!
-//! A structure of plain numbers often is its own archive: the same fields at the same places, and nothing between them.
-//! `rkyv` says so of derived types (`COPY_OPTIMIZATION`), and the macro at the end of this file of tuples. Such a record
-//! is not encoded. Where the compiler puts fields is its own affair, so what is written to checkpoints does not depend on
-//! it: archives of tuples of numbers have one length, whether or not the tuples are archives, and those of derived types
-//! count as of any length.
+//! A structure of plain numbers is often its own archive: the same fields in the same places, with nothing between
+//! them. `rkyv` reports this for derived types (`COPY_OPTIMIZATION`), and the macro at the end of this file for tuples.
+//! Such a record is not encoded. Field order is the compiler's choice, so the checkpoint format does not depend on it:
+//! archives of tuples of numbers have a fixed length, whether or not the tuples are their own archives, and those of
+//! derived types count as variable-length.
 #![expect(unsafe_code, reason = "reads an archive in place from its own bytes")]
 
 use std::fmt;
@@ -30,21 +30,21 @@ pub enum Archived {}
 
 impl sealed::Sealed for Archived {}
 
-/// The serializer of records: no shared pointers, memory for bookkeeping from a reused arena.
+/// The serializer of records: no shared pointers, bookkeeping memory from a reused arena.
 pub type RecordSerializer<'a> =
     LowSerializer<&'a mut AlignedVec<FRAME_ALIGN>, ArenaHandle<'a>, Panic>;
 
 /// A record's archive, in place: derefs to `T::Archived`.
 ///
-/// Unsized, like `str`: it is only met behind a reference, and the bytes behind that reference are
-/// the archive, wherever they stand (a ring, a scratch buffer, a state table's heap, the record itself).
+/// Unsized, like `str`: it only exists behind a reference, and the bytes behind that reference are the archive,
+/// wherever they are (a ring, a scratch buffer, a state table's heap, the record itself).
 #[repr(transparent)]
 pub struct View<T> {
     record: PhantomData<fn() -> T>,
     bytes: [u8],
 }
 
-/// Whether the bytes of a `T`, as they stand, are its archive.
+/// Whether the bytes of a `T`, unchanged, are its archive.
 const fn is_own_archive<T: Record + Archive>() -> bool {
     let is_said = T::COPY_OPTIMIZATION.is_enabled() || T::KNOWN_ARCHIVE.is_own;
     let size = size_of::<T>();
@@ -62,8 +62,8 @@ impl<T: Record + Archive> View<T> {
             return None;
         }
         let start = std::ptr::from_ref(record).cast::<u8>();
-        // SAFETY: a record that is its own archive has no padding, so that all of its bytes are initialised, nor cells
-        // in which they might change. They are aligned as the archive must be.
+        // SAFETY: a record that is its own archive has no padding, so all of its bytes are initialised, and no cells
+        // through which they might change. They are aligned as the archive requires.
         Some(unsafe { View::new(std::slice::from_raw_parts(start, size_of::<T>())) })
     }
 }
@@ -81,11 +81,11 @@ impl<T: Archive + 'static> View<T> {
                 "archive alignment is over 16 bytes"
             )
         };
-        // SAFETY: `View` is `repr(transparent)` over `[u8]`, so the fat pointers have one layout.
+        // SAFETY: `View` is `repr(transparent)` over `[u8]`, so the fat pointers have the same layout.
         unsafe { &*(std::ptr::from_ref::<[u8]>(bytes) as *const Self) }
     }
 
-    /// An owned record, made from the archive: allocates what the record allocates.
+    /// Deserialises the archive to an owned record: allocates what the record allocates.
     pub fn to_owned(&self) -> T
     where
         T::Archived: Deserialize<T, LowDeserializer<Panic>>,
@@ -137,7 +137,7 @@ where
     }
 }
 
-/// The archive of `record`, written into `scratch`.
+/// The archive of `record`, written to `scratch`.
 #[inline]
 fn encode<'a, T>(record: &T, scratch: &'a mut Scratch) -> &'a View<T>
 where
@@ -269,8 +269,8 @@ mod tests {
         type Form = Archived;
     }
 
-    /// Says whether the record is its own archive; checks then that the archive is the same that `rkyv` makes, and that
-    /// the record comes back from it.
+    /// Returns whether the record is its own archive; if so, checks that `rkyv` produces the same archive, and that the
+    /// record is restored from it.
     fn is_its_own_archive<T>(record: T) -> bool
     where
         T: Record<Form = Archived> + Archive + PartialEq + Debug,
@@ -306,7 +306,7 @@ mod tests {
             prop_assert!(is_its_own_archive((price, a)));
             let tick = Tick { instrument: a, price, open, rest: [c; 7] };
             prop_assert!(is_its_own_archive(tick));
-            // These the compiler may have put into another order.
+            // The compiler may have reordered these.
             is_its_own_archive((price, a, [a, 1, 2]));
             is_its_own_archive((c, open, c, open));
         }

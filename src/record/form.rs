@@ -1,17 +1,17 @@
 //! Record forms: how a type crosses an exchange, declared once per type.
 //!
-//! Inside a fused chain a record is passed by reference and has no form. Where a chain may end in a
-//! ring (`key_by`, `rebalance`, `union` …) its type must say what bytes it becomes and what the far
-//! side reads in place of it: the *far form* ([`Far<T>`](Far)). Nothing falls back silently: a type
-//! without a [`Record`] implementation does not compile there.
+//! Inside an operator chain a record is passed by reference and has no form. Where a chain may end in a ring (`key_by`,
+//! `rebalance`, `union` …), its type must define which bytes it becomes and what the receiver reads in its place: the
+//! *far form* ([`Far<T>`](Far)). There is no silent fallback: a type without a [`Record`] implementation does not
+//! compile there.
 //!
-//! | form | for | the far side reads | cost of sending |
+//! | form | for | the receiver reads | cost of sending |
 //! |---|---|---|---|
 //! | [`Pod`](super::Pod) | plain data without padding (`bytemuck`) | `&T` itself | a copy |
-//! | [`Archived`](super::Archived) | anything `rkyv` archives | [`&View<T>`](super::View), which derefs to `T::Archived` | encoding, then a copy; the copy alone where its bytes are its archive, as those of `(u64, u64)` are |
+//! | [`Archived`](super::Archived) | anything `rkyv` archives | [`&View<T>`](super::View), which derefs to `T::Archived` | encoding, then a copy; only the copy if its bytes are its archive, as those of `(u64, u64)` are |
 //! | [`Raw`](super::Raw) | `str`, `[u8]`, a `View` | the same | a copy |
 //!
-//! The far form is its own far form, so forwarding a record over a second ring copies its bytes.
+//! A far form is its own far form, so forwarding a record over a second ring copies its bytes.
 
 use std::marker::PhantomData;
 
@@ -19,7 +19,7 @@ use rkyv::util::AlignedVec;
 
 use super::frame::FRAME_ALIGN;
 
-/// A type whose records may cross an exchange: one line per type says in which form.
+/// A type whose records can cross an exchange: one line per type declares the form.
 ///
 /// ```
 /// use thalweg::record::{Archived, Pod, Record};
@@ -33,9 +33,9 @@ use super::frame::FRAME_ALIGN;
 /// struct Order { id: u64, comment: String }
 /// impl Record for Order { type Form = Archived; }
 /// ```
-/// Shared pointers (`Rc`, `Arc`) have no serializer here and are refused by the compiler; `rkyv`'s
-/// niche wrappers (`NicheInto` and friends) are not allowed in records: their validation is not
-/// trusted with bytes that come back from a disk.
+/// Shared pointers (`Rc`, `Arc`) have no serializer here and are rejected by the compiler; `rkyv`'s niche wrappers
+/// (`NicheInto` and friends) are not allowed in records, because their validation is not trusted with bytes read back
+/// from a disk.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no record form, so it cannot cross an exchange",
     label = "records of this type have no bytes",
@@ -46,21 +46,21 @@ pub trait Record: 'static {
     /// The form: [`Pod`](super::Pod), [`Archived`](super::Archived) or [`Raw`](super::Raw).
     type Form: Form<Self>;
 
-    /// Counts the changes of the type's fields that leave its size as it was: state of another version is
-    /// not read as this type.
+    /// A version to increment when the type's fields change but its size does not: state of another version is not read
+    /// as this type.
     const VERSION: u32 = 0;
 
-    /// What the crate knows of the type's archives beyond what `rkyv` says of them.
+    /// What the crate knows about the type's archives beyond what `rkyv` reports.
     #[doc(hidden)]
     const KNOWN_ARCHIVE: KnownArchive<Self> = KnownArchive::NOTHING;
 }
 
-/// What is known of the archives of `T`. Only this crate can say so of a type, and only of that one.
+/// What is known about the archives of `T`. Only this crate can declare it, and for each type only about itself.
 #[derive(Debug)]
 pub struct KnownArchive<T: ?Sized> {
-    /// They hold everything in their roots, and so have one length.
+    /// The root of an archive holds everything, so all archives have the same length.
     pub(super) is_flat: bool,
-    /// The bytes of a value, as they stand, are its archive.
+    /// The bytes of a value, unchanged, are its archive.
     pub(super) is_own: bool,
     of: PhantomData<fn(&T)>,
 }
@@ -77,17 +77,17 @@ impl<T: ?Sized> KnownArchive<T> {
     }
 }
 
-/// What the far side of an exchange reads in place of a `T`.
+/// What the receiver of an exchange reads in place of a `T`.
 pub type Far<T> = <<T as Record>::Form as Form<T>>::Far;
 
-/// Room in which a record is encoded before its bytes are copied into a ring; reused for ever.
+/// A reusable buffer in which a record is encoded before its bytes are copied to a ring.
 pub struct Scratch {
     pub(super) bytes: AlignedVec<FRAME_ALIGN>,
     pub(super) arena: rkyv::ser::allocator::Arena,
 }
 
 impl Scratch {
-    /// An empty scratch; it grows to the largest record that it encodes.
+    /// An empty scratch buffer; it grows to the size of the largest record that it encodes.
     #[must_use]
     pub fn new() -> Self {
         Scratch {
@@ -111,9 +111,9 @@ impl Default for Scratch {
     }
 }
 
-/// How a `T` becomes bytes and what is read from them. Implemented by the three forms only.
+/// How a `T` is converted to bytes, and how they are read. Implemented by the three forms only.
 pub trait Form<T: ?Sized>: sealed::Sealed + 'static {
-    /// What the far side reads.
+    /// What the receiver reads.
     type Far: ?Sized + Wire;
 
     /// Whether the far form is the record itself.
@@ -122,22 +122,22 @@ pub trait Form<T: ?Sized>: sealed::Sealed + 'static {
     /// The far form of `record`, encoded into `scratch` unless it is the record itself.
     fn far<'a>(record: &'a T, scratch: &'a mut Scratch) -> &'a Self::Far;
 
-    /// The far form, where it is the record itself ([`Form::IN_PLACE`]) and nothing needs encoding.
+    /// The far form, if it is the record itself ([`Form::IN_PLACE`]) and nothing needs encoding.
     fn itself(record: &T) -> Option<&Self::Far>;
 }
 
-/// A form from which an owned value can be made again: what a keyed state's values must have.
+/// A form from which an owned value can be restored: required of a keyed state's values.
 pub trait OwnedForm<T>: Form<T> {
-    /// An owned value from its far form.
+    /// Restores an owned value from its far form.
     fn owned(far: &Self::Far) -> T;
 }
 
-/// A type that *is* bytes: it can be copied into a frame and read there in place.
+/// A type that *is* bytes: it can be copied to a frame and read there in place.
 ///
 /// Implemented here only (the trait is sealed through [`Form`]'s implementors): `str`, `[u8]`,
 /// [`View`](super::View) and every type of the [`Pod`](super::Pod) form.
 pub trait Wire: Record + sealed::InPlace {
-    /// The payload length that every record has, if they all have the same.
+    /// The payload length of every record, if all have the same.
     const LENGTH: Option<usize>;
 
     /// The alignment that the bytes must have to be read in place; at most [`FRAME_ALIGN`].
@@ -146,20 +146,20 @@ pub trait Wire: Record + sealed::InPlace {
     /// The record's bytes.
     fn as_bytes(&self) -> &[u8];
 
-    /// The record in bytes that nobody vouches for (read from a disk), after checking them.
+    /// The record in untrusted bytes (read from a disk), after validating them.
     ///
     /// # Errors
-    /// [`FormError`] where the bytes are not a valid record of this type.
+    /// [`FormError`] if the bytes are not a valid record of this type.
     fn from_bytes(bytes: &[u8]) -> Result<&Self, FormError>;
 }
 
-/// Bytes that are not a record of the type that was asked for.
+/// An error: bytes are not a record of the requested type.
 #[derive(Debug, thiserror::Error)]
 #[error("{length} bytes are not a valid `{type_name}`: {reason}")]
 pub struct FormError {
     /// The Rust name of the type.
     pub type_name: &'static str,
-    /// How many bytes there were.
+    /// The number of bytes.
     pub length: usize,
     /// What was wrong with them.
     pub reason: String,
@@ -175,17 +175,17 @@ impl FormError {
     }
 }
 
-/// The owned values that keyed state holds: any sized record that can be made again from its bytes.
+/// An owned value that keyed state can hold: any sized record that can be restored from its bytes.
 ///
-/// Never implemented by hand: a [`Record`] line is enough.
+/// Never implemented by hand: a [`Record`] implementation is enough.
 pub trait StateValue: Sized + Clone + Send + 'static {
-    /// How many bytes every value is encoded in, if it is the same for all of them.
+    /// The encoded length of every value, if it is the same for all.
     const LENGTH: Option<usize>;
 
     /// The version of the type's layout: [`Record::VERSION`].
     const VERSION: u32;
 
-    /// Whether a value's bytes are there without encoding: [`itself`](Self::itself).
+    /// Whether a value's bytes are its encoding, so that [`itself`](Self::itself) returns them.
     const IN_PLACE: bool = false;
 
     /// The type's name, for people.
@@ -197,15 +197,16 @@ pub trait StateValue: Sized + Clone + Send + 'static {
     /// Appends the value's encoded bytes to `bytes`.
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>);
 
-    /// What [`encode`](Self::encode) would append, where that is there already ([`IN_PLACE`](Self::IN_PLACE)).
+    /// The bytes that [`encode`](Self::encode) would append, if the value is its own encoding
+    /// ([`IN_PLACE`](Self::IN_PLACE)).
     fn itself(&self) -> &[u8] {
         &[]
     }
 
-    /// The value whose bytes these are, after checking them.
+    /// Decodes a value after validating the bytes.
     ///
     /// # Errors
-    /// [`FormError`] where the bytes are not a valid value of this type.
+    /// [`FormError`] if the bytes are not a valid value of this type.
     fn decode(bytes: &[u8]) -> Result<Self, FormError>;
 }
 
@@ -241,8 +242,7 @@ where
     }
 }
 
-/// Appends what `encode` writes, behind its length (4 bytes, in this machine's order) unless every item has
-/// the same.
+/// Appends what `encode` writes, preceded by its length (4 bytes, in native byte order) unless every item has the same.
 #[inline(always)]
 pub(crate) fn with_length(
     length: Option<usize>,
@@ -259,13 +259,13 @@ pub(crate) fn with_length(
     bytes[start..start + ITEM_LENGTH].copy_from_slice(&written.to_ne_bytes());
 }
 
-/// Bytes of the length in front of an item.
+/// The size in bytes of the length before an item.
 const ITEM_LENGTH: usize = size_of::<u32>();
 
-/// Cuts the next item off the front of `bytes`.
+/// Splits the next item off the front of `bytes`.
 ///
 /// # Errors
-/// [`FormError`] where they end inside of it.
+/// [`FormError`] if the bytes end within it.
 #[inline(always)]
 pub(crate) fn take_item<'a>(
     length: Option<usize>,
@@ -287,10 +287,10 @@ pub(crate) fn take_item<'a>(
 }
 
 pub(super) mod sealed {
-    /// Closes [`Form`](super::Form).
+    /// Seals [`Form`](super::Form).
     pub trait Sealed: std::fmt::Debug {}
 
-    /// The unchecked half of [`Wire`](super::Wire), out of users' reach.
+    /// The unchecked half of [`Wire`](super::Wire), not accessible to users.
     pub trait InPlace {
         /// The record whose bytes these are.
         ///
@@ -303,11 +303,11 @@ pub(super) mod sealed {
     }
 }
 
-/// The record in `payload`, which a ring or a log of this process kept.
+/// The record in `payload`, which was stored in a ring or a log of this process.
 ///
 /// # Safety
-/// As for [`sealed::InPlace::in_place`]: `payload` is what [`Wire::as_bytes`] gave for a `V`, unchanged,
-/// and starts at a multiple of [`Wire::ALIGN`].
+/// As for [`sealed::InPlace::in_place`]: `payload` must be what [`Wire::as_bytes`] returned for a `V`, unchanged, and
+/// start at a multiple of [`Wire::ALIGN`].
 #[inline(always)]
 #[expect(unsafe_code, reason = "hands the caller's promise to the form")]
 pub(crate) unsafe fn in_place<V: Wire + ?Sized>(payload: &[u8]) -> &V {

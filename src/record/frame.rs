@@ -1,4 +1,4 @@
-//! The frame: an element's bytes in a ring, header included.
+//! The frame: the bytes of an element in a ring, including its header.
 //!
 //! ```text
 //!  0       4       5        8                16
@@ -7,10 +7,10 @@
 //!  │u32    │ u8    │ u24    │ i64            │                     │         │
 //!  └───────┴───────┴────────┴────────────────┴─────────────────────┴─────────┘
 //! ```
-//! A frame starts at a multiple of 16 bytes, so its payload does too: enough for every archive this
-//! crate accepts. `length` is the payload's exact length, without the padding, because the root of
-//! an rkyv archive stands at its end. Signals have no payload: the watermark is `time`, a barrier's
-//! checkpoint id is `time`'s bits and its options are `aux`.
+//! A frame starts at a multiple of 16 bytes, so its payload does, too: enough for every archive this crate accepts.
+//! `length` is the payload's exact length, without the padding, because the root of an rkyv archive is at its end.
+//! Signals have no payload: the watermark is `time`; a barrier's checkpoint id is the bits of `time`, and its options
+//! are `aux`.
 
 use crate::time::Timestamp;
 
@@ -19,7 +19,7 @@ pub const FRAME_ALIGN: usize = 16;
 /// Bytes of a frame header.
 pub const HEADER_SIZE: usize = 16;
 
-/// What a frame holds.
+/// The kind of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[repr(transparent)]
 pub struct FrameKind(u8);
@@ -27,24 +27,24 @@ pub struct FrameKind(u8);
 impl FrameKind {
     /// A record.
     pub const RECORD: FrameKind = FrameKind(0);
-    /// A watermark: `time`.
+    /// A watermark, in `time`.
     pub const WATERMARK: FrameKind = FrameKind(1);
-    /// The channel is idle: leave it out of the watermark.
+    /// The channel is idle: ignore it when computing the watermark.
     pub const IDLE: FrameKind = FrameKind(2);
     /// The channel is active again.
     pub const ACTIVE: FrameKind = FrameKind(3);
-    /// A checkpoint barrier: the checkpoint id stands in `time`, options in `aux`.
+    /// A checkpoint barrier, with the checkpoint id in `time` and options in `aux`.
     pub const BARRIER: FrameKind = FrameKind(4);
-    /// A checkpoint was cancelled upstream: the checkpoint id stands in `time`.
+    /// A checkpoint was cancelled upstream, with its id in `time`.
     pub const BARRIER_CANCELLED: FrameKind = FrameKind(5);
     /// No frame follows on this channel.
     pub const END: FrameKind = FrameKind(6);
-    /// Records, packed; `aux` is for whoever packed them.
+    /// Packed records; the meaning of `aux` is up to whoever packs them.
     pub const RUN: FrameKind = FrameKind(7);
     /// Unused bytes up to the end of the ring's memory.
     pub const PAD: FrameKind = FrameKind(255);
 
-    /// The byte that stands in the header.
+    /// The kind's byte in the header.
     #[must_use]
     pub const fn as_u8(self) -> u8 {
         self.0
@@ -58,7 +58,7 @@ pub struct FrameHeader {
     /// Exact length of the payload in bytes.
     pub length: u32,
     kind_and_aux: u32,
-    /// Timestamp of the record, or the signal's own number.
+    /// The record's timestamp, or the signal's value.
     pub time: Timestamp,
 }
 
@@ -77,7 +77,7 @@ impl FrameHeader {
         }
     }
 
-    /// The header's bytes, as they stand in a ring.
+    /// Encodes the header as it is stored in a ring.
     #[must_use]
     pub fn to_bytes(self) -> [u8; HEADER_SIZE] {
         let mut bytes = [0; HEADER_SIZE];
@@ -87,7 +87,7 @@ impl FrameHeader {
         bytes
     }
 
-    /// The header that these bytes are.
+    /// Decodes a header.
     #[must_use]
     pub fn from_bytes(bytes: [u8; HEADER_SIZE]) -> Self {
         let [l0, l1, l2, l3, k0, k1, k2, k3, time @ ..] = bytes;
@@ -98,14 +98,14 @@ impl FrameHeader {
         }
     }
 
-    /// What the frame holds.
+    /// The kind of the frame.
     #[inline(always)]
     #[must_use]
     pub const fn kind(&self) -> FrameKind {
         FrameKind(self.kind_and_aux as u8)
     }
 
-    /// 24 bits beside the kind.
+    /// The 24 bits beside the kind.
     #[inline(always)]
     #[must_use]
     pub const fn aux(&self) -> u32 {
@@ -120,7 +120,7 @@ impl FrameHeader {
     }
 }
 
-/// Bytes that a frame with `length` payload bytes takes: header, payload, padding.
+/// The size in bytes of a frame with `length` payload bytes: header, payload, padding.
 #[inline(always)]
 #[must_use]
 pub const fn frame_size(length: usize) -> usize {

@@ -1,4 +1,4 @@
-//! Keys: what a stream is partitioned by, and how a record's key is found.
+//! Keys: what a stream is partitioned by, and how a record's key is extracted.
 
 use std::borrow::Borrow;
 
@@ -10,17 +10,17 @@ use super::short_bytes::equal;
 
 /// A key: equality, a stable hash, and an owned form that keyed state can store.
 ///
-/// Implemented for integers, `bool`, `char`, strings and byte strings (borrowed too, so that keying by
-/// a `&str` never allocates per record), and pairs and triples of owned keys. Floating-point numbers
-/// are no keys: their equality is not one.
+/// Implemented for integers, `bool`, `char`, strings and byte strings (borrowed too, so that keying by a `&str` never
+/// allocates per record), and pairs and triples of owned keys. Floating-point numbers are not keys, because their
+/// equality is not an equivalence relation.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
     note = "keys are integers, `bool`, `char`, `str`, `[u8]`, `String`, `[u8; N]` and tuples of those; \
             for your own type implement `Key`"
 )]
 pub trait Key: Eq + 'static {
-    /// The owned form: a [`CompactString`] for `str` (up to 24 bytes stand in the state itself,
-    /// not behind a pointer), the key itself for an integer.
+    /// The owned form: a [`CompactString`] for `str` (up to 24 bytes are stored inline, not behind a pointer), the key
+    /// itself for an integer.
     type Stored: StoredKey<Key = Self>;
 
     /// The stable hash: the same in every process, on every platform.
@@ -33,47 +33,47 @@ pub trait Key: Eq + 'static {
     fn java_hash(&self) -> i32;
 }
 
-/// The owned form of a key, as a state table keeps it and a checkpoint holds it.
+/// The owned form of a key, as stored in state tables and checkpoints.
 pub trait StoredKey: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
     /// The key as user functions see it: `str` for [`CompactString`].
     type Key: Key<Stored = Self> + ?Sized;
 
-    /// How many bytes every key is encoded in, if it is the same for all of them.
+    /// The encoded length of every key, if it is the same for all.
     const LENGTH: Option<usize>;
 
-    /// Whether a key's bytes are there without encoding: [`itself`](Self::itself).
+    /// Whether a key's bytes are its encoding, so that [`itself`](Self::itself) returns them.
     const IN_PLACE: bool = false;
 
     /// The key as user functions see it.
     fn key(&self) -> &Self::Key;
 
-    /// Whether this is the key.
+    /// Whether this is the stored form of `key`.
     #[inline(always)]
     fn is(&self, key: &Self::Key) -> bool {
         self.key() == key
     }
 
-    /// Appends the key's bytes: the same in every process of this byte order.
+    /// Appends the key's encoding, which is the same in every process with this byte order.
     fn encode(&self, bytes: &mut Vec<u8>);
 
-    /// What [`encode`](Self::encode) would append, where that is there already ([`IN_PLACE`](Self::IN_PLACE)).
+    /// The bytes that [`encode`](Self::encode) would append, if the key is its own encoding
+    /// ([`IN_PLACE`](Self::IN_PLACE)).
     fn itself(&self) -> &[u8] {
         &[]
     }
 
-    /// The key whose bytes these are, after checking them.
+    /// Decodes a key after validating the bytes.
     ///
     /// # Errors
-    /// [`FormError`] where they are not a key's.
+    /// [`FormError`] if the bytes are not a valid key.
     fn decode(bytes: &[u8]) -> Result<Self, FormError>;
 }
 
-/// Finds the key of a record. Implemented by the two kinds of closure that `key_by` and
-/// `key_by_ref` take.
+/// Extracts the key of a record. Implemented by the two kinds of closure that `key_by` and `key_by_ref` take.
 pub trait KeySelector<V: ?Sized>: Clone + Send + 'static {
     /// The key's type; unsized (`str`) if the key is borrowed from the record.
     type Key: Key + ?Sized;
-    /// The key as it is found: a value of its own, or a reference into the record.
+    /// The extracted key: an owned value, or a reference into the record.
     type Found<'a>: Borrow<Self::Key>
     where
         V: 'a;
@@ -82,7 +82,7 @@ pub trait KeySelector<V: ?Sized>: Clone + Send + 'static {
     fn key<'a>(&self, record: &'a V) -> Self::Found<'a>;
 }
 
-/// A selector that makes an owned key: `|bid| bid.auction`.
+/// A selector that returns an owned key: `|bid| bid.auction`.
 #[derive(Clone, Debug)]
 pub struct OwnedSelector<F>(pub F);
 
@@ -236,7 +236,7 @@ macro_rules! text_key {
     };
 }
 
-/// The text that these bytes are.
+/// Validates bytes as UTF-8 text.
 fn text(bytes: &[u8]) -> Result<&str, FormError> {
     std::str::from_utf8(bytes).map_err(|e| FormError::new::<str>(bytes, e))
 }
@@ -404,7 +404,7 @@ macro_rules! tuple_key {
     };
 }
 
-/// The length of several items together, if each has one.
+/// The total length of several items, if each has a fixed one.
 const fn total(lengths: &[Option<usize>]) -> Option<usize> {
     let (mut sum, mut at) = (0, 0);
     while at < lengths.len() {
@@ -417,7 +417,7 @@ const fn total(lengths: &[Option<usize>]) -> Option<usize> {
     Some(sum)
 }
 
-/// Appends a key as one item of several: behind its length, unless all keys have the same.
+/// Appends a key as one item in a sequence: preceded by its length, unless all keys have the same.
 fn put_item<S: StoredKey>(key: &S, bytes: &mut Vec<u8>) {
     with_length(S::LENGTH, bytes, |bytes| key.encode(bytes));
 }

@@ -1,10 +1,9 @@
 //! Key groups: the unit in which keyed state is owned, checkpointed and moved.
 //!
-//! A key group is a contiguous range of the 64-bit key hash, and a subtask owns a contiguous range of
-//! key groups, so everything ordered by hash is ordered by key group too. Two assignments exist:
-//! [`KeyGroupAssignment::Hash`] cuts the stable hash itself; [`KeyGroupAssignment::Flink`] computes
-//! Flink's murmur key group and *prefixes* the hash with it, so that the range property holds there
-//! as well. Ranges and subtasks follow Flink's formulas
+//! A key group is a contiguous range of the 64-bit key hash, and a subtask owns a contiguous range of key groups, so
+//! everything ordered by hash is also ordered by key group. There are two assignments: [`KeyGroupAssignment::Hash`]
+//! divides the stable hash itself; [`KeyGroupAssignment::Flink`] computes Flink's murmur key group and *prefixes* the
+//! hash with it, so that the range property holds there as well. Ranges and subtasks follow Flink's formulas
 //! (`KeyGroupRangeAssignment`): `subtask = kg · p / max`, `range(i) = [⌈i·max/p⌉, ⌈(i+1)·max/p⌉ − 1]`.
 
 use std::borrow::Borrow;
@@ -25,7 +24,7 @@ pub struct KeyGroup(pub u16);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MaxParallelism(u32);
 
-/// A parallelism that is none.
+/// An invalid parallelism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParallelismError {
     /// The max parallelism is not between 1 and 32,768.
@@ -34,7 +33,7 @@ pub enum ParallelismError {
     /// There are fewer key groups than subtasks.
     #[error("parallelism {parallelism} is over the max parallelism {max}: raise `max_parallelism`")]
     OverMax {
-        /// The parallelism that was asked for.
+        /// The requested parallelism.
         parallelism: u32,
         /// The number of key groups.
         max: u32,
@@ -42,7 +41,7 @@ pub enum ParallelismError {
 }
 
 impl MaxParallelism {
-    /// `groups` key groups.
+    /// A number of key groups.
     ///
     /// # Errors
     /// [`ParallelismError::MaxOutOfRange`] outside 1 to 32,768.
@@ -63,13 +62,13 @@ impl MaxParallelism {
         MaxParallelism(wanted.next_power_of_two().clamp(128, MAX_PARALLELISM_LIMIT))
     }
 
-    /// The number of key groups.
+    /// Returns the number of key groups.
     #[must_use]
     pub fn get(self) -> u32 {
         self.0
     }
 
-    /// Checks that `parallelism` subtasks can share the key groups.
+    /// Checks that `parallelism` subtasks can divide the key groups among them.
     ///
     /// # Errors
     /// [`ParallelismError::OverMax`] if there are fewer key groups than subtasks.
@@ -84,7 +83,7 @@ impl MaxParallelism {
         }
     }
 
-    /// The key group of a (possibly prefixed) hash: the hash space in equal, contiguous parts.
+    /// The key group of a (possibly prefixed) hash: each group is an equal, contiguous part of the hash space.
     #[inline(always)]
     #[must_use]
     pub fn key_group(self, hash: KeyHash) -> KeyGroup {
@@ -97,7 +96,7 @@ impl MaxParallelism {
         (u128::from(group) << 64).div_ceil(u128::from(self.0))
     }
 
-    /// The hashes of the key groups of a range, which is not empty.
+    /// The hashes of a non-empty range of key groups.
     #[must_use]
     pub fn hashes(self, range: &KeyGroupRange) -> RangeInclusive<KeyHash> {
         let first = self.first_hash(range.groups.start) as u64;
@@ -121,14 +120,14 @@ impl MaxParallelism {
     }
 }
 
-/// A contiguous range of key groups: a subtask's share.
+/// A contiguous range of key groups, such as a subtask's share.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyGroupRange {
     groups: Range<u32>,
 }
 
 impl KeyGroupRange {
-    /// The range as numbers, the end excluded.
+    /// The range as numbers, excluding the end.
     #[must_use]
     pub fn groups(&self) -> Range<u32> {
         self.groups.clone()
@@ -147,14 +146,14 @@ impl fmt::Display for KeyGroupRange {
     }
 }
 
-/// Which function takes keys to key groups.
+/// The function that assigns keys to key groups.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum KeyGroupAssignment {
     /// Equal ranges of the stable key hash: the default.
     #[default]
     Hash,
-    /// Flink's `murmur(hashCode) mod max parallelism`: the same key goes to the same subtask index as
-    /// in Flink, traps included (the `Integer` keys 0 and 1 share subtask 1 of 2).
+    /// Flink's `murmur(hashCode) mod max parallelism`: a key goes to the same subtask index as in Flink, pitfalls
+    /// included (the `Integer` keys 0 and 1 share subtask 1 of 2).
     Flink,
 }
 
@@ -185,7 +184,7 @@ impl KeyHasher {
         }
     }
 
-    /// Which function takes keys to key groups.
+    /// The function that assigns keys to key groups.
     #[must_use]
     pub fn assignment(&self) -> KeyGroupAssignment {
         self.assignment
@@ -206,7 +205,7 @@ impl KeyHasher {
         }
     }
 
-    /// Calls `each` with the hash of every key. Which function gives it is asked once for all of them.
+    /// Calls `each` with the hash of every key. The assignment is checked once for all of them.
     #[inline(always)]
     pub fn hash_all<K: Key + ?Sized, B: Borrow<K>>(
         &self,
@@ -219,7 +218,8 @@ impl KeyHasher {
         }
     }
 
-    /// Takes hashes, not the key: one whose address goes elsewhere, if only here, is written to memory for every record.
+    /// Takes hashes, not the key: a key whose address is passed elsewhere, even if only here, is written to memory for
+    /// every record.
     #[cold]
     fn flink_hash(&self, java_hash: i32, hash: KeyHash) -> KeyHash {
         let groups = self.max_parallelism.get();

@@ -1,28 +1,28 @@
-//! The stable hash of keys: what key groups, table positions and checkpoints rest on.
+//! The stable hash of keys, on which key groups, table positions and checkpoints are based.
 //!
-//! The hash is part of the checkpoint format (version [`KEY_HASH_VERSION`]): it never depends on the
-//! process, the platform's word size or a random seed. The *top* bits choose the key group, and the segment and group
-//! of a state table; the *low* bits tell entries of one group apart.
+//! The hash is part of the checkpoint format (version [`KEY_HASH_VERSION`]): it never depends on the process, the
+//! platform's word size or a random seed. The *top* bits choose the key group, and the segment and group of a state
+//! table; the *low* bits distinguish entries of one group.
 //!
 //! Integers are hashed by one multiplication with the golden ratio's fraction (Knuth, The Art of Computer Programming,
-//! vol. 3, section 6.4): numbers that were given out one after the other, as most keys are, then lie in equal distances
-//! from each other, more even than chance would have it, so that hardly any group of a table overflows. Keys
-//! that came about by chance lie by chance. The product's upper word, which is small for small keys, is folded in
-//! so that keys whose low bits are all alike differ in theirs. Byte strings of up to 16 bytes, such as most words, are
-//! two numbers, hashed by one multiplication of one with the other, and a second one that spreads the low half: no
-//! branch depends on their length. Longer ones go through XXH3-64 with seed 0.
+//! vol. 3, section 6.4): consecutively assigned numbers, which most keys are, are then equally spaced, more evenly than
+//! by chance, so that hardly any group of a table overflows. Random keys stay randomly distributed. The product's upper
+//! word, which is small for small keys, is folded in so that keys whose low bits are all alike differ in theirs. Byte
+//! strings of up to 16 bytes, such as most words, are treated as two numbers, which are multiplied with each other; a
+//! second multiplication spreads the low half: no branch depends on their length. Longer ones go through XXH3-64 with
+//! seed 0.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::short_bytes::ShortBytes;
 
-/// Version of the functions in this file; a checkpoint written under another version is refused.
+/// The version of the functions in this file; a checkpoint with another version is rejected.
 pub const KEY_HASH_VERSION: u32 = 3;
 
 /// The golden ratio's fraction of 2^64.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-/// Found by search: with this offset the keys 0, 1, 2 … spread evenly over 2, 3, 4 and 8 subtasks, because the first
-/// thing that many a job is keyed by is a handful of small numbers.
+/// Found by search: with this offset the keys 0, 1, 2 … spread evenly over 2, 3, 4 and 8 subtasks, because many a job
+/// is first keyed by a handful of small numbers.
 const FIRST: u64 = 183;
 
 const MIX_ADD: u64 = 0xBB33_CF72_48F5_47C7;
@@ -57,20 +57,20 @@ impl KeyHash {
     #[inline(always)]
     fn of_short_bytes(short: ShortBytes) -> Self {
         let (low, high, length) = short.parts();
-        // The length tells strings apart that end with zeros.
+        // The length distinguishes strings that end with zeros.
         let high = (high ^ MIX_MUL).wrapping_add(length);
         KeyHash::mixed(low ^ MIX_ADD, high)
     }
 
-    /// A folded multiplication and a final one that spreads the low half: of two numbers, neither may show in the bits
-    /// that choose.
+    /// A folded multiplication, and a final one that spreads the low half: neither of the two factors may be visible in
+    /// the bits that choose a group.
     #[inline(always)]
     const fn mixed(a: u64, b: u64) -> Self {
         let product = a as u128 * b as u128;
         KeyHash((product as u64 ^ (product >> 64) as u64).wrapping_mul(MIX_END))
     }
 
-    /// The hash of a byte string of any length. Large, and so not written out where it is called.
+    /// The hash of a byte string of any length. Large, and so not inlined.
     #[inline(never)]
     fn of_other_bytes(bytes: &[u8]) -> Self {
         KeyHash(xxh3_64(bytes))
@@ -89,13 +89,13 @@ impl KeyHash {
 mod tests {
     use super::*;
 
-    /// Whether values below `count` come as evenly as by chance, or more so.
+    /// Whether values below `count` are distributed at least as evenly as by chance.
     fn are_even(values: impl ExactSizeIterator<Item = u64>, count: usize) -> bool {
         let expected = values.len() as f64 / count as f64;
         let mut found = vec![0.0; count];
         values.for_each(|value| found[value as usize] += 1.0);
         let squares: f64 = found.iter().map(|found| (found - expected).powi(2)).sum();
-        // Pearson's test: the mean is that of chance, and six times its deviation never comes.
+        // Pearson's test: the mean is that of chance, and six times its deviation never occurs.
         let mean = (count - 1) as f64;
         squares / expected < mean + 6.0 * (2.0 * mean).sqrt()
     }

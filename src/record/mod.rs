@@ -1,4 +1,4 @@
-//! What travels, as bytes: record forms, frames, keys and key groups.
+//! What is sent between subtasks, as bytes: record forms, frames, keys and key groups.
 
 mod archived;
 mod form;

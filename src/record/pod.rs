@@ -1,4 +1,4 @@
-//! The `Pod` form: plain data, read on the far side as `&T` itself.
+//! The `Pod` form: plain data, which the receiver reads as `&T` itself.
 #![expect(unsafe_code, reason = "reads a record in place from its own bytes")]
 
 use bytemuck::{CheckedBitPattern, NoUninit};
@@ -8,8 +8,8 @@ use super::frame::FRAME_ALIGN;
 
 /// The form of plain data: no padding, no pointers, alignment at most 16.
 ///
-/// For types that are [`bytemuck::Pod`], and for those that are only [`NoUninit`] and
-/// [`CheckedBitPattern`] (with `bool`, `char` or field-less enums in them).
+/// For types that are [`bytemuck::Pod`], and for those that are only [`NoUninit`] and [`CheckedBitPattern`] (because
+/// they contain `bool`, `char` or field-less enums).
 #[derive(Debug)]
 pub enum Pod {}
 

@@ -1,14 +1,14 @@
-//! The `Raw` form: types that are bytes already, and the owned types that borrow as them.
+//! The `Raw` form: types that are already bytes, and the owned types that borrow as them.
 #![expect(unsafe_code, reason = "reads text in place from its own bytes")]
 
 use super::archived::View;
 use super::form::{Form, FormError, OwnedForm, Record, Scratch, Wire, sealed};
 
-/// The form of `str`, `[u8]` and [`View`]: copied as they are.
+/// The form of `str`, `[u8]` and [`View`]: copied unchanged.
 #[derive(Debug)]
 pub enum Raw {}
 
-/// The form of `String` and `Vec<u8>`: the far side reads `str` and `[u8]`.
+/// The form of `String` and `Vec<u8>`: the receiver reads `str` and `[u8]`.
 #[derive(Debug)]
 pub enum Text {}
 

@@ -1,9 +1,9 @@
-//! Byte strings of 1 to 16 bytes, such as most words: one number each, padded with zeros.
+//! Byte strings of 1 to 16 bytes, such as most words, as one zero-padded number each.
 //!
-//! Keys that are text differ in length at random, so every branch on it is taken back as often as not, and
-//! one that is costs as much as ten or twenty instructions. As a number a string is hashed, compared and copied
-//! without one. With AVX-512 a single load reads it, whatever its length. Elsewhere four words of four bytes, which
-//! overlap as far as they must, cover each string that is as long as one of them:
+//! Text keys vary in length at random, so every branch on the length is often mispredicted, and a misprediction costs
+//! as much as ten or twenty instructions. As a number a string is hashed, compared and copied without such a branch.
+//! With AVX-512 a single load reads it, whatever its length. Elsewhere four words of four bytes, which overlap as far
+//! as necessary, cover every string that is at least as long as one of them:
 //!
 //! ```text
 //! 6 bytes   a b c d e f          words   abcd cdef abcd cdef
@@ -15,16 +15,16 @@
 /// A string of 1 to 16 bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct ShortBytes {
-    /// The string, its first byte the least significant, and zeros.
+    /// The string, its first byte the least significant, padded with zeros.
     padded: u128,
     length: usize,
 }
 
 impl ShortBytes {
-    /// What a place for any of them holds.
+    /// The size of a buffer that fits any of them.
     pub(crate) const LENGTH_MAX: usize = 16;
 
-    /// `None` where the string is empty or longer.
+    /// `None` if the string is empty or longer.
     #[inline(always)]
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let length = bytes.len();
@@ -42,13 +42,13 @@ impl ShortBytes {
         self.length
     }
 
-    /// Writes the string to the start of `place`, and zeros behind it.
+    /// Writes the string to the start of `place`, followed by zeros.
     #[inline(always)]
     pub(crate) fn write(self, place: &mut [u8; 16]) {
         *place = self.padded.to_le_bytes();
     }
 
-    /// The first eight bytes and those behind them, as numbers, and how many bytes there are.
+    /// The first eight bytes and those after them, as numbers, and the length.
     #[inline(always)]
     pub(super) fn parts(self) -> (u64, u64, u64) {
         (
@@ -59,26 +59,26 @@ impl ShortBytes {
     }
 }
 
-/// The number that the string is.
+/// The string as a number.
 ///
 /// # Safety
-/// It has 1 to 16 bytes.
+/// It must have 1 to 16 bytes.
 #[inline(always)]
 #[cfg(all(target_feature = "avx512bw", target_feature = "avx512vl", not(miri)))]
 unsafe fn padded(bytes: &[u8]) -> u128 {
     use std::arch::x86_64::{__m128i, _mm_maskz_loadu_epi8};
     let own = ((1u32 << bytes.len()) - 1) as u16;
-    // SAFETY: what the mask leaves out is not read; both types are 16 bytes, of which all values are allowed.
+    // SAFETY: masked-out bytes are not read; both types are 16 bytes, of which all values are allowed.
     unsafe {
         let padded = _mm_maskz_loadu_epi8(own, bytes.as_ptr().cast());
         std::mem::transmute::<__m128i, u128>(padded)
     }
 }
 
-/// The number that the string is.
+/// The string as a number.
 ///
 /// # Safety
-/// It has 1 to 16 bytes.
+/// It must have 1 to 16 bytes.
 #[inline(always)]
 #[cfg(not(all(target_feature = "avx512bw", target_feature = "avx512vl", not(miri))))]
 unsafe fn padded(bytes: &[u8]) -> u128 {
@@ -98,14 +98,14 @@ unsafe fn padded(bytes: &[u8]) -> u128 {
 /// Four words that cover the string.
 ///
 /// # Safety
-/// It has 4 to 16 bytes.
+/// It must have 4 to 16 bytes.
 #[inline(always)]
 #[cfg(not(all(target_feature = "avx512bw", target_feature = "avx512vl", not(miri))))]
 unsafe fn words(bytes: &[u8]) -> [u32; 4] {
     let length = bytes.len();
     [0, (length - 4).min(4), length.max(8) - 8, length - 4].map(|start| {
         debug_assert!(start + 4 <= length);
-        // SAFETY: of a string of `n` bytes, 4 at least and 16 at most, no word starts behind `n - 4`.
+        // SAFETY: in a string of `n` bytes, from 4 to 16, no word starts after `n - 4`.
         let word = unsafe { bytes.as_ptr().add(start).cast::<[u8; 4]>().read() };
         u32::from_le_bytes(word)
     })
@@ -114,7 +114,7 @@ unsafe fn words(bytes: &[u8]) -> [u32; 4] {
 /// Whether two strings are equal.
 ///
 /// # Safety
-/// They have the same length, of 1 to 16 bytes.
+/// They must have the same length, from 1 to 16 bytes.
 #[inline(always)]
 unsafe fn are_equal(a: &[u8], b: &[u8]) -> bool {
     #[cfg(not(all(target_feature = "avx512bw", target_feature = "avx512vl", not(miri))))]
@@ -134,7 +134,7 @@ pub(super) fn equal(a: &[u8], b: &[u8]) -> bool {
         return false;
     }
     if (1..=ShortBytes::LENGTH_MAX).contains(&a.len()) {
-        // SAFETY: as was just asked.
+        // SAFETY: both conditions were just checked.
         unsafe { are_equal(a, b) }
     } else {
         a == b
@@ -177,7 +177,7 @@ mod tests {
                 assert!(!equal(&string, &string[..at]));
             }
         }
-        // Of all lengths, the same words.
+        // Zeros of all lengths: the same words.
         let zeros = [0; 20];
         for (a, b) in (0..20).flat_map(|a| (0..20).map(move |b| (a, b))) {
             assert_eq!(equal(&zeros[..a], &zeros[..b]), a == b);

@@ -1,13 +1,12 @@
-//! The reading end of a ring: read what is published, in place, and release it.
+//! The reading end of a ring: reads published frames in place, and releases them.
 //!
 //! ```text
 //!  base                 cursor ─────── taken ────────── end                     base + capacity
 //!   ├── the producer's ────┼─ to be released ┼── published ──┼── not known ─────────────┤
 //! ```
-//! A [`Batch`] is what is published and contiguous when it is read: at most up to the ring's end,
-//! behind which the next batch begins. Its frames are borrowed from it, and it gives the ones that
-//! were taken back to the producer, all with one store, when it is dropped or released: a frame
-//! that outlives that does not compile.
+//! A [`Batch`] is everything published and contiguous when it is read: at most up to the ring's end, after which the
+//! next batch begins. Frames borrow from their batch. When it is dropped or released, it returns the frames taken to
+//! the producer, all with one store: a frame that outlives that does not compile.
 #![expect(
     unsafe_code,
     reason = "reads frames from memory shared with the producer"
@@ -20,10 +19,9 @@ use super::sync::{Arc, Ordering};
 use crate::record::{FrameHeader, FrameKind, HEADER_SIZE};
 use std::marker::PhantomData;
 
-/// The reading end of a ring. One thread at a time: `Send`, but neither `Sync` nor `Clone`.
+/// The reading end of a ring. Used by one thread at a time: `Send`, but neither `Sync` nor `Clone`.
 ///
-/// Dropping it closes the ring: what is in it is lost, and the producer finds out when it is full or
-/// asks.
+/// Dropping it closes the ring: its contents are lost, and the producer notices when the ring is full or when it asks.
 #[derive(Debug)]
 pub struct Consumer {
     /// Where the next frame begins.
@@ -39,9 +37,8 @@ pub struct Consumer {
     shared: Arc<Shared>,
 }
 
-// SAFETY: the pointers lead into `shared.memory`, which lives as long as this value and does not
-// care which thread uses it; the bytes this end may touch are its own wherever it runs. `Sync` is
-// withheld by the pointers.
+// SAFETY: the pointers lead into `shared.memory`, which lives as long as this value and does not depend on the thread
+// that uses it; the bytes this end may access are its own on any thread. `Sync` is withheld by the pointers.
 unsafe impl Send for Consumer {}
 
 impl Consumer {
@@ -59,10 +56,10 @@ impl Consumer {
         }
     }
 
-    /// What is published and contiguous. Empty only if nothing is published.
+    /// Reads what is published and contiguous. Empty only if nothing is published.
     ///
-    /// Reads the producer's position only if everything seen before was released. What lies behind
-    /// the ring's end is in the next batch.
+    /// Loads the producer's position only if everything seen before was released. What follows after the ring's end is
+    /// in the next batch.
     #[inline]
     pub fn read(&mut self) -> Batch<'_> {
         self.look();
@@ -73,8 +70,8 @@ impl Consumer {
         }
     }
 
-    /// As [`read`](Consumer::read), but nothing that begins at the position `end` or behind it. Positions
-    /// count the bytes of all frames that were ever published, see [`unread`](Consumer::unread).
+    /// As [`read`](Consumer::read), but without frames that begin at or after the position `end`. Positions count the
+    /// bytes of all frames ever published, see [`unread`](Consumer::unread).
     pub fn read_to(&mut self, end: u64) -> Batch<'_> {
         self.look();
         let published = self.end.addr() - self.cursor.addr();
@@ -88,8 +85,8 @@ impl Consumer {
         }
     }
 
-    /// The frames that are published from the position `from` on, or from where the next read begins if that
-    /// is behind it, across the ring's end. None of them is taken.
+    /// Looks at the published frames from the position `from` on, or from where the next read begins if that is later,
+    /// across the ring's end. None of them is taken.
     pub fn unread(&mut self, from: u64) -> Unread<'_> {
         Unread {
             position: from.max(self.position()),
@@ -98,8 +95,7 @@ impl Consumer {
         }
     }
 
-    /// Whether there is nothing to read. *No* stays true until this consumer reads; *yes* may be out
-    /// of date at once.
+    /// Whether there is nothing to read. *No* stays true until this consumer reads; *yes* may be out of date at once.
     pub fn is_empty(&mut self) -> bool {
         self.look();
         self.cursor == self.end
@@ -108,31 +104,31 @@ impl Consumer {
     /// Whether the producer is gone and everything it published has been read and released: once
     /// true, always true.
     pub fn is_closed(&mut self) -> bool {
-        // In this order: what was published before the producer went is seen after its going is.
+        // In this order: what was published before the producer was dropped is visible after its flag is.
         self.shared.tail.closed.load(Ordering::Acquire) && self.is_empty()
     }
 
-    /// Bytes published and not released, headers and padding included. There may be more by now.
+    /// The number of bytes published and not released, including headers and padding. There may be more by now.
     #[must_use]
     pub fn published(&self) -> usize {
         let tail = self.shared.tail.position.load(Ordering::Acquire);
         (tail - self.position()) as usize
     }
 
-    /// Size of the ring in bytes.
+    /// The size of the ring in bytes.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Bytes from one frame's start to the next one's, if all frames have one size.
+    /// The number of bytes from one frame's start to the next one's, if all frames have one size.
     #[must_use]
     pub fn stride(&self) -> Option<usize> {
         (self.stride != 0).then_some(self.stride)
     }
 
-    /// From now on a release wakes the producer's worker by this. One that went before woke nobody:
-    /// set it before either side runs.
+    /// Sets the waker by which a release wakes the producer's worker from now on. Earlier releases woke nobody: set it
+    /// before either side runs.
     pub fn set_producer_waker(&mut self, waker: Option<Waker>) {
         self.producer_waker = waker;
     }
@@ -148,17 +144,17 @@ impl Consumer {
         self.lap + self.offset() as u64
     }
 
-    /// Sees to it that a frame stands at the cursor, if one is published.
+    /// Ensures that the cursor is at a frame, if one is published.
     #[inline(always)]
     fn look(&mut self) {
-        // A batch that was released in part can have left the padding at the cursor.
+        // A partly released batch may have left the cursor at the padding.
         if self.cursor == self.end || (self.stride == 0 && self.is_at_pad()) {
             self.look_at_tail();
         }
     }
 
-    /// Moves the end to what the producer has published, and the cursor over the ring's end and over
-    /// padding, if it stands there.
+    /// Moves the end to what the producer has published, and the cursor past the ring's end and past padding, if it is
+    /// there.
     fn look_at_tail(&mut self) {
         let tail = self.shared.tail.position.load(Ordering::Acquire);
         if self.offset() == self.capacity {
@@ -166,7 +162,7 @@ impl Consumer {
         }
         let published = (tail - self.position()) as usize;
         if published > 0 && self.stride == 0 && self.is_at_pad() {
-            // Release the padding now: the frame that is to follow may not be published yet.
+            // Release the padding now: the frame that follows it may not be published yet.
             self.go_round();
             self.release();
         }
@@ -176,11 +172,10 @@ impl Consumer {
         self.end = unsafe { self.cursor.add(contiguous) };
     }
 
-    /// Whether the frame at the cursor, which must be published, is the padding up to the ring's
-    /// end.
+    /// Whether the frame at the cursor, which must be published, is the padding up to the ring's end.
     fn is_at_pad(&self) -> bool {
         self.shared.memory.note_read(self.cursor, HEADER_SIZE);
-        // SAFETY: the cursor stands at a published frame, which begins with a header.
+        // SAFETY: the cursor is at a published frame, which begins with a header.
         let header = unsafe { self.cursor.cast::<FrameHeader>().read() };
         header.kind() == FrameKind::PAD
     }
@@ -190,7 +185,7 @@ impl Consumer {
         self.cursor = self.base;
     }
 
-    /// Gives everything before the cursor back to the producer.
+    /// Returns everything before the cursor to the producer.
     #[inline(always)]
     fn release(&self) {
         let head = &self.shared.head.position;
@@ -223,11 +218,11 @@ impl<'a> Frame<'a> {
     /// The frame that begins at `start`.
     ///
     /// # Safety
-    /// A committed frame must begin there, and stay as it is for `'a`.
+    /// A committed frame must begin there, and remain unchanged for `'a`.
     #[inline(always)]
     unsafe fn at(start: *const u8) -> Self {
-        // SAFETY: by the contract a header stands there, aligned as frames are, followed by as many
-        // initialised bytes as it says.
+        // SAFETY: by the contract there is a header, aligned as frames are, followed by as many initialised bytes as it
+        // says.
         unsafe {
             let header = start.cast::<FrameHeader>().read();
             let payload = start.add(HEADER_SIZE);
@@ -240,7 +235,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Frames that are published, looked at and not taken.
+/// Published frames that are looked at without being taken.
 #[derive(Debug)]
 pub struct Unread<'a> {
     consumer: &'a mut Consumer,
@@ -249,7 +244,7 @@ pub struct Unread<'a> {
 }
 
 impl<'a> Unread<'a> {
-    /// Up to where frames have been looked at.
+    /// The position up to which frames have been looked at.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
@@ -277,8 +272,8 @@ impl<'a> Unread<'a> {
             shared
                 .memory
                 .note_read(base.wrapping_add(offset), HEADER_SIZE);
-            // SAFETY: the position is that of a frame that is published and not released: it begins between
-            // the cursor, before which all is released, and the tail, and positions go from frame to frame.
+            // SAFETY: the position is that of a frame that is published and not released: it begins between the cursor,
+            // before which everything is released, and the tail, and positions advance from frame to frame.
             let frame = unsafe { Frame::at(base.add(offset)) };
             self.position += frame.header.stride().max(*stride) as u64;
             if frame.header.kind() != FrameKind::PAD {
@@ -290,8 +285,8 @@ impl<'a> Unread<'a> {
 
 /// Frames that were published when it was read, and are contiguous.
 ///
-/// Dropping it releases the frames that were taken from it, and no others: who stops after *k*
-/// frames finds the rest in the next batch.
+/// Dropping it releases the frames that were taken from it, and no others: a reader that stops after *k* frames finds
+/// the rest in the next batch.
 #[derive(Debug)]
 pub struct Batch<'a> {
     consumer: &'a mut Consumer,
@@ -301,7 +296,7 @@ pub struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// Takes the frames, in order. May be called again; goes on where the last one stopped.
+    /// Takes the frames, in order. Can be called again; continues where the last one stopped.
     #[inline(always)]
     pub fn frames(&mut self) -> Frames<'_> {
         Frames {
@@ -321,15 +316,14 @@ impl Batch<'_> {
         self.frames().peek().is_none()
     }
 
-    /// Bytes of the frames not yet taken, headers and padding included.
+    /// The number of bytes of the frames not yet taken, including headers and padding.
     #[inline(always)]
     #[must_use]
     pub fn size(&self) -> usize {
         self.end.addr() - self.taken.addr()
     }
 
-    /// Gives the frames that were taken back to the producer, with one store. What dropping does,
-    /// said aloud.
+    /// Returns the frames taken to the producer, with one store. The same as dropping, but explicit.
     #[inline(always)]
     pub fn release(self) {}
 }
@@ -366,14 +360,13 @@ impl<'a> Frames<'a> {
         if self.cursor == self.end {
             return None;
         }
-        // SAFETY: what lies between cursor and end is published frames, the first of which begins
-        // at the cursor. They stay as they are until the batch releases them, which it cannot
-        // before `'a` has ended.
+        // SAFETY: between cursor and end there are published frames, the first of which begins at the cursor. They
+        // remain unchanged until the batch releases them, which it cannot before `'a` has ended.
         let frame = unsafe { Frame::at(self.cursor) };
         (self.stride != 0 || frame.header.kind() != FrameKind::PAD).then_some(frame)
     }
 
-    /// The frames that [`next`](Iterator::next) would yield, one after the other, without taking any.
+    /// The frames that [`next`](Iterator::next) would yield, in order, without taking any.
     #[inline(always)]
     pub fn upcoming(&self) -> impl Iterator<Item = Frame<'a>> {
         let (mut cursor, end, stride) = (self.cursor, self.end, self.stride);
@@ -383,7 +376,7 @@ impl<'a> Frames<'a> {
                 return None;
             }
             memory.note_read(cursor, HEADER_SIZE);
-            // SAFETY: as in `peek`; the cursor goes from frame to frame.
+            // SAFETY: as in `peek`; the cursor advances from frame to frame.
             let frame = unsafe { Frame::at(cursor) };
             if stride == 0 && frame.header.kind() == FrameKind::PAD {
                 return None;
@@ -394,11 +387,10 @@ impl<'a> Frames<'a> {
         })
     }
 
-    /// The payload of the frame `count` behind the one that comes next (`ahead(0)`), if frames have
-    /// one size and it is in this batch; `None` otherwise. Nothing is taken.
+    /// The payload of the frame `count` after the next one (`ahead(0)`), if frames have one size and it is in this
+    /// batch; `None` otherwise. Nothing is taken.
     ///
-    /// For prefetching what the record will need: in a loop over the frames, look some ahead, then
-    /// take one.
+    /// For prefetching what the record will need: in a loop over the frames, look some ahead, then take one.
     #[inline(always)]
     #[must_use]
     pub fn ahead(&self, count: usize) -> Option<&'a [u8]> {
@@ -406,8 +398,8 @@ impl<'a> Frames<'a> {
         if self.stride == 0 || distance >= self.end.addr() - self.cursor.addr() {
             return None;
         }
-        // SAFETY: the frames are a stride apart, so one begins there, and it lies before the end;
-        // for the rest see `peek`.
+        // SAFETY: the frames are a stride apart, so one begins there, and it is before the end; for the rest see
+        // `peek`.
         Some(unsafe { Frame::at(self.cursor.add(distance)) }.payload)
     }
 }
@@ -423,8 +415,8 @@ impl<'a> Iterator for Frames<'a> {
         self.shared.memory.note_read(self.cursor, HEADER_SIZE);
         // SAFETY: as in `peek`.
         let frame = unsafe { Frame::at(self.cursor) };
-        // With a stride the next frame's place does not depend on what stands in this one, so the
-        // processor goes ahead without waiting for the header to arrive from the other core.
+        // With a stride the next frame's position does not depend on the contents of this one, so the processor
+        // proceeds without waiting for the header to arrive from the other core.
         let size = if self.stride != 0 {
             self.stride
         } else {
@@ -435,7 +427,7 @@ impl<'a> Iterator for Frames<'a> {
             }
             frame.header.stride()
         };
-        // SAFETY: the frame lies before the end, so its end does not lie behind it.
+        // SAFETY: the frame begins before the end, so it does not extend past it.
         self.cursor = unsafe { self.cursor.add(size) };
         *self.taken = self.cursor;
         Some(frame)

@@ -1,23 +1,23 @@
-//! Why a ring did not take a frame.
+//! Reasons why a ring did not accept a frame.
 
 /// A frame could not be claimed. Nothing was written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RingError {
-    /// There is no room now. There will be when the consumer has released enough; try again then.
+    /// There is no room at present. Try again once the consumer has released enough.
     #[error("ring is full: a frame of {size} bytes does not fit")]
     Full {
-        /// Bytes of the frame, header and padding included.
+        /// The size of the frame in bytes, including header and padding.
         size: usize,
     },
-    /// The payload can never fit, however empty the ring is: make the ring (or the stride) larger.
+    /// The payload can never fit, even in an empty ring: make the ring (or the stride) larger.
     #[error("payload of {size} bytes is over the ring's limit of {limit} bytes")]
     TooLarge {
-        /// Bytes of the payload.
+        /// The size of the payload in bytes.
         size: usize,
-        /// Bytes of the largest payload this ring takes.
+        /// The size in bytes of the largest payload that this ring accepts.
         limit: usize,
     },
-    /// There is no room, and none will come: the consumer is gone.
+    /// There is no room, and there will be none: the consumer is gone.
     #[error("the ring's consumer is gone")]
     Closed,
 }

@@ -1,13 +1,13 @@
-//! What the two ends of a ring share: its bytes, and a position and a flag from each side.
+//! What the two ends of a ring share: its bytes, and a position and a flag for each side.
 //!
 //! ```text
 //!  line 0   tail: bytes published so far    closed: the producer is gone     (producer writes)
 //!  line 1   head: bytes released so far     closed: the consumer is gone     (consumer writes)
 //!  line 2   where the bytes are                                              (nobody writes)
 //! ```
-//! Positions are byte totals since the ring was made and never go back: `tail − head` is what
-//! stands in the ring, and full differs from empty without a spare byte. The bytes in
-//! `head..tail` are the consumer's, all others the producer's.
+//! Positions are byte totals since the ring was created and never decrease: `tail − head` is the content of the ring,
+//! and full differs from empty without a spare byte. The bytes in `head..tail` belong to the consumer, all others to
+//! the producer.
 #![expect(unsafe_code, reason = "raw memory shared by two threads")]
 
 use super::sync::{AtomicBool, AtomicU64};
@@ -17,10 +17,10 @@ use std::ptr::NonNull;
 
 /// Alignment of a ring's memory: two cache lines, which adjacent-line prefetchers fetch together.
 const MEMORY_ALIGN: usize = 128;
-/// Bytes that one page fault makes present, at the least.
+/// The minimum number of bytes that one page fault maps.
 const PAGE_SIZE: usize = 4096;
 
-/// One side's word to the other.
+/// The state that one side publishes to the other.
 #[derive(Debug)]
 pub(super) struct Side {
     /// Bytes published (tail) or released (head) since the ring was made.
@@ -38,7 +38,7 @@ impl Side {
     }
 }
 
-/// What the two ends share.
+/// The state shared by the two ends.
 #[derive(Debug)]
 pub(super) struct Shared {
     /// Written by the producer.
@@ -59,8 +59,8 @@ impl Shared {
     }
 }
 
-/// One zeroed allocation. Every byte in it is initialised from the start and only ever overwritten
-/// by initialised bytes, so a claim can be handed out as plain `&mut [u8]`.
+/// One zeroed allocation. Every byte in it is initialised from the start and only ever overwritten by initialised
+/// bytes, so a claim can be returned as a plain `&mut [u8]`.
 #[derive(Debug)]
 pub(super) struct Memory {
     base: NonNull<u8>,
@@ -69,10 +69,10 @@ pub(super) struct Memory {
     units: Vec<loom::cell::UnsafeCell<()>>,
 }
 
-// SAFETY: the memory is plain bytes owned by this value; who may touch which of them when is ruled
-// by the positions in `Shared`, and argued at each access.
+// SAFETY: the memory is plain bytes owned by this value; which side may access which of them when is determined by the
+// positions in `Shared`, and argued at each access.
 unsafe impl Send for Memory {}
-// SAFETY: as above; a shared reference gives away nothing but the address.
+// SAFETY: as above; a shared reference exposes nothing but the address.
 unsafe impl Sync for Memory {}
 
 impl Memory {
@@ -100,13 +100,13 @@ impl Memory {
         }
     }
 
-    /// The first byte; it is aligned to 128.
+    /// The first byte, aligned to 128.
     #[inline(always)]
     pub(super) fn base(&self) -> *mut u8 {
         self.base.as_ptr()
     }
 
-    /// Tells loom that `size` bytes from `start` are written now. Nothing otherwise.
+    /// Tells loom that `size` bytes from `start` on are being written; otherwise does nothing.
     #[inline(always)]
     #[cfg_attr(not(loom), expect(unused_variables, reason = "only loom looks"))]
     pub(super) fn note_write(&self, start: *const u8, size: usize) {
@@ -116,7 +116,7 @@ impl Memory {
             .for_each(|unit| unit.with_mut(|_| ()));
     }
 
-    /// Tells loom that `size` bytes from `start` are read now. Nothing otherwise.
+    /// Tells loom that `size` bytes from `start` on are being read; otherwise does nothing.
     #[inline(always)]
     #[cfg_attr(not(loom), expect(unused_variables, reason = "only loom looks"))]
     pub(super) fn note_read(&self, start: *const u8, size: usize) {

@@ -1,8 +1,7 @@
-//! Rings: how frames cross from one worker to another.
+//! Rings: the queues in which frames pass from one worker to another.
 //!
-//! A ring joins exactly one producer to exactly one consumer. It is a block of bytes in which
-//! frames of any length stand one behind the other, contiguous and aligned, so that a record is
-//! serialised into its place and read from its place.
+//! A ring connects exactly one producer to exactly one consumer. It is a block of bytes that holds frames of any length
+//! one after another, contiguous and aligned, so that a record is serialised into its place and read from there.
 //!
 //! ```text
 //!   claim ─▶ write ─▶ commit ─▶ publish                     read ─▶ release
@@ -10,12 +9,11 @@
 //!                                      └── tail: one store ────┘        │
 //!   room ◀──────────────────────────────── head: one store ─────────────┘
 //! ```
-//! Both stores are made once per *batch*: that is the unit the ring is made for. Who finds a ring
-//! empty or full waits by its worker's [`WaitStrategy`]; the ring itself never waits.
+//! Both stores are made once per *batch*: the unit for which the ring is designed. A worker that finds a ring empty or
+//! full waits by its [`WaitStrategy`]; the ring itself never waits.
 //!
-//! Why not a ready-made queue: none has frames of differing length in place, batches on both sides
-//! and a hand-over that wakes a parked worker at no cost to one that is awake. `rtrb` is the
-//! yardstick in `benches/ring.rs`.
+//! Why not an existing queue: none has in-place frames of varying length, batches on both sides, and a hand-over that
+//! wakes a parked worker at no cost to one that is awake. `benches/ring.rs` compares the ring with `rtrb`.
 
 mod consumer;
 mod error;

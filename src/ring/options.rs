@@ -1,4 +1,4 @@
-//! How a ring is made.
+//! Options for creating a ring.
 
 use super::consumer::Consumer;
 use super::memory::Shared;
@@ -7,14 +7,14 @@ use super::producer::Producer;
 use super::sync::Arc;
 use crate::record::{FRAME_ALIGN, HEADER_SIZE, frame_size};
 
-/// Bytes of a ring for which no capacity was given: the throughput of larger ones is the same, and
-/// both sides' parts of it stay in a second-level cache.
+/// The default capacity in bytes: larger rings have the same throughput, and with this one both sides' parts of it stay
+/// in a second-level cache.
 const CAPACITY_DEFAULT: usize = 256 * 1024;
-/// A frame takes at most this part of the ring, so that a wrap wastes little and a ring whose
-/// consumer keeps up is never full for want of contiguous bytes.
+/// A frame takes at most this fraction of the ring, so that wrapping around wastes little, and a ring whose consumer
+/// keeps up is never full for lack of contiguous bytes.
 const FRAMES_MIN: usize = 4;
 
-/// What a ring is to be like: its capacity, whether its frames have one size, whom to wake.
+/// The properties of a ring: its capacity, whether its frames have one size, whom it wakes.
 ///
 /// ```
 /// use thalweg::record::FrameKind;
@@ -54,38 +54,37 @@ impl RingOptions {
         }
     }
 
-    /// Size of the ring in bytes, headers and padding included. Rounded up to whole frames; at
+    /// Sets the size of the ring in bytes, including headers and padding. It is rounded up to whole frames, and to at
     /// least four of the largest frame.
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.capacity = bytes;
         self
     }
 
-    /// Every frame takes the bytes that one with `payload` bytes of payload does: the *stride*.
-    /// Shorter payloads and signals are padded to it, longer ones are
-    /// [`TooLarge`](super::RingError::TooLarge). No frame ever straddles the ring's end, so there
-    /// are no pad frames, and a reader can look ahead ([`Frames::ahead`](super::Frames::ahead)).
+    /// Makes every frame as large as one with `payload` bytes of payload: the *stride*. Shorter payloads and signals
+    /// are padded to it, longer ones are [`TooLarge`](super::RingError::TooLarge). No frame ever straddles the ring's
+    /// end, so there are no pad frames, and a reader can look ahead ([`Frames::ahead`](super::Frames::ahead)).
     pub fn fixed_payload(mut self, payload: usize) -> Self {
         self.payload = Some(payload);
         self
     }
 
-    /// Keeps room for so many frames without payload that only
-    /// [`push_reserved`](super::Producer::push_reserved) uses. For rings whose frames differ in size.
+    /// Reserves room for `frames` frames without payload that only [`push_reserved`](super::Producer::push_reserved)
+    /// uses. For rings whose frames differ in size.
     pub fn reserve(mut self, frames: usize) -> Self {
         self.reserve = frames * HEADER_SIZE;
         self
     }
 
-    /// Wake the consumer's worker when frames are published and it is parked. `None`, the default:
-    /// it never parks, or the caller sees to it.
+    /// Wakes the consumer's worker if it is parked when frames are published. `None`, the default: it never parks, or
+    /// the caller wakes it.
     pub fn wake_consumer(mut self, waker: Option<Waker>) -> Self {
         self.consumer_waker = waker;
         self
     }
 
-    /// Wake the producer's worker when bytes are released and it is parked. `None`, the default:
-    /// it never parks, or the caller sees to it.
+    /// Wakes the producer's worker if it is parked when bytes are released. `None`, the default: it never parks, or the
+    /// caller wakes it.
     pub fn wake_producer(mut self, waker: Option<Waker>) -> Self {
         self.producer_waker = waker;
         self
@@ -98,16 +97,16 @@ impl Default for RingOptions {
     }
 }
 
-/// Sizes in bytes that hold for the whole life of a ring.
+/// The sizes of a ring in bytes, fixed for its whole life.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Geometry {
-    /// The ring's memory: a multiple of the stride, or of the frame alignment.
+    /// The size of the ring's memory: a multiple of the stride, or of the frame alignment.
     pub(super) capacity: usize,
-    /// What every frame takes, or zero if frames differ.
+    /// The size of every frame, or zero if frames differ.
     pub(super) stride: usize,
-    /// The largest payload.
+    /// The size of the largest payload.
     pub(super) payload_max: usize,
-    /// Bytes that are kept free for frames without payload.
+    /// Bytes reserved for frames without payload.
     pub(super) reserve: usize,
 }
 
@@ -118,7 +117,7 @@ impl Geometry {
             "a capacity of {} bytes",
             options.capacity
         );
-        // A header holds the length as 32 bits: the largest frame has room for that and no more.
+        // A header stores the length in 32 bits: the largest frame has room for that and no more.
         let size_max = 1 << 31;
         match options.payload {
             Some(payload) => {
@@ -147,10 +146,9 @@ impl Geometry {
     }
 }
 
-/// Makes a ring and hands out its two ends.
+/// Creates a ring and returns its two ends.
 ///
-/// Its memory is allocated, zeroed and touched here, by the caller, so that no page fault is left
-/// for the data plane.
+/// Its memory is allocated, zeroed and touched here, by the caller, so that the data plane takes no page faults.
 ///
 /// # Panics
 /// If the capacity is beyond the address space, or the fixed payload is 2 GiB or more.

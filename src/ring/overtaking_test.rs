@@ -1,4 +1,4 @@
-//! What barriers that overtake rest on: room that is kept for them, and frames looked at and not taken.
+//! What overtaking barriers rely on: reserved room, and frames that are looked at but not taken.
 
 use proptest::prelude::*;
 

@@ -1,16 +1,16 @@
-//! How a worker sleeps until one of its rings has something for it.
+//! Parking: how a worker sleeps until one of its rings has something for it.
 //!
-//! The *worker* parks, not the ring: it has many inputs and outputs and any of them may end its
-//! sleep. No wake-up is lost, because each side writes first and looks second, with a fence between
-//! (Dekker's argument; a model in `tests/loom.rs` tries every order):
+//! The *worker* parks, not the ring: it has many inputs and outputs, any of which may end its sleep. No wake-up is
+//! lost, because each side writes first and reads second, with a fence in between (Dekker's argument; a model in
+//! `tests/loom.rs` tries every order):
 //!
 //! ```text
 //!   worker: parked = true │ fence │ look at every input │ park
 //!   other:  publish       │ fence │ parked? ─ yes ─▶ unpark
 //! ```
-//! Whichever fence comes second, the side behind it sees what the other wrote before: either the
-//! worker sees the frames and does not park, or the other side sees the flag and wakes it. While the
-//! worker is awake the other side pays for the fence alone, once per publish.
+//! Whichever fence comes second, the side that executes it sees what the other wrote before: either the worker sees the
+//! frames and does not park, or the other side sees the flag and wakes it. While the worker is awake the other side
+//! only pays for the fence, once per publish.
 
 use super::sync::{
     Arc, AtomicBool, Mutex, Ordering, Thread, ThreadId, fence, park_timeout, thread,
@@ -20,34 +20,33 @@ use std::marker::PhantomData;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-/// What parker and wakers share.
+/// The state that parker and wakers share.
 #[derive(Debug)]
 struct Parking {
     /// Whether the worker sleeps or is about to.
     parked: AtomicBool,
-    /// The thread to wake: the one that parked last.
+    /// The thread to wake: the last one that parked.
     thread: Mutex<Option<Thread>>,
 }
 
-/// A worker's own end: it parks the thread that calls it.
+/// A worker's own end: parks the thread that calls it.
 #[derive(Debug)]
 pub struct Parker {
     parking: Arc<Parking>,
-    /// The thread that `parking` holds, so that the mutex is taken once per thread and not per park.
+    /// The thread stored in `parking`, so that the mutex is locked once per thread and not per park.
     bound: Option<ThreadId>,
     /// One worker, one thread at a time: `Send`, not `Sync`.
     not_sync: PhantomData<Cell<()>>,
 }
 
-/// The other end: wakes the worker if, and only if, it is parked. Clones are cheap and wake the same
-/// worker.
+/// The other end: wakes the worker if and only if it is parked. Clones are cheap and wake the same worker.
 #[derive(Clone, Debug)]
 pub struct Waker {
     parking: Arc<Parking>,
 }
 
-/// A worker that has said it will park: it must now look at its inputs once more, and then
-/// [`park`](Prepared::park) if they hold nothing. Dropping it is [`cancel`](Prepared::cancel).
+/// A worker that has announced that it will park: it must now check its inputs once more, and [`park`](Prepared::park)
+/// if they are empty. Dropping it is the same as [`cancel`](Prepared::cancel).
 #[derive(Debug)]
 #[must_use = "look at the inputs again, then park or cancel"]
 pub struct Prepared<'a> {
@@ -55,7 +54,7 @@ pub struct Prepared<'a> {
 }
 
 impl Parker {
-    /// A parker that no waker points to yet.
+    /// A parker that has no wakers yet.
     #[must_use]
     pub fn new() -> Self {
         Parker {
@@ -68,7 +67,7 @@ impl Parker {
         }
     }
 
-    /// A waker of this worker, to be given to the far end of every ring it reads or writes.
+    /// Returns a waker of this worker, to be given to the far end of every ring it reads or writes.
     #[must_use]
     pub fn waker(&self) -> Waker {
         Waker {
@@ -76,16 +75,16 @@ impl Parker {
         }
     }
 
-    /// Announces that the worker will park. Everything published after this wakes it; everything
-    /// published before is seen by a look at the inputs from now on.
+    /// Announces that the worker will park. Everything published after this wakes it; everything published before is
+    /// visible when it checks its inputs from now on.
     pub fn prepare(&mut self) -> Prepared<'_> {
         let current = thread::current();
         if self.bound != Some(current.id()) {
             self.bound = Some(current.id());
             *self.parking.thread() = Some(current);
         }
-        // A swap and not a store, so that it is ordered behind that of a waker who came late for the
-        // sleep before this one; on x86 it costs the same.
+        // A swap rather than a store, so that it is ordered after that of a late waker for the previous sleep; on x86
+        // it costs the same.
         self.parking.parked.swap(true, Ordering::AcqRel);
         fence(Ordering::SeqCst);
         Prepared {
@@ -101,11 +100,11 @@ impl Default for Parker {
 }
 
 impl Prepared<'_> {
-    /// Sleeps until woken, or for about `timeout`. Returns whether a waker ended the sleep; without
-    /// a timeout that is always so.
+    /// Sleeps until woken, or for about `timeout`. Returns whether a waker ended the sleep; without a timeout that is
+    /// always so.
     ///
-    /// With a timeout it may return early and for no reason, as
-    /// [`park_timeout`](std::thread::park_timeout) does: the caller looks at its inputs anyway.
+    /// With a timeout it may return early for no reason, as [`park_timeout`](std::thread::park_timeout) does: the
+    /// caller checks its inputs anyway.
     pub fn park(self, timeout: Option<Duration>) -> bool {
         match timeout {
             None => {
@@ -122,7 +121,7 @@ impl Prepared<'_> {
         !self.parking.parked.swap(false, Ordering::AcqRel)
     }
 
-    /// Takes the announcement back: the inputs held something.
+    /// Withdraws the announcement, because the inputs held something.
     pub fn cancel(self) {}
 }
 
@@ -133,8 +132,8 @@ impl Drop for Prepared<'_> {
 }
 
 impl Waker {
-    /// Wakes the worker if it is parked or about to; whatever the caller wrote before this call is
-    /// seen by the worker's next look at its inputs.
+    /// Wakes the worker if it is parked or about to park; whatever the caller wrote before this call is visible to the
+    /// worker's next check of its inputs.
     ///
     /// Costs a fence and a load while the worker is awake, a system call when it sleeps.
     #[inline]
@@ -147,12 +146,12 @@ impl Waker {
 }
 
 impl Parking {
-    /// Of several wakers only the one that takes the flag down makes the system call.
+    /// Of several wakers, only the one that clears the flag makes the system call.
     #[cold]
     #[inline(never)]
     fn unpark(&self) {
         if self.parked.swap(false, Ordering::AcqRel) {
-            // The guard is gone before the call, so that the woken thread never waits for it.
+            // The guard is dropped before the call, so that the woken thread never waits for it.
             let thread = self.thread().clone();
             if let Some(thread) = thread {
                 thread.unpark();

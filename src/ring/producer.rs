@@ -4,10 +4,10 @@
 //!  base                 published      cursor            limit                  base + capacity
 //!   ├── the consumer's ──────┼── committed ──┼── known free ──┼── not known ─────────┤
 //! ```
-//! A frame fits if `cursor + size ≤ limit`: one comparison. Only when that fails is the consumer's
-//! head read again, and the wrap dealt with; so the line the consumer writes is fetched about once
-//! per lap and not once per frame. Committing moves `cursor`, which nobody else sees; publishing
-//! makes everything up to it the consumer's by one store.
+//! A frame fits if `cursor + size ≤ limit`: one comparison. Only if that fails is the consumer's head read again and
+//! the wrap-around handled; so the cache line that the consumer writes is fetched about once per lap and not once per
+//! frame. Committing moves `cursor`, which nobody else sees; publishing hands everything up to it to the consumer by
+//! one store.
 #![expect(
     unsafe_code,
     reason = "writes frames into memory shared with the consumer"
@@ -21,10 +21,9 @@ use super::sync::{Arc, Ordering};
 use crate::record::{FrameHeader, FrameKind, HEADER_SIZE, ShortBytes, frame_size};
 use crate::time::Timestamp;
 
-/// The writing end of a ring. One thread at a time: `Send`, but neither `Sync` nor `Clone`.
+/// The writing end of a ring. Used by one thread at a time: `Send`, but neither `Sync` nor `Clone`.
 ///
-/// Dropping it closes the ring. What was published can still be read; what was committed but not
-/// published is lost.
+/// Dropping it closes the ring. Published frames can still be read; committed but unpublished ones are lost.
 #[derive(Debug)]
 pub struct Producer {
     /// Where the next frame begins.
@@ -32,12 +31,12 @@ pub struct Producer {
     /// End of the bytes from `cursor` on that are contiguous and known to be free.
     limit: *mut u8,
     payload_max: usize,
-    /// What a frame takes at least: the stride, or zero.
+    /// The minimum size of a frame: the stride, or zero.
     size_min: usize,
     base: *mut u8,
     /// Position of `base` in this lap.
     lap: u64,
-    /// Position up to which the consumer has been told.
+    /// The position up to which the consumer has been notified.
     published: u64,
     capacity: usize,
     /// Bytes that only [`push_reserved`](Producer::push_reserved) may use.
@@ -46,9 +45,9 @@ pub struct Producer {
     shared: Arc<Shared>,
 }
 
-// SAFETY: the pointers lead into `shared.memory`, which lives as long as this value and does not
-// care which thread uses it; the bytes this end may touch are its own wherever it runs. `Sync` is
-// withheld: every method that writes takes `&mut self`, and it is the pointers that keep it away.
+// SAFETY: the pointers lead into `shared.memory`, which lives as long as this value and does not depend on the thread
+// that uses it; the bytes this end may access are its own on any thread. `Sync` is withheld, which the pointers ensure:
+// every method that writes takes `&mut self`.
 unsafe impl Send for Producer {}
 
 impl Producer {
@@ -69,11 +68,10 @@ impl Producer {
         }
     }
 
-    /// Commits a frame whose payload is a copy of `payload`. It is not seen before
-    /// [`publish`](Producer::publish).
+    /// Commits a frame whose payload is a copy of `payload`. It is not visible until [`publish`](Producer::publish).
     ///
-    /// Of `aux` the low 24 bits are kept. With a payload of constant length this is a comparison
-    /// and a handful of moves.
+    /// Only the low 24 bits of `aux` are kept. With a payload of constant length this is a comparison and a handful of
+    /// moves.
     ///
     /// # Errors
     /// [`RingError`]; the frame was not written.
@@ -93,11 +91,11 @@ impl Producer {
         Ok(())
     }
 
-    /// Commits a frame without payload, for which the room may be used that is kept for such
-    /// ([`RingOptions::reserve`](super::RingOptions::reserve)): so it gets into a full ring.
+    /// Commits a frame without payload, which may use the reserved room
+    /// ([`RingOptions::reserve`](super::RingOptions::reserve)), so that it fits into a full ring.
     ///
     /// # Errors
-    /// [`RingError`], if that is used up as well.
+    /// [`RingError`], if the reserve is used up as well.
     pub fn push_reserved(
         &mut self,
         kind: FrameKind,
@@ -113,7 +111,7 @@ impl Producer {
         }
         self.reserve = reserve;
         let pushed = self.push(kind, aux, time, &[]);
-        // What is left of the reserve is not for others.
+        // The rest of the reserve is not available to other frames.
         self.look_at_head();
         pushed
     }
@@ -121,7 +119,7 @@ impl Producer {
     /// Claims room for a payload of at most `length` bytes, to be written in place.
     ///
     /// # Errors
-    /// [`RingError`], as if the payload had all these bytes.
+    /// [`RingError`], as if the payload had all of these bytes.
     #[inline(always)]
     pub fn claim(&mut self, length: usize) -> Result<Claim<'_>, RingError> {
         self.make_room(length)?;
@@ -131,11 +129,11 @@ impl Producer {
         })
     }
 
-    /// Claims room for at least one and at most `count` frames of exactly `length` payload bytes
-    /// each, contiguous: as many as there is room for without going round the ring's end.
+    /// Claims contiguous room for at least one and at most `count` frames of exactly `length` payload bytes each: as
+    /// many as there is room for without wrapping around the ring's end.
     ///
     /// # Errors
-    /// [`RingError`], if there is not even room for one. `count` of zero asks for one.
+    /// [`RingError`], if there is not even room for one. A `count` of zero counts as one.
     pub fn claim_run(&mut self, length: usize, count: usize) -> Result<Run<'_>, RingError> {
         let size = self.make_room(length)?;
         if self.known_room() < size.saturating_mul(count) {
@@ -144,8 +142,7 @@ impl Producer {
         let count = (self.known_room() / size).min(count.max(1));
         Ok(Run {
             cursor: self.cursor,
-            // SAFETY: `count · size ≤ limit − cursor`, and the limit is in or at the end of the
-            // memory.
+            // SAFETY: `count · size ≤ limit − cursor`, and the limit is in or at the end of the memory.
             end: unsafe { self.cursor.add(count * size) },
             size,
             length,
@@ -153,8 +150,8 @@ impl Producer {
         })
     }
 
-    /// Hands all committed frames to the consumer: one release store, and if the consumer's worker
-    /// can park, a fence and a look whether it does. Nothing at all if nothing was committed.
+    /// Hands all committed frames to the consumer: one release store and, if the consumer's worker can park, a fence
+    /// and a check whether it is parked. Does nothing if nothing was committed.
     #[inline(always)]
     pub fn publish(&mut self) {
         let position = self.position();
@@ -167,18 +164,16 @@ impl Producer {
         }
     }
 
-    /// Whether [`push`](Producer::push) or [`claim`](Producer::claim) of `length` payload bytes
-    /// would succeed now. The consumer only ever makes room, so *yes* stays true until this
-    /// producer commits something; *no* may be out of date at once (unless `length` is over
-    /// [`payload_max`](Producer::payload_max)).
+    /// Whether [`push`](Producer::push) or [`claim`](Producer::claim) of `length` payload bytes would succeed now. The
+    /// consumer only ever makes room, so *yes* stays true until this producer commits something; *no* may be out of
+    /// date at once (unless `length` exceeds [`payload_max`](Producer::payload_max)).
     pub fn has_room(&mut self, length: usize) -> bool {
         self.make_room(length).is_ok()
     }
 
-    /// Bytes not taken by frames, headers and padding included. There may be more by now, not less.
-    /// They need not be contiguous: a frame of that size may be refused, see
-    /// [`has_room`](Producer::has_room). For metrics, and to ask before a batch whether its bulk
-    /// will fit.
+    /// The number of bytes not taken by frames, including headers and padding. There may be more by now, not fewer.
+    /// They need not be contiguous: a frame of that size may be refused, see [`has_room`](Producer::has_room). For
+    /// metrics, and to check before a batch whether most of it will fit.
     #[must_use]
     pub fn free(&self) -> usize {
         let head = self.shared.head.position.load(Ordering::Acquire);
@@ -186,34 +181,34 @@ impl Producer {
         (self.capacity - used).saturating_sub(self.reserve)
     }
 
-    /// Size of the ring in bytes.
+    /// The size of the ring in bytes.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Bytes of the largest payload the ring takes: its stride, or else a quarter of the capacity,
+    /// The size in bytes of the largest payload that the ring accepts: its stride, or else a quarter of the capacity,
     /// without the header.
     #[must_use]
     pub fn payload_max(&self) -> usize {
         self.payload_max
     }
 
-    /// Bytes committed since the last publish.
+    /// The number of bytes committed since the last publish.
     #[must_use]
     pub fn unpublished(&self) -> usize {
         (self.position() - self.published) as usize
     }
 
-    /// Whether the consumer is gone: once true, always true, and what was published and not read
-    /// will not be. Frames can be committed until the ring is full.
+    /// Whether the consumer is gone: once true, always true, and frames published but not read never will be. Frames
+    /// can still be committed until the ring is full.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.shared.head.closed.load(Ordering::Acquire)
     }
 
-    /// From now on [`publish`](Producer::publish) wakes the consumer's worker by this. A publish
-    /// that went before woke nobody: set it before either side runs.
+    /// Sets the waker by which [`publish`](Producer::publish) wakes the consumer's worker from now on. Earlier
+    /// publishes woke nobody: set it before either side runs.
     pub fn set_consumer_waker(&mut self, waker: Option<Waker>) {
         self.consumer_waker = waker;
     }
@@ -235,8 +230,7 @@ impl Producer {
         self.lap + self.offset() as u64
     }
 
-    /// Sees to it that a frame with `length` payload bytes has room at the cursor, and returns what
-    /// the frame takes.
+    /// Ensures that a frame with `length` payload bytes has room at the cursor, and returns the frame's size.
     #[inline(always)]
     fn make_room(&mut self, length: usize) -> Result<usize, RingError> {
         if length > self.payload_max {
@@ -258,7 +252,7 @@ impl Producer {
         }
     }
 
-    /// Moves the limit to what the consumer has released. Returns all free bytes, contiguous or not.
+    /// Moves the limit to what the consumer has released. Returns the number of free bytes, contiguous or not.
     fn look_at_head(&mut self) -> usize {
         let free = self.free();
         let contiguous = free.min(self.capacity - self.offset());
@@ -267,7 +261,7 @@ impl Producer {
         free
     }
 
-    /// The known room is used up: looks for more, round the end if need be.
+    /// Called when the known room is used up: finds more, wrapping around the end if necessary.
     #[cold]
     #[inline(never)]
     fn find_room(&mut self, size: usize) -> Result<(), RingError> {
@@ -276,8 +270,8 @@ impl Producer {
             return Ok(());
         }
         let to_end = self.capacity - self.offset();
-        // If the bytes up to the end are too few, they are padded, but only together with a frame
-        // that follows: otherwise a full ring would fill with padding.
+        // If the bytes up to the end are too few, they are padded, but only together with a frame that follows:
+        // otherwise a full ring would fill with padding.
         if to_end >= size || free < to_end + size {
             return Err(if self.is_closed() {
                 RingError::Closed
@@ -300,7 +294,7 @@ impl Producer {
         Ok(())
     }
 
-    /// Moves the cursor behind a frame of `size` bytes that has been written there.
+    /// Moves the cursor past a frame of `size` bytes that has been written there.
     #[inline(always)]
     fn advance(&mut self, kind: FrameKind, size: usize) {
         assert!(kind != FrameKind::PAD, "pad frames are the ring's own");
@@ -327,27 +321,26 @@ const IN_ORDER_MAX: usize = 256;
 /// Writes header and payload.
 ///
 /// # Safety
-/// `start` must be aligned to frames, and the bytes of such a frame from there on must be the
-/// caller's own.
+/// `start` must be aligned for frames, and the bytes of such a frame from there on must belong to the caller.
 #[inline(always)]
 unsafe fn write_frame(start: *mut u8, header: FrameHeader, payload: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     if payload.len() <= IN_ORDER_MAX && payload.len().is_multiple_of(16) {
-        // SAFETY: the caller vouches for place and alignment.
+        // SAFETY: the caller guarantees place and alignment.
         unsafe { write_in_order(start, header, payload) };
         return;
     }
     if let Some(short) = ShortBytes::of(payload) {
-        // SAFETY: the caller vouches for place and alignment; a frame's size is a multiple of 16, so
-        // that one with any payload has 16 bytes behind its header.
+        // SAFETY: the caller guarantees place and alignment; a frame's size is a multiple of 16, so one with any
+        // payload has 16 bytes after its header.
         unsafe {
             start.cast::<FrameHeader>().write(header);
             short.write(&mut *start.add(HEADER_SIZE).cast());
         }
         return;
     }
-    // SAFETY: the caller vouches for place and alignment; a slice that was borrowed from elsewhere
-    // cannot overlap bytes that are the caller's own.
+    // SAFETY: the caller guarantees place and alignment; a slice that was borrowed from elsewhere cannot overlap bytes
+    // that belong to the caller.
     unsafe {
         start.cast::<FrameHeader>().write(header);
         start
@@ -358,11 +351,11 @@ unsafe fn write_frame(start: *mut u8, header: FrameHeader, payload: &[u8]) {
 
 /// Writes a frame without padding from its first byte to its last, 16 bytes at a time.
 ///
-/// Left alone, the compiler writes the end before the beginning and the header in two parts. That
-/// is the same work, but the lines written are ones that the other core has just read, and gaining
-/// such a line back takes twice as long (measured on Zen 4 with 64-byte frames) unless its stores
-/// come in ascending order and cover all of it. Hence the volatile stores: they are not reordered.
-/// Fetching lines for writing ahead of time (`prefetchw`) was tried beside this and gained nothing.
+/// Otherwise the compiler writes the end before the beginning, and the header in two parts. That is the same work, but
+/// the lines written are ones that the other core has just read, and regaining such a line takes twice as long
+/// (measured on Zen 4 with 64-byte frames) unless its stores come in ascending order and cover all of it. Hence the
+/// volatile stores: they are not reordered. Prefetching lines for writing (`prefetchw`) was tried in addition and
+/// gained nothing.
 ///
 /// # Safety
 /// As for [`write_frame`]; and the payload's length must be a multiple of 16.
@@ -371,8 +364,8 @@ unsafe fn write_frame(start: *mut u8, header: FrameHeader, payload: &[u8]) {
 unsafe fn write_in_order(start: *mut u8, header: FrameHeader, payload: &[u8]) {
     use std::arch::x86_64::{__m128i, _mm_loadu_si128};
     let mut place = start.cast::<__m128i>();
-    // SAFETY: the header is 16 initialised bytes, and so is every chunk; `start` is aligned to 16
-    // and the bytes behind it are the caller's own, as many as header and payload have.
+    // SAFETY: the header is 16 initialised bytes, and so is every chunk; `start` is aligned to 16, and the bytes after
+    // it belong to the caller, as many as header and payload have.
     unsafe {
         place.write_volatile(_mm_loadu_si128((&raw const header).cast()));
         for chunk in payload.chunks_exact(16) {
@@ -391,8 +384,8 @@ pub struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    /// The payload's bytes, aligned to 16. Their content is whatever was there, never undefined:
-    /// the ring's memory is initialised when it is made.
+    /// The payload's bytes, aligned to 16. They hold whatever was there, but are never undefined: the ring's memory is
+    /// initialised when it is created.
     #[inline(always)]
     pub fn payload(&mut self) -> &mut [u8] {
         // SAFETY: the claim found a frame's room for `length` payload bytes at the cursor, the
@@ -405,8 +398,8 @@ impl Claim<'_> {
         }
     }
 
-    /// Commits the frame with the first `length` bytes of the payload; what was claimed beyond is
-    /// given back. The frame is not seen before [`Producer::publish`].
+    /// Commits the frame with the first `length` bytes of the payload; the rest of the claim is returned. The frame is
+    /// not visible until [`Producer::publish`].
     ///
     /// # Panics
     /// If `length` is more than was claimed.
@@ -421,8 +414,8 @@ impl Claim<'_> {
     }
 }
 
-/// Room for several frames of one size, written one behind the other without a look at the ring.
-/// Dropping it commits nothing.
+/// Room for several frames of one size, which are written one after the other without checking the ring. Dropping it
+/// commits nothing.
 #[derive(Debug)]
 #[must_use = "a run that is not committed writes nothing"]
 pub struct Run<'a> {
@@ -444,7 +437,7 @@ impl Run<'_> {
     /// Writes the next frame.
     ///
     /// # Panics
-    /// If the payload's length is not the one that was claimed, or the run is at its end.
+    /// If the payload's length is not the claimed one, or the run is used up.
     #[inline(always)]
     pub fn push(&mut self, kind: FrameKind, aux: u32, time: Timestamp, payload: &[u8]) {
         assert!(payload.len() == self.length, "not the length claimed");
@@ -455,19 +448,18 @@ impl Run<'_> {
             .shared
             .memory
             .note_write(self.cursor, self.size);
-        // SAFETY: the cursor stands a whole number of frames before the end of what was claimed,
-        // and is not there yet.
+        // SAFETY: the cursor is a whole number of frames before the end of the claim, and not at the end yet.
         unsafe {
             write_frame(self.cursor, header, payload);
             self.cursor = self.cursor.add(self.size);
         }
     }
 
-    /// Writes a frame for each record until the run is at its end or the records are, and returns
-    /// how many. No record is taken that is not written.
+    /// Writes a frame for each record until either the run or the records are used up, and returns how many. No record
+    /// is taken that is not written.
     ///
     /// # Panics
-    /// If a payload's length is not the one that was claimed.
+    /// If a payload's length is not the claimed one.
     #[inline]
     pub fn extend<P: AsRef<[u8]>>(
         &mut self,
@@ -485,7 +477,7 @@ impl Run<'_> {
         remaining
     }
 
-    /// Commits the frames pushed, however many. They are not seen before [`Producer::publish`].
+    /// Commits the frames pushed, however many. They are not visible until [`Producer::publish`].
     #[inline(always)]
     pub fn commit(self) {
         self.producer.cursor = self.cursor;

@@ -1,5 +1,5 @@
-//! The atomics, cells and threads this floor is written against: the real ones, or loom's under
-//! `cfg(loom)`, so that the very code that runs is the code that is model-checked.
+//! The atomics, cells and threads that this module uses: the real ones, or loom's under `cfg(loom)`, so that the code
+//! that runs is the very code that is model-checked.
 
 #[cfg(loom)]
 pub(super) use loom::{
@@ -24,7 +24,7 @@ pub(super) fn park_timeout(timeout: Duration) {
     thread::park_timeout(timeout);
 }
 
-/// loom has no clock: a model in which time runs out is one in which parking returns at once.
+/// loom has no clock: in a model, a timeout makes parking return at once.
 #[cfg(loom)]
 pub(super) fn park_timeout(_timeout: Duration) {
     thread::yield_now();

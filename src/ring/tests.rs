@@ -14,7 +14,7 @@ fn push(producer: &mut Producer, time: i64, payload: &[u8]) -> Result<(), RingEr
     producer.push(FrameKind::RECORD, 7, Timestamp(time), payload)
 }
 
-/// Takes up to `limit` frames of one batch, which were seen to come.
+/// Takes up to `limit` frames of one batch, which were checked to be upcoming.
 fn take(consumer: &mut Consumer, limit: usize) -> Vec<Held> {
     let held = |frame: Frame<'_>| (frame.header.time, frame.payload.to_vec());
     let mut batch = consumer.read();
@@ -31,7 +31,7 @@ fn times(frames: &[Held]) -> Vec<i64> {
 #[derive(Clone, Debug)]
 enum Step {
     Push(usize),
-    /// Claimed, and committed with less.
+    /// Claims, and commits with less.
     Claim(usize, usize),
     Run(usize, usize),
     Publish,
@@ -50,7 +50,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..if cfg!(miri) { 20 } else { 400 })
 }
 
-/// The ring beside two queues: what was committed, and what was published of it.
+/// The ring beside two queues: the committed frames, and the published ones.
 struct Model {
     producer: Producer,
     consumer: Consumer,
@@ -249,7 +249,7 @@ fn frame_that_does_not_fit_before_the_end_goes_to_the_start() {
     push(&mut producer, 3, &[0; 16]).unwrap();
     producer.publish();
     assert_eq!(take(&mut consumer, 3).len(), 3);
-    // 32 bytes are left before the end, 192 in all.
+    // 32 bytes are left before the end, 192 in total.
     push(&mut producer, 4, &[4; 48]).unwrap();
     assert_eq!(producer.free(), 256 - 32 - 32 - 64);
     producer.publish();
@@ -267,7 +267,7 @@ fn padding_alone_is_no_frame_and_is_given_back() {
     push(&mut producer, 3, &[0; 16]).unwrap();
     producer.publish();
     assert_eq!(take(&mut consumer, 9).len(), 4);
-    // The claim goes round the end, pads, and is dropped.
+    // The claim wraps around the end, pads, and is dropped.
     drop(producer.claim(48).unwrap());
     producer.publish();
     assert!(consumer.read().is_empty() && consumer.is_empty());
@@ -287,7 +287,7 @@ fn batch_that_ends_in_padding_is_empty_after_its_last_frame() {
     assert_eq!(take(&mut consumer, 1).len(), 1);
     push(&mut producer, 4, &[0; 48]).unwrap();
     producer.publish();
-    // What was cached ends before the padding; what comes next begins with it.
+    // The known frames end before the padding; the next ones begin with it.
     assert_eq!(take(&mut consumer, 2).len(), 2);
     let mut batch = consumer.read();
     let taken = batch.frames().take(1).count();
@@ -406,7 +406,7 @@ fn look_ahead_sees_what_is_published_and_contiguous() {
         push(&mut producer, time, &payload(time)).unwrap();
     }
     producer.publish();
-    // One frame before the ring's end, two behind it.
+    // One frame before the ring's end, two after it.
     assert_eq!(consumer.read().frames().ahead(1), None);
     assert_eq!(times(&take(&mut consumer, 9)), [3]);
     assert_eq!(consumer.read().frames().ahead(1), Some(&payload(5)[..]));
@@ -435,7 +435,7 @@ fn pad_frame_from_outside_panics() {
     let _ = producer.push(FrameKind::PAD, 0, Timestamp(0), &[]);
 }
 
-/// Sends `count` frames of changing length through a small ring, both sides parking.
+/// Sends `count` frames of varying length through a small ring, with both sides parking.
 fn stress(options: RingOptions, count: i64) {
     let length = |time: i64| (time * 7 % 49) as usize;
     let (parker, reader_parker) = (Parker::new(), Parker::new());

@@ -1,8 +1,7 @@
-//! What a worker does when none of its inputs has anything and none of its outputs has room.
+//! What a worker does when none of its inputs has data and none of its outputs has room.
 //!
-//! A worker that finds nothing to do calls [`Idle::wait`] and goes round again; one that found
-//! something calls [`Idle::reset`]. Each call is one *step* of waiting, so that a worker looks at
-//! its inputs between any two of them.
+//! A worker that finds nothing to do calls [`Idle::wait`] and checks again; one that found something calls
+//! [`Idle::reset`]. Each call is one *step* of waiting, so a worker checks its inputs between any two steps.
 
 use super::parker::Parker;
 use super::sync::{spin_loop, thread};
@@ -11,28 +10,28 @@ use std::time::Duration;
 /// How a worker waits. The choice trades latency for processor time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WaitStrategy {
-    /// Never gives the core away: the lowest latency, about 100 ns. Needs a core of its own for
-    /// every worker; with more workers than cores it is slower by orders of magnitude.
+    /// Never yields the core: the lowest latency, about 100 ns. Needs a core for every worker; with more workers than
+    /// cores it is slower by orders of magnitude.
     Spin,
-    /// Gives the core to whoever wants it, and takes it back if nobody does: the core is always
-    /// busy, but more workers than cores do get on.
+    /// Yields the core to any other thread, and continues if there is none: the core is always busy, but more workers
+    /// than cores still make progress.
     Yield,
-    /// Spins a little, yields a little, then parks until woken. The default: an idle worker costs
-    /// nothing, and one that waits for less than a few microseconds is not put to sleep.
+    /// Spins a little, yields a little, then parks until woken. The default: an idle worker costs nothing, and one that
+    /// waits for less than a few microseconds is not put to sleep.
     Backoff {
-        /// Steps that spin: about 30 ns each, and the worker's look at its inputs.
+        /// How many steps spin: about 30 ns each, plus the worker's check of its inputs.
         spins: u32,
-        /// Steps that yield: about half a microsecond each if nobody else wants the core.
+        /// How many steps yield: about half a microsecond each if nobody else wants the core.
         yields: u32,
     },
-    /// Parks at once. The least processor time; each hand-over to a sleeping worker costs a system
-    /// call on one side and tens of microseconds of latency on the other.
+    /// Parks at once. The least processor time; each hand-over to a sleeping worker costs a system call on one side and
+    /// tens of microseconds of latency on the other.
     Park,
 }
 
 impl WaitStrategy {
-    /// Whether a worker that waits like this ever parks, and so needs to be woken. If not, give its
-    /// rings no waker: that saves them a fence per publish.
+    /// Whether a worker with this strategy ever parks, and so needs to be woken. If not, give its rings no waker: that
+    /// saves them a fence per publish.
     #[must_use]
     pub const fn parks(self) -> bool {
         matches!(self, WaitStrategy::Backoff { .. } | WaitStrategy::Park)
@@ -48,27 +47,27 @@ impl Default for WaitStrategy {
     }
 }
 
-/// What a step of waiting was, for a worker's metrics.
+/// The outcome of one step of waiting, for a worker's metrics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rest {
-    /// A few cycles went by.
+    /// It spun for a few cycles.
     Spun,
-    /// The core was offered to others.
+    /// It yielded the core to other threads.
     Yielded,
-    /// On the way to sleep the worker saw that it has something to do.
+    /// About to sleep, the worker found that it has something to do.
     Ready,
-    /// It slept, and a waker ended that.
+    /// It slept until a waker woke it.
     Woken,
     /// It slept until the timeout, or about that long.
     TimedOut,
 }
 
-/// A worker's idling: the strategy, how far it has got, and the parker.
+/// A worker's waiting state: the strategy, its progress, and the parker.
 #[derive(Debug)]
 pub struct Idle {
     strategy: WaitStrategy,
     parker: Parker,
-    /// Steps since the last [`Idle::reset`], as far as they matter.
+    /// Steps since the last [`Idle::reset`], capped at what matters.
     steps: u32,
 }
 
@@ -83,19 +82,19 @@ impl Idle {
         }
     }
 
-    /// The strategy.
+    /// Returns the strategy.
     #[must_use]
     pub fn strategy(&self) -> WaitStrategy {
         self.strategy
     }
 
-    /// The worker found something to do: the next wait starts from the beginning.
+    /// Called when the worker found something to do: the next wait starts from the beginning.
     #[inline(always)]
     pub fn reset(&mut self) {
         self.steps = 0;
     }
 
-    /// One step of waiting: [`Idle::wait_awake`], or else [`Idle::sleep`].
+    /// Takes one step of waiting: [`Idle::wait_awake`], or else [`Idle::sleep`].
     pub fn wait(&mut self, ready: impl FnMut() -> bool, timeout: Option<Duration>) -> Rest {
         match self.wait_awake() {
             Some(rest) => rest,
@@ -103,8 +102,8 @@ impl Idle {
         }
     }
 
-    /// One step of waiting that is no sleep; `None` if it is time to sleep. Knowing how long a sleep may
-    /// last costs more than such a step, so it is asked for later.
+    /// Takes one step of waiting without sleeping; `None` if it is time to sleep. Computing how long a sleep may last
+    /// costs more than such a step, so that is left until later.
     #[inline]
     pub fn wait_awake(&mut self) -> Option<Rest> {
         match self.strategy {
@@ -124,10 +123,10 @@ impl Idle {
 
     /// Sleeps, unless there is something to do.
     ///
-    /// `ready` looks whether there is anything to do. It is called on the way to sleep, when what
-    /// happens from then on is sure to wake the worker; it must look at everything that does.
-    /// `timeout` bounds a sleep, `None` sleeps until woken. It is the caller that knows the time of
-    /// its next timer and what cannot wake it. Zero never sleeps, but yields.
+    /// `ready` checks whether there is anything to do. It is called right before sleeping, when whatever happens from
+    /// then on is sure to wake the worker; it must check everything that can do so. `timeout` bounds the sleep, `None`
+    /// sleeps until woken: only the caller knows the time of its next timer, and which events cannot wake it. Zero
+    /// never sleeps, but yields.
     pub fn sleep(&mut self, mut ready: impl FnMut() -> bool, timeout: Option<Duration>) -> Rest {
         if timeout == Some(Duration::ZERO) {
             return yield_core();

@@ -1,34 +1,34 @@
-//! Aggregate functions: an accumulator that records are added to and that can be merged.
+//! Aggregate functions: mergeable accumulators of records.
 //!
-//! The shape is Flink's `AggregateFunction` (create, add, merge, result). Merging is what lets a
-//! sliding window be computed from slices, so it is not optional. Pairs and triples of aggregates are
-//! aggregates, so several results come from one pass.
+//! The interface is that of Flink's `AggregateFunction` (create, add, merge, result). `merge` is required, because
+//! sliding windows are computed by merging slices. Pairs and triples of aggregates are aggregates, too, so one pass can
+//! compute several results.
 
 use std::marker::PhantomData;
 use std::ops::AddAssign;
 
 use crate::record::StateValue;
 
-/// A function from many records to one result, by way of an accumulator.
+/// A function that reduces many records to one result through an accumulator.
 ///
-/// `merge` must agree with `add`: adding records to two accumulators and merging them gives what adding
-/// all of them to one gives.
+/// `merge` must agree with `add`: adding records to two accumulators and merging them gives the same as adding all of
+/// them to one.
 pub trait Aggregate<V: ?Sized>: Clone + Send + 'static {
-    /// What is kept between records.
+    /// The intermediate state, kept between records.
     type Accumulator: StateValue;
     /// The result.
     type Out: 'static;
 
-    /// An accumulator of no record.
+    /// Returns an empty accumulator.
     fn create(&self) -> Self::Accumulator;
 
     /// Adds one record.
     fn add(&self, accumulator: &mut Self::Accumulator, record: &V);
 
-    /// Adds another accumulator.
+    /// Merges another accumulator into this one.
     fn merge(&self, accumulator: &mut Self::Accumulator, other: &Self::Accumulator);
 
-    /// The result of what has been added.
+    /// Returns the result of an accumulator.
     fn result(&self, accumulator: &Self::Accumulator) -> Self::Out;
 }
 
@@ -61,7 +61,7 @@ impl<V: ?Sized> Aggregate<V> for Count {
     }
 }
 
-/// The sum of a number taken from each record.
+/// The sum of a number computed from each record.
 #[derive(Clone, Debug)]
 pub struct Sum<F, N>(F, PhantomData<fn() -> N>);
 
@@ -164,7 +164,7 @@ macro_rules! extremum {
 extremum!(Min, <, "smallest");
 extremum!(Max, >, "largest");
 
-/// The arithmetic mean of a number taken from each record; `None` of no record.
+/// The arithmetic mean of a number computed from each record; `None` if there are no records.
 #[derive(Clone, Debug)]
 pub struct Mean<F>(F);
 

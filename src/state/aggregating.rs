@@ -3,7 +3,7 @@
 use super::backend::Place;
 use super::{Aggregate, KeyedScope};
 
-/// A handle of one accumulator per key and the aggregate function that it belongs to.
+/// A handle to one accumulator per key, with its aggregate function.
 pub struct AggregatingState<V: ?Sized, A: Aggregate<V>> {
     place: Place<A::Accumulator>,
     aggregate: A,
@@ -24,7 +24,7 @@ impl<V: ?Sized, A: Aggregate<V>> std::fmt::Debug for AggregatingState<V, A> {
 }
 
 impl<V: ?Sized, A: Aggregate<V>> AggregatingState<V, A> {
-    /// A handle that is registered nowhere, for a field that `open` fills; using it panics.
+    /// An unregistered handle, for a field that `open` fills in; using it panics.
     #[must_use]
     pub fn unregistered(aggregate: A) -> Self {
         Self::at(Place::NOWHERE, aggregate)
@@ -34,7 +34,7 @@ impl<V: ?Sized, A: Aggregate<V>> AggregatingState<V, A> {
         AggregatingState { place, aggregate }
     }
 
-    /// The result of what was added for the current key, if anything was.
+    /// The result for the current key, if anything was added.
     #[inline]
     pub fn get<C: KeyedScope>(&self, cx: &C) -> Option<A::Out> {
         let accumulator = cx.scope().get(self.place)?;
@@ -49,7 +49,7 @@ impl<V: ?Sized, A: Aggregate<V>> AggregatingState<V, A> {
         self.aggregate.add(accumulator, record);
     }
 
-    /// Forgets the accumulator of the current key.
+    /// Clears the accumulator of the current key.
     #[inline]
     pub fn clear<C: KeyedScope>(&self, cx: &mut C) {
         cx.scope_mut().remove(self.place);

@@ -1,8 +1,8 @@
-//! The keyed backend: every keyed state of one operator in one subtask, by name.
+//! The keyed backend: all keyed states of one operator in one subtask, by name.
 //!
-//! A state is a [`Table`] from keys to values. User functions hold small *handles* (a number and a
-//! type) that reach a table only through a [`KeyedScope`], which knows the current key: no handle can
-//! read or change the state of another key.
+//! A state is a [`Table`] from keys to values. User functions hold small *handles* (a number and a type) that reach a
+//! table only through a [`KeyedScope`], which knows the current key: no handle can read or change the state of another
+//! key.
 //!
 //! ```text
 //! ValueState<u64> { index: 0 } ─┐
@@ -11,7 +11,7 @@
 //!                               ▲
 //! KeyedScope: current key, hash ┘
 //! ```
-//! *Invariant:* all keyed data of the operator, timers aside, is behind the backend's trait objects.
+//! *Invariant:* all of the operator's keyed data, except timers, is behind the backend's trait objects.
 
 #![expect(
     unsafe_code,
@@ -36,9 +36,9 @@ use super::{
     TableOptions, ValueState,
 };
 
-/// A table, and its type beside it, so that a handle is checked without a call through a pointer.
+/// A table with its type, so that a handle is checked without a call through a pointer.
 struct Erased {
-    /// Of the [`TypedTable`] in `table`, which is never replaced.
+    /// The type of the [`TypedTable`] in `table`, which is never replaced.
     type_id: TypeId,
     table: Box<dyn KeyedTable>,
 }
@@ -59,7 +59,7 @@ impl Erased {
     #[inline(always)]
     fn typed<S: StoredKey, T: 'static>(&self) -> Option<&TypedTable<S, T>> {
         let table = &raw const *self.table;
-        // SAFETY: `new` noted the type of what the box points to, and it is the one asked for.
+        // SAFETY: `new` recorded the type that the box points to, and it is the one asked for.
         (self.is::<S, T>()).then(|| unsafe { &*table.cast::<TypedTable<S, T>>() })
     }
 
@@ -74,12 +74,12 @@ impl Erased {
 /// All keyed state of one operator in one subtask.
 pub struct KeyedBackend<K: Key + ?Sized> {
     hasher: KeyHasher,
-    /// How many keys each state will probably have, and which hashes.
+    /// How many keys each state is expected to hold, and in which range their hashes are.
     expected_keys: usize,
     hashes: RangeInclusive<KeyHash>,
     /// Whether states track their changes, for checkpoints.
     durable: bool,
-    /// How many entries a checkpoint has of states that will be registered.
+    /// How many entries the checkpoint has, by name of a state still to be registered.
     restored: BTreeMap<Arc<str>, usize>,
     tables: Vec<Erased>,
     key: PhantomData<fn(&K)>,
@@ -108,13 +108,13 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
         }
     }
 
-    /// Makes room for so many keys with these hashes in every state that is registered from now on.
+    /// Reserves room for this many keys with these hashes in every state registered from now on.
     pub fn expecting(mut self, keys: usize, hashes: RangeInclusive<KeyHash>) -> Self {
         (self.expected_keys, self.hashes) = (keys, hashes);
         self
     }
 
-    /// Has every state that is registered from now on track its changes, so that it can be frozen.
+    /// Sets whether every state registered from now on tracks its changes, so that it can be frozen.
     pub fn durable(mut self, durable: bool) -> Self {
         self.durable = durable;
         self
@@ -126,13 +126,13 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
         self.hasher
     }
 
-    /// Makes room for so many entries in states that are restored.
+    /// Reserves room for this many entries in each restored state.
     pub fn restoring(mut self, entries: BTreeMap<Arc<str>, usize>) -> Self {
         self.restored = entries;
         self
     }
 
-    /// Every state, in the order of registration, to be frozen or put back.
+    /// Every state, in the order of registration, to be frozen or restored.
     pub fn tables_mut(&mut self) -> impl Iterator<Item = &mut dyn KeyedTable> {
         self.tables
             .iter_mut()
@@ -144,7 +144,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
         self.tables.iter().map(|erased| &*erased.table)
     }
 
-    /// Fetches the cache lines of every state of the key with this hash.
+    /// Prefetches the cache lines of every state for the key with this hash.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         for erased in &self.tables {
@@ -152,29 +152,29 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
         }
     }
 
-    /// Whether fetching ahead is worth it for some state.
+    /// Whether prefetching pays for any state.
     #[inline]
     #[must_use]
     pub fn looks_ahead(&self) -> bool {
         self.tables.iter().any(|erased| erased.table.looks_ahead())
     }
 
-    /// Registers value state; registering it again gives the same state.
+    /// Registers value state; registering the same name again returns the same state.
     ///
     /// # Errors
-    /// [`StateError::TypeConflict`], here and below, if the name is taken by another kind or type.
+    /// Here and below, [`StateError::TypeConflict`] if the name is taken by a state of another kind or type.
     pub fn value_state<T: StateValue>(&mut self, name: &str) -> Result<ValueState<T>, StateError> {
         Ok(ValueState::at(self.register(name, StateKind::Value)?))
     }
 
-    /// Registers value state that may be restored from a checkpoint in which its values are of type `Old`:
-    /// they are migrated then. Where they are of type `T` already, `migrate` is not called.
+    /// Registers value state that may be restored from a checkpoint whose values are of type `Old`: these are migrated
+    /// by `migrate`. If the values are of type `T` already, `migrate` is not called.
     ///
     /// ```
     /// # use thalweg::record::KeyHasher;
     /// # use thalweg::state::{KeyedBackend, ValueState};
     /// # let mut backend = KeyedBackend::<u64>::new(KeyHasher::default());
-    /// // Once a count, now the count and the sum, of which the older values knew nothing.
+    /// // Formerly a count, now the count and the sum, which older values did not have.
     /// let state: ValueState<(u64, f64)> =
     ///     backend.value_state_migrated("sums", |count: u64| (count, 0.0))?;
     /// # Ok::<(), thalweg::state::StateError>(())
@@ -192,8 +192,8 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
         Ok(ValueState::at(place))
     }
 
-    /// Registers list state that may be restored from a checkpoint in which its elements are of type `Old`:
-    /// see [`value_state_migrated`](Self::value_state_migrated).
+    /// Registers list state that may be restored from a checkpoint whose elements are of type `Old`: see
+    /// [`value_state_migrated`](Self::value_state_migrated).
     ///
     /// # Errors
     /// As [`value_state`](Self::value_state).
@@ -245,7 +245,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
         Ok(ReducingState::at(place, function))
     }
 
-    /// Registers aggregating state of records of type `V`.
+    /// Registers aggregating state over records of type `V`.
     ///
     /// # Errors
     /// As [`value_state`](Self::value_state).
@@ -294,7 +294,7 @@ impl<K: Key + ?Sized> KeyedBackend<K> {
         Ok(Place::new(self.tables.len() - 1))
     }
 
-    /// Notes how older values of the state become its own.
+    /// Records how older values of the state are migrated.
     fn migrate<T: StateValue, Old: StateValue>(
         &mut self,
         place: Place<T>,
@@ -333,7 +333,7 @@ fn foreign_handle() -> ! {
     panic!("a state handle was used that this operator's `open` did not register")
 }
 
-/// Where a state stands in its backend, and what it keeps per key.
+/// The position of a state in its backend, with the type that it keeps per key.
 pub(super) struct Place<T> {
     index: u32,
     kept: PhantomData<fn() -> T>,
@@ -347,7 +347,7 @@ impl<T> Place<T> {
         }
     }
 
-    /// Of a handle that is registered nowhere.
+    /// The place of an unregistered handle.
     pub(super) const NOWHERE: Self = Place {
         index: u32::MAX,
         kept: PhantomData,
@@ -368,7 +368,7 @@ impl<T> fmt::Debug for Place<T> {
     }
 }
 
-/// A handle is a place: it is copied freely, and by default it stands nowhere.
+/// A handle is a place: it is freely copyable, and unregistered by default.
 macro_rules! handle {
     ($state:ident<$($kept:ident),+>) => {
         impl<$($kept),+> Clone for $state<$($kept),+> {
@@ -394,19 +394,19 @@ macro_rules! handle {
 }
 pub(super) use handle;
 
-/// What has a current key: the context that a keyed user function is called with.
+/// Something with a current key: the context in which a keyed user function is called.
 pub trait KeyedScope {
     /// The key's type.
     type Key: Key + ?Sized;
 
-    /// The state of the current key, to be read.
+    /// The state of the current key, for reading.
     fn scope(&self) -> Scope<'_, Self::Key>;
 
-    /// The state of the current key, to be changed.
+    /// The state of the current key, for changing.
     fn scope_mut(&mut self) -> ScopeMut<'_, Self::Key>;
 }
 
-/// The state of one key, to be read through handles.
+/// The state of one key, for reading through handles.
 #[derive(Debug)]
 pub struct Scope<'a, K: Key + ?Sized> {
     key: &'a K,
@@ -428,7 +428,7 @@ impl<'a, K: Key + ?Sized> Scope<'a, K> {
     }
 }
 
-/// The state of one key, to be changed through handles.
+/// The state of one key, for changing through handles.
 #[derive(Debug)]
 pub struct ScopeMut<'a, K: Key + ?Sized> {
     key: &'a K,
@@ -449,7 +449,7 @@ impl<'a, K: Key + ?Sized> ScopeMut<'a, K> {
         table.get_mut(self.hash, |stored| stored.is(self.key))
     }
 
-    /// What is kept for the key, and whether `first` made it just now.
+    /// The value kept for the key, and whether `first` has just created it.
     #[inline]
     pub(super) fn entry<T: 'static>(
         self,
@@ -461,7 +461,7 @@ impl<'a, K: Key + ?Sized> ScopeMut<'a, K> {
         table.find_or_insert_with(self.hash, |stored| stored.is(key), make)
     }
 
-    /// Takes away what is kept for the key.
+    /// Removes the value kept for the key.
     #[inline]
     pub(super) fn remove<T: 'static>(self, place: Place<T>) -> Option<T> {
         let table = self.backend.table_mut(place);

@@ -1,4 +1,4 @@
-//! What handles may do, for every kind of state, and that they reach the current key only.
+//! What handles can do, for every kind of state, and that they reach the current key only.
 
 use std::collections::{BTreeMap, HashMap};
 

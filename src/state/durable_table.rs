@@ -1,4 +1,4 @@
-//! Tables as checkpoints see them: frozen, drained, put back, whatever they hold.
+//! Tables as checkpoints see them: frozen, drained and restored, whatever their contents.
 
 use std::ops::RangeInclusive;
 
@@ -6,15 +6,15 @@ use super::schema::{decode_key, decode_value};
 use super::table::{Drained, Extent, Lookahead, Table};
 use crate::record::{FormError, KeyHash, KeyHasher, StateValue, StoredKey};
 
-/// So many entries are put back at a time: their cache lines arrive while the others are read.
+/// How many entries are restored at a time: their cache lines arrive while the next ones are decoded.
 const AHEAD: usize = 64;
 
-/// A table whose keys and values can be encoded, with their types hidden.
+/// A table whose keys and values can be encoded, with its types erased.
 pub trait DurableTable {
     /// How many entries there are.
     fn entry_count(&self) -> usize;
 
-    /// Sets the current generation of changes aside, see [`Table::freeze`].
+    /// Freezes the current generation of changes, see [`Table::freeze`].
     fn freeze(&mut self, extent: Extent);
 
     /// Whether most entries have changed since the last freeze, see [`Table::most_have_changed`].
@@ -22,26 +22,26 @@ pub trait DurableTable {
         false
     }
 
-    /// Says that the next freeze will be of everything, see [`Table::expect_whole`].
+    /// Announces that the next freeze will be of the whole table, see [`Table::expect_whole`].
     fn expect_whole(&mut self) {}
 
-    /// Appends about `budget` entries of what is set aside, see [`Table::drain_frozen`].
+    /// Appends about `budget` frozen entries, see [`Table::drain_frozen`].
     fn drain_frozen(&mut self, budget: usize, out: &mut Drained) -> bool;
 
-    /// Puts encoded entries back whose keys have one of these hashes.
+    /// Restores encoded entries whose keys have one of these hashes.
     ///
     /// # Errors
-    /// [`FormError`] where the bytes are not such entries.
+    /// [`FormError`] if the bytes are not such entries.
     fn restore_set(
         &mut self,
         bytes: &[u8],
         hashes: &RangeInclusive<KeyHash>,
     ) -> Result<(), FormError>;
 
-    /// Takes the entries of encoded keys out.
+    /// Removes the entries of those encoded keys that have one of these hashes.
     ///
     /// # Errors
-    /// [`FormError`] where the bytes are not such keys.
+    /// [`FormError`] if the bytes are not such keys.
     fn restore_removed(
         &mut self,
         bytes: &[u8],
@@ -100,10 +100,10 @@ impl<S: StoredKey, T: StateValue> DurableTable for Table<S, T> {
     }
 }
 
-/// Calls `entry` with every entry of these whose key has one of these hashes.
+/// Calls `entry` with every encoded entry whose key has one of these hashes.
 ///
 /// # Errors
-/// [`FormError`] where the bytes are not such entries.
+/// [`FormError`] if the bytes are not such entries.
 #[inline]
 pub fn entries<S: StoredKey, T: StateValue>(
     mut bytes: &[u8],
@@ -122,10 +122,10 @@ pub fn entries<S: StoredKey, T: StateValue>(
     Ok(())
 }
 
-/// Calls `removed` with every one of these keys that has one of these hashes.
+/// Calls `removed` with every encoded key that has one of these hashes.
 ///
 /// # Errors
-/// [`FormError`] where the bytes are not such keys.
+/// [`FormError`] if the bytes are not such keys.
 pub fn removed_keys<S: StoredKey>(
     mut bytes: &[u8],
     hasher: &KeyHasher,

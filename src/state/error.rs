@@ -1,10 +1,10 @@
-//! Errors of state.
+//! State errors.
 
 use std::sync::Arc;
 
 use super::StateKind;
 
-/// What is wrong with a registration of state.
+/// An error of registering state.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
@@ -16,21 +16,21 @@ pub enum StateError {
     TypeConflict {
         /// The state's name.
         name: Arc<str>,
-        /// The kind it was registered with first.
+        /// The kind it was first registered with.
         registered_kind: StateKind,
-        /// The Rust type it was registered with first.
+        /// The Rust type it was first registered with.
         registered: &'static str,
-        /// The kind it was to be registered with.
+        /// The requested kind.
         requested_kind: StateKind,
-        /// The Rust type it was to be registered with.
+        /// The requested Rust type.
         requested: &'static str,
     },
-    /// The name is taken by another state of the operator, or kept for the operator itself.
+    /// The name is taken by another state of the operator, or reserved for the operator itself.
     #[error("state `{name}` cannot be {requested} state: the name is taken")]
     NameTaken {
         /// The state's name.
         name: Arc<str>,
-        /// The kind it was to be registered with.
+        /// The requested kind.
         requested: StateKind,
     },
 }

@@ -1,4 +1,4 @@
-//! The table of one keyed state with its types hidden, and how it takes values of an older type.
+//! The type-erased table of one keyed state, and its migration from an older value type.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::schema::{HashOfKey, StateKind, StateSchema, TypeLayout, decode_key, h
 use super::{Drained, DurableTable, Extent, Lookahead, Table};
 use crate::record::{FormError, KeyHash, StateValue, StoredKey, take_item};
 
-/// One state's table with its types hidden.
+/// The type-erased table of one state.
 pub trait KeyedTable: Send {
     /// The state's name.
     fn name(&self) -> &Arc<str>;
@@ -15,7 +15,7 @@ pub trait KeyedTable: Send {
     /// The state's kind.
     fn kind(&self) -> StateKind;
 
-    /// The Rust type of what is kept per key.
+    /// The Rust type of the values.
     fn type_name(&self) -> &'static str;
 
     /// How many keys have a value.
@@ -26,40 +26,40 @@ pub trait KeyedTable: Send {
         self.len() == 0
     }
 
-    /// Bytes that the table holds, without what keys and values own elsewhere (a list's elements).
+    /// Bytes that the table occupies, excluding what keys and values own elsewhere (such as a list's elements).
     fn memory_bytes(&self) -> usize;
 
-    /// Fetches the cache lines that a search for `hash` reads.
+    /// Prefetches the cache lines that a search for `hash` reads.
     fn prefetch(&self, hash: KeyHash, ahead: Lookahead);
 
-    /// Whether fetching ahead is worth it.
+    /// Whether prefetching pays.
     fn looks_ahead(&self) -> bool;
 
-    /// The schema of the state, as a checkpoint keeps it.
+    /// The state's schema, as stored in a checkpoint.
     fn schema(&self) -> StateSchema;
 
-    /// Finds the hashes of its encoded keys.
+    /// Returns the function that hashes its encoded keys.
     fn hash_of_key(&self) -> HashOfKey;
 
-    /// The table, as a checkpoint sees it.
+    /// The table as a checkpoint sees it.
     fn durable(&mut self) -> &mut dyn DurableTable;
 
-    /// The table, to be restored from values of this layout: if it is not that of the state's own type, and
-    /// the state was registered with a migration from it.
+    /// The table as the target of a migration from values of layout `saved`. `None` if that is the layout of the
+    /// state's own type, or if no migration from it was registered.
     fn migrating(&mut self, saved: &TypeLayout) -> Option<Box<dyn DurableTable + '_>>;
 }
 
-/// Makes a value from the bytes of an older type's.
+/// Decodes a value of an older type and converts it.
 pub(super) type Migrate<T> = Box<dyn Fn(&[u8]) -> Result<T, FormError> + Send>;
 
-/// How values that a checkpoint has of an older type become those of a state.
+/// The migration of a state from an older value type.
 pub(super) struct Migration<T> {
     /// The layout of the older type's values.
     pub(super) old: TypeLayout,
     pub(super) migrate: Migrate<T>,
 }
 
-/// A table and what it was registered as.
+/// A table with the name and kind it was registered under.
 pub(super) struct TypedTable<S, T> {
     pub(super) name: Arc<str>,
     pub(super) kind: StateKind,
@@ -120,7 +120,7 @@ impl<S: StoredKey, T: StateValue> KeyedTable for TypedTable<S, T> {
     }
 }
 
-/// A table that is restored from values of an older type.
+/// A table being restored from values of an older type.
 struct Migrating<'a, S, T> {
     table: &'a mut Table<S, T>,
     migration: &'a Migration<T>,

@@ -1,8 +1,8 @@
-//! List state: elements per key, in the order in which they were added.
+//! List state: a list of elements per key, in insertion order.
 //!
-//! A list is in its key's entry: the only element of a list of one, else a `Vec`. Most keys of a join wait
-//! for few others, and for those nothing is allocated. Reading is a slice, and adding may move the elements.
-//! A changed list is written whole by an incremental checkpoint, so it suits lists that stay short.
+//! A list is stored in its key's entry: a single element directly, more of them in a `Vec`. Most keys of a join hold
+//! very few elements, and those need no allocation. Reading returns a slice; adding may move the elements. An
+//! incremental checkpoint writes a changed list as a whole, so list state suits lists that stay short.
 
 use super::KeyedScope;
 use super::backend::{Place, handle};
@@ -20,7 +20,7 @@ impl<T> List<T> {
         List::Many(Vec::new())
     }
 
-    /// The list of what `map` makes of its elements.
+    /// Applies `map` to every element.
     pub(super) fn map<U>(self, map: impl Fn(T) -> U) -> List<U> {
         match self {
             List::One(element) => List::One(map(element)),
@@ -54,7 +54,7 @@ impl<T> List<T> {
     }
 }
 
-/// Encoded: the elements as items, in order.
+/// Encoded as the elements in order, each as an item.
 impl<T: StateValue> StateValue for List<T> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = T::VERSION;
@@ -78,9 +78,9 @@ impl<T: StateValue> StateValue for List<T> {
     }
 }
 
-/// A handle of one list per key. A key without elements holds nothing.
+/// A handle to one list per key. A key with an empty list takes no space.
 ///
-/// A default handle is registered nowhere; using it panics.
+/// A default handle is unregistered; using it panics.
 pub struct ListState<T>(Place<List<T>>);
 
 handle!(ListState<T>);
@@ -90,19 +90,19 @@ impl<T: 'static> ListState<T> {
         ListState(place)
     }
 
-    /// The elements of the current key, in the order in which they were added.
+    /// The elements of the current key, in insertion order.
     #[inline]
     pub fn get<'a, C: KeyedScope>(&self, cx: &'a C) -> &'a [T] {
         cx.scope().get(self.0).map_or(&[], List::as_slice)
     }
 
-    /// Adds an element at the end.
+    /// Appends an element.
     #[inline]
     pub fn add<C: KeyedScope>(&self, cx: &mut C, element: T) {
         cx.scope_mut().entry(self.0, List::new).0.push(element);
     }
 
-    /// Adds elements at the end.
+    /// Appends several elements.
     pub fn add_all<C: KeyedScope>(&self, cx: &mut C, elements: impl IntoIterator<Item = T>) {
         let mut elements = elements.into_iter().peekable();
         if elements.peek().is_some() {
@@ -110,7 +110,7 @@ impl<T: 'static> ListState<T> {
         }
     }
 
-    /// Puts `elements` in place of what there is.
+    /// Replaces the elements of the current key.
     pub fn replace<C: KeyedScope>(&self, cx: &mut C, elements: Vec<T>) {
         if elements.is_empty() {
             self.clear(cx);
@@ -119,7 +119,7 @@ impl<T: 'static> ListState<T> {
         }
     }
 
-    /// Forgets the elements of the current key.
+    /// Clears the list of the current key.
     #[inline]
     pub fn clear<C: KeyedScope>(&self, cx: &mut C) {
         cx.scope_mut().remove(self.0);

@@ -1,7 +1,7 @@
-//! Map state: a map per key, ordered by its own keys.
+//! Map state: an ordered map per key.
 //!
-//! A map is one `BTreeMap` in its key's entry, so its order is the same in every run. A changed map
-//! is written whole by an incremental checkpoint; where maps grow large, key the stream by both keys.
+//! A map is one `BTreeMap` in its key's entry, so its order is the same in every run. An incremental checkpoint writes
+//! a changed map as a whole; if maps grow large, key the stream by both keys instead.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use super::KeyedScope;
 use super::backend::{Place, handle};
 use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
 
-/// Encoded: keys and values as items, in the order of the keys.
+/// Encoded as keys and values alternating, as items, in key order.
 impl<K: StateValue + Ord, V: StateValue> StateValue for BTreeMap<K, V> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = K::VERSION ^ V::VERSION.rotate_left(16);
@@ -32,9 +32,9 @@ impl<K: StateValue + Ord, V: StateValue> StateValue for BTreeMap<K, V> {
     }
 }
 
-/// A handle of one map per key. A key with an empty map holds nothing.
+/// A handle to one map per key. A key with an empty map takes no space.
 ///
-/// A default handle is registered nowhere; using it panics.
+/// A default handle is unregistered; using it panics.
 pub struct MapState<MK, MV>(Place<BTreeMap<MK, MV>>);
 
 handle!(MapState<MK, MV>);
@@ -67,14 +67,14 @@ impl<MK: Ord + 'static, MV: 'static> MapState<MK, MV> {
         self.get(cx, map_key).is_some()
     }
 
-    /// Puts `value` under `map_key`; gives what was there.
+    /// Puts `value` under `map_key` and returns the previous value.
     #[inline]
     pub fn put<C: KeyedScope>(&self, cx: &mut C, map_key: MK, value: MV) -> Option<MV> {
         let map = cx.scope_mut().entry(self.0, BTreeMap::new).0;
         map.insert(map_key, value)
     }
 
-    /// Takes away what is under `map_key`.
+    /// Removes and returns the value under `map_key`.
     pub fn remove<Q: Ord + ?Sized, C: KeyedScope>(&self, cx: &mut C, map_key: &Q) -> Option<MV>
     where
         MK: Borrow<Q>,
@@ -90,19 +90,19 @@ impl<MK: Ord + 'static, MV: 'static> MapState<MK, MV> {
         removed
     }
 
-    /// The entries of the current key's map, in ascending order of their keys.
+    /// The entries of the current key's map, in ascending key order.
     #[inline]
     pub fn iter<'a, C: KeyedScope>(&self, cx: &'a C) -> impl Iterator<Item = (&'a MK, &'a MV)> {
         self.map(cx).into_iter().flatten()
     }
 
-    /// Whether the current key's map has no entry.
+    /// Whether the current key's map is empty.
     #[inline]
     pub fn is_empty<C: KeyedScope>(&self, cx: &C) -> bool {
         self.map(cx).is_none()
     }
 
-    /// Forgets the map of the current key.
+    /// Clears the map of the current key.
     #[inline]
     pub fn clear<C: KeyedScope>(&self, cx: &mut C) {
         cx.scope_mut().remove(self.0);

@@ -1,8 +1,8 @@
-//! Keyed state and timers: what a subtask remembers between records, without files, and without threads but for those
+//! Keyed state and timers: what a subtask remembers between records. No files are involved, and no threads except those
 //! that prepare memory.
 //!
-//! [`Table`] is what all keyed state rests on: a hash table made for batches, growth without a
-//! pause, and checkpoints that cost what changed.
+//! [`Table`] is the basis of all keyed state: a hash table designed for batches, growth without pauses, and checkpoints
+//! whose cost is proportional to the changes.
 
 mod aggregate;
 mod aggregating;

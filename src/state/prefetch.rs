@@ -1,8 +1,8 @@
-//! Asking the processor for a cache line that is read later.
+//! Prefetching of cache lines that are read later.
 
 #![expect(unsafe_code, reason = "the processor's own instruction")]
 
-/// Asks for the cache line at an address, which need not be one of anything: a prefetch reads nothing.
+/// Prefetches the cache line at an address, which need not be valid: a prefetch reads nothing.
 #[inline(always)]
 pub(crate) fn prefetch<T>(address: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]

@@ -1,9 +1,9 @@
-//! Reducing state: one value per key, into which others are combined.
+//! Reducing state: one value per key, with which added values are combined.
 
 use super::KeyedScope;
 use super::backend::Place;
 
-/// A handle of one value per key and the function that combines another one into it.
+/// A handle to one value per key, with the function that combines values.
 pub struct ReducingState<T, F = fn(&T, &T) -> T> {
     place: Place<T>,
     function: F,
@@ -27,7 +27,7 @@ impl<T, F> std::fmt::Debug for ReducingState<T, F> {
 }
 
 impl<T: 'static, F: Fn(&T, &T) -> T> ReducingState<T, F> {
-    /// A handle that is registered nowhere, for a field that `open` fills; using it panics.
+    /// An unregistered handle, for a field that `open` fills in; using it panics.
     #[must_use]
     pub fn unregistered(function: F) -> Self {
         Self::at(Place::NOWHERE, function)
@@ -37,13 +37,13 @@ impl<T: 'static, F: Fn(&T, &T) -> T> ReducingState<T, F> {
         ReducingState { place, function }
     }
 
-    /// The combination of what was added for the current key.
+    /// The combined value of the current key, if anything was added.
     #[inline]
     pub fn get<'a, C: KeyedScope>(&self, cx: &'a C) -> Option<&'a T> {
         cx.scope().get(self.place)
     }
 
-    /// Combines `value` into the current key's; the first one is kept as it is.
+    /// Combines `value` with the current key's value; the first one is stored unchanged.
     #[inline]
     pub fn add<C: KeyedScope>(&self, cx: &mut C, value: T) {
         let mut value = Some(value);
@@ -54,7 +54,7 @@ impl<T: 'static, F: Fn(&T, &T) -> T> ReducingState<T, F> {
         }
     }
 
-    /// Forgets the value of the current key.
+    /// Clears the value of the current key.
     #[inline]
     pub fn clear<C: KeyedScope>(&self, cx: &mut C) {
         cx.scope_mut().remove(self.place);

@@ -1,7 +1,7 @@
-//! What a state's bytes are: names, kinds, and the layouts of keys and values.
+//! Schemas of states: names, kinds, and the layouts of keys and values.
 //!
-//! A checkpoint keeps the schema of every state beside its entries, so that a state which comes back as
-//! another type is an error that names both, and nothing is ever read as what it is not.
+//! A checkpoint stores the schema of every state beside its entries, so that restoring a state as another type is an
+//! error that names both types, and bytes are never misinterpreted.
 
 use std::any::type_name;
 use std::cell::RefCell;
@@ -13,7 +13,7 @@ use crate::record::{
     FormError, KeyHash, KeyHasher, Scratch, StateValue, StoredKey, take_item, with_length,
 };
 
-/// What a state does with its values.
+/// The kind of a state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum StateKind {
@@ -27,24 +27,24 @@ pub enum StateKind {
     Reducing = 4,
     /// [`AggregatingState`](super::AggregatingState).
     Aggregating = 5,
-    /// Timers, of either time.
+    /// Timers, in event time or processing time.
     Timers = 6,
-    /// What a window operator has accumulated, by slice.
+    /// The accumulators of a window operator, by slice.
     Window = 7,
-    /// Operator state whose elements are dealt among the subtasks.
+    /// Operator state whose elements are redistributed among the subtasks.
     OperatorList = 8,
     /// Operator state of which every subtask gets all elements.
     UnionList = 9,
     /// Operator state that is the same in every subtask.
     Broadcast = 10,
-    /// What a subtask needs to go on where it was: positions, watermarks, transactions.
+    /// What a subtask needs to resume where it was: positions, watermarks, transactions.
     Progress = 11,
-    /// Frames that were on their way between two subtasks.
+    /// Frames in flight between two subtasks.
     InFlight = 12,
 }
 
 impl StateKind {
-    /// The kind with this number.
+    /// Returns the kind with this number.
     #[must_use]
     pub fn from_u8(number: u8) -> Option<Self> {
         use StateKind::{
@@ -94,20 +94,20 @@ impl fmt::Display for StateKind {
     }
 }
 
-/// How the values of a type look as bytes.
+/// How the values of a type are encoded.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TypeLayout {
-    /// The type's Rust name, for people and to be told from others.
+    /// The type's Rust name, which identifies it and is shown to people.
     pub name: Arc<str>,
-    /// How many bytes every value has, if it is the same for all of them; the others stand behind their
-    /// lengths (4 bytes).
+    /// The length of every value in bytes, if it is the same for all; otherwise each value is preceded by its length (4
+    /// bytes).
     pub length: Option<u32>,
-    /// The version that the type gives itself.
+    /// The version that the type declares.
     pub version: u32,
 }
 
 impl TypeLayout {
-    /// The layout of a value.
+    /// The layout of a value type.
     #[must_use]
     pub fn of_value<T: StateValue>() -> Self {
         TypeLayout {
@@ -117,7 +117,7 @@ impl TypeLayout {
         }
     }
 
-    /// The layout of a key.
+    /// The layout of a key type.
     #[must_use]
     pub fn of_key<S: StoredKey>() -> Self {
         TypeLayout {
@@ -127,7 +127,7 @@ impl TypeLayout {
         }
     }
 
-    /// The layout of nothing: of the keys of state that has none.
+    /// The empty layout: that of the keys of non-keyed state.
     #[must_use]
     pub fn none() -> Self {
         TypeLayout {
@@ -152,19 +152,19 @@ impl fmt::Display for TypeLayout {
     }
 }
 
-/// Finds the hash of a key from its bytes: what orders entries without knowing their type.
+/// Computes the hash of a key from its encoding, so that entries can be ordered without knowing their type.
 pub type HashOfKey = fn(&KeyHasher, &[u8]) -> Result<KeyHash, FormError>;
 
-/// What a state is.
+/// The schema of a state.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateSchema {
     /// Its name, unique in its operator.
     pub name: Arc<str>,
     /// Its kind.
     pub kind: StateKind,
-    /// How its keys look.
+    /// The layout of its keys.
     pub key: TypeLayout,
-    /// How its values look.
+    /// The layout of its values.
     pub value: TypeLayout,
 }
 
@@ -180,7 +180,7 @@ impl StateSchema {
         }
     }
 
-    /// The schema of state without keys.
+    /// The schema of non-keyed state.
     #[must_use]
     pub fn unkeyed<T: StateValue>(name: &str, kind: StateKind) -> Self {
         StateSchema {
@@ -192,20 +192,20 @@ impl StateSchema {
     }
 }
 
-/// The hash of a key of type `S`.
+/// Returns the hash of an encoded key of type `S`.
 ///
 /// # Errors
-/// [`FormError`] where the bytes are not such a key.
+/// [`FormError`] if the bytes are not such a key.
 pub fn hash_of_key<S: StoredKey>(hasher: &KeyHasher, bytes: &[u8]) -> Result<KeyHash, FormError> {
     Ok(hasher.hash(S::decode(bytes)?.key()))
 }
 
 thread_local! {
-    /// Room in which values are encoded: none is held across a call.
+    /// A buffer in which values are encoded; never borrowed across a call.
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
 }
 
-/// How a checkpoint keeps the changes of a table: keys and values in turn, and keys alone.
+/// Returns how a checkpoint encodes the changes of a table: keys and values alternating, and removed keys alone.
 #[must_use]
 pub fn encode_changes<S: StoredKey, T: StateValue>() -> EncodeChange<S, T> {
     EncodeChange {
@@ -214,8 +214,8 @@ pub fn encode_changes<S: StoredKey, T: StateValue>() -> EncodeChange<S, T> {
     }
 }
 
-/// Appends keys and their values in turn. Where all have the same length and need no encoding, room is made for all of
-/// them at once.
+/// Appends keys and values alternating. If all have the same length and need no encoding, room for all of them is
+/// reserved at once.
 fn encode_entries<S: StoredKey, T: StateValue>(
     entries: GroupEntries<'_, S, T>,
     bytes: &mut Vec<u8>,
@@ -244,13 +244,13 @@ fn encode_entries<S: StoredKey, T: StateValue>(
     });
 }
 
-/// With fewer entries it is not worth it to do without branches.
+/// With fewer entries, avoiding branches does not pay.
 const DENSE_MIN: usize = 8;
-/// Nor with longer ones.
+/// Nor does it with longer ones.
 const DENSE_LENGTH_MAX: usize = 32;
 
-/// Appends entries of this length, each its own encoding, that are most of their groups: a slot that has none of
-/// them is written as well, and written over by the next.
+/// Appends entries of this length that are stored as encoded and occupy most of their groups: an empty slot is written
+/// as well, and overwritten by the next.
 #[inline(always)]
 fn encode_dense<S: StoredKey, T: StateValue>(
     entries: GroupEntries<'_, S, T>,
@@ -270,7 +270,7 @@ fn encode_dense<S: StoredKey, T: StateValue>(
     bytes.truncate(end);
 }
 
-/// Appends one value, as an item of several.
+/// Appends one value as an item in a sequence.
 #[inline]
 pub fn encode_value<T: StateValue>(value: &T, bytes: &mut Vec<u8>) {
     SCRATCH.with_borrow_mut(|scratch| {
@@ -278,19 +278,19 @@ pub fn encode_value<T: StateValue>(value: &T, bytes: &mut Vec<u8>) {
     });
 }
 
-/// Cuts the next value off the front of `bytes`.
+/// Decodes the next value from the front of `bytes`.
 ///
 /// # Errors
-/// [`FormError`] where they do not begin with one.
+/// [`FormError`] if `bytes` does not begin with one.
 #[inline]
 pub fn decode_value<T: StateValue>(bytes: &mut &[u8]) -> Result<T, FormError> {
     T::decode(take_item(T::LENGTH, bytes)?)
 }
 
-/// Cuts the next key off the front of `bytes`.
+/// Decodes the next key from the front of `bytes`.
 ///
 /// # Errors
-/// [`FormError`] where they do not begin with one.
+/// [`FormError`] if `bytes` does not begin with one.
 #[inline]
 pub fn decode_key<S: StoredKey>(bytes: &mut &[u8]) -> Result<S, FormError> {
     S::decode(take_item(S::LENGTH, bytes)?)

@@ -3,9 +3,9 @@
 use super::KeyedScope;
 use super::backend::{Place, handle};
 
-/// A handle of one value per key. `T` is any [`StateValue`](crate::record::StateValue).
+/// A handle to one value per key. `T` is any [`StateValue`](crate::record::StateValue).
 ///
-/// A default handle is registered nowhere; using it panics.
+/// A default handle is unregistered; using it panics.
 pub struct ValueState<T>(Place<T>);
 
 handle!(ValueState<T>);
@@ -50,7 +50,7 @@ impl<T: 'static> ValueState<T> {
         change(cx.scope_mut().entry(self.0, T::default).0)
     }
 
-    /// Forgets the value of the current key.
+    /// Clears the value of the current key.
     #[inline]
     pub fn clear<C: KeyedScope>(&self, cx: &mut C) {
         cx.scope_mut().remove(self.0);

@@ -12,9 +12,9 @@ use super::drive::{Rules, Step, Subject, check, subject_of};
 use super::tail::{Output, Tail};
 use super::violation::{Phase, Violation};
 
-/// A script of records of type `V` and signals, and the ways to drive an operator through it.
+/// A script of records of type `V` and signals, with the ways to drive an operator through it.
 ///
-/// Every script ends as the runtime ends an input: with the last watermark and the end of input.
+/// Every script ends as the runtime ends an input: with the maximum watermark and the end of input.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Contract<V: ToOwned + ?Sized> {
@@ -37,81 +37,81 @@ impl<V: ToOwned + ?Sized> Contract<V> {
         }
     }
 
-    /// A record with its timestamp; [`Timestamp::MIN`] for none.
+    /// Adds a record with its timestamp; [`Timestamp::MIN`] for none.
     pub fn record(mut self, record: impl Into<V::Owned>, at: Timestamp) -> Self {
         let record = Element::Record(record.into(), at);
         self.script.push(Step::Element(record));
         self
     }
 
-    /// Records with their timestamps.
+    /// Adds records with their timestamps.
     pub fn records(mut self, records: impl IntoIterator<Item = (V::Owned, Timestamp)>) -> Self {
         let step = |(record, at)| Step::Element(Element::Record(record, at));
         self.script.extend(records.into_iter().map(step));
         self
     }
 
-    /// A signal.
+    /// Adds a signal.
     pub fn signal(mut self, signal: Signal) -> Self {
         self.script.push(Step::Element(Element::Signal(signal)));
         self
     }
 
-    /// A watermark.
+    /// Adds a watermark.
     pub fn watermark(self, at: Timestamp) -> Self {
         self.signal(Signal::Watermark(at))
     }
 
-    /// The input becomes idle.
+    /// Makes the input idle.
     pub fn idle(self) -> Self {
         self.signal(Signal::Idle)
     }
 
-    /// The input becomes active again.
+    /// Makes the input active again.
     pub fn active(self) -> Self {
         self.signal(Signal::Active)
     }
 
-    /// The records that follow belong to this split.
+    /// Assigns the records that follow to this split.
     pub fn split(self, split: SplitId) -> Self {
         self.signal(Signal::Split(split))
     }
 
-    /// A batch ends, and the next one begins at this processing time.
+    /// Ends the batch and begins the next one at this processing time.
     pub fn time(mut self, now: Timestamp) -> Self {
         self.script.push(Step::Time(now));
         self
     }
 
-    /// How many records and signals one firing or signal may cause. Default: 8.
+    /// Sets how many records and signals one firing or signal may cause. Default: 8.
     pub fn fan_out(mut self, records: u32) -> Self {
         self.rules.fan_out = records;
         self
     }
 
-    /// Says that watermarks depend on where batches end, as those of a generator do: they are not
+    /// Declares that watermarks depend on where batches end, as those of a watermark generator do: they are not
     /// compared between the ways of driving.
     pub fn watermarks_by_batch(mut self) -> Self {
         self.rules.watermarks_by_batch = true;
         self
     }
 
-    /// Says that the operator keeps in checkpoints all that it knows: it is restored between any two elements,
-    /// too.
+    /// Declares that the operator keeps all of its state in checkpoints: it is then also restored between any two
+    /// elements.
     pub fn restores(mut self) -> Self {
         self.rules.restores = true;
         self
     }
 
-    /// Says that a restored operator may emit results of one timestamp in another order, as timers do that
-    /// are due at the same time.
+    /// Declares that a restored operator may emit results with equal timestamps in another order, as timers due at the
+    /// same time do.
     pub fn ties_in_any_order(mut self) -> Self {
         self.rules.ties_in_any_order = true;
         self
     }
 
-    /// Drives the operators that `build` makes in front of an output, one for each way of driving.
-    /// Gives what left the operator, driven record by record.
+    /// Drives one operator made by `build`, in front of an output, in each way of driving. Returns the output when
+    /// driven record by record.
     ///
     /// # Errors
     /// The first [`Violation`].
@@ -141,7 +141,7 @@ impl<V: ToOwned + ?Sized> Default for Contract<V> {
     }
 }
 
-/// An operator with one input.
+/// An operator with one input under test.
 struct OneInput<P, V: ?Sized> {
     operator: P,
     /// Whether the next record is pushed with its hash.
@@ -191,7 +191,7 @@ where
         match element {
             Element::Record(record, at) => {
                 let record = record.borrow();
-                // Both ways in turn: they must do the same.
+                // Alternates between both ways: they must have the same effect.
                 self.hashes = !self.hashes;
                 if self.hashes {
                     let hash = self.operator.hash_ahead(record);
@@ -205,7 +205,7 @@ where
     }
 }
 
-/// What an operator learns when it opens: the only subtask of a job called `contract`.
+/// The context in which the operator is opened: the only subtask of a job called `contract`.
 #[must_use]
 pub fn open_context() -> OpenContext {
     let groups = MaxParallelism::default_for(1);

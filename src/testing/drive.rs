@@ -1,4 +1,4 @@
-//! Driving an operator through a script, in every way in which the runtime may.
+//! Drives an operator through a script, in every way in which the runtime may.
 
 use std::fmt::Debug;
 
@@ -16,21 +16,21 @@ use super::violation::{Fault, Phase, Violation};
 pub(super) enum Step<E> {
     /// A record or a signal.
     Element(E),
-    /// A batch ends, and the next one begins at this processing time.
+    /// Ends the batch and begins the next one at this processing time.
     Time(Timestamp),
 }
 
-/// What the script's elements mean for the operator under test.
+/// The operator under test: how a script's elements are fed to it.
 pub(super) trait Subject<E> {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError>;
     fn begin(&mut self, now: Timestamp);
     fn prefetch(&self, element: &E);
-    /// Which call an element is.
+    /// The call that feeds an element.
     fn phase(&self, element: &E) -> Phase;
     fn feed(&mut self, element: &E);
     /// How many inputs the operator has.
     fn inputs(&self) -> usize;
-    /// The signal that an element is, and of which input.
+    /// The signal in an element, if it is one, and its input.
     fn signal_of(&self, element: &E) -> Option<(usize, Signal)>;
     /// Feeds a signal to one input.
     fn signal(&mut self, input: usize, signal: Signal);
@@ -42,7 +42,7 @@ pub(super) trait Subject<E> {
     fn close(&mut self) -> Result<(), OperatorError>;
 }
 
-/// The control plane of a subject that is one operator.
+/// The control calls of a subject that is one operator.
 macro_rules! subject_of {
     ($operator:ident) => {
         fn open(
@@ -76,7 +76,7 @@ macro_rules! subject_of {
 }
 pub(super) use subject_of;
 
-/// One way of driving.
+/// A way of driving.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Driving {
     name: &'static str,
@@ -84,7 +84,7 @@ pub(super) struct Driving {
     batch: usize,
     budget: u32,
     pace: Pace,
-    /// How checkpoints are taken, and restored from.
+    /// How checkpoints are taken and restored.
     pub(super) checkpoints: Option<Checkpoints>,
 }
 
@@ -123,7 +123,7 @@ impl Driving {
     }
 }
 
-/// The ways of driving; the first one gives the results that all others must give.
+/// The ways of driving; all must give the same results as the first one.
 const DRIVINGS: &[Driving] = &[
     driving("record by record", 1, 1024, (0, 0)),
     driving("in batches of three", 3, 1024, (0, 0)),
@@ -178,11 +178,11 @@ pub(super) const RESUMPTIONS_MAX: u32 = 100_000;
 pub(super) struct Rules {
     /// How many records and signals one callback may emit.
     pub(super) fan_out: u32,
-    /// Watermarks depend on where batches end; records do not.
+    /// Watermarks depend on where batches end, but records do not.
     pub(super) watermarks_by_batch: bool,
-    /// The operator keeps what it knows in checkpoints.
+    /// The operator keeps its state in checkpoints.
     pub(super) restores: bool,
-    /// A restored operator may emit results of one timestamp in another order.
+    /// A restored operator may emit results with equal timestamps in another order.
     pub(super) ties_in_any_order: bool,
 }
 
@@ -195,7 +195,7 @@ impl Rules {
     };
 }
 
-/// Drives what `build` makes in every way, and compares.
+/// Drives the operators that `build` makes in every way, and compares the results.
 pub(super) fn check<E, O, S>(
     script: &[Step<E>],
     rules: Rules,
@@ -289,10 +289,10 @@ pub(super) struct Run<'a, E, O, S> {
     pub(super) driving: Driving,
     pub(super) rules: Rules,
     step: usize,
-    /// Whether the current batch was begun.
+    /// Whether `begin` has been called for the current batch.
     pub(super) begun: bool,
     pub(super) now: Timestamp,
-    /// Elements of the current batch.
+    /// How many elements of the current batch have been fed.
     pub(super) fed: usize,
     /// Checkpoints that were taken.
     pub(super) taken: Taken,
@@ -329,7 +329,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         self.finish()
     }
 
-    /// Opens the operator, to go on from a checkpoint where there is one.
+    /// Opens the operator, restoring it from a checkpoint if there is one.
     pub(super) fn open(&mut self, restored: Option<Restored>) -> Result<(), Fault> {
         self.tail.log().enter(Phase::Open);
         let opened = self.subject.open(&OpenContext {
@@ -343,14 +343,14 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         opened.map_err(|error| Fault::Failed(Phase::Open, error.to_string()))
     }
 
-    /// One call, and what went wrong in it.
+    /// Makes one call and returns the fault in it, if any.
     pub(super) fn call(&mut self, phase: Phase, call: impl FnOnce(&mut S)) -> Result<(), Fault> {
         self.tail.log().enter(phase);
         call(&mut self.subject);
         self.tail.log().fault.take().map_or(Ok(()), Err)
     }
 
-    /// Resumes until the operator takes input, in a batch that was begun.
+    /// Resumes the operator until it accepts input in a batch that has begun.
     pub(super) fn settle(&mut self) -> Result<(), Fault> {
         for _ in 0..RESUMPTIONS_MAX {
             if self.subject.ready() {
@@ -367,7 +367,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
                 subject.resume(&mut Budget::new(budget));
             })?;
             let count = self.tail.log().emitted;
-            // One more: a signal that waited for the last firing.
+            // One more, for a signal that waited for the last firing.
             if count > budget.saturating_add(1).saturating_mul(self.rules.fan_out) {
                 return Err(Fault::OverBudget { budget, count });
             }
@@ -388,7 +388,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         self.call(Phase::Flush, Subject::flush)
     }
 
-    /// Ends the chain's life and looks at what must have happened by then.
+    /// Ends the input and checks what must have happened by then.
     fn finish(&mut self) -> Result<(), Fault> {
         while !self.subject.ready() {
             self.settle()?;

@@ -1,12 +1,11 @@
-//! A harness for operators and functions: the kernel's own, and yours.
+//! A test harness for operators and functions: the kernel's own, and yours.
 //!
-//! A [`Contract`] is a script of records and signals. It drives one operator through the script in
-//! every way in which the runtime may: record by record, in batches, in front of an output that is
-//! full again and again, with budgets that are too small. The results and their order must be the same
-//! each time, and the operator must keep to the protocol of [`Operator`](crate::operator::Operator). An
-//! operator whose state is kept by checkpoints ([`Contract::restores`]) is besides frozen between any two
-//! elements, written in small slices, thrown away, and restored, and must go on as if nothing had happened.
-//! What does not hold is a [`Violation`] that says in which way of driving, and at which step.
+//! A [`Contract`] is a script of records and signals. It drives one operator through the script in every way in which
+//! the runtime may: record by record, in batches, with an output that keeps getting full, with budgets that are too
+//! small. The results and their order must be the same each time, and the operator must obey the protocol of
+//! [`Operator`](crate::operator::Operator). An operator whose state is kept in checkpoints ([`Contract::restores`]) is
+//! also frozen between any two elements, written in small slices, discarded and restored, and must continue as if
+//! nothing had happened. Any failure is a [`Violation`] that names the way of driving and the step.
 //!
 //! ```
 //! use thalweg::operator::Map;

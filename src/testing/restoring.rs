@@ -1,12 +1,12 @@
-//! Driving with checkpoints: a barrier between any two elements, and operators that go on from one.
+//! Driving with checkpoints: a barrier between any two elements, and operators that are restored.
 //!
 //! ```text
 //! elements   1   2   3   4   5   6   7 ✗            5   6   7   8 …
 //! barriers         ▲       ▲       ▲          restored to ▲
 //! snapshots        └ slices ┘└ slices ┘└ never written
 //! ```
-//! What came out after the barrier of the checkpoint is forgotten, and what went in is fed again. The new
-//! operator is first told the watermark and the status of every input, as those before it would tell it.
+//! Output after the checkpoint's barrier is discarded, and the input from there on is fed again. The new operator is
+//! first sent the watermark and the status of every input, as the upstream operators would.
 
 use std::fmt::Debug;
 
@@ -18,30 +18,31 @@ use super::drive::{RESUMPTIONS_MAX, Run, Step, Subject};
 use super::tail::{Output, Passed};
 use super::violation::{Fault, Phase};
 
-/// Scripts up to this length are restored as often as the way of driving says; longer ones in proportion.
+/// Scripts up to this length are restored as often as the way of driving specifies; longer ones proportionally less
+/// often.
 const SCRIPT_MAX: usize = 150;
 
 /// How checkpoints are taken while an operator is driven, and when it fails.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Checkpoints {
-    /// After how many elements comes a barrier.
+    /// A barrier follows after this many elements.
     pub(super) interval: usize,
-    /// How many entries a slice of a snapshot has; one is written after each element.
+    /// How many entries a slice of a snapshot has; one slice is written after each element.
     pub(super) slice: usize,
-    /// After how many elements the operator is thrown away; 0: never.
+    /// The operator is discarded after this many elements; 0: never.
     pub(super) life: usize,
-    /// Whether barriers overtake: they come while the output is full, if the operator takes them then.
+    /// Whether barriers overtake: they arrive while the output is full, if the operator accepts them then.
     pub(super) overtake: bool,
 }
 
-/// A checkpoint: what was written, where the script stood, and what had come out.
+/// A complete checkpoint: what was written, the position in the script, and the output so far.
 struct Complete {
     restored: Restored,
     position: usize,
     passed: Passed,
 }
 
-/// A checkpoint whose snapshot is being written.
+/// A checkpoint whose snapshot is still being written.
 #[derive(Clone, Copy)]
 struct Pending {
     position: usize,
@@ -55,7 +56,7 @@ pub(super) struct Taken {
     checkpoint: u64,
     pending: Option<Pending>,
     complete: Option<Complete>,
-    /// Elements, and checkpoints begun and complete, in the life of this operator.
+    /// Elements, and checkpoints begun and completed, in the life of this operator.
     lived: usize,
     begun: usize,
     completed: usize,
@@ -76,7 +77,7 @@ impl Taken {
     }
 }
 
-/// What is known of an input.
+/// The last known status of an input.
 #[derive(Clone, Copy, Default)]
 struct Told {
     watermark: Option<Timestamp>,
@@ -85,7 +86,8 @@ struct Told {
 }
 
 impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
-    /// After an element: goes on writing, takes a checkpoint, or fails. Where the script goes on.
+    /// Called after an element: writes more of a snapshot, takes a checkpoint, or fails the operator. Returns the
+    /// position in the script at which to continue.
     pub(super) fn checkpoint(
         &mut self,
         checkpoints: Checkpoints,
@@ -113,7 +115,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         Ok(at)
     }
 
-    /// Feeds a barrier to every input, and looks whether it comes out.
+    /// Feeds a barrier to every input, and checks that it comes out.
     fn barrier(&mut self, overtake: bool, told: &[Told], position: usize) -> Result<(), Fault> {
         self.taken.checkpoint += 1;
         self.taken.begun += 1;
@@ -152,7 +154,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         Ok(())
     }
 
-    /// Calls `snapshot` once; what it says.
+    /// Calls `snapshot` once; returns its result.
     fn snapshot(&mut self, slice: usize) -> Result<bool, Fault> {
         self.tail.log().enter(Phase::Snapshot);
         let taken = &mut self.taken;
@@ -171,7 +173,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         log.fault.take().map_or(Ok(done), Err)
     }
 
-    /// Writes one slice of what the last barrier froze; whether that was the last one.
+    /// Writes one slice of what the last barrier froze; returns whether that was the last one.
     fn write(&mut self, slice: usize) -> Result<bool, Fault> {
         let done = self.snapshot(slice)?;
         if done && let Some(Pending { position, passed }) = self.taken.pending.take() {
@@ -198,7 +200,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         Err(Fault::NeverWritten(self.taken.checkpoint))
     }
 
-    /// Throws the operator away; a new one goes on from the last checkpoint that is complete. Where that was.
+    /// Discards the operator and restores a new one from the last complete checkpoint. Returns its position.
     fn fail(&mut self, slice: usize, script: &[Step<E>]) -> Result<usize, Fault> {
         if self.taken.completed == 0 {
             self.write_all(slice)?;
@@ -224,7 +226,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         Ok(complete.position)
     }
 
-    /// Tells a restored operator what those before it knew of every input.
+    /// Sends a restored operator what the upstream operators knew of every input.
     fn tell(&mut self, told: &[Told], passed: Passed) -> Result<(), Fault> {
         for (input, told) in told.iter().enumerate() {
             let signals = [
@@ -239,7 +241,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         }
         self.settle()?;
         let records = self.tail.log().retell(passed);
-        // What the end of one input makes a function emit, it makes it emit again.
+        // The end of an input makes a function emit the same records again.
         match records.first() {
             Some(record) if !told.iter().any(|told| told.ended) => {
                 Err(Fault::Repeated(format!("{record:?}")))
@@ -248,7 +250,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         }
     }
 
-    /// What is known of every input, and the processing time, after these steps.
+    /// The status of every input and the processing time after these steps.
     fn told(&self, steps: &[Step<E>]) -> (Vec<Told>, Timestamp) {
         let mut told = vec![Told::default(); self.subject.inputs()];
         let mut now = Timestamp(0);
@@ -273,7 +275,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
     }
 }
 
-/// Puts neighbouring results of one timestamp in an order of their own.
+/// Sorts adjacent results with equal timestamps into a canonical order.
 pub(super) fn sort_ties<O: Debug>(mut outputs: Vec<Output<O>>) -> Vec<Output<O>> {
     let time = |output: &Output<O>| match output {
         Output::Record(_, at) | Output::Side(.., at) => Some(*at),

@@ -1,4 +1,4 @@
-//! The end of a chain under test: remembers what arrives, and is full when it is told to be.
+//! The end of a chain under test: records what arrives, and reports being full when told to.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -10,27 +10,27 @@ use crate::time::Timestamp;
 
 use super::violation::{Fault, Phase};
 
-/// Something that left an operator.
+/// Something that an operator emitted.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Output<O> {
-    /// A record of the main output and its timestamp.
+    /// A record of the main output, with its timestamp.
     Record(O, Timestamp),
-    /// A record of a side output: the tag's name, the record as its `Debug` shows it, its timestamp.
+    /// A record of a side output: the tag's name, the record in `Debug` format, its timestamp.
     Side(Arc<str>, String, Timestamp),
     /// A signal of the main output.
     Signal(Signal),
 }
 
-/// How fast the output takes what comes.
+/// How fast the output accepts elements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    /// After how many records and signals it is full; 0: never.
+    /// It is full after this many records and signals; 0: never.
     pub(super) room: u32,
-    /// How many resumptions it takes to have room again.
+    /// How many resumptions it takes until it has room again.
     pub(super) resumptions: u32,
 }
 
-/// How often the calls that must reach the end of the chain did.
+/// How often each of the calls that must reach the end of the chain did so.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     pub(super) open: u32,
@@ -40,7 +40,7 @@ pub(super) struct Calls {
     pub(super) close: u32,
 }
 
-/// A barrier that came out, and what had come out before it.
+/// A barrier that came out, and the output before it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Passed {
     pub(super) checkpoint: u64,
@@ -48,7 +48,7 @@ pub(super) struct Passed {
     watermark: Timestamp,
 }
 
-/// What arrived and what is known about the call that is going on.
+/// The output so far, and the state of the current call.
 #[derive(Debug)]
 pub(super) struct Log<O> {
     pub(super) outputs: Vec<Output<O>>,
@@ -66,7 +66,7 @@ pub(super) struct Log<O> {
     pace: Pace,
     taken: u32,
     resumptions_left: u32,
-    /// Records and signals of this call that came while the output was full.
+    /// Records and signals of this call that arrived while the output was full.
     beyond: u32,
     watermark: Timestamp,
 }
@@ -92,7 +92,7 @@ impl<O> Log<O> {
         }
     }
 
-    /// Notes that `phase` begins.
+    /// Records that `phase` begins.
     pub(super) fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         if !matches!(
@@ -110,7 +110,7 @@ impl<O> Log<O> {
         self.resumptions_left == 0
     }
 
-    /// Forgets what came out after a barrier.
+    /// Discards the output after a barrier.
     pub(super) fn rewind(&mut self, passed: Passed) {
         self.outputs.truncate(passed.outputs);
         self.barriers.retain(|b| b.checkpoint <= passed.checkpoint);
@@ -118,8 +118,8 @@ impl<O> Log<O> {
         self.calls = Calls::default();
     }
 
-    /// Forgets what came out of a restored operator that was told the watermarks of its inputs; the records
-    /// among it.
+    /// Discards the output of a restored operator that was sent the watermarks of its inputs; returns the records in
+    /// it.
     pub(super) fn retell(&mut self, passed: Passed) -> Vec<Output<O>> {
         self.watermark = passed.watermark;
         let told = self.outputs.split_off(passed.outputs);
@@ -135,7 +135,7 @@ impl<O> Log<O> {
         self.resumptions_left = self.resumptions_left.saturating_sub(1);
     }
 
-    /// Counts one record or signal and holds the rules that are the same for both.
+    /// Counts one record or signal, and checks the rules common to both.
     fn count(&mut self, what: impl Fn() -> String) {
         let phase = self.phase;
         if matches!(
@@ -150,7 +150,7 @@ impl<O> Log<O> {
         self.emitted += 1;
         if !self.is_ready() {
             self.beyond += 1;
-            // A push may emit all that its one record causes; a flush in front of a full output nothing.
+            // A push may emit everything that its one record causes; a flush while the output is full, nothing.
             let limit = match phase {
                 Phase::Push => u32::MAX,
                 Phase::Flush if !self.ready_at_start => 0,
@@ -206,7 +206,7 @@ impl<O> Log<O> {
     }
 }
 
-/// The main output of an operator under test. Takes records of type `O`, or what `O` owns (`str` for
+/// The main output of an operator under test. Accepts records of type `O`, or the type borrowed from it (`str` for
 /// `String`).
 #[derive(Debug)]
 pub struct Tail<O> {
@@ -232,7 +232,7 @@ impl<O> Tail<O> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A chain for the side output `tag` whose records go into the same list.
+    /// Returns a chain for the side output `tag` whose records go into the same log.
     #[must_use]
     pub fn side<U: ?Sized>(&self, tag: &OutputTag<U>) -> SideTail<O, U> {
         SideTail {
@@ -303,7 +303,7 @@ where
     }
 }
 
-/// A side output of an operator under test, or one more branch behind it.
+/// A side output of an operator under test, or another branch after it.
 pub struct SideTail<O, U: ?Sized> {
     tail: Tail<O>,
     name: Arc<str>,
@@ -355,7 +355,7 @@ impl<O: Send, U: ?Sized> Operator for SideTail<O, U> {
 impl<O: Send, U: Debug + ?Sized> Push<U> for SideTail<O, U> {
     fn push(&mut self, record: &U, at: Timestamp) {
         let mut log = self.tail.log();
-        // A record beside the main stream, a late one say, is not bound by the watermark.
+        // A record outside the main stream, such as a late one, is not bound by the watermark.
         log.count(|| format!("{record:?}"));
         let shown = format!("{record:?}");
         log.outputs

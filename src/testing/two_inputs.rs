@@ -13,7 +13,7 @@ use super::violation::{Phase, Violation};
 
 /// A script of records of types `A` and `B` and signals of either input.
 ///
-/// Every script ends with the last watermark and the end of the first input, then of the second.
+/// Every script ends with the maximum watermark and the end of the first input, then of the second.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TwoInputContract<A: ToOwned + ?Sized, B: ToOwned + ?Sized> {
@@ -42,54 +42,54 @@ impl<A: ToOwned + ?Sized, B: ToOwned + ?Sized> TwoInputContract<A, B> {
         self
     }
 
-    /// A record of the first input.
+    /// Adds a record of the first input.
     pub fn first(self, record: impl Into<A::Owned>, at: Timestamp) -> Self {
         self.element(Element::First(record.into(), at))
     }
 
-    /// A record of the second input.
+    /// Adds a record of the second input.
     pub fn second(self, record: impl Into<B::Owned>, at: Timestamp) -> Self {
         self.element(Element::Second(record.into(), at))
     }
 
-    /// A signal of input 0 or 1.
+    /// Adds a signal of input 0 or 1.
     pub fn signal(self, input: usize, signal: Signal) -> Self {
         self.element(Element::Signal(input, signal))
     }
 
-    /// A watermark of input 0 or 1.
+    /// Adds a watermark of input 0 or 1.
     pub fn watermark(self, input: usize, at: Timestamp) -> Self {
         self.signal(input, Signal::Watermark(at))
     }
 
-    /// A batch ends, and the next one begins at this processing time.
+    /// Ends the batch and begins the next one at this processing time.
     pub fn time(mut self, now: Timestamp) -> Self {
         self.script.push(Step::Time(now));
         self
     }
 
-    /// How many records and signals one firing or signal may cause. Default: 8.
+    /// Sets how many records and signals one firing or signal may cause. Default: 8.
     pub fn fan_out(mut self, records: u32) -> Self {
         self.rules.fan_out = records;
         self
     }
 
-    /// Says that the operator keeps in checkpoints all that it knows: it is restored between any two elements,
-    /// too.
+    /// Declares that the operator keeps all of its state in checkpoints: it is then also restored between any two
+    /// elements.
     pub fn restores(mut self) -> Self {
         self.rules.restores = true;
         self
     }
 
-    /// Says that a restored operator may emit results of one timestamp in another order, as timers do that
-    /// are due at the same time.
+    /// Declares that a restored operator may emit results with equal timestamps in another order, as timers due at the
+    /// same time do.
     pub fn ties_in_any_order(mut self) -> Self {
         self.rules.ties_in_any_order = true;
         self
     }
 
-    /// Drives the operators that `build` makes in front of an output, one for each way of driving.
-    /// Gives what left the operator, driven record by record.
+    /// Drives one operator made by `build`, in front of an output, in each way of driving. Returns the output when
+    /// driven record by record.
     ///
     /// # Errors
     /// The first [`Violation`].
@@ -120,7 +120,7 @@ impl<A: ToOwned + ?Sized, B: ToOwned + ?Sized> Default for TwoInputContract<A, B
     }
 }
 
-/// An operator with two inputs.
+/// An operator with two inputs under test.
 struct BothInputs<T, A: ?Sized, B: ?Sized> {
     operator: T,
     records: PhantomData<fn(&A, &B)>,

@@ -1,18 +1,18 @@
-//! What an operator did that it may not do.
+//! Violations: operator behaviour that the protocol forbids.
 
 use std::fmt;
 
 use crate::time::Timestamp;
 
-/// A broken rule of the protocol, or a difference between two ways of driving.
+/// A protocol violation, or a difference between two ways of driving.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("driven {driving}, at step {step}: {fault}")]
 pub struct Violation {
     /// How the operator was driven.
     pub driving: &'static str,
-    /// How many steps of the script had been begun.
+    /// How many steps of the script had begun.
     pub step: usize,
-    /// What was wrong.
+    /// What went wrong.
     pub fault: Fault,
 }
 
@@ -57,33 +57,33 @@ impl fmt::Display for Phase {
     }
 }
 
-/// What was wrong.
+/// What went wrong.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// The operator's `open` or `close` returned an error.
     #[error("{0} returned an error: {1}")]
     Failed(Phase, String),
-    /// A record or signal left the operator in a call that may emit nothing.
+    /// A record or signal was emitted during a call that must not emit any.
     #[error("something was emitted in {0}: {1}")]
     Emitted(Phase, String),
-    /// More came than one input, firing or signal may cause, although the output was full.
+    /// More was emitted than one input, firing or signal may cause, although the output was full.
     #[error("{count} records and signals were emitted in {phase} to an output that was not ready")]
     OutputFull {
-        /// During which call.
+        /// The call.
         phase: Phase,
-        /// How many.
+        /// How many records and signals there were.
         count: u32,
     },
-    /// A resumption that did more than its budget.
+    /// A resumption exceeded its budget.
     #[error("`resume` with a budget of {budget} emitted {count} records and signals")]
     OverBudget {
         /// The budget.
         budget: u32,
-        /// How many came.
+        /// How many records and signals there were.
         count: u32,
     },
-    /// The watermark went on before everything that it caused.
+    /// The watermark was emitted before everything that it caused.
     #[error("a result at {at} follows the watermark {watermark} that caused it: {record}")]
     BehindWatermark {
         /// The result.
@@ -93,51 +93,51 @@ pub enum Fault {
         /// The watermark.
         watermark: Timestamp,
     },
-    /// A watermark that is lower than the one before it.
+    /// A watermark is lower than the previous one.
     #[error("the watermark {to} follows {from}")]
     WatermarkReceded {
-        /// The one before.
+        /// The previous one.
         from: Timestamp,
         /// The lower one.
         to: Timestamp,
     },
-    /// Something followed the end.
+    /// Something was emitted after the end of input.
     #[error("something follows the end: {0}")]
     AfterEnd(String),
-    /// The end of input did not come out.
+    /// The end of input was not emitted.
     #[error("the end of input did not go on")]
     NoEnd,
-    /// A call that did not reach the operator behind.
+    /// A call did not reach the downstream operator, or did so too often.
     #[error("{0} does not reach the operator behind, or more than once where once is right")]
     NotPassedOn(Phase),
-    /// A barrier did not go on, or not once.
+    /// A barrier was not emitted exactly once.
     #[error("the barrier of checkpoint {checkpoint} went on {count} times")]
     Barrier {
         /// The checkpoint.
         checkpoint: u64,
-        /// How often it came out.
+        /// How often it was emitted.
         count: usize,
     },
-    /// A snapshot was said to be written before its barrier came.
+    /// A snapshot was reported as written before its barrier arrived.
     #[error("`snapshot` says that checkpoint {0} is written, whose barrier has not come")]
     WrittenEarly(u64),
-    /// A snapshot is never written, however often it is gone on with.
+    /// A snapshot is never completed, however often it is continued.
     #[error("`snapshot` never says that checkpoint {0} is written")]
     NeverWritten(u64),
-    /// A restored operator emitted again what it had emitted before the checkpoint.
+    /// A restored operator emitted something again that it had emitted before the checkpoint.
     #[error("a watermark that came before the checkpoint has an effect after it: {0}")]
     Repeated(String),
-    /// The operator does not become ready, however often it is resumed.
+    /// The operator never becomes ready, however often it is resumed.
     #[error("the operator does not become ready although its output is")]
     Stuck,
     /// The results depend on how the operator is driven.
     #[error("result {place} is {found}; driven record by record it is {expected}")]
     Differs {
-        /// The first result that differs, from 0.
+        /// The index of the first result that differs, from 0.
         place: usize,
-        /// What it is.
+        /// The actual result.
         found: String,
-        /// What it should be.
+        /// The expected result.
         expected: String,
     },
 }

@@ -1,4 +1,4 @@
-//! A batch of entries in memory: what came last is what is left.
+//! A batch of entries in memory, in which the last write of a key wins.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use crate::record::{FormError, KeyHash, KeyHasher, take_item};
 use crate::seeded_bugs::seeded;
 use crate::state::{HashOfKey, StateSchema};
 
-/// A piece is written when it has about so many bytes.
+/// A piece is written once it has about this many bytes.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// A state, as far as its entries can be told apart without knowing their types.
+/// As much of a state's schema as it takes to tell entries apart without knowing their types.
 pub(in crate::checkpoint) struct EntryLayout<'a> {
     pub(in crate::checkpoint) state: &'a StateRef,
     pub(in crate::checkpoint) schema: &'a StateSchema,
@@ -19,10 +19,10 @@ pub(in crate::checkpoint) struct EntryLayout<'a> {
     pub(in crate::checkpoint) hash_of_key: Option<HashOfKey>,
 }
 
-/// An entry or a removed key, as it stands among others.
+/// An entry or a removed key within a piece.
 pub(in crate::checkpoint) struct Item<'a> {
     pub(in crate::checkpoint) key: &'a [u8],
-    /// The value's bytes; a removed key has none.
+    /// The value's bytes; empty for a removed key.
     pub(in crate::checkpoint) value: &'a [u8],
     /// All of its bytes, lengths included.
     pub(in crate::checkpoint) bytes: &'a [u8],
@@ -37,7 +37,7 @@ impl EntryLayout<'_> {
     ) -> Result<(), CheckpointError> {
         let mut rest = piece.bytes;
         if rest.is_empty() && piece.count > 0 {
-            // Neither keys nor values have any bytes: there is one such entry.
+            // Neither keys nor values have any bytes: there can be only one such entry.
             let (key, value, bytes) = (rest, rest, rest);
             return visit(Item { key, value, bytes });
         }
@@ -78,8 +78,7 @@ impl EntryLayout<'_> {
         }
     }
 
-    /// The hash by which entries are ordered. Without the job's own, any will do: restoring in another order is
-    /// only slower.
+    /// The hash by which entries are ordered. If the job's own is unknown, any will do: it only makes restoring slower.
     pub(super) fn hash(&self, key: &[u8]) -> Result<KeyHash, CheckpointError> {
         match self.hash_of_key {
             Some(hash) => hash(&self.hasher, key).map_err(|cause| self.malformed(cause)),
@@ -88,7 +87,7 @@ impl EntryLayout<'_> {
     }
 }
 
-/// Where an entry is in the batch.
+/// The position of an entry in the batch.
 struct Entry {
     namespace: i64,
     hash: KeyHash,
@@ -96,20 +95,20 @@ struct Entry {
     length: u32,
     key_start: u32,
     key_length: u32,
-    /// How many came before it.
+    /// How many entries precede it.
     order: u32,
     is_removed: bool,
 }
 
-/// About how many bytes an entry costs besides its own.
+/// The approximate memory overhead per entry.
 pub(super) const ENTRY_COST: u64 = size_of::<Entry>() as u64;
 
-/// Entries and removals in the order in which they were made.
+/// Entries and removals, in the order in which they were made.
 #[derive(Default)]
 pub(super) struct Batch {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
-    /// How many entries there were when a namespace was dropped last.
+    /// For each dropped namespace, how many entries there were when it was last dropped.
     dropped: BTreeMap<i64, u32>,
 }
 
@@ -120,7 +119,7 @@ impl Batch {
         self.dropped.clear();
     }
 
-    /// Adds what a piece does to what came before it.
+    /// Applies a piece on top of the previous ones.
     pub(super) fn add(
         &mut self,
         layout: &EntryLayout<'_>,
@@ -150,7 +149,7 @@ impl Batch {
         })
     }
 
-    /// Hands out what is left, in the order of namespaces and hashes, in pieces.
+    /// Passes the remaining entries to `put` in pieces, ordered by namespace and hash.
     pub(super) fn fold(
         &mut self,
         subtask: u32,
@@ -162,8 +161,8 @@ impl Batch {
             &bytes[start..start + entry.key_length as usize]
         };
         let place = |entry: &Entry| (entry.namespace, entry.hash);
-        // A stable sort: equal keys stay in the order in which they came, and what is in order already, as most of
-        // a base is, costs next to nothing.
+        // A stable sort: equal keys stay in the order in which they came, and input that is already in order, as most
+        // of a base is, costs next to nothing.
         let by_key =
             |a: &Entry, b: &Entry| place(a).cmp(&place(b)).then_with(|| key(a).cmp(key(b)));
         self.entries.sort_by(by_key);

@@ -1,4 +1,4 @@
-//! Folds one chain: everything that was ever done to a state of a subtask, in one piece after another.
+//! Folds one chain: all changes ever made to a subtask's part of a state, piece by piece.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(in crate::checkpoint) struct ChainFolder<'a> {
     files: &'a CheckpointFiles,
     storage: &'a Arc<dyn Storage>,
     writer: &'a mut SegmentWriter,
-    /// Of the file that chains are dealt out to which do not fit into memory.
+    /// The header of the scratch file for chains that do not fit into memory.
     scratch: SegmentHeader,
     memory: usize,
     number: u64,
@@ -27,7 +27,7 @@ pub(in crate::checkpoint) struct ChainFolder<'a> {
 }
 
 impl<'a> ChainFolder<'a> {
-    /// Folds chains of `files` into `writer`, the segment with this number.
+    /// Folds chains of `files` into the segment that `writer` writes.
     pub(in crate::checkpoint) fn new(
         files: &'a CheckpointFiles,
         storage: &'a Arc<dyn Storage>,
@@ -50,7 +50,7 @@ impl<'a> ChainFolder<'a> {
         }
     }
 
-    /// Folds the chain of one subtask. Returns the link to what is left, if anything is.
+    /// Folds the chain of one subtask. Returns a link to the remaining entries, if there are any.
     pub(in crate::checkpoint) fn fold(
         &mut self,
         layout: &EntryLayout<'_>,
@@ -72,7 +72,7 @@ impl<'a> ChainFolder<'a> {
         }
     }
 
-    /// Copies what has nothing to fold: a base, or values without keys.
+    /// Copies a chain that needs no folding: a base, or non-keyed values.
     fn copy(
         &mut self,
         layout: &EntryLayout<'_>,

@@ -1,17 +1,17 @@
-//! Folding: a chain of changes becomes one base again, so that restoring costs about what the state has.
+//! Folding: merges a chain of changes into a new base, so that the cost of restoring stays proportional to the state.
 //!
-//! A fold knows no types. Where an entry ends follows from the lengths in its state's schema; two keys are the same
-//! if their bytes are; and the order is that of the keys' hashes, by the function that the subtasks report. What came
-//! last wins; what was removed or dropped is gone.
+//! A fold knows no types. Where an entry ends follows from the lengths in its state's schema; two keys are the same if
+//! their bytes are; and the order is that of the keys' hashes, by the function that the subtasks report. The last write
+//! wins; removed and dropped entries are left out.
 //!
 //! ```text
 //! newest checkpoint ─ plan_fold ─► FoldTask ─ run, on any thread ─► Folded ─ attach ─► store
 //!                                                                                  │ next complete:
 //!     chain of the parent: [s1 s2 s3 s4]  + own [s9]   ══════════════►  [folded s9]
 //! ```
-//! A fold takes effect in the manifest of the *next* checkpoint, whose chains begin with what was folded: manifests
-//! never change once they are complete, and a fold that is lost in between costs nothing but its work. A chain that
-//! does not fit into memory is dealt out by ranges of the hash first, into a file without a name.
+//! A fold takes effect in the manifest of the *next* checkpoint, whose chains begin with the folded segment: a complete
+//! manifest never changes, and a fold that is lost before then costs nothing but its work. A chain that does not fit
+//! into memory is first partitioned by ranges of the hash, into an unnamed scratch file.
 
 mod batch;
 mod chain;
@@ -38,12 +38,12 @@ use crate::record::KeyHasher;
 use crate::state::HashOfKey;
 use queue::FoldedChain;
 
-/// Chains that are to be folded.
+/// A set of chains to fold.
 #[derive(Debug)]
 pub struct FoldTask {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) manifest: Manifest,
-    /// Of the segment to be written. The next number is the scratch file's.
+    /// The header of the segment to write. The next number is the scratch file's.
     pub(super) header: SegmentHeader,
     pub(super) hasher: KeyHasher,
     pub(super) memory: usize,
@@ -51,8 +51,8 @@ pub struct FoldTask {
     pub(super) pin: Pin,
 }
 
-/// Whether a chain has become so long, or its changes so many, that it is folded. The last changes do not count among
-/// the many: if they are most of a table, the next checkpoint will have all of it, and the chain will be over.
+/// Whether a chain has become so long, or its changes so large, that it must be folded. The last link is not counted:
+/// if it holds most of a table, the next checkpoint will be whole and end the chain.
 pub(super) fn is_due(chain: &Chain, options: &StoreOptions) -> bool {
     let [base, deltas @ .., last] = chain.as_slice() else {
         return false;
@@ -64,10 +64,10 @@ pub(super) fn is_due(chain: &Chain, options: &StoreOptions) -> bool {
 }
 
 impl FoldTask {
-    /// Folds. Takes its time: it reads and writes as much as the chains have.
+    /// Folds the chains. This takes a while: it reads and writes all of them.
     ///
     /// # Errors
-    /// Those of files. Nothing is left of the fold then, and nothing depends on it.
+    /// File errors. Nothing is left of the fold then, and nothing depends on it.
     pub fn run(self) -> Result<Folded, CheckpointError> {
         let files = CheckpointFiles::open(&*self.storage, self.manifest.clone())?;
         let expected = self

@@ -1,4 +1,4 @@
-//! Entries dealt out by ranges of their hash, on the disk: each part fits into memory.
+//! Entries partitioned on disk by ranges of their hash, so that each part fits into memory.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::checkpoint::segment_writer::{SegmentWriter, remove_leftover, segment_
 use crate::checkpoint::storage::{Durability, Storage};
 use crate::record::KeyHash;
 
-/// No more parts than that: each has a buffer.
+/// The maximum number of parts: each needs a buffer.
 pub(super) const PARTS_MAX: u64 = 1024;
 
-/// What of a part is not written yet.
+/// The unwritten entries of a part.
 #[derive(Default)]
 struct Part {
     kind: Option<PieceKind>,
@@ -23,12 +23,12 @@ struct Part {
     bytes: Vec<u8>,
 }
 
-/// Deals entries out to parts, into a file that serves nothing else.
+/// Partitions entries into a scratch file.
 pub(super) struct Partitioner<'a> {
     layout: &'a EntryLayout<'a>,
     writer: SegmentWriter,
     parts: Vec<Part>,
-    /// A part is written when it has so many bytes.
+    /// A part is written once it has this many bytes.
     part_bytes: usize,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Partitioner<'a> {
         })
     }
 
-    /// Deals a piece out. Pieces come in the order in which they are applied.
+    /// Partitions a piece. Pieces come in the order in which they are applied.
     pub(super) fn add(&mut self, piece: &PieceRef<'_>) -> Result<(), CheckpointError> {
         if piece.kind == PieceKind::Dropped {
             return (0..self.parts.len()).try_for_each(|part| self.drop_namespace(part, piece));
@@ -80,7 +80,7 @@ impl<'a> Partitioner<'a> {
     fn flush(&mut self, index: usize) -> Result<(), CheckpointError> {
         let part = &mut self.parts[index];
         if let Some(kind) = part.kind.filter(|_| part.count > 0) {
-            // The number of the part stands where that of a subtask would.
+            // The number of the part takes the place of a subtask's.
             let piece = PieceRef {
                 subtask: index as u32,
                 kind,
@@ -99,7 +99,7 @@ impl<'a> Partitioner<'a> {
         self.writer.discard();
     }
 
-    /// Ends the dealing.
+    /// Finishes the partitioning.
     pub(super) fn finish(mut self, storage: &dyn Storage) -> Result<Parts, CheckpointError> {
         for part in 0..self.parts.len() {
             if let Err(error) = self.flush(part) {
@@ -109,7 +109,7 @@ impl<'a> Partitioner<'a> {
         }
         let sealed = self.writer.seal(Durability::Scratch)?;
         let segment = Segment::open(storage, &sealed.info, sealed.info.checkpoint);
-        // Open, it can be read without a name, and leaves nothing behind.
+        // Once open, the file can be read without a name, and leaves nothing behind.
         remove_leftover(storage, &segment_name(sealed.info.number));
         Ok(Parts {
             segment: segment?,
@@ -122,10 +122,10 @@ fn part_of(hash: KeyHash, part_count: usize) -> usize {
     ((u128::from(hash.0) * part_count as u128) >> 64) as usize
 }
 
-/// Entries that were dealt out.
+/// Partitioned entries.
 pub(super) struct Parts {
     segment: Segment,
-    /// As they were written: the order in which they are applied.
+    /// In the order in which they were written, which is that in which they are applied.
     blocks: Vec<Block>,
 }
 

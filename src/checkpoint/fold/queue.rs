@@ -1,4 +1,4 @@
-//! What has been folded and waits for the next checkpoint.
+//! A finished fold that waits for the next checkpoint.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ pub struct Folded {
     /// None if nothing is left of any chain.
     pub(super) info: Option<SegmentInfo>,
     pub(super) chains: BTreeMap<(StateRef, u32), FoldedChain>,
-    /// What was folded stays until what came of it is in use or given up.
+    /// Keeps the folded chains' segments until the fold is in use or abandoned.
     pub(super) _pin: Pin,
 }
 
-/// The first links of a chain, and the one that is the same.
+/// The first links of a chain, and the single link that replaces them.
 #[derive(Debug)]
 pub(super) struct FoldedChain {
     pub(super) segments: Vec<u64>,
@@ -25,14 +25,14 @@ pub(super) struct FoldedChain {
     pub(super) link: Option<Link>,
 }
 
-/// The fold that no complete checkpoint names yet.
+/// Holds the fold that no complete checkpoint names yet.
 #[derive(Debug, Default)]
 pub(in crate::checkpoint) struct FoldQueue {
     attached: Option<Folded>,
 }
 
 impl FoldQueue {
-    /// Takes a fold. Returns the number of the segment of one that waited in vain.
+    /// Accepts a fold. Returns the segment number of a previous fold that was never used.
     pub(in crate::checkpoint) fn attach(&mut self, folded: Folded) -> Option<u64> {
         let before = self.attached.replace(folded)?;
         before.info.map(|info| info.number)
@@ -43,7 +43,7 @@ impl FoldQueue {
         self.attached.as_ref()?.info
     }
 
-    /// The chain with its first links folded, if they are those that were.
+    /// The chain with its first links replaced by the folded one, if they are still the same.
     pub(in crate::checkpoint) fn fold_chain(
         &self,
         state: &StateRef,
@@ -72,8 +72,8 @@ impl FoldQueue {
         folded.link.iter().chain(rest).copied().collect()
     }
 
-    /// A checkpoint is complete: what it names is in use, and what it does not name will not be. Returns the
-    /// number of the latter.
+    /// Called when a checkpoint completes: a segment that it names is now in use; one that it does not name never will
+    /// be. Returns the number of the latter.
     pub(in crate::checkpoint) fn settle(&mut self, manifest: &Manifest) -> Option<u64> {
         let number = self.attached.take()?.info?.number;
         manifest.segment(number).is_none().then_some(number)

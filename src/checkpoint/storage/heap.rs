@@ -1,4 +1,4 @@
-//! Storage in memory: what runs where no files are.
+//! Storage in memory, for use without files.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,12 +17,12 @@ pub struct HeapStorage {
 }
 
 fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere leaves plain bytes behind, which the reader checks anyway.
+    // A panic elsewhere leaves only plain bytes, which the reader checks anyway.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl HeapStorage {
-    /// No files.
+    /// An empty storage.
     #[must_use]
     pub fn new() -> Self {
         HeapStorage::default()

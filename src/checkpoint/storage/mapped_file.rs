@@ -6,14 +6,15 @@
 //!  unmapped    written     allocated,
 //!  again                   mapped
 //! ```
-//! Space is allocated (`posix_fallocate`) before it is mapped, so that a full disk is an error here and no
-//! signal. One window of the file is mapped at a time, and its pages are fetched by the system in one call
-//! (`MADV_POPULATE_WRITE`), whose error is an error. A page that fails nevertheless is caught by the guard
-//! ([`super::sigbus`]). The file is cut to its length only when nothing of it is mapped any more.
+//! Space is allocated (`posix_fallocate`) before it is mapped, so that a full disk is an error here rather than a
+//! signal. One window of the file is mapped at a time, and its pages are populated in one call (`MADV_POPULATE_WRITE`),
+//! which reports failure as an error. A page that fails nevertheless is caught by the guard ([`super::sigbus`]). The
+//! file is cut to its length only once nothing of it is mapped any more.
 //!
-//! Pages that the file does not have yet are made by writes of zeros before they are fetched: the system makes larger ones
-//! then, and one call clears what would be dozens of faults. Measured in a virtual machine, a new file of 160 MB, synced,
-//! takes the system a third of the time so; one that has been a file before, whose pages are there, a seventh.
+//! Pages that the file does not have yet are created by writing zeros before they are populated: the system then
+//! allocates larger ones, and one call clears what would be dozens of faults. Measured in a virtual machine, a new,
+//! synced file of 160 MB takes a third of the system time this way; a reused file, whose pages exist already, takes a
+//! seventh.
 #![expect(
     unsafe_code,
     reason = "maps a file that is being written, allocates its space"
@@ -29,37 +30,37 @@ use memmap2::{Advice, MmapMut, MmapOptions};
 use super::sigbus::Guard;
 use super::{Durability, WriteOnce};
 
-/// So much is mapped at a time at most.
+/// The most that is mapped at a time.
 const WINDOW_BYTES: u64 = 32 << 20;
-/// A file that needs more than was expected gets so much more at a time, at least.
+/// A file that outgrows its expected size is extended by at least this much at a time.
 const EXTENT_BYTES_MIN: u64 = 1 << 20;
-/// So many pages are fetched at a time.
+/// How many bytes are populated at a time.
 const FETCH_BYTES: usize = 1 << 20;
-/// So many are made at a time. The system has larger pages, but not at hand: those it may have to get first.
+/// How many bytes of zeros are written at a time. The system has larger pages, but may have to reclaim memory for them.
 const MADE_BYTES: u64 = 128 << 10;
-/// Windows begin at multiples of it: of every page size there is.
+/// Windows begin at multiples of it, a multiple of every page size there is.
 const WINDOW_ALIGN: u64 = 1 << 16;
 
-/// A part of the file in memory. Unmapped before its guard is gone.
+/// A part of the file in memory. Unmapped before its guard is dropped.
 struct Window {
     map: MmapMut,
     guard: Guard,
     /// Where in the file it begins.
     start: u64,
-    /// How much of it the system has been asked for.
+    /// How much of it has been populated.
     fetched: usize,
 }
 
-/// The pages that a file has.
+/// The pages that the file has.
 struct Pages {
-    /// Up to here.
+    /// The file has pages up to this offset.
     present: u64,
-    /// What more of them are made of.
+    /// The zeros from which further pages are written.
     zeros: Vec<u8>,
 }
 
 impl Pages {
-    /// Makes those that there are not yet up to `end`.
+    /// Creates the missing pages up to `end`.
     fn reach(&mut self, end: u64, file: &File) -> io::Result<()> {
         while self.present < end {
             let size = (end - self.present).min(MADE_BYTES) as usize;
@@ -78,13 +79,12 @@ pub(super) struct MappedFile {
     allocated: u64,
     pages: Pages,
     length: u64,
-    /// Whether maps are to be had: space must be allocated, and the guard must have a place.
+    /// Whether maps are available: space must be allocated, and the guard must have a free slot.
     maps: bool,
 }
 
 impl MappedFile {
-    /// Allocates space for `expected` bytes in a file that nobody else has open: an empty one, or one whose bytes
-    /// are to be written over.
+    /// Allocates space for `expected` bytes in a file that nobody else has open: either empty, or to be overwritten.
     pub(super) fn new(file: File, expected: u64) -> io::Result<Self> {
         let present = file.metadata()?.len();
         let mut mapped = MappedFile {
@@ -107,7 +107,7 @@ impl MappedFile {
         let bytes = bytes.next_multiple_of(WINDOW_ALIGN);
         match allocate(&self.file, self.allocated, bytes) {
             Ok(()) => self.allocated += bytes,
-            // A file system that cannot allocate: its full disk would be a signal.
+            // A file system that cannot allocate: a full disk would raise a signal.
             Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => self.maps = false,
             Err(error) => return Err(error),
         }
@@ -123,7 +123,7 @@ impl MappedFile {
         }
     }
 
-    /// Maps the window that begins where the file's bytes end, which so many more follow, or gives maps up.
+    /// Maps the window at the end of the file's bytes, with `needed` more to follow, or falls back to writes.
     fn move_window(&mut self, needed: usize) -> io::Result<()> {
         self.close_window()?;
         if self.length == self.allocated {
@@ -141,11 +141,11 @@ impl MappedFile {
         // the bytes are only ever written here, so nothing rests on what they are.
         let map = unsafe { options.map_mut(&self.file) };
         if let Ok(map) = &map {
-            // The system would read ahead: clear megabytes at the first touch of a window, and records would wait.
-            // Advice that is refused costs that and no more.
+            // Otherwise the system reads ahead: it would clear megabytes at the first touch of a window while records
+            // wait. If the advice is refused, that is all it costs.
             let _ = map.advise(Advice::Random);
         }
-        // Without a map or a guard the file is filled by writes: slower in places, but no worse.
+        // Without a map or a guard the file is filled by writes: slower in places, but no less safe.
         let guarded = map.ok().and_then(|map| {
             let guard = Guard::over(map.as_ptr_range())?;
             Some(Window {
@@ -167,7 +167,7 @@ impl MappedFile {
         }
     }
 
-    /// Appends what fits into the window. Returns the rest.
+    /// Copies what fits into the window. Returns the rest.
     fn fill<'a>(&mut self, bytes: &'a [u8]) -> io::Result<&'a [u8]> {
         let Some(window) = &mut self.window else {
             return Ok(bytes);
@@ -187,12 +187,12 @@ impl MappedFile {
 }
 
 impl Window {
-    /// Up to here the file must have pages before the next ones are fetched.
+    /// The offset up to which the file must have pages before the next ones are populated.
     fn fetch_end(&self) -> u64 {
         self.start + (self.fetched + FETCH_BYTES).min(self.map.len()) as u64
     }
 
-    /// Has the system bring the next pages, in one call in place of one fault each.
+    /// Populates the next pages in one call, instead of one fault each.
     fn fetch(&mut self) -> io::Result<()> {
         let size = FETCH_BYTES.min(self.map.len() - self.fetched);
         let range = &mut self.map[self.fetched..self.fetched + size];
@@ -229,7 +229,7 @@ impl WriteOnce for MappedFile {
         if let Some(window) = &self.window {
             window.guard.check()?;
         }
-        // The system writes what was stored through a map as well.
+        // This also writes what was stored through a map.
         self.file.sync_data()
     }
 
@@ -238,7 +238,7 @@ impl WriteOnce for MappedFile {
         if self.allocated.max(self.pages.present) > self.length {
             self.file.set_len(self.length)?;
         }
-        // What was stored through the map became the page cache's when it was unmapped.
+        // Stores through the map are in the page cache once it is unmapped.
         if durability == Durability::Synced {
             self.file.sync_data()?;
         }
@@ -246,7 +246,7 @@ impl WriteOnce for MappedFile {
     }
 }
 
-/// Allocates `length` bytes from `offset` on; the file has them then.
+/// Allocates `length` bytes from `offset` on and extends the file to include them.
 fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
     let out_of_range = |_| io::Error::from(io::ErrorKind::FileTooLarge);
     let offset = offset.try_into().map_err(out_of_range)?;

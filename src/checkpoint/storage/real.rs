@@ -7,22 +7,22 @@ use std::path::{Path, PathBuf};
 
 use super::{DirectoryLock, Durability, ReadAt, Storage, WriteOnce};
 
-/// The file whose lock is the directory's.
+/// The file whose lock represents the directory's.
 const LOCK: &str = "lock";
 
 /// How files are filled. Either way the bytes go to the page cache and are synced by the same call. A map costs about
-/// twice the processor time in a new file, whose pages have to be cleared before they are stored to, and no more in one
-/// that takes another's place.
+/// twice the processor time in a new file, whose pages have to be cleared first, and no more in one that takes
+/// another's place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Filling {
-    /// Through memory maps, where the system has them; else by writes.
+    /// Through memory maps where the system has them, otherwise by writes.
     #[default]
     Map,
     /// By writes.
     Write,
 }
 
-/// A directory.
+/// Storage in a directory of the file system.
 #[derive(Debug)]
 pub struct RealStorage {
     directory: PathBuf,
@@ -30,15 +30,15 @@ pub struct RealStorage {
 }
 
 impl RealStorage {
-    /// The directory, which is made if it is not there.
+    /// Opens the directory, creating it if necessary.
     ///
     /// # Errors
-    /// Those of the system.
+    /// Any error of the system.
     pub fn create(directory: impl AsRef<Path>) -> io::Result<Self> {
         let directory = directory.as_ref();
         let missing: Vec<&Path> = directory.ancestors().take_while(|a| !a.exists()).collect();
         fs::create_dir_all(directory)?;
-        // The new names must outlive a power loss as well.
+        // The new names must survive a power loss, too.
         for parent in missing.iter().filter_map(|made| made.parent()) {
             let is_here = parent.as_os_str().is_empty();
             File::open(if is_here { Path::new(".") } else { parent })?.sync_all()?;
@@ -46,10 +46,10 @@ impl RealStorage {
         RealStorage::existing(directory)
     }
 
-    /// The directory, which must be there.
+    /// Opens an existing directory.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotADirectory`] or [`io::ErrorKind::NotFound`] if it is none.
+    /// [`io::ErrorKind::NotADirectory`] or [`io::ErrorKind::NotFound`] if there is no such directory.
     pub fn existing(directory: impl AsRef<Path>) -> io::Result<Self> {
         let directory = directory.as_ref().to_path_buf();
         if !fs::metadata(&directory)?.is_dir() {
@@ -61,7 +61,7 @@ impl RealStorage {
         })
     }
 
-    /// The same directory, its files filled in that way.
+    /// Sets how files are filled.
     #[must_use]
     pub fn filled_by(mut self, filling: Filling) -> Self {
         self.filling = filling;
@@ -72,21 +72,21 @@ impl RealStorage {
         self.directory.join(name)
     }
 
-    /// Makes a writer of a file, or removes it again.
+    /// Makes a mapped writer of a file, or removes the file on failure.
     #[cfg(target_os = "linux")]
     fn mapped(&self, name: &str, file: File, expected: u64) -> io::Result<Box<dyn WriteOnce>> {
         match super::mapped_file::MappedFile::new(file, expected) {
             Ok(mapped) => Ok(Box::new(mapped)),
             Err(error) => {
-                // Best effort: what is left over is removed when the directory is opened next.
+                // Best effort: leftovers are removed when the directory is opened next.
                 let _ = fs::remove_file(self.path(name));
                 Err(error)
             }
         }
     }
 
-    /// Opens a file to be written over, if nobody reads it and it has this name only. The lock keeps readers out until it
-    /// is closed.
+    /// Opens a file for overwriting, if nobody is reading it and it has no other name. The lock keeps readers out until
+    /// it is closed.
     #[cfg(target_os = "linux")]
     fn open_over(&self, name: &str) -> Option<File> {
         use std::os::unix::fs::MetadataExt;
@@ -135,12 +135,12 @@ impl Storage for RealStorage {
         let file = loop {
             let file = File::open(&path)?;
             match file.try_lock_shared() {
-                // It is being written over.
+                // It is being overwritten.
                 Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::NotFound.into()),
-                // A file system without locks is one on which nothing is written over.
+                // On a file system without locks, nothing is ever overwritten.
                 Err(TryLockError::Error(_)) => break file,
                 Ok(()) if is_named(&file, &path)? => break file,
-                // It has got another name before the lock, for another content.
+                // It was renamed before we had the lock, for other contents.
                 Ok(()) => {}
             }
         };
@@ -159,7 +159,7 @@ impl Storage for RealStorage {
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
-            // A name that is no text is none of ours.
+            // A name that is not valid text is not one of ours.
             names.extend(entry?.file_name().into_string());
         }
         Ok(names)
@@ -185,7 +185,7 @@ impl Storage for RealStorage {
     }
 }
 
-/// Whether this open file is still what has that name.
+/// Whether this open file is still the one at `path`.
 fn is_named(file: &File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
 
@@ -193,7 +193,7 @@ fn is_named(file: &File, path: &Path) -> io::Result<bool> {
     Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
 }
 
-/// Closing the file gives the lock back.
+/// Closing the file releases the lock.
 #[derive(Debug)]
 struct FileLock {
     _file: File,
@@ -201,7 +201,7 @@ struct FileLock {
 
 impl DirectoryLock for FileLock {}
 
-/// Open to be read, under a shared lock: nothing writes over it.
+/// Open for reading under a shared lock, so that nothing overwrites it.
 struct ReadFile {
     file: File,
     length: u64,
@@ -217,14 +217,14 @@ impl ReadAt for ReadFile {
     }
 }
 
-/// Parts that are smaller than this in all are written by one call.
+/// Parts with a smaller total size are combined into one write.
 const SMALL_BYTES: usize = 64 * 1024;
 
 /// A file that is filled by writes.
 struct WrittenFile {
     file: File,
     length: u64,
-    /// Room in which small parts are put together.
+    /// A buffer in which small parts are combined.
     small: Vec<u8>,
 }
 

@@ -1,12 +1,12 @@
-//! The `SIGBUS` guard: a bad page of a file that we have mapped is an error, not the end of the process.
+//! The `SIGBUS` guard: a bad page of a file that we have mapped becomes an error, rather than the end of the process.
 //!
-//! A store through a map has no way to fail: a page that the disk cannot give, or that was cut off the
-//! file, raises `SIGBUS`. The handler here looks the address up among the ranges that are guarded. If it is
-//! in one, it puts an empty page there, so that the store goes on, and notes the fault, which whoever filled
-//! the range finds by [`Guard::check`]. Any other address goes to the handler that was there before, or to
-//! what the system does by default: nothing changes for the process that we are embedded in.
+//! A store through a map cannot fail: a page that the disk cannot provide, or that was cut off the file, raises
+//! `SIGBUS`. The handler here looks the address up among the guarded ranges. If it is in one, it maps an empty page
+//! there, so that the store can proceed, and records the fault, which whoever filled the range finds by
+//! [`Guard::check`]. Any other address is passed to the previous handler, or to the system's default: nothing changes
+//! for the process in which we are embedded.
 //!
-//! A process that installs a handler of its own later must hand on what it does not know, as this one does.
+//! A process that installs its own handler later must pass on what it does not recognise, as this one does.
 #![expect(
     unsafe_code,
     reason = "installs a signal handler, which maps pages and calls the handler before it"
@@ -19,11 +19,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 use libc::{c_int, c_void, siginfo_t};
 
-/// So many ranges may be guarded at a time.
+/// How many ranges can be guarded at a time.
 const SLOT_COUNT: usize = 64;
 
-/// A place for a range. The handler reads it while others change it, so it carries a sequence number: odd
-/// while it is being changed.
+/// A slot for a range. The handler reads it while others change it, so it carries a sequence number, which is odd while
+/// it is being changed.
 struct Slot {
     taken: AtomicBool,
     sequence: AtomicUsize,
@@ -34,7 +34,7 @@ struct Slot {
 
 static SLOTS: [Slot; SLOT_COUNT] = [const { Slot::empty() }; SLOT_COUNT];
 
-/// What was there before, and the size of a page.
+/// The previous handler, and the size of a page.
 struct Before {
     action: libc::sigaction,
     page_size: usize,
@@ -62,8 +62,8 @@ impl Slot {
         self.sequence.store(sequence + 2, Ordering::Release);
     }
 
-    /// Whether `address` is in the range. A range that is being changed holds no address that anybody may
-    /// fault on: its owner is not at it.
+    /// Whether `address` is in the range. An address in a range that is being changed cannot fault: its owner is not
+    /// accessing it.
     fn holds(&self, address: usize) -> bool {
         let before = self.sequence.load(Ordering::Acquire);
         let start = self.start.load(Ordering::Relaxed);
@@ -74,13 +74,13 @@ impl Slot {
     }
 }
 
-/// Guards a range as long as it lives.
+/// Guards a range while it lives.
 pub(super) struct Guard {
     slot: &'static Slot,
 }
 
 impl Guard {
-    /// Guards a mapping, unless too many are guarded already or there can be no handler.
+    /// Guards a mapping, unless too many are guarded already or the handler cannot be installed.
     pub(super) fn over(range: Range<*const u8>) -> Option<Self> {
         BEFORE.get_or_init(install).as_ref()?;
         let free = |slot: &&Slot| !slot.taken.swap(true, Ordering::Acquire);
@@ -107,7 +107,7 @@ impl Drop for Guard {
 }
 
 fn install() -> Option<Before> {
-    // SAFETY: asks for a number.
+    // SAFETY: only queries a number.
     let page_size = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
     // SAFETY: all zeroes are a `sigaction`: no flags, an empty mask, the default action.
     let (mut action, mut before): (libc::sigaction, libc::sigaction) =
@@ -115,8 +115,8 @@ fn install() -> Option<Before> {
     let entry: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = handle;
     action.sa_sigaction = entry as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    // SAFETY: both structures live; `handle` has the signature that `SA_SIGINFO` asks for and calls only
-    // what may be called in a signal handler.
+    // SAFETY: both structures are live; `handle` has the signature that `SA_SIGINFO` requires and calls only what may
+    // be called in a signal handler.
     let result = unsafe { libc::sigaction(libc::SIGBUS, &raw const action, &raw mut before) };
     (result == 0).then_some(Before {
         action: before,
@@ -128,7 +128,7 @@ fn install() -> Option<Before> {
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the system hands over a valid `siginfo_t`, which has an address for this signal.
     let address = unsafe { (*info).si_addr() }.addr();
-    // Not set only if the fault came while the handler was being installed; then no range is guarded.
+    // Unset only if the fault came while the handler was being installed; then no range is guarded.
     let before = BEFORE.get().and_then(Option::as_ref);
     if let Some(before) = before {
         let slot = SLOTS.iter().find(|slot| slot.holds(address));
@@ -139,7 +139,7 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     hand_on(before, signal, info, context);
 }
 
-/// Puts an empty page in place of the bad one. Returns whether that worked.
+/// Maps an empty page in place of the bad one. Returns whether that worked.
 fn replace_page(address: usize, page_size: usize, slot: &Slot) -> bool {
     let page = address - address % page_size;
     let (protection, flags) = (
@@ -156,12 +156,12 @@ fn replace_page(address: usize, page_size: usize, slot: &Slot) -> bool {
     mapped != libc::MAP_FAILED
 }
 
-/// Does what would have been done without us.
+/// Does what would have happened without us.
 fn hand_on(before: Option<&Before>, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let action = before.map(|before| &before.action);
     match action.map_or(libc::SIG_DFL, |action| action.sa_sigaction) {
         libc::SIG_DFL | libc::SIG_IGN => {
-            // A fault cannot be ignored: the default ends the process when the access is tried again.
+            // A fault cannot be ignored: the default action ends the process when the access is retried.
             // SAFETY: sets a signal to its default, which any handler may do.
             unsafe { libc::signal(signal, libc::SIG_DFL) };
         }

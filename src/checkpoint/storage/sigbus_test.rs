@@ -1,4 +1,4 @@
-//! A bad page of a file of ours is an error; one of somebody else's is what it was without us.
+//! A bad page of one of our files is an error; a foreign one has the same effect as without us.
 
 #![expect(unsafe_code, reason = "maps a file and has its pages go bad")]
 
@@ -11,7 +11,7 @@ use memmap2::MmapOptions;
 use super::*;
 use crate::checkpoint::{RealStorage, Storage};
 
-/// Set in a process that is to fault on a page of its own.
+/// Set in a process that is to fault on a page that we do not guard.
 const FOREIGN: &str = "THALWEG_TEST_FOREIGN_FAULT";
 
 #[test]
@@ -58,7 +58,7 @@ fn fault_on_a_foreign_page() {
     let _guard = Guard::over(others.as_ptr_range()).expect("there are slots");
     file.set_len(0).expect("cut off");
     map[0] = 1;
-    // The store is not left out: its value is asked for.
+    // The store is not optimised away: its value is read.
     assert_eq!(std::hint::black_box(map[0]), 1);
 }
 

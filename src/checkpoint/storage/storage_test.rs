@@ -1,4 +1,4 @@
-//! What every storage does, and what the simulated one does to the unsynced.
+//! The contract of every storage, and what the simulated one does to unsynced data.
 
 use std::io;
 
@@ -73,7 +73,7 @@ fn keeps_its_promises(storage: &dyn Storage) {
     storage.lock().expect("free again");
 }
 
-/// What takes the place of another file has its own bytes and no others, whether it is longer or shorter.
+/// A file that takes another's place has only its own bytes, whether it is longer or shorter.
 fn is_reused(storage: &dyn Storage) {
     let long = vec![9; 2_500_000];
     let mut old = "old";
@@ -153,7 +153,7 @@ fn a_loss_of_power_leaves_a_file_that_is_written_over_as_it_was_or_will_be() {
     let all = storage.power_loss(Loss::All);
     assert_eq!(all.bytes("new").expect("there"), b"abc");
 
-    // What was never synced of a longer one is not remembered of the shorter one.
+    // The unsynced tail of a longer file is forgotten when a shorter one takes its place.
     let mut file = storage.create("unsynced", 10).expect("created");
     file.append(&[b"0123456789"]).expect("appended");
     let killed = storage.killed();
@@ -252,7 +252,7 @@ fn the_power_fails_in_the_middle_of_the_operation_that_is_told() {
         .map(|operation| operation.kind)
         .collect();
     assert_eq!(kinds, [OperationKind::Create, OperationKind::Append]);
-    // It may have come to pass nevertheless.
+    // It may have taken effect nevertheless.
     assert_eq!(
         &storage.power_loss(Loss::None).bytes(FILE).expect("there")[..1],
         b"x"

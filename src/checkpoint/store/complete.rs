@@ -1,4 +1,4 @@
-//! Completes a checkpoint: builds its manifest, makes everything durable, and only then counts it.
+//! Completes a checkpoint: builds its manifest and makes everything durable before the checkpoint counts.
 
 use std::collections::BTreeMap;
 
@@ -40,12 +40,12 @@ fn parallelism(operators: &[OperatorInfo], state: &StateRef) -> Option<u32> {
 }
 
 impl CheckpointStore {
-    /// Completes a checkpoint: it counts when this returns `Ok`.
+    /// Completes a checkpoint: it counts once this returns `Ok`.
     ///
     /// # Errors
-    /// Those of files, [`CheckpointError::NoParent`], [`CheckpointError::Inconsistent`] and
-    /// [`CheckpointError::Incomplete`]. The checkpoint does not count then; everything else is as it was, and
-    /// the next one can be taken.
+    /// File errors, [`CheckpointError::NoParent`], [`CheckpointError::Inconsistent`] and
+    /// [`CheckpointError::Incomplete`]. The checkpoint does not count then; everything else is unchanged, and the next
+    /// one can be taken.
     pub fn complete(
         &mut self,
         mut pending: Pending,
@@ -72,7 +72,7 @@ impl CheckpointStore {
         }
         if let Err(error) = self.publish(checkpoint, number, &bytes) {
             if own.is_some() {
-                // The manifest may be there all the same.
+                // The manifest may exist nevertheless.
                 self.retention.discard_behind(segment_name(number));
             }
             return Err(error);
@@ -85,7 +85,7 @@ impl CheckpointStore {
             bytes: manifest.bytes(),
         };
         self.last_length = own_length;
-        // Nothing was to be written.
+        // There was nothing to write.
         if let Some(old) = pending.old.take() {
             self.retention.discard(segment_name(old));
         }
@@ -102,7 +102,7 @@ impl CheckpointStore {
         Ok(completed)
     }
 
-    /// The manifest, its segments not yet listed: the checkpoint's own is not sealed.
+    /// The manifest, without its list of segments: the checkpoint's own is not sealed yet.
     fn assemble(
         &self,
         pending: &Pending,
@@ -152,7 +152,7 @@ impl CheckpointStore {
         })
     }
 
-    /// Adds the chain of one state of one subtask.
+    /// Adds the chain of one subtask's part of a state.
     fn add(
         &self,
         states: &mut BTreeMap<StateRef, ManifestState>,
@@ -237,7 +237,7 @@ impl CheckpointStore {
         numbers.into_iter().map(find).collect()
     }
 
-    /// Writes the manifest aside, syncs it, renames it, syncs the directory.
+    /// Writes the manifest under a temporary name, syncs it, renames it and syncs the directory.
     fn publish(
         &mut self,
         checkpoint: u64,
@@ -247,7 +247,7 @@ impl CheckpointStore {
         let (aside, name) = (aside_name(number), manifest_name(checkpoint));
         let result = write_manifest(&*self.storage, &aside, &name, bytes);
         if result.is_err() {
-            // Neither may be found later: not as leftovers, and not as a checkpoint that nobody was told of.
+            // Neither may be found later: not as a leftover, and not as a checkpoint that was reported as failed.
             remove_leftover(&*self.storage, &aside);
             self.retention.discard(name);
         }
@@ -255,8 +255,8 @@ impl CheckpointStore {
     }
 }
 
-/// The steps by which a manifest comes to be. The directory is synced before it has its name as well: a manifest
-/// that survives a loss of power finds the segments that it names.
+/// The steps that create a manifest. The directory is also synced before the manifest gets its name, so that a manifest
+/// that survives a power loss finds the segments that it names.
 pub(in crate::checkpoint) fn write_manifest(
     storage: &dyn Storage,
     aside: &str,

@@ -1,4 +1,4 @@
-//! The store: where the checkpoints of one job are kept.
+//! The store of one job's checkpoints.
 //!
 //! ```text
 //! begin ─► Pending ─ append(piece) … ─► complete(contents) ─► it counts
@@ -6,14 +6,14 @@
 //!
 //! complete: segment: sync │ manifest aside: write, sync │ rename │ directory: sync │ it counts │ old ones go
 //! ```
-//! One process writes: the store holds the directory's lock. Before the directory is synced nothing counts and
-//! nothing is removed; whatever fails, the checkpoints before stay as they were. A checkpoint that is found
-//! damaged is *rejected*, by name and with its reason, and the one before it is used.
+//! Only one process writes: the store holds the directory's lock. Until the directory is synced, the new checkpoint
+//! does not count and nothing is removed; whatever fails, earlier checkpoints stay as they were. A checkpoint that is
+//! found damaged is *rejected*, by number and with its cause, and the one before it is used.
 //!
-//! What is no longer named goes in two steps, so that no loss of power leaves a manifest without its segments:
-//! manifests behind the sync of one checkpoint, their segments behind that of the next. One segment is not removed
-//! then but kept *spare*: the next one takes its place, see [`Storage::reuse`]. Nor is one of those that are found when a
-//! store is opened; all other files that no manifest names go then.
+//! Unreferenced files are removed in two steps, so that no power loss leaves a manifest without its segments: manifests
+//! after the sync of one checkpoint, their segments after the sync of the next. One such segment is kept as a *spare*,
+//! whose file the next segment takes over, see [`Storage::reuse`]. Opening a store keeps one spare in the same way, and
+//! removes all other files that no manifest names.
 
 mod complete;
 mod opening;
@@ -40,23 +40,23 @@ pub(super) use opening::{list, lock, usable};
 use retention::Retention;
 pub(super) use retention::{FileName, Pin, aside_name};
 
-/// No more space than that is allocated ahead, whatever the last checkpoint had.
+/// The most space that is allocated ahead, whatever the size of the last checkpoint.
 const EXPECTED_BYTES_MAX: u64 = 64 << 20;
 
-/// How checkpoints are kept.
+/// How checkpoints are written, retained and folded.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    /// So many complete checkpoints are kept: 1 at least.
+    /// How many complete checkpoints are retained: at least 1.
     pub retained: usize,
     /// How the job hashes keys.
     pub hasher: KeyHasher,
-    /// For so many bytes space is allocated ahead of the first checkpoint; later ones go by the one before.
+    /// How many bytes are allocated ahead for the first checkpoint; later ones go by the one before.
     pub segment_bytes: u64,
-    /// A chain is folded when it has more than so many links behind its first.
+    /// A chain is folded when more than this many links follow its first.
     pub deltas_max: usize,
-    /// A chain with so many bytes is folded when its changes have more than its first link.
+    /// A chain of at least this many bytes is folded when its changes are larger than its first link.
     pub fold_bytes_min: u64,
-    /// A fold keeps about so many bytes in memory.
+    /// About how many bytes of memory a fold uses.
     pub fold_memory: usize,
 }
 
@@ -73,55 +73,55 @@ impl Default for StoreOptions {
     }
 }
 
-/// What a subtask said of the states of its operators.
+/// One subtask's reports on the states of its operators.
 #[derive(Clone, Debug)]
 pub struct SubtaskReport {
     /// The subtask's index.
     pub subtask: u32,
-    /// Every state that it has.
+    /// The reports on all of its states.
     pub states: Vec<StateReport>,
 }
 
-/// What a complete checkpoint consists of, apart from its pieces.
+/// The contents of a complete checkpoint, apart from its pieces.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
-    /// The complete checkpoint that changes are changes of.
+    /// The complete checkpoint that incremental changes are based on.
     pub parent: Option<u64>,
     /// Whether it was taken as a savepoint.
     pub is_savepoint: bool,
     /// When it was begun, in milliseconds since 1970.
     pub started_ms: u64,
-    /// When all of it was handed over.
+    /// When all of it had been handed over, in milliseconds since 1970.
     pub completed_ms: u64,
     /// Every operator that has state.
     pub operators: Vec<OperatorInfo>,
-    /// What all subtasks said.
+    /// The reports of all subtasks.
     pub reports: Vec<SubtaskReport>,
 }
 
-/// A checkpoint that is complete.
+/// A complete checkpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Completed {
     /// Its number.
     pub checkpoint: u64,
     /// How many bytes were written for it.
     pub bytes_written: u64,
-    /// How many entries it has in all, every change counted.
+    /// How many entries it holds in all, every change counted.
     pub entries: u64,
-    /// How many bytes of state it has in all.
+    /// How many bytes of state it holds in all.
     pub bytes: u64,
 }
 
-/// A checkpoint that cannot be used.
+/// A checkpoint that is unusable.
 #[derive(Debug)]
 pub struct Rejected {
     /// Its number.
     pub checkpoint: u64,
-    /// Why.
+    /// Why it is unusable.
     pub cause: Arc<CheckpointError>,
 }
 
-/// A checkpoint that is being taken.
+/// A checkpoint in progress.
 #[derive(Debug)]
 pub struct Pending {
     checkpoint: u64,
@@ -130,9 +130,9 @@ pub struct Pending {
     storage: Arc<dyn Storage>,
     header: SegmentHeader,
     expected: u64,
-    /// The number of the old segment whose place it takes.
+    /// The number of the old segment whose file it takes over.
     old: Option<u64>,
-    /// Once there is something to write.
+    /// Created once there is something to write.
     segment: Option<SegmentWriter>,
     failed: bool,
 }
@@ -165,7 +165,7 @@ impl Pending {
                 let create =
                     |bytes, old| SegmentWriter::create(&self.storage, self.header, bytes, old);
                 let segment = match create(self.expected, self.old.take()) {
-                    // It may have become smaller than the one before: what is needed is asked for.
+                    // It may have become smaller than the previous one: ask only for what is needed.
                     Err(CheckpointError::NoSpace { .. }) => create(piece.bytes.len() as u64, None),
                     result => result,
                 };
@@ -185,13 +185,13 @@ impl Pending {
     }
 }
 
-/// The checkpoints of one job in one directory.
+/// The checkpoints of one job, in one directory.
 #[derive(Debug)]
 pub struct CheckpointStore {
     storage: Arc<dyn Storage>,
     options: StoreOptions,
     _lock: Box<dyn DirectoryLock>,
-    /// Those that can be used, by number.
+    /// The usable checkpoints, by number.
     completed: BTreeMap<u64, Manifest>,
     rejected: Vec<Rejected>,
     /// The number of the next file; numbers are never used twice.
@@ -200,20 +200,20 @@ pub struct CheckpointStore {
     last_length: u64,
     retention: Retention,
     folds: FoldQueue,
-    /// Whether a fold is under way or waits: one at a time.
+    /// Alive while a fold is in progress or waiting: only one at a time.
     fold: Weak<Vec<u64>>,
-    /// How keys are hashed, as far as subtasks have said.
+    /// How keys are hashed, as far as subtasks have reported.
     hashes: BTreeMap<StateRef, HashOfKey>,
 }
 
 impl CheckpointStore {
-    /// Checkpoints that cannot be used, the newest first.
+    /// The unusable checkpoints, newest first.
     #[must_use]
     pub fn rejected(&self) -> &[Rejected] {
         &self.rejected
     }
 
-    /// Complete checkpoints, the oldest first.
+    /// The complete checkpoints, oldest first.
     pub fn completed(&self) -> impl Iterator<Item = &Manifest> {
         self.completed.values()
     }
@@ -224,7 +224,7 @@ impl CheckpointStore {
         self.completed.last_key_value().map(|(number, _)| *number)
     }
 
-    /// A number greater than that of every checkpoint that was ever found here.
+    /// A number greater than that of every checkpoint ever found here.
     #[must_use]
     pub fn next_checkpoint(&self) -> u64 {
         self.largest() + 1
@@ -252,7 +252,7 @@ impl CheckpointStore {
     /// Begins a checkpoint. Several may be pending.
     ///
     /// # Errors
-    /// [`CheckpointError::NotNewer`] if there is one with this number or a larger one.
+    /// [`CheckpointError::NotNewer`] if there is one with this or a larger number.
     pub fn begin(&mut self, checkpoint: u64) -> Result<Pending, CheckpointError> {
         let newest = self.largest();
         if checkpoint <= newest {
@@ -271,21 +271,21 @@ impl CheckpointStore {
         })
     }
 
-    /// For so many bytes space is allocated ahead: as for the last checkpoint, within bounds.
+    /// How many bytes are allocated ahead: as for the last checkpoint, within bounds.
     fn expected_length(&self) -> u64 {
         let like_last = (self.last_length / 8 * 9).min(EXPECTED_BYTES_MAX);
         like_last.max(self.options.segment_bytes)
     }
 
-    /// Gives a checkpoint up, with everything that was written for it.
+    /// Aborts a checkpoint and discards everything written for it.
     pub fn abandon(&mut self, pending: Pending) {
         pending.discard();
     }
 
-    /// A checkpoint to go on from. Its blocks are checked as they are read.
+    /// Opens a checkpoint to restore from. Its blocks are checked as they are read.
     ///
     /// # Errors
-    /// [`CheckpointError::Unknown`]; those of files that cannot be read or are damaged.
+    /// [`CheckpointError::Unknown`]; file errors and damage.
     pub fn restore(&self, checkpoint: u64) -> Result<Restored, CheckpointError> {
         let manifest = self.manifest(checkpoint)?;
         let files = CheckpointFiles::open(&*self.storage, manifest.clone())?;
@@ -300,17 +300,17 @@ impl CheckpointStore {
         })
     }
 
-    /// The newest checkpoint that can be used, every byte of which was checked; none if the directory has
-    /// never held one. Those that cannot be used are among the [`rejected`](Self::rejected) then.
+    /// Returns the newest usable checkpoint, after checking every byte of it; none if the directory has never held one.
+    /// Those found unusable are among the [`rejected`](Self::rejected) then.
     ///
     /// # Errors
-    /// [`CheckpointError::NoneUsable`]: there are checkpoints, and beginning anew would lose them.
-    /// [`CheckpointError::Storage`]: one cannot be read just now, and going on from an older one would lose it.
+    /// [`CheckpointError::NoneUsable`]: there are checkpoints, and starting afresh would lose them.
+    /// [`CheckpointError::Storage`]: one cannot be read just now, and restoring from an older one would lose it.
     pub fn restore_newest(&mut self) -> Result<Option<Restored>, CheckpointError> {
         self.restore_newest_since(0)
     }
 
-    /// As [`restore_newest`](Self::restore_newest), of those from this number on: others are of other runs.
+    /// As [`restore_newest`](Self::restore_newest), but ignores checkpoints below `first`, which belong to other runs.
     pub(crate) fn restore_newest_since(
         &mut self,
         first: u64,
@@ -343,7 +343,7 @@ impl CheckpointStore {
         })
     }
 
-    /// What is to be folded now, if anything is, and no fold is under way.
+    /// Returns the chains to fold now, if any are due and no fold is in progress.
     pub fn plan_fold(&mut self) -> Option<FoldTask> {
         let (_, newest) = self.completed.last_key_value()?;
         if self.fold.strong_count() > 0 {
@@ -367,7 +367,7 @@ impl CheckpointStore {
         let pin = self.retention.pin(&manifest);
         self.fold = Arc::downgrade(&pin);
         let number = self.take_number();
-        // The one behind it is the scratch file's.
+        // The next number is the scratch file's.
         self.take_number();
         Some(FoldTask {
             storage: Arc::clone(&self.storage),
@@ -380,14 +380,14 @@ impl CheckpointStore {
         })
     }
 
-    /// Takes what a fold came to: the next checkpoint is made of it.
+    /// Attaches a finished fold: the next checkpoint builds on it.
     pub fn attach(&mut self, folded: Folded) {
         if let Some(unused) = self.folds.attach(folded) {
             self.retention.discard(segment_name(unused));
         }
     }
 
-    /// A checkpoint to be exported as a savepoint. Its segments stay until the export is dropped.
+    /// Prepares the export of a checkpoint as a savepoint. Its segments are kept until the export is dropped.
     ///
     /// # Errors
     /// [`CheckpointError::Unknown`].

@@ -1,4 +1,4 @@
-//! Opens a store: who may write, what is there, what of it can be used.
+//! Opens a store: takes the lock and finds the usable checkpoints.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,8 +12,7 @@ use crate::checkpoint::fold::FoldQueue;
 use crate::checkpoint::manifest::Manifest;
 use crate::checkpoint::storage::{DirectoryLock, Storage};
 
-/// The numbers of the checkpoints that there are manifests of, the newest first, and the largest number in any
-/// other file's name.
+/// The numbers of the checkpoints that have a manifest, newest first, and the largest number in any other file's name.
 pub(in crate::checkpoint) fn list(
     storage: &dyn Storage,
 ) -> Result<(Vec<u64>, u64), CheckpointError> {
@@ -33,7 +32,7 @@ pub(in crate::checkpoint) fn list(
     Ok((checkpoints, largest))
 }
 
-/// Takes the right to write.
+/// Takes the lock for writing.
 pub(in crate::checkpoint) fn lock(
     storage: &dyn Storage,
 ) -> Result<Box<dyn DirectoryLock>, CheckpointError> {
@@ -45,18 +44,18 @@ pub(in crate::checkpoint) fn lock(
 }
 
 impl CheckpointStore {
-    /// Opens the store of a directory: takes its lock, finds the checkpoints that can be used, and removes
-    /// what an earlier process left behind.
+    /// Opens the store of a directory: takes its lock, finds the usable checkpoints, and removes what an earlier
+    /// process left behind.
     ///
     /// # Errors
-    /// [`CheckpointError::Locked`] if another process writes there; [`CheckpointError::Storage`]. Damaged
-    /// checkpoints are no error: they are [`rejected`](Self::rejected). One that cannot be read for another reason
-    /// is: to go on from an older one would lose it.
+    /// [`CheckpointError::Locked`] if another process writes there; [`CheckpointError::Storage`]. Damaged checkpoints
+    /// are not an error: they are [`rejected`](Self::rejected). One that cannot be read for another reason is, because
+    /// restoring from an older one would lose it.
     pub fn open(storage: Arc<dyn Storage>, options: StoreOptions) -> Result<Self, CheckpointError> {
         let place = storage.place();
         let lock = lock(&*storage)?;
-        // A process that was killed may have renamed a manifest without syncing the directory: what is built
-        // on that checkpoint from now on must not outlive it.
+        // A killed process may have renamed a manifest without syncing the directory: checkpoints that build on it from
+        // now on must not outlive it.
         let synced = storage.sync_directory();
         synced.map_err(|cause| CheckpointError::storage("sync", &place, cause))?;
         let (checkpoints, largest) = list(&*storage)?;
@@ -105,7 +104,7 @@ impl CheckpointStore {
         for (checkpoint, cause) in rejected {
             self.reject(checkpoint, cause);
         }
-        // A rejected checkpoint may need what no other names, should it be mended.
+        // A rejected checkpoint, should it be repaired, may need files that no other names.
         if self.rejected.is_empty() && self.sweep().is_err() {
             self.retention.keep_unnamed();
         }
@@ -113,7 +112,7 @@ impl CheckpointStore {
     }
 }
 
-/// The manifest of a checkpoint whose segments are there, with headers and indexes as they should be.
+/// The manifest of a checkpoint, after checking that its segments exist and have valid headers and indexes.
 pub(in crate::checkpoint) fn usable(
     storage: &dyn Storage,
     checkpoint: u64,

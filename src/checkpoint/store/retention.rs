@@ -1,4 +1,4 @@
-//! What goes when it is no longer named, and when.
+//! Decides which files are no longer needed, and when they are removed.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
@@ -8,22 +8,22 @@ use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::manifest::{Manifest, manifest_name};
 use crate::checkpoint::segment_writer::{remove_leftover, segment_name};
 
-/// Segments that somebody reads: they stay until it is dropped.
+/// Segments that are being read: they are kept until it is dropped.
 pub(in crate::checkpoint) type Pin = Arc<Vec<u64>>;
 
-/// What is to go.
+/// The files to be removed.
 #[derive(Debug, Default)]
 pub(super) struct Retention {
-    /// Files that nothing on the disk names once the directory has been synced.
+    /// Files that nothing on disk names once the directory has been synced.
     garbage: Vec<String>,
     /// Segments that a manifest among the garbage may name: they become garbage when that is gone.
     behind: Vec<String>,
-    /// Files with smaller numbers were there before the store was opened.
+    /// Files with smaller numbers existed before the store was opened.
     first_number: u64,
-    /// Whether such files are kept although no usable checkpoint names them: one that is rejected may.
+    /// Whether such files are kept although no usable checkpoint names them, because a rejected one may.
     unswept: bool,
     pins: Vec<Weak<Vec<u64>>>,
-    /// A segment that was garbage: the next one takes its place.
+    /// An unreferenced segment whose file the next one takes over.
     spare: Option<u64>,
 }
 
@@ -35,22 +35,22 @@ impl Retention {
         }
     }
 
-    /// Keeps what no usable checkpoint names until enough newer checkpoints are complete.
+    /// Keeps files that no usable checkpoint names until enough newer checkpoints are complete.
     pub(super) fn keep_unnamed(&mut self) {
         self.unswept = true;
     }
 
-    /// Has a file removed behind the next sync of the directory.
+    /// Has a file removed after the next sync of the directory.
     pub(super) fn discard(&mut self, name: String) {
         self.garbage.push(name);
     }
 
-    /// Has a segment removed behind the next sync but one: behind that of the removal of its manifest.
+    /// Has a segment removed after the next sync but one: after that of the removal of its manifest.
     pub(super) fn discard_behind(&mut self, name: String) {
         self.behind.push(name);
     }
 
-    /// A segment whose place a new one may take.
+    /// Takes the segment whose file a new one may take over.
     pub(super) fn take_spare(&mut self) -> Option<u64> {
         self.spare.take()
     }
@@ -64,16 +64,16 @@ impl Retention {
     }
 }
 
-/// What the name of a file says.
+/// A parsed file name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::checkpoint) enum FileName {
     Manifest(u64),
     Segment(u64),
-    /// A manifest that is written aside.
+    /// A manifest under its temporary name.
     Aside(u64),
 }
 
-/// The name of the manifest that is written aside.
+/// The temporary name of a manifest.
 pub(in crate::checkpoint) fn aside_name(number: u64) -> String {
     format!("new-{number:010}")
 }
@@ -88,7 +88,7 @@ impl FileName {
             "new" => FileName::Aside(number),
             _ => return None,
         };
-        // A file of another spelling is none of ours.
+        // A name that is spelled differently is not one of ours.
         let spelled = match parsed {
             FileName::Manifest(number) => manifest_name(number),
             FileName::Segment(number) => segment_name(number),
@@ -99,8 +99,8 @@ impl FileName {
 }
 
 impl CheckpointStore {
-    /// Removes every checkpoint: for a job that was cancelled and is to leave none. Manifests go first, the newest
-    /// last, so that whatever is interrupted leaves checkpoints that are whole.
+    /// Removes every checkpoint of a cancelled job that is to leave none. Manifests are removed first, the newest last,
+    /// so that an interruption leaves only whole checkpoints.
     ///
     /// # Errors
     /// [`CheckpointError::Storage`] where a file cannot be removed.
@@ -125,7 +125,7 @@ impl CheckpointStore {
         segments.map(|segment| segment.number).collect()
     }
 
-    /// The numbers of the segments that must stay: also those that are being read, wait to be named, or are spare.
+    /// The numbers of all segments to keep: also those that are being read, wait to be named, or are spare.
     fn kept(&self) -> BTreeSet<u64> {
         let mut kept = self.named();
         kept.extend(self.folds.segment().map(|info| info.number));
@@ -136,14 +136,14 @@ impl CheckpointStore {
         kept
     }
 
-    /// Removes what is to go. The directory has been synced since it was found to be no longer named.
+    /// Removes what was due, now that the directory has been synced since it became unreferenced.
     pub(super) fn retire(&mut self) {
         self.retention.pins.retain(|pin| pin.strong_count() > 0);
         let (named, kept) = (self.named(), self.kept());
         let mut left = Vec::new();
         for name in std::mem::take(&mut self.retention.garbage) {
             match FileName::parse(&name) {
-                // In use again: it is no garbage any more.
+                // In use again: no longer garbage.
                 Some(FileName::Manifest(checkpoint))
                     if self.completed.contains_key(&checkpoint) => {}
                 Some(FileName::Segment(number)) if named.contains(&number) => {}
@@ -151,7 +151,7 @@ impl CheckpointStore {
                 Some(FileName::Segment(number)) if self.retention.spare.is_none() => {
                     self.retention.spare = Some(number);
                 }
-                // What could not be removed is tried again, unless it is not there any more.
+                // A failed removal is retried, unless the file is gone.
                 _ if self.storage.remove(&name).is_ok() => {}
                 _ if self.storage.open(&name).is_err() => {}
                 _ => left.push(name),
@@ -172,14 +172,14 @@ impl CheckpointStore {
         }
     }
 
-    /// Removes the file that a segment would have taken the place of, because there will be none.
+    /// Removes the spare segment, because no further segment will take over its file.
     pub fn discard_spare(&mut self) {
         if let Some(spare) = self.retention.spare.take() {
             remove_leftover(&*self.storage, &segment_name(spare));
         }
     }
 
-    /// Removes the manifests of the oldest checkpoints. Their segments follow behind the next sync.
+    /// Removes the manifests of the oldest checkpoints. Their segments follow after the next sync.
     fn drop_oldest(&mut self) {
         while self.completed.len() > self.options.retained.max(1) {
             let Some((checkpoint, manifest)) = self.completed.pop_first() else {
@@ -198,7 +198,7 @@ impl CheckpointStore {
         }
     }
 
-    /// Forgets rejected checkpoints that are older than all that are kept.
+    /// Forgets rejected checkpoints older than all retained ones.
     fn drop_rejected(&mut self) {
         let oldest = self.completed.first_key_value().map(|(number, _)| *number);
         let storage = &self.storage;
@@ -211,7 +211,7 @@ impl CheckpointStore {
         });
     }
 
-    /// Removes what was there when the store was opened and what no checkpoint names, but for a spare segment.
+    /// Removes files that predate the opening of the store and that no checkpoint names, except one spare segment.
     pub(super) fn sweep(&mut self) -> std::io::Result<()> {
         let kept = self.kept();
         for name in self.storage.list()? {

@@ -10,21 +10,21 @@ use crate::record::form::in_place;
 use crate::record::{FRAME_ALIGN, FormError, FrameHeader, FrameKind, Wire};
 use crate::time::Timestamp;
 
-/// The note of a record that has a frame of its own.
+/// The note of a record with a frame of its own.
 const AT_THE_START: &[u8] = &[0; size_of::<Start>()];
 
 /// The records of a run, in place.
 #[derive(Debug)]
 pub(crate) struct RunReader<'a, V: ?Sized> {
-    /// Where all have one length, their places; otherwise their bytes.
+    /// The places if all records have one length, otherwise the records' bytes.
     records: &'a [u8],
-    /// Where they differ in length.
+    /// The notes if records differ in length.
     notes: &'a [u8],
     /// How many there are.
     len: usize,
     /// The layout of the places, or of the notes.
     layout: Layout,
-    /// The timestamp of all, where none has its own.
+    /// The timestamp of all records, if none has its own.
     time: Timestamp,
     record: PhantomData<fn(&V)>,
 }
@@ -33,9 +33,9 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
     /// The records of a frame that [holds some](super::holds_records).
     ///
     /// # Safety
-    /// `payload` starts at a multiple of [`FRAME_ALIGN`]. It and the header are, of the kind [`FrameKind::RUN`], what
-    /// a [`RunWriter`](super::RunWriter) of this process gathered of records of type `V` or what [`rest`](Self::rest)
-    /// made of that; and otherwise what `as_bytes` of one record gave.
+    /// `payload` must start at a multiple of [`FRAME_ALIGN`]. It and the header must be, for the kind
+    /// [`FrameKind::RUN`], what a [`RunWriter`](super::RunWriter) of this process collected from records of type `V` or
+    /// what [`rest`](Self::rest) made of that; and otherwise what `as_bytes` of one record returned.
     #[inline(always)]
     pub(crate) unsafe fn new(header: FrameHeader, payload: &'a [u8]) -> Self {
         const { assert!(V::ALIGN <= FRAME_ALIGN) };
@@ -76,13 +76,13 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
         }
     }
 
-    /// As if there were no records.
+    /// The same run, but with no records.
     #[inline(always)]
     pub(crate) fn none(&self) -> Self {
         RunReader { len: 0, ..*self }
     }
 
-    /// The frame of the records after the first `count` of a run's.
+    /// The frame of the records after the first `count` of a run.
     pub(crate) fn rest(
         header: FrameHeader,
         payload: &'a [u8],
@@ -106,7 +106,7 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
         self.len
     }
 
-    /// The records of these numbers, which there are, with their timestamps.
+    /// The records with these numbers, which must exist, and their timestamps.
     #[inline(always)]
     pub(crate) fn part(&self, numbers: Range<usize>) -> Records<'a, V> {
         let mut places = self.records.chunks_exact(1);
@@ -122,11 +122,12 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
         }
     }
 
-    /// The record of number `index`, if there are so many, and its timestamp: where they differ in length.
+    /// The record with number `index` and its timestamp, in a run whose records differ in length. Panics if there is
+    /// none.
     #[inline(always)]
     fn noted(&self, index: usize) -> (&'a V, Timestamp) {
         assert!(index < self.len, "no record of this number");
-        // SAFETY: `new` was promised that the writer put so many records there, each where its note says.
+        // SAFETY: the caller of `new` promised that the writer put this many records there, each where its note says.
         let (note, record) = unsafe {
             let note = self.note(index);
             let start = start_in(note).next_multiple_of(V::ALIGN);
@@ -145,10 +146,10 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
         (record, at)
     }
 
-    /// The note of the record of number `index`.
+    /// The note of the record with number `index`.
     ///
     /// # Safety
-    /// There are so many records.
+    /// There must be such a record.
     #[inline(always)]
     unsafe fn note(&self, index: usize) -> &'a [u8] {
         let stride = self.layout.stride;
@@ -158,7 +159,7 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
     }
 }
 
-/// Where the record starts that has this note.
+/// Where the record with this note starts.
 #[inline(always)]
 fn start_in(note: &[u8]) -> usize {
     let start = note.first_chunk().map(|start| Start::from_ne_bytes(*start));
@@ -172,13 +173,13 @@ fn time_in(bytes: &[u8]) -> Timestamp {
     time.map_or(Timestamp::MIN, Timestamp)
 }
 
-/// Records of a run, with their timestamps, one after the other.
+/// An iterator over records of a run and their timestamps.
 #[derive(Debug)]
 pub(crate) struct Records<'a, V: ?Sized> {
     run: RunReader<'a, V>,
-    /// Where records have one length, their places.
+    /// The places, if records have one length.
     places: ChunksExact<'a, u8>,
-    /// The numbers of records, otherwise.
+    /// Otherwise, the numbers of the records.
     numbers: Range<usize>,
 }
 
@@ -193,7 +194,8 @@ impl<'a, V: Wire + ?Sized> Iterator for Records<'a, V> {
         };
         let place = self.places.next()?;
         let offset = self.run.layout.offset;
-        // SAFETY: `RunReader::new` was promised that the writer put a `V` here; a place is as long as its layout says.
+        // SAFETY: the caller of `RunReader::new` promised that the writer put a `V` here; a place is as long as its
+        // layout says.
         let record = unsafe { in_place(place.get_unchecked(offset..offset + length)) };
         let at = if offset > 0 {
             time_in(place)
@@ -214,8 +216,8 @@ impl<'a, V: Wire + ?Sized> Iterator for Records<'a, V> {
 
 impl<V: Wire + ?Sized> ExactSizeIterator for Records<'_, V> {}
 
-/// Calls `visit` with the records of a run that nobody vouches for (read from a disk), after checking each. The
-/// payload must start at a multiple of [`FRAME_ALIGN`].
+/// Calls `visit` with the records of an untrusted run (read from a disk), after validating each. The payload must start
+/// at a multiple of [`FRAME_ALIGN`].
 pub(crate) fn visit_run<V: Wire + ?Sized>(
     header: FrameHeader,
     payload: &[u8],

@@ -1,4 +1,4 @@
-//! Records come out of runs as they went in, and what is not a run is found out.
+//! Records come out of runs as they went in, and what is not a run is detected.
 
 use proptest::prelude::*;
 use rkyv::util::AlignedVec;
@@ -22,7 +22,7 @@ fn aligned(payload: &[u8]) -> Payload {
     bytes
 }
 
-/// The frames in which records travel, in order.
+/// The frames in which records are sent, in order.
 fn gather<V: Wire + ?Sized>(
     records: &[(&V, Timestamp)],
     usual: usize,
@@ -56,8 +56,8 @@ fn gather<V: Wire + ?Sized>(
     frames
 }
 
-/// Checks that records come out as they went in: by number, one after the other, and from a disk; all of them, and
-/// what is left behind the first `cut` of each frame.
+/// Checks that records come out as they went in: by number, in sequence, and from a disk; all of them, and those after
+/// the first `cut` of each frame.
 #[expect(unsafe_code, reason = "the bytes were just gathered by a writer")]
 fn check<V: Wire + ?Sized>(records: &[(&V, Timestamp)], usual: usize, cut: usize) {
     let bytes = |record: &V| record.as_bytes().to_vec();
@@ -120,7 +120,7 @@ fn records_of_one_length_come_out_as_they_went_in() {
     check_all(&[([0u8; 0], none), ([], none)]);
 }
 
-/// Texts, most of which are short, and timestamps, which many do not have.
+/// Texts, most of them short, and timestamps, which many do not have.
 fn texts() -> impl Strategy<Value = Vec<(String, i64)>> {
     let text = prop_oneof![
         8 => "[a-zö]{0,9}",
@@ -141,7 +141,7 @@ fn texts() -> impl Strategy<Value = Vec<(String, i64)>> {
     proptest::collection::vec(stretch, 0..4).prop_map(|stretches| stretches.concat())
 }
 
-/// How long runs usually become: in the smallest rings, in small ones, in those of the default.
+/// The usual length of runs: in the smallest rings, in small ones, in those of the default size.
 fn usual() -> impl Strategy<Value = usize> {
     prop_oneof![
         Just(0),
@@ -233,7 +233,7 @@ fn a_run_is_timed_or_it_is_not() {
     assert!(!run.is_empty());
 }
 
-/// How many records like this one go into a run.
+/// How many records like this one fit into a run.
 fn room<V: Wire + ?Sized>(record: &V, at: Timestamp, usual: usize) -> usize {
     let mut run = RunWriter::default();
     run.begin(record, at, usual);

@@ -8,33 +8,33 @@ use super::{Layout, Start, aux, is_timed, place_max};
 use crate::record::{FrameHeader, FrameKind, ShortBytes, Wire};
 use crate::time::Timestamp;
 
-/// A run has room for so many records like its first one, within [`LONGEST`]: who reads them looks ahead among them.
+/// A run has room for this many records like its first one, within [`LONGEST`], because readers look ahead among them.
 const RECORDS_USUAL: usize = 64;
 
-/// How many times as long as usual a run may become for that.
+/// By which factor a run may exceed its usual length for that.
 const LONGEST: usize = 4;
 
-/// Where not even so many records would fit, one has a frame of its own.
+/// If not even this many records fit, each has a frame of its own.
 const RECORDS_MIN: usize = 32;
 
-/// A short record is written with zeros behind it.
+/// A short record is written together with trailing zeros.
 const SLACK: usize = ShortBytes::LENGTH_MAX;
 
-/// A run that is being gathered, in memory of its own.
+/// A run being collected, in memory of its own.
 #[derive(Debug, Default)]
 pub(crate) struct RunWriter {
-    /// What runs of records of one length fill. Others fill the first half, and their notes, from the end down, the
-    /// second one.
+    /// Filled by runs of records of one length. Other records fill the first half, and their notes the second half,
+    /// from the end down.
     bytes: Box<[u8]>,
-    /// Bytes of records gathered: never more than the room.
+    /// Bytes of records collected: never more than the room.
     filled: usize,
     rooms: Rooms,
     /// From the end of the room to the end of `bytes`: a note takes its bytes from both.
     above: usize,
 }
 
-/// How many bytes records may fill, those without timestamps and those with: as many as there are for the
-/// ones that the run is of, none for the others. So one comparison finds either reason to end the run.
+/// How many bytes records without and with timestamps may fill: the room for the kind of which the run is, zero for the
+/// other. So one comparison detects either reason to end the run.
 #[derive(Debug, Default)]
 struct Rooms {
     plain: usize,
@@ -53,12 +53,12 @@ impl Rooms {
 }
 
 impl RunWriter {
-    /// Appends a record. Says `false`, and does nothing, if the run has to be [begun](Self::begin) anew for it:
-    /// there is no room, or it is one of records with timestamps and this has none, or the other way round.
+    /// Appends a record. Returns `false`, and does nothing, if a new run has to be [begun](Self::begin) for it: there
+    /// is no room, or the run's records have timestamps and this one has none, or vice versa.
     #[inline(always)]
     pub(crate) fn push<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> bool {
         let payload = record.as_bytes();
-        // Written out for records with timestamps and for those without: in each, what can be is a constant.
+        // Separate code for records with and without timestamps, so that as much as possible is constant in each.
         match (V::LENGTH, is_timed::<V>(at)) {
             (Some(_), false) => self.put::<V>(payload, None),
             (Some(_), true) => self.put::<V>(payload, Some(at)),
@@ -67,7 +67,7 @@ impl RunWriter {
         }
     }
 
-    /// Appends a record of the length that all have.
+    /// Appends a record of fixed length.
     #[inline(always)]
     fn put<V: Wire + ?Sized>(&mut self, payload: &[u8], at: Option<Timestamp>) -> bool {
         let layout = Layout::places(payload.len(), V::ALIGN, at.is_some());
@@ -76,8 +76,8 @@ impl RunWriter {
         if end > room {
             return false;
         }
-        // SAFETY: `end` is at most `room`, which is at most the number of bytes, and no less than `filled`: both
-        // terms of the sum are lengths of something in memory, so that it did not overflow.
+        // SAFETY: `end` is at most `room`, which is at most the number of bytes, and no less than `filled`: both terms
+        // of the sum are lengths of something in memory, so it did not overflow.
         let place = unsafe { self.bytes.get_unchecked_mut(self.filled..end) };
         if let Some(at) = at {
             if layout.stride > size_of::<Timestamp>() + payload.len() {
@@ -103,9 +103,9 @@ impl RunWriter {
         }
         let room_left = room - note_size;
         let note = room_left + self.above;
-        // SAFETY: the room and `above` are together at most the number of bytes, of which the note takes the last
-        // ones; a record and the slack behind it end within the room. No sum has overflowed: its terms are lengths of
-        // things in memory.
+        // SAFETY: the room and `above` add up to at most the number of bytes, of which the note takes the last ones; a
+        // record and the slack behind it end within the room. No sum has overflowed: its terms are lengths of things in
+        // memory.
         unsafe {
             if V::ALIGN > 1 {
                 let padding = self.bytes.get_unchecked_mut(before..before + SLACK);
@@ -129,19 +129,19 @@ impl RunWriter {
         true
     }
 
-    /// Whether nothing is gathered.
+    /// Whether nothing has been collected.
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         self.filled == 0 && self.noted() == self.bytes.len()
     }
 
-    /// Where the last note stands.
+    /// The offset of the last note.
     #[inline(always)]
     fn noted(&self) -> usize {
         self.rooms.plain + self.rooms.timed + self.above
     }
 
-    /// Ends the run, gives its frame, and forgets it.
+    /// Ends the run and returns its frame; the writer is empty afterwards.
     pub(crate) fn end(&mut self) -> (FrameHeader, &[u8]) {
         let timed = self.rooms.timed > 0;
         let noted = self.noted();
@@ -155,9 +155,9 @@ impl RunWriter {
         (header, &self.bytes[..length])
     }
 
-    /// Begins the next run, in the same memory, for records like this one, which is not appended. It becomes about
-    /// as long as `usual` says, in bytes. Says `false` where this one should have a frame of its own: there must be
-    /// room for a payload of four times `usual` in a frame.
+    /// Begins the next run, in the same memory, for records like this one, which is not appended. The run is about
+    /// `usual` bytes long. Returns `false` if this record should have a frame of its own. A frame must have room for a
+    /// payload of four times `usual`.
     pub(crate) fn begin<V: Wire + ?Sized>(
         &mut self,
         record: &V,

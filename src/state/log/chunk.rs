@@ -1,15 +1,15 @@
-//! Chunks: blocks of memory of one size that pass from log to log.
+//! Chunks: equally sized blocks of memory that are passed from log to log.
 //!
-//! A log that ends gives its chunks back, and the next one takes them, still warm in the cache. The pool
-//! keeps as many as were in use at once not long ago: in steady state nothing is allocated, and after a
-//! peak the memory goes back.
+//! A log that ends returns its chunks, and the next one takes them while they are still warm in the cache. The pool
+//! keeps as many as were recently in use at once: in steady state nothing is allocated, and after a peak the memory is
+//! released.
 
 #![expect(unsafe_code, reason = "owns blocks of uninitialised memory")]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
-/// Bytes of a chunk: small, because there may be two of them for each of some thousand slices.
+/// The size of a chunk in bytes: small, because each of several thousand slices may have two of them.
 pub(super) const CHUNK_SIZE: usize = 16 * 1024;
 /// A cache line, and more than any record's alignment.
 const CHUNK_ALIGN: usize = 64;
@@ -60,23 +60,23 @@ impl Drop for Chunk {
     }
 }
 
-/// Chunks that no log needs now.
+/// A pool of chunks that no log needs at present.
 #[derive(Default)]
 pub struct ChunkPool {
     free: Vec<Chunk>,
     used: usize,
-    /// The most that were in use at once, slowly forgotten.
+    /// The most chunks recently in use at once; it decays slowly.
     peak: usize,
 }
 
 impl ChunkPool {
-    /// A pool without chunks.
+    /// An empty pool.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Bytes of the chunks that are in use and of those that wait, long records left out.
+    /// Bytes of the chunks in use and in the pool, excluding long records.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         (self.used + self.free.len()) * CHUNK_SIZE
@@ -98,7 +98,7 @@ impl ChunkPool {
         }
     }
 
-    /// Forgets a 64th of the peak: to be called whenever a log ends.
+    /// Lowers the peak by a 64th: to be called whenever a log ends.
     pub(super) fn forget(&mut self) {
         self.peak -= (self.peak - self.used) / 64;
     }

@@ -1,9 +1,9 @@
-//! The records of a log as checkpoints see them: keyed entries whose key is the record's key and its place in
-//! the log, and whose value is the record.
+//! The records of a log as checkpoints see them: keyed entries whose key is the record's key and its place in the log,
+//! and whose value is the record.
 //!
-//! Many records have one key, and of entries with one key the last one wins: the place tells them apart. It
-//! is encoded with its highest byte first, so that entries of one key that are sorted by their bytes are in
-//! the order of their places. The hash is that of the record's key alone, which decides whose they are.
+//! Many records have the same key, and of entries with equal keys the last one wins: the place distinguishes them. It
+//! is encoded in big-endian order, so that sorting the entries of one key by their bytes puts them in the order of
+//! their places. The hash is that of the record's key alone, which decides which subtask owns them.
 
 use std::any::type_name;
 use std::ops::RangeInclusive;
@@ -15,7 +15,7 @@ use crate::record::{
 };
 use crate::state::schema::{StateKind, StateSchema, TypeLayout, decode_key};
 
-/// The length of an encoded key and place, if all have the same.
+/// The length of an encoded key and place, if it is the same for all.
 const fn length<S: StoredKey>() -> Option<usize> {
     match S::LENGTH {
         Some(length) => Some(length + size_of::<u64>()),
@@ -42,10 +42,10 @@ pub fn log_schema<S: StoredKey, V: Wire + ?Sized>(name: &str, kind: StateKind) -
     }
 }
 
-/// The hash of the key of an encoded key and place.
+/// Returns the hash of the record's key in an encoded key and place.
 ///
 /// # Errors
-/// [`FormError`] where the bytes are not such a key.
+/// [`FormError`] if the bytes are not such a key.
 pub fn hash_of_logged<S: StoredKey>(
     hasher: &KeyHasher,
     mut bytes: &[u8],
@@ -54,7 +54,7 @@ pub fn hash_of_logged<S: StoredKey>(
     Ok(hasher.hash(key.key()))
 }
 
-/// Appends the record at `place` of a log, and its key.
+/// Appends the key, the place in the log and the bytes of a record.
 pub fn encode_logged<S: StoredKey, V: Wire + ?Sized>(
     key: &S,
     place: u64,
@@ -70,10 +70,10 @@ pub fn encode_logged<S: StoredKey, V: Wire + ?Sized>(
     });
 }
 
-/// Calls `record` with every record of these entries whose key has one of these hashes.
+/// Calls `record` with every record in these entries whose key has one of these hashes.
 ///
 /// # Errors
-/// [`FormError`] where the bytes are not such entries.
+/// [`FormError`] if the bytes are not such entries.
 pub fn logged_records<S: StoredKey, V: Wire + ?Sized>(
     mut bytes: &[u8],
     hasher: &KeyHasher,

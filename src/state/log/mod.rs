@@ -1,4 +1,4 @@
-//! Record logs: what a window keeps where it must keep every record.
+//! Record logs: the state of windows that must keep every record.
 
 mod chunk;
 mod entry;

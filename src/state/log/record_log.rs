@@ -1,9 +1,9 @@
-//! `RecordLog`: records one after the other, in the bytes of their form, to be read in place.
+//! `RecordLog`: a sequence of records, stored as the bytes of their form and read in place.
 //!
-//! Appending copies a record's bytes once and allocates nothing while there are chunks in the pool; a log
-//! grows by a chunk at a time, so nothing is ever moved, and a log ends by giving its chunks back, however
-//! many records are in it. Records of one length lie side by side, as many in a chunk as the largest power
-//! of two that fits; of others the log holds spans, and the bytes lie in chunks of their own.
+//! Appending copies a record's bytes once and allocates nothing while the pool has chunks; a log grows by one chunk at
+//! a time, so nothing is ever moved, and ends by returning its chunks, however many records it holds. Records of fixed
+//! length are stored contiguously, as many per chunk as the largest power of two that fits; for others the log holds
+//! spans, and the bytes are in separate chunks.
 //!
 //! ```text
 //! plain data   │ record 0 │ record 1 │ …  │ record 255 │      slot i: chunk i / 256, place i % 256
@@ -11,7 +11,7 @@
 //! the rest     │ span 0 │ span 1 │ …                          span: chunk, offset, length
 //!              │ record 0, to a multiple of 16 │ record 1 │   its bytes
 //! ```
-//! *Invariant:* all slots but the last `left` ones are written, and each holds what `as_bytes` of a `V` gave.
+//! *Invariant:* all slots except the last `left` ones are written, and each holds what `as_bytes` of a `V` returned.
 
 #![expect(
     unsafe_code,
@@ -25,7 +25,7 @@ use super::super::prefetch::prefetch;
 use super::chunk::{CHUNK_SIZE, Chunk, ChunkPool};
 use crate::record::{FRAME_ALIGN, Wire, in_place};
 
-/// Where a record of no fixed length lies.
+/// Where the bytes of a record without a fixed length are.
 #[derive(Clone, Copy)]
 struct Span {
     chunk: u32,
@@ -33,7 +33,7 @@ struct Span {
     length: usize,
 }
 
-/// Records of type `V`, in the order in which they were appended.
+/// Records of type `V`, in insertion order.
 pub struct RecordLog<V: ?Sized> {
     /// The next free slot.
     next: NonNull<u8>,
@@ -89,7 +89,7 @@ impl<V: ?Sized> RecordLog<V> {
         self.len() == 0
     }
 
-    /// Forgets all records and gives their memory back: one step per chunk.
+    /// Removes all records and returns their memory to the pool: one step per chunk.
     pub fn clear(&mut self, spare: &mut ChunkPool) {
         for chunk in self.slots.drain(..).chain(self.bytes.drain(..)) {
             spare.put(chunk);
@@ -102,12 +102,12 @@ impl<V: ?Sized> RecordLog<V> {
 impl<V: Wire + ?Sized> RecordLog<V> {
     /// Whether slots hold the records themselves.
     const INLINE: bool = matches!(V::LENGTH, Some(length) if length <= CHUNK_SIZE);
-    /// Bytes of a slot.
+    /// The size of a slot in bytes.
     const SLOT: usize = match V::LENGTH {
         Some(length) if Self::INLINE => length,
         _ => size_of::<Span>(),
     };
-    /// The logarithm of how many slots a chunk has: any number, where records have no bytes.
+    /// The base-2 logarithm of the number of slots per chunk; arbitrary if records have no bytes.
     const SLOTS_LOG2: u32 = match CHUNK_SIZE.checked_div(Self::SLOT) {
         Some(slots) => slots.ilog2(),
         None => CHUNK_SIZE.ilog2(),
@@ -122,9 +122,9 @@ impl<V: Wire + ?Sized> RecordLog<V> {
             self.grow(spare);
         }
         let bytes = record.as_bytes();
-        // SAFETY: `next` is a free slot of the last chunk, `SLOT` bytes long and aligned as records (or
-        // spans) are; the bytes of a record of fixed length are as many. After the last slot of a chunk
-        // `next` may point to its end, and `left` is 0.
+        // SAFETY: `next` is a free slot of the last chunk, `SLOT` bytes long and aligned for records (or spans); a
+        // record of fixed length has as many bytes. After the last slot of a chunk `next` may point to its end, and
+        // `left` is 0.
         unsafe {
             if Self::INLINE {
                 assert_eq!(bytes.len(), Self::SLOT, "a form's length");
@@ -141,7 +141,7 @@ impl<V: Wire + ?Sized> RecordLog<V> {
         self.left -= 1;
     }
 
-    /// Appends records until there are no `more`. Where the log stands is kept in registers meanwhile.
+    /// Appends records until `more` returns `None`. The write position stays in registers meanwhile.
     #[inline(always)]
     pub fn extend<'a>(&mut self, spare: &mut ChunkPool, mut more: impl FnMut() -> Option<&'a V>)
     where
@@ -162,7 +162,7 @@ impl<V: Wire + ?Sized> RecordLog<V> {
             }
             let bytes = record.as_bytes();
             assert_eq!(bytes.len(), Self::SLOT, "a form's length");
-            // SAFETY: as in `push`: `next` is a free slot, of which there are `left`.
+            // SAFETY: as in `push`: `next` is a free slot, and `left` of them remain.
             unsafe {
                 next.copy_from_nonoverlapping(
                     NonNull::new_unchecked(bytes.as_ptr().cast_mut()),
@@ -186,7 +186,7 @@ impl<V: Wire + ?Sized> RecordLog<V> {
         self.slots.push(chunk);
     }
 
-    /// Copies the bytes of a record of no fixed length.
+    /// Copies the bytes of a record without a fixed length.
     fn store(&mut self, bytes: &[u8], spare: &mut ChunkPool) -> Span {
         let room = (self.bytes.last()).map_or(0, |chunk| chunk.size() - self.filled);
         if bytes.len() > room || room == 0 {
@@ -201,7 +201,7 @@ impl<V: Wire + ?Sized> RecordLog<V> {
             .bytes
             .last()
             .expect("a chunk with room was found or added");
-        // SAFETY: the chunk has room for so many bytes from `filled` on, which no record uses.
+        // SAFETY: the chunk has room for this many bytes from `filled` on, which no record uses.
         unsafe {
             let source = NonNull::new_unchecked(bytes.as_ptr().cast_mut());
             (chunk.start().add(self.filled)).copy_from_nonoverlapping(source, bytes.len());
@@ -216,19 +216,19 @@ impl<V: Wire + ?Sized> RecordLog<V> {
         span
     }
 
-    /// The record at `index`, counted from 0.
+    /// Returns the record at `index`, counted from 0.
     ///
     /// # Panics
-    /// If there are not so many.
+    /// If there is no such record.
     #[inline(always)]
     #[must_use]
     pub fn get(&self, index: usize) -> &V {
         assert!(index < self.len(), "a log is read where it is written");
-        // SAFETY: the slot is one of those that are written.
+        // SAFETY: the slot is one of those that have been written.
         unsafe { self.read(self.slot(index)) }
     }
 
-    /// Asks the processor for the cache line at which the slot of a record begins, which is read later.
+    /// Prefetches the cache line at which the slot of a record begins.
     #[inline(always)]
     pub fn prefetch(&self, index: usize) {
         if index < self.len() {
@@ -238,7 +238,7 @@ impl<V: Wire + ?Sized> RecordLog<V> {
         }
     }
 
-    /// The records from `start` on, in order, as many as lie side by side: none only if there are none.
+    /// The contiguous records from `start` on, in order; empty only if there are no more records.
     #[inline]
     #[must_use]
     pub fn run_from(&self, start: usize) -> Run<'_, V> {
@@ -261,7 +261,7 @@ impl<V: Wire + ?Sized> RecordLog<V> {
     #[inline(always)]
     unsafe fn slot(&self, index: usize) -> NonNull<u8> {
         let place = index % Self::SLOTS;
-        // SAFETY: the caller says that there is the slot, so there is its chunk, in which it lies.
+        // SAFETY: the caller guarantees that the slot exists, and with it the chunk that contains it.
         unsafe {
             let chunk = self.slots.get_unchecked(index >> Self::SLOTS_LOG2);
             chunk.start().add(place * Self::SLOT)
@@ -269,12 +269,12 @@ impl<V: Wire + ?Sized> RecordLog<V> {
     }
 
     /// # Safety
-    /// The slot is one of this log, and written.
+    /// The slot must belong to this log, and have been written.
     #[inline(always)]
     unsafe fn read(&self, slot: NonNull<u8>) -> &V {
-        // SAFETY: a written slot holds a record's bytes, aligned because slots are as long as records and
-        // chunks more aligned than any; or a span of bytes that were written, at a multiple of 16 from the
-        // start of a chunk. Neither changes while the log is borrowed.
+        // SAFETY: a written slot holds either a record's bytes, aligned because slots are as long as records and chunks
+        // are more aligned than any record; or a span of written bytes, which starts at a multiple of 16 from the start
+        // of a chunk. Neither changes while the log is borrowed.
         unsafe {
             let (start, length) = if Self::INLINE {
                 (slot, Self::SLOT)
@@ -288,12 +288,12 @@ impl<V: Wire + ?Sized> RecordLog<V> {
     }
 }
 
-/// Some records of a log that lie side by side, in order.
+/// Contiguous records of a log, in order.
 pub struct Run<'a, V: ?Sized> {
     log: &'a RecordLog<V>,
     /// The slot of the next record, if there is one.
     slot: NonNull<u8>,
-    /// How many records are left, all of them in one chunk.
+    /// How many records are left, all in one chunk.
     left: usize,
 }
 
@@ -313,7 +313,7 @@ impl<V: ?Sized> std::fmt::Debug for Run<'_, V> {
 }
 
 impl<V: Wire + ?Sized> Run<'_, V> {
-    /// Takes up to `count` records off its front.
+    /// Splits off up to `count` records from the front.
     #[inline(always)]
     #[must_use]
     pub fn take_front(&mut self, count: usize) -> Self {

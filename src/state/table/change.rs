@@ -1,20 +1,20 @@
-//! What changed since the last freeze: generations, the frozen one, and the bytes already handed out.
+//! Change tracking since the last freeze: generations, the frozen one, and the bytes already handed out.
 //!
-//! Every slot carries the number of the generation that changed it last: 1 and 2 in turn, or 0 once
-//! that was handed out. A freeze only moves the table on to the other number; from then on slots of
-//! the old one belong to the frozen generation, and the first change that meets such a slot hands
-//! out its entry before it goes on (copy on first touch). So the hot path pays one
-//! comparison with a byte of the group's first cache line, which it has loaded anyway, and a table
+//! Every slot carries the number of the generation that last changed it: 1 and 2 alternately, or 0 once that change was
+//! handed out. A freeze only switches the table to the other number; from then on slots with the old one belong to the
+//! frozen generation, and the first change of such a slot hands out its entry beforehand (copy on first touch). So the
+//! hot path pays one comparison with a byte of the group's first cache line, which it has loaded anyway, and a table
 //! that tracks nothing has number 0 everywhere and pays the same.
 //!
-//! Where the next freeze is known to set the whole table aside, nobody will ask which slots changed: all of a group
-//! are marked at once then, when something in it changes and nothing is frozen, or when the drain passes, so that a
-//! group meets few first changes. That is the one case in which slots count as changed that were not. A sample of the
-//! groups goes on as before: it tells whether most of the table has changed, and the freeze after next is to be of all of it.
+//! If the next freeze is known to be of the whole table, nobody will ask which slots changed: all slots of a group are
+//! then marked at once, when something in it changes while nothing is frozen, or when the drain passes it, so that a
+//! group sees few first changes. Only in this case do slots count as changed that were not. A sample of the groups is
+//! tracked as before: it tells whether most of the table has changed, so that the freeze after next should be of the
+//! whole table, too.
 //!
-//! Segments note in their headers which groups have changed, so that a drain need not look at all of them. A header is
-//! one more cache line for the first change of a group: so notes end, and the drain will look at every group, where a good
-//! part of the table has changed, and where the next freeze is to be of all of it.
+//! Segments note in their headers which groups have changed, so that a drain need not examine all of them. A header is
+//! one more cache line for the first change of a group: so noting stops, and the drain examines every group, if a good
+//! part of the table has changed, or if the next freeze will be of the whole table.
 //!
 //! Invariant: when nothing is frozen, a slot's number is 0 or the current one; a free slot's is 0.
 
@@ -25,16 +25,16 @@ use super::group::{Marks, Slots, Tags};
 use super::layout::GroupEntries;
 use crate::seeded_bugs::seeded;
 
-/// One group of so many, if they have changed, is worth a note.
+/// At most about one group in this many is noted.
 const NOTED_SHARE: usize = 8;
-/// So many groups are in any table.
+/// The number of notes allowed in any table, however small.
 const NOTES_MIN: usize = 4096;
-/// One group of about so many is in the sample.
+/// About one group in this many is in the sample.
 pub(super) const SAMPLED: u32 = 32;
-/// What tables with fewer entries hand out does not matter, and a sample of them tells nothing.
+/// For tables with fewer entries the amount handed out does not matter, and a sample tells nothing.
 const SAMPLED_MIN: usize = 4096;
 
-/// How a table writes changes down: what it appends a reader must be able to cut apart again.
+/// How a table encodes changes: a reader must be able to separate what is appended.
 pub struct EncodeChange<K, V> {
     /// Appends some entries, as they were at the freeze.
     pub set: fn(GroupEntries<'_, K, V>, &mut Vec<u8>),
@@ -56,13 +56,13 @@ impl<K, V> fmt::Debug for EncodeChange<K, V> {
     }
 }
 
-/// What slices of a frozen generation came to. All its removals count as made before all its sets: a key
-/// that was removed and inserted again is among both.
+/// Slices drained from a frozen generation. All its removals count as made before all its sets: a key that was removed
+/// and inserted again is in both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Drained {
-    /// The removed keys, one after the other.
+    /// The removed keys, encoded one after the other.
     pub removed: Vec<u8>,
-    /// How many those are.
+    /// The number of removed keys.
     pub removed_count: u64,
     /// The entries set.
     pub set: Chunks,
@@ -75,7 +75,7 @@ impl Drained {
         self.removed_count == 0 && self.set.count() == 0
     }
 
-    /// Forgets what was drained and keeps some of the memory.
+    /// Discards what was drained but keeps some of the memory.
     pub fn clear(&mut self) {
         self.removed.clear();
         self.removed_count = 0;
@@ -83,12 +83,12 @@ impl Drained {
     }
 }
 
-/// What a freeze sets aside.
+/// The extent of a freeze.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// Entries changed and keys removed since the freeze before: a delta.
+    /// Entries changed and keys removed since the previous freeze: a delta.
     Changes,
-    /// Every entry: a base. Removals up to here are forgotten.
+    /// Every entry: a base. Earlier removals are forgotten.
     Whole,
 }
 
@@ -96,29 +96,29 @@ pub enum Extent {
 #[derive(Clone, Copy)]
 pub(super) struct Frozen {
     pub(super) extent: Extent,
-    /// Whether every group has to be looked at: summaries do not tell which ones owe something.
+    /// Whether every group must be examined, because summaries do not tell which ones owe something.
     pub(super) every_group: bool,
     /// Segments before this hash are drained.
     pub(super) position: u64,
-    /// So are the groups before this one in the segment at `position`.
+    /// And the groups before this one in the segment at `position`.
     pub(super) group: usize,
 }
 
 /// The change tracking of one table.
 pub(super) struct Changes<K, V> {
-    /// The current generation's number; 0 for ever when changes are not tracked.
+    /// The current generation's number; always 0 if changes are not tracked.
     pub(super) generation: u8,
-    /// How many freezes set the whole table aside, as far as [`Marks`] counts.
+    /// How many freezes were of the whole table, as far as [`Marks`] counts.
     wholes: u8,
     encode: Option<EncodeChange<K, V>>,
     pub(super) frozen: Option<Frozen>,
-    /// The next freeze will be of the whole table: which slots change until then does not matter.
+    /// The next freeze will be of the whole table: it does not matter which slots change until then.
     whole_is_next: bool,
-    /// How many more groups of the current generation are worth a note.
+    /// How many more groups of the current generation may be noted.
     notes_left: usize,
-    /// How many entries of the sample have changed in the current generation.
+    /// How many entries in the sample have changed in the current generation.
     sampled: usize,
-    /// How many entries there were at the last freeze.
+    /// The number of entries at the last freeze.
     len_before: usize,
     /// Entries of the frozen generation that no drain has fetched yet.
     ready: Chunks,
@@ -148,14 +148,14 @@ impl<K, V> Changes<K, V> {
         self.encode.is_some()
     }
 
-    /// Whether, as far as the sample tells, more than half of so many entries have changed since the last freeze. Not where
-    /// that was the filling of the table.
+    /// Whether, according to the sample, more than half of `len` entries have changed since the last freeze. False if
+    /// the table was largely filled since then.
     pub(super) fn are_most(&self, len: usize) -> bool {
         let estimate = self.sampled.saturating_mul(SAMPLED as usize);
         len >= SAMPLED_MIN && estimate > len / 2 && len / 2 <= self.len_before
     }
 
-    /// Sets the current generation aside, in a table of so many groups and entries.
+    /// Freezes the current generation of a table with this many groups and entries.
     pub(super) fn freeze(&mut self, extent: Extent, groups: usize, len: usize) {
         assert!(
             self.tracked(),
@@ -183,8 +183,8 @@ impl<K, V> Changes<K, V> {
         });
     }
 
-    /// Appends removals of the frozen generation to `out`, until about `budget` are spent; what that came
-    /// to. A base has no removals: they are forgotten.
+    /// Appends removals of the frozen generation to `out`, until about `budget` is spent; returns what was spent. A
+    /// base has no removals: they are discarded.
     pub(super) fn fetch_removals(&mut self, budget: usize, out: &mut Drained) -> usize {
         let whole = |frozen: &Frozen| frozen.extent == Extent::Whole;
         let wanted = !self.frozen.as_ref().is_some_and(whole) && !seeded("removals-not-kept");
@@ -203,12 +203,12 @@ impl<K, V> Changes<K, V> {
         spent
     }
 
-    /// Moves the entries that are ready, in chunks, to the end of `out`: all of them once nothing is frozen.
+    /// Moves the entries that are ready to the end of `out`: full chunks, or all once nothing is frozen.
     pub(super) fn fetch_ready(&mut self, out: &mut Drained) {
         self.ready.hand_on(self.frozen.is_none(), &mut out.set);
     }
 
-    /// Says that the next freeze will be of the whole table.
+    /// Announces that the next freeze will be of the whole table.
     pub(super) fn expect_whole(&mut self) {
         self.whole_is_next = self.tracked();
     }
@@ -218,7 +218,7 @@ impl<K, V> Changes<K, V> {
         3 - self.generation
     }
 
-    /// What is owed of groups now.
+    /// What groups currently owe.
     #[inline(always)]
     pub(super) fn owed(&self) -> Owed {
         Owed {
@@ -229,19 +229,19 @@ impl<K, V> Changes<K, V> {
         }
     }
 
-    /// Whether a group counts as changed as a whole when something in it changes, unless it is in the sample.
+    /// Whether a change in a group marks the whole group, unless it is in the sample.
     #[inline]
     pub(super) fn marks_groups(&self) -> bool {
         self.whole_is_next
     }
 
-    /// An entry of the sample has changed for the first time in the current generation.
+    /// Counts an entry of the sample that has changed for the first time in the current generation.
     #[inline]
     pub(super) fn count_sampled(&mut self) {
         self.sampled += 1;
     }
 
-    /// Whether a group that changes is to be noted.
+    /// Whether a group that changes is to be noted; uses up one note if so.
     #[inline]
     pub(super) fn take_note(&mut self) -> bool {
         let wanted = !self.whole_is_next && self.notes_left > 0;
@@ -270,13 +270,13 @@ impl<K, V> Changes<K, V> {
     }
 }
 
-/// What a frozen generation owes of groups, and how one is marked of which it owes nothing more: a copy of what
-/// [`Changes`] knows, for a drain to keep in registers.
+/// What groups owe to a frozen generation, and how to mark a group that owes nothing more: a copy of fields of
+/// [`Changes`], which a drain can keep in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Owed {
-    /// `None` where nothing is frozen.
+    /// `None` if nothing is frozen.
     extent: Option<Extent>,
-    /// The current one.
+    /// The current generation.
     generation: u8,
     wholes: u8,
     marks_groups: bool,
@@ -294,14 +294,14 @@ impl Owed {
         }
     }
 
-    /// The marks of a group of which nothing is owed any more.
+    /// The marks of a group after everything owed was handed out.
     #[inline(always)]
     pub(super) fn handed_out(self, marks: Marks) -> Marks {
         marks.forget(3 - self.generation).with_whole(self.wholes)
     }
 
-    /// As [`handed_out`](Self::handed_out), where a drain passes: where which entries change need not be known, all of
-    /// them are marked at once.
+    /// As [`handed_out`](Self::handed_out), for a group that a drain passes: if it does not matter which entries
+    /// change, all of them are marked at once.
     #[inline(always)]
     pub(super) fn passed(self, tags: Tags, marks: Marks, is_sampled: bool) -> Marks {
         if self.marks_groups && !is_sampled {
@@ -313,10 +313,10 @@ impl Owed {
     }
 }
 
-/// A piece with so many bytes takes no more removals.
+/// A piece of at least this many bytes takes no more removals.
 const PIECE_SIZE: usize = 8 << 10;
 
-/// Some keys written down.
+/// Some encoded keys.
 #[derive(Default)]
 struct Piece {
     bytes: Vec<u8>,
@@ -329,11 +329,11 @@ impl Piece {
     }
 }
 
-/// The removals of a generation, in pieces: neither adding one nor draining a slice copies all of them.
+/// The removals of a generation, in pieces, so that neither adding one nor draining a slice copies all of them.
 #[derive(Default)]
 struct Removals {
     pieces: Vec<Piece>,
-    /// Pieces that were drained, to be filled again.
+    /// Drained pieces, to be reused.
     spare: Vec<Piece>,
 }
 

@@ -1,8 +1,8 @@
-//! Chunks of huge pages made ready ahead of need by one helper thread of the process.
+//! Chunks of huge pages, prepared ahead of need by one helper thread per process.
 //!
-//! A worker that takes a chunk says how many should be ready for the next time, and wakes the
-//! helper. It never waits: when the pool is locked or empty it goes without. Chunks of tables that
-//! are gone are unmapped by the helper too, since unmapping is as slow as mapping.
+//! A worker that takes a chunk says how many should be ready for the next time, and wakes the helper. It never waits:
+//! if the pool is locked or empty, it proceeds without a prepared chunk. The helper also unmaps the chunks of dropped
+//! tables, because unmapping is as slow as mapping.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
@@ -18,7 +18,7 @@ struct Stock {
 
 struct ChunkPool {
     stock: Mutex<Stock>,
-    /// `None` where no thread could be started: then nothing is ever ready.
+    /// `None` if no thread could be started: then no chunk is ever ready.
     helper: OnceLock<Option<Thread>>,
 }
 
@@ -31,7 +31,7 @@ static POOL: ChunkPool = ChunkPool {
     helper: OnceLock::new(),
 };
 
-/// A prepared chunk if one is at hand, and the wish for `ahead` more.
+/// Takes a prepared chunk if one is available, and requests `ahead` more.
 pub(super) fn take(ahead: usize) -> Option<Pages> {
     let taken = POOL.stock.try_lock().ok().and_then(|mut stock| {
         stock.wanted = ahead;
@@ -41,7 +41,7 @@ pub(super) fn take(ahead: usize) -> Option<Pages> {
     taken
 }
 
-/// Pages that nobody uses any more.
+/// Returns pages that are no longer used.
 pub(super) fn give_back(pages: Pages) {
     if let Ok(mut stock) = POOL.stock.try_lock() {
         stock.returned.push(pages);

@@ -1,22 +1,22 @@
-//! Entries written down, in chunks of one size that go from hand to hand and come back empty.
+//! Encoded entries in equally sized chunks, which are handed over full and returned empty.
 //!
-//! Writing never moves what is written already, however much that is: a chunk that is full is set aside, and the
-//! next one begun. So the copies that a frozen generation needs cost the same each, and their memory is that
-//! of the chunks that nobody has taken yet.
+//! Writing never moves what is already written, however much that is: a full chunk is set aside, and the next one
+//! begun. So every copy that a frozen generation needs costs the same, and the copies take only the memory of the
+//! chunks that nobody has fetched yet.
 
-/// A chunk is full when it has nearly so many bytes.
+/// A chunk is full when it has nearly this many bytes.
 pub const CHUNK_BYTES: usize = 128 << 10;
-/// A chunk of full size with less room than this is full: what is added at a time seldom needs more.
+/// A full-size chunk with less room left than this is full: single additions seldom need more.
 pub(super) const ROOM: usize = 4 << 10;
-/// So many empty chunks are kept at hand.
+/// How many empty chunks are kept for reuse.
 const SPARE: usize = 4;
 
-/// Some entries, one after the other.
+/// Some encoded entries, one after the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chunk {
     /// Their bytes.
     pub bytes: Vec<u8>,
-    /// How many those are.
+    /// The number of entries.
     pub count: u64,
 }
 
@@ -25,12 +25,12 @@ pub struct Chunk {
 pub struct Chunks {
     full: Vec<Chunk>,
     open: Chunk,
-    /// Empty, with memory.
+    /// Empty buffers with allocated memory.
     spare: Vec<Vec<u8>>,
 }
 
 impl Chunks {
-    /// Appends so many entries that `write` writes.
+    /// Appends `count` entries, which `write` encodes.
     #[inline]
     pub fn add(&mut self, count: usize, write: impl FnOnce(&mut Vec<u8>)) {
         if self.open.bytes.capacity() - self.open.bytes.len() < ROOM {
@@ -40,7 +40,7 @@ impl Chunks {
         self.open.count += count as u64;
     }
 
-    /// Enlarges the chunk that is being written or, if it has its size, sets it aside and begins the next one.
+    /// Enlarges the current chunk or, if it has full size, sets it aside and begins the next one.
     #[cold]
     fn make_room(&mut self) {
         let (length, capacity) = (self.open.bytes.len(), self.open.bytes.capacity());
@@ -50,15 +50,15 @@ impl Chunks {
         }
         let bytes = match self.spare.pop() {
             Some(spare) => spare,
-            // What fills one chunk will probably fill another.
+            // Having filled one chunk, the entries will probably fill another.
             None => Vec::with_capacity(CHUNK_BYTES),
         };
         let full = std::mem::replace(&mut self.open, Chunk { bytes, count: 0 });
         self.full.push(full);
     }
 
-    /// Moves full chunks to the end of `out`, and takes its spare ones for them; with the last entries, if `all`
-    /// are wanted, it gives them back.
+    /// Moves full chunks to the end of `out` in exchange for its spare ones; with `all`, moves the remaining entries,
+    /// too, and returns the spare ones.
     pub(super) fn hand_on(&mut self, all: bool, out: &mut Chunks) {
         let is_in_use = !self.full.is_empty();
         out.full.append(&mut self.full);
@@ -76,25 +76,25 @@ impl Chunks {
         self.spare.drain(..).for_each(|spare| out.lend(spare));
     }
 
-    /// Counts the chunk that is being written among the full ones, if there is anything in it.
+    /// Closes the current chunk: counts it as full if there is anything in it.
     pub fn close(&mut self) {
         if self.open.count > 0 {
             self.full.push(std::mem::take(&mut self.open));
         }
     }
 
-    /// The full chunks, in the order in which they were written.
+    /// Takes the full chunks, in the order in which they were written.
     pub fn take_full(&mut self) -> std::vec::Drain<'_, Chunk> {
         self.full.drain(..)
     }
 
-    /// How many empty chunks it would take.
+    /// How many empty chunks can be lent.
     #[must_use]
     pub fn wanted(&self) -> usize {
         SPARE.saturating_sub(self.spare.len())
     }
 
-    /// Takes a buffer to be filled, whatever is in it.
+    /// Lends a buffer to be filled; its contents are discarded.
     pub fn lend(&mut self, mut bytes: Vec<u8>) {
         if bytes.capacity() > 0 && self.wanted() > 0 {
             bytes.clear();
@@ -102,21 +102,21 @@ impl Chunks {
         }
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     #[must_use]
     pub fn count(&self) -> u64 {
         let full = self.full.iter().map(|chunk| chunk.count);
         full.sum::<u64>() + self.open.count
     }
 
-    /// All entries, one after the other.
+    /// Copies all entries, one after the other.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let full = self.full.iter().flat_map(|chunk| &chunk.bytes);
         full.chain(&self.open.bytes).copied().collect()
     }
 
-    /// Forgets all entries and keeps some of the memory.
+    /// Discards all entries but keeps some of the memory.
     pub fn clear(&mut self) {
         while let Some(Chunk { bytes, .. }) = self.full.pop() {
             self.lend(bytes);

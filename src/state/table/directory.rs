@@ -1,24 +1,22 @@
-//! The directory: from the top bits of a hash to the segment that covers it, and how segments
-//! multiply.
+//! The directory: maps the top bits of a hash to the segment that covers it, and grows by splitting segments.
 //!
-//! Extendible hashing. A table starts as one small segment, which doubles until it has full size;
-//! from then on a full segment splits into two that cover a half of its range each. That moves
-//! the entries of one segment, whatever the size of the table. When a segment's range is as
-//! fine as the directory, the directory doubles first: a copy of its words. Segments that cover
-//! several directory slots stand in each of them, so a table that sees only a few key groups has
-//! one fine and many coarse ranges, and wastes nothing but directory words. Full size is that of [`Segment::GROUPS_MAX`],
-//! or in a table made for more keys the size that holds them in equal segments.
+//! Extendible hashing. A table starts as one small segment, which doubles until it has full size; from then on a full
+//! segment splits into two that each cover half of its range. That moves the entries of one segment, whatever the size
+//! of the table. If a segment's range is already as fine as the directory, the directory doubles first: a copy of its
+//! words. A segment that covers several directory slots is stored in each of them, so a table that sees only a few key
+//! groups has a few fine and many coarse ranges, and wastes nothing but directory words. Full size is that of
+//! [`Segment::GROUPS_MAX`] or, in a table created for more keys, the size that holds them in equal segments.
 //!
-//! A hash that does not spread its top bits would make the directory explode. So it never grows
-//! beyond a multiple of the number of segments; then all segments double, which costs a pause and longer searches, but
+//! A hash that does not spread its top bits would make the directory explode, so the directory never grows beyond a
+//! multiple of the number of segments; then all segments double instead, which costs a pause and longer searches, but
 //! only with such a hash.
 //!
-//! All segments have the same number of groups, so that a search needs nothing from the segment but
-//! its handle. Segments never merge: a table that has shrunk keeps its memory.
+//! All segments have the same number of groups, so that a search needs nothing from the segment but its handle.
+//! Segments never merge: a table that has shrunk keeps its memory.
 //!
-//! Invariant: the handles in the directory cover every hash, equal ones stand side by side in an
-//! aligned run of `2^(bits − depth)`, the number of groups is that of every segment, and the
-//! directory hands out at most one handle for changes at a time.
+//! Invariant: the handles in the directory cover every hash, equal ones are adjacent in an aligned run of
+//! `2^(bits − depth)`, the number of groups is that of every segment, and the directory hands out at most one handle
+//! for changes at a time.
 
 #![expect(
     unsafe_code,
@@ -44,11 +42,11 @@ const SLOTS_PER_SEGMENT_MAX: usize = 64;
 /// The bits below these should choose groups and tags.
 const DEPTH_MAX: u32 = 32;
 const GROUPS_LIMIT: usize = 1 << 24;
-/// A smaller share of the hash space than this does not make the first directory any larger.
+/// An expected share of the hash space smaller than this does not enlarge the first directory any further.
 const SHARE_MIN: f64 = 1.0 / 4096.0;
-/// Less memory than this many segments lies in the nearest caches anyway.
+/// Fewer segments than this fit into the nearest caches anyway.
 const LOOKAHEAD_SEGMENTS_MIN: usize = 3;
-/// More memory than this many segments lies in no cache.
+/// More segments than this fit into no cache.
 const TWO_STAGE_SEGMENTS_MIN: usize = 2048;
 
 /// All segments of a table.
@@ -58,19 +56,19 @@ pub(super) struct Directory<K, V> {
     /// The counts of the same segments.
     counts: Vec<NonNull<Counts>>,
     shift: u32,
-    /// Groups of every segment.
+    /// The groups of every segment.
     groups: usize,
-    /// With so many groups a segment splits instead of doubling.
+    /// A segment with this many groups splits instead of doubling.
     groups_full: usize,
     segments: usize,
-    /// Whether searches often go on from the group where they begin, as the last insertion saw it.
+    /// Whether searches often continue past their first group, as of the last insertion.
     strays: bool,
     arena: Arena,
-    /// Hashes the keys of entries that move.
+    /// Hashes the keys of entries being moved.
     pub(super) hasher: KeyHasher,
-    /// The hashes that are expected.
+    /// The range of the expected hashes.
     hashes: (u64, u64),
-    /// How often the shape changed: tells a cursor that groups are not where they were.
+    /// How often the shape has changed: tells a cursor that groups have moved.
     shape: u64,
 }
 
@@ -80,7 +78,7 @@ unsafe impl<K: Send, V: Send> Send for Directory<K, V> {}
 unsafe impl<K: Sync, V: Sync> Sync for Directory<K, V> {}
 
 impl<K, V> Directory<K, V> {
-    /// Room for `expected` keys whose hashes are in `hashes`, or for those that are `restored` at once.
+    /// Room for `expected` keys whose hashes are in `hashes`, or for `restored` keys that arrive at once.
     pub(super) fn new(
         memory: MemoryMode,
         hasher: KeyHasher,
@@ -108,7 +106,7 @@ impl<K, V> Directory<K, V> {
             shape: 0,
         };
         if depth > 0 {
-            // Every segment at that depth that meets the range, which may cut two of them.
+            // Every segment at that depth that overlaps the range, whose ends may cut two of them.
             directory
                 .arena
                 .reserve((share * (1u64 << depth) as f64) as usize + 2, restored > 0);
@@ -117,8 +115,8 @@ impl<K, V> Directory<K, V> {
         directory
     }
 
-    /// Appends the segments for the range of `depth` top bits at `position`: as deep as `depth_max`
-    /// where it meets `hashes`, one for all of it where not.
+    /// Appends the segments for the range of `depth` top bits at `position`: at `depth_max` where it overlaps `hashes`,
+    /// a single one where it does not.
     fn cover(&mut self, position: u64, depth: u32, depth_max: u32) {
         if depth < depth_max && self.expected_share(position, depth) > 0.0 {
             self.cover(position, depth + 1, depth_max);
@@ -131,7 +129,7 @@ impl<K, V> Directory<K, V> {
         self.counts.extend(repeat_n(counts, run));
     }
 
-    /// Which share of the range of `depth` top bits around `position` is expected to occur.
+    /// The share of the range of `depth` top bits around `position` that is expected to occur.
     fn expected_share(&self, position: u64, depth: u32) -> f64 {
         let range = u64::MAX >> depth;
         let (first, last) = (position & !range, position | range);
@@ -142,10 +140,10 @@ impl<K, V> Directory<K, V> {
         }
     }
 
-    /// At which length a segment there is full.
+    /// The length at which a segment there is full.
     fn limit(&self, position: u64, depth: u32) -> usize {
         let share = self.expected_share(position, depth);
-        // What is not expected may come all the same.
+        // Hashes outside the expected range may occur nevertheless.
         let share = if share < SHARE_MIN { 1.0 } else { share };
         Segment::<K, V>::limit(self.groups, share, self.segments)
     }
@@ -169,21 +167,21 @@ impl<K, V> Directory<K, V> {
         unsafe { *self.counts.get_unchecked(self.slot(hash)) }
     }
 
-    /// The segment of a hash, to be looked at while the directory is borrowed.
+    /// The segment of a hash, for reading while the directory is borrowed.
     #[inline(always)]
     pub(super) fn segment(&self, hash: KeyHash) -> Segment<K, V> {
-        // SAFETY: both stand in the directory, and nothing changes segments while it is borrowed.
+        // SAFETY: both are from the directory, and nothing changes segments while it is borrowed.
         unsafe { Segment::of(self.handle(hash), self.counts(hash)) }
     }
 
-    /// The segment of a hash, to be changed before another one is asked for.
+    /// The segment of a hash, to be changed before another one is requested.
     #[inline(always)]
     pub(super) fn segment_mut(&mut self, hash: KeyHash) -> Segment<K, V> {
-        // SAFETY: both stand in the directory, which is held exclusively.
+        // SAFETY: both are from the directory, which is held exclusively.
         unsafe { Segment::of(self.handle(hash), self.counts(hash)) }
     }
 
-    /// The way from hashes to groups, as it is while the shape stays; `ONE` if it is that of [one
+    /// The mapping from hashes to groups, valid until the shape changes; with `ONE`, for a table of [one
     /// segment](Self::is_one_segment).
     #[inline(always)]
     pub(super) fn way<const ONE: bool>(&self) -> Way<K, V, ONE> {
@@ -195,17 +193,17 @@ impl<K, V> Directory<K, V> {
         }
     }
 
-    /// The group where an entry with this hash lives when there is room: so long as the shape stays.
+    /// The group where an entry with this hash belongs, until the shape changes.
     #[inline(always)]
     pub(super) fn home(&self, hash: KeyHash) -> Group<K, V> {
-        // SAFETY: all segments have so many groups.
+        // SAFETY: all segments have this many groups.
         unsafe { self.handle(hash).home_group(hash, self.groups as u64) }
     }
 
-    /// Looks for the entry with this hash that `equal` accepts.
+    /// Searches for the entry with this hash that `equal` accepts.
     #[inline(always)]
     pub(super) fn search(&self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Search<K, V> {
-        // SAFETY: all segments have so many groups.
+        // SAFETY: all segments have this many groups.
         unsafe { self.handle(hash).search(hash, self.groups as u64, equal) }
     }
 
@@ -218,21 +216,21 @@ impl<K, V> Directory<K, V> {
         }
     }
 
-    /// Whether there is one segment only.
+    /// Whether there is only one segment.
     #[inline(always)]
     pub(super) fn is_one_segment(&self) -> bool {
         self.segments == 1
     }
 
-    /// Whether the segments are more than the nearest caches hold.
+    /// Whether the segments exceed the nearest caches.
     #[inline(always)]
     pub(super) fn looks_ahead(&self) -> bool {
         self.segments >= LOOKAHEAD_SEGMENTS_MIN
     }
 
-    /// Whether all is asked for at once: where groups of one line seldom pass entries on, and where groups are short
-    /// and what is fetched comes from a cache rather than from memory, so that a line too many costs less than
-    /// looking which one is needed.
+    /// Whether all lines are prefetched at once: if groups of one line seldom overflow, or if groups are short and are
+    /// fetched from a cache rather than from memory, so that a superfluous line costs less than finding out which one
+    /// is needed.
     #[inline(always)]
     pub(super) fn one_stage(&self) -> bool {
         if Group::<K, V>::SIZE == LINE {
@@ -242,7 +240,7 @@ impl<K, V> Directory<K, V> {
         }
     }
 
-    /// Looks, after an insertion, how many entries of that segment are not at home.
+    /// Checks, after an insertion, how many entries of that segment are away from home.
     #[inline(always)]
     pub(super) fn notice_strays(&mut self, segment: &Segment<K, V>) {
         if let Some(many) = segment.has_many_strays() {
@@ -250,22 +248,22 @@ impl<K, V> Directory<K, V> {
         }
     }
 
-    /// Asks for the cache lines that `find` reads first.
+    /// Prefetches the cache lines that `find` reads first.
     #[inline(always)]
     pub(super) fn prefetch(&self, hash: KeyHash) {
         self.home(hash).prefetch(self.one_stage());
     }
 
-    /// Asks for the cache line that `find` reads after the first one.
+    /// Prefetches the cache line that `find` reads after the first one.
     #[inline(always)]
     pub(super) fn prefetch_entry(&self, hash: KeyHash) {
         if !self.one_stage() {
-            // SAFETY: all segments have so many groups.
+            // SAFETY: all segments have this many groups.
             unsafe { self.handle(hash).prefetch_entry(hash, self.groups as u64) };
         }
     }
 
-    /// How many groups there are.
+    /// The total number of groups.
     pub(super) fn group_count(&self) -> usize {
         self.segments * self.groups
     }
@@ -286,7 +284,7 @@ impl<K, V> Directory<K, V> {
             + self.slots.capacity() * size_of::<(Handle<K, V>, NonNull<Counts>)>()
     }
 
-    /// An empty segment, of the size that all have, for the range of `depth` top bits around `position`.
+    /// An empty segment, of the common size, for the range of `depth` top bits around `position`.
     fn new_segment(&mut self, position: u64, depth: u32) -> Segment<K, V> {
         let block = if self.groups == self.groups_full {
             self.arena.full()
@@ -299,14 +297,14 @@ impl<K, V> Directory<K, V> {
         unsafe { Segment::new(block, self.groups, depth, limit) }
     }
 
-    /// Gives the block of a segment back.
+    /// Returns the block of a segment to the arena.
     ///
     /// # Safety
-    /// No handle of the segment is used any more.
+    /// No handle of the segment may be used any more.
     unsafe fn release(&mut self, segment: &Segment<K, V>) {
         let groups = segment.group_count();
         self.segments -= 1;
-        // SAFETY: the block came from the arena as the same kind; the caller promises the rest.
+        // SAFETY: the block came from the arena as the same kind; the caller guarantees the rest.
         unsafe {
             let block = segment.release();
             if groups == self.groups_full {
@@ -335,7 +333,7 @@ impl<K, V> Directory<K, V> {
         self.shift -= 1;
     }
 
-    /// Whether the segment of `hash` may split: the directory is fine enough, or may become it.
+    /// Whether the segment of `hash` may split: the directory is fine enough, or may grow.
     fn may_split(&self, hash: KeyHash) -> bool {
         let depth = self.handle(hash).depth();
         let fine = depth < 64 - self.shift;
@@ -347,10 +345,10 @@ impl<K, V> Directory<K, V> {
 }
 
 impl<K: TableKey, V> Directory<K, V> {
-    /// The segment of `hash`, with room in it: bounded work as a rule, of one segment's entries.
+    /// Returns the segment of `hash`, with room in it: normally bounded work, on the entries of one segment.
     ///
-    /// What the frozen generation owes of a segment is handed out before its entries move, so that
-    /// a drain that stands in its midst may go on where it is.
+    /// What the frozen generation owes of a segment is handed out before its entries move, so that a drain in the
+    /// middle of it can continue where it is.
     #[cold]
     #[inline(never)]
     pub(super) fn roomy_segment(
@@ -370,7 +368,7 @@ impl<K: TableKey, V> Directory<K, V> {
         self.segment_mut(hash)
     }
 
-    /// Gives every segment twice as many groups: usually there is only one.
+    /// Doubles the groups of every segment: usually there is only one.
     fn enlarge(&mut self, changes: &mut Changes<K, V>) {
         assert!(
             self.groups < GROUPS_LIMIT,
@@ -406,9 +404,9 @@ impl<K: TableKey, V> Directory<K, V> {
     /// Moves the upper half of a segment's range into a segment of its own, and spreads the lower half over all groups
     /// of the old one.
     ///
-    /// An entry at home in group `i` has its new home in group `2 i` or `2 i + 1`, of the upper segment if those are too
-    /// many for the lower one. So the entries of the lower half move from its end on, each into groups that are
-    /// empty by then; those that were not at home come last.
+    /// An entry at home in group `i` gets the home `2 i` or `2 i + 1`, counting on into the upper segment where that
+    /// exceeds the lower one's groups. So the entries of the lower half are moved from its end on, each into groups
+    /// that are empty by then; those that were away from home are moved last.
     fn split(&mut self, hash: KeyHash, changes: &mut Changes<K, V>) {
         let depth = self.handle(hash).depth();
         if depth == 64 - self.shift {
@@ -470,8 +468,8 @@ impl<K, V> Drop for Directory<K, V> {
             if std::mem::needs_drop::<Entry<K, V>>() {
                 segment.drop_entries();
             }
-            // SAFETY: the directory goes away, and it passes every segment once. Blocks of full
-            // size go with their chunks.
+            // SAFETY: the directory is being dropped, and visits every segment once. Full-size blocks are freed with
+            // their chunks.
             unsafe {
                 if segment.group_count() == groups_full {
                     segment.release();

@@ -1,31 +1,30 @@
-//! Draining in slices: what a freeze set aside, and all entries of a table that is fired and done
-//! with.
+//! Draining in slices: a frozen generation, or all entries of a table that is being emptied.
 
 use super::change::{Changes, Drained, Frozen};
 use super::directory::Directory;
 use super::keyed::Table;
 use crate::record::KeyHash;
 
-/// One group here and there takes as long as so many entries in a row.
+/// Looking at a single group here and there costs as much as this many consecutive entries.
 const NOTED_GROUP_COST: usize = 4;
 
-/// Where a draining stands; [`Table::drain_some`] moves it.
+/// The position of a drain; [`Table::drain_some`] advances it.
 #[derive(Debug, Clone, Default)]
 pub struct Cursor {
-    /// The segment that comes now begins at this hash.
+    /// The current segment begins at this hash.
     position: u64,
     /// Groups before this one are drained.
     group: usize,
-    /// The shape of the table when `group` was written.
+    /// The shape of the table when `group` was set.
     shape: u64,
 }
 
 impl<K, V> Table<K, V> {
-    /// Removes about `budget` entries and gives them to `take`, in the order of their segments'
-    /// hash ranges. Returns whether all are gone: then the cursor is at the start again.
+    /// Removes about `budget` entries and passes them to `take`, in the order of their segments' hash ranges. Returns
+    /// whether all are gone: then the cursor is back at the start.
     ///
-    /// The table may change between slices. An entry inserted behind the cursor stays. The budget
-    /// counts entries and, so that empty memory does not come for nothing, groups without any.
+    /// The table may change between slices. An entry inserted behind the cursor stays. The budget counts entries and
+    /// also, because scanning empty memory is not free, empty groups.
     pub fn drain_some(
         &mut self,
         cursor: &mut Cursor,
@@ -68,12 +67,12 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// Appends about `budget` changes of the frozen generation to `out`: first keys removed, then entries as
-    /// they were at the freeze. Returns whether that was all of it, or nothing is frozen. Entries stay in the
-    /// table until they fill a chunk, or are the last.
+    /// Appends about `budget` changes of the frozen generation to `out`: first removed keys, then entries as they were
+    /// at the freeze. Returns whether that was all, or nothing is frozen. Entries stay in the table until they fill a
+    /// chunk or are the last.
     ///
-    /// The budget counts changes and the groups that had to be looked at. Without any, nothing is drained but
-    /// what the table had to copy.
+    /// The budget counts changes and the groups that had to be examined. With a budget of 0, only copies that the table
+    /// already had to make are drained.
     pub fn drain_frozen(&mut self, budget: usize, out: &mut Drained) -> bool {
         let (directory, changes) = (&mut self.directory, &mut self.changes);
         let mut left = budget.saturating_sub(changes.fetch_removals(budget, out));
@@ -85,7 +84,7 @@ impl<K, V> Table<K, V> {
     }
 }
 
-/// Goes on in the segment where the draining stands, until about `budget` are spent; what that came to.
+/// Continues draining the current segment until about `budget` is spent; returns what was spent.
 fn drain_segment<K, V>(
     directory: &mut Directory<K, V>,
     changes: &mut Changes<K, V>,

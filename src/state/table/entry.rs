@@ -1,8 +1,7 @@
-//! How entries come into a segment and leave it.
+//! Insertion and removal of a segment's entries.
 //!
-//! An insertion takes the first free slot from the home group on and counts its passage in every
-//! full group before; a removal takes the passage back. Moves between segments keep an entry's
-//! mark.
+//! An insertion takes the first free slot, starting at the home group, and counts its passage in every full group on
+//! the way; a removal takes the passage back. Moves between segments keep an entry's mark.
 
 #![expect(
     unsafe_code,
@@ -33,7 +32,7 @@ impl<K, V> Segment<K, V> {
         unsafe { self.group(index).entry(slot).as_ref() }
     }
 
-    /// The entry of an occupied slot, to be changed: marks it.
+    /// The entry of an occupied slot, marked as changed, for changing.
     pub(super) fn entry_mut(
         &mut self,
         index: usize,
@@ -53,7 +52,7 @@ impl<K, V> Segment<K, V> {
         }
     }
 
-    /// Whether the entry of this slot was changed in the current generation.
+    /// Whether the entry in this slot was changed in the current generation.
     pub(super) fn is_changed(&self, index: usize, slot: usize, changes: &Changes<K, V>) -> bool {
         changes.tracked() && self.group(index).generation(slot) == changes.generation
     }
@@ -73,8 +72,8 @@ impl<K, V> Segment<K, V> {
         place.value()
     }
 
-    /// Adds an entry that comes from another place of the table: it stays as changed as it was.
-    /// Nothing of either segment may be owed to a frozen generation.
+    /// Adds an entry from elsewhere in the table: it stays marked as it was. Neither segment may owe anything to a
+    /// frozen generation.
     pub(super) fn adopt(
         &mut self,
         hash: KeyHash,
@@ -91,8 +90,8 @@ impl<K, V> Segment<K, V> {
         }
     }
 
-    /// Moves the entries of a group to the homes that they have since the segment's depth was raised. Those groups are
-    /// empty, or are this one.
+    /// Moves the entries of a group to their homes at the segment's increased depth. Those groups must be empty, or be
+    /// this one.
     pub(super) fn spread_group(
         &mut self,
         index: usize,
@@ -111,7 +110,7 @@ impl<K, V> Segment<K, V> {
         }
     }
 
-    /// A free slot for `hash`, its passage counted. There must be one.
+    /// Returns a free slot for `hash` and counts its passage. There must be one.
     #[inline(always)]
     fn free_place(&mut self, hash: KeyHash) -> Place<K, V> {
         let (home, group) = self.home_group(hash);
@@ -121,7 +120,7 @@ impl<K, V> Segment<K, V> {
         }
     }
 
-    /// A free slot away from a full home.
+    /// Returns a free slot away from a full home.
     #[inline(never)]
     fn free_place_further(&mut self, home: usize) -> Place<K, V> {
         assert!(self.len() < self.group_count() * Group::<K, V>::SLOTS);
@@ -138,7 +137,7 @@ impl<K, V> Segment<K, V> {
         unreachable!("a segment with a free slot has a group with a free slot")
     }
 
-    /// Writes an entry into a free slot, which bears no mark.
+    /// Writes an entry into a free slot, which carries no mark.
     #[inline(always)]
     pub(super) fn fill(&mut self, place: &Place<K, V>, hash: KeyHash, entry: Entry<K, V>) {
         let group = place.group;
@@ -151,7 +150,7 @@ impl<K, V> Segment<K, V> {
     /// Removes the entry at `place` and takes its passage back.
     ///
     /// # Safety
-    /// `place` was found by `hash` in this segment, and no entry was inserted or removed since.
+    /// `place` must have been found by `hash` in this segment, with no entry inserted or removed since.
     pub(super) unsafe fn remove(
         &mut self,
         hash: KeyHash,
@@ -165,10 +164,10 @@ impl<K, V> Segment<K, V> {
         entry
     }
 
-    /// As `remove`, where the removal is no change and nothing is owed to a frozen generation.
+    /// As `remove`, if the removal is not a change and nothing is owed to a frozen generation.
     ///
     /// # Safety
-    /// As `remove`.
+    /// As for `remove`.
     pub(super) unsafe fn remove_unlogged(
         &mut self,
         hash: KeyHash,
@@ -200,12 +199,11 @@ impl<K, V> Segment<K, V> {
             group: self.group(index),
             slot,
         };
-        // SAFETY: the slot holds an entry. With a foreign hash only overflow counts would come out
-        // wrong.
+        // SAFETY: the slot holds an entry. With a wrong hash only the overflow counts would become incorrect.
         unsafe { self.remove(hash, place, changes) }
     }
 
-    /// Removes all entries of a group. As with `take`, overflow counts stay.
+    /// Removes all entries of a group. As with `take`, the overflow counts stay.
     pub(super) fn remove_group(
         &mut self,
         index: usize,
@@ -223,8 +221,8 @@ impl<K, V> Segment<K, V> {
         }
     }
 
-    /// Takes the entry of an occupied slot out. Its passage stays counted until the overflow counts
-    /// are reset: searches then look further than they need to, but find everything.
+    /// Takes the entry out of an occupied slot. Its passage stays counted until the overflow counts are reset: searches
+    /// then look further than necessary, but find everything.
     pub(super) fn take(&mut self, index: usize, slot: usize) -> Entry<K, V> {
         assert!(self.occupied(index).contains(slot));
         let group = self.group(index);
@@ -235,7 +233,7 @@ impl<K, V> Segment<K, V> {
         unsafe { group.entry(slot).read() }
     }
 
-    /// Forgets all overflow counts: right when every entry is at home.
+    /// Resets all overflow counts: valid only when every entry is at home.
     pub(super) fn reset_overflow(&mut self) {
         self.counts_mut().strayed = 0;
         for index in 0..self.group_count() {
@@ -244,7 +242,7 @@ impl<K, V> Segment<K, V> {
         }
     }
 
-    /// Whether an entry with this hash lives here when there is room.
+    /// Whether the group at `index` is the home of this hash.
     pub(super) fn is_home(&self, hash: KeyHash, index: usize) -> bool {
         self.home(hash) == index
     }

@@ -1,20 +1,19 @@
-//! The two words at the head of a group of up to seven slots: tags and change marks, as pure arithmetic.
+//! The two words at the start of a group of up to seven slots: tags and change marks, as pure arithmetic.
 //!
 //! ```text
 //! tags   byte 0..7   0 = free slot, 0x80 | low seven bits of the key hash = occupied slot
-//!        byte 7      how many entries whose home is here or before had to pass on (sticky at 255)
-//! marks  byte 0..7   the generation that changed the slot last, 1 or 2; 0 once that is handed out
+//!        byte 7      how many entries whose home is here or before had to move past (sticky at 255)
+//! marks  byte 0..7   the generation that last changed the slot, 1 or 2; 0 once it is handed out
 //!        byte 7      bits 0, 1: some slot was changed in generation 1, 2; bits 2..8: a count of the
-//!                    freezes of the whole table, as it stood when the group was last handed out
+//!                    freezes of the whole table, as of when the group was last handed out
 //! ```
 //!
-//! On x86-64 the seven tags are compared by SSE2, elsewhere and under Miri in one 64-bit word. In a
-//! word it takes as many instructions, but four 64-bit constants, and in a loop that also hashes
-//! there are not enough registers for those: measured, it cost a quarter of the time of a hit in
-//! cache. The load stays eight bytes wide, so that it never overlaps a mark that is still in the
-//! store buffer (a hot key would wait for it every time). The portable compare may also report an
-//! *occupied* slot whose tag differs in the lowest bit; the key comparison that follows sorts it
-//! out. No compare reports a free slot.
+//! On x86-64 the seven tags are compared by SSE2, elsewhere and under Miri in one 64-bit word. The word takes no more
+//! instructions, but four 64-bit constants, and a loop that also hashes does not have enough registers for those:
+//! measured, it cost a quarter of the time of a hit in cache. The load stays eight bytes wide, so that it never
+//! overlaps a mark that is still in the store buffer (a hot key would wait for it every time). The portable compare may
+//! also report an *occupied* slot whose tag differs in the lowest bit; the key comparison that follows rejects it. No
+//! compare reports a free slot.
 
 #![cfg_attr(
     all(target_arch = "x86_64", not(miri)),
@@ -23,7 +22,7 @@
 
 use crate::record::KeyHash;
 
-/// Slots of a group: with the overflow count their tags fill one word.
+/// The maximum number of slots in a group: with the overflow count their tags fill one word.
 pub(super) const SLOTS_MAX: usize = 7;
 
 const TOP_BITS: u64 = 0x0080_8080_8080_8080;
@@ -32,8 +31,8 @@ const EVERY_SLOT: u32 = (1 << SLOTS_MAX) - 1;
 const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
 const OVERFLOW_ONE: u64 = 1 << 56;
 
-/// The tag of an occupied slot: never 0, and bits that choose neither segment nor group. Only the
-/// low byte counts; masking the others off is left to those who must.
+/// The tag of an occupied slot: never 0, and from bits that choose neither segment nor group. Only the low byte counts;
+/// masking the others off is left to those who need it.
 #[derive(Clone, Copy)]
 pub(super) struct Tag(u32);
 
@@ -90,13 +89,13 @@ impl Tags {
         Slots::of_bytes(self.0)
     }
 
-    /// The free ones of a group with so many slots.
+    /// The free slots of a group with this many slots.
     #[inline(always)]
     pub(super) fn free(self, slots: usize) -> Slots {
         Slots(!self.occupied().0 & ((1 << slots) - 1))
     }
 
-    /// Whether a search for a key of this group, or of one before it, may have to go on.
+    /// Whether a search that starts at or before this group may have to continue past it.
     #[inline(always)]
     pub(super) const fn overflows(self) -> bool {
         self.0 >= OVERFLOW_ONE
@@ -110,8 +109,7 @@ impl Tags {
         Tags(self.0 & !(0xff << (8 * slot)))
     }
 
-    /// One more entry passed on. At 255 the count no longer knows and stays until the segment is
-    /// rebuilt.
+    /// Counts one more entry that moved past. At 255 the count saturates and stays until the segment is rebuilt.
     pub(super) const fn overflow_more(self) -> Self {
         if self.0 >> 56 == 0xff {
             self
@@ -120,7 +118,7 @@ impl Tags {
         }
     }
 
-    /// One entry that had passed on is gone.
+    /// Counts one entry less that moved past.
     pub(super) const fn overflow_less(self) -> Self {
         if self.0 >> 56 == 0xff {
             self
@@ -134,7 +132,7 @@ impl Tags {
     }
 }
 
-/// The change marks of a group; see the picture above.
+/// The change marks of a group, see the diagram above.
 #[derive(Clone, Copy)]
 pub(super) struct Marks(pub(super) u64);
 
@@ -142,8 +140,8 @@ const EVERY_MARK: u64 = 0x00ff_ffff_ffff_ffff;
 const WHOLE_SHIFT: u32 = 58;
 
 impl Marks {
-    /// The count after `whole`. As every such freeze reaches every group, a group's count is the last
-    /// one, or 0 in a group that is new.
+    /// The count after `whole`. Every freeze of the whole table reaches every group, so a group's count is the last
+    /// one, or 0 in a new group.
     pub(super) const fn next_whole(whole: u8) -> u8 {
         if whole == 63 { 1 } else { whole + 1 }
     }
@@ -159,7 +157,7 @@ impl Marks {
 
     /// The slots that `generation` changed.
     pub(super) const fn changed_in(self, generation: u8) -> Slots {
-        // Generations are 1 and 2: each has a bit of its own. The bit moves to the top of its byte.
+        // Generations 1 and 2 have one bit each. It is shifted to the top of its byte.
         Slots::of_bytes((self.0 & EVERY_MARK) << (8 - generation))
     }
 
@@ -172,12 +170,12 @@ impl Marks {
         (generation as u64) << 56
     }
 
-    /// With a slot changed in `generation`.
+    /// Marks a slot as changed in `generation`.
     pub(super) const fn with(self, slot: usize, generation: u8) -> Self {
         Marks(self.without(slot).0 | (generation as u64) << (8 * slot) | Self::held(generation))
     }
 
-    /// With every occupied slot changed in `generation`, and none in another.
+    /// Marks every occupied slot as changed in `generation`, and none in another.
     pub(super) const fn with_occupied(self, tags: Tags, generation: u8) -> Self {
         let every = ((tags.0 & TOP_BITS) >> 7) * generation as u64;
         let held = if every == 0 {
@@ -188,17 +186,17 @@ impl Marks {
         Marks(every | held).with_whole(self.whole())
     }
 
-    /// With a slot changed in no generation that counts.
+    /// Clears the mark of a slot.
     pub(super) const fn without(self, slot: usize) -> Self {
         Marks(self.0 & !(0xff << (8 * slot)))
     }
 
-    /// Without any slot changed in any generation.
+    /// Clears the marks of all slots.
     pub(super) const fn without_any(self) -> Self {
         self.forget(1).forget(2)
     }
 
-    /// Without any slot changed in `generation`.
+    /// Clears the marks of `generation`.
     pub(super) const fn forget(self, generation: u8) -> Self {
         let every = 0x0101_0101_0101_0101 * generation as u64;
         Marks(self.0 & !every)
@@ -212,7 +210,7 @@ pub(super) struct Slots(u32);
 impl Slots {
     /// The slots whose bytes have their top bit set.
     const fn of_bytes(bytes: u64) -> Self {
-        // Each top bit moves to its own place in the top byte: no two of the products meet.
+        // Each top bit moves to its own position in the top byte: no two of the products overlap.
         let bits = (bytes & TOP_BITS) >> 7;
         Slots((bits.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32 & EVERY_SLOT)
     }

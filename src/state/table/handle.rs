@@ -1,4 +1,4 @@
-//! How a segment is reached: its handle, and searching it.
+//! The handle of a segment, and searching by it.
 //!
 //! ```text
 //! block    128 bytes header │ group 0 │ group 1 │ … │ group n − 1
@@ -9,13 +9,13 @@
 //!
 //! The bits of the hash that the segment's keys do not share, read as a fraction, choose the group: an even hash fills
 //! all groups evenly, and one that is more even than chance ([`crate::record::KeyHash`]) fills them more evenly still.
-//! How many bits the keys share stands in the low bits of the segment's handle, so the way from the hash to the group
+//! The number of bits that the keys share is in the low bits of the segment's handle, so finding the group of a hash
 //! needs no memory of the segment.
 //!
-//! An entry lives in its home group or, if that was full, in the first one with room: in the other half of its
-//! pair, then in the pairs that follow. Every group that it passed counts it: a search ends at the first group that
-//! nobody passed. A removal takes its passage back, so there are no tombstones. All segments of a table have the same
-//! number of groups, which is even.
+//! An entry is stored in its home group or, if that was full, in the first one with room: in the other half of its
+//! pair, then in the pairs that follow. Every full group that it moved past counts it: a search ends at the first group
+//! that no entry moved past. A removal takes its passage back, so there are no tombstones. All segments of a table have
+//! the same number of groups, which is even.
 
 #![expect(
     unsafe_code,
@@ -31,19 +31,20 @@ use crate::record::KeyHash;
 /// Alignment of blocks: a group of 128 bytes then never straddles a pair of cache lines.
 pub(super) const BLOCK_ALIGN: usize = 128;
 pub(super) const HEADER_SIZE: usize = 128;
-/// The part of a handle that is the depth.
+/// The part of a handle that holds the depth.
 const DEPTH_MASK: usize = BLOCK_ALIGN - 1;
 
-/// What a search comes to.
+/// The result of a search.
 pub(super) enum Search<K, V> {
     Found(Place<K, V>),
-    /// The entry is not there; its home would be this group.
+    /// There is no such entry; this group would be its home.
     Absent(Group<K, V>),
 }
 
-/// The way to the groups of a segment. It may be copied; what changes a segment holds its table exclusively.
+/// A pointer to the groups of a segment. It may be copied; whoever changes a segment holds its table exclusively.
 pub(super) struct Handle<K, V> {
-    /// So many bytes behind the start of the first group as all keys of the segment share top bits of their hashes.
+    /// The start of the first group, plus as many bytes as the number of top hash bits that all keys of the segment
+    /// share.
     start: NonNull<u8>,
     entries: PhantomData<(K, V)>,
 }
@@ -59,7 +60,7 @@ impl<K, V> Copy for Handle<K, V> {}
 
 impl<K, V> Handle<K, V> {
     /// # Safety
-    /// A segment's block begins there, and is larger than its header and the depth, which is below 64.
+    /// A segment's block must begin there, and be larger than its header and the depth, which must be below 64.
     pub(super) unsafe fn new(block: NonNull<u8>, depth: u32) -> Self {
         debug_assert!(depth < 64 && block.addr().get().is_multiple_of(BLOCK_ALIGN));
         // SAFETY: as the caller promises.
@@ -85,42 +86,42 @@ impl<K, V> Handle<K, V> {
     #[inline(always)]
     pub(super) fn first(self) -> NonNull<u8> {
         let depth = self.start.addr().get() & DEPTH_MASK;
-        // SAFETY: the handle stands so many bytes behind the start of the first group, which is aligned.
+        // SAFETY: `start` is this many bytes after the start of the first group, which is aligned.
         unsafe { self.start.sub(depth) }
     }
 
-    /// Where an entry with this hash lives when there is room, among so many groups.
+    /// The home of an entry with this hash, among this many groups.
     #[inline(always)]
     pub(super) fn home_among(self, hash: KeyHash, groups: u64) -> usize {
-        // The low bits of the handle are those that a shift looks at.
+        // A shift only looks at the low bits of the handle.
         let own = hash.0.wrapping_shl(self.start.addr().get() as u32);
         ((u128::from(own) * u128::from(groups)) >> 64) as usize
     }
 
     /// # Safety
-    /// The segment has a group of that number.
+    /// The segment must have a group with this index.
     #[inline(always)]
     pub(super) unsafe fn group(self, index: usize) -> Group<K, V> {
         // SAFETY: as the caller promises, so the offset stays in the block.
         unsafe { Group::new(self.first().add(index * Group::<K, V>::SIZE)) }
     }
 
-    /// The home group, by a number of groups that the caller has at hand: the header is another cache line.
+    /// The home group, given the number of groups, which saves reading the header: that is another cache line.
     ///
     /// # Safety
-    /// The segment has so many groups.
+    /// The segment must have this many groups.
     #[inline(always)]
     pub(super) unsafe fn home_group(self, hash: KeyHash, groups: u64) -> Group<K, V> {
         // SAFETY: a part of `groups` is less than all.
         unsafe { self.group(self.home_among(hash, groups)) }
     }
 
-    /// Asks for the lines that a search will go on to, once the first one is here: that of the first candidate, or
-    /// where there is none those of the next group, if it may be there, or else what an insertion changes: the
-    /// header, in which it may be noted, and the last slots, some of which are free.
+    /// Prefetches the lines to which a search will continue, once the first one has arrived: that of the first
+    /// candidate; without one, those of the next group, if the entry may be there, or else what an insertion changes:
+    /// the header, in which it may be noted, and the last slots, some of which are free.
     ///
     /// # Safety
-    /// The segment has so many groups.
+    /// The segment must have this many groups.
     #[inline(always)]
     pub(super) unsafe fn prefetch_entry(self, hash: KeyHash, groups: u64) {
         let index = self.home_among(hash, groups);
@@ -129,7 +130,7 @@ impl<K, V> Handle<K, V> {
         let tags = group.tags();
         let found = tags.matching(Tag::of(hash)).first();
         let entry = group.entry(found.unwrap_or(0)).cast();
-        // None of this can be predicted. What had to pass on stands in one of the last slots of the next group.
+        // None of this is predictable. Entries that had to move past are in one of the last slots of the next group.
         let further = [next.start(), next.last_line()];
         let inserted = [self.block(), group.last_line()];
         for (further, inserted) in further.into_iter().zip(inserted) {
@@ -138,14 +139,13 @@ impl<K, V> Handle<K, V> {
         }
     }
 
-    /// Looks for the entry with this hash that `equal` accepts.
+    /// Searches for the entry with this hash that `equal` accepts.
     ///
-    /// Only the usual case is inlined: the first candidate in the home group, or none there and
-    /// nobody passed. That keeps the caller's loop short enough to overlap the cache misses of many
-    /// records.
+    /// Only the common case is inlined: the first candidate in the home group matches, or there is none and no entry
+    /// moved past. That keeps the caller's loop short enough to overlap the cache misses of many records.
     ///
     /// # Safety
-    /// The segment has so many groups.
+    /// The segment must have this many groups.
     #[inline(always)]
     pub(super) unsafe fn search(
         self,
@@ -173,7 +173,7 @@ impl<K, V> Handle<K, V> {
     }
 
     /// # Safety
-    /// As `search`.
+    /// As for `search`.
     #[cold]
     #[inline(never)]
     unsafe fn find_further(
@@ -184,7 +184,7 @@ impl<K, V> Handle<K, V> {
     ) -> Option<Place<K, V>> {
         let home = self.home_among(hash, groups);
         for step in 0..groups as usize {
-            // SAFETY: as the caller promises; the way stays among the groups.
+            // SAFETY: as the caller promises; the path stays among the groups.
             let group = unsafe { self.group(way(home, step, groups as usize)) };
             let tags = group.tags();
             for slot in tags.matching(Tag::of(hash)) {
@@ -202,14 +202,14 @@ impl<K, V> Handle<K, V> {
     }
 }
 
-/// The group where a search that begins at `home` is after so many steps, fewer than there are groups.
+/// The group that a search from `home` reaches after `step` steps, which must be fewer than there are groups.
 pub(super) fn way(home: usize, step: usize, groups: usize) -> usize {
     let (pairs, pair) = (groups / 2, home / 2 + step / 2);
     let pair = if pair < pairs { pair } else { pair - pairs };
     (2 * pair) | ((home ^ step) & 1)
 }
 
-/// How many steps a search that begins at `home` takes to `found`.
+/// How many steps a search from `home` takes to reach `found`.
 pub(super) fn steps(home: usize, found: usize, groups: usize) -> usize {
     let (pairs, from, to) = (groups / 2, home / 2, found / 2);
     let pair = if from <= to {

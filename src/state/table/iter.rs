@@ -1,4 +1,4 @@
-//! Walking over a table: by segment, or in the exact order of hashes, which is that of key groups.
+//! Iteration over a table: by segment, or in the exact order of hashes, which is that of key groups.
 
 #![expect(unsafe_code, reason = "reads entries that their tags vouch for")]
 
@@ -12,7 +12,7 @@ use crate::record::KeyHash;
 /// All entries of a table, in the order of their segments' hash ranges.
 pub struct Iter<'a, K, V> {
     table: &'a Table<K, V>,
-    /// Some hash of the segment that comes now.
+    /// A hash in the segment that comes next.
     position: Option<u64>,
     /// The group after the one whose remaining entries are in `entries`.
     group: usize,
@@ -51,7 +51,7 @@ impl<'a, K, V> Iterator for Iter<'a, K, V> {
 }
 
 impl<K, V> Table<K, V> {
-    /// All entries. Segments come in the order of their hash ranges; within one there is no order.
+    /// Iterates over all entries. Segments come in the order of their hash ranges; within one there is no order.
     pub fn iter(&self) -> Iter<'_, K, V> {
         Iter {
             table: self,
@@ -61,7 +61,7 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// Calls `visit` with every entry, to be changed: all count as changed from here on.
+    /// Calls `visit` with every entry for changing: all count as changed.
     pub fn for_each_mut(&mut self, mut visit: impl FnMut(&K, &mut V)) {
         let mut position = Some(0);
         while let Some(start) = position {
@@ -76,10 +76,9 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// Removes all entries. The memory stays, and so does the shape: filling up again needs no
-    /// splits.
+    /// Removes all entries. The memory and the shape are kept: filling the table again needs no splits.
     ///
-    /// Where changes are tracked this is a removal of every key.
+    /// If changes are tracked, this is a removal of every key.
     pub fn clear(&mut self) {
         let mut position = Some(0);
         while let Some(start) = position {
@@ -96,7 +95,7 @@ impl<K, V> Table<K, V> {
 impl<K: TableKey, V> Table<K, V> {
     /// Calls `visit` with every entry in ascending order of hashes, and so key group by key group.
     ///
-    /// Sorts one segment at a time: costs some tens of nanoseconds an entry, and little memory.
+    /// Sorts one segment at a time: takes some tens of nanoseconds per entry, and little memory.
     pub fn for_each_in_order(&self, mut visit: impl FnMut(KeyHash, &K, &V)) {
         let hasher = self.directory.hasher;
         let mut order: Vec<(KeyHash, usize, usize)> = Vec::new();
@@ -119,7 +118,7 @@ impl<K: TableKey, V> Table<K, V> {
         }
     }
 
-    /// Keeps the entries that `keep` wants. Asking marks nothing as changed.
+    /// Keeps only the entries for which `keep` returns `true`. Calling it marks nothing as changed.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
         let hasher = self.directory.hasher;
         let mut position = Some(0);

@@ -1,14 +1,14 @@
-//! What a key must be able to do to live in a table: say its stable hash.
+//! What a table requires of its keys: a stable hash.
 
 use crate::record::{Key, KeyHash, KeyHasher, StoredKey};
 
-/// A key in the form in which a table stores it. Every [`StoredKey`] is one.
+/// A key as stored in a table. Every [`StoredKey`] is one.
 pub trait TableKey {
     /// The stable hash of this key.
     fn key_hash(&self) -> KeyHash;
 
-    /// The hash under the job's key-group assignment: the one that callers pass beside the key to the
-    /// table's methods. A table splits its segments by asking the stored keys.
+    /// The hash under the job's key-group assignment: the one that callers pass beside the key to the table's methods.
+    /// A table calls this on the stored keys when it splits its segments.
     #[inline]
     fn hash_under(&self, hasher: &KeyHasher) -> KeyHash {
         let _ = hasher;

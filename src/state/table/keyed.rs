@@ -1,4 +1,4 @@
-//! The table itself: what operators and state call per record.
+//! The table itself: the operations called per record.
 
 #![expect(unsafe_code, reason = "turns places just found into references")]
 
@@ -14,17 +14,17 @@ use super::layout::{Entry, Group, Place};
 use super::memory::MemoryMode;
 use crate::record::{KeyHash, KeyHasher};
 
-/// Which of the two cache lines that a search waits for is asked for ahead of it.
+/// Which of the two cache lines that a search waits for is prefetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookahead {
-    /// The one that it reads first, from the hash alone.
+    /// The first one, computed from the hash alone.
     Far,
-    /// The one that it reads then: looks at the first, which should have arrived.
+    /// The second one: examines the first, which should have arrived by then.
     Near,
 }
 
 impl Lookahead {
-    /// How many records ahead of the search a call pays most; half or twice as many is nearly as good.
+    /// How many records ahead of the search the prefetch pays most; half or twice as many is nearly as good.
     #[must_use]
     pub const fn distance(self) -> usize {
         match self {
@@ -34,22 +34,22 @@ impl Lookahead {
     }
 }
 
-/// How a table starts.
+/// The initial configuration of a table.
 #[derive(Debug, Clone)]
 pub struct TableOptions<K, V> {
-    /// How many keys the table will probably hold: room for them is made, and its pages are touched,
-    /// before the first record. 0 when not known.
+    /// How many keys the table is expected to hold: room for them is reserved, and its pages are touched, before the
+    /// first record. 0 if unknown.
     pub expected_keys: usize,
-    /// How many keys come at once, from a checkpoint: room for them is made too, and pages are touched while they come,
-    /// by another thread as well.
+    /// How many keys are restored from a checkpoint: room for them is reserved, too, and its pages are touched during
+    /// the restore, also by another thread.
     pub restored_keys: usize,
-    /// How the hashes that callers pass are made.
+    /// How the hashes that callers pass are computed.
     pub hasher: KeyHasher,
-    /// The hashes that those keys will have: the key groups of this subtask.
+    /// The range of those keys' hashes: the key groups of this subtask.
     pub hashes: RangeInclusive<KeyHash>,
-    /// Which pages the table asks for.
+    /// Which pages the table uses.
     pub memory: MemoryMode,
-    /// How to write changes down. With `None` nothing is tracked, and the table cannot be frozen.
+    /// How to encode changes. With `None` nothing is tracked, and the table cannot be frozen.
     pub changes: Option<EncodeChange<K, V>>,
 }
 
@@ -68,8 +68,8 @@ impl<K, V> Default for TableOptions<K, V> {
 
 /// A hash table for the keyed state of one subtask.
 ///
-/// Every method that takes a hash wants [`TableKey::hash_under`] of the key it looks for, under the
-/// table's hasher. Not doing so is a programmer's error: keys are not found then, but memory stays safe.
+/// Every method that takes a hash expects [`TableKey::hash_under`] of the key it looks for, under the table's hasher.
+/// Any other hash is a programming error: keys are then not found, but memory stays safe.
 pub struct Table<K, V> {
     pub(super) directory: Directory<K, V>,
     pub(super) changes: Changes<K, V>,
@@ -77,7 +77,7 @@ pub struct Table<K, V> {
 }
 
 impl<K, V> Table<K, V> {
-    /// An empty table. With many expected keys this takes its time: it touches all of their pages.
+    /// Creates an empty table. With many expected keys this takes a while: it touches all of their pages.
     #[must_use]
     pub fn new(options: TableOptions<K, V>) -> Self {
         Table {
@@ -106,28 +106,26 @@ impl<K, V> Table<K, V> {
         self.len == 0
     }
 
-    /// How the hashes that callers pass are made.
+    /// How the hashes that callers pass are computed.
     #[must_use]
     pub fn hasher(&self) -> KeyHasher {
         self.directory.hasher
     }
 
-    /// Bytes of memory that the table holds, without what its keys and values own elsewhere.
+    /// Bytes of memory that the table occupies, excluding what its keys and values own elsewhere.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.directory.memory_bytes() + self.changes.memory_bytes()
     }
 
-    /// Whether [`Table::prefetch`] is worth its instructions: not while the table is small enough to lie
-    /// in the nearest caches.
+    /// Whether [`Table::prefetch`] pays: it does not while the table is small enough for the nearest caches.
     #[inline(always)]
     #[must_use]
     pub fn looks_ahead(&self) -> bool {
         self.directory.looks_ahead()
     }
 
-    /// Asks the processor for a cache line that a search for `hash` will read, [`Lookahead::distance`]
-    /// records later.
+    /// Prefetches a cache line that a search for `hash` will read [`Lookahead::distance`] records later.
     #[inline(always)]
     pub fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         match ahead {
@@ -144,7 +142,7 @@ impl<K, V> Table<K, V> {
         Some(unsafe { &place.entry().as_ref().value })
     }
 
-    /// The value of the key that `equal` accepts, to be changed: counts as changed from here on.
+    /// The value of the key that `equal` accepts, for changing: counts as changed from here on.
     #[inline]
     pub fn get_mut(&mut self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<&mut V> {
         let place = self.directory.find(hash, equal)?;
@@ -153,7 +151,7 @@ impl<K, V> Table<K, V> {
         Some(unsafe { segment.touch(place, &mut self.changes).as_mut() })
     }
 
-    /// Removes the key that `equal` accepts.
+    /// Removes and returns the entry whose key `equal` accepts.
     #[inline]
     pub fn remove(&mut self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> Option<(K, V)> {
         let place = self.directory.find(hash, equal)?;
@@ -164,30 +162,30 @@ impl<K, V> Table<K, V> {
         Some((entry.key, entry.value))
     }
 
-    /// Sets the current generation of changes aside, in constant time, to be drained in slices while the
-    /// table goes on changing.
+    /// Freezes the current generation of changes in constant time, to be drained in slices while the table keeps
+    /// changing.
     ///
     /// # Panics
-    /// When the table does not track changes, or the generation frozen before is not drained.
+    /// If the table does not track changes, or the previously frozen generation is not drained.
     pub fn freeze(&mut self, extent: Extent) {
         let groups = self.directory.group_count();
         self.changes.freeze(extent, groups, self.len);
     }
 
-    /// Whether more than half of the entries have changed since the last freeze, as far as a sample tells. Not where the
-    /// table is small, or had been filled by those changes.
+    /// Whether more than half of the entries have changed since the last freeze, estimated by a sample. False if the
+    /// table is small, or was filled by those changes.
     #[must_use]
     pub fn most_have_changed(&self) -> bool {
         self.changes.are_most(self.len)
     }
 
-    /// Says that the next freeze will be of the whole table: which entries change until then need not be known.
-    /// Should it be one of changes nevertheless, entries are among them that have not changed.
+    /// Announces that the next freeze will be of the whole table, so that it does not matter which entries change until
+    /// then. Should that freeze be one of changes nevertheless, it includes entries that have not changed.
     pub fn expect_whole(&mut self) {
         self.changes.expect_whole();
     }
 
-    /// Whether something is frozen that is not drained yet.
+    /// Whether a frozen generation is not drained yet.
     #[must_use]
     pub fn is_frozen(&self) -> bool {
         self.changes.frozen.is_some()
@@ -195,8 +193,8 @@ impl<K, V> Table<K, V> {
 }
 
 impl<K: TableKey, V> Table<K, V> {
-    /// The value of the key that `equal` accepts, and whether it was inserted just now: then `make` gave
-    /// the key, of the same hash, and the first value. Counts as changed from here on.
+    /// The value of the key that `equal` accepts, and whether it was just inserted: then `make` returned the key, with
+    /// the same hash, and the first value. Counts as changed from here on.
     #[inline(always)]
     pub fn find_or_insert_with(
         &mut self,
@@ -216,7 +214,7 @@ impl<K: TableKey, V> Table<K, V> {
         (unsafe { value.as_mut() }, inserted)
     }
 
-    /// Inserts an entry whose key is in no group that a search passes, at home if there is room.
+    /// Inserts an entry whose key is in no group that a search visits, at home if there is room.
     #[inline(never)]
     pub(super) fn insert_absent(
         &mut self,
@@ -232,7 +230,8 @@ impl<K: TableKey, V> Table<K, V> {
             self.len += 1;
             let place = Place { group: home, slot };
             segment.fill(&place, hash, Entry { key, value });
-            // Calls stand at the end only: a function that goes on behind one has to save its caller's registers first.
+            // Calls are in tail position only: a function that continues after a call has to save its caller's
+            // registers first.
             return if self.changes.tracked() {
                 self.note_inserted(hash, place)
             } else {
@@ -242,7 +241,7 @@ impl<K: TableKey, V> Table<K, V> {
         self.insert_further(hash, Entry { key, value })
     }
 
-    /// Marks an entry that was just inserted.
+    /// Marks an entry that was just inserted as changed.
     #[inline(never)]
     fn note_inserted(&mut self, hash: KeyHash, place: Place<K, V>) -> NonNull<V> {
         let mut segment = self.directory.segment_mut(hash);

@@ -1,19 +1,20 @@
-//! How a group lies in memory: two words, then three to seven entries, in whole cache lines.
+//! The memory layout of a group: two words, then three to seven entries, in whole cache lines.
 //!
 //! ```text
 //! 0        8        16 (or the entries' alignment)                      multiple of 64
 //! │ tags   │ marks  │ key value │ key value │ … │ padding │
 //! ```
 //!
-//! With 16-byte entries a group is one line with three slots: a hit touches one line. Where keys lie by chance one
-//! entry of nine does not find room in its home then, and searches have to go on for it; where numbers were given out
-//! one after the other hardly any ([`KeyHash`]). Seven slots overflow three times less often, but two hits of five
-//! touch a second line, and what is too large for a cache costs as much as its lines.
+//! With 16-byte entries a group is one line with three slots: a hit touches one line. If keys are distributed randomly,
+//! one entry in nine then finds its home full, and searches have to continue for it; if they are consecutively assigned
+//! numbers, hardly any does ([`KeyHash`]). Seven slots overflow three times less often, but two hits in five touch a
+//! second line, and for a table too large for a cache, the cost is proportional to the lines.
 //!
-//! With entries of 24 and 32 bytes a group is two lines, with four and three slots; in all but very large tables both are
-//! asked for at once. Seven slots take a seventh less memory, but three and four lines, of which the right one is known
-//! only when the tags have come: running sums took a sixth to a quarter longer with them at a million even keys, and from
-//! a fifth longer to twice as long where some keys are hot or there are ten million (best of nine runs, a noisy machine).
+//! With entries of 24 and 32 bytes a group is two lines, with four and three slots; in all but very large tables both
+//! are prefetched at once. Seven slots take a seventh less memory, but three and four lines, of which the right one is
+//! known only once the tags have arrived: running sums took a sixth to a quarter longer with them at a million evenly
+//! spread keys, and from a fifth longer to twice as long with hot keys or ten million (best of nine runs, a noisy
+//! machine).
 //!
 //! [`KeyHash`]: crate::record::KeyHash
 
@@ -25,7 +26,7 @@ use super::change::SAMPLED;
 use super::group::{Marks, SLOTS_MAX, Slots, Tags};
 
 pub(super) const LINE: usize = 64;
-/// 2^32 by the golden ratio: its multiples lie evenly.
+/// 2^32 divided by the golden ratio: its multiples are evenly spread.
 const GOLDEN: u32 = 0x9e37_79b1;
 
 /// A key and its value, side by side.
@@ -34,14 +35,14 @@ pub(super) struct Entry<K, V> {
     pub(super) value: V,
 }
 
-/// Where an entry lives: good until the table changes.
+/// The position of an entry: valid until the table changes.
 pub(super) struct Place<K, V> {
     pub(super) group: Group<K, V>,
     pub(super) slot: usize,
 }
 
 impl<K, V> Place<K, V> {
-    /// The entry at this place, which must still hold one.
+    /// The entry at this place, which must still be occupied.
     #[inline(always)]
     pub(super) fn entry(&self) -> NonNull<Entry<K, V>> {
         self.group.entry(self.slot)
@@ -59,7 +60,7 @@ const fn max(a: usize, b: usize) -> usize {
     if a < b { b } else { a }
 }
 
-/// A pointer to a group of some segment: made for indices in range only.
+/// A pointer to a group of some segment, created only for indices in range.
 pub(super) struct Group<K, V> {
     start: NonNull<u8>,
     entries: PhantomData<(K, V)>,
@@ -85,7 +86,7 @@ impl<K, V> Copy for Group<K, V> {}
 
 impl<K, V> Group<K, V> {
     /// # Safety
-    /// A group of a segment begins at `start`.
+    /// A group of a segment must begin at `start`.
     #[inline(always)]
     pub(super) unsafe fn new(start: NonNull<u8>) -> Self {
         Group {
@@ -99,7 +100,7 @@ impl<K, V> Group<K, V> {
         self.start
     }
 
-    /// Where the entries begin: such that none whose size divides a line lies in two of them.
+    /// The offset of the entries, chosen so that none whose size divides a line straddles two lines.
     const ENTRIES: usize = {
         let size = size_of::<Entry<K, V>>();
         let align = if size.is_power_of_two() && size <= LINE {
@@ -109,8 +110,8 @@ impl<K, V> Group<K, V> {
         };
         (2 * size_of::<u64>()).next_multiple_of(align)
     };
-    /// As many as one line has, or else two, if those are three at least; else seven slots, or six where that packs more
-    /// of them into a line.
+    /// As many as fit into one line, or else into two, if that is at least three; otherwise seven, or six if that packs
+    /// more of them into a line.
     pub(super) const SLOTS: usize = {
         let (one, two) = (Self::slots_of(1), Self::slots_of(2));
         let (six, seven) = (Self::lines(SLOTS_MAX - 1), Self::lines(SLOTS_MAX));
@@ -124,7 +125,7 @@ impl<K, V> Group<K, V> {
             SLOTS_MAX
         }
     };
-    /// Bytes of a group: whole cache lines.
+    /// The size of a group in bytes: whole cache lines.
     pub(super) const SIZE: usize = {
         assert!(
             align_of::<Entry<K, V>>() <= LINE,
@@ -133,7 +134,7 @@ impl<K, V> Group<K, V> {
         Self::lines(Self::SLOTS) * LINE
     };
 
-    /// How many slots so many lines have.
+    /// How many slots fit into this many lines.
     const fn slots_of(lines: usize) -> usize {
         (lines * LINE).saturating_sub(Self::ENTRIES) / max(size_of::<Entry<K, V>>(), 1)
     }
@@ -142,14 +143,15 @@ impl<K, V> Group<K, V> {
         (Self::ENTRIES + slots * size_of::<Entry<K, V>>()).div_ceil(LINE)
     }
 
-    /// Whether this is one of the groups that tell what share of a table changes: one of about [`SAMPLED`], by where it lies.
+    /// Whether this group is in the sample that estimates how much of a table changes: about one in [`SAMPLED`], by
+    /// address.
     #[inline(always)]
     pub(super) fn is_sampled(self) -> bool {
         let line = (self.start.addr().get() / LINE) as u32;
         line.wrapping_mul(GOLDEN) < u32::MAX / SAMPLED
     }
 
-    /// Asks for its first cache line, or, in one stage, for two.
+    /// Prefetches its first cache line or, in one stage, its first two.
     #[inline(always)]
     pub(super) fn prefetch(self, one_stage: bool) {
         prefetch_line(self.start);
@@ -159,7 +161,7 @@ impl<K, V> Group<K, V> {
         }
     }
 
-    /// The last one of its cache lines.
+    /// The last of its cache lines.
     #[inline(always)]
     pub(super) fn last_line(self) -> NonNull<u8> {
         // SAFETY: in the group.
@@ -184,7 +186,7 @@ impl<K, V> Group<K, V> {
         Marks(unsafe { self.start.cast::<u64>().add(1).read() })
     }
 
-    /// The generation that changed a slot last: one byte of the marks.
+    /// The generation that last changed a slot: one byte of the marks.
     #[inline(always)]
     pub(super) fn generation(self, slot: usize) -> u8 {
         debug_assert!(slot < Self::SLOTS);
@@ -221,7 +223,7 @@ impl<K, V> Group<K, V> {
     /// Some of the group's entries.
     ///
     /// # Safety
-    /// The slots are occupied, and nothing changes them or their entries before the result is gone.
+    /// The slots must be occupied, and nothing may change them or their entries while the result is in use.
     #[inline(always)]
     pub(super) unsafe fn entries<'a>(self, slots: Slots) -> GroupEntries<'a, K, V> {
         GroupEntries {
@@ -234,7 +236,7 @@ impl<K, V> Group<K, V> {
     }
 }
 
-/// Some entries of one group or of several: keys and their values.
+/// Some entries of one or several groups: keys and their values.
 pub struct GroupEntries<'a, K, V> {
     group: Group<K, V>,
     slots: Slots,
@@ -244,10 +246,10 @@ pub struct GroupEntries<'a, K, V> {
 }
 
 impl<'a, K, V> GroupEntries<'a, K, V> {
-    /// The entries of these slots of these groups, so many.
+    /// The entries in these slots of these groups, `len` in total.
     ///
     /// # Safety
-    /// The slots are occupied, and nothing changes them or their entries before the result is gone.
+    /// The slots must be occupied, and nothing may change them or their entries while the result is in use.
     pub(super) unsafe fn of(groups: &'a [(Group<K, V>, Slots)], len: usize) -> Option<Self> {
         debug_assert_eq!(
             len,
@@ -263,14 +265,14 @@ impl<'a, K, V> GroupEntries<'a, K, V> {
         })
     }
 
-    /// How many slots the groups have.
+    /// The total number of slots in the groups.
     pub(in crate::state) fn slot_count(&self) -> usize {
         (1 + self.more.len()) * Group::<K, V>::SLOTS
     }
 
-    /// Calls `each` for every slot of the groups: with `true` if it has one of these entries, else with `false` and some
-    /// entry in its place. Which slots those are is up to chance, and a branch that nobody foresees costs more than
-    /// the slots that are looked at for nothing.
+    /// Calls `each` for every slot of the groups: with `true` for a slot with one of these entries, otherwise with
+    /// `false` and some entry in its place. Which slots are occupied is random, and a mispredicted branch costs more
+    /// than the slots visited in vain.
     #[inline(always)]
     pub(in crate::state) fn each_slot(mut self, mut each: impl FnMut(&'a K, &'a V, bool)) {
         let (mut group, mut slots, more) = (self.group, self.slots, self.more.clone());
@@ -282,7 +284,7 @@ impl<'a, K, V> GroupEntries<'a, K, V> {
             for slot in 0..Group::<K, V>::SLOTS {
                 let is_one = slots.contains(slot);
                 let (key, value) = if is_one {
-                    // SAFETY: the slot holds an entry that stays as it is, as whoever made this promised.
+                    // SAFETY: the slot holds an entry that stays unchanged, as the constructor's caller promised.
                     let Entry { key, value } = unsafe { group.entry(slot).as_ref() };
                     (key, value)
                 } else {
@@ -318,7 +320,7 @@ impl<'a, K, V> Iterator for GroupEntries<'a, K, V> {
             }
         };
         self.len -= 1;
-        // SAFETY: the slot holds an entry that stays as it is, as whoever made this promised.
+        // SAFETY: the slot holds an entry that stays unchanged, as the constructor's caller promised.
         let Entry { key, value } = unsafe { self.group.entry(slot).as_ref() };
         Some((key, value))
     }
@@ -331,7 +333,7 @@ impl<'a, K, V> Iterator for GroupEntries<'a, K, V> {
 
 impl<K, V> ExactSizeIterator for GroupEntries<'_, K, V> {}
 
-/// Asks the processor for a cache line.
+/// Prefetches a cache line.
 #[inline(always)]
 pub(super) fn prefetch_line(address: NonNull<u8>) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]

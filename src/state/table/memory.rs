@@ -1,11 +1,10 @@
-//! Where the blocks of segments come from.
+//! The memory of a table: where the blocks of segments come from.
 //!
-//! A table begins with blocks from the allocator. Once it has outgrown a few of them it carves
-//! blocks out of *chunks* of 2 MB, each one huge page where the system gives them. A huge page that
-//! is touched for the first time costs milliseconds (the system clears it, a hypervisor may have to
-//! find it), so chunks are prepared ahead by a helper thread ([`super::chunk_pool`]); a table that
-//! needs one before it is ready takes an unprepared one with small pages, which cost a microsecond
-//! each as they are reached.
+//! A table begins with blocks from the allocator. Once it has outgrown a few of them it takes blocks from *chunks* of 2
+//! MB, each one huge page if the system provides it. Touching a huge page for the first time costs milliseconds (the
+//! system clears it, a hypervisor may have to find it), so chunks are prepared ahead by a helper thread
+//! ([`super::chunk_pool`]); a table that needs one before it is ready takes an unprepared one with small pages, which
+//! cost a microsecond each when first touched.
 
 #![expect(unsafe_code, reason = "allocates and frees raw memory")]
 
@@ -16,17 +15,17 @@ use super::chunk_pool;
 use super::handle::BLOCK_ALIGN;
 use super::page::{CHUNK_SIZE, Pages, Preparation};
 
-/// Which pages a table asks for.
+/// Which pages a table uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MemoryMode {
     /// Huge pages, once the table is large enough to use them.
     #[default]
     HugePages,
-    /// Whatever the allocator has.
+    /// Whatever the allocator provides.
     SmallPages,
 }
 
-/// A chunk of the allocator's holds so many bytes at least before chunks of pages follow.
+/// The size in bytes that a chunk from the allocator must reach before chunks of pages are used.
 const HEAP_CHUNK_MAX: usize = 512 << 10;
 
 enum Chunk {
@@ -40,14 +39,14 @@ pub(super) struct Arena {
     mode: MemoryMode,
     chunks: Vec<Chunk>,
     next: NonNull<u8>,
-    /// How many blocks there are at `next`.
+    /// How many unused blocks follow `next`.
     left: usize,
-    /// Blocks given back, zeroed.
+    /// Returned blocks, zeroed.
     free: Vec<NonNull<u8>>,
     bytes: usize,
-    /// How many chunks it took as it grew.
+    /// How many chunks it has taken to grow.
     taken: usize,
-    /// The reserved pages, while they are not all prepared.
+    /// The preparation of the reserved pages, while it is running.
     preparation: Option<Preparation>,
 }
 
@@ -77,8 +76,8 @@ impl Arena {
         }
     }
 
-    /// Makes room for so many blocks of full size. Their pages are touched first, which takes its time, or, if the
-    /// blocks are `filled` at once, by another thread while that goes on.
+    /// Reserves room for this many full-size blocks. Their pages are touched first, which takes a while, or, if the
+    /// blocks are to be `filled` at once, by another thread meanwhile.
     pub(super) fn reserve(&mut self, blocks: usize, filled: bool) {
         let pages = match self.mode {
             MemoryMode::HugePages => Pages::map(self.full_size * blocks),
@@ -97,21 +96,21 @@ impl Arena {
         }
     }
 
-    /// A zeroed block of its own: goes back by [`Arena::release_single`].
+    /// Returns a separate zeroed block, to be released by [`Arena::release_single`].
     pub(super) fn single(&mut self, size: usize) -> NonNull<u8> {
         self.bytes += size;
         allocate(layout(size))
     }
 
     /// # Safety
-    /// The block came from `single` with this size, and nothing uses it any more.
+    /// The block must come from `single` with this size, and must no longer be used.
     pub(super) unsafe fn release_single(&mut self, block: NonNull<u8>, size: usize) {
         self.bytes -= size;
         // SAFETY: as the caller promises.
         unsafe { dealloc(block.as_ptr(), layout(size)) }
     }
 
-    /// A zeroed block for a segment of full size: lives as long as the arena.
+    /// Returns a zeroed block for a full-size segment; it lives as long as the arena.
     pub(super) fn full(&mut self) -> NonNull<u8> {
         if let Some(block) = self.free.pop() {
             return block;
@@ -121,13 +120,13 @@ impl Arena {
         }
         let block = self.next;
         self.left -= 1;
-        // SAFETY: the chunk has room for the block given out and those left.
+        // SAFETY: the chunk has room for the block returned and those left.
         self.next = unsafe { block.add(self.full_size) };
         block
     }
 
     /// # Safety
-    /// The block came from `full`, and nothing uses it any more.
+    /// The block must come from `full`, and must no longer be used.
     pub(super) unsafe fn release_full(&mut self, block: NonNull<u8>) {
         // SAFETY: as the caller promises; zeroed, because `full` hands out zeroed blocks.
         unsafe { block.write_bytes(0, self.full_size) };
@@ -144,8 +143,8 @@ impl Arena {
             return self.add_heap(blocks);
         }
         if self.mode == MemoryMode::HugePages && self.full_size <= CHUNK_SIZE / 2 {
-            // A table grows by a factor in a burst: half of what it has taken is kept ready, up to a quarter of
-            // what it has.
+            // A table grows by a factor in a burst: half of what it has taken is kept ready, up to a quarter of what it
+            // has.
             self.taken += 1;
             let ahead = 1 + (self.taken / 2).min(self.bytes / CHUNK_SIZE / 4);
             let prepared = chunk_pool::take(ahead);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::{Cursor, Drained, EncodeChange, Extent, RunKeys, Table, TableKey, TableOptions};
 use crate::record::KeyHash;
 
-/// How the keys of one run spread: well, or as badly as a hash can.
+/// How the keys of one run are distributed: evenly, or as badly as a hash can.
 #[derive(Debug, Clone, Copy)]
 enum Spread {
     Even,
@@ -54,7 +54,7 @@ enum Step {
         count: u16,
         number: u32,
     },
-    /// As many as `wanted`, with a look at all.
+    /// Takes `wanted` records, and looks all of them up ahead.
     UpsertRun {
         ids: Vec<u16>,
         wanted: usize,
@@ -91,7 +91,7 @@ fn encode<const BULK: usize>() -> EncodeChange<Key, Value<BULK>> {
     }
 }
 
-/// Keys by number, spread so.
+/// Keys by number, distributed like this.
 struct Ids(u8);
 
 impl RunKeys<Key> for Ids {
@@ -113,7 +113,7 @@ impl RunKeys<Key> for Ids {
     }
 }
 
-/// What a frozen generation must come to, the keys it owes, and what was drained so far.
+/// What a frozen generation must contain, the keys it owes, and what was drained so far.
 type Frozen = (Extent, HashMap<u16, u32>, HashSet<u16>, Drained);
 
 struct Model<const BULK: usize> {
@@ -123,9 +123,9 @@ struct Model<const BULK: usize> {
     map: HashMap<u16, u32>,
     /// Keys inserted or changed since the last freeze.
     changed: HashSet<u16>,
-    /// More may count as changed: the next freeze was to be of the whole table.
+    /// More may count as changed: the next freeze was announced to be of the whole table.
     expects_whole: bool,
-    /// What may be drained though it is not owed.
+    /// What may be drained although it is not owed.
     may_come: HashSet<u16>,
     frozen: Option<Frozen>,
     /// What a reader of all generations so far knows.
@@ -213,7 +213,7 @@ impl<const BULK: usize> Model<BULK> {
         self.changed.remove(&id);
     }
 
-    /// What a checkpoint says: an entry, or that there is none.
+    /// What a checkpoint records: an entry, or that there is none.
     fn restore(&mut self, id: u16, number: Option<u32>) {
         let key = self.key(id);
         match number {
@@ -254,7 +254,7 @@ impl<const BULK: usize> Model<BULK> {
             if extent == Extent::Whole {
                 owed.extend(others);
             } else if self.expects_whole {
-                // Every entry may come, whether or not it has changed; none may come twice, or as it was not.
+                // Every entry may come, changed or not; none may come twice, or differ from what it was.
                 self.may_come = others;
             }
             self.expects_whole = false;
@@ -404,7 +404,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..if cfg!(miri) { 12 } else { 60 })
 }
 
-/// What a checkpoint holds, in pieces: the later ones count.
+/// The contents of a checkpoint, in pieces: later ones win.
 type Pieces = Vec<(u16, u16, Option<u32>)>;
 
 fn pieces() -> impl Strategy<Value = Pieces> {

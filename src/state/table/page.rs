@@ -1,5 +1,4 @@
-//! Anonymous pages straight from the system, in whole huge pages, to be prepared when there is
-//! time.
+//! Anonymous memory straight from the system, in whole huge pages, which are prepared ahead of use.
 
 #![expect(
     unsafe_code,
@@ -13,7 +12,7 @@ use std::thread::JoinHandle;
 /// The size and alignment of a chunk: one huge page.
 pub(super) const CHUNK_SIZE: usize = 2 << 20;
 
-/// Zeroed pages of our own, aligned to [`CHUNK_SIZE`].
+/// Zeroed pages that we own, aligned to [`CHUNK_SIZE`].
 pub(super) struct Pages {
     start: NonNull<u8>,
     size: usize,
@@ -34,8 +33,8 @@ impl Pages {
 
 #[cfg(all(target_os = "linux", not(miri)))]
 impl Pages {
-    /// Maps at least `size` bytes, in small pages that come as they are touched. `None` when the
-    /// system has none to give.
+    /// Maps at least `size` bytes, in small pages that are faulted in on demand. `None` if the system has no memory
+    /// left.
     pub(super) fn map(size: usize) -> Option<Self> {
         let size = size.checked_next_multiple_of(CHUNK_SIZE)?;
         let (protection, flags) = (
@@ -49,8 +48,8 @@ impl Pages {
             return None;
         }
         let head = base.align_offset(CHUNK_SIZE);
-        // SAFETY: what is cut off lies inside the mapping, and nobody has seen it yet; the rest is
-        // advised about only.
+        // SAFETY: the parts cut off lie inside the mapping, and nobody has seen it yet; for the rest only advice is
+        // given.
         unsafe {
             let start = base.byte_add(head);
             if head > 0 {
@@ -64,7 +63,7 @@ impl Pages {
         }
     }
 
-    /// Asks for huge pages and touches them all: milliseconds for each.
+    /// Requests huge pages and touches them all, which takes milliseconds each.
     pub(super) fn prepare(&mut self) {
         self.advise();
         if !self.populate(0..self.size) {
@@ -75,11 +74,11 @@ impl Pages {
         }
     }
 
-    /// As `prepare`, by another thread, from the last page to the first, while the pages are used already. `None`
-    /// where there is no thread to be had: then pages come as they are touched. It must end before the pages go.
+    /// As `prepare`, but on another thread, from the last page to the first, while the pages are already in use. `None`
+    /// if no thread is available: then pages are faulted in on demand. It must end before the pages are dropped.
     pub(super) fn prepare_meanwhile(&mut self) -> Option<Preparation> {
         self.advise();
-        // They are somebody else's, and stay when the thread ends, or where there is none.
+        // The pages belong to somebody else: they must stay when the thread ends, or if there is none.
         let pages = ManuallyDrop::new(Pages {
             start: self.start,
             size: self.size,
@@ -93,13 +92,13 @@ impl Pages {
         thread.ok().map(Preparation)
     }
 
-    /// Says that huge pages are wanted.
+    /// Advises the system to use huge pages.
     fn advise(&mut self) {
         // SAFETY: the pages are ours; advice does not change what they hold.
         unsafe { libc::madvise(self.start.as_ptr().cast(), self.size, libc::MADV_HUGEPAGE) };
     }
 
-    /// Makes pages present. `false` where the system cannot.
+    /// Populates pages. Returns `false` if the system cannot.
     fn populate(&self, range: std::ops::Range<usize>) -> bool {
         debug_assert!(range.end <= self.size);
         // SAFETY: the range is part of pages that are mapped; populating does not change what they hold.
@@ -115,9 +114,9 @@ impl Pages {
 pub(super) struct Preparation(JoinHandle<()>);
 
 impl Preparation {
-    /// Waits for the end of it.
+    /// Waits until the preparation ends.
     pub(super) fn join(self) {
-        // It does not panic, and nothing would follow from it.
+        // The thread does not panic, and a panic would have no consequences.
         let _ = self.0.join();
     }
 }
@@ -132,7 +131,7 @@ impl Drop for Pages {
 
 #[cfg(not(all(target_os = "linux", not(miri))))]
 impl Pages {
-    /// Only Linux is asked for pages: elsewhere tables live on the heap.
+    /// Only Linux provides pages: elsewhere tables live on the heap.
     pub(super) fn map(_size: usize) -> Option<Self> {
         None
     }
@@ -144,8 +143,8 @@ impl Pages {
     }
 }
 
-/// Lets the calling thread run wherever the process's first thread may: a helper that a pinned
-/// worker happened to start must not stay on the worker's core.
+/// Lets the calling thread run on any core that the process's first thread may use: a helper that was started by a
+/// pinned worker must not stay on the worker's core.
 pub(super) fn unpin() {
     #[cfg(all(target_os = "linux", not(miri)))]
     // SAFETY: both calls read or write this local set only, and its size is given.

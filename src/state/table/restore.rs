@@ -1,8 +1,8 @@
-//! Restoring: entries and removals taken over from a checkpoint, which are no changes.
+//! Restoring: applying entries and removals from a checkpoint, which do not count as changes.
 //!
-//! What is restored bears no mark, so that the first freeze of [`Extent::Changes`] after it hands out
-//! what changed since. Entries come in no order, some of them as they were drained, some as they were copied
-//! before that: so each one's cache lines are asked for some entries ahead.
+//! Restored entries carry no mark, so that the first freeze of [`Extent::Changes`] afterwards covers what has changed
+//! since. Entries come in no particular order, some as they were drained, some as they were copied before that, so the
+//! cache lines of each are prefetched some entries ahead.
 //!
 //! [`Extent::Changes`]: super::Extent::Changes
 
@@ -14,12 +14,12 @@ use super::layout::Entry;
 use crate::record::KeyHash;
 
 impl<K: TableKey + Eq, V> Table<K, V> {
-    /// Sets a key's value as a checkpoint has it: that is no change, and hides none that was made before.
+    /// Sets a key's value from a checkpoint: this is not a change, and hides no earlier one.
     ///
-    /// Fastest into a table that was made for as many keys.
+    /// Fastest into a table that was created for this many keys.
     ///
     /// # Panics
-    /// While a generation is frozen: a table is restored before it is used.
+    /// If a generation is frozen: a table must be restored before it is used.
     #[inline]
     pub fn restore_entry(&mut self, hash: KeyHash, key: K, value: V) {
         self.assert_not_frozen();
@@ -31,7 +31,7 @@ impl<K: TableKey + Eq, V> Table<K, V> {
     }
 
     /// Sets the values of several keys, see [`Table::restore_entry`], and keeps the memory of `entries`. Their first
-    /// cache lines should have been asked for.
+    /// cache lines should have been prefetched.
     pub(in crate::state) fn restore_entries(&mut self, entries: &mut Vec<(KeyHash, K, V)>) {
         for (hash, ..) in &*entries {
             self.prefetch(*hash, Lookahead::Near);
@@ -53,11 +53,11 @@ impl<K: TableKey + Eq, V> Table<K, V> {
 }
 
 impl<K, V> Table<K, V> {
-    /// Removes the key that `equal` accepts, as a checkpoint has it: that is no change. Returns whether it
-    /// was there.
+    /// Removes the key that `equal` accepts, as recorded in a checkpoint: this is not a change. Returns whether the key
+    /// existed.
     ///
     /// # Panics
-    /// While a generation is frozen: a table is restored before it is used.
+    /// If a generation is frozen: a table must be restored before it is used.
     pub fn restore_removal(&mut self, hash: KeyHash, equal: impl FnMut(&K) -> bool) -> bool {
         self.assert_not_frozen();
         let Some(place) = self.directory.find(hash, equal) else {

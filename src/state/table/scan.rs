@@ -1,12 +1,12 @@
-//! Going over a table in steps of the caller's choosing: reading all entries, and dropping them.
+//! Traversal of a table in steps controlled by the caller: reading all entries, and dropping them.
 //!
-//! What fires a window emits while there is room downstream, and goes on later where it was. So the
-//! visitor says after each entry whether to go on, and the bookmark is a value that the caller keeps.
-//! Entries come in the order of their segments' hash ranges and, within a segment, of their groups: as
-//! they lie in memory, and one word of tags tells all entries of a group.
+//! A firing window emits while there is room downstream, and resumes later where it stopped. So the visitor returns
+//! after each entry whether to continue, and the bookmark is a value that the caller keeps. Entries come in the order
+//! of their segments' hash ranges and, within a segment, of their groups: this is the order in memory, and one word of
+//! tags describes all entries of a group.
 //!
-//! Gathering some groups' entries first, without a branch on which slots are occupied, and visiting them in a loop of
-//! its own was tried: firing windows took as long, or a tenth longer.
+//! Gathering the entries of some groups first, without branching on which slots are occupied, and visiting them in a
+//! separate loop was tried: firing windows took as long, or a tenth longer.
 
 #![expect(
     unsafe_code,
@@ -22,24 +22,24 @@ use super::layout::Entry;
 use super::segment::Segment;
 use crate::record::KeyHash;
 
-/// Where a [`Table::scan`] or a [`Table::walk`] stands.
+/// The position of a [`Table::scan`] or a [`Table::walk`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bookmark {
-    /// The segment that comes now begins at this hash.
+    /// The current segment begins at this hash.
     position: u64,
     group: usize,
-    /// Slots of the group before this one are read.
+    /// Slots of the group before this one have been read.
     slot: usize,
 }
 
-/// A step ends after so many groups, even if nobody has ended it: empty memory takes its time too.
+/// A step ends after this many groups, even if the visitor has not ended it: scanning empty memory takes time, too.
 const GROUPS_PER_STEP: usize = 4096;
 
 impl<K, V> Table<K, V> {
-    /// Calls `visit` with the entries from `bookmark` on until it says `false`, or for a bounded time.
-    /// Returns whether that was all: then `bookmark` is at the start again.
+    /// Calls `visit` with the entries from `bookmark` on until it returns `false`, or for a bounded time. Returns
+    /// whether that was all: then `bookmark` is back at the start.
     ///
-    /// Between the steps of one reading the table must stay as it is, or entries may be missed.
+    /// Between the steps of one scan the table must not change, or entries may be missed.
     #[inline]
     pub fn scan(&self, bookmark: &mut Bookmark, mut visit: impl FnMut(&K, &V) -> bool) -> bool {
         let mut groups_left = GROUPS_PER_STEP;
@@ -73,12 +73,11 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// As [`Table::scan`]; with `empty`, entries are dropped when all of their group have been seen, so
-    /// that at the end none is left. The memory stays then, and so does the shape: filling up again
-    /// needs no splits.
+    /// As [`Table::scan`]; with `empty`, the entries of a group are dropped once all of them have been visited, so that
+    /// none is left at the end. The memory and the shape are kept: filling the table again needs no splits.
     ///
-    /// What is dropped of a frozen generation is handed out first. That it was dropped is not noted:
-    /// whoever empties a table that tracks changes says in one word that all of its entries are gone.
+    /// Entries of a frozen generation are handed out before they are dropped. The drop itself is not recorded: whoever
+    /// empties a table that tracks changes reports separately that all of its entries are gone.
     #[inline]
     pub fn walk(
         &mut self,
@@ -120,7 +119,7 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// Goes on to the next segment; `true` after the last one.
+    /// Advances to the next segment; returns `true` after the last one.
     fn next_segment(&self, bookmark: &mut Bookmark) -> bool {
         let next = self.directory.after(bookmark.position);
         *bookmark = Bookmark {
@@ -132,8 +131,8 @@ impl<K, V> Table<K, V> {
 }
 
 impl<K, V> Segment<K, V> {
-    /// Drops all entries of a group; how many they were. Overflow counts go too: all groups that a
-    /// search would pass are emptied with this one. What a frozen generation is owed of them is handed out.
+    /// Drops all entries of a group; returns how many there were. Overflow counts are reset, too: all groups that a
+    /// search would visit are emptied with this one. What is owed to a frozen generation is handed out.
     fn drop_group(&mut self, index: usize, changes: &mut Changes<K, V>) -> usize {
         let group = self.group(index);
         let slots = group.tags().occupied();
@@ -143,7 +142,7 @@ impl<K, V> Segment<K, V> {
             }
             group.set_marks(group.marks().without_any());
         }
-        // Before anything else: an entry without a tag is dropped by nobody else, should one panic.
+        // Done first: should a drop panic, nobody else drops an entry without a tag.
         group.set_tags(Tags(0));
         let mut count = 0;
         for slot in slots {
@@ -295,7 +294,7 @@ mod tests {
             let expected: Vec<u64> = fresh.map(|key| key * 1000 + 1).collect();
             assert_eq!(found, expected, "{extent:?}");
             assert_eq!(drained.removed_count, 0);
-            // It can be used again: nothing of before is left in it.
+            // It can be reused: nothing from before is left in it.
             drained.clear();
             (90..110).for_each(|key| set(&mut table, key, 3));
             table.freeze(Extent::Changes);

@@ -1,9 +1,9 @@
 //! A segment: a small open-addressing table over one contiguous range of key hashes.
 //!
-//! How it is searched, see [`super::handle`]. What an insertion asks and changes lies outside of its block.
+//! For how it is searched, see [`super::handle`]. What an insertion reads and changes is stored outside of its block.
 //!
-//! Invariant: tags, not handles, own entries. A [`Segment`] is made of its handle and its counts when it is needed; whoever
-//! makes one reaches the segment only through one at a time.
+//! Invariant: entries are owned through tags, not through handles. A [`Segment`] is assembled from its handle and its
+//! counts when needed; its creator accesses the segment through only one at a time.
 
 #![expect(
     unsafe_code,
@@ -21,28 +21,29 @@ use crate::record::KeyHash;
 use crate::seeded_bugs::seeded;
 
 const SEGMENT_SIZE: usize = 64 << 10;
-/// Where one entry of so many is not at home, or fewer, searches seldom go on.
+/// If at most one entry in this many is away from home, searches seldom continue.
 const STRAYED_FEW: u32 = 24;
-/// Where one entry of four is not at home, hashes do not lie by chance, but close together. A segment that has
-/// sixteen slots for each of its entries has room enough.
+/// If one entry in four is away from home, hashes are not random but clustered. A segment with sixteen slots per entry
+/// has room enough.
 const CROWDED: (u32, u32) = (4, 16);
-/// A table of one segment, below full size, lies in the nearest caches. There a branch that surprises the processor costs
-/// more than room does.
+/// A table of one segment, below full size, fits into the nearest caches. There a mispredicted branch costs more than
+/// space does.
 const CROWDED_SMALL: (u32, u32) = (32, 4);
-/// A drain of every group asks for memory so many groups ahead: a slice is over before the processor knows where it goes.
+/// A drain of every group prefetches this many groups ahead: a slice ends before the hardware prefetcher picks up the
+/// pattern.
 const GROUPS_AHEAD: usize = 16;
 const RUN_MAX: usize = 32;
 const SUMMARY_LOG2: u32 = 8;
 const STAGGERS: usize = 8;
-/// So many bits of a summary are few.
+/// Up to this many bits of a summary count as few.
 const FEW_BITS: usize = 1 << (SUMMARY_LOG2 - 2);
 const SUMMARY_WORDS: usize = (1 << SUMMARY_LOG2) / 64;
 
-/// What every insertion asks and changes. It lies beside those of other segments rather than in front of the groups:
-/// so caches hold it when they hold no segment.
+/// The fields that every insertion reads and changes. They are stored beside those of other segments rather than in
+/// front of the groups, so that they are cached even when the segments are not.
 pub(super) struct Counts {
     pub(super) len: u32,
-    /// At this length the segment is full.
+    /// The length at which the segment is full.
     limit: u32,
     groups: u32,
     /// How many entries are not in their home group.
@@ -50,32 +51,32 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Whether one entry of so many, or more, is not at home, though there is room for them all: more groups, or a
-    /// smaller range, take them apart. Not if there are so few already that this has been tried without avail.
+    /// Whether more than one entry in `strayed` is away from home although there is room for all: more groups, or a
+    /// smaller range, would separate them. False if there are so few entries that this was already tried in vain.
     fn is_crowded(&self, (strayed, slots_per_entry): (u32, u32), slots: u32) -> bool {
         self.strayed * strayed > self.len && self.len * slots_per_entry > self.groups * slots
     }
 }
 
-/// In front of the groups: per generation, 1 and 2, which of them may hold slots that it changed. Zeros at first.
+/// In front of the groups: for each of generations 1 and 2, which groups may hold slots that it changed. Initially 0.
 type Summaries = [[u64; SUMMARY_WORDS]; 2];
 
 const _: () = assert!(size_of::<Summaries>() <= HEADER_SIZE);
 
-/// One segment, for as long as it is looked at or changed; see the module's invariant.
+/// One segment, while it is being read or changed; see the module's invariant.
 pub(super) struct Segment<K, V> {
     handle: Handle<K, V>,
     counts: NonNull<Counts>,
 }
 
 impl<K, V> Segment<K, V> {
-    /// The most groups of a segment: about 64 KB, but enough for an even fill.
+    /// The maximum number of groups in a segment: about 64 KB, but enough for an even fill.
     pub(super) const GROUPS_MAX: usize = {
         let groups = SEGMENT_SIZE / Group::<K, V>::SIZE;
         if groups <= 16 { 16 } else { groups & !1 }
     };
 
-    /// Bytes of the block of a segment with so many groups.
+    /// The block size in bytes of a segment with this many groups.
     pub(super) const fn block_size(groups: usize) -> usize {
         (HEADER_SIZE + Group::<K, V>::SIZE * groups).next_multiple_of(BLOCK_ALIGN)
     }
@@ -83,10 +84,10 @@ impl<K, V> Segment<K, V> {
     /// A segment without entries.
     ///
     /// # Safety
-    /// `block` is aligned to [`BLOCK_ALIGN`], has `block_size(groups)` zeroed bytes (only the
-    /// header and the first two words of each group need to be zero) and is nobody else's. So long as
-    /// handles of the segment are used, both stay, until [`Segment::release`].
-    /// `groups` is even, more than 0 and below 2^32; `depth` is below 64.
+    /// `block` must be aligned to [`BLOCK_ALIGN`], have `block_size(groups)` zeroed bytes (only the header and the
+    /// first two words of each group need to be zero) and not be in use elsewhere. Both must remain so while handles of
+    /// the segment are used, until [`Segment::release`].
+    /// `groups` must be even, more than 0 and below 2^32; `depth` must be below 64.
     pub(super) unsafe fn new(block: NonNull<u8>, groups: usize, depth: u32, limit: usize) -> Self {
         let counts = Box::new(Counts {
             len: 0,
@@ -104,32 +105,32 @@ impl<K, V> Segment<K, V> {
     /// The segment with this handle and these counts.
     ///
     /// # Safety
-    /// They are those of a segment that is not released, of which no other `Segment` is used while this one is, unless
-    /// neither changes it.
+    /// They must be those of a segment that is not released. No other `Segment` of it may be used while this one is,
+    /// unless neither changes it.
     #[inline(always)]
     pub(super) unsafe fn of(handle: Handle<K, V>, counts: NonNull<Counts>) -> Self {
         Segment { handle, counts }
     }
 
-    /// What makes the segment again.
+    /// The parts from which the segment can be assembled again.
     pub(super) fn parts(&self) -> (Handle<K, V>, NonNull<Counts>) {
         (self.handle, self.counts)
     }
 
-    /// Ends the segment; its block, to be given back.
+    /// Releases the segment and returns its block, to be given back.
     ///
     /// # Safety
-    /// No handle of this segment is used again.
+    /// No handle of this segment may be used again.
     pub(super) unsafe fn release(&self) -> NonNull<u8> {
         // SAFETY: made from a box by `new`, and given up once.
         drop(unsafe { Box::from_raw(self.counts.as_ptr()) });
         self.handle.block()
     }
 
-    /// The length at which a segment of so many groups is full if that share of its hashes occurs: between 0.69 and
-    /// 0.81 of the slots, by `stagger`. Segments that filled up all at once would
-    /// also all split at once, faster than memory can be prepared. Fuller ones would cost more in
-    /// searches that have to go on (each an unpredicted branch) than they save in memory.
+    /// The length at which a segment of `groups` groups is full if this share of its hashes occurs: between 0.69 and
+    /// 0.81 of the slots, depending on `stagger`. Segments that filled up all at once would also all split at once,
+    /// faster than memory can be prepared. Fuller ones would cost more in searches that have to continue (each a
+    /// mispredicted branch) than they save in memory.
     pub(super) fn limit(groups: usize, share: f64, stagger: usize) -> usize {
         let slots = (groups * Group::<K, V>::SLOTS) as f64 * share;
         let spared = 3.0 / 16.0 + (stagger % STAGGERS) as f64 / (8 * STAGGERS) as f64;
@@ -142,7 +143,7 @@ impl<K, V> Segment<K, V> {
         unsafe { self.handle.group(index) }
     }
 
-    /// Where an entry with this hash lives when there is room.
+    /// The group where an entry with this hash belongs.
     #[inline(always)]
     pub(super) fn home_group(&self, hash: KeyHash) -> (usize, Group<K, V>) {
         let home = self.home(hash);
@@ -184,15 +185,15 @@ impl<K, V> Segment<K, V> {
         self.counts().len as usize
     }
 
-    /// Whether an entry that finds room at home may take it. Entries that are not at home make a segment full as well
-    /// ([`is_full`](Self::is_full)), but that is seen soon enough when the next one does not find room there.
+    /// Whether an entry that finds room at home may take it. Too many entries away from home also make a segment full
+    /// ([`is_full`](Self::is_full)), but it suffices to notice that when the next one does not find room at home.
     #[inline(always)]
     pub(super) fn has_room(&self) -> bool {
         let counts = self.counts();
         counts.len < counts.limit
     }
 
-    /// Whether the next insertion should find more room first.
+    /// Whether the next insertion should make more room first.
     pub(super) fn is_full(&self) -> bool {
         let crowded = if Group::<K, V>::SIZE == LINE && self.group_count() < Self::GROUPS_MAX {
             CROWDED_SMALL
@@ -203,14 +204,14 @@ impl<K, V> Segment<K, V> {
         !self.has_room() || self.counts().is_crowded(crowded, slots)
     }
 
-    /// How many groups an even fill with so many entries needs: those that the least limit allows. A few segments
-    /// get more and split, but twice the memory for all would cost more: it has to be cleared before it is filled,
-    /// and every checkpoint of the whole table walks through it.
+    /// How many groups an even fill with this many entries needs, by the lowest limit. A few segments get more and
+    /// split, but twice the memory for all would cost more: it has to be cleared before it is filled, and every
+    /// checkpoint of the whole table scans it.
     pub(super) fn groups_for(entries: f64) -> f64 {
         entries / (Group::<K, V>::SLOTS as f64 * 11.0 / 16.0)
     }
 
-    /// Has the keys of the segment share so many bits. Handles from before are worthless then, and entries have to move
+    /// Sets how many bits the keys of the segment share. Earlier handles become invalid, and entries have to move
     /// before the segment is searched.
     pub(super) fn deepen(&mut self, depth: u32, limit: usize) {
         self.counts_mut().limit = limit as u32;
@@ -218,18 +219,18 @@ impl<K, V> Segment<K, V> {
         self.handle = unsafe { Handle::new(self.handle.block(), depth) };
     }
 
-    /// Whether so many entries are away from home that a search had better look, before it comes, where it will go
-    /// on; `None` where none is.
+    /// Whether so many entries are away from home that a search should check in advance where it will continue; `None`
+    /// if none is.
     #[inline(always)]
     pub(super) fn has_many_strays(&self) -> Option<bool> {
         let counts = self.counts();
         (counts.strayed > 0).then(|| counts.strayed * STRAYED_FEW > counts.len)
     }
 
-    /// Marks the entry at `place` as changed and gives it out.
+    /// Marks the entry at `place` as changed and returns a pointer to its value.
     ///
     /// # Safety
-    /// `place` was found in this segment, and no entry was inserted or removed since.
+    /// `place` must have been found in this segment, with no entry inserted or removed since.
     #[inline(always)]
     pub(super) unsafe fn touch(
         &mut self,
@@ -244,8 +245,8 @@ impl<K, V> Segment<K, V> {
 
     /// The first change of an entry in the current generation.
     ///
-    /// What the frozen one owes is handed out of this slot only: the rest of the group may lie in another cache line,
-    /// and the drain, which walks through memory in order, will find it sooner than records will.
+    /// Only this slot's entry is handed out to the frozen generation: the rest of the group may be in another cache
+    /// line, and the drain, which scans memory in order, will reach it sooner than records do.
     #[inline(never)]
     fn first_touch(&mut self, place: Place<K, V>, changes: &mut Changes<K, V>) {
         if changes.frozen.is_some() && !seeded("no-copy-on-first-touch") {
@@ -264,7 +265,7 @@ impl<K, V> Segment<K, V> {
         self.mark(place, changes);
     }
 
-    /// Marks a slot as changed in the current generation, of which nothing may be owed any more.
+    /// Marks a slot as changed in the current generation; nothing of it may still be owed.
     pub(super) fn mark(&mut self, place: Place<K, V>, changes: &mut Changes<K, V>) {
         let (group, generation) = (place.group, changes.generation);
         if generation != 0 {
@@ -283,7 +284,7 @@ impl<K, V> Segment<K, V> {
         index >> self.summary_shift()
     }
 
-    /// So many groups, as a power of two, share a bit of a summary.
+    /// The base-2 logarithm of the number of groups that share a bit of a summary.
     fn summary_shift(&self) -> u32 {
         let bits = self.group_count().next_power_of_two().ilog2();
         bits.saturating_sub(SUMMARY_LOG2)
@@ -301,13 +302,13 @@ impl<K, V> Segment<K, V> {
         self.summaries()[usize::from(generation - 1)][bit / 64] >> (bit % 64) & 1 == 1
     }
 
-    /// Whether some group may.
+    /// Whether any group may.
     pub(super) fn any_may_hold(&self, generation: u8) -> bool {
         self.summaries()[usize::from(generation - 1)] != [0; SUMMARY_WORDS]
     }
 
-    /// Asks for the first cache lines of the groups that may, if they are few: those that are many lie so close
-    /// together that the processor fetches them by itself.
+    /// Prefetches the first cache lines of the groups that may, if they are few: if they are many, they are so close
+    /// together that the hardware prefetcher fetches them.
     pub(super) fn prefetch_holding(&self, generation: u8) {
         let summary = self.summaries()[usize::from(generation - 1)];
         let bits: u32 = summary.iter().map(|word| word.count_ones()).sum();
@@ -326,7 +327,7 @@ impl<K, V> Segment<K, V> {
         }
     }
 
-    /// Asks for the first cache line of a group, if there is one of that number.
+    /// Prefetches the first cache line of a group, if the group exists.
     #[inline]
     pub(super) fn prefetch_group(&self, index: usize) {
         if index < self.group_count() {
@@ -338,7 +339,7 @@ impl<K, V> Segment<K, V> {
         *self.summary_mut(generation) = [0; SUMMARY_WORDS];
     }
 
-    /// Hands out what the frozen generation still owes of a group; how many entries that was.
+    /// Hands out what the frozen generation still owes of a group; returns the number of entries.
     pub(super) fn hand_out(&mut self, index: usize, changes: &mut Changes<K, V>) -> usize {
         self.hand_out_group(self.group(index), changes)
     }
@@ -351,15 +352,15 @@ impl<K, V> Segment<K, V> {
         let pending = settle(group, changes.owed());
         let count = pending.len();
         if count > 0 {
-            // SAFETY: only occupied slots are pending: a removal takes the mark away with the tag. Writing the
-            // entries down changes none of them.
+            // SAFETY: only occupied slots are pending: a removal clears the mark along with the tag. Encoding the
+            // entries changes none of them.
             changes.hand_out(unsafe { group.entries(pending) });
         }
         count
     }
 
-    /// Hands out what the frozen generation still owes of the groups from `index` on, until about `budget` are spent, on
-    /// entries and on groups. Where it stands then, and what was spent.
+    /// Hands out what the frozen generation still owes of the groups from `index` on, until about `budget` is spent on
+    /// entries and groups. Returns the next index and what was spent.
     pub(super) fn hand_out_run(
         &mut self,
         mut index: usize,
@@ -388,7 +389,7 @@ impl<K, V> Segment<K, V> {
         (index, spent)
     }
 
-    /// So many groups are written down at a time: what fits into the room that a chunk has for it.
+    /// The number of groups encoded at a time: as many as fit into the spare room of a chunk.
     const RUN: usize = {
         let fitting = ROOM / Group::<K, V>::SIZE;
         if fitting == 0 {
@@ -401,8 +402,8 @@ impl<K, V> Segment<K, V> {
     };
 }
 
-/// The slots of a group that the frozen generation still owes. It owes them no more: they must be written down before
-/// anything changes.
+/// Returns the slots of a group that the frozen generation still owes, and marks them as no longer owed: they must be
+/// encoded before anything changes.
 #[inline(always)]
 fn settle<K, V>(group: Group<K, V>, owed: Owed) -> Slots {
     let (tags, marks) = (group.tags(), group.marks());
@@ -420,7 +421,7 @@ fn hand_out_slot<K, V>(place: Place<K, V>, changes: &mut Changes<K, V>) {
     }
 }
 
-/// Marks all entries of a group as changed in the current generation, of which nothing may be owed.
+/// Marks all entries of a group as changed in the current generation; nothing of it may still be owed.
 fn mark_group<K, V>(group: Group<K, V>, changes: &Changes<K, V>) {
     let marks = group.marks();
     group.set_marks(marks.with_occupied(group.tags(), changes.generation));

@@ -1,13 +1,13 @@
-//! How many segments of how many groups a table begins with.
+//! The initial number of segments and groups of a table.
 
 use super::segment::Segment;
 
-/// A segment has at least so many groups.
+/// The minimum number of groups in a segment.
 const GROUPS_MIN: usize = 2;
 
-/// How a table starts.
+/// The initial shape of a table.
 pub(super) struct Shape {
-    /// Groups of every segment, and those of one of full size.
+    /// The groups of every segment, and those of a full-size one.
     pub(super) groups: usize,
     pub(super) groups_full: usize,
     /// How many top bits choose the segment.
@@ -15,7 +15,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// For so many keys in that share of the hash space.
+    /// The shape for `expected` keys in this share of the hash space.
     pub(super) fn of<K, V>(expected: usize, share: f64) -> Self {
         let full = Segment::<K, V>::GROUPS_MAX;
         // How many the whole hash space would need if it were as full as this part of it.

@@ -1,4 +1,4 @@
-//! What a table promises beside its contents: memory, growth, and that misuse is an error.
+//! What a table guarantees besides its contents: memory, growth, and that misuse is an error.
 
 use std::ops::Range;
 
@@ -268,12 +268,12 @@ fn copies_of_what_is_frozen_take_no_more_memory_than_is_waited_for() {
             let value = table.get_mut(key.key_hash(), |k| *k == key);
             *value.expect("it is there") += 1;
             if key % step == 0 {
-                // Without a budget nothing is drained but what had to be copied.
+                // With a budget of 0, only what had to be copied is drained.
                 assert!(!table.drain_frozen(0, &mut out));
                 copied += out.set.count();
                 out.clear();
             }
-            // Of one step, before they are fetched; and the chunks that are at hand.
+            // The entries of one step, before they are fetched, and the spare chunks.
             let limit = step as usize * 7 * 16 + 8 * CHUNK_BYTES;
             assert!(table.memory_bytes() - before <= limit);
         }
@@ -303,7 +303,7 @@ fn a_table_is_filled_while_its_pages_are_prepared() {
         restored_keys: count as usize,
         ..TableOptions::default()
     };
-    // One that goes before all pages are there leaves nothing behind that touches them.
+    // A table dropped before all pages are prepared leaves nothing behind that touches them.
     drop(Table::<u64, u64>::new(options()));
     let mut table: Table<u64, u64> = Table::new(options());
     let bytes = table.memory_bytes();
@@ -322,7 +322,7 @@ fn a_table_is_filled_while_its_pages_are_prepared() {
 }
 
 impl<K: TableKey, V> Table<K, V> {
-    /// How many groups a search for an entry passes, on average and at most.
+    /// How many groups a search for an entry visits, on average and at most.
     fn ways(&self) -> (f64, usize) {
         let (mut sum, mut most, mut position) = (0, 0, Some(0));
         while let Some(start) = position {
@@ -433,7 +433,7 @@ fn a_sample_tells_whether_most_entries_have_changed_and_filling_is_no_change() {
     assert!(!table.most_have_changed(), "it was filled");
     next(&mut table, false);
     assert!(!table.most_have_changed());
-    // Whether which entries change is noted of each or not.
+    // Whether or not changes of each entry are noted.
     for expect in [true, false, true] {
         change(&mut table, 0..count / 10);
         change(&mut table, 0..count / 10);

@@ -1,10 +1,10 @@
-//! Looking up or inserting the keys of records that follow one another.
+//! Upserts: looking up or inserting the keys of consecutive records.
 //!
-//! What an upsert costs beside waiting for memory is the way to its group: directory, segment, group. For records that
-//! are known ahead that way is gone once, where the group's cache line is asked for, and the group remembered until the
-//! record's turn comes. Both are done in blocks of a few records, in a short loop each: what it takes stays in registers,
-//! which it could not if the loop were the caller's (to the compiler, whatever is called in between might change the table),
-//! or if one loop did both.
+//! Apart from waiting for memory, the cost of an upsert is the path to its group: directory, segment, group. For
+//! records known in advance that path is taken once, when the group's cache line is prefetched, and the group is
+//! remembered until the record's turn comes. Both are done for blocks of a few records, in a short loop each: its
+//! variables stay in registers, which they could not if the loop were the caller's (for all the compiler knows,
+//! whatever is called in between might change the table), or if one loop did both.
 //!
 //! ```text
 //! records   … upserted ── second line of the group ──────── first line of the group …
@@ -28,19 +28,19 @@ use super::keyed::{Lookahead, Table};
 use super::layout::{Group, LINE, Place};
 use crate::record::KeyHash;
 
-/// How far ahead groups are looked for.
+/// How far ahead groups are looked up.
 const FAR: usize = Lookahead::Far.distance();
-/// How far ahead the other lines of groups are asked for.
+/// How far ahead the other lines of groups are prefetched.
 const NEAR: usize = BLOCK_MAX;
-/// The most records that are looked at together.
+/// The maximum number of records looked up together.
 const BLOCK_MAX: usize = 16;
 const ROOM: usize = FAR + BLOCK_MAX;
 
 const _: () = assert!(FAR.is_multiple_of(BLOCK_MAX) && NEAR < FAR && ROOM.is_power_of_two());
 
-/// What the keys of records are.
+/// How to get the keys of records.
 pub trait RunKeys<K> {
-    /// A record, or what leads to it.
+    /// A record, or a reference to it.
     type Record: Copy;
 
     /// The hash of its key.
@@ -52,17 +52,17 @@ pub trait RunKeys<K> {
         records.for_each(|record| each(self.hash(&record)));
     }
 
-    /// Whether this is its key.
+    /// Whether `key` is the record's key.
     fn is(&self, record: &Self::Record, key: &K) -> bool;
 
-    /// Its key, to be kept.
+    /// The record's key, to be stored.
     fn stored(&self, record: &Self::Record) -> K;
 }
 
 impl<K: TableKey, V> Table<K, V> {
-    /// Finds the value of each record's key, or inserts what `first` gives, and calls `each` with it and whether it was
-    /// inserted, until that says `false`; what `each` is called with counts as changed. Both are given `context`. Says how
-    /// many records were taken.
+    /// Finds the value of each record's key, or inserts the one that `first` returns, and calls `each` with it and
+    /// whether it was inserted, until `each` returns `false`; the values passed to `each` count as changed. Both get
+    /// `context`. Returns how many records were taken.
     #[inline(always)]
     pub fn upsert_run<R: RunKeys<K>, C>(
         &mut self,
@@ -85,11 +85,11 @@ impl<K: TableKey, V> Table<K, V> {
         }
     }
 
-    /// Upserts records, and counts them, until `each` or their end ends that, or until an insertion gives the table more
-    /// segments than `ONE`, if it says that there is one. Says whether it is over.
+    /// Upserts and counts records until `each` ends it or there are no more; with `ONE`, also until an insertion gives
+    /// the table a second segment. Returns whether the run is over.
     ///
-    /// Compiled for both: a table of one segment lies in the nearest caches, where looking for the segment is a tenth of
-    /// what a record costs.
+    /// Compiled for both: a table of one segment is in the nearest caches, where looking up the segment is a tenth of
+    /// the cost of a record.
     #[inline(always)]
     fn upsert_some<const ONE: bool, R: RunKeys<K>, C>(
         &mut self,
@@ -107,7 +107,8 @@ impl<K: TableKey, V> Table<K, V> {
             // SAFETY: the way is that of the directory as it is now.
             let home = unsafe { way.home(hash) };
             let found = self.find_at_home(keys, record, (hash, home));
-            // Known here, for few records; behind `each` every one would ask whether it was inserted: three instructions.
+            // Computed here, for few records; after `each`, every record would have to check whether it was inserted:
+            // three instructions.
             let mut has_grown = false;
             let (mut value, inserted) = match found {
                 Some(value) => (value, false),
@@ -130,8 +131,8 @@ impl<K: TableKey, V> Table<K, V> {
         true
     }
 
-    /// As [`upsert_run`](Self::upsert_run), for large tables: of `wanted` records by their numbers, of which `known` can be
-    /// looked at ahead: these, and perhaps some behind them.
+    /// As [`upsert_run`](Self::upsert_run), for large tables: takes `wanted` records by their numbers, of which at
+    /// least `known` can be looked up ahead.
     #[inline(always)]
     pub fn upsert_looking_ahead<R, C, I, J>(
         &mut self,
@@ -188,7 +189,7 @@ impl<K: TableKey, V> Table<K, V> {
         wanted
     }
 
-    /// An entry changes that has not done so yet in this generation.
+    /// Handles an entry that changes for the first time in this generation.
     #[cold]
     #[inline(never)]
     fn first_touch(&mut self, hash: KeyHash, place: Place<K, V>) {
@@ -217,8 +218,8 @@ impl<K: TableKey, V> Table<K, V> {
         Some(place.value())
     }
 
-    /// Upserts where the first candidate at home is not the entry. Takes the record by value: otherwise every one would
-    /// be written to the stack, for the sake of this one.
+    /// Upserts if the first candidate at home is not the entry. Takes the record by value: otherwise each one would be
+    /// written to the stack, for the sake of this one.
     #[inline(never)]
     fn upsert_otherwise<R: RunKeys<K>>(
         &mut self,
@@ -251,22 +252,22 @@ impl<K: TableKey, V> Table<K, V> {
     }
 }
 
-/// The homes of the records between the one that is looked at and the one that is upserted, in blocks.
+/// The homes of the records from the one being upserted to the one being looked up, in blocks.
 struct Homes<K, V>([Cell<Home<K, V>>; ROOM]);
 
 /// The home of a hash.
 type Home<K, V> = (Group<K, V>, KeyHash);
 
 impl<K, V> Homes<K, V> {
-    /// So many records are looked at, and then as many upserted. Fewer where groups have two lines: a core asks for no
-    /// more than about twenty at once, and where it had to wait, running sums beside a count took a third longer.
+    /// How many records are looked up, and then upserted, at a time. Fewer if groups have two lines: a core has no more
+    /// than about twenty loads in flight, and when it had to wait, running sums beside a count took a third longer.
     const BLOCK: usize = if Group::<K, V>::SIZE > LINE {
         BLOCK_MAX / 4
     } else {
         BLOCK_MAX
     };
 
-    /// Some home stands everywhere, should there be fewer hashes than records.
+    /// Every place gets some home, in case there are fewer hashes than records.
     #[inline(always)]
     fn new(directory: &Directory<K, V>) -> Self {
         let hash = KeyHash::default();
@@ -274,8 +275,7 @@ impl<K, V> Homes<K, V> {
         Homes(array::from_fn(|_| Cell::new(home)))
     }
 
-    /// Looks for the homes of the block of records that begins with that of number `start`, and asks for their cache
-    /// lines.
+    /// Looks up the homes of the block of records that begins with number `start`, and prefetches their cache lines.
     #[inline(always)]
     fn look<R: RunKeys<K>>(
         &self,
@@ -294,7 +294,7 @@ impl<K, V> Homes<K, V> {
         });
     }
 
-    /// Looks for all of them again, when the directory has changed its shape.
+    /// Looks all of them up again after the directory has changed its shape.
     #[cold]
     #[inline(never)]
     fn find_again(&self, directory: &Directory<K, V>) {
@@ -304,7 +304,7 @@ impl<K, V> Homes<K, V> {
         }
     }
 
-    /// Those of the block that begins with the record of number `start`.
+    /// The homes of the block that begins with record number `start`.
     #[inline(always)]
     fn block(&self, start: usize) -> &[Cell<Home<K, V>>] {
         &self.0[start % ROOM..][..Self::BLOCK]

@@ -1,4 +1,4 @@
-//! The way from a hash to its group, to be gone many times while a table keeps its shape.
+//! The mapping from a hash to its group, for repeated use while a table keeps its shape.
 
 #![expect(unsafe_code, reason = "reads the directory's slots by hashes")]
 
@@ -6,11 +6,11 @@ use super::handle::Handle;
 use super::layout::Group;
 use crate::record::KeyHash;
 
-/// What the way takes, by value: it can stay in registers while the table is changed. `ONE`: there is one segment only,
-/// which need not be looked for.
+/// The values that the mapping needs, as a copy: they can stay in registers while the table is changed. `ONE`: there is
+/// only one segment, so it need not be looked up.
 pub(super) struct Way<K, V, const ONE: bool> {
     pub(super) first: Handle<K, V>,
-    /// The directory's.
+    /// The directory's slots.
     pub(super) slots: *const Handle<K, V>,
     pub(super) shift: u32,
     /// The groups of every segment.
@@ -18,13 +18,13 @@ pub(super) struct Way<K, V, const ONE: bool> {
 }
 
 impl<K, V, const ONE: bool> Way<K, V, ONE> {
-    /// The group where an entry with this hash lives when there is room.
+    /// The group where an entry with this hash belongs.
     ///
     /// # Safety
-    /// The directory's shape has not changed since it gave the way.
+    /// The directory's shape must not have changed since it returned this value.
     #[inline(always)]
     pub(super) unsafe fn home(&self, hash: KeyHash) -> Group<K, V> {
-        // SAFETY: there are `2^(64 - shift)` slots, and all segments have so many groups.
+        // SAFETY: there are `2^(64 - shift)` slots, and all segments have this many groups.
         unsafe {
             let handle = if ONE {
                 self.first

@@ -1,7 +1,7 @@
-//! Timers as checkpoints see them: keyed entries whose key is a key and a time, and whose value is nothing.
+//! Timers as checkpoints see them: keyed entries whose key is a key and a time, and whose value is empty.
 //!
-//! A timer is encoded as the tuple of its key and its time would be, so that whoever keeps the entries can
-//! order them by the hash of the key, which decides whose they are.
+//! A timer is encoded like the tuple of its key and its time, so that whoever stores the entries can order them by the
+//! hash of the key, which decides which subtask owns them.
 
 use std::any::type_name;
 use std::ops::RangeInclusive;
@@ -13,7 +13,7 @@ use crate::state::schema::{StateKind, StateSchema, TypeLayout, decode_key};
 use crate::state::{Drained, DurableTable, Extent};
 use crate::time::Timestamp;
 
-/// The length of an encoded timer of keys of type `S`, if all have the same.
+/// The length of an encoded timer with a key of type `S`, if it is the same for all.
 const fn length<S: StoredKey>() -> Option<usize> {
     match S::LENGTH {
         Some(length) => Some(length + size_of::<i64>()),
@@ -21,7 +21,7 @@ const fn length<S: StoredKey>() -> Option<usize> {
     }
 }
 
-/// The schema of the timers of keys of type `S`.
+/// The schema of timers with keys of type `S`.
 #[must_use]
 pub fn timer_schema<S: StoredKey>(name: &str) -> StateSchema {
     StateSchema {
@@ -36,10 +36,10 @@ pub fn timer_schema<S: StoredKey>(name: &str) -> StateSchema {
     }
 }
 
-/// The hash of the key of an encoded timer.
+/// Returns the hash of the key of an encoded timer.
 ///
 /// # Errors
-/// [`FormError`] where the bytes are not such a timer.
+/// [`FormError`] if the bytes are not such a timer.
 pub fn hash_of_timer<S: StoredKey>(
     hasher: &KeyHasher,
     mut bytes: &[u8],
@@ -55,7 +55,7 @@ fn encode<S: StoredKey>(timer: &Timer<S, ()>, bytes: &mut Vec<u8>) {
     });
 }
 
-/// Cuts the next timer off the front of `bytes`.
+/// Decodes the next timer from the front of `bytes`.
 fn decode<S: StoredKey>(hasher: &KeyHasher, bytes: &mut &[u8]) -> Result<Timer<S, ()>, FormError> {
     let mut item = take_item(length::<S>(), bytes)?;
     let key: S = decode_key(&mut item)?;
@@ -67,7 +67,7 @@ fn decode<S: StoredKey>(hasher: &KeyHasher, bytes: &mut &[u8]) -> Result<Timer<S
     })
 }
 
-/// A queue of timers together with what finds the hashes of their keys.
+/// A queue of timers, with the hasher of their keys.
 #[derive(Debug)]
 pub struct DurableTimers<'a, S: StoredKey> {
     queue: &'a mut TimerQueue<S, ()>,

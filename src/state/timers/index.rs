@@ -1,19 +1,19 @@
-//! The index of timers by identity: a tag to a slot number, eight bytes each.
+//! The index of timers by identity: from a tag to a slot number, eight bytes each.
 //!
-//! Linear probing from the top bits of a 32-bit tag, so the order of the slots is the order of the
-//! tags and growing is a sequential copy. Growing does not stop the queue: the old slots stay
-//! readable while each insertion carries a few of them over. Removal shifts back, no tombstones stay.
+//! Linear probing from the top bits of a 32-bit tag, so the order of the slots is the order of the tags, and growing is
+//! a sequential copy. Growing does not stop the queue: the old slots stay readable while each insertion moves a few of
+//! them over. Removal shifts entries back and leaves no tombstones.
 
-/// Old slots carried over per insertion while growing. A table grows when it is 5/8 full, so it is
-/// carried over long before it must grow again.
+/// Old slots moved over per insertion while growing. A table grows when it is 5/8 full, so all are moved long before it
+/// must grow again.
 const CARRIED_PER_INSERT: usize = 16;
 const BITS_MIN: u32 = 6;
 
 const EMPTY: u64 = 0;
-/// An old slot whose entry was removed or carried over: a probe goes on past it.
+/// An old slot whose entry was removed or moved over: a probe continues past it.
 const GONE: u64 = 1 << 32;
 
-/// Finds slot numbers by tag.
+/// Maps tags to slot numbers.
 #[derive(Debug)]
 pub(super) struct Index {
     table: Table,
@@ -29,8 +29,8 @@ struct Old {
 
 #[derive(Debug)]
 struct Table {
-    /// `tag << 32 | slot number + 1`, or [`EMPTY`]. Zeroed memory comes from the allocator untouched,
-    /// so a large table is not paid for when it is made.
+    /// `tag << 32 | slot number + 1`, or [`EMPTY`]. The allocator provides zeroed memory lazily, so a large table costs
+    /// nothing up front.
     slots: Vec<u64>,
     bits: u32,
 }
@@ -62,7 +62,7 @@ impl Table {
         (position + 1) & (self.slots.len() - 1)
     }
 
-    /// The position and slot number of the first entry of `tag` that `matches`.
+    /// The position and slot number of the first entry with `tag` that `matches`.
     #[inline]
     fn find(&self, tag: u32, mut matches: impl FnMut(u32) -> bool) -> Option<(usize, u32)> {
         let mut position = self.home(tag);
@@ -90,7 +90,7 @@ impl Table {
         self.slots[position] = entry;
     }
 
-    /// Empties `hole` and moves back what a probe would no longer reach across it.
+    /// Empties `hole` and shifts back the entries that a probe would no longer reach across it.
     fn remove_at(&mut self, mut hole: usize) {
         let mask = self.slots.len() - 1;
         let mut position = hole;
@@ -119,7 +119,7 @@ impl Index {
         }
     }
 
-    /// The slot number of `tag` that `matches`.
+    /// The slot number with `tag` that `matches`.
     #[inline]
     pub(super) fn find(&self, tag: u32, mut matches: impl FnMut(u32) -> bool) -> Option<u32> {
         let found = self.table.find(tag, &mut matches).or_else(|| {
@@ -129,13 +129,13 @@ impl Index {
         found.map(|(_, slot)| slot)
     }
 
-    /// Reads where `tag` belongs, so that it is in cache when it is looked for.
+    /// Reads the home position of `tag`, so that it is in cache when it is looked up.
     #[inline]
     pub(super) fn touch(&self, tag: u32) {
         std::hint::black_box(self.table.slots[self.table.home(tag)]);
     }
 
-    /// Adds a slot number that is not there.
+    /// Adds a slot number that is not in the index.
     #[inline]
     pub(super) fn insert(&mut self, tag: u32, slot: u32) {
         assert!(slot < u32::MAX, "at most 2^32 - 1 timers");
@@ -149,7 +149,7 @@ impl Index {
         self.len += 1;
     }
 
-    /// Takes a slot number out that is there.
+    /// Removes a slot number that is in the index.
     #[inline]
     pub(super) fn remove(&mut self, tag: u32, slot: u32) {
         self.len -= 1;

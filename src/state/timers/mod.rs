@@ -1,4 +1,4 @@
-//! Timers: callbacks at a time, per key and namespace, each at most once.
+//! Timers: callbacks at a given time, per key and namespace, each firing at most once.
 //!
 //! Three parts share the work, so that each operation touches about one cache line of each:
 //!
@@ -8,13 +8,13 @@
 //!                              │ 16 bytes each: time, slot number, tag
 //!  watermark ──► run ◄── wheel ┘  radix wheel, 11 levels of 64 slots
 //! ```
-//! The *index* answers "is it there" and grows a little at each step. The *wheel* answers "which is
-//! next" and is never searched: a deleted timer leaves its entry behind, which is recognised and
-//! dropped when it comes up, or swept away when there are too many.
+//! The *index* answers "does this timer exist" and grows incrementally. The *wheel* answers "which timer is next" and
+//! is never searched: a deleted timer leaves a dead entry behind, which is recognised and dropped when it comes up, or
+//! swept away when there are too many.
 //!
-//! Checkpoints are incremental: the slab's *notes* say what changed in which generation. A freeze only
-//! begins the next generation; what it set aside is handed out in slices, and a timer that goes meanwhile
-//! is handed over to those who drain (copy on first touch).
+//! Checkpoints are incremental: the slab's *notes* record what changed in which generation. A freeze only begins the
+//! next generation; the frozen changes are drained in slices, and a timer that is removed before it was drained is
+//! copied first (copy on first touch).
 
 mod durable;
 mod index;

@@ -1,19 +1,18 @@
-//! The notes of what changed among timers, by generation: what an incremental checkpoint hands out.
+//! Notes of changed timers, by generation: the source of incremental checkpoints.
 //!
-//! Generations are numbered 1 and 2 in turn. A timer bears the number of the generation that registered it
-//! until it is handed out, and 0 from then on; the slots that a generation filled are listed, each at most
-//! once, so that the notes are never longer than the slab. A timer that came and went in one generation
-//! leaves no trace.
+//! Generations are numbered 1 and 2 alternately. A timer carries the number of the generation that registered it until
+//! it is drained, and 0 from then on; each generation lists the slots that it filled, each at most once, so that the
+//! notes never get longer than the slab. A timer that was added and removed within one generation leaves no trace.
 //!
 //! Invariant: when nothing is frozen, the marks of a slot are 0 or the current generation's number.
 
 use super::slab::{Block, Timer, slot_of};
 use crate::state::Extent;
 
-/// What one generation changed.
+/// The changes of one generation.
 #[derive(Debug)]
 struct Span<K, N> {
-    /// Timers that were handed out, or belong to the generation before, and are gone.
+    /// Removed timers that had been drained before, or belonged to the previous generation.
     removed: Vec<Timer<K, N>>,
     /// Slots that were filled.
     listed: Vec<u32>,
@@ -28,24 +27,24 @@ impl<K, N> Span<K, N> {
     }
 }
 
-/// A generation that is set aside and not handed out yet.
+/// A frozen generation that is not drained yet.
 #[derive(Clone, Copy, Debug)]
 struct Frozen {
     extent: Extent,
-    /// Of the whole slab: the next slot, and the first one that did not exist at the freeze.
+    /// When draining the whole slab: the next slot, and the first one that did not exist at the freeze.
     position: usize,
     end: usize,
 }
 
-/// What changed since the last freeze, and what that one set aside.
+/// The changes since the last freeze, and those that it froze.
 #[derive(Debug)]
 pub(super) struct Notes<K, N> {
     generation: u8,
     current: Span<K, N>,
     frozen: Option<Frozen>,
-    /// What the frozen generation changed; empty, with its memory, when nothing is frozen.
+    /// The changes of the frozen generation; empty, but with its memory kept, when nothing is frozen.
     aside: Span<K, N>,
-    /// Timers of the frozen generation that went before they were handed out.
+    /// Timers of the frozen generation that were removed before they were drained.
     gone: Vec<Timer<K, N>>,
 }
 
@@ -60,7 +59,7 @@ impl<K: Clone, N: Clone> Notes<K, N> {
         }
     }
 
-    /// The number that a timer which is registered now bears.
+    /// The number that a newly registered timer carries.
     #[inline]
     pub(super) fn generation(&self) -> u8 {
         self.generation
@@ -72,7 +71,7 @@ impl<K: Clone, N: Clone> Notes<K, N> {
         self.current.listed.push(number);
     }
 
-    /// Notes that a timer has left its slot.
+    /// Records that a timer has left its slot.
     #[inline]
     pub(super) fn note_removal(&mut self, number: u32, born: u8, timer: &Timer<K, N>) {
         if born == self.generation {
@@ -88,8 +87,7 @@ impl<K: Clone, N: Clone> Notes<K, N> {
         self.current.removed.push(timer.clone());
     }
 
-    /// Sets the current generation aside, and with [`Extent::Whole`] everything in the first `slot_count`
-    /// slots.
+    /// Freezes the current generation or, with [`Extent::Whole`], everything in the first `slot_count` slots.
     pub(super) fn freeze(&mut self, extent: Extent, slot_count: usize) {
         assert!(
             self.frozen.is_none(),
@@ -104,8 +102,8 @@ impl<K: Clone, N: Clone> Notes<K, N> {
         });
     }
 
-    /// Hands out about `budget` of what is set aside; whether that was all. Removals of a generation that is
-    /// handed out as a whole are forgotten.
+    /// Drains about `budget` of the frozen timers. Returns whether that was all. Removals are discarded if the freeze
+    /// was of the whole queue.
     pub(super) fn drain(
         &mut self,
         budget: usize,
@@ -147,7 +145,7 @@ impl<K: Clone, N: Clone> Notes<K, N> {
         false
     }
 
-    /// The next slot that may hold something of the frozen generation.
+    /// The next slot that may hold a timer of the frozen generation.
     fn next_slot(&mut self, frozen: &mut Frozen) -> Option<u32> {
         match frozen.extent {
             Extent::Changes => self.aside.listed.pop(),

@@ -1,12 +1,11 @@
 //! The timer queue: the timers of one time domain of one subtask.
 //!
-//! Rules (Flink's `InternalTimerServiceImpl`): a timer is its key, namespace and time, so registering
-//! it twice is one timer and deleting an absent one is nothing; timers come out in the order of their
-//! times, ties in any order; a timer registered while others fire, at or before the watermark, comes
-//! out in the same pass.
+//! Rules (Flink's `InternalTimerServiceImpl`): a timer is identified by its key, namespace and time, so registering it
+//! twice has no further effect, nor has deleting an absent one; timers fire in time order, ties in any order; a timer
+//! registered while others fire, at or before the watermark, fires in the same pass.
 //!
-//! Invariants: every timer has an entry in the run, the early heap or the wheel; the run and the heap
-//! are not after the wheel. An entry whose timer is gone is dead and is dropped when met.
+//! Invariants: every timer has an entry in the run, the early heap or the wheel; no entry of the run or the heap is
+//! later than any in the wheel. An entry whose timer is gone is dead and is dropped when encountered.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,16 +18,16 @@ use crate::record::KeyHash;
 use crate::state::Extent;
 use crate::time::Timestamp;
 
-/// Dead entries that are not worth a sweep.
+/// Fewer dead entries than this are not worth a sweep.
 const DEAD_MIN: usize = 64;
-/// Entries looked at per deletion while more than half of all are dead: at least one in two of them
-/// goes, so deletions that go on for ever do not pile up entries.
+/// Entries examined per deletion while more than half of all are dead: at least every second one is dropped, so
+/// continual deletions do not accumulate entries.
 const SWEPT_PER_DELETION: usize = 8;
 
-/// Runs up to this long are read ahead; a longer one would leave the cache before it is used.
+/// Runs up to this length are read ahead; longer ones would be evicted from the cache before they are used.
 const LOOK_AHEAD_MAX: usize = 256;
 
-/// Timers by identity and in the order of time.
+/// Timers, by identity and in time order.
 #[derive(Debug)]
 pub struct TimerQueue<K, N> {
     slab: Slab<K, N>,
@@ -47,7 +46,7 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> Default for TimerQueue<K, N> {
 }
 
 impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
-    /// A queue without timers that does not note changes.
+    /// An empty queue that does not track changes.
     #[must_use]
     pub fn new() -> Self {
         TimerQueue {
@@ -59,21 +58,21 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         }
     }
 
-    /// Number of timers.
+    /// The number of timers.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.slab.len()
     }
 
-    /// Whether there is no timer.
+    /// Whether there are no timers.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Adds a timer; `false` if it was there. `hash` is the key's.
+    /// Adds a timer; returns `false` if it existed already. `hash` is the key's.
     pub fn register(&mut self, hash: KeyHash, key: K, namespace: N, at: Timestamp) -> bool {
         let tag = tag(hash, namespace, at);
         if self.find(tag, &key, namespace, at).is_some() {
@@ -97,7 +96,7 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         true
     }
 
-    /// Takes a timer out; `false` if it was not there. `hash` is the key's.
+    /// Removes a timer; returns `false` if it did not exist. `hash` is the key's.
     pub fn delete(&mut self, hash: KeyHash, key: &K, namespace: N, at: Timestamp) -> bool {
         let tag = tag(hash, namespace, at);
         let Some(number) = self.find(tag, key, namespace, at) else {
@@ -109,8 +108,8 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         true
     }
 
-    /// The time of the next timer. It may have to look through a slot of the wheel after its
-    /// earliest timer was deleted: to be asked once per batch, not once per record.
+    /// The time of the next timer. This may have to search a slot of the wheel whose earliest timer was deleted, so
+    /// call it once per batch, not once per record.
     pub fn peek(&mut self) -> Option<Timestamp> {
         let slab = &self.slab;
         while self.run.pop_if(|due| !is_live(slab, *due)).is_some() {}
@@ -127,10 +126,10 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         next.map(timestamp)
     }
 
-    /// Takes out the next timer that is due: at or before `watermark`.
+    /// Removes and returns the next timer that is due: at or before `watermark`.
     ///
-    /// A firing pass calls this until it gives `None`; what the callbacks register meanwhile, at or
-    /// before `watermark`, comes out in its turn.
+    /// A firing pass calls this until it returns `None`; timers that the callbacks register meanwhile, at or before
+    /// `watermark`, are returned in their turn.
     pub fn pop_due(&mut self, watermark: Timestamp) -> Option<Timer<K, N>> {
         let limit = ordered(watermark);
         loop {
@@ -149,8 +148,8 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         }
     }
 
-    /// Drops dead entries of a new run, and reads what popping its timers will need: independent
-    /// reads, so their cache misses overlap, which they cannot do between callbacks.
+    /// Drops dead entries of a new run, and reads what popping its timers will need: these reads are independent, so
+    /// their cache misses overlap, which they cannot do between callbacks.
     fn look_ahead(&mut self) {
         if self.run.len() <= LOOK_AHEAD_MAX {
             let (slab, index) = (&self.slab, &self.index);
@@ -161,7 +160,7 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         }
     }
 
-    /// The earlier of the run's and the heap's next, if it is not after `limit`.
+    /// Takes the earlier of the next entries of run and heap, if it is not after `limit`.
     #[inline]
     fn next_taken(&mut self, limit: u64) -> Option<Due> {
         let run = self.run.last().map_or(u64::MAX, |due| due.at);
@@ -176,12 +175,12 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         }
     }
 
-    /// All timers, in no order.
+    /// All timers, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Timer<K, N>> {
         self.slab.iter()
     }
 
-    /// Puts timers of a checkpoint back. They do not count as changes.
+    /// Restores timers from a checkpoint. They do not count as changes.
     pub fn restore(&mut self, timers: impl IntoIterator<Item = Timer<K, N>>) {
         let notes = self.slab.take_notes();
         for timer in timers {
@@ -190,31 +189,30 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         self.slab.put_notes(notes);
     }
 
-    /// Takes out a timer that a checkpoint says is gone. That does not count as a change.
+    /// Removes a timer that a checkpoint lists as removed. That does not count as a change.
     pub fn restore_removal(&mut self, hash: KeyHash, key: &K, namespace: N, at: Timestamp) {
         let notes = self.slab.take_notes();
         self.delete(hash, key, namespace, at);
         self.slab.put_notes(notes);
     }
 
-    /// Starts or stops noting changes for incremental checkpoints. What is there now counts as handed out.
+    /// Starts or stops tracking changes for incremental checkpoints. The present timers count as drained.
     pub fn note_changes(&mut self, on: bool) {
         self.slab.set_noting(on);
     }
 
-    /// Sets what changed since the last freeze aside, or everything, and starts the next generation. Takes
-    /// the same short time however much that is.
+    /// Freezes the changes since the last freeze, or everything, and starts the next generation. Takes the same short
+    /// time however many timers that is.
     ///
     /// # Panics
-    /// Where changes are not noted, or what was frozen before is not drained.
+    /// If changes are not tracked, or the previous freeze is not drained yet.
     pub fn freeze(&mut self, extent: Extent) {
         self.slab.freeze(extent);
     }
 
-    /// Hands out about `budget` of what is set aside: timers that are gone since the freeze before go to
-    /// `removed`, those that are to be put in to `set`; a timer that went and came again is among both.
-    /// Returns whether that was all, or nothing is frozen. The queue may change between slices: what is handed
-    /// out is what there was at the freeze.
+    /// Drains about `budget` of what is frozen: timers removed since the previous freeze go to `removed`, those added
+    /// since, or all, go to `set`; one that was removed and added again goes to both. Returns whether that was all, or
+    /// nothing is frozen. The queue may change between slices: what is drained is the content at the freeze.
     pub fn drain_frozen(
         &mut self,
         budget: usize,
@@ -233,12 +231,12 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         })
     }
 
-    /// Entries, dead ones included.
+    /// The number of entries, including dead ones.
     pub(super) fn entry_count(&self) -> usize {
         self.wheel.len() + self.early.len() + self.run.len()
     }
 
-    /// Keeps dead entries below the live ones, a few at a time.
+    /// Keeps dead entries fewer than live ones, sweeping a few at a time.
     fn sweep(&mut self) {
         let slab = &self.slab;
         let dead = self.entry_count() - slab.len();
@@ -258,7 +256,7 @@ fn is_live<K: Clone, N: Clone>(slab: &Slab<K, N>, due: Due) -> bool {
     slab.holds(due.number, due.tag, timestamp(due.at))
 }
 
-/// The timestamp as an unsigned number of the same order.
+/// The timestamp as an unsigned number with the same order.
 #[inline]
 fn ordered(at: Timestamp) -> u64 {
     at.0.cast_unsigned() ^ (1 << 63)
@@ -269,7 +267,7 @@ fn timestamp(ordered: u64) -> Timestamp {
     Timestamp((ordered ^ (1 << 63)).cast_signed())
 }
 
-/// The top half of a hash of the identity: it lives in memory only.
+/// The top half of the identity's hash: it only exists in memory.
 #[inline]
 fn tag<N: Hash>(hash: KeyHash, namespace: N, at: Timestamp) -> u32 {
     let mut identity = IdentityHasher(hash.then(KeyHash(at.0.cast_unsigned())));

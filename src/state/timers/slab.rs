@@ -1,9 +1,8 @@
-//! The slab of timers: each stays in its slot from registration to its end.
+//! The slab of timers: each stays in its slot for its whole life.
 //!
-//! Slots come in blocks, so the slab grows without moving a timer; the slot freed last is used
-//! first, while its lines are still in cache. For incremental checkpoints every slot carries marks of the
-//! generation that filled it, see [`Notes`](super::notes::Notes); a queue without checkpoints pays a
-//! comparison.
+//! Slots are allocated in blocks, so the slab grows without moving a timer; the most recently freed slot is reused
+//! first, while its lines are still in cache. For incremental checkpoints every slot is marked with the generation that
+//! filled it, see [`Notes`](super::notes::Notes); without checkpoints that costs a comparison.
 
 use super::notes::Notes;
 use crate::record::KeyHash;
@@ -13,16 +12,16 @@ use crate::time::Timestamp;
 const BLOCK_BITS: u32 = 8;
 const BLOCK: usize = 1 << BLOCK_BITS;
 
-/// A callback at a time, for a key and a namespace.
+/// A pending callback for a key and a namespace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Timer<K, N> {
-    /// Hash of the key: its key group.
+    /// The hash of the key, which determines its key group.
     pub hash: KeyHash,
-    /// Whose timer it is.
+    /// The key.
     pub key: K,
-    /// Second key, such as the window.
+    /// A second key, such as the window.
     pub namespace: N,
-    /// When it is due.
+    /// When it fires.
     pub at: Timestamp,
 }
 
@@ -30,13 +29,13 @@ pub struct Timer<K, N> {
 pub(super) struct Slot<K, N> {
     pub(super) timer: Option<Timer<K, N>>,
     tag: u32,
-    /// The generation in which the timer was registered, until it is handed out; else 0.
+    /// The generation in which the timer was registered, until it is drained; otherwise 0.
     pub(super) born: u8,
-    /// The generation whose notes list the slot; else 0.
+    /// The generation whose notes list the slot; otherwise 0.
     pub(super) listed: u8,
 }
 
-/// Slots that lie side by side.
+/// Contiguous slots.
 pub(super) type Block<K, N> = Box<[Slot<K, N>]>;
 
 #[inline]
@@ -83,7 +82,7 @@ impl<K: Clone, N: Clone> Slab<K, N> {
         self.slot(number).timer.as_ref()
     }
 
-    /// Whether the slot holds a timer of this tag and time.
+    /// Whether the slot holds a timer with this tag and time.
     #[inline]
     pub(super) fn holds(&self, number: u32, tag: u32, at: Timestamp) -> bool {
         let slot = self.slot(number);
@@ -127,7 +126,7 @@ impl<K: Clone, N: Clone> Slab<K, N> {
         slots.filter_map(|slot| slot.timer.as_ref())
     }
 
-    /// Stops noting until the notes are put back.
+    /// Stops tracking changes until the notes are put back.
     pub(super) fn take_notes(&mut self) -> Option<Notes<K, N>> {
         self.notes.take()
     }
@@ -136,7 +135,7 @@ impl<K: Clone, N: Clone> Slab<K, N> {
         self.notes = notes;
     }
 
-    /// Starts or stops noting changes; what is there now counts as handed out.
+    /// Starts or stops tracking changes; the present timers count as drained.
     pub(super) fn set_noting(&mut self, on: bool) {
         for slot in self.blocks.iter_mut().flatten() {
             (slot.born, slot.listed) = (0, 0);
@@ -144,7 +143,7 @@ impl<K: Clone, N: Clone> Slab<K, N> {
         self.notes = on.then(Notes::new);
     }
 
-    /// Sets the current generation aside, see [`Notes::freeze`].
+    /// Freezes the current generation, see [`Notes::freeze`].
     pub(super) fn freeze(&mut self, extent: Extent) {
         let slot_count = self.blocks.len() * BLOCK;
         let notes = self.notes.as_mut();
@@ -152,7 +151,7 @@ impl<K: Clone, N: Clone> Slab<K, N> {
         notes.freeze(extent, slot_count);
     }
 
-    /// Hands out some of what was set aside, see [`Notes::drain`].
+    /// Drains some of what was frozen, see [`Notes::drain`].
     pub(super) fn drain(
         &mut self,
         budget: usize,
@@ -172,7 +171,7 @@ impl<K: Clone, N: Clone> Slab<K, N> {
         }
     }
 
-    /// Adds a block and gives its first slot; the others are free.
+    /// Adds a block and returns its first slot; the others are free.
     #[cold]
     fn add_block(&mut self) -> u32 {
         let first = self.blocks.len() * BLOCK;

@@ -164,7 +164,7 @@ fn many_timers_at_many_scales_fire_in_order() {
     assert_eq!(fired, times);
 }
 
-/// What is handed out of the frozen generation: the keys of timers removed and set.
+/// Drains from the frozen generation: the keys of timers removed and set.
 fn drain(queue: &mut Queue) -> (Vec<u64>, Vec<u64>) {
     let (mut removed, mut set) = (Vec::new(), Vec::new());
     while !queue.drain_frozen(1, |t| set.push(t.key), |t| removed.push(t.key)) {}
@@ -204,7 +204,7 @@ fn timers_that_go_while_they_are_frozen_are_handed_out_and_removed_in_the_next_g
         register(&mut queue, 2, 20);
         queue.freeze(extent);
         assert_eq!(pop(&mut queue, 10), Some((10, 1)));
-        // Takes the slot of the one that has gone.
+        // Takes the slot of the removed one.
         register(&mut queue, 3, 30);
         assert_eq!(drain(&mut queue), (vec![], vec![1, 2]));
         queue.freeze(Extent::Changes);
@@ -268,7 +268,7 @@ enum Step {
     Drain(usize),
 }
 
-/// Times around zero at several scales, and the ends.
+/// Times around zero at several scales, and the extremes.
 fn time() -> impl Strategy<Value = i64> {
     prop_oneof![
         20 => -20..100_i64,
@@ -294,7 +294,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A time, a key and a namespace: ordered as timers fire, but for ties.
+/// A time, a key and a namespace: ordered as timers fire, except for ties.
 type Naive = BTreeSet<(i64, u64, u8)>;
 
 fn identity(timer: &Timer<u64, u8>) -> (i64, u64, u8) {
@@ -323,11 +323,11 @@ fn pass(
     Ok(())
 }
 
-/// What checkpoints have of the queue.
+/// The queue as seen through checkpoints.
 #[derive(Default)]
 struct Image {
     timers: Naive,
-    /// What is being handed out, and what the queue held at the freeze.
+    /// The generation being drained, and what the queue held at the freeze.
     frozen: Option<(Extent, Naive)>,
     removed: Vec<(i64, u64, u8)>,
     set: Vec<(i64, u64, u8)>,

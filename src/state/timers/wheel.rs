@@ -1,7 +1,7 @@
-//! The radix wheel: which timer is next, in exact order, without a heap.
+//! The radix wheel: yields the next timer in exact order, without a heap.
 //!
-//! A hierarchical timing wheel (Varghese and Lauck, 1987) in which a tick is one nanosecond and the
-//! eleven levels of 64 slots cover every time there is; equally, a monotone radix heap of base 64.
+//! A hierarchical timing wheel (Varghese and Lauck, 1987) in which a tick is one nanosecond and the eleven levels of 64
+//! slots cover every possible time; equivalently, a monotone radix heap of base 64.
 //!
 //! ```text
 //!  level = the highest 6-bit digit in which a time differs from `base`; slot = that digit
@@ -15,18 +15,18 @@
 //! entries then fall to lower levels: an entry moves at most ten times, and in practice two or three,
 //! because a slot with few entries is sorted instead.
 //!
-//! Entries lie in chunks from one pool, so slots share memory and nothing is allocated while as many
-//! timers come as go. Every chunk of a slot but the first is full.
+//! Entries are stored in chunks from one pool, so slots share memory and nothing is allocated while as many timers are
+//! added as removed. All chunks of a slot but the first are full.
 
 const LEVEL_COUNT: usize = 11;
 const DIGIT_BITS: u32 = 6;
 const SLOTS_PER_LEVEL: usize = 1 << DIGIT_BITS;
 const CHUNK: usize = 63;
-/// A slot with at most this many entries is sorted, not spread over lower levels.
+/// A slot with at most this many entries is sorted instead of being spread over lower levels.
 const RUN_MAX: usize = CHUNK;
 const NONE: u32 = u32::MAX;
 
-/// An entry: a time, as an unsigned number in the order of timestamps, and whose it is.
+/// An entry: its time, as an unsigned number in the order of timestamps, and its timer's slot and tag.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(super) struct Due {
     pub(super) at: u64,
@@ -46,7 +46,7 @@ struct Chunk {
 struct Slot {
     head: u32,
     len: usize,
-    /// No entry is before it; it stands here even when it died and was swept away.
+    /// No entry is before it; it is kept even after that entry died and was swept away.
     earliest: Due,
 }
 
@@ -60,7 +60,7 @@ const EMPTY_SLOT: Slot = Slot {
     },
 };
 
-/// Entries by time.
+/// Entries ordered by time.
 #[derive(Debug)]
 pub(super) struct Wheel {
     base: u64,
@@ -71,9 +71,9 @@ pub(super) struct Wheel {
     chunks: Vec<Box<Chunk>>,
     free_chunk: u32,
     len: usize,
-    /// Where the sweep goes on: a chunk and an entry in it.
+    /// Where the sweep continues: a chunk and an entry in it.
     sweep_position: (usize, usize),
-    /// Entries of a small slot that are not due; kept for its memory.
+    /// Entries of a small slot that are not due yet; kept to reuse its memory.
     later: Vec<Due>,
 }
 
@@ -92,13 +92,13 @@ impl Wheel {
         }
     }
 
-    /// Entries, deleted ones that are still there included.
+    /// The number of entries, including those of deleted timers.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// The least time that it takes.
+    /// The earliest time that it accepts.
     #[inline]
     pub(super) fn base(&self) -> u64 {
         self.base
@@ -131,7 +131,7 @@ impl Wheel {
         self.len += 1;
     }
 
-    /// The earliest time of an entry that `is_live`; drops those that it finds dead on the way.
+    /// The earliest time of an entry that `is_live`; drops dead entries found on the way.
     pub(super) fn peek(&mut self, is_live: impl Fn(Due) -> bool) -> Option<u64> {
         loop {
             let number = self.first_slot()?;
@@ -150,8 +150,8 @@ impl Wheel {
         }
     }
 
-    /// Moves the next entries that are due at `watermark` to `run`, latest first; none if none is.
-    /// All that stay, and all that will be pushed, are not before those. `run` must be empty.
+    /// Moves the next entries that are due at `watermark` to `run`, latest first; none if none is due. No entry that
+    /// stays or is pushed later is before those. `run` must be empty.
     pub(super) fn take_due(&mut self, watermark: u64, run: &mut Vec<Due>) {
         debug_assert!(run.is_empty());
         if self.len == 0 {
@@ -201,7 +201,7 @@ impl Wheel {
         self.later = later;
     }
 
-    /// Looks at `count` entries, wherever the last sweep stopped, and drops the dead ones.
+    /// Examines `count` entries from where the last sweep stopped, and drops the dead ones.
     pub(super) fn sweep(&mut self, count: usize, is_live: impl Fn(Due) -> bool) {
         let (mut chunk, mut entry) = self.sweep_position;
         for _ in 0..count {
@@ -222,7 +222,7 @@ impl Wheel {
         self.sweep_position = (chunk, entry);
     }
 
-    /// Takes an entry out; the slot's last one takes its place.
+    /// Removes an entry; the slot's last one takes its place.
     fn remove(&mut self, chunk: usize, entry: usize) {
         let number = usize::from(self.chunks[chunk].slot);
         let slot = &mut self.slots[number];
@@ -252,7 +252,7 @@ impl Wheel {
         Some(level * SLOTS_PER_LEVEL + digit)
     }
 
-    /// Empties a slot and gives what it was; its chunks are the caller's.
+    /// Empties a slot and returns its contents; the caller then owns its chunks.
     fn detach(&mut self, number: usize) -> Slot {
         let (level, digit) = (number / SLOTS_PER_LEVEL, number % SLOTS_PER_LEVEL);
         self.slots_used[level] &= !(1 << digit);
@@ -264,7 +264,7 @@ impl Wheel {
         slot
     }
 
-    /// Hands the entries of a detached chunk to `each`, frees it, and gives the next one.
+    /// Passes the entries of a detached chunk to `each`, frees it, and returns the next one.
     #[inline]
     fn drain_chunk(&mut self, chunk: u32, mut each: impl FnMut(&mut Wheel, Due)) -> u32 {
         let len = usize::from(self.chunks[chunk as usize].len);
@@ -284,7 +284,7 @@ impl Wheel {
         self.free_chunk = chunk;
     }
 
-    /// Puts an empty chunk at the head of a slot, which is in use from now on.
+    /// Adds an empty chunk at the head of a slot and marks the slot as in use.
     fn add_chunk(&mut self, number: usize) {
         if self.free_chunk == NONE {
             self.grow();

@@ -1,4 +1,4 @@
-//! A simulated disk: what is on it, what is only in the page cache, and what a loss of power leaves.
+//! A simulated disk: what is durable, what is only in the page cache, and what survives a power loss.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::fault::{Fault, Faults, Loss, Operation, OperationKind};
 use super::random::Random;
 
-/// Disks write sectors as a whole, and nothing larger.
+/// Disks write whole sectors atomically, and nothing larger.
 const SECTOR: usize = 512;
-/// The log keeps so many operations, so that a long run stays small.
+/// The log is limited to this many operations, so that a long run stays small.
 const LOG_LENGTH_MAX: usize = 100_000;
 
 /// A file, whatever its name.
@@ -18,19 +18,19 @@ const LOG_LENGTH_MAX: usize = 100_000;
 struct Inode {
     /// As the process sees it.
     live: Vec<u8>,
-    /// Where the next bytes go: at its end, unless it is written over.
+    /// Where the next bytes go: at its end, unless the file is being overwritten.
     end: usize,
-    /// Held by whoever has it open to be read.
+    /// Shared with everyone who has it open for reading.
     readers: Arc<()>,
-    /// How long it is for the process: space that is allocated ahead counts.
+    /// Its length as the process sees it: space allocated ahead counts.
     length: usize,
     /// As it is on the disk.
     durable: Vec<u8>,
-    /// What of `live` is not on the disk.
+    /// The ranges of `live` that are not on the disk.
     unsynced: Vec<Range<usize>>,
 }
 
-/// A change of the directory that is not on the disk yet.
+/// A change of the directory that is not durable yet.
 #[derive(Clone, Debug)]
 enum Change {
     Link(String, usize),
@@ -82,8 +82,8 @@ impl Fault {
 }
 
 impl Disk {
-    /// Begins an operation: counts it, and says what becomes of it. An operation in which the power fails is
-    /// told so only [`after`](Self::after) its effect.
+    /// Begins an operation: counts it and decides its outcome. An operation during which the power fails reports that
+    /// only [`after`](Self::after) its effect.
     pub(super) fn begin(&mut self, kind: OperationKind, name: &str) -> io::Result<Option<Fault>> {
         if self.crashed {
             return Err(power_is_off());
@@ -108,7 +108,7 @@ impl Disk {
         Ok(None)
     }
 
-    /// Ends an operation that has had its effect.
+    /// Ends an operation that has taken effect.
     pub(super) fn after<T>(&self, result: T) -> io::Result<T> {
         if self.crashed {
             return Err(power_is_off());
@@ -250,7 +250,7 @@ impl Disk {
         self.after(())
     }
 
-    /// The file's bytes, how many there are, and what keeps them from being written over.
+    /// The file's bytes, their number, and a handle that protects them from being overwritten.
     pub(super) fn open(&mut self, name: &str) -> io::Result<(usize, u64, Arc<()>)> {
         if let Some(fault) = self.begin(OperationKind::Open, name)? {
             return Err(fault.error());
@@ -308,7 +308,7 @@ impl Disk {
         Ok(bytes)
     }
 
-    /// Puts a file there, durably, as if somebody else had.
+    /// Writes a file durably, as if somebody else had.
     pub(super) fn put(&mut self, name: &str, bytes: Vec<u8>) {
         self.inodes.push(Inode {
             length: bytes.len(),
@@ -322,13 +322,13 @@ impl Disk {
         self.durable.insert(name.to_owned(), inode);
     }
 
-    /// Takes a file away, durably, as if somebody else had.
+    /// Removes a file durably, as if somebody else had.
     pub(super) fn take(&mut self, name: &str) {
         self.live.remove(name);
         self.durable.remove(name);
     }
 
-    /// The disk that is found after the process was killed now.
+    /// The disk as found after the process is killed now.
     pub(super) fn after_kill(&self) -> Disk {
         let mut disk = Disk {
             faults: Faults::default(),
@@ -371,12 +371,12 @@ impl Disk {
 }
 
 impl Inode {
-    /// A sync has failed: the system marks the pages clean all the same, and nothing will write them any more.
+    /// After a failed sync: the system marks the pages clean all the same, and will never write them.
     fn forget(&mut self) {
         self.unsynced.clear();
     }
 
-    /// Ends behind what was written last. What was there before goes, also if the disk has not got it yet.
+    /// Ends the file after the last write. What was there before is cut off, even if it is not on the disk yet.
     fn cut(&mut self) {
         self.live.truncate(self.end);
         self.length = self.end;
@@ -406,7 +406,7 @@ impl Inode {
         }
     }
 
-    /// Some sectors of the unsynced writes are there, the others are empty or hold what was there long ago.
+    /// Some sectors of the unsynced writes are there, the others are empty or hold stale data.
     fn torn(&self, random: &mut Random) -> Vec<u8> {
         let longest = self.length.max(self.live.len());
         let lengths = [longest, self.live.len(), self.durable.len()];

@@ -1,46 +1,45 @@
-//! What may go wrong on a simulated disk, and when.
+//! Faults of a simulated disk, and when they occur.
 
-/// What an operation comes to in place of its effect.
+/// The failure of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
-    /// `EIO`. After a sync that failed, what it should have made durable never becomes durable.
+    /// `EIO`. After a failed sync, the data never becomes durable.
     Io,
     /// `ENOSPC`.
     NoSpace,
-    /// A part of the bytes is written, then comes `EIO`.
+    /// Some of the bytes are written, followed by `EIO`.
     ShortWrite,
 }
 
-/// Faults to come. Operations are counted from 0, see [`SimulatedStorage::operations`].
+/// The faults to inject. Operations are counted from 0, see [`SimulatedStorage::operations`].
 ///
 /// [`SimulatedStorage::operations`]: super::SimulatedStorage::operations
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Faults {
-    /// The power fails in the middle of this operation: it may have had its effect, and nothing works
-    /// any more.
+    /// The power fails during this operation: it may have taken effect, and nothing works any more.
     pub crash_at: Option<u64>,
     /// This operation fails.
     pub fail_at: Option<(u64, Fault)>,
-    /// So many bytes fit on the disk.
+    /// The disk's capacity in bytes.
     pub capacity: Option<u64>,
-    /// Of a million operations, so many fail in some way.
+    /// How many of a million operations fail in some way.
     pub failed_per_million: u32,
-    /// Of a million reads, so many have one bit flipped.
+    /// How many of a million reads have one bit flipped.
     pub flipped_per_million: u32,
 }
 
-/// What of the unsynced a loss of power takes.
+/// How much unsynced data a power loss destroys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Loss {
-    /// Everything: only what was synced is left.
+    /// Everything: only synced data is left.
     All,
     /// Nothing: as when only the process was killed.
     None,
-    /// Some of it, by this seed: sectors of writes, names and lengths are lost or kept in any order.
+    /// Some of it, by this seed: sectors of writes, names and lengths are lost or kept independently.
     Some(u64),
 }
 
-/// What an operation is.
+/// The kind of an operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OperationKind {
     /// A file was created.
@@ -67,10 +66,10 @@ pub enum OperationKind {
     Lock,
 }
 
-/// One operation, as the log has it.
+/// A logged operation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Operation {
-    /// What it was.
+    /// Its kind.
     pub kind: OperationKind,
     /// The file's name, empty for the directory.
     pub name: String,

@@ -1,10 +1,9 @@
-//! Storage on a simulated disk: power fails, writes tear, disks fill up, bits flip; all of it by a seed.
+//! Storage on a simulated disk: power loss, torn writes, full disks and bit flips, all from a seed.
 //!
-//! The disk keeps apart what the process sees and what is durable. Bytes become durable when their file is
-//! synced, names when the directory is. [`SimulatedStorage::power_loss`] gives the disk that is found
-//! afterwards: what was synced is there, and of the rest all, nothing, or any part of it, sector by sector and
-//! name by name in any order. Operations are counted, so that "the power fails in the middle of operation k"
-//! can be tried for every k.
+//! The disk distinguishes what the process sees from what is durable. Bytes become durable when their file is synced,
+//! names when the directory is. [`SimulatedStorage::power_loss`] gives the disk as found afterwards: synced data is
+//! there, and of the rest all, nothing, or any part of it, sector by sector and name by name in any order. Operations
+//! are counted, so that "the power fails in the middle of operation k" can be tried for every k.
 
 mod disk;
 mod fault;
@@ -25,7 +24,7 @@ pub struct SimulatedStorage {
 }
 
 impl SimulatedStorage {
-    /// An empty disk, whose random faults follow from the seed.
+    /// An empty disk, whose random faults are determined by the seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut disk = Disk::default();
@@ -43,32 +42,32 @@ impl SimulatedStorage {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets what goes wrong from now on.
+    /// Sets the faults to inject from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.disk().faults = faults;
     }
 
-    /// How many operations there have been: the number of the next.
+    /// How many operations there have been, which is also the number of the next.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.disk().operations
     }
 
-    /// The operations so far, the first hundred thousand of them.
+    /// The log of operations, up to the first hundred thousand.
     #[must_use]
     pub fn log(&self) -> Vec<Operation> {
         self.disk().log.clone()
     }
 
-    /// The disk that is found after the power was lost now: another disk, without faults, nobody's lock on
-    /// it. This one goes on as if nothing had been.
+    /// Returns the disk as found after a power loss now: another disk, without faults and unlocked. This one continues
+    /// unaffected.
     #[must_use]
     pub fn power_loss(&self, loss: Loss) -> SimulatedStorage {
         SimulatedStorage::with(self.disk().after_loss(loss))
     }
 
-    /// The disk that is found after the process was killed now: what it wrote is there, synced or not, and
-    /// may still be lost with the power.
+    /// Returns the disk as found after the process is killed now: its writes are there, synced or not, and unsynced
+    /// ones may still be lost with the power.
     #[must_use]
     pub fn killed(&self) -> SimulatedStorage {
         SimulatedStorage::with(self.disk().after_kill())
@@ -88,12 +87,12 @@ impl SimulatedStorage {
         self.disk().bytes(name)
     }
 
-    /// Puts a file there, durably and whatever was there before: damage is done with it.
+    /// Writes a file durably, replacing what was there: used to cause damage.
     pub fn put(&self, name: &str, bytes: Vec<u8>) {
         self.disk().put(name, bytes);
     }
 
-    /// Takes a file away, durably: damage, too.
+    /// Removes a file durably: also used to cause damage.
     pub fn take(&self, name: &str) {
         self.disk().take(name);
     }
