@@ -1,4 +1,4 @@
-//! Results: the same as a naive oracle's, at every parallelism, on threads and in steps.
+//! Results match those of a naive oracle, at every parallelism, on threads and in steps.
 
 mod archived_records_cross_exchanges;
 mod broadcast_reaches_every_subtask;
