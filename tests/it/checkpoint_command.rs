@@ -26,7 +26,7 @@ fn keep_some(directory: &Path) {
     let env = Environment::new().parallelism(2).checkpoints(checkpoints);
     env.source("numbers", Generator::new(|n| n).rate(50_000))
         .uid("numbers")
-        .parallelism(1) // so that every key is there when so many records are
+        .parallelism(1) // so that every key exists after that many records
         .key_by(|n| n % KEYS)
         .aggregate_with(Count, |key, count| [*key, count])
         .uid("counts")

@@ -30,7 +30,7 @@ pub type Work = Box<dyn FnOnce() -> Outcome + Send>;
 /// use thalweg::operator::{BoxError, Outcome};
 /// use thalweg::time::Timestamp;
 ///
-/// /// Writes numbers into directories that get their names when they are whole.
+/// /// Writes numbers to directories that are renamed when they are complete.
 /// #[derive(Clone)]
 /// struct Directories;
 ///
@@ -45,11 +45,11 @@ pub type Work = Box<dyn FnOnce() -> Outcome + Send>;
 ///         Ok(())
 ///     }
 ///     fn pre_commit(&mut self, numbers: Vec<u64>, _checkpoint: u64) -> Result<Option<Vec<u8>>, BoxError> {
-///         // Makes the numbers durable where nobody looks, and says where that is.
+///         // Makes the numbers durable under a hidden name, and returns that name.
 ///         Ok((!numbers.is_empty()).then(|| b"a hidden name".to_vec()))
 ///     }
 ///     fn commit(&mut self, _handle: &[u8]) -> Result<Work, BoxError> {
-///         Ok(Box::new(|| Ok(()))) // Renames; nothing to do where that was done.
+///         Ok(Box::new(|| Ok(()))) // Renames; does nothing if already renamed.
 ///     }
 ///     fn abort(&mut self, _numbers: Vec<u64>) -> Outcome {
 ///         Ok(())

@@ -50,7 +50,7 @@ impl<const N: usize> Row for [u64; N] {
 /// The combined result of a run's rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Total {
-    /// How many rows there were.
+    /// The number of rows.
     pub(super) rows: u64,
     /// The sum of their hashes.
     pub(super) checksum: u64,

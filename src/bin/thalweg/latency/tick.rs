@@ -6,7 +6,7 @@ use thalweg::state::Aggregate;
 
 use crate::nexmark::mix64;
 
-/// How many keys there are.
+/// The number of keys.
 const KEYS: u64 = 10_000;
 
 /// A record with a due time.
