@@ -141,7 +141,7 @@ impl<F> CsvSource<F> {
         self
     }
 
-    /// Limits the source to `records_per_second` in total over all subtasks, see [`Pacer`].
+    /// Emits `records_per_second` records, in total over all subtasks, see [`Pacer`].
     ///
     /// # Panics
     /// If the rate is zero.

@@ -28,8 +28,8 @@ const CHUNK_SIZE: usize = 4096;
 
 /// Emits the lines of one plain file as `str`, without line terminators (`\n` or `\r\n`), in parallel. Bounded.
 ///
-/// The file is mapped into memory when the job starts. Parallel subtasks read it in blocks of [64
-/// KiB](LineBlocks::BLOCK), block `b` going to subtask `b mod p`; a single subtask reads the whole file sequentially.
+/// The file is mapped into memory when the job starts. Parallel subtasks read it in blocks of
+/// [64 KiB](LineBlocks::BLOCK), block `b` going to subtask `b mod p`; a single subtask reads the whole file.
 /// The checkpointed position consists of the remaining blocks and the byte offset of the next line; a restored job
 /// distributes those blocks anew and requires the file to be unchanged. A line that is not UTF-8 fails the subtask.
 ///

@@ -45,7 +45,7 @@ impl LineSource {
         LineSource { files, pacer: None }
     }
 
-    /// Limits the source to `records_per_second` in total over all subtasks, see [`Pacer`].
+    /// Emits `records_per_second` records, in total over all subtasks, see [`Pacer`].
     ///
     /// # Panics
     /// If the rate is zero.

@@ -3,7 +3,7 @@
 //! Readers that interleave (`i`, `i + p`, `i + 2p` …) leave one progression each at a checkpoint, advanced as far as
 //! its reader got. To redistribute them, each is cut into the number of parts that gives every reader equally many. A
 //! reader reads its parts in ascending order of places, as if they were one. Once the parts that were behind have
-//! caught up, parts that together form a contiguous progression are merged.
+//! caught up, parts that together form one progression are merged.
 
 use super::{Position, PositionError, PositionReader};
 use crate::seeded_bugs::seeded;
