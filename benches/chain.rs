@@ -1,7 +1,7 @@
-//! What the abstraction costs: a fused chain beside the loop that a person would write.
+//! The cost of the abstraction: a fused chain compared with a hand-written loop.
 //!
-//! The job is driven by `step()` on the benchmark's own thread, so both sides run on one core, in turns,
-//! over the same records in memory. Every measurement checks the sum.
+//! The job is driven by `step()` on the benchmark's own thread, so both sides run alternately on one core, over the
+//! same records in memory. Every measurement checks the sum.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ fn bids(count: u64) -> Arc<[Bid]> {
     (0..count).map(bid).collect()
 }
 
-/// The yardstick: map → filter → map → sum, by hand.
+/// The baseline: map → filter → map → sum, by hand.
 #[inline(never)]
 fn by_hand(bids: &[Bid]) -> u64 {
     let mut sum = 0u64;
@@ -64,10 +64,10 @@ fn worth(bid: &Bid) -> u64 {
     bid.price ^ bid.bidder ^ bid.time as u64
 }
 
-/// How often a job reads the records, so that what is measured is the chain and not its deployment.
+/// How often a job reads the records, so that the chain is measured and not its deployment.
 const PASSES: usize = 16;
 
-/// Records that stand in memory, to be read [`PASSES`] times.
+/// Records in memory, to be read [`PASSES`] times.
 struct InMemory(Arc<[Bid]>);
 
 struct InMemoryReader {
@@ -110,7 +110,7 @@ impl SourceReader for InMemoryReader {
     }
 }
 
-/// Adds up what arrives.
+/// Adds up the records that arrive.
 #[derive(Clone, Default)]
 struct Total(Arc<std::sync::atomic::AtomicU64>);
 

@@ -1,9 +1,9 @@
-//! A table's way into a checkpoint and back: drained, written, restored, in memory and in files.
+//! The path of a table into a checkpoint and back: drained, written, restored, in memory and in files.
 //!
-//! `u64 → u64`, all keys changed or one in a hundred. `drain` is what a worker does between batches; `write`
-//! is that and the checkpoint writer's work on the same thread, until the checkpoint counts; `restore` is
-//! from there into an empty table. Every answer is checked: each entry that was drained is counted, and a
-//! table that was restored has every key with its value.
+//! `u64 → u64`, with all keys changed or one in a hundred. `drain` is what a worker does between batches; `write` is
+//! that plus the checkpoint writer's work on the same thread, until the checkpoint is complete; `restore` is from
+//! there into an empty table. Every result is checked: all drained entries are counted, and a restored table has
+//! every key with its value.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use thalweg::state::{Drained, Extent, StateKind, Table, TableOptions, encode_cha
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How many entries a worker drains between two batches.
+/// The number of entries that a worker drains between two batches.
 const SLICE: usize = 256;
 
 type Sums = Table<u64, u64>;
@@ -61,7 +61,7 @@ fn changed_table(keys: u64, stride: usize) -> Sums {
     table
 }
 
-/// Drains what is frozen, slice by slice; gives how many entries that were.
+/// Drains what is frozen, slice by slice; returns the number of entries.
 fn drain(table: &mut Sums) -> u64 {
     let (mut drained, mut count) = (Drained::default(), 0);
     loop {
@@ -75,7 +75,7 @@ fn drain(table: &mut Sums) -> u64 {
     }
 }
 
-/// Writes pieces as they come.
+/// Writes pieces as they arrive.
 struct Writer(Pending);
 
 impl PieceSink for Writer {
@@ -105,7 +105,7 @@ fn snapshot() -> TableSnapshot {
     TableSnapshot::of::<u64, u64>(state, StateKind::Value)
 }
 
-/// Writes what a table freezes as a checkpoint that counts.
+/// Writes what a table freezes as a complete checkpoint.
 fn write(
     store: &mut CheckpointStore,
     snapshot: &mut TableSnapshot,
@@ -148,7 +148,7 @@ fn restore(restored: &Restored, keys: u64) -> Sums {
     table
 }
 
-/// Every key has the sum that `sum` says.
+/// Checks that every key has the sum given by `sum`.
 fn check(table: &Sums, keys: u64, sum: impl Fn(u64) -> u64) {
     for key in 0..keys {
         let found = table.get(table.hasher().hash(&key), |stored| *stored == key);
@@ -156,7 +156,7 @@ fn check(table: &Sums, keys: u64, sum: impl Fn(u64) -> u64) {
     }
 }
 
-/// A storage in memory, and one in a directory that goes when it is let go of.
+/// A storage in memory, and one in a temporary directory.
 fn storages() -> (tempfile::TempDir, [(&'static str, Arc<dyn Storage>); 2]) {
     let directory = tempfile::tempdir().expect("a directory");
     let real = RealStorage::create(directory.path()).expect("a directory");

@@ -1,10 +1,10 @@
-//! Joins against loops with hash tables by hand; both must find the same pairs.
+//! Joins compared with hand-written loops over hash tables; both must find the same pairs.
 //!
-//! Persons, a quarter of all records, each with a key of its own, and auctions, each of a person of the last two
-//! thousand; both in order of time. *windowed*: pairs in the same tumbling window. By hand that is one small
-//! table after the other, by one who knows that persons are unique and that both inputs are in order. *skewed*:
-//! the same, with half of all auctions sold by the first person of their window. *unbounded*: all pairs of a
-//! tenth of the persons; by hand two hash maps, one of them of vectors. Whole jobs at parallelism 1.
+//! Persons make up a quarter of all records, each with its own key; each auction is by one of the last two thousand
+//! persons; both are in time order. *windowed*: pairs in the same tumbling window. By hand that is one small table
+//! after another, exploiting that persons are unique and both inputs are in order. *skewed*: the same, with half of
+//! all auctions sold by the first person of their window. *unbounded*: all pairs of a tenth of the persons; by hand
+//! two hash maps, one of them with vectors as values. Whole jobs at parallelism 1.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use thalweg::prelude::{Environment, Monotonous, Timestamp, Tumbling, nanoseconds
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Its id and its time.
+/// Id and time.
 type Person = [u64; 2];
-/// Its id, its seller and its time.
+/// Id, seller and time.
 type Auction = [u64; 3];
 type Pair = [u64; 3];
 
@@ -39,7 +39,7 @@ fn mix(x: u64) -> u64 {
 }
 
 impl Inputs {
-    /// A person and three auctions in four units of time.
+    /// One person and three auctions per four units of time.
     fn new(persons: u64, window: u64, skewed: bool) -> Self {
         let auction = |n: u64| {
             let (person, random) = (n / 3, mix(n));
@@ -62,7 +62,7 @@ impl Inputs {
     }
 }
 
-/// A source of what is in memory.
+/// A source of records in memory.
 struct Shared<T>(Arc<[T]>);
 
 struct SharedReader<T>(Arc<[T]>, usize);
@@ -94,7 +94,7 @@ impl<T: Send + Sync + 'static> SourceReader for SharedReader<T> {
     }
 }
 
-/// Independent of the order of pairs.
+/// A digest that does not depend on the order of pairs.
 #[inline(always)]
 fn digest(&[person, auction, end]: &Pair) -> u64 {
     mix(person ^ auction << 20 ^ end << 40)
@@ -147,7 +147,7 @@ fn windowed(inputs: &Inputs) -> u64 {
     found.0.load(Relaxed)
 }
 
-/// Open addressing over one window after the other; a slot holds a person's place in the window, from 1.
+/// Open addressing over one window after another; a slot holds a person's position in the window, from 1.
 fn windowed_by_hand(inputs: &Inputs) -> u64 {
     let slots = (inputs.window / 2).next_power_of_two() as usize;
     let mut table = vec![0u32; slots];
@@ -184,7 +184,7 @@ fn windowed_by_hand(inputs: &Inputs) -> u64 {
     black_box(total)
 }
 
-/// Whether a person is looked at where all pairs are wanted.
+/// Whether a person is included where all pairs are requested.
 fn is_wanted(person: u64) -> bool {
     mix(person).is_multiple_of(10)
 }

@@ -1,7 +1,7 @@
-//! A running sum per key through each of the ways to write it, side by side with a plain hash map.
+//! A running sum per key, written in each of the possible ways, compared with a plain hash map.
 //!
-//! Records are pushed as a head pushes a slice: the ones ahead are prefetched. Every way must emit
-//! the same results, which a checksum over them tells.
+//! Records are pushed as a head pushes a slice, with prefetching of those ahead. Every way must emit the same
+//! results, which is verified by a checksum.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Record for Trade {
     type Form = Pod;
 }
 
-/// The chain's end: a checksum of the sums that arrive.
+/// The chain's tail: a checksum of the sums that arrive.
 #[derive(Default)]
 struct Checksum(u64);
 
@@ -176,7 +176,7 @@ fn drive(chain: &mut impl Push<Trade>, trades: &[Trade]) {
     }
 }
 
-/// Opens `chain`, drives it over the trades twice, and gives the time of the second, warm pass.
+/// Opens `chain`, drives it over the trades twice, and returns the time of the second, warm pass.
 macro_rules! measure {
     ($bencher:expr, $trades:expr, $expected:expr, |$out:ident| $chain:expr) => {{
         let mut sink = Checksum::default();

@@ -1,13 +1,11 @@
-//! The ring beside `rtrb`: throughput by frame size and batch, and round-trip latency.
+//! The ring compared with `rtrb`: throughput by frame size and batch, and round-trip latency.
 //!
-//! Two threads, pinned to cores 0 and 1, spinning. Every run checks the sum of what arrived. The
-//! table comes from interleaved runs (ours, theirs, ours, …) and shows medians and the median of the
-//! pairs' ratios, since on a shared machine the speed drifts from second to second; criterion then
-//! keeps each figure over time. Ours carries a 16-byte header with kind and timestamp in the frame,
-//! `rtrb` carries bare words: equal payloads are not equal bytes.
+//! Two threads, pinned to cores 0 and 1, spinning. Every run checks the sum of what arrived. The table comes from
+//! interleaved runs (ours, theirs, ours, …) and shows medians and the median of the pairwise ratios, because on a
+//! shared machine the speed drifts from second to second; criterion then tracks each figure over time. Our frames
+//! carry a 16-byte header with kind and timestamp, `rtrb` carries bare words: equal payloads are not equal bytes.
 //!
-//! `RING_CASE=48 cargo bench --bench ring` prints the table's lines whose name has `48` in it and
-//! leaves criterion out.
+//! `RING_CASE=48 cargo bench --bench ring` prints the table rows whose name contains `48` and skips criterion.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use std::hint::{black_box, spin_loop};
@@ -23,14 +21,14 @@ fn pin(core: usize) {
     core_affinity::set_for_current(core_affinity::CoreId { id: core });
 }
 
-/// What the records `0..count` of `W` words add up to.
+/// The sum of the records `0..count` of `W` words.
 fn expected_sum(count: u64, words: usize) -> u64 {
     (0..count)
         .fold(0_u64, u64::wrapping_add)
         .wrapping_mul(words as u64)
 }
 
-/// Runs both sides on a core each; the time from the common start to the consumer's end.
+/// Runs each side on its own core; returns the time from the common start to the consumer's end.
 fn run_pair(produce: impl FnOnce() + Send, consume: impl FnOnce() + Send) -> Duration {
     let start = Barrier::new(2);
     std::thread::scope(|scope| {
@@ -70,7 +68,7 @@ fn push<const W: usize>(producer: &mut Producer, record: u64) {
     }
 }
 
-/// `count` records of `W` words through our ring, published every `every`.
+/// Sends `count` records of `W` words through our ring, publishing after every `every` records.
 fn ours<const W: usize>(options: RingOptions, count: u64, every: u64) -> Duration {
     let (mut producer, mut consumer) = ring(options.capacity(RING_BYTES));
     let produce = move || {
@@ -108,7 +106,7 @@ fn variable<const W: usize>(count: u64, every: u64) -> Duration {
     ours::<W>(RingOptions::new(), count, every)
 }
 
-/// As `fixed`, with the frames of a publish claimed together.
+/// Like `fixed`, with the frames of a publish claimed together.
 fn run_of<const W: usize>(count: u64, every: u64) -> Duration {
     let options = RingOptions::new().capacity(RING_BYTES).fixed_payload(W * 8);
     let (mut producer, mut consumer) = ring(options);
@@ -153,7 +151,7 @@ impl<const W: usize> AsRef<[u8]> for Words<W> {
     }
 }
 
-/// The same through `rtrb`: `push` and `pop` for one, chunks for more.
+/// The same through `rtrb`: `push` and `pop` for single records, chunks for more.
 fn theirs<const W: usize>(count: u64, every: u64) -> Duration {
     let (mut producer, mut consumer) = rtrb::RingBuffer::<[u64; W]>::new(RING_BYTES / (W * 8));
     let produce = move || {
@@ -260,7 +258,7 @@ fn their_round_trips(count: u64, _every: u64) -> Duration {
     run_pair(produce, consume)
 }
 
-/// Runs `count` records, `every` to a publish.
+/// Runs `count` records, `every` per publish.
 type Case = fn(count: u64, every: u64) -> Duration;
 
 struct Comparison {

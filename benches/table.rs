@@ -1,13 +1,12 @@
-//! The keyed state table beside hashbrown, in one run: random read-modify-write of `u64 → u64`, and
-//! the longest single insertion while a table grows.
+//! The keyed state table compared with hashbrown: random read-modify-write of `u64 → u64`, and the longest single
+//! insertion while a table grows.
 //!
-//! All tables get the same keys, uniformly random over those present. `batched` prefetches ahead,
-//! as an operator does that is handed a batch; the others take one record at a time. What is timed
-//! is the hash, the search and the update. Results are checked against the number of updates made.
+//! All tables get the same keys, uniformly random over those present. `batched` prefetches ahead, as an operator does
+//! that is passed a batch; the others take one record at a time. The time covers the hash, the search and the update.
+//! Results are checked against the number of updates made.
 //!
-//! First the tables take turns, round by round, and the medians are printed with their ratio to
-//! hashbrown: that figure holds on a machine whose speed drifts. Then criterion times each by
-//! itself.
+//! First the tables take turns, round by round, and the medians are printed with their ratio to hashbrown: that
+//! figure is reliable on a machine whose speed drifts. Then criterion times each one separately.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -21,7 +20,7 @@ use thalweg::state::{Lookahead, MemoryMode, Table, TableOptions};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How many records an operator is handed at a time.
+/// The number of records that an operator is passed at a time.
 const BATCH: usize = 512;
 
 type Rival = HashMap<u64, u64, FixedState>;
@@ -31,7 +30,7 @@ fn test_mode() -> bool {
     std::env::args().any(|argument| argument == "--test")
 }
 
-/// Distinct keys spread over the whole of `u64`, not in the order of their hashes.
+/// Distinct keys spread over all of `u64`, not in the order of their hashes.
 fn key(index: u64) -> u64 {
     index.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5555
 }
@@ -77,7 +76,7 @@ fn update_batched(table: &mut Ours, keys: &[u64]) {
         for (hash, &key) in hashes.iter_mut().zip(batch) {
             *hash = KeyHash::of_u64(key);
         }
-        // What the tail of the array holds is older: a useless but harmless prefetch.
+        // The tail of the array holds older values: a useless but harmless prefetch.
         hashes[..FAR]
             .iter()
             .for_each(|&hash| table.prefetch(hash, Lookahead::Far));
@@ -114,7 +113,7 @@ fn ours(universe: u64, memory: MemoryMode) -> Ours {
 
 type Update = Box<dyn FnMut(&[u64])>;
 
-/// One table, one way to update it, and what its counters come to.
+/// One table, one way to update it, and the total of its counters.
 struct Contender {
     name: &'static str,
     update: Update,
@@ -170,7 +169,7 @@ fn contenders(universe: u64) -> Vec<Contender> {
     ]
 }
 
-/// Lets the contenders take turns and prints their medians.
+/// Runs the contenders alternately and prints their medians.
 fn side_by_side(universe: u64, keys: &[u64], contenders: &mut [Contender], rounds: usize) {
     let mut times = vec![Vec::new(); contenders.len()];
     for round in 0..rounds {
@@ -213,7 +212,7 @@ fn read_modify_write(criterion: &mut Criterion) {
             .measurement_time(Duration::from_secs(2))
             .warm_up_time(Duration::from_millis(300));
         for contender in &mut contenders {
-            // Other keys each time: a repeated sequence would be in the caches, or learnt.
+            // Different keys each time: a repeated sequence would be cached or learned.
             let mut spans = keys.chunks(span).cycle();
             group.bench_function(BenchmarkId::new(contender.name, universe), |bencher| {
                 bencher.iter_custom(|rounds| {
@@ -235,8 +234,8 @@ fn read_modify_write(criterion: &mut Criterion) {
     }
 }
 
-/// Times every insertion by itself, and keeps for each the quickest of all rounds so far: an
-/// interruption strikes elsewhere each time, the growth of a table always at the same key.
+/// Times every insertion separately, and keeps for each the fastest of all rounds so far: an interruption strikes
+/// elsewhere each time, the growth of a table always at the same key.
 fn time_insertions(quickest: &mut [Duration], mut insert: impl FnMut(u64)) {
     let mut before = Instant::now();
     for (index, quickest) in quickest.iter_mut().enumerate() {

@@ -1,8 +1,8 @@
-//! Timers: fire and re-arm, side by side with a binary heap, for many distinct times and for windows.
+//! Timers: fire and re-arm, compared with a binary heap, for many distinct times and for windows.
 //!
-//! `distinct` holds a million timers, one per key, at times a random span ahead; `windows` registers
-//! one timer per record and window, so most registrations find it there. Every queue must fire the
-//! same timers in the same order of time, which a checksum over the passes tells.
+//! `distinct` holds a million timers, one per key, at random times ahead; `windows` registers one timer per record
+//! and window, so most registrations find it already present. Every queue must fire the same timers in the same time
+//! order, which is verified by a checksum over the passes.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -20,7 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const LIVE: u64 = 1_000_000;
 const LIVE_QUICK: u64 = 1_000;
-/// Spans ahead are below this: about 17 minutes.
+/// The upper bound of the spans ahead: about 17 minutes.
 const SPAN: u64 = 1 << 40;
 
 trait Queue: Default {
@@ -46,7 +46,7 @@ impl Queue for Ours {
     }
 }
 
-/// What Flink's heap queue does: a heap, and a set so that a timer is there once.
+/// What Flink's heap queue does: a heap, and a set so that each timer is held only once.
 #[derive(Default)]
 struct HeapAndSet {
     heap: BinaryHeap<Reverse<(i64, u64)>>,
@@ -74,8 +74,8 @@ impl Queue for HeapAndSet {
     }
 }
 
-/// A heap that fires a timer as often as it was registered: not what is needed, but the least a heap
-/// can cost.
+/// A heap that fires a timer as often as it was registered: not what is needed, but a lower bound on the cost of a
+/// heap.
 #[derive(Default)]
 struct HeapOnly(BinaryHeap<Reverse<(i64, u64)>>);
 
@@ -100,7 +100,7 @@ fn random(state: &mut u64) -> u64 {
     KeyHash::of_u64(*state).0
 }
 
-/// Timers with one per key; each that fires is registered again.
+/// One timer per key; each that fires is registered again.
 struct Distinct<Q> {
     queue: Q,
     watermark: i64,
@@ -114,7 +114,7 @@ impl<Q: Queue> Distinct<Q> {
         for key in 0..live {
             queue.register(key, (random(&mut state) % SPAN) as i64);
         }
-        // A pass fires about a hundred.
+        // A pass fires about a hundred timers.
         let step = (SPAN / live * 50) as i64;
         Distinct {
             queue,
@@ -123,7 +123,7 @@ impl<Q: Queue> Distinct<Q> {
         }
     }
 
-    /// Fires and re-arms about `count` timers; their number, and a sum that does not depend on ties.
+    /// Fires and re-arms about `count` timers; returns their number, and a sum that does not depend on ties.
     fn run(&mut self, count: u64) -> (u64, u64) {
         let (mut fired, mut sum, mut last) = (0, 0_u64, i64::MIN);
         while fired < count {
@@ -141,7 +141,7 @@ impl<Q: Queue> Distinct<Q> {
     }
 }
 
-/// Records of random keys register the end of their window; each window holds many records of a key.
+/// Records with random keys register the end of their window; each window holds many records per key.
 fn windows<Q: Queue>(queue: &mut Q, keys: u64, records: u64) -> (u64, u64) {
     let size = keys as i64 * 4;
     let (mut fired, mut sum, mut state) = (0, 0_u64, 2);

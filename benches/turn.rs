@@ -1,9 +1,9 @@
-//! What a turn of a worker costs beside its records: what decides latency when little comes.
+//! What a worker's turn costs apart from its records, which determines latency under light load.
 //!
-//! A worker spins over sources that have nothing, or one record, each time they are polled; divide by
-//! what criterion calls elements, the turns. `clocks` are the readings of the clock alone that an idle
-//! turn makes, and `pause` the step of waiting that follows it: what no engine turn with as many
-//! readings can be cheaper than. The sink checks how many records came.
+//! A worker spins over sources that return nothing, or one record, each time they are polled; divide by what
+//! criterion calls elements, the turns. `clocks` are just the clock readings that an idle turn makes, and `pause` the
+//! waiting step that follows: no engine turn with as many readings can be cheaper. The sink checks the number of
+//! records.
 
 use std::hint::{black_box, spin_loop};
 use std::time::Duration;
@@ -18,10 +18,10 @@ use thalweg::time::{Clock, Timestamp};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Turns of one run: enough to make the start of its threads small.
+/// The turns per run: enough to make the start of its threads negligible.
 const TURNS: u64 = 20_000;
 
-/// A source that is polled so many times and emits so much each time.
+/// A source that is polled a fixed number of times and emits a fixed number of records each time.
 #[derive(Clone, Copy)]
 struct Polled {
     polls: u64,
@@ -63,7 +63,7 @@ impl SourceReader for PolledReader {
                 out.emit(&self.left);
             }
         }
-        // As a source with a schedule does: it wants a turn at a time.
+        // Like a source with a schedule, which wants one poll at a time.
         Ok(SourceStatus::Idle(Some(Timestamp::MAX)))
     }
 }
@@ -94,7 +94,7 @@ fn turn(c: &mut Criterion) {
     group.bench_function("clocks", |b| {
         b.iter(|| {
             for _ in 0..polls {
-                // Of the round, of the subtask twice, and of the rest before the next deadline.
+                // For the round, twice for the subtask, and for the time left until the next deadline.
                 black_box((Clock::System.now(), Clock::System.monotonic_nanos()));
                 black_box((Clock::System.monotonic_nanos(), Clock::System.now()));
             }

@@ -1,13 +1,13 @@
-//! Windows against loops that keep slices in hash maps by hand; both must give the same results.
+//! Windows compared with hand-written loops that keep slices in hash maps; both must give the same results.
 //!
-//! Count and sum per key, 1,024 keys, timestamps out of order within a bound, a watermark every 256
-//! records. In `short lives` keys come and go as auctions do: most are in one slice of a window only.
-//! By hand there are two ways to get a sliding window from its slices: merging all of them
-//! (`merged`), and a running total from which the slice that leaves is subtracted (`subtracted`), which
-//! works for sums but for no maximum. Merging 3,600 slices per window is left out: it takes minutes.
+//! Count and sum per key, 1,024 keys, timestamps out of order within a bound, a watermark every 256 records. In
+//! `short lives` keys come and go as auctions do: most occur in only one slice of a window. By hand there are two
+//! ways to get a sliding window from its slices: merging all of them (`merged`), and a running total from which the
+//! departing slice is subtracted (`subtracted`), which works for sums but not for maxima. Merging 3,600 slices per
+//! window is left out: it takes minutes.
 //!
-//! The loop for sessions takes records in order of time only, and closes a session when its key's next
-//! record comes: it needs no timers. `sessions 7` have 7 records and a gap of twice the time between two,
+//! The hand-written loop for sessions requires records in time order, and closes a session when its key's next record
+//! arrives, so it needs no timers. `sessions 7` have 7 records and a gap of twice the time between two,
 //! `sessions 700` have 700.
 
 use std::collections::VecDeque;
@@ -46,7 +46,7 @@ struct Case {
     slide: i64,
     overlap: i64,
     records: usize,
-    /// How many records a new key comes with; 0: there are always the same keys.
+    /// The number of records per key before it is replaced by a new one; 0: the keys never change.
     lives: u64,
 }
 
@@ -57,7 +57,7 @@ fn random(seed: &mut u64) -> u64 {
     *seed
 }
 
-/// In order but for a sixteenth of the slide, at most 64 records.
+/// In order except for a sixteenth of the slide, at most 64 records.
 fn records(case: &Case) -> Vec<Record> {
     let disorder = (case.slide / 16).min(64) as u64;
     let mut seed = 0x9E37_79B9_7F4A_7C15u64;
@@ -83,7 +83,7 @@ fn records_in_order(count: usize) -> Vec<Record> {
     (0..count).map(&mut record).collect()
 }
 
-/// Independent of the order of results.
+/// A digest that does not depend on the order of results.
 #[inline(always)]
 fn digest(key: u64, end: i64, count: u64, sum: u64) -> u64 {
     (key ^ (end as u64) << 20)
@@ -229,7 +229,7 @@ fn add(map: &mut Map, key: u64, (count, sum): (u64, u64)) {
     *entry = (entry.0 + count, entry.1 + sum);
 }
 
-/// Slices in a ring from slice 0 of the stream on; windows end at every multiple of the slide.
+/// Slices in a ring, starting with slice 0 of the stream; windows end at every multiple of the slide.
 fn by_hand(case: &Case, records: &[Record], subtract: bool) -> u64 {
     let mut slices: VecDeque<Map> = VecDeque::new();
     let mut spare: Vec<Map> = Vec::new();

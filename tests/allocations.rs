@@ -1,4 +1,4 @@
-//! In steady state no record allocates: a run of twice as many records allocates as often as a run.
+//! In steady state no record allocates: a run with twice as many records makes no more allocations.
 #![expect(
     unsafe_code,
     reason = "an allocator that counts hands everything to the system's"
@@ -19,23 +19,23 @@ static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 /// Counts every allocation and growth.
 struct Counting;
 
-// SAFETY: every call goes to the system's allocator with what the caller vouched for; a counter is
-// all that is added.
+// SAFETY: every call is forwarded to the system's allocator under the caller's own guarantees; all that is added is a
+// counter.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise is the callee's.
+        // SAFETY: the caller's guarantees are those the callee requires.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is the callee's.
+        // SAFETY: the caller's guarantees are those the callee requires.
         unsafe { System.dealloc(place, layout) }
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise is the callee's.
+        // SAFETY: the caller's guarantees are those the callee requires.
         unsafe { System.realloc(place, layout, size) }
     }
 }
@@ -43,16 +43,16 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// Records of the shorter run.
+/// The number of records of the shorter run.
 const COUNT: u64 = 160_000;
-/// What may differ between two runs: overflows that grow, a wait that was longer.
+/// The tolerated difference between two runs: overflow buffers that grow, a longer wait.
 const NOISE: u64 = 100;
-/// What may differ besides where two workers have windows: how many of the twenty are open at once because one worker
-/// runs ahead of the other (seen: 370 to 740 allocations, by nothing but pace). One allocation in four hundred records
-/// would still be over both.
+/// The additional tolerance where two workers have windows: how many of the twenty are open at once depends on how
+/// far one worker runs ahead of the other (observed: 370 to 740 allocations, from pace alone). One allocation in four
+/// hundred records would still exceed both.
 const PACE: u64 = 300;
 
-/// How many allocations a job makes, once it is drawn.
+/// The number of allocations of a job once it is built.
 fn allocations(draw: impl FnOnce(&Environment), parallelism: u32) -> u64 {
     let env = Environment::new().parallelism(parallelism);
     draw(&env);
@@ -61,8 +61,8 @@ fn allocations(draw: impl FnOnce(&Environment), parallelism: u32) -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed) - before
 }
 
-/// The fewest allocations of some runs, with records and with twice as many: what the records must
-/// allocate, not what a run may.
+/// The fewest allocations over several runs, with `count` records and with twice as many: what the records must
+/// allocate, not what a run happens to.
 fn fewest(parallelism: u32, draw: impl Fn(&Environment, u64)) -> (u64, u64) {
     let least = |count| {
         let run = |_| allocations(|env| draw(env, count), parallelism);
@@ -122,7 +122,7 @@ fn text(env: &Environment, count: u64) {
         .sink("counts", Discard::new());
 }
 
-/// Windows of a second: as many of them, however many records there are.
+/// Windows of a second: their number does not depend on the number of records.
 fn windows(env: &Environment, count: u64, sliding: bool) {
     let step = 20_000_000_000 / count;
     let keyed = env
@@ -142,7 +142,7 @@ fn windows(env: &Environment, count: u64, sliding: bool) {
     }
 }
 
-/// Sessions of ten records: twice as many of them for twice as many records.
+/// Sessions of ten records: twice as many sessions for twice as many records.
 fn sessions(env: &Environment, count: u64) {
     env.source("numbers", Generator::new(|n| n).count(count))
         .timestamps(Monotonous, |n| Timestamp((n + n / 1_000 * 10_000) as i64))
@@ -152,7 +152,7 @@ fn sessions(env: &Environment, count: u64) {
         .sink("sessions", Discard::new());
 }
 
-/// Counted where they are, and merged.
+/// Pre-aggregated locally, then merged.
 fn two_phases(env: &Environment, count: u64) {
     let step = 20_000_000_000 / count;
     env.source("numbers", Generator::new(|n| n).count(count))
@@ -164,7 +164,7 @@ fn two_phases(env: &Environment, count: u64) {
         .sink("windows", Discard::new());
 }
 
-/// One test for all: allocations are counted for the whole process.
+/// One test for everything, because allocations are counted for the whole process.
 #[test]
 fn no_record_allocates_in_steady_state() {
     for (parallelism, pace) in [(1, 0), (2, PACE)] {
@@ -177,7 +177,7 @@ fn no_record_allocates_in_steady_state() {
             });
         }
     }
-    // With threads it depends on their pace how many sessions a key has at once.
+    // With threads, the number of simultaneous sessions of a key depends on their pace.
     per_records("sessions", 1, NOISE, sessions);
     per_records("windows in two phases", 1, NOISE, two_phases);
     let (once, twice) = fewest(1, |env, count| {

@@ -1,6 +1,6 @@
-//! A job that has nothing to do costs next to nothing, and one that starts does so at once.
+//! An idle job costs next to nothing, and a new one starts at once.
 //!
-//! A test binary of its own: processor time is that of this process's workers, and no other test's.
+//! A separate test binary: processor time is that of this process's workers, and no other test's.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use thalweg::connectors::{Discard, ForEach, inlet};
 use thalweg::datastream::Environment;
 use thalweg::ring::WaitStrategy;
 
-/// Processor time that the workers of this process have used so far, as Linux counts it.
+/// Processor time used so far by the workers of this process, as Linux counts it.
 fn worker_time() -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut workers = 0;
@@ -28,7 +28,7 @@ fn worker_time() -> Option<Duration> {
     (workers > 0).then_some(total)
 }
 
-/// The share of a core that an idle job uses, if that can be found out.
+/// The share of a core that an idle job uses, if it can be determined.
 fn idle_share(wait: WaitStrategy) -> Option<f64> {
     let (mut numbers, source) = inlet::<u64>(1 << 12);
     let env = Environment::new().parallelism(2).wait_strategy(wait);
@@ -41,7 +41,7 @@ fn idle_share(wait: WaitStrategy) -> Option<f64> {
     let job = env.spawn("idle").expect("starts");
     numbers.push(&1).expect("room");
     std::thread::sleep(Duration::from_millis(50));
-    // The best of three: what else happens on the machine can only add.
+    // The best of three: other activity on the machine can only add.
     let share = (0..3).filter_map(|_| {
         let (before, started) = (worker_time()?, Instant::now());
         std::thread::sleep(Duration::from_millis(400));
@@ -106,7 +106,7 @@ fn the_first_record_arrives_at_once() {
         "from spawn to the first record: median {median:?}, fastest {:?}",
         times[0]
     );
-    // The aim is 5 ms; a busy machine and an unoptimized build are given more.
+    // The goal is 5 ms; a busy machine and an unoptimized build are given more.
     assert!(
         times[0] < Duration::from_millis(5),
         "the fastest took {:?}",
@@ -118,7 +118,7 @@ fn the_first_record_arrives_at_once() {
     );
 }
 
-/// One after the other: each wants the machine for itself.
+/// One after another: each needs the machine to itself.
 #[test]
 fn idle_jobs_rest_and_new_ones_start_at_once() {
     an_idle_job_uses_less_than_a_fiftieth_of_a_core();

@@ -1,11 +1,11 @@
-//! Models of the ring: every interleaving and every outcome the memory model allows, up to a bound
-//! on preemptions (`LOOM_MAX_PREEMPTIONS`, here three unless said otherwise).
+//! Models of the ring: every interleaving and every outcome that the memory model allows, up to a bound on
+//! preemptions (`LOOM_MAX_PREEMPTIONS`, here three unless stated otherwise).
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release --test loom`
 //!
-//! The ring's bytes are known to loom in units of 16 (`ring/memory.rs`): a read that is not ordered
-//! after the write it sees, or a write that is not ordered after the read it overwrites, fails the
-//! model, as does a worker that sleeps for ever.
+//! Loom knows the ring's bytes in units of 16 (`ring/memory.rs`): a read that is not ordered after the write it sees,
+//! or a write that is not ordered after the read it overwrites, fails the model, as does a worker that sleeps
+//! forever.
 #![cfg(loom)]
 
 use loom::thread;
@@ -13,7 +13,7 @@ use thalweg::record::FrameKind;
 use thalweg::ring::{Consumer, Parker, Producer, RingError, RingOptions, ring};
 use thalweg::time::Timestamp;
 
-/// Frames in the rings below: the least there can be.
+/// The number of frames in the rings below: the minimum.
 const FRAMES: u64 = 4;
 
 fn model(body: impl Fn() + Send + Sync + 'static) {
@@ -38,7 +38,7 @@ fn push(producer: &mut Producer, number: u64) -> Result<(), RingError> {
     producer.push(FrameKind::RECORD, 0, Timestamp(number as i64), &payload)
 }
 
-/// Reads what is there, at most `limit` frames, and returns how many; they must go on from `next`.
+/// Reads available frames, at most `limit`, and returns their number; they must continue from `next`.
 fn read(consumer: &mut Consumer, next: u64, limit: usize) -> u64 {
     let mut count = 0;
     let mut batch = consumer.read();
@@ -51,7 +51,7 @@ fn read(consumer: &mut Consumer, next: u64, limit: usize) -> u64 {
     count
 }
 
-/// Reads until `count` frames have come, at most `limit` to a batch.
+/// Reads until `count` frames have arrived, at most `limit` per batch.
 fn read_all(mut consumer: Consumer, count: u64, limit: usize) {
     let mut seen = 0;
     while seen < count {
@@ -186,8 +186,8 @@ fn producer_sees_the_consumer_go() {
     });
 }
 
-/// A worker that parks is a thread of its own in the models below and never the one that joins: an
-/// `unpark` that comes late is harmless to `std`'s `join`, but ends loom's with an assertion.
+/// In the models below, a worker that parks is always its own thread and never the one that joins: a late `unpark` is
+/// harmless to `std`'s `join`, but makes loom's fail with an assertion.
 fn spawn_consumer(
     mut parker: Parker,
     mut consumer: Consumer,
@@ -237,7 +237,7 @@ fn parked_consumer_is_woken_by_each_publish() {
     });
 }
 
-/// A producer that fills the ring and one frame more, parking while there is no room.
+/// A producer that fills the ring and writes one frame more, parking while there is no room.
 fn spawn_producer(mut parker: Parker, mut producer: Producer) -> thread::JoinHandle<bool> {
     for number in 0..FRAMES {
         push(&mut producer, number).unwrap();

@@ -1,5 +1,5 @@
-//! Properties of the source text itself: floors, lengths, justified `unsafe`, no leftovers, and a
-//! contract for every operator. Each rule is a function of text, with a test that shows it failing.
+//! Properties of the source text itself: floors, lengths, justified `unsafe`, no leftovers, and a contract for every
+//! operator. Each rule is a function of the text, with a test that shows it failing.
 
 #[path = "tidy/lexer.rs"]
 mod lexer;

@@ -1,6 +1,6 @@
-//! What must not compile does not, and says why in the kernel's words.
+//! Incorrect jobs do not compile, and the error messages are the kernel's.
 
-/// With the default features: the compiler lists what else has a form, and that depends on them.
+/// Requires the default features: the compiler lists other types that have a form, and those depend on the features.
 #[cfg(feature = "csv")]
 #[test]
 fn wrong_jobs_are_refused_by_the_compiler() {

@@ -1,4 +1,4 @@
-//! A sink whose records the program takes out again: for tests and small results.
+//! A sink that collects records for the program to take: for tests and small results.
 
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::operator::{Outcome, Sink, SinkWriter};
 use crate::time::Timestamp;
 
-/// The records that a sink has collected; clones are the same collection.
+/// A collection of records filled by a sink; clones share it.
 ///
-/// Unbounded: what is not taken stays in memory. Records of one subtask stand in order and are
-/// added a batch at a time; the subtasks' batches are mixed as they come. A job that is restarted
-/// collects again what it replays (at least once).
+/// Unbounded: records that are not taken stay in memory. The records of one subtask keep their order and are added
+/// one batch at a time; batches of different subtasks interleave arbitrarily. A restarted job collects replayed
+/// records again (at least once).
 ///
 /// ```
 /// use thalweg::connectors::Collected;
@@ -37,8 +37,8 @@ impl<T> Collected<T> {
         }
     }
 
-    /// A sink that clones every record into this collection: a `T`, or what `T` is made of by
-    /// [`ToOwned`] (`str` for `String`).
+    /// A sink that clones every record into this collection. It accepts `T`, or any type whose [`ToOwned`] yields `T`
+    /// (`str` for `String`).
     #[must_use]
     pub fn sink(&self) -> Collect<T> {
         Collect {
@@ -46,7 +46,7 @@ impl<T> Collected<T> {
         }
     }
 
-    /// A sink that puts what `function` makes of every record into this collection.
+    /// A sink that collects the result of `function` for every record.
     #[must_use]
     pub fn sink_with<V, F>(&self, function: F) -> CollectWith<V, T, F>
     where
@@ -60,13 +60,13 @@ impl<T> Collected<T> {
         }
     }
 
-    /// Takes out what has been collected so far.
+    /// Removes and returns everything collected so far.
     #[must_use]
     pub fn take(&self) -> Vec<T> {
         std::mem::take(&mut lock(&self.records))
     }
 
-    /// How many records there are to take.
+    /// The number of records available to take.
     #[must_use]
     pub fn len(&self) -> usize {
         lock(&self.records).len()

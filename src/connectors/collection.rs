@@ -6,14 +6,14 @@ use crate::operator::{BoxError, Collector, Push, Source, SourceReader, SourceSta
 
 use super::splits::{Position, PositionError, PositionReader};
 
-/// How errors call this source.
+/// How error messages refer to this source.
 const NAME: &str = "a collection";
 
-/// Emits the records of a vector, in order, by reference: none is cloned. Parallelism 1, bounded.
+/// Emits the records of a vector, in order, by reference, cloning none. Parallelism 1, bounded.
 ///
-/// Flink's `fromCollection` (`fromData`). The records are shared by the attempts of a job, so every
-/// attempt that does not go on from a checkpoint reads them from the start. The position, from which they
-/// are replayed, is an index: the program must make the same collection again.
+/// Flink's `fromCollection` (`fromData`). All attempts of a job share the records, so an attempt that does not resume
+/// from a checkpoint reads them from the start. The checkpointed position is an index: the program must build the
+/// same collection again.
 ///
 /// ```
 /// use thalweg::connectors::Collection;
@@ -27,20 +27,20 @@ pub struct Collection<T> {
 }
 
 impl<T> Collection<T> {
-    /// A source of these records. A `Vec` is taken as it is.
+    /// A source of these records. A `Vec` is used without copying.
     pub fn of(records: impl IntoIterator<Item = T>) -> Self {
         Collection {
             records: Arc::new(records.into_iter().collect()),
         }
     }
 
-    /// How many records there are.
+    /// The number of records.
     #[must_use]
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether there are no records.
+    /// Whether the collection has no records.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()

@@ -1,4 +1,4 @@
-//! A sink that keeps nothing.
+//! A sink that discards records.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,13 +21,13 @@ pub struct Discard {
 }
 
 impl Discard {
-    /// A sink that has counted nothing yet.
+    /// A sink with a count of zero.
     #[must_use]
     pub fn new() -> Self {
         Discard::default()
     }
 
-    /// How many records all subtasks have dropped, as of the last batch of each.
+    /// The number of records dropped by all subtasks, as of the last batch of each.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count.load(Ordering::Acquire)
@@ -55,7 +55,7 @@ pub struct DiscardWriter {
 impl<V: ?Sized> SinkWriter<V> for DiscardWriter {
     #[inline(always)]
     fn write(&mut self, record: &V, _at: Timestamp) -> Outcome {
-        // Without this the compiler would leave out the work that made the record.
+        // Without this the compiler would optimize away the work that produced the record.
         std::hint::black_box(record);
         self.unreported += 1;
         Ok(())

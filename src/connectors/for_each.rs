@@ -1,4 +1,4 @@
-//! A sink that is a closure: the way out for programs that embed a job.
+//! A sink that calls a closure: a simple output for programs that embed a job.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,12 +6,12 @@ use std::marker::PhantomData;
 use crate::operator::{BoxError, Outcome, Sink, SinkWriter};
 use crate::time::Timestamp;
 
-/// What a [`ForEach`] closure may return: nothing, or a result whose error fails the subtask.
+/// What a [`ForEach`] closure may return: `()`, or a `Result` whose error fails the subtask.
 pub trait IntoOutcome {
-    /// The outcome.
+    /// Converts the return value.
     ///
     /// # Errors
-    /// The closure's.
+    /// The closure's error.
     fn into_outcome(self) -> Outcome;
 }
 
@@ -31,7 +31,7 @@ impl<E: Into<BoxError>> IntoOutcome for Result<(), E> {
 
 /// Calls a closure with every record and its timestamp ([`Timestamp::MIN`] if it has none).
 ///
-/// Each subtask calls a clone of its own, on its worker's thread: the closure must not block.
+/// Each subtask calls its own clone on its worker's thread, so the closure must not block.
 ///
 /// ```
 /// use thalweg::connectors::ForEach;

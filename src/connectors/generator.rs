@@ -5,17 +5,16 @@ use crate::operator::{BoxError, Collector, Push, Source, SourceReader, SourceSta
 use super::pacer::Pacer;
 use super::splits::{Position, Progression, Progressions, deal, read_progressions};
 
-/// How errors call this source.
+/// How error messages refer to this source.
 const NAME: &str = "a generator";
 
-/// Emits `function(0)`, `function(1)`, …: for ever or up to a count, as fast as it can or at a
-/// rate. Flink's `DataGeneratorSource`.
+/// Emits `function(0)`, `function(1)`, …, endlessly or up to a count, as fast as possible or at a rate. Flink's
+/// `DataGeneratorSource`.
 ///
-/// Of `p` subtasks subtask `i` emits the records `i`, `i + p`, `i + 2p` …, so that all of them
-/// advance together. Count and rate are those of all subtasks together. The position, from
-/// which it is replayed if the function gives the same record for the same index, is what is left of
-/// each such progression. A restored job may have another count: the indices up to it are emitted that
-/// were not before.
+/// Subtask `i` of `p` emits the records `i`, `i + p`, `i + 2p` …, so that all subtasks advance together. Count and
+/// rate apply to all subtasks together. The checkpointed position is the remainder of each such progression; replay
+/// requires the function to return the same record for the same index. A restored job may have a different count: the
+/// indices below it that were not emitted before are emitted.
 ///
 /// ```
 /// use thalweg::connectors::Generator;
@@ -31,7 +30,7 @@ pub struct Generator<F> {
 }
 
 impl<F> Generator<F> {
-    /// A source of `function(index)` for every index from 0 on; unbounded.
+    /// A source of `function(index)` for every index from 0. Unbounded.
     pub fn new<T>(function: F) -> Self
     where
         F: Fn(u64) -> T + Clone + Send + Sync + 'static,
@@ -43,13 +42,13 @@ impl<F> Generator<F> {
         }
     }
 
-    /// Ends after `records` records: bounded.
+    /// Ends after `records` records, which makes the source bounded.
     pub fn count(mut self, records: u64) -> Self {
         self.count = Some(records);
         self
     }
 
-    /// Emits `records_per_second` by an open-loop schedule, see [`Pacer`].
+    /// Emits `records_per_second` on an open-loop schedule, see [`Pacer`].
     ///
     /// # Panics
     /// If the rate is zero.
@@ -94,11 +93,11 @@ pub struct GeneratorReader<F> {
     function: F,
     index: u32,
     parallelism: u32,
-    /// The indices that are left.
+    /// The remaining indices.
     left: Progressions,
     end: u64,
     pacer: Option<Pacer>,
-    /// The index at which the schedule starts, in all readers.
+    /// The index at which the schedule starts, the same in all readers.
     first: u64,
 }
 

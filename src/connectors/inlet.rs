@@ -1,4 +1,4 @@
-//! The way in for programs that embed a job: a thread of theirs pushes records.
+//! An inlet: input for programs that embed a job, which push records from one of their threads.
 
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -10,11 +10,11 @@ use crate::time::Timestamp;
 
 use super::record_ring::{RecordConsumer, RecordProducer, record_ring};
 
-/// Makes an inlet of about `capacity` bytes, of which every record takes its encoded size, rounded
-/// up to 16, and 16 for a header. A record may take a quarter of it.
+/// Creates an inlet of about `capacity` bytes. Every record takes its encoded size rounded up to a multiple of 16,
+/// plus 16 bytes for a header. A record may take up a quarter of the capacity.
 ///
-/// The job reads what the far side of an exchange reads: `&Tick` for a `Tick` of plain data, `&str`
-/// for a `String`, a `View` for an archived type.
+/// The job reads the same type as the receiving side of an exchange: `&Tick` for a `Tick` of plain data, `&str` for a
+/// `String`, a `View` for an archived type.
 ///
 /// ```
 /// use thalweg::connectors::inlet;
@@ -45,14 +45,14 @@ pub fn inlet<T: Record + ?Sized>(capacity: usize) -> (Inlet<T>, InletSource<T>) 
     (inlet, source)
 }
 
-/// What an inlet says to a record that it does not take, or to a job that it does not feed.
+/// Why an inlet rejects a record or cannot feed a job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InletError {
-    /// There is no room: the job is behind. Back-pressure: push it again later, or drop it.
+    /// There is no room because the job is behind: backpressure. Push the record again later, or drop it.
     #[error("the inlet is full: push the record again when the job has caught up")]
     Full,
-    /// The record can never fit.
+    /// The record is too large ever to fit.
     #[error(
         "a record of {size} bytes does not fit an inlet whose records have {limit} bytes at most: \
          make it with a capacity of {} bytes or more",
@@ -61,19 +61,19 @@ pub enum InletError {
     TooLarge {
         /// The record's encoded size in bytes.
         size: usize,
-        /// The largest that the inlet takes.
+        /// The largest size that the inlet accepts.
         limit: usize,
     },
-    /// The job has ended, or was never started and is gone.
+    /// The job has ended, or was dropped without having been started.
     #[error("nothing reads this inlet any more: its job has ended")]
     Closed,
-    /// The source was started before.
+    /// The source was already started once.
     #[error(
         "an inlet feeds a job once, because what was read from it cannot be read again: \
          make a new inlet, and run the job without restarts"
     )]
     AlreadyStarted,
-    /// A checkpoint was to be taken.
+    /// A checkpoint was requested.
     #[error(
         "an inlet cannot be part of a checkpoint, because what was pushed cannot be read again: feed the \
          job through a `durable_inlet`, or run it without checkpoints"
@@ -91,18 +91,17 @@ impl From<RingError> for InletError {
     }
 }
 
-/// The worker that reads an inlet, once it does; `Some(None)` if it never sleeps.
+/// The waker of the worker that reads an inlet, once it does; `Some(None)` if that worker never sleeps.
 type SharedWaker = Arc<OnceLock<Option<Waker>>>;
 
-/// Wakes the reader's worker from the moment the reader has opened.
+/// Wakes the reader's worker once the reader has opened.
 ///
-/// Both sides write first and look second with a fence between, as in
-/// [`Parker`](crate::ring::Parker): either the reader's first look at the ring sees what was
-/// pushed, or the pusher sees its waker.
+/// Both sides write first and read second with a fence in between, as in [`Parker`](crate::ring::Parker): either the
+/// reader's first look at the ring sees what was pushed, or the pusher sees the reader's waker.
 #[derive(Debug)]
 struct Bell {
     waker: SharedWaker,
-    /// The ring has the waker and uses it by itself.
+    /// The ring has been given the waker and uses it directly.
     known: bool,
 }
 
@@ -122,30 +121,29 @@ impl Drop for Bell {
     }
 }
 
-/// The program's end: takes records from one thread. Dropping it ends the source.
+/// The program's end of an inlet: accepts records from one thread. Dropping it ends the source.
 #[derive(Debug)]
 pub struct Inlet<T: Record + ?Sized> {
-    /// Before the bell, so that the ring is closed when the bell rings for the last time.
+    /// Declared before the bell, so that the ring is closed when the bell rings for the last time.
     ring: RecordProducer<Far<T>>,
     scratch: Scratch,
     bell: Bell,
 }
 
 impl<T: Record + ?Sized> Inlet<T> {
-    /// Hands a record without a timestamp to the job: it is visible at once. Never blocks.
+    /// Passes a record without a timestamp to the job, which can read it immediately. Never blocks.
     ///
     /// # Errors
-    /// [`InletError`]; the record was not taken. A job that has ended is noticed when the inlet is
-    /// full.
+    /// [`InletError`]; the record was not accepted. That the job has ended is noticed only once the inlet is full.
     #[inline]
     pub fn push(&mut self, record: &T) -> Result<(), InletError> {
         self.push_at(record, Timestamp::MIN)
     }
 
-    /// Hands a record with a timestamp to the job: it is visible at once. Never blocks.
+    /// Passes a record with a timestamp to the job, which can read it immediately. Never blocks.
     ///
     /// # Errors
-    /// As for [`push`](Inlet::push).
+    /// See [`push`](Inlet::push).
     #[inline]
     pub fn push_at(&mut self, record: &T, at: Timestamp) -> Result<(), InletError> {
         self.write(record, at)?;
@@ -158,7 +156,7 @@ impl<T: Record + ?Sized> Inlet<T> {
         InletBatch { inlet: self }
     }
 
-    /// Whether the job has ended: nothing that is pushed will be read.
+    /// Whether the job has ended, in which case pushed records will not be read.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.ring.is_closed()
@@ -191,7 +189,7 @@ impl<T: Record + ?Sized> Inlet<T> {
     }
 }
 
-/// Records that become visible together: cheaper by a fence per record.
+/// A batch of records that become visible together, which saves a fence per record.
 #[derive(Debug)]
 pub struct InletBatch<'a, T: Record + ?Sized> {
     inlet: &'a mut Inlet<T>,
@@ -201,7 +199,7 @@ impl<T: Record + ?Sized> InletBatch<'_, T> {
     /// Adds a record without a timestamp.
     ///
     /// # Errors
-    /// As for [`Inlet::push`]; what was added before stays so.
+    /// See [`Inlet::push`]; records added earlier remain in the batch.
     #[inline]
     pub fn push(&mut self, record: &T) -> Result<(), InletError> {
         self.push_at(record, Timestamp::MIN)
@@ -210,13 +208,13 @@ impl<T: Record + ?Sized> InletBatch<'_, T> {
     /// Adds a record with a timestamp.
     ///
     /// # Errors
-    /// As for [`Inlet::push`]; what was added before stays so.
+    /// See [`Inlet::push`]; records added earlier remain in the batch.
     #[inline]
     pub fn push_at(&mut self, record: &T, at: Timestamp) -> Result<(), InletError> {
         self.inlet.write(record, at)
     }
 
-    /// Makes the records visible. What dropping does, said aloud.
+    /// Makes the records visible: an explicit drop.
     pub fn publish(self) {}
 }
 
@@ -226,12 +224,12 @@ impl<T: Record + ?Sized> Drop for InletBatch<'_, T> {
     }
 }
 
-/// What the source and its reader share: the ring's other end, until a reader has it.
+/// Shared by the source and its reader: the consuming end of the ring, until a reader takes it.
 type SharedConsumer<T> = Arc<Mutex<Option<RecordConsumer<Far<T>>>>>;
 
 /// The job's end of an inlet: a source of parallelism 1 that ends when the [`Inlet`] is dropped.
 ///
-/// It can be started once: what was read cannot be read again.
+/// It can be started only once, because records that were read cannot be read again.
 #[derive(Debug)]
 pub struct InletSource<T: Record + ?Sized> {
     ring: SharedConsumer<T>,
@@ -277,7 +275,7 @@ pub struct InletReader<T: Record + ?Sized> {
     shared: SharedConsumer<T>,
     waker: SharedWaker,
     ring: Option<RecordConsumer<Far<T>>>,
-    /// How many records were read: the position, though nobody can go back to it.
+    /// The number of records read: the position, although the reader cannot seek back to it.
     read: u64,
 }
 

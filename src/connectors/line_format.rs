@@ -1,24 +1,24 @@
-//! How a record becomes a line of text.
+//! Formats records as lines of text.
 
 use std::fmt::{self, Write};
 use std::marker::PhantomData;
 
 use crate::operator::Outcome;
 
-/// Writes records as text: by [`Display`](ByDisplay), by [`Debug`](ByDebug) or by a [closure](By).
+/// Formats records as text with [`Display`](ByDisplay), [`Debug`](ByDebug) or a [closure](By).
 pub trait LineFormat<V: ?Sized>: Clone + Send + Sync + 'static {
-    /// Appends the record's text, without the line's end.
+    /// Appends the text of the record, without a line terminator.
     ///
     /// # Errors
-    /// Where the record's own formatting fails.
+    /// If formatting the record fails.
     fn append(&self, record: &V, text: &mut String) -> Outcome;
 }
 
-/// The format of `{}`.
+/// Formats with `{}`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByDisplay;
 
-/// The format of `{:?}`.
+/// Formats with `{:?}`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByDebug;
 
@@ -34,15 +34,14 @@ impl<V: fmt::Debug + ?Sized> LineFormat<V> for ByDebug {
     }
 }
 
-/// The format of a closure that writes as an implementation of `Display` does:
-/// `|record, f| write!(f, …)`.
+/// Formats with a closure that works like an implementation of `Display`: `|record, f| write!(f, …)`.
 pub struct By<V: ?Sized, F> {
     function: F,
     record: PhantomData<fn(&V)>,
 }
 
 impl<V: ?Sized, F> By<V, F> {
-    /// The format of `function`.
+    /// Formats with `function`.
     pub fn new(function: F) -> Self
     where
         F: Fn(&V, &mut fmt::Formatter<'_>) -> fmt::Result,
@@ -69,7 +68,7 @@ impl<V: ?Sized, F> fmt::Debug for By<V, F> {
     }
 }
 
-/// A record together with the closure that shows it.
+/// A record together with the closure that formats it.
 struct Shown<'a, V: ?Sized, F>(&'a V, &'a F);
 
 impl<V, F> fmt::Display for Shown<'_, V, F>
@@ -92,7 +91,7 @@ where
     }
 }
 
-/// A record's `Display`, `Debug` or closure returned an error: memory never refuses text.
+/// The record's `Display` or `Debug` implementation or the closure returned an error; writing to memory cannot fail.
 #[derive(Debug, thiserror::Error)]
 #[error("a record could not be written as text: its formatting returned an error")]
 pub struct FormatFailed;

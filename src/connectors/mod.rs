@@ -1,36 +1,36 @@
 //! Where records come from and go to: sources and sinks.
 //!
-//! Each is a plain description that opens nothing; a subtask opens its own reader or writer.
+//! Each is a plain description that opens nothing; each subtask opens its own reader or writer.
 //!
 //! | source | reads | parallel | position in a checkpoint | records are |
 //! |---|---|---|---|---|
 //! | [`Collection`] | a vector | no | an index | exactly once¹ |
-//! | [`Sequence`] | consecutive numbers | yes, contiguous shares | what is left of each share | exactly once |
-//! | [`Generator`] | a function of the index, at a rate | yes, striding | what is left of each stride | exactly once¹ |
-//! | `CsvSource`, [`LineSource`] | rows or lines of files, directories | by file | begun files with byte and line, finished and waiting ones | exactly once² |
-//! | the same, watching a path | | by file | begun and finished files | exactly once, a changed file again in full |
-//! | [`LineBlocks`] | lines of a mapped file, in place | yes, by block | what is left of each stride of blocks, a byte offset | exactly once² |
-//! | [`RecordSource`] | fixed-size records of a mapped file, in place | yes, by block | the same, a number of records | exactly once² |
-//! | [`durable_inlet`] | what threads of the program push, by a log on the disk | no | a record's number | exactly once |
+//! | [`Sequence`] | consecutive numbers | yes, contiguous shares | the rest of each share | exactly once |
+//! | [`Generator`] | a function of the index, at a rate | yes, interleaved | the rest of each share | exactly once¹ |
+//! | `CsvSource`, [`LineSource`] | rows or lines of files, directories | by file | files begun (byte, line), finished and waiting | exactly once² |
+//! | the same, watching a path | | by file | files begun and finished | exactly once, a changed file again in full |
+//! | [`LineBlocks`] | lines of a mapped file, in place | yes, by block | blocks left, a byte offset | exactly once² |
+//! | [`RecordSource`] | fixed-size records of a mapped file, in place | yes, by block | blocks left, a record count | exactly once² |
+//! | [`durable_inlet`] | what threads of the program push, logged on disk | no | a record's number | exactly once |
 //! | [`inlet`] | what a thread of the program pushes | no | none: it cannot be part of a checkpoint | at most once |
 //!
-//! ¹ The program must make the same records for the same index again. ² A file that was changed or removed
-//! since is an error.
+//! ¹ If the program produces the same record for the same index again. ² A file that has since changed or been
+//! removed is an error.
 //!
-//! A job that goes on from a checkpoint may have more readers or fewer: what is left is dealt anew. Without
-//! a checkpoint a restarted job reads from the start.
+//! A job that resumes from a checkpoint may have a different number of readers: the remaining work is redistributed
+//! among them. Without a checkpoint, a restarted job reads from the start.
 //!
 //! | sink | writes | with checkpoints |
 //! |---|---|---|
-//! | [`FileSink`] | part files of lines or CSV rows, hidden until their checkpoint is complete | exactly once |
-//! | [`Transactional`] | to a target of the program's own, in two phases ([`TwoPhaseCommit`]) | exactly once |
-//! | [`Outbox`] | to a target with transactions, out of the checkpoint ([`OutboxTarget`]) | exactly once |
+//! | [`FileSink`] | part files of lines or CSV rows, hidden until their checkpoint completes | exactly once |
+//! | [`Transactional`] | to a custom target, in two phases ([`TwoPhaseCommit`]) | exactly once |
+//! | [`Outbox`] | to a target with transactions, from the checkpoint ([`OutboxTarget`]) | exactly once |
 //! | `SqliteSink` | rows of a table, by primary key | at least once and idempotent, or exactly once |
 //! | [`outlet`] | to a thread of the program, which polls | at least once |
-//! | [`Print`] | lines to standard output or error | at least once |
+//! | [`Print`] | lines to standard output or standard error | at least once |
 //! | [`Collected`] | into memory, for tests | at least once |
-//! | [`Discard`] | nothing, counts | at least once |
-//! | [`ForEach`] | what a closure does | at least once |
+//! | [`Discard`] | nothing, only counts | at least once |
+//! | [`ForEach`] | whatever a closure does | at least once |
 //!
 //! CSV and `.gz` files need the feature `csv`, SQLite the feature `sqlite`.
 //!

@@ -1,4 +1,4 @@
-//! The way out for programs that embed a job: a thread of theirs polls for records.
+//! An outlet: output for programs that embed a job, which poll for records from one of their threads.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::time::Timestamp;
 
 use super::record_ring::{RecordConsumer, RecordProducer, record_ring};
 
-/// Makes an outlet with a ring of about `capacity` bytes per subtask, of which every record takes
-/// its encoded size, rounded up to 16, and 16 for a header. A record may take a quarter of it.
+/// Creates an outlet with a ring of about `capacity` bytes per subtask. Every record takes its encoded size rounded
+/// up to a multiple of 16, plus 16 bytes for a header. A record may take up a quarter of the capacity.
 ///
-/// A job whose outlet is not polled fills the rings and then waits: back-pressure.
+/// If the outlet is not polled, the job fills the rings and then waits: backpressure.
 ///
 /// ```
 /// use thalweg::connectors::outlet;
@@ -55,7 +55,7 @@ pub enum OutletError {
          or cancel the job first"
     )]
     Dropped,
-    /// The record can never fit.
+    /// The record is too large ever to fit.
     #[error(
         "a record of {size} bytes does not fit an outlet whose records have {limit} bytes at most: \
          make it with a capacity of {} bytes or more",
@@ -64,7 +64,7 @@ pub enum OutletError {
     TooLarge {
         /// The record's encoded size in bytes.
         size: usize,
-        /// The largest that the outlet takes.
+        /// The largest size that the outlet accepts.
         limit: usize,
     },
 }
@@ -74,14 +74,14 @@ struct Channel<V: ?Sized> {
     ring: RecordConsumer<V>,
     index: u32,
     parallelism: u32,
-    /// Set when the subtask has written its last record, not when it failed.
+    /// Set when the subtask has written its last record; not set if it failed.
     ended: Arc<AtomicBool>,
 }
 
-/// Rings on their way from subtasks that have opened to the outlet.
+/// Rings that newly opened subtasks pass to the outlet.
 struct Arrivals<V: ?Sized> {
     channels: Vec<Channel<V>>,
-    /// The outlet is gone.
+    /// The outlet has been dropped.
     closed: bool,
 }
 
@@ -96,7 +96,7 @@ impl<V: ?Sized> Default for Arrivals<V> {
 
 struct Shared<V: ?Sized> {
     arrivals: Mutex<Arrivals<V>>,
-    /// Whether to look into `arrivals`.
+    /// Whether `arrivals` has new rings.
     arrived: AtomicBool,
     /// The job has ended for good, and was not started anew.
     job_ended: AtomicBool,
@@ -125,21 +125,21 @@ impl<V: ?Sized> Shared<V> {
     }
 }
 
-/// The program's end: gives out what the job's subtasks have written. One thread at a time.
+/// The program's end of an outlet: delivers what the job's subtasks have written. Polled by one thread at a time.
 #[derive(Debug)]
 pub struct Outlet<T: Record + ?Sized> {
     shared: Arc<Shared<Far<T>>>,
     channels: Vec<Channel<Far<T>>>,
     parallelism: u32,
-    /// The subtasks whose last record was read.
+    /// The subtasks whose last record has been read.
     ended: BTreeSet<u32>,
 }
 
 impl<T: Record + ?Sized> Outlet<T> {
-    /// Gives the records that are there to `take`, with their timestamps ([`Timestamp::MIN`] if
-    /// they have none), and returns how many. Never blocks; goes once round the rings at most.
+    /// Passes the available records to `take`, with their timestamps ([`Timestamp::MIN`] if they have none), and
+    /// returns their number. Never blocks; visits each ring at most once.
     ///
-    /// Records of one subtask come in order. A job that is restarted writes again what it replays.
+    /// Records of one subtask arrive in order. A restarted job writes replayed records again.
     pub fn poll(&mut self, mut take: impl FnMut(&Far<T>, Timestamp)) -> usize {
         self.receive();
         let mut count = 0;
@@ -152,10 +152,10 @@ impl<T: Record + ?Sized> Outlet<T> {
         count
     }
 
-    /// Whether no record will come: all that was written has been read, and every subtask has written its last, or the
-    /// job has ended otherwise. Which of the two it was is known by the job's handle.
+    /// Whether no more records will come: all that were written have been read, and every subtask has written its last
+    /// record, or the job has ended otherwise. Which of the two it was is known from the job's handle.
     pub fn is_finished(&mut self) -> bool {
-        // In this order: what was written before the end is seen after the end is.
+        // The order matters: whatever was written before the end is visible once the end is.
         let job_ended = self.shared.job_ended.load(Ordering::Acquire);
         self.receive();
         let ended = &mut self.ended;
@@ -171,7 +171,7 @@ impl<T: Record + ?Sized> Outlet<T> {
         all_ended || (self.channels.is_empty() && (job_ended || self.is_alone()))
     }
 
-    /// Whether sink and writers are gone, and none of them has left a ring behind.
+    /// Whether the sink and all writers are gone and left no ring behind.
     fn is_alone(&self) -> bool {
         Arc::strong_count(&self.shared) == 1 && self.shared.lock().channels.is_empty()
     }
@@ -196,7 +196,7 @@ impl<T: Record + ?Sized> Drop for Outlet<T> {
     }
 }
 
-/// The job's end of an outlet: takes a `T` or what the far side of an exchange reads in its place.
+/// The job's end of an outlet: accepts `T`, or the type that the receiving side of an exchange reads in its place.
 #[derive(Debug)]
 pub struct OutletSink<T: Record + ?Sized> {
     shared: Arc<Shared<Far<T>>>,
@@ -241,14 +241,14 @@ pub struct OutletWriter<V: ?Sized> {
     scratch: Scratch,
     ring: RecordProducer<V>,
     ended: Arc<AtomicBool>,
-    /// The input has ended, but a record is not written yet.
+    /// The input has ended, but some records are not written yet.
     ending: bool,
-    /// The ring's other end, until the writer opens.
+    /// The consuming end of the ring, until the writer opens.
     channel: Option<Channel<V>>,
 }
 
 impl<V: Wire + ?Sized> OutletWriter<V> {
-    /// Lets the outlet know that no record follows, once all are written.
+    /// Signals the end to the outlet once all records are written.
     fn end_if_written(&mut self) {
         if self.ending && !self.ring.has_spilled() {
             self.ended.store(true, Ordering::Release);
@@ -415,7 +415,7 @@ mod tests {
             writer.write(&written, Timestamp::MIN).unwrap();
             written += 1;
         }
-        // One more, as a record's fan-out may bring before anybody asks.
+        // One more, as a record's fan-out may produce before `ready` is checked.
         writer.write(&written, Timestamp::MIN).unwrap();
         SinkWriter::<u64>::flush(&mut writer).unwrap();
         SinkWriter::<u64>::finish(&mut writer).unwrap();

@@ -1,4 +1,4 @@
-//! A schedule by which records are emitted at a rate.
+//! A schedule for emitting records at a rate.
 
 use std::num::NonZeroU64;
 
@@ -6,22 +6,22 @@ use crate::time::Timestamp;
 
 const NANOS_PER_SEC: u128 = 1_000_000_000;
 
-/// An open-loop schedule: record `i` is due `i / rate` seconds after the first.
+/// An open-loop schedule: record `i` is due `i / rate` seconds after the start.
 ///
-/// Open loop means that a record does not wait for the one before it: what falls behind because the
-/// job is slow is emitted as soon as there is room, and the schedule does not move. So a latency
-/// that is measured from the due time includes the waiting (no coordinated omission).
+/// Open loop means that a record does not wait for its predecessor: if the job is slow, overdue records are emitted
+/// as soon as there is room, and the schedule does not shift. A latency measured from the due time therefore includes
+/// queueing (no coordinated omission).
 ///
-/// The schedule starts at the first look at it, in processing time.
+/// The schedule starts at the first call of [`Pacer::due`], in processing time.
 #[derive(Clone, Copy, Debug)]
 pub struct Pacer {
     records_per_second: NonZeroU64,
-    /// When record 0 is due; `None` until the first look.
+    /// When record 0 is due; `None` until the schedule starts.
     start: Option<Timestamp>,
 }
 
 impl Pacer {
-    /// A schedule of `records_per_second`, over all subtasks together.
+    /// A schedule of `records_per_second`, in total over all subtasks.
     ///
     /// # Panics
     /// If the rate is zero.
@@ -34,8 +34,8 @@ impl Pacer {
         }
     }
 
-    /// How many records are due by `now`: all with an index below this. The first look starts the
-    /// schedule, and then record `first` is due: 0, or where a reader goes on.
+    /// The number of records due by `now`: all those with lower indices. The first call starts the schedule, making
+    /// record `first` due at once: 0, or where a reader resumes.
     pub fn due(&mut self, first: u64, now: Timestamp) -> u64 {
         let start = match self.start {
             Some(start) => start,
@@ -48,8 +48,7 @@ impl Pacer {
         u64::try_from(whole).map_or(u64::MAX, |whole| whole.saturating_add(1))
     }
 
-    /// When the record with index `next` is due: the earliest time at which [`Pacer::due`] counts
-    /// it.
+    /// When the record with index `next` is due: the earliest time at which [`Pacer::due`] includes it.
     #[must_use]
     pub fn deadline(&self, next: u64) -> Timestamp {
         let start = self.start.unwrap_or(Timestamp::MIN);

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 
 use super::line_format::{By, ByDebug, ByDisplay, LineFormat};
 
-/// Text that a writer holds at most before it prints in the middle of a batch.
+/// The size in bytes at which a writer prints its buffered text in the middle of a batch.
 const TEXT_SIZE_MAX: usize = 64 * 1024;
 
 /// Where lines are printed.
@@ -48,9 +48,9 @@ fn write_whole(writer: &mut (impl Write + ?Sized), text: &[u8]) -> std::io::Resu
 
 /// Prints every record as a line. Flink's `print`.
 ///
-/// The prefix is Flink's: `2> ` for subtask index 1 if the sink has several subtasks and none if it
-/// has one; with an [identifier](Print::identifier) `id:2> ` and `id> `. The text of a batch is
-/// written at once, so that the lines of several subtasks never mix within a line.
+/// The prefix is Flink's: `2> ` for subtask index 1 if the sink has several subtasks and none if it has one; with an
+/// [identifier](Print::identifier), `id:2> ` and `id> `. The text of a batch is written in one go, so that lines of
+/// different subtasks are never interleaved mid-line.
 ///
 /// ```
 /// use thalweg::connectors::Print;
@@ -78,7 +78,7 @@ impl Print {
         Print::on(Target::Stderr)
     }
 
-    /// Prints to `writer`, which the subtasks share.
+    /// Prints to `writer`, which all subtasks share.
     pub fn to(writer: Arc<Mutex<dyn Write + Send>>) -> Self {
         Print::on(Target::Other(writer))
     }
@@ -93,18 +93,18 @@ impl Print {
 }
 
 impl<F> Print<F> {
-    /// Puts `identifier` in front of every line.
+    /// Prefixes every line with `identifier`.
     pub fn identifier(mut self, identifier: impl Into<Arc<str>>) -> Self {
         self.identifier = Some(identifier.into());
         self
     }
 
-    /// Shows records by their `Debug`.
+    /// Formats records with `Debug`.
     pub fn debug(self) -> Print<ByDebug> {
         self.format(ByDebug)
     }
 
-    /// Shows records by a closure that writes as an implementation of `Display` does.
+    /// Formats records with a closure that works like an implementation of `Display`.
     pub fn with<V, G>(self, function: G) -> Print<By<V, G>>
     where
         V: ?Sized,
@@ -158,7 +158,7 @@ pub struct PrintWriter<F> {
     target: Target,
     prefix: String,
     format: F,
-    /// Whole lines that are not printed yet.
+    /// Complete lines that have not been printed yet.
     text: String,
 }
 
@@ -217,13 +217,13 @@ impl<V: ?Sized, F: LineFormat<V>> SinkWriter<V> for PrintWriter<F> {
     }
 }
 
-/// Text could not be printed.
+/// The text could not be printed.
 #[derive(Debug, thiserror::Error)]
 #[error("could not print to {target}: {cause}")]
 pub struct PrintError {
-    /// Where it should have been printed.
+    /// The output that was written to.
     pub target: &'static str,
-    /// What the operating system said.
+    /// The operating system's error.
     #[source]
     pub cause: std::io::Error,
 }

@@ -1,7 +1,7 @@
 //! A ring of records of one type, between a job and the program around it.
 //!
-//! The only file of this floor that reads bytes in place: what goes in is a `V`'s bytes, so what
-//! comes out is a `V`.
+//! The only file on this floor that reads bytes in place: what goes in is the bytes of a `V`, so what comes out is a
+//! `V`.
 #![expect(unsafe_code, reason = "reads records in place from their own bytes")]
 
 use std::collections::VecDeque;
@@ -12,19 +12,19 @@ use crate::record::{FrameKind, Wire, in_place};
 use crate::ring::{Consumer, Producer, RingError, RingOptions, Waker, ring};
 use crate::time::Timestamp;
 
-/// The writing end.
+/// The producing end of a record ring.
 pub(super) struct RecordProducer<V: ?Sized> {
     producer: Producer,
-    /// The bytes of records that did not fit, one behind the other.
+    /// The bytes of records that did not fit, one after another.
     spilled: Vec<u8>,
-    /// Where in `spilled` the first of them begins.
+    /// The offset of the first of them in `spilled`.
     spilled_start: usize,
-    /// Length and timestamp of each.
+    /// The length and timestamp of each.
     spilled_records: VecDeque<(usize, Timestamp)>,
     record: PhantomData<fn(&V)>,
 }
 
-/// The reading end.
+/// The consuming end of a record ring.
 pub(super) struct RecordConsumer<V: ?Sized> {
     consumer: Consumer,
     record: PhantomData<fn(&V)>,
@@ -42,7 +42,7 @@ impl<V: ?Sized> fmt::Debug for RecordConsumer<V> {
     }
 }
 
-/// A ring of about `capacity` bytes, 16 of which are the header of each record.
+/// Creates a ring of about `capacity` bytes, of which each record uses 16 for a header.
 pub(super) fn record_ring<V: Wire + ?Sized>(
     capacity: usize,
 ) -> (RecordProducer<V>, RecordConsumer<V>) {
@@ -66,14 +66,14 @@ pub(super) fn record_ring<V: Wire + ?Sized>(
 }
 
 impl<V: Wire + ?Sized> RecordProducer<V> {
-    /// Writes a record, not to be seen before [`publish`](RecordProducer::publish).
+    /// Writes a record, which becomes visible with [`publish`](RecordProducer::publish).
     #[inline]
     pub(super) fn push(&mut self, record: &V, at: Timestamp) -> Result<(), RingError> {
         let payload = record.as_bytes();
         self.producer.push(FrameKind::RECORD, 0, at, payload)
     }
 
-    /// Writes a record, or keeps it if the ring is full or others are kept already.
+    /// Writes a record, or spills it if the ring is full or other records are already spilled.
     #[inline]
     pub(super) fn push_or_spill(&mut self, record: &V, at: Timestamp) -> Result<(), RingError> {
         if self.spilled_records.is_empty() {
@@ -92,7 +92,7 @@ impl<V: Wire + ?Sized> RecordProducer<V> {
         self.spilled_records.push_back((payload.len(), at));
     }
 
-    /// Writes what was kept, as far as there is room.
+    /// Writes spilled records while there is room.
     pub(super) fn drain_spilled(&mut self) -> Result<(), RingError> {
         while let Some(&(length, at)) = self.spilled_records.front() {
             let end = self.spilled_start + length;
@@ -109,13 +109,13 @@ impl<V: Wire + ?Sized> RecordProducer<V> {
         Ok(())
     }
 
-    /// Whether a record is kept that did not fit.
+    /// Whether there are spilled records.
     #[inline(always)]
     pub(super) fn has_spilled(&self) -> bool {
         !self.spilled_records.is_empty()
     }
 
-    /// Lets the reader see what was written.
+    /// Makes what was written visible to the reader.
     #[inline]
     pub(super) fn publish(&mut self) {
         self.producer.publish();
@@ -132,8 +132,8 @@ impl<V: Wire + ?Sized> RecordProducer<V> {
 }
 
 impl<V: Wire + ?Sized> RecordConsumer<V> {
-    /// Gives the records that are published and contiguous to `take`, until it says `false`;
-    /// returns how many. None only if there are none.
+    /// Passes published, contiguous records to `take` until it returns `false`; returns their number, which is zero
+    /// only if there are none.
     #[inline]
     pub(super) fn read(&mut self, mut take: impl FnMut(&V, Timestamp) -> bool) -> usize {
         let mut count = 0;
@@ -151,12 +151,12 @@ impl<V: Wire + ?Sized> RecordConsumer<V> {
         count
     }
 
-    /// Whether there is nothing to read now.
+    /// Whether there is currently nothing to read.
     pub(super) fn is_empty(&mut self) -> bool {
         self.consumer.is_empty()
     }
 
-    /// Whether the writer is gone and everything it published was read.
+    /// Whether the writer is gone and everything it published has been read.
     pub(super) fn is_closed(&mut self) -> bool {
         self.consumer.is_closed()
     }

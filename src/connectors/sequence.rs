@@ -6,34 +6,33 @@ use crate::operator::{BoxError, Collector, Push, Source, SourceReader, SourceSta
 
 use super::splits::{Position, Progression, Progressions, deal, read_progressions};
 
-/// How errors call this source.
+/// How error messages refer to this source.
 const NAME: &str = "a sequence";
 
-/// Emits the numbers of a range, in order, bounded. Flink's `fromSequence`.
+/// Emits the numbers of a range, in order. Bounded. Flink's `fromSequence`.
 ///
-/// Of `p` subtasks each emits one contiguous share, as in Flink: subtask `i` of a range of `n`
-/// numbers those from place `⌊n·i/p⌋` to before `⌊n·(i+1)/p⌋`. Shares differ by one number at most.
-/// Where numbers should rather advance together in all subtasks, as timestamps must, take a
-/// [`Generator`](super::Generator). The position, from which it is replayed, is the numbers that
-/// are left of each share; a restored job shares those anew, and emits them whatever range it is made with.
+/// Each of `p` subtasks emits one contiguous share, as in Flink: for a range of `n` numbers, subtask `i` emits those
+/// from index `⌊n·i/p⌋` up to but excluding `⌊n·(i+1)/p⌋`. Shares differ in size by at most one. If the numbers must
+/// advance together in all subtasks, as timestamps must, use a [`Generator`](super::Generator). The checkpointed
+/// position is the rest of each share; a restored job redistributes those and emits them regardless of its own range.
 #[derive(Clone, Debug)]
 pub struct Sequence {
     range: Range<u64>,
 }
 
 impl Sequence {
-    /// The numbers from the range's start to before its end; none if it is empty or reversed.
+    /// The numbers from the range's start up to but excluding its end; none if the range is empty or reversed.
     #[must_use]
     pub fn new(range: Range<u64>) -> Self {
         Sequence { range }
     }
 }
 
-/// Where the share of subtask `index` of `parallelism` begins.
+/// The start of the share of subtask `index` of `parallelism`.
 fn share_start(range: &Range<u64>, index: u32, parallelism: u32) -> u64 {
     let count = u128::from(range.end.saturating_sub(range.start));
     let before = count * u128::from(index) / u128::from(parallelism.max(1));
-    // A share of a `u64` range is within it.
+    // A share of a `u64` range lies within it.
     range.start + before as u64
 }
 
@@ -57,7 +56,7 @@ impl Source for Sequence {
 pub struct SequenceReader {
     index: u32,
     parallelism: u32,
-    /// What is left to emit.
+    /// The remaining numbers.
     numbers: Progressions,
 }
 

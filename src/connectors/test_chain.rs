@@ -1,4 +1,4 @@
-//! What the tests put behind a reader and around a writer, instead of a job.
+//! A stand-in for a job: what tests put downstream of a reader and around a writer.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,13 +14,13 @@ use crate::state::StateSchema;
 use crate::time::{Clock, ManualClock, Timestamp};
 use proptest::prelude::*;
 
-/// Records in one poll at most.
+/// The maximum number of records per poll.
 const BUDGET: u32 = 256;
 
-/// What a tail was given, converted, with timestamps.
+/// The records a tail received, converted, with timestamps.
 type Log<T> = Arc<Mutex<Vec<(T, Timestamp)>>>;
 
-/// The end of a chain: converts and keeps what it is given.
+/// The end of a chain: converts and stores what it receives.
 pub(super) struct Tail<V: ?Sized, T> {
     convert: fn(&V) -> T,
     log: Log<T>,
@@ -61,17 +61,17 @@ impl<V: ?Sized, T: Send> Push<V> for Tail<V, T> {
     }
 }
 
-/// A chain of one tail, with a clock, that polls readers as a worker does.
+/// A chain of one tail with a clock, which polls readers as a worker does.
 pub(super) struct Chain<V: ?Sized, T> {
     outputs: Outputs<Tail<V, T>>,
     log: Log<T>,
-    /// How many more records the chain takes.
+    /// How many more records the chain accepts.
     pub(super) room: usize,
-    /// The clock by which readers are polled; starts at zero.
+    /// The clock used for polling readers; starts at zero.
     pub(super) clock: ManualClock,
-    /// The metrics of what is opened.
+    /// The metrics of the readers that are opened.
     pub(super) metrics: MetricGroup,
-    /// Wakes who drives the chain.
+    /// Wakes the thread that drives the chain.
     pub(super) waker: Option<Waker>,
 }
 
@@ -94,7 +94,7 @@ impl<V: ?Sized + 'static, T: Clone + Send + 'static> Chain<V, T> {
         }
     }
 
-    /// Takes a side output; what it is given can be read from the list returned.
+    /// Collects a side output; its records can be read from the returned list.
     #[cfg(feature = "csv")]
     pub(super) fn take_side<S: Clone + Send + 'static>(
         &mut self,
@@ -157,24 +157,24 @@ impl<V: ?Sized + 'static, T: Clone + Send + 'static> Chain<V, T> {
         reader.close().unwrap();
     }
 
-    /// The records so far.
+    /// The records received so far.
     pub(super) fn values(&self) -> Vec<T> {
         let log = self.log.lock().unwrap();
         log.iter().map(|(value, _)| value.clone()).collect()
     }
 
-    /// The records so far with their timestamps; forgets them.
+    /// Removes and returns the records received so far, with their timestamps.
     pub(super) fn take(&mut self) -> Vec<(T, Timestamp)> {
         std::mem::take(&mut self.log.lock().unwrap())
     }
 
-    /// The signals so far.
+    /// The signals received so far.
     pub(super) fn signals(&self) -> &[Signal] {
         &self.outputs.main.signals
     }
 }
 
-/// What subtask `index` of `parallelism` learns when it opens in a test.
+/// The open context of subtask `index` of `parallelism` in a test.
 pub(super) fn open_context(index: u32, parallelism: u32) -> OpenContext {
     let max = MaxParallelism::new(128).unwrap();
     OpenContext {
@@ -194,13 +194,13 @@ pub(super) fn open_context(index: u32, parallelism: u32) -> OpenContext {
     }
 }
 
-/// Attempts of a job: the parallelism of each, and how many records its readers emit before it is cut.
+/// The attempts of a job: the parallelism of each, and how many records its readers emit before it is cut.
 pub(super) fn cuts() -> impl Strategy<Value = Vec<(u32, Vec<usize>)>> {
     prop::collection::vec((1..9_u32, prop::collection::vec(0..60_usize, 8)), 1..5)
 }
 
-/// What a source emits in several attempts, each but the first going on from the positions at which the one
-/// before was cut, and a last one that reads to the end; in order.
+/// What a source emits, in order, in several attempts: each but the first resumes from the positions at which the
+/// previous one was cut, and a last one reads to the end.
 pub(super) fn emitted_in_attempts<S: Source, T>(
     source: &S,
     convert: fn(&S::Out) -> T,
@@ -227,7 +227,7 @@ where
             }
             reader.open(&chain.cx()).unwrap();
         }
-        // The barrier comes to each reader when it comes: the ones behind it read on.
+        // Each reader gets the barrier at its own time; readers after it keep reading.
         let mut positions = Vec::new();
         for (reader, room) in readers.iter_mut().zip(rooms) {
             chain.room = *room;
@@ -241,14 +241,14 @@ where
     values
 }
 
-/// As [`open_context`], in a job that takes checkpoints or not.
+/// Like [`open_context`], in a job with or without checkpoints.
 pub(super) fn checkpointed_context(index: u32, parallelism: u32, enabled: bool) -> OpenContext {
     let mut cx = open_context(index, parallelism);
     cx.checkpointing.enabled = enabled;
     cx
 }
 
-/// A checkpoint that has a number and nothing else.
+/// A checkpoint that consists of a number only.
 struct Numbered(u64);
 
 impl Pieces for Numbered {
@@ -277,19 +277,19 @@ impl Pieces for Numbered {
     }
 }
 
-/// As [`checkpointed_context`], in a job that goes on from the checkpoint with this number.
+/// Like [`checkpointed_context`], in a job that resumes from the checkpoint with this number.
 pub(super) fn restored_context(index: u32, parallelism: u32, checkpoint: u64) -> OpenContext {
     let mut cx = checkpointed_context(index, parallelism, true);
     cx.checkpointing.restored = Some(Restored::new(Arc::new(Numbered(checkpoint))));
     cx
 }
 
-/// A committer that does nothing before it is told to.
+/// A committer that does its work only when told to.
 #[derive(Clone, Default)]
 pub(super) struct Errands(Arc<Mutex<Vec<Errand>>>);
 
 impl Errands {
-    /// A context of the only subtask, whose commits these are.
+    /// The context of the only subtask, which commits through this committer.
     pub(super) fn context(&self, checkpoints: bool) -> OpenContext {
         let mut cx = checkpointed_context(0, 1, checkpoints);
         let errands = Arc::clone(&self.0);
@@ -298,7 +298,7 @@ impl Errands {
         cx
     }
 
-    /// Says of each whether it has failed.
+    /// Runs all pending commits; returns whether each has failed.
     pub(super) fn run(&self) -> Vec<bool> {
         let errands = std::mem::take(&mut *self.0.lock().unwrap());
         errands.into_iter().map(|errand| errand()).collect()

@@ -1,4 +1,4 @@
-//! `thalweg checkpoints`: what a job has kept is listed, inspected, verified and compared.
+//! `thalweg checkpoints`: lists, inspects, verifies and compares what a job has stored.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ fn keep_some(directory: &Path) {
         .retained(2)
         .observed_by(move |event| {
             if let CheckpointEvent::Completed { checkpoint, .. } = event {
-                // Whoever asks may have gone.
+                // The receiver may be gone.
                 let _ = completed.send(*checkpoint);
             }
         });
     let env = Environment::new().parallelism(2).checkpoints(checkpoints);
     env.source("numbers", Generator::new(|n| n).rate(50_000))
         .uid("numbers")
-        .parallelism(1) // so that every key is there when so many records are
+        .parallelism(1) // so that every key exists after that many records
         .key_by(|n| n % KEYS)
         .aggregate_with(Count, |key, count| [*key, count])
         .uid("counts")
@@ -48,8 +48,7 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
-/// The last of the files in `directory` with `word` in their names, in the order of their names: that of the newest
-/// checkpoint.
+/// The last file in `directory`, in name order, whose name contains `word`: that of the newest checkpoint.
 fn newest(directory: &Path, word: &str) -> PathBuf {
     let entries = fs::read_dir(directory).expect("a directory");
     let paths = entries.map(|entry| entry.expect("an entry").path());

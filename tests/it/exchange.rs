@@ -1,4 +1,4 @@
-//! Records cross exchanges complete, in order per channel, at every parallelism.
+//! Records cross exchanges completely and in order per channel, at every parallelism.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The guarantees of the kernel, one file each.
+//! Integration tests: the guarantees of the kernel, one file each.
 
 #[cfg(feature = "cli")]
 mod bench;

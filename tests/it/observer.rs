@@ -1,4 +1,4 @@
-//! A sink that keeps what a subtask sees: records and watermarks, in order.
+//! A sink that stores what a subtask sees: records and watermarks, in order.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// What one subtask saw since it was asked last.
+    /// What one subtask has seen since the last call.
     pub(crate) fn take(&self, subtask: u32) -> Vec<Seen> {
         let mut seen = self.seen.lock().unwrap();
         let (own, others): (Vec<_>, Vec<_>) = seen.drain(..).partition(|(of, _)| *of == subtask);
@@ -39,7 +39,7 @@ impl Sink<u64> for Observer {
     }
 }
 
-/// One subtask's end of an [`Observer`].
+/// The writer of one subtask of an [`Observer`].
 #[derive(Debug)]
 pub(crate) struct ObserverWriter {
     observer: Observer,

@@ -9,18 +9,18 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end.
+/// Runs it until it ends.
 pub(crate) fn run(arguments: &[&str]) -> Output {
     command(arguments).output().expect("the program starts")
 }
 
-/// What it has printed, to standard output and to standard error.
+/// Its standard output and standard error.
 fn texts(output: Output) -> (String, String) {
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (text(output.stdout), text(output.stderr))
 }
 
-/// Runs it to a good end; gives standard output and standard error.
+/// Runs it, which must succeed; returns standard output and standard error.
 #[track_caller]
 pub(crate) fn succeed_telling(arguments: &[&str]) -> (String, String) {
     let output = run(arguments);
@@ -30,13 +30,13 @@ pub(crate) fn succeed_telling(arguments: &[&str]) -> (String, String) {
     (stdout, stderr)
 }
 
-/// Runs it to a good end; gives standard output.
+/// Runs it, which must succeed; returns standard output.
 #[track_caller]
 pub(crate) fn succeed(arguments: &[&str]) -> String {
     succeed_telling(arguments).0
 }
 
-/// Runs it to a good end, at which standard error is empty; gives standard output.
+/// Runs it, which must succeed with an empty standard error; returns standard output.
 #[track_caller]
 pub(crate) fn succeed_silently(arguments: &[&str]) -> String {
     let (stdout, stderr) = succeed_telling(arguments);
@@ -44,8 +44,8 @@ pub(crate) fn succeed_silently(arguments: &[&str]) -> String {
     stdout
 }
 
-/// It fails with this exit code and one line that has all of `parts` in it, the last one unless the usage is wrong;
-/// gives standard output.
+/// Checks that it fails with this exit code and one line that contains all of `parts`, the last line unless the usage
+/// is wrong; returns standard output.
 #[track_caller]
 pub(crate) fn assert_fails(arguments: &[&str], code: i32, parts: &[&str]) -> String {
     let output = run(arguments);

@@ -1,4 +1,4 @@
-//! The ways in which a job may run: none of them may show in its results.
+//! The ways in which a job may run, none of which may affect its results.
 
 use thalweg::datastream::Environment;
 use thalweg::runtime::{BatchSize, Step};
@@ -8,14 +8,14 @@ use thalweg::time::{ManualClock, Timestamp};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
     pub(crate) parallelism: u32,
-    /// The seed of a stepper; `None`: on threads.
+    /// The seed of a stepper; `None` to run on threads.
     seed: Option<u64>,
     batch: u32,
     ring_capacity: usize,
 }
 
 impl Schedule {
-    /// At a parallelism, on threads.
+    /// Runs on threads at a given parallelism.
     pub(crate) fn threads(parallelism: u32) -> Self {
         Schedule {
             parallelism,
@@ -25,7 +25,7 @@ impl Schedule {
         }
     }
 
-    /// At a parallelism, step by step in the order that a seed decides.
+    /// Runs step by step in the order that a seed determines.
     pub(crate) fn steps(parallelism: u32, seed: u64, batch: u32) -> Self {
         Schedule {
             seed: Some(seed),
@@ -34,7 +34,7 @@ impl Schedule {
         }
     }
 
-    /// With rings of this size.
+    /// Sets the size of the rings.
     pub(crate) fn rings(self, bytes: usize) -> Self {
         Schedule {
             ring_capacity: bytes,
@@ -42,8 +42,8 @@ impl Schedule {
         }
     }
 
-    /// Every parallelism, on threads and in steps of several orders and batch sizes, one of them with
-    /// rings that are always full.
+    /// Every parallelism, on threads and in steps of several orders and batch sizes, one of them with rings that are
+    /// always full.
     pub(crate) fn all() -> impl Iterator<Item = Schedule> {
         [1, 2, 3, 8].into_iter().flat_map(|parallelism| {
             [
@@ -86,14 +86,14 @@ impl Schedule {
     }
 }
 
-/// Sorted, to compare what comes in no order.
+/// Sorts records, to compare what arrives in no particular order.
 pub(crate) fn sorted<T: Ord>(records: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut records: Vec<T> = records.into_iter().collect();
     records.sort();
     records
 }
 
-/// The records by key, each key's in the order in which they came.
+/// The records by key, those of each key in the order of arrival.
 pub(crate) fn by_key<K: Ord + Clone, T>(
     records: impl IntoIterator<Item = T>,
     key: impl Fn(&T) -> K,

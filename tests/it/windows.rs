@@ -1,4 +1,4 @@
-//! Windows of event time fire what belongs to them, whatever the parallelism.
+//! Event-time windows fire with the records that belong to them, whatever the parallelism.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use thalweg::time::{BoundedOutOfOrderness, Timestamp, secs};
 
 #[test]
 fn tumbling_counts_are_the_group_by_and_late_records_go_to_the_side_output() {
-    // Keys 0 to 4, a record each 100 ms, every tenth one 5 s late.
+    // Keys 0 to 4, one record per 100 ms, every tenth one 5 s late.
     let at = |i: i64| Timestamp::from_millis(i * 100 - if i % 10 == 9 { 5_000 } else { 0 });
     let records: Vec<(u64, i64)> = (0..2_000).map(|i| (i as u64 % 5, at(i).0)).collect();
     let run = |parallelism: u32, bound: u64| {

@@ -4,7 +4,7 @@ use super::Offences;
 use crate::lexer::{code_only, words};
 use crate::tree::Tree;
 
-/// What implements `Operator` without being one of its own: ends of chains, ways to several chains,
+/// Implementations of `Operator` that are not operators of their own: ends of chains, fan-outs to several chains,
 /// ports of an operator that has a contract.
 const NO_CONTRACT: &[&str] = &[
     "BoxedChain",
@@ -19,7 +19,7 @@ const NO_CONTRACT: &[&str] = &[
     "TypedChain",
 ];
 
-/// Operators that no contract names.
+/// Operators that no contract mentions.
 pub(crate) fn contracts(tree: &Tree) -> Offences {
     let contracts: String = tree
         .rust("tests/it/operator_contracts")
@@ -40,7 +40,7 @@ pub(crate) fn contracts(tree: &Tree) -> Offences {
     offences
 }
 
-/// The types of a file that implement `Operator`, in one line or broken by the formatter.
+/// The types in a file that implement `Operator`, on one line or split by the formatter.
 fn operators(text: &str) -> Vec<String> {
     let code = code_only(text);
     let flat: String = code.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -23,7 +23,7 @@ const FLOORS: &[&str] = &[
     "lib",
 ];
 
-/// Floors that may name fewer than all floors below.
+/// Floors that may name only some of the floors below.
 const NARROW: &[(&str, &[&str])] = &[(
     "connectors",
     &[
@@ -42,7 +42,7 @@ fn floor_of(name: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| *floor == name)
 }
 
-/// Upward names, names through the root, and folders on no floor.
+/// References to higher floors or through the root, and folders on no floor.
 pub(crate) fn floors(tree: &Tree) -> Offences {
     let mut offences = Vec::new();
     let library = tree
@@ -79,7 +79,7 @@ pub(crate) fn floors(tree: &Tree) -> Offences {
     offences
 }
 
-/// Every floor that `code` names after `crate::`, with its line: groups may nest and span lines.
+/// Every floor that `code` names after `crate::`, with its line; groups may be nested and span lines.
 fn named_floors(code: &str) -> Vec<(usize, String)> {
     let mut named = Vec::new();
     for (at, found) in code.match_indices("crate::") {
@@ -104,15 +104,15 @@ fn named_floors(code: &str) -> Vec<(usize, String)> {
             if depth <= 0 {
                 break;
             }
-            // A comma at the outer brace starts the next name of the group.
+            // A comma at the outermost brace starts the next name of the group.
             open |= c == ',' && depth == 1;
         }
     }
-    // Macros of this crate say `$crate::`, which is the same root.
+    // Macros of this crate use `$crate::`, which is the same root.
     named
 }
 
-/// `super::super::…` that leaves the floor.
+/// Finds `super::super::…` paths that leave the floor.
 fn climbs(path: &str, inside: &str, code: &str) -> Offences {
     let parts = inside.trim_end_matches("/mod.rs").split('/').count();
     let mut offences = Vec::new();
@@ -121,7 +121,7 @@ fn climbs(path: &str, inside: &str, code: &str) -> Offences {
         let chained = (1..=climbs)
             .rev()
             .find(|n| line.contains(&"super::".repeat(*n)));
-        // What is indented may stand in a module of its own inside the file.
+        // Indented code may be inside an inline module of the file.
         let inline = usize::from(line.starts_with(' '));
         if chained.unwrap_or(0) > parts - 1 + inline {
             offences.push(format!("{path}:{number}: `super` climbs out of the floor"));

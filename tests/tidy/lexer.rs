@@ -1,7 +1,7 @@
-//! Just enough of Rust's grammar to tell code from comments and strings.
+//! Just enough of Rust's grammar to distinguish code from comments and strings.
 
-/// The source with comments and the contents of strings and characters blanked out: every other
-/// character, and every line, stays in its place.
+/// The source with comments and the contents of string and character literals blanked out; all other characters, and
+/// all lines, keep their positions.
 pub(crate) fn code_only(text: &str) -> String {
     let mut chars: Vec<char> = text.chars().collect();
     let mut at = 0;
@@ -46,7 +46,7 @@ fn end_of_string(chars: &[char], at: usize) -> usize {
     (end + 1).min(chars.len())
 }
 
-/// The end of `r"…"`, `r#"…"#`, `br"…"`, if one begins here.
+/// The end of `r"…"`, `r#"…"#` or `br"…"`, if one starts here.
 fn raw_string(chars: &[char], at: usize) -> Option<usize> {
     let mut quote = at + 1;
     if chars[at] == 'b' {
@@ -69,7 +69,7 @@ fn raw_string(chars: &[char], at: usize) -> Option<usize> {
     Some(end + 1 + hashes)
 }
 
-/// The end of a character literal; of a lifetime, just the quote.
+/// The end of a character literal; for a lifetime, just the quote.
 fn end_of_char(chars: &[char], at: usize) -> usize {
     match (chars.get(at + 1), chars.get(at + 2)) {
         (Some('\\'), _) => {
@@ -81,7 +81,7 @@ fn end_of_char(chars: &[char], at: usize) -> usize {
     }
 }
 
-/// Every word of the code and the line it is on, from 1.
+/// All words in the code, with their line numbers, from 1.
 pub(crate) fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(code.lines()).flat_map(|(number, line)| {
         line.split(|c: char| !c.is_alphanumeric() && c != '_')
@@ -90,7 +90,7 @@ pub(crate) fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// A function's name, its first line, and how many lines it has.
+/// A function's name, its first line, and its number of lines.
 #[derive(Debug)]
 pub(crate) struct Function {
     pub(crate) name: String,
@@ -125,7 +125,7 @@ pub(crate) fn functions(code: &str) -> Vec<Function> {
     found
 }
 
-/// Where a function's body ends, counted from its name; `None` if it has none.
+/// Where a function's body ends, relative to its name; `None` if it has none.
 fn body_end(rest: &str) -> Option<usize> {
     let (mut nested, mut braces) = (0_i32, 0_i32);
     for (at, c) in rest.char_indices() {

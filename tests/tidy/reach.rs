@@ -26,7 +26,7 @@ fn roots(tree: &Tree) -> Vec<String> {
         .collect()
 }
 
-/// Files that nothing names. Sources of compile-time failures are named by a pattern, not by `mod`.
+/// Files that nothing refers to. Sources of compile-fail tests are named by a pattern, not by `mod`.
 pub(crate) fn reached(tree: &Tree) -> Offences {
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut open = roots(tree);
@@ -44,7 +44,7 @@ pub(crate) fn reached(tree: &Tree) -> Offences {
         .collect()
 }
 
-/// Where the modules that `path` declares may be.
+/// The possible files of the modules that `path` declares.
 fn children(path: &str, text: &str) -> Vec<String> {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
     let stem = file.trim_end_matches(".rs");
@@ -59,7 +59,7 @@ fn children(path: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut given: Option<String> = None;
     for (line, code) in text.lines().zip(code.lines()) {
-        // Code that is only text: the line of an attribute is read from the source itself.
+        // Attributes are partly blanked out in the code, so the line is read from the source itself.
         let attribute = code.trim_start().starts_with("#[path");
         if let Some(quoted) = attribute.then(|| line.split('"').nth(1)).flatten() {
             given = Some(format!("{folder}/{quoted}"));

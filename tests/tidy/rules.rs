@@ -1,9 +1,9 @@
-//! The rules. Each gives the offences it finds, as lines to read.
+//! The rules. Each returns the offences it finds, as lines of text.
 
 /// One line per offence: where, and what.
 pub(crate) type Offences = Vec<String>;
 
-/// The rules by what they look after.
+/// The rules by subject.
 pub(crate) mod check {
     pub(crate) use super::contract::contracts;
     pub(crate) use super::floor::floors;

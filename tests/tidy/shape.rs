@@ -7,7 +7,7 @@ use crate::tree::Tree;
 const LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 
-/// The only files that may say `unsafe`; a new one is a decision, so it is a change here.
+/// The only files that may contain `unsafe`; adding one is a decision, so it requires a change here.
 const UNSAFE_FILES: &[&str] = &[
     "src/bin/thalweg/bench/cpu_time.rs",
     "src/checkpoint/storage/mapped_file.rs",
@@ -56,13 +56,13 @@ const UNSAFE_FILES: &[&str] = &[
     "tests/allocations.rs",
 ];
 
-/// Names that say nothing about what a file holds.
+/// Names that say nothing about the contents of a file.
 const BANNED_NAMES: &[&str] = &[
     "utils", "util", "common", "misc", "helpers", "helper", "types", "base", "core", "impl",
     "manager", "handler", "handy",
 ];
 
-/// Files over 500 lines and functions over 70.
+/// Files of more than 500 lines and functions of more than 70.
 pub(crate) fn lengths(tree: &Tree) -> Offences {
     let mut offences = Vec::new();
     for (path, text) in tree.rust("") {
@@ -83,7 +83,7 @@ pub(crate) fn lengths(tree: &Tree) -> Offences {
     offences
 }
 
-/// `unsafe` outside the list, or inside it without its reason.
+/// `unsafe` outside the listed files, or without a justification.
 pub(crate) fn unsafe_code(tree: &Tree) -> Offences {
     let mut offences = Vec::new();
     for (path, text) in tree.rust("") {
@@ -105,7 +105,7 @@ pub(crate) fn unsafe_code(tree: &Tree) -> Offences {
     offences
 }
 
-/// Notes to oneself, placeholders, and code that was commented out.
+/// Notes to self, placeholders, and commented-out code.
 pub(crate) fn leftovers(tree: &Tree) -> Offences {
     let notes = [
         concat!("TO", "DO"),
@@ -131,7 +131,7 @@ pub(crate) fn leftovers(tree: &Tree) -> Offences {
     offences
 }
 
-/// Whether the line is a comment that reads like a statement.
+/// Whether the line is a comment that looks like a statement.
 fn is_commented_out(line: &str, code: &str) -> bool {
     let Some(comment) = line.trim_start().strip_prefix("// ") else {
         return false;
@@ -153,7 +153,7 @@ pub(crate) fn names(tree: &Tree) -> Offences {
         .collect()
 }
 
-/// Paths of the machine on which the text was written.
+/// Paths specific to the author's machine.
 pub(crate) fn machine_paths(tree: &Tree) -> Offences {
     let places = [
         concat!("/wo", "rk/"),

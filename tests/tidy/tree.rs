@@ -11,7 +11,7 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// What is in this repository, as far as rules are concerned.
+    /// The files of this repository that the rules apply to.
     pub(crate) fn of_this_repository() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut files = BTreeMap::new();
@@ -20,7 +20,7 @@ impl Tree {
         }
         let documents = fs::read_dir(root).expect("the repository is readable");
         for entry in documents.map(|entry| entry.expect("readable").path()) {
-            // A worktree's `.git` is a file, and no part of the tree.
+            // A worktree's `.git` is a file, and not part of the tree.
             if entry.is_file() && !entry.ends_with(".git") {
                 read_file(root, &entry, &mut files);
             }
@@ -29,7 +29,7 @@ impl Tree {
         Tree { files }
     }
 
-    /// A made-up tree.
+    /// An artificial tree.
     pub(crate) fn of(files: &[(&str, &str)]) -> Self {
         let owned = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
         Tree {
@@ -67,7 +67,7 @@ fn read(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Adds a file, unless it is no text.
+/// Adds a file unless it is not text.
 fn read_file(root: &Path, path: &Path, files: &mut BTreeMap<String, String>) {
     let inside = path.strip_prefix(root).expect("below the root");
     let parts: Vec<_> = inside

@@ -1,4 +1,4 @@
-//! Nor can it be partitioned by a key.
+//! A stream whose record type has no form cannot be partitioned by key.
 
 use thalweg::connectors::Collection;
 use thalweg::datastream::Environment;

@@ -1,4 +1,4 @@
-//! Numbers that are not equal to themselves are no keys.
+//! Floats cannot be keys: NaN is not equal to itself.
 
 use thalweg::connectors::Collection;
 use thalweg::datastream::Environment;

@@ -1,4 +1,4 @@
-//! A type that does not say what bytes it becomes cannot cross an exchange.
+//! A type that does not define its byte form cannot cross an exchange.
 
 use thalweg::connectors::Collection;
 use thalweg::datastream::Environment;

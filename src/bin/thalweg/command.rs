@@ -51,7 +51,7 @@ pub(crate) enum Command {
 }
 
 impl CommandLine {
-    /// The command to run: `delays` if none was named.
+    /// The command to run: `delays` if none was given.
     pub(crate) fn command(self) -> Command {
         self.command.unwrap_or(Command::Delays(self.delays))
     }

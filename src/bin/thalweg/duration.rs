@@ -1,13 +1,13 @@
-//! Durations as people write them: `48h`, `1h 30m`, `90s`, `2 days`.
+//! Durations in human-readable form: `48h`, `1h 30m`, `90s`, `2 days`.
 
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 
-/// Reads a duration of an option.
+/// Parses the duration given to an option.
 ///
 /// # Errors
-/// A sentence that says what is wrong with it.
+/// A sentence that describes the problem.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let example = "write it as 90s, 30m, 48h or 14d";
     let span: Span = text
@@ -19,7 +19,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|_| "a duration cannot be negative".to_owned())
 }
 
-/// A duration in three digits: `1.23 ms`.
+/// Formats a duration with three digits: `1.23 ms`.
 pub(crate) fn shown(duration: Duration) -> String {
     let nanos = duration.as_nanos() as f64;
     let (value, unit) = match nanos {
@@ -36,7 +36,7 @@ pub(crate) fn shown(duration: Duration) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-/// A duration that may be long, to the second: `1h 5m 3s`.
+/// Formats a duration that may be long, to the second: `1h 5m 3s`.
 pub(crate) fn shown_long(duration: Duration) -> String {
     let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     format!("{:#}", jiff::SignedDuration::from_secs(seconds))

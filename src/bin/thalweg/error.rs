@@ -1,4 +1,4 @@
-//! What the program says when it cannot go on, and with which exit code.
+//! The program's error messages and exit codes.
 
 use std::fmt;
 use std::io;
@@ -8,34 +8,35 @@ use thalweg::connectors::CsvError;
 use thalweg::operator::OperatorError;
 use thalweg::runtime::JobError;
 
-/// The exit code of wrong usage: that of the parser of the command line.
+/// The exit code for incorrect usage, the same as that of the command line parser.
 const USAGE: u8 = 2;
 
-/// A reason to end: one line that names the thing and, where there is one, the cure.
+/// A reason to exit: one line that names the problem and, if there is one, the remedy.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Whoever read the output has seen enough: no error.
+    /// The reader of the output has closed the pipe: not an error.
     PipeClosed,
-    /// Options that do not go together.
+    /// Options that cannot be combined.
     Usage(String),
     /// Anything else.
     Message(String),
 }
 
 impl Failure {
-    /// The failure that `message` tells.
+    /// A failure with the given message.
     pub(crate) fn new(message: impl fmt::Display) -> Self {
         Failure::Message(message.to_string())
     }
 
-    /// That an option cannot be used with another argument, and why: as the parser says it, which knows no such rule.
+    /// An option conflicts with another argument, formatted like the parser's errors, for a rule that the parser
+    /// lacks.
     pub(crate) fn conflict(option: &str, other: &str, reason: &str) -> Self {
         Failure::Usage(format!(
             "the argument '{option}' cannot be used with '{other}': {reason}"
         ))
     }
 
-    /// Tells what happened and gives the exit code.
+    /// Prints the error and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         match self {
             Failure::PipeClosed => ExitCode::SUCCESS,

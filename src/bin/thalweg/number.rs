@@ -1,6 +1,6 @@
-//! Numbers as people read them: `12,345,678`, `1.18 MiB`.
+//! Numbers in human-readable form: `12,345,678`, `1.18 MiB`.
 
-/// A number with commas between thousands.
+/// Formats a number with commas between thousands.
 pub(crate) fn grouped(number: u64) -> String {
     let mut text = String::new();
     let digits = number.to_string();
@@ -13,13 +13,13 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// A number of things: `1 segment`, `2 segments`.
+/// Formats a number of things: `1 segment`, `2 segments`.
 pub(crate) fn counted(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", grouped(number))
 }
 
-/// So many bytes, in three digits.
+/// Formats a number of bytes with three digits.
 pub(crate) fn bytes(number: u64) -> String {
     let (mut value, mut unit) = (number as f64, "B");
     for larger in ["KiB", "MiB", "GiB", "TiB"] {

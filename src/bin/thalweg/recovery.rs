@@ -1,4 +1,4 @@
-//! Checkpoints of a job of the program: the options, and what is told of them.
+//! Checkpoints of the program's jobs: the options, and what is reported about them.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -14,10 +14,10 @@ use crate::duration;
 use crate::error::Failure;
 use crate::number::{bytes, grouped};
 
-/// How many complete checkpoints are kept: where the last is damaged, there is another one.
+/// The number of completed checkpoints kept: if the last one is damaged, there is another.
 const RETAINED: usize = 2;
 
-/// How many checkpoints in a row may fail before the job does: a full disk may be emptied meanwhile.
+/// The number of consecutive checkpoints that may fail before the job does: a full disk may be freed up meanwhile.
 const FAILURES_MAX: u32 = 10;
 
 /// What a job may be told of its checkpoints.
@@ -52,10 +52,10 @@ pub(crate) struct RecoveryOptions {
 }
 
 impl RecoveryOptions {
-    /// The job with its checkpoints.
+    /// Returns the environment with the checkpoints configured.
     ///
     /// # Errors
-    /// Where the log cannot be opened.
+    /// If the log cannot be opened.
     pub(crate) fn apply(&self, env: Environment) -> Result<Environment, Failure> {
         let Some(directory) = &self.checkpoint else {
             return Ok(env);
@@ -76,7 +76,7 @@ impl RecoveryOptions {
                 }
                 tell(event);
             });
-        // What fails here, a malformed row for one, fails again: whoever started the program decides.
+        // A failure here, such as a malformed row, would recur: the person who started the program decides.
         let env = env.checkpoints(checkpoints).restart(RestartStrategy::None);
         Ok(env.restore(match &self.restore {
             None => RestoreFrom::Nothing,
@@ -86,10 +86,10 @@ impl RecoveryOptions {
     }
 }
 
-/// Reads the time between checkpoints.
+/// Parses the interval between checkpoints.
 ///
 /// # Errors
-/// A sentence that says what is wrong with it.
+/// A sentence that describes the problem.
 pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     let interval = duration::parse(text)?;
     if interval < Duration::from_millis(1) {
@@ -98,7 +98,7 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     Ok(interval)
 }
 
-/// Tells a person on standard error what has become of a checkpoint.
+/// Reports on standard error what happened to a checkpoint.
 fn tell(event: &CheckpointEvent) {
     match event {
         CheckpointEvent::Restored { checkpoint } => {
@@ -121,7 +121,7 @@ fn tell(event: &CheckpointEvent) {
     }
 }
 
-/// What a test reads: which checkpoints were acknowledged, and from which one the job went on.
+/// A log that tests read: which checkpoints were acknowledged, and from which one the job resumed.
 struct ProgressLog(Mutex<File>);
 
 impl ProgressLog {
@@ -132,7 +132,7 @@ impl ProgressLog {
         Ok(ProgressLog(Mutex::new(file?)))
     }
 
-    /// A line in one write: there is no half of one, whenever the process is killed.
+    /// Writes each line at once, so that there is never half a line, whenever the process is killed.
     fn note(&self, event: &CheckpointEvent) {
         let line = match event {
             CheckpointEvent::Restored { checkpoint } => format!("R {checkpoint}\n"),

@@ -1,14 +1,14 @@
-//! Tables for people: a line under the header, numbers on the right.
+//! Tables for people: a line under the header, numbers aligned right.
 
 use std::ops::RangeBounds;
 
 use comfy_table::{CellAlignment, LineStyle, Row, Table, TableStyle};
 
-/// A line under the header and no other.
+/// A line under the header and no others.
 const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// The lines of a table of `rows`, whose columns in `numbers` are numbers.
+/// Formats `rows` as a table; the columns in `numbers` are numeric.
 pub(crate) fn table<R: Into<Row>>(
     header: impl Into<Row>,
     numbers: impl RangeBounds<usize>,

@@ -1,10 +1,10 @@
-//! What is wrong with a row, named so that it is found again.
+//! Errors in CSV rows, with the row's location.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The row of which a [`CsvError`] speaks.
+/// The location of the row that a [`CsvError`] is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Place {
     /// The file.
@@ -19,11 +19,11 @@ impl fmt::Display for Place {
     }
 }
 
-/// A row could not be made a record.
+/// A row that could not be converted to a record.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CsvError {
-    /// A field is not of the type that was asked for.
+    /// A field does not parse as the requested type.
     #[error("{place}, column {column}: `{value}` is not {expected} ({reason})")]
     Value {
         /// The row.
@@ -32,9 +32,9 @@ pub enum CsvError {
         column: String,
         /// The field's text.
         value: String,
-        /// What it should be, with an article.
+        /// The expected type, with an article.
         expected: &'static str,
-        /// What the type's `FromStr` said.
+        /// The message of the type's `FromStr` error.
         reason: String,
     },
     /// A field is empty where a value is needed.
@@ -45,7 +45,7 @@ pub enum CsvError {
         /// The column: its name in backticks, or its index.
         column: String,
     },
-    /// A field is not text.
+    /// A field is not valid UTF-8.
     #[error("{place}, column {column}: not valid UTF-8")]
     NotUtf8 {
         /// The row.
@@ -58,39 +58,39 @@ pub enum CsvError {
     FieldCount {
         /// The row.
         place: Place,
-        /// How many fields there should be.
+        /// The expected number of fields.
         expected: usize,
-        /// How many there are.
+        /// The actual number of fields.
         found: usize,
     },
-    /// The parse function refused a row by [`CsvRow::refuse`](super::CsvRow::refuse).
+    /// The parse function rejected the row with [`CsvRow::refuse`](super::CsvRow::refuse).
     #[error("{place}: {reason}")]
     Refused {
         /// The row.
         place: Place,
-        /// What the function said.
+        /// The reason the function gave.
         reason: String,
     },
-    /// The parse function asks for a column that the file has not: never skipped, as every row
-    /// would be.
+    /// The parse function asks for a column that the file does not have. Never skipped, because every row would be
+    /// affected.
     #[error("{} has no column {column}; it has {available}", file.display())]
     NoSuchColumn {
         /// The file.
         file: Arc<Path>,
         /// The column: its name in backticks, or its index.
         column: String,
-        /// The columns that there are.
+        /// The available columns.
         available: String,
     },
 }
 
 impl CsvError {
-    /// Whether the file rather than one row of it is wrong.
+    /// Whether the error concerns the whole file rather than one row.
     pub(super) fn is_of_file(&self) -> bool {
         matches!(self, CsvError::NoSuchColumn { .. })
     }
 
-    /// The line on which the row begins, if one row is wrong.
+    /// The line on which the row begins, if the error concerns a single row.
     #[must_use]
     pub fn line(&self) -> Option<u64> {
         match self {
@@ -104,7 +104,7 @@ impl CsvError {
     }
 }
 
-/// What a text should be that is to be a `T`, with an article.
+/// Describes the expected type `T` of a field, with an article.
 pub(super) fn expectation<T>() -> &'static str {
     let name = std::any::type_name::<T>();
     match name {

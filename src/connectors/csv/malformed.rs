@@ -1,4 +1,4 @@
-//! What becomes of rows that cannot be made records.
+//! The policy for rows that cannot be converted to records.
 
 use crate::operator::{Collector, Outcome, OutputTag};
 use crate::record::{Archived, Record};
@@ -7,25 +7,23 @@ use crate::time::Timestamp;
 use super::error::CsvError;
 use super::row::CsvRow;
 
-/// What a [`CsvSource`](super::CsvSource) does with a row that it cannot make a record of: a value
-/// that does not parse, a wrong number of fields, text that is not UTF-8, a row that the function
-/// refuses.
+/// What a [`CsvSource`](super::CsvSource) does with a row that it cannot convert to a record: a value that does not
+/// parse, a wrong number of fields, text that is not UTF-8, or a row that the parse function rejects.
 ///
-/// A file that cannot be read, or that has not the columns that are asked for, fails the subtask
-/// always.
+/// A file that cannot be read or lacks a requested column always fails the subtask.
 #[derive(Clone, Debug, Default)]
 pub enum Malformed {
     /// The subtask fails with the [`CsvError`](super::CsvError).
     #[default]
     Fail,
-    /// The row is left out, and counted in the metric `malformed_rows`.
+    /// The row is dropped and counted in the metric `malformed_rows`.
     Skip,
-    /// The row is emitted to this side output, and counted in the metric `malformed_rows`.
+    /// The row is emitted to this side output and counted in the metric `malformed_rows`.
     SideOutput(OutputTag<MalformedRow>),
 }
 
 impl Malformed {
-    /// Leaves `row` out as the policy says, or passes `error` on.
+    /// Drops or redirects `row` as the policy says, or returns `error`.
     #[cold]
     pub(super) fn refuse<D>(
         &self,
@@ -52,7 +50,7 @@ impl Malformed {
     }
 }
 
-/// A row that could not be made a record.
+/// A row that could not be converted to a record.
 #[derive(Clone, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct MalformedRow {
     /// The file's path.
@@ -61,7 +59,7 @@ pub struct MalformedRow {
     pub line: u64,
     /// The row's fields, joined by the delimiter, without quotes.
     pub row: String,
-    /// What is wrong with it: the error as a sentence, with file, line, column and value.
+    /// The error as a sentence, with file, line, column and value.
     pub reason: String,
 }
 

@@ -1,4 +1,4 @@
-//! Comma-separated values: rows parsed by a closure, rows written from one.
+//! Comma-separated values: a source that parses rows with a closure, and a format that writes them.
 
 mod error;
 mod malformed;

@@ -1,4 +1,4 @@
-//! A row of a CSV file, as the parse function sees it: fields by column name or index.
+//! A row of a CSV file as the parse function sees it: fields by column name or index.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -13,8 +13,8 @@ use super::error::{CsvError, Place, expectation};
 
 /// The columns of one file.
 ///
-/// A function asks for the same columns in the same order in every row, so the index that the n-th
-/// look-up of a row found is tried first: one comparison of names and no hashing.
+/// A function usually looks up the same columns in the same order for every row, so the index found by the n-th
+/// look-up of the previous row is tried first: one name comparison, no hashing.
 #[derive(Default, Debug)]
 pub(super) struct Columns {
     names: Vec<Box<str>>,
@@ -27,7 +27,7 @@ impl Columns {
         Columns { names, guesses }
     }
 
-    /// The first column called `name`, for the `turn`-th look-up of a row.
+    /// The index of the first column called `name`, for the `turn`-th look-up of a row.
     #[inline]
     fn find(&self, name: &str, turn: usize) -> Option<usize> {
         let guess = self.guesses.get(turn);
@@ -58,12 +58,12 @@ impl Columns {
     }
 }
 
-/// Names a column: `"name"`, or its index from 0.
+/// Identifies a column by its name or by its index from 0.
 pub trait Column: Copy {
-    /// The column's index in `row`, if there is such a column.
+    /// The column's index in `row`, if the column exists.
     fn index(self, row: &CsvRow<'_>) -> Option<usize>;
 
-    /// The column as errors name it.
+    /// The column as error messages show it.
     fn shown(self) -> String;
 }
 
@@ -90,7 +90,7 @@ impl Column for usize {
     }
 }
 
-/// A row, borrowed from the reader: nothing of it is allocated.
+/// A row, borrowed from the reader without allocating.
 ///
 /// ```
 /// use thalweg::connectors::{CsvError, CsvRow};
@@ -118,10 +118,10 @@ pub struct CsvRow<'a> {
 }
 
 impl<'a> CsvRow<'a> {
-    /// The field's value.
+    /// Parses the field's value.
     ///
     /// # Errors
-    /// [`CsvError`], if there is no such column, or its field is empty, or does not parse.
+    /// [`CsvError`], if the column does not exist, or its field is empty or does not parse.
     #[inline]
     pub fn get<T>(&self, column: impl Column) -> Result<T, CsvError>
     where
@@ -132,10 +132,11 @@ impl<'a> CsvRow<'a> {
             .map_err(|reason| self.bad_value::<T>(index, text, &reason))
     }
 
-    /// The field's value, or `None` if it is one of the source's nulls: empty or `NA`, unless it
-    /// was told [others](super::CsvSource::nulls).
+    /// Parses the field's value, or returns `None` if the field is one of the source's nulls: by default the empty
+    /// text and `NA`, see [`CsvSource::nulls`](super::CsvSource::nulls).
     ///
     /// # Errors
+    /// [`CsvError`], if the column does not exist or its field does not parse.
     /// [`CsvError`], if there is no such column or its field does not parse.
     #[inline]
     pub fn optional<T>(&self, column: impl Column) -> Result<Option<T>, CsvError>
@@ -152,22 +153,22 @@ impl<'a> CsvRow<'a> {
             .map_err(|reason| self.bad_value::<T>(index, text, &reason))
     }
 
-    /// The field's text, empty or not.
+    /// The field's text, which may be empty.
     ///
     /// # Errors
-    /// [`CsvError`], if there is no such column or its field is not UTF-8.
+    /// [`CsvError`], if the column does not exist or its field is not UTF-8.
     #[inline]
     pub fn text(&self, column: impl Column) -> Result<&'a str, CsvError> {
         self.field(column).map(|(_, text)| text)
     }
 
-    /// How many fields the row has.
+    /// The number of fields in the row.
     #[must_use]
     pub fn len(&self) -> usize {
         self.fields.len()
     }
 
-    /// Whether the row has no fields; none that is read is so.
+    /// Whether the row has no fields; never true of a row that was read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
@@ -180,7 +181,7 @@ impl<'a> CsvRow<'a> {
         self.last_line.saturating_sub(inside.count() as u64).max(1)
     }
 
-    /// Where the row stands.
+    /// The location of the row, for error messages.
     #[must_use]
     pub fn place(&self) -> Place {
         Place {
@@ -189,7 +190,7 @@ impl<'a> CsvRow<'a> {
         }
     }
 
-    /// An error that refuses this row for a reason of the parse function's own.
+    /// Returns an error that rejects this row for a reason specific to the parse function.
     #[must_use]
     pub fn refuse(&self, reason: impl fmt::Display) -> CsvError {
         CsvError::Refused {

@@ -1,4 +1,4 @@
-//! Rows as a format of file sinks.
+//! A file sink format that writes CSV rows.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
@@ -13,17 +13,17 @@ use crate::connectors::file::{FileEncoder, FileFormat, FileSink};
 use crate::connectors::line_format::FormatFailed;
 use crate::operator::{BoxError, Outcome};
 
-/// A row that is being written: fields in order.
+/// A row being written: its fields in order.
 #[derive(Debug, Default)]
 pub struct CsvFields {
     fields: ByteRecord,
     text: String,
-    /// A value refused to be shown.
+    /// The `Display` implementation of a value failed.
     failed: bool,
 }
 
 impl CsvFields {
-    /// Appends a field that shows `value` by its `Display`; quoted where it must be.
+    /// Appends a field with the `Display` text of `value`, quoted if necessary.
     pub fn push(&mut self, value: impl fmt::Display) -> &mut Self {
         self.text.clear();
         self.failed |= write!(self.text, "{value}").is_err();
@@ -31,7 +31,7 @@ impl CsvFields {
         self
     }
 
-    /// Appends a field that shows `value`, or an empty one if there is none.
+    /// Appends a field with the `Display` text of `value`, or an empty field for `None`.
     pub fn push_optional(&mut self, value: Option<impl fmt::Display>) -> &mut Self {
         match value {
             Some(value) => self.push(value),
@@ -40,7 +40,7 @@ impl CsvFields {
     }
 }
 
-/// The format of a CSV row for every record.
+/// A file sink format that writes one CSV row per record.
 #[must_use]
 pub struct CsvRows<V: ?Sized = (), F = ()> {
     header: Option<Arc<[Box<str>]>>,
@@ -50,8 +50,8 @@ pub struct CsvRows<V: ?Sized = (), F = ()> {
 }
 
 impl FileSink<CsvRows> {
-    /// Writes every record as a CSV row into parts whose names end in `.csv`. A row whose number of fields is
-    /// not the header's, or the part's first row's, fails the subtask.
+    /// Writes every record as a CSV row, into part files whose names end in `.csv`. A row whose number of fields
+    /// differs from that of the header, or of the part's first row, fails the subtask.
     ///
     /// ```
     /// use thalweg::connectors::FileSink;
@@ -72,7 +72,7 @@ impl FileSink<CsvRows> {
         FileSink::new(directory, format).extension("csv")
     }
 
-    /// Writes the fields that `function` pushes for every record.
+    /// Writes, for every record, the fields that `function` pushes.
     pub fn records<V, F>(self, function: F) -> FileSink<CsvRows<V, F>>
     where
         V: ?Sized,
@@ -88,13 +88,13 @@ impl FileSink<CsvRows> {
 }
 
 impl<V: ?Sized, F> FileSink<CsvRows<V, F>> {
-    /// Begins every part with a row of these names.
+    /// Starts every part file with a header row of these names.
     pub fn header<S: Into<Box<str>>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.format.header = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Ends fields with `delimiter` instead of a comma.
+    /// Separates fields with `delimiter` instead of a comma.
     pub fn delimiter(mut self, delimiter: u8) -> Self {
         self.format.delimiter = delimiter;
         self
@@ -136,7 +136,7 @@ where
     }
 }
 
-/// Rows that `csv` has written out, to be taken from behind it.
+/// A buffer that the `csv` writer owns and from which its output is taken.
 #[derive(Default)]
 struct Written(RefCell<Vec<u8>>);
 
@@ -165,7 +165,7 @@ impl<V: ?Sized, F> fmt::Debug for CsvEncoder<V, F> {
     }
 }
 
-/// The error of writing a row.
+/// Converts an error of the `csv` writer.
 fn row_error(error: csv::Error) -> BoxError {
     match error.into_kind() {
         csv::ErrorKind::UnequalLengths {

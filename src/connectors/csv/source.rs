@@ -20,7 +20,7 @@ use super::error::CsvError;
 use super::malformed::Malformed;
 use super::row::{Columns, CsvRow};
 
-/// How a file is cut into rows and fields, and what becomes of bad ones.
+/// How a file is split into rows and fields, and what happens to malformed rows.
 #[derive(Clone, Debug)]
 struct Options {
     header: bool,
@@ -40,20 +40,18 @@ impl Options {
     }
 }
 
-/// Emits what a closure makes of the rows of CSV files.
+/// Parses the rows of CSV files with a closure and emits the results.
 ///
-/// The first row is the header, unless told otherwise. Files whose names end in `.gz` are
-/// decompressed. A directory's files are read one by one, oldest first, each as a split with a
-/// watermark of its own; several readers share them. The position in a checkpoint is the byte and the line of
-/// each file that was begun (a compressed one is read again up to it), and which were finished; a restored job
-/// reads the files that were found when it first started. Names that begin with `.` or `_` are hidden,
-/// and directories below are not entered.
+/// The first row is the header unless configured otherwise. Files whose names end in `.gz` are decompressed. The
+/// files of a directory are read one at a time, oldest first, each as a split with its own watermark, and are shared
+/// among the readers. A checkpoint stores the byte and line position of each file in progress (a compressed file is
+/// read again up to that position) and the set of finished files; a restored job reads the files that were found when
+/// it first started. Names that begin with `.` or `_` are hidden, and subdirectories are not entered.
 ///
-/// A [watched](CsvSource::watch) path is listed every interval. **A file that has changed since
-/// (its size or modification time) is read again in full**, as by Flink's `PROCESS_CONTINUOUSLY`;
-/// so files should be written elsewhere and moved in. Flink never reads a new file whose
-/// modification time is not newer than the newest it has seen; here it is read. A file that was
-/// removed is forgotten.
+/// A [watched](CsvSource::watch) path is listed once per interval. **A file whose size or modification time has
+/// changed since it was read is read again in full**, as with Flink's `PROCESS_CONTINUOUSLY`, so write files
+/// elsewhere and move them in. Flink never reads a new file whose modification time is not newer than the newest it
+/// has seen; this source does. A removed file is forgotten.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -77,13 +75,13 @@ impl CsvSource {
         CsvSource::of(Files::file(path.as_ref()))
     }
 
-    /// The rows of the files that are in a directory when the job starts: bounded.
+    /// The rows of the files that are in a directory when the job starts. Bounded.
     pub fn directory(path: impl AsRef<Path>) -> Self {
         CsvSource::of(Files::directory(path.as_ref()))
     }
 
-    /// The rows of the files that are at a path, appear there or change there; looks every
-    /// `interval` of processing time. Never ends.
+    /// The rows of the files that exist at a path, appear there or change there; lists it every `interval` of
+    /// processing time. Unbounded.
     pub fn watch(path: impl AsRef<Path>, interval: Duration) -> Self {
         CsvSource::of(Files::watch(path.as_ref(), interval))
     }
@@ -103,8 +101,8 @@ impl CsvSource {
         }
     }
 
-    /// Emits what `function` makes of every row. If it does the same for the same row, the rows can
-    /// be replayed from the position, a byte offset per file.
+    /// Emits the result of `function` for every row. If the function is deterministic, the rows can be replayed from
+    /// the checkpointed position, a byte offset per file.
     pub fn records<T, F>(self, function: F) -> CsvSource<F>
     where
         F: Fn(&CsvRow<'_>) -> Result<T, CsvError> + Clone + Send + Sync + 'static,
@@ -119,31 +117,31 @@ impl CsvSource {
 }
 
 impl<F> CsvSource<F> {
-    /// The first row is data: columns are named by index.
+    /// Treats the first row as data; columns are then identified by index.
     pub fn without_header(mut self) -> Self {
         self.options.header = false;
         self
     }
 
-    /// Fields end at `delimiter` instead of a comma.
+    /// Expects fields to be separated by `delimiter` instead of a comma.
     pub fn delimiter(mut self, delimiter: u8) -> Self {
         self.options.delimiter = delimiter;
         self
     }
 
-    /// The texts that [`CsvRow::optional`] takes for no value, instead of the empty one and `NA`.
+    /// Sets the texts that [`CsvRow::optional`] treats as null, replacing the defaults (empty and `NA`).
     pub fn nulls<S: Into<Box<str>>>(mut self, nulls: impl IntoIterator<Item = S>) -> Self {
         self.options.nulls = nulls.into_iter().map(Into::into).collect();
         self
     }
 
-    /// What becomes of rows that cannot be made records.
+    /// Sets what happens to rows that cannot be converted to records.
     pub fn malformed(mut self, malformed: Malformed) -> Self {
         self.options.malformed = malformed;
         self
     }
 
-    /// Emits `records_per_second` over all subtasks, see [`Pacer`].
+    /// Emits `records_per_second` records, in total over all subtasks, see [`Pacer`].
     ///
     /// # Panics
     /// If the rate is zero.
@@ -198,7 +196,7 @@ where
     }
 }
 
-/// Makes records of a CSV file's bytes.
+/// Decodes the bytes of a CSV file into records.
 pub struct CsvDecoder<F> {
     options: Options,
     function: F,
@@ -220,11 +218,11 @@ struct OpenFile {
     path: Arc<Path>,
     rows: Reader<BufReader<Input>>,
     columns: Columns,
-    /// How many fields each row has; known from the first row on.
+    /// The number of fields per row; known from the first row on.
     width: Option<usize>,
-    /// Lines end in `\r\n`, of which `csv` leaves the `\n` to the next row.
+    /// Lines end in `\r\n`; `csv` leaves the `\n` to the next row.
     crlf: bool,
-    /// Where `rows` began to read.
+    /// The position at which `rows` started reading.
     start: FilePlace,
 }
 
@@ -234,12 +232,12 @@ impl OpenFile {
         read.map_err(|error| FileError::io(&self.path, "read it", error.into()))
     }
 
-    /// The line on which the row that was just read ends.
+    /// The line on which the row just read ends.
     #[inline]
     fn last_line(&self) -> u64 {
         let position = self.rows.position();
         let input = self.rows.get_ref().get_ref();
-        // After `\n` the position is on the line behind the row, else on the row's last.
+        // After a `\n` the position is on the following line, otherwise on the row's last line.
         let end = self.start.offset + position.byte();
         let is_behind = !self.crlf && !input.is_unended_at(end);
         self.start.lines + position.line() - u64::from(is_behind)

@@ -1,4 +1,4 @@
-//! What a CSV source promises: values, lines, policies, compressed files.
+//! Tests of the CSV source: values, lines, policies, compressed files.
 
 use std::fs;
 use std::io::Write;
@@ -23,7 +23,7 @@ fn file(text: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
-/// What a source emits until its end, or its error.
+/// Everything a source emits until its end, or its error.
 fn read<S: Source<Out: Clone + Send + Sized>>(source: &S) -> Result<Vec<S::Out>, BoxError> {
     let mut chain = Chain::new(S::Out::clone);
     let status = chain.try_drain(&mut source.reader(0, 1))?;
@@ -31,7 +31,7 @@ fn read<S: Source<Out: Clone + Send + Sized>>(source: &S) -> Result<Vec<S::Out>,
     Ok(chain.values())
 }
 
-/// The error, without the directory that stands in front of it.
+/// The error message without the leading directory.
 fn failure<T: Clone + Send + 'static>(
     text: impl AsRef<[u8]>,
     function: fn(&CsvRow<'_>) -> Result<T, CsvError>,

@@ -1,20 +1,20 @@
-//! What goes wrong with a log of accepted records.
+//! Errors of the log behind a durable inlet.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A durable inlet cannot take or give records.
+/// A durable inlet cannot accept or deliver records.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DurableInletError {
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("{}: could not {action}: {cause}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What was tried.
+        /// What was attempted.
         action: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         cause: io::Error,
     },
@@ -24,7 +24,7 @@ pub enum DurableInletError {
         /// The log's directory.
         path: PathBuf,
     },
-    /// Something in the log is not what was written, and it is not its end.
+    /// Something in the log differs from what was written, and not just at the torn end.
     #[error(
         "{} is damaged at byte {offset}: what follows was accepted and cannot be told apart; put the file \
          back, or move the log away to begin anew",
@@ -33,7 +33,7 @@ pub enum DurableInletError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// The byte offset of the damage.
         offset: u64,
     },
     /// The log was written by another version of the program's record type, or of this library.
@@ -41,11 +41,11 @@ pub enum DurableInletError {
     Version {
         /// The file.
         path: PathBuf,
-        /// Whose version differs.
+        /// Which version differs.
         what: &'static str,
-        /// The file's.
+        /// The version in the file.
         found: u32,
-        /// The program's.
+        /// The version that the program expects.
         wanted: u32,
     },
     /// A record is too large.
@@ -53,36 +53,36 @@ pub enum DurableInletError {
         "a record of {size} bytes is too large for a log whose records have {limit} bytes at most"
     )]
     TooLarge {
-        /// Its encoded size.
+        /// The encoded size of the record.
         size: usize,
-        /// The largest.
+        /// The largest size allowed.
         limit: usize,
     },
-    /// A write or sync failed before: what is on the disk is not known.
+    /// A write or sync failed earlier, so what is on the disk is unknown.
     #[error(
         "the log failed before and takes nothing more: make the inlet again, which looks at what is there"
     )]
     Failed,
-    /// The checkpoint is older than what the log still has.
+    /// The checkpoint refers to records that have been removed from the log.
     #[error(
         "the log begins with record {first}, but the checkpoint goes on from {wanted}: go on from a later \
          checkpoint"
     )]
     Removed {
-        /// The first record that there is.
+        /// The first record still in the log.
         first: u64,
-        /// The one that was asked for.
+        /// The record at which the checkpoint resumes.
         wanted: u64,
     },
-    /// The checkpoint is later than what the log has.
+    /// The checkpoint refers to records beyond the end of the log.
     #[error(
         "the log ends before record {end}, but {wanted} were read before the checkpoint: it is another \
          log, or has lost its end"
     )]
     Shorter {
-        /// The number of the record that will come next.
+        /// The number of the next record to be appended.
         end: u64,
-        /// The one that was asked for.
+        /// The record at which the checkpoint resumes.
         wanted: u64,
     },
 }

@@ -1,13 +1,13 @@
-//! The bytes of a log.
+//! The binary format of a log.
 //!
 //! ```text
 //! segment  "THALWEGI" format:u32 version:u32 first:u64 checksum:u64          32 bytes
 //! frame    "TWFR" length:u32 count:u64 first:u64 checksum:u64                32 bytes, then `length`
 //! record   length:u32 zero:u32 time:i64                                      16 bytes, then the payload
 //! ```
-//! All numbers are little-endian, and frames and payloads begin at a multiple of 16. What one sync made
-//! durable is one frame, whose checksum covers its header and all of its records: a frame was either written
-//! as a whole or never acknowledged, and only the last one can be torn.
+//! All numbers are little-endian, and frames and payloads are aligned to 16 bytes. Each sync writes one frame, whose
+//! checksum covers its header and all of its records: a frame was either written completely or never acknowledged,
+//! and only the last one can be torn.
 
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -17,12 +17,12 @@ pub(super) const HEADER_SIZE: usize = 32;
 pub(super) const RECORD_HEADER_SIZE: usize = 16;
 /// The version of the format.
 pub(super) const FORMAT: u32 = 1;
-/// Bytes of the records of a frame at most.
+/// The maximum total size of a frame's records, in bytes.
 pub(super) const FRAME_MAX: usize = 64 << 20;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"THALWEGI";
 const FRAME_MAGIC: [u8; 4] = *b"TWFR";
-/// Where a header's checksum is; it covers what is before.
+/// The offset of the checksum in a header; it covers everything before it.
 const CHECKSUM_AT: usize = 24;
 
 fn checksum(header: &[u8], body: &[u8]) -> [u8; 8] {
@@ -38,7 +38,7 @@ fn number<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     number
 }
 
-/// The beginning of a segment.
+/// The header of a segment.
 pub(super) struct SegmentHeader {
     pub(super) format: u32,
     /// The version of the record type's layout.
@@ -69,19 +69,19 @@ impl SegmentHeader {
     }
 }
 
-/// The beginning of a frame.
+/// The header of a frame.
 #[derive(Clone, Copy)]
 pub(super) struct FrameHeader {
-    /// Bytes of its records.
+    /// The size of the records in bytes.
     pub(super) length: usize,
-    /// How many records there are.
+    /// The number of records.
     pub(super) count: u64,
-    /// The number of the first.
+    /// The number of the first record.
     pub(super) first: u64,
 }
 
 impl FrameHeader {
-    /// What a header says; that it is true shows when the body is there too.
+    /// Decodes a header. Whether it is intact can only be verified once the body has been read.
     pub(super) fn decode(bytes: &[u8; HEADER_SIZE]) -> Option<Self> {
         let length = u32::from_le_bytes(number(bytes, 4)) as usize;
         let valid = bytes[..4] == FRAME_MAGIC && length <= FRAME_MAX && length.is_multiple_of(16);
@@ -92,13 +92,13 @@ impl FrameHeader {
         })
     }
 
-    /// Whether the checksum is that of header and records.
+    /// Whether the checksum matches the header and the records.
     pub(super) fn is_valid(bytes: &[u8; HEADER_SIZE], body: &[u8]) -> bool {
         bytes[CHECKSUM_AT..] == checksum(bytes, body)
     }
 }
 
-/// A frame being filled.
+/// A frame under construction.
 #[derive(Debug)]
 pub(super) struct FrameBuilder {
     bytes: Vec<u8>,
@@ -117,7 +117,7 @@ impl FrameBuilder {
         self.count
     }
 
-    /// Whether another record of so many bytes fits.
+    /// Whether a record with a payload of `size` bytes still fits.
     pub(super) fn has_room(&self, size: usize) -> bool {
         let record = RECORD_HEADER_SIZE + size.next_multiple_of(16);
         self.bytes.len() - HEADER_SIZE + record <= FRAME_MAX
@@ -134,7 +134,7 @@ impl FrameBuilder {
         self.count += 1;
     }
 
-    /// The whole frame, whose first record has this number.
+    /// Completes the frame; its first record gets the number `first`.
     pub(super) fn finish(&mut self, first: u64) -> &[u8] {
         let (header, body) = self.bytes.split_at_mut(HEADER_SIZE);
         header[..4].copy_from_slice(&FRAME_MAGIC);
@@ -152,7 +152,7 @@ impl FrameBuilder {
     }
 }
 
-/// Cuts the next record off the front of a frame's records: its time, and where its payload is.
+/// Splits the next record off the front of a frame's records and returns its timestamp and payload.
 pub(super) fn take_record<'a>(body: &mut &'a [u8]) -> Option<(Timestamp, &'a [u8])> {
     let (header, rest) = body.split_first_chunk::<RECORD_HEADER_SIZE>()?;
     let length = u32::from_le_bytes(number(header, 0)) as usize;

@@ -1,12 +1,12 @@
-//! `Group`: threads that wait for the disk wait for one sync together (group commit).
+//! `Group`: group commit, by which threads waiting for the disk share one sync.
 //!
 //! ```text
 //! thread 1   push sync ═══ writes and syncs {1} ═══╗
 //! thread 2        push sync ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄╠═══ writes and syncs {2, 3} ═══╗
 //! thread 3          push sync ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄╨┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄╨┄ returns
 //! ```
-//! Whoever finds nobody at the disk goes there, with all that was pushed until then by any thread: a frame. What is
-//! pushed meanwhile is the next one.
+//! A thread that finds the disk free writes everything that any thread has pushed so far, as one frame. What is
+//! pushed meanwhile goes into the next frame.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,24 +18,24 @@ use super::frame::FrameBuilder;
 use super::inlet::Shared;
 use super::log::Appender;
 
-/// What the inlets of one log have pushed and not synced.
+/// Records that the inlets of one log have pushed but not synced.
 #[derive(Debug)]
 struct Waiting {
     frame: FrameBuilder,
-    /// The memory of the frame before.
+    /// The buffer of the previous frame, for reuse.
     spare: FrameBuilder,
     /// The number of the frame's first record.
     first: u64,
-    /// The log, unless somebody is at the disk.
+    /// The log, unless a thread is writing to it.
     log: Option<Appender>,
     failed: bool,
 }
 
-/// All inlets of one log.
+/// The state shared by all inlets of one log.
 #[derive(Debug)]
 pub(super) struct Group {
     waiting: Mutex<Waiting>,
-    /// Somebody has come back from the disk.
+    /// Signalled when a thread has finished writing to the log.
     returned: Condvar,
     shared: Arc<Shared>,
 }
@@ -60,7 +60,7 @@ impl Group {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a record; gives its number. Waits for the disk where many wait.
+    /// Adds a record and returns its number. Waits for the disk while the frame is full.
     pub(super) fn push(&self, payload: &[u8], at: Timestamp) -> Result<u64, DurableInletError> {
         let mut waiting = self.waiting();
         while !waiting.failed && !waiting.frame.has_room(payload.len()) {
@@ -73,7 +73,7 @@ impl Group {
         Ok(waiting.first + waiting.frame.count() - 1)
     }
 
-    /// Waits until everything that was pushed before is on the disk.
+    /// Waits until everything pushed before this call is on the disk.
     pub(super) fn sync(&self) -> Result<u64, DurableInletError> {
         let mut waiting = self.waiting();
         let wanted = waiting.first + waiting.frame.count();
@@ -86,7 +86,7 @@ impl Group {
         }
     }
 
-    /// Goes to the disk with all that waits, or waits for who is there.
+    /// Writes and syncs all pending records, or waits for the thread that is writing.
     fn sync_some<'a>(
         &'a self,
         mut waiting: MutexGuard<'a, Waiting>,

@@ -1,4 +1,4 @@
-//! The program's end.
+//! The program's end of a durable inlet.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
@@ -14,15 +14,15 @@ use super::group::Group;
 use super::log::{Appender, LogFiles};
 use super::{DurableInletError, DurableInletSource};
 
-/// A segment is ended when it has about so many bytes.
+/// The approximate size in bytes at which a new segment is started.
 const SEGMENT_BYTES: u64 = 64 << 20;
 
-/// What both ends know.
+/// State shared by the inlet and the source.
 #[derive(Default, Debug)]
 pub(super) struct Shared {
-    /// Every record below this number is on the disk.
+    /// All records with lower numbers are on the disk.
     pub(super) durable: AtomicU64,
-    /// Nothing more will be pushed.
+    /// No more records will be pushed.
     closed: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
@@ -32,7 +32,7 @@ impl Shared {
         self.durable.load(Ordering::SeqCst)
     }
 
-    /// Every record below this number may be read.
+    /// Makes all records with numbers below `durable` visible to the reader.
     pub(super) fn show(&self, durable: u64) {
         self.durable.store(durable, Ordering::SeqCst);
         self.wake();
@@ -42,13 +42,13 @@ impl Shared {
         self.closed.load(Ordering::SeqCst)
     }
 
-    /// Nothing more will be pushed.
+    /// Signals that no more records will be pushed.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.wake();
     }
 
-    /// Has the reader's worker woken from now on.
+    /// Sets the waker of the reader's worker.
     pub(super) fn set_waker(&self, waker: Option<Waker>) {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
         fence(Ordering::SeqCst);
@@ -63,19 +63,19 @@ impl Shared {
     }
 }
 
-/// Opens the log in a directory, or begins one, and makes an inlet that appends to it and a source that reads
-/// it. What an earlier run accepted and no checkpoint has covered is read again.
+/// Opens or creates the log in a directory, and returns an inlet that appends to it and a source that reads it.
+/// Records that an earlier run accepted and no checkpoint covers are read again.
 ///
-/// Unlike an [`inlet`](crate::connectors::inlet), the source can be started again, by a job that goes on from
-/// a checkpoint or from the beginning of the log: records are processed exactly once, and at least once by a
-/// job without checkpoints. The log is not bounded by memory: what the job is behind is on the disk. When a
-/// checkpoint is complete, segments that it covers are removed; so the job can go on from the last complete
-/// checkpoint, not from any older one.
+/// Unlike an [`inlet`](crate::connectors::inlet), the source can be restarted, from a checkpoint or from the
+/// beginning of the log. Records are processed exactly once, or at least once by a job without checkpoints. The log
+/// is not limited by memory: the job's backlog is on the disk. When a checkpoint completes, the segments that it
+/// covers are removed, so the job can resume from the last complete checkpoint but not from an older one.
 ///
-/// What a crash tore at the end of the log is passed over: it was not acknowledged. Damage anywhere else is an error.
+/// A frame torn by a crash at the end of the log is skipped: it was not acknowledged. Damage anywhere else is an
+/// error.
 ///
-/// Several threads may push: each has a clone. Those that wait in [`sync`](DurableInlet::sync) at the same time wait
-/// for one write and one sync of the disk together, so threads that acknowledge every record cost little more than one.
+/// Several threads may push, each through its own clone. Threads that wait in [`sync`](DurableInlet::sync) at the
+/// same time share one write and one sync, so many threads that acknowledge every record cost little more than one.
 ///
 /// ```
 /// use thalweg::connectors::durable_inlet;
@@ -92,7 +92,7 @@ impl Shared {
 /// ```
 ///
 /// # Errors
-/// Where the log cannot be opened, is damaged in its middle, or is open already.
+/// If the log cannot be opened, is damaged before its end, or is already open.
 pub fn durable_inlet<T: Record + ?Sized>(
     directory: impl AsRef<Path>,
 ) -> Result<(DurableInlet<T>, DurableInletSource<T>), DurableInletError> {
@@ -102,17 +102,17 @@ pub fn durable_inlet<T: Record + ?Sized>(
     durable_inlet_in(Arc::new(storage.filled_by(Filling::Write)))
 }
 
-/// As [`durable_inlet`], with a log that is kept in files of any kind.
+/// Like [`durable_inlet`], with the log in a [`Storage`].
 ///
 /// # Errors
-/// As for [`durable_inlet`].
+/// See [`durable_inlet`].
 pub fn durable_inlet_in<T: Record + ?Sized>(
     storage: Arc<dyn Storage>,
 ) -> Result<(DurableInlet<T>, DurableInletSource<T>), DurableInletError> {
     open(storage, SEGMENT_BYTES)
 }
 
-/// As [`durable_inlet_in`], with segments of about so many bytes.
+/// Like [`durable_inlet_in`], with segments of about `segment_bytes` bytes.
 pub(super) fn open<T: Record + ?Sized>(
     storage: Arc<dyn Storage>,
     segment_bytes: u64,
@@ -129,8 +129,8 @@ pub(super) fn open<T: Record + ?Sized>(
     Ok((inlet, source))
 }
 
-/// The program's end of a log. A clone is another one, for another thread. Dropping the last ends the source, and
-/// forgets what was not synced.
+/// The program's end of a log. Clone it to push from several threads. Dropping the last clone ends the source and
+/// discards records that were not synced.
 #[derive(Debug)]
 pub struct DurableInlet<T: ?Sized> {
     group: Arc<Group>,
@@ -149,19 +149,19 @@ impl<T: ?Sized> Clone for DurableInlet<T> {
 }
 
 impl<T: Record + ?Sized> DurableInlet<T> {
-    /// Takes a record without a timestamp. It is accepted, and the job sees it, when a
-    /// [`sync`](DurableInlet::sync) has returned. Gives the record's number in the log.
+    /// Appends a record without a timestamp and returns its number in the log. The record is accepted, and visible to
+    /// the job, once a [`sync`](DurableInlet::sync) has returned.
     ///
     /// # Errors
-    /// As for [`push_at`](DurableInlet::push_at).
+    /// See [`push_at`](DurableInlet::push_at).
     pub fn push(&mut self, record: &T) -> Result<u64, DurableInletError> {
         self.push_at(record, Timestamp::MIN)
     }
 
-    /// Takes a record with a timestamp. Syncs those before where there are many.
+    /// Appends a record with a timestamp. Syncs earlier records first if too many are pending.
     ///
     /// # Errors
-    /// Where the record is too large, or those before cannot be synced: it was not taken.
+    /// If the record is too large or earlier records cannot be synced. The record was not appended.
     pub fn push_at(&mut self, record: &T, at: Timestamp) -> Result<u64, DurableInletError> {
         let far: &Far<T> = T::Form::far(record, &mut self.scratch);
         let payload = far.as_bytes();
@@ -172,11 +172,12 @@ impl<T: Record + ?Sized> DurableInlet<T> {
         self.group.push(payload, at)
     }
 
-    /// Waits until everything that was pushed, here and by clones, is on the disk and shown to the job. Gives how many
-    /// records the log has accepted since it was begun: every one with a lower number.
+    /// Waits until everything pushed so far, here and through clones, is on the disk and visible to the job. Returns
+    /// the number of records accepted since the log was created: exactly those with lower numbers.
     ///
     /// # Errors
-    /// Where the disk refuses: whether what was waited for will be read is not known before the inlet is made again.
+    /// If the disk fails. Whether the records waited for will be read is then unknown until the inlet is
+    /// opened again.
     pub fn sync(&mut self) -> Result<u64, DurableInletError> {
         self.group.sync()
     }

@@ -1,9 +1,9 @@
-//! The segments of a log: appended, found again, looked at after a crash, and removed.
+//! The segments of a log: appending, discovery, recovery after a crash, and removal.
 //!
-//! A segment is appended by the run that made it and never again. A run that opens the log writes the last frame that
-//! it finds into a segment of its own: whether that frame is on the disk is not known. Perhaps its sync has failed,
-//! and what is read is the memory of the system, which has forgotten that the disk does not have it. What stands behind
-//! that frame was never acknowledged.
+//! Only the run that created a segment appends to it. A run that opens the log copies the last frame that it finds
+//! into a segment of its own, because that frame may not be on the disk: its sync may have failed, and the data read
+//! may come from the page cache, which no longer knows that the disk lacks it. Anything after that frame was never
+//! acknowledged.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -15,18 +15,18 @@ use crate::seeded_bugs::seeded;
 use super::DurableInletError;
 use super::frame::{FORMAT, FrameHeader, HEADER_SIZE, SegmentHeader};
 
-/// A segment that has not got its name yet.
+/// The name of a new segment file until its first frame is on the disk.
 const UNNAMED: &str = "segment.new";
 
 /// The directory of a log.
 #[derive(Clone, Debug)]
 pub(super) struct LogFiles {
     storage: Arc<dyn Storage>,
-    /// The version of the records' layout.
+    /// The version of the record type's layout.
     version: u32,
 }
 
-/// The name of the segment whose first record has this number.
+/// The file name of the segment whose first record has the number `first`.
 fn name_of(first: u64) -> String {
     format!("{first:020}.log")
 }
@@ -36,7 +36,7 @@ impl LogFiles {
         LogFiles { storage, version }
     }
 
-    /// Where a file is, for people; the directory if it has no name.
+    /// The path of a file, for error messages; that of the directory if `name` is empty.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         let place = self.storage.place();
         match name {
@@ -53,7 +53,7 @@ impl LogFiles {
         DurableInletError::io(&self.path(name), action)
     }
 
-    /// The numbers of the segments' first records, in order.
+    /// The first record numbers of all segments, in order.
     pub(super) fn segments(&self) -> Result<Vec<u64>, DurableInletError> {
         let names = self.storage.list().map_err(self.io("", "list it"))?;
         let first = |name: &String| name.strip_suffix(".log").and_then(|n| n.parse().ok());
@@ -69,8 +69,8 @@ impl LogFiles {
         }
     }
 
-    /// Removes the segments all of whose records come before `record`, if it is known that the disk has the one
-    /// behind them: every record below `durable` is there.
+    /// Removes the segments whose records all precede `record`, provided the following segment is known to be on the
+    /// disk, as every record below `durable` is.
     pub(super) fn remove_before(&self, record: u64, durable: u64) -> Result<(), DurableInletError> {
         let all = self.segments()?;
         for (first, behind) in all.iter().zip(&all[all.len().min(1)..]) {
@@ -81,7 +81,8 @@ impl LogFiles {
         Ok(())
     }
 
-    /// Opens the segment whose first record has this number. None if its beginning was never written.
+    /// Opens the segment whose first record has the number `first`. Returns `None` if its header was never fully
+    /// written.
     pub(super) fn open(&self, first: u64) -> Result<Option<Segment>, DurableInletError> {
         let name = name_of(first);
         let file = self
@@ -127,7 +128,7 @@ impl LogFiles {
 pub(super) struct Segment {
     pub(super) path: PathBuf,
     file: Box<dyn ReadAt>,
-    /// Where the next frame begins.
+    /// The offset of the next frame.
     pub(super) offset: u64,
 }
 
@@ -148,7 +149,7 @@ pub(super) struct Frame {
 }
 
 impl Segment {
-    /// Reads the next frame; none if no whole one follows.
+    /// Reads the next frame; `None` if no complete one follows.
     pub(super) fn next(&mut self) -> Result<Option<Frame>, DurableInletError> {
         let Some(frame) = self.frame_at(self.offset)? else {
             return Ok(None);
@@ -157,7 +158,7 @@ impl Segment {
         Ok(Some(frame))
     }
 
-    /// Whether the file goes on for as long as `out` from `offset` on: then that is read.
+    /// Fills `out` from `offset`; returns `false` if the file ends before that.
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<bool, DurableInletError> {
         match self.file.read_at(offset, out) {
             Err(cause) if cause.kind() == ErrorKind::UnexpectedEof => Ok(false),
@@ -167,7 +168,7 @@ impl Segment {
         }
     }
 
-    /// The frame at `offset`, if there is a whole one.
+    /// The frame at `offset`, if there is a complete one.
     fn frame_at(&self, offset: u64) -> Result<Option<Frame>, DurableInletError> {
         let mut bytes = [0; HEADER_SIZE];
         if !self.read(offset, &mut bytes)? {
@@ -188,8 +189,8 @@ impl Segment {
         }))
     }
 
-    /// Whether a whole frame of records from `next` on stands behind this place. Then what is here was acknowledged,
-    /// and is damaged; what else looks like a frame is in a record that was torn.
+    /// Whether a complete frame of records numbered `next` or higher follows. If so, the data at the current offset
+    /// was acknowledged and is damaged. Anything else that looks like a frame is inside a torn record.
     fn has_frame_behind(&self, next: u64) -> Result<bool, DurableInletError> {
         for offset in (self.offset..self.file.length()).step_by(16) {
             let frame = self.frame_at(offset)?;
@@ -201,11 +202,11 @@ impl Segment {
     }
 }
 
-/// The end of a log, to which frames are appended.
+/// The writing end of a log.
 pub(super) struct Appender {
     files: LogFiles,
     segment_bytes: u64,
-    /// The last segment and its size, once this run has made one.
+    /// The last segment and its size, once this run has created one.
     segment: Option<(String, Box<dyn WriteOnce>, u64)>,
     /// The number of the next record.
     pub(super) next: u64,
@@ -222,7 +223,7 @@ impl std::fmt::Debug for Appender {
 }
 
 impl Appender {
-    /// Opens a log behind its last whole frame.
+    /// Opens a log for appending after its last complete frame.
     pub(super) fn open(files: LogFiles, segment_bytes: u64) -> Result<Self, DurableInletError> {
         let lock = files.storage.lock().map_err(|cause| match cause.kind() {
             ErrorKind::WouldBlock => DurableInletError::InUse {
@@ -244,7 +245,7 @@ impl Appender {
         Ok(appender)
     }
 
-    /// Goes to the end of the last segment.
+    /// Finds the end of the log in the last segment.
     fn find_end(&mut self, last: u64) -> Result<(), DurableInletError> {
         self.next = last;
         let mut last_frame = None;
@@ -267,12 +268,12 @@ impl Appender {
                 header,
                 body,
             }) => self.begin(header.first, &[&bytes, bytemuck::cast_slice(&body)]),
-            // Nothing of it was acknowledged. The one before, if there is one, is whole.
+            // Nothing in it was acknowledged. The previous segment, if any, is complete.
             None => self.files.remove(&name_of(last)),
         }
     }
 
-    /// Begins a segment with a frame, in place of one of the same name, and waits for the disk.
+    /// Starts a segment with a frame, replacing any of the same name, and syncs it to the disk.
     fn begin(&mut self, first: u64, frame: &[&[u8]]) -> Result<(), DurableInletError> {
         let (files, name) = (&self.files, name_of(first));
         let header = SegmentHeader {
@@ -295,8 +296,8 @@ impl Appender {
         Ok(())
     }
 
-    /// Appends a frame of so many records and waits for the disk. After an error nothing is known of what is
-    /// there, so nothing more may be appended.
+    /// Appends a frame of `count` records and syncs it to the disk. After an error the state of the disk is unknown,
+    /// so nothing more may be appended.
     pub(super) fn append(&mut self, frame: &[u8], count: u64) -> Result<(), DurableInletError> {
         match &mut self.segment {
             Some((name, file, size)) if *size < self.segment_bytes => {

@@ -1,7 +1,7 @@
-//! The way in for programs that cannot push again: an inlet that logs what it accepts.
+//! A durable inlet: input for programs that cannot resend records, which logs everything it accepts.
 //!
 //! ```text
-//! program ─ push* ─ sync ─► log on the disk ─► the job, from where its last checkpoint was
+//! program ─ push* ─ sync ─► log on the disk ─► the job, from its last checkpoint
 //!                     └──► acknowledged            └─ what a complete checkpoint covers is removed
 //! ```
 

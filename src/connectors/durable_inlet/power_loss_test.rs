@@ -1,5 +1,5 @@
-//! What a durable inlet promises on a disk that loses its power in the middle of an access: with segments so small
-//! that one is begun, and one removed, every now and then.
+//! Tests of a durable inlet on a disk that loses power in the middle of an access, with segments so small that they
+//! are frequently created and removed.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::operator::{Source, SourceReader, SourceStatus};
 
 const SEEDS: u64 = 400;
 const LIVES: u64 = 6;
-/// The job's disk and the log's are not one: it goes on from what is kept here.
+/// The job's disk is separate from the log's: the position that the job resumes from is kept here.
 type Position = Vec<Vec<u8>>;
 
 struct Dice(u64);
@@ -24,16 +24,16 @@ impl Dice {
     }
 }
 
-/// What is known when a life begins.
+/// What is known when a run starts.
 struct Known {
     pushed: u64,
     accepted: u64,
     left: Option<Position>,
-    /// What was read before the position.
+    /// The records read before the position.
     read: Vec<u64>,
 }
 
-/// Pushes, reads and completes checkpoints until the power fails, or for some time.
+/// Pushes, reads and completes checkpoints until the power fails, or for a while.
 fn live(disk: &SimulatedStorage, dice: &mut Dice, known: &mut Known, crash_in: Option<u64>) {
     let segment_bytes = 1 + dice.roll(400);
     let (mut inlet, source) = open::<u64>(Arc::new(disk.clone()), segment_bytes).unwrap();

@@ -1,4 +1,4 @@
-//! The job's end.
+//! The job's end of a durable inlet.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -15,11 +15,11 @@ use super::frame::take_record;
 use super::inlet::Shared;
 use super::log::{LogFiles, Segment};
 
-/// How errors call this source.
+/// How error messages refer to this source.
 const NAME: &str = "a durable inlet";
 
-/// The job's end of a [`DurableInlet`](super::DurableInlet): a source of parallelism 1 that ends when the
-/// inlet is dropped and everything was read.
+/// The job's end of a [`DurableInlet`](super::DurableInlet): a source of parallelism 1 that ends when all inlets are
+/// dropped and everything has been read.
 #[derive(Debug)]
 pub struct DurableInletSource<T: ?Sized> {
     files: LogFiles,
@@ -70,23 +70,23 @@ impl<T: Record + ?Sized> Source for DurableInletSource<T> {
 pub struct DurableInletReader<T: ?Sized> {
     files: LogFiles,
     shared: Arc<Shared>,
-    /// The number of the next record; none before it is known where the log begins.
+    /// The number of the next record; `None` until the beginning of the log is known.
     next: Option<u64>,
     segment: Option<Segment>,
-    /// The records of the frame that is read, and how many of its bytes were.
+    /// The records of the current frame, and how many of its bytes have been read.
     body: Vec<u128>,
     read: usize,
-    /// The number behind the last record of that frame.
+    /// One past the number of the current frame's last record.
     last: u64,
-    /// What complete checkpoints cover is removed elsewhere.
+    /// Removes segments covered by complete checkpoints, on another thread.
     removals: CommitQueue,
-    /// Where the reader was at the barriers of checkpoints that are not complete, in order.
+    /// The reader's positions at the barriers of incomplete checkpoints, in order.
     positions: VecDeque<(u64, u64)>,
     record: PhantomData<fn(&T)>,
 }
 
 impl<T: Record + ?Sized> DurableInletReader<T> {
-    /// Opens the segment that has the record `next`.
+    /// Opens the segment that contains the record `next`.
     fn open_segment(&mut self, next: u64) -> Result<(), DurableInletError> {
         let all = self.files.segments()?;
         let own = all.iter().rev().find(|first| **first <= next);
@@ -98,7 +98,7 @@ impl<T: Record + ?Sized> DurableInletReader<T> {
         Ok(())
     }
 
-    /// Reads the frame that has the record `next`, which is on the disk.
+    /// Reads the frame that contains the record `next`, which is on the disk.
     fn read_frame(&mut self, next: u64) -> Result<(), DurableInletError> {
         if self.segment.is_none() {
             self.open_segment(next)?;
@@ -109,7 +109,7 @@ impl<T: Record + ?Sized> DurableInletReader<T> {
             };
             let (path, offset) = (segment.path.clone(), segment.offset);
             let Some(frame) = segment.next()? else {
-                // The next segment begins with the record; if this one does not end before it, it is damaged.
+                // The next segment must start with this record; if it does not exist, the current one is damaged.
                 self.open_segment(next)?;
                 if self
                     .segment
@@ -137,7 +137,7 @@ impl<T: Record + ?Sized> DurableInletReader<T> {
         }
     }
 
-    /// Emits records of the frame while there is room. Returns the number of the next one.
+    /// Emits records of the frame while the output has room. Returns the number of the next record.
     fn emit<D: Push<Far<T>>>(
         &mut self,
         mut next: u64,
@@ -181,7 +181,7 @@ impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
         let mut next = self.next.ok_or("the reader is not open")?;
         while out.ready() {
             if next == self.last {
-                // In this order: what was made durable before the end is read.
+                // The order matters: records made durable before the end must still be read.
                 let closed = self.shared.is_closed();
                 if next == self.shared.durable() {
                     return Ok(match closed {

@@ -1,4 +1,4 @@
-//! What a durable inlet promises: what it accepted is read, once, whatever happens to the process.
+//! Tests of the durable inlet: every accepted record is read exactly once, whatever happens to the process.
 
 use std::fs;
 use std::io;
@@ -45,7 +45,7 @@ fn accept(inlet: &mut DurableInlet<str>, words: &[&str]) -> u64 {
     inlet.sync().unwrap()
 }
 
-/// What a run that starts now reads of a log.
+/// What a run that starts now reads from a log.
 fn read_all(directory: &Path) -> Result<Vec<String>, String> {
     let (inlet, source) = durable_inlet::<str>(directory).map_err(|error| error.to_string())?;
     drop(inlet);
@@ -132,7 +132,7 @@ fn every_flipped_byte_before_the_last_frame_is_a_named_error() {
         if at < first_end {
             assert!(read.unwrap_err().contains("is damaged at byte"), "{at}");
         } else {
-            // The last frame may be one that was never acknowledged.
+            // The last frame found may never have been acknowledged.
             assert_eq!(read.unwrap(), ["first"], "{at}");
         }
     }
@@ -225,7 +225,7 @@ fn threads_that_wait_at_the_same_time_wait_for_one_sync() {
     assert!(syncs <= THREADS * 20 / 2, "{syncs} syncs");
 }
 
-/// Files whose syncs take their time, and are counted.
+/// Storage whose syncs are slow, and are counted.
 #[derive(Clone, Debug)]
 struct Slow {
     storage: HeapStorage,
@@ -344,7 +344,7 @@ fn sleeping_reader_is_woken_by_a_sync_and_by_the_end() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Runs that push groups, read some, are cut at a barrier or after it, and go on from the last one.
+    /// Runs that push groups and read some, are cut at or after a barrier, and resume from the last one.
     #[test]
     fn every_accepted_record_is_read_once_wherever_a_run_is_cut(
         runs in prop::collection::vec(
@@ -376,7 +376,7 @@ proptest! {
                 reader.commit(1);
                 read.extend(chain.take().into_iter().map(|(number, _)| number));
             }
-            // What is read after the barrier is read again.
+            // Records read after the barrier are read again.
             chain.room = lost;
             while chain.room > 0 && chain.poll(&mut reader) == SourceStatus::More {}
         }

@@ -1,4 +1,4 @@
-//! Blocks of a mapped file that are left to read, as a checkpoint keeps them.
+//! The unread blocks of a mapped file, as stored in a checkpoint.
 
 use crate::connectors::splits::{
     Position, PositionError, PositionReader, Progression, Progressions, deal,
@@ -9,22 +9,22 @@ use super::FileError;
 use super::identity::Identity;
 use super::mapping::Mapping;
 
-/// The blocks of one subtask, and of which file they are once that is known.
+/// The blocks of one subtask, and the identity of the file once it is known.
 #[derive(Debug)]
 pub(super) struct Blocks {
-    /// How errors call the source.
+    /// How error messages refer to the source.
     source: &'static str,
     index: u32,
     parallelism: u32,
-    /// How long a block is, in records or bytes.
+    /// The length of a block, in records or bytes.
     pub(super) length: u64,
     pub(super) left: Progressions,
-    /// The file that was read before the checkpoint.
+    /// The file that was being read when the checkpoint was taken.
     before: Option<Identity>,
 }
 
 impl Blocks {
-    /// Block `index` and every `parallelism`-th after it.
+    /// Assigns block `index` and every `parallelism`-th block after it.
     pub(super) fn new(
         source: &'static str,
         length: usize,
@@ -41,7 +41,7 @@ impl Blocks {
         }
     }
 
-    /// Checks that the file is the one that was read before the checkpoint.
+    /// Checks that the file is the one that was being read when the checkpoint was taken.
     pub(super) fn check(&self, mapping: &Mapping) -> Result<(), FileError> {
         if self
             .before
@@ -53,7 +53,7 @@ impl Blocks {
         Ok(())
     }
 
-    /// Where the reader of `mapping` is.
+    /// Appends the position of the reader of `mapping`.
     pub(super) fn position(
         &self,
         mapping: Option<&Mapping>,
@@ -67,7 +67,7 @@ impl Blocks {
         Ok(())
     }
 
-    /// Takes this reader's share of what is left.
+    /// Takes this reader's share of the remaining blocks.
     pub(super) fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
         if readers == 0 {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What goes wrong with files.
+//! Errors of reading and writing files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,19 +13,19 @@ pub enum FileError {
         /// The path as it was given.
         path: PathBuf,
     },
-    /// A directory stands where a file was asked for.
+    /// The path of a directory was given where a file is required.
     #[error("{} is a directory: read it with `directory` or `watch`", path.display())]
     IsDirectory {
         /// The path as it was given.
         path: PathBuf,
     },
-    /// A file stands where a directory was asked for.
+    /// The path of a file was given where a directory is required.
     #[error("{} is not a directory", path.display())]
     NotDirectory {
         /// The path as it was given.
         path: PathBuf,
     },
-    /// A line is not text.
+    /// A line is not valid UTF-8.
     #[error("{}, line {line}: not valid UTF-8", path.display())]
     NotUtf8 {
         /// The file.
@@ -33,13 +33,13 @@ pub enum FileError {
         /// The line, from 1.
         line: u64,
     },
-    /// A compressed file in a program that was built without decompression.
+    /// The file is compressed, but the program was built without decompression.
     #[error("{} is compressed: build with the feature `csv` to read `.gz` files", path.display())]
     Compressed {
         /// The file.
         path: PathBuf,
     },
-    /// A file of records that ends in a part of one.
+    /// The file ends in the middle of a record.
     #[error(
         "{} has {size} bytes, which is no whole number of records of {record_size} bytes: it is cut \
          off, or holds other records",
@@ -53,19 +53,19 @@ pub enum FileError {
         /// The size of a record in bytes.
         record_size: u64,
     },
-    /// A compressed file, which has no blocks that could be read one without the other.
+    /// The file is compressed and so cannot be read in independent blocks.
     #[error("{} is compressed and cannot be read in blocks: read it with `LineSource`", path.display())]
     NoBlocks {
         /// The file.
         path: PathBuf,
     },
-    /// A mapped file was written to or truncated while it was read.
+    /// A mapped file was written to or truncated while it was being read.
     #[error("{} was changed while it was read", path.display())]
     Changed {
         /// The file.
         path: PathBuf,
     },
-    /// A file is not the one of which a part was read before the checkpoint.
+    /// The file differs from the one that was partly read before the checkpoint.
     #[error(
         "{} was changed since the checkpoint, so what is left of it is not known: put the file back, or \
          start without the checkpoint",
@@ -75,33 +75,33 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
-    /// A part file of a checkpoint is not there, or not whole, or the disk refused it.
+    /// A part file in a checkpoint is missing, incomplete, or could not be written to disk.
     #[error("{} is lost: what a checkpoint counts as written is not on the disk", path.display())]
     PartLost {
         /// The part file.
         path: PathBuf,
     },
-    /// There is another file by the name of a part.
+    /// Another file already has the name of a part file.
     #[error("{} exists already, so a part file cannot get its name: move it away", path.display())]
     PartExists {
-        /// The name.
+        /// The conflicting path.
         path: PathBuf,
     },
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("{}: could not {action}: {cause}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// What was tried, as a verb.
+        /// What was attempted, as a verb phrase.
         action: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         cause: io::Error,
     },
 }
 
 impl FileError {
-    /// Trying to `action` the file at `path` gave `cause`.
+    /// Converts `cause`, the error of trying to `action` the file at `path`.
     pub(crate) fn io(path: &Path, action: &'static str, cause: io::Error) -> Self {
         let path = path.to_path_buf();
         if cause.kind() == io::ErrorKind::NotFound {
@@ -114,7 +114,7 @@ impl FileError {
         }
     }
 
-    /// Whether the file is not there.
+    /// Whether the file does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, FileError::NotFound { .. })

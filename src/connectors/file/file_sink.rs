@@ -1,4 +1,4 @@
-//! A sink that writes files which appear whole, once, when a checkpoint is complete.
+//! A sink that writes files, each of which becomes visible, complete, when a checkpoint completes.
 
 use std::fmt;
 use std::path::Path;
@@ -11,21 +11,21 @@ use crate::operator::{Outcome, Sink};
 
 use super::part_file::{PartFiles, Target};
 
-/// How records become the bytes of files.
+/// The format in which records are written to files.
 pub trait FileFormat<V: ?Sized>: Send + Sync + 'static {
-    /// What makes the bytes in one subtask.
+    /// The encoder type.
     type Encoder: FileEncoder<V>;
 
-    /// The encoder of a subtask.
+    /// Creates the encoder of a subtask.
     fn encoder(&self) -> Self::Encoder;
 }
 
-/// Makes the bytes of one file after the other.
+/// Encodes the records of one file after another.
 pub trait FileEncoder<V: ?Sized>: Send + 'static {
-    /// Appends what a file begins with. Called when there is a first record.
+    /// Appends the header of a file. Called before the first record.
     ///
     /// # Errors
-    /// Where it cannot be written so; the subtask fails.
+    /// If it cannot be encoded; the subtask fails.
     fn begin(&mut self, bytes: &mut Vec<u8>) -> Outcome {
         let _ = bytes;
         Ok(())
@@ -34,29 +34,29 @@ pub trait FileEncoder<V: ?Sized>: Send + 'static {
     /// Appends a record.
     ///
     /// # Errors
-    /// Where it cannot be written so; the subtask fails.
+    /// If it cannot be encoded; the subtask fails.
     fn append(&mut self, record: &V, bytes: &mut Vec<u8>) -> Outcome;
 
-    /// Appends what was held back, and what a file ends with.
+    /// Appends anything held back, and the footer of the file.
     ///
     /// # Errors
-    /// Where it cannot be written so; the subtask fails.
+    /// If it cannot be encoded; the subtask fails.
     fn end(&mut self, bytes: &mut Vec<u8>) -> Outcome {
         let _ = bytes;
         Ok(())
     }
 }
 
-/// Writes records into files `part-<subtask>-<n>` of a directory: exactly once, if the job takes checkpoints.
+/// Writes records into the files `part-<subtask>-<n>` of a directory: exactly once if the job takes checkpoints.
 ///
-/// What a subtask writes between two checkpoints is one part. Its name begins with a dot while it is written
-/// and until the checkpoint that ends it is complete; then it gets its own, and never changes again: what is
-/// visible is whole and counts. Without checkpoints a part ends with the input. A subtask without records
-/// writes no part, and no file is ever overwritten.
+/// A subtask writes one part file between two checkpoints. The file's name starts with a dot while it is being
+/// written and until the checkpoint that ends it completes. Then it is renamed and never changes again: every visible
+/// file is complete and final. Without checkpoints a part file ends with the input. A subtask without records writes
+/// no part file, and no file is ever overwritten.
 ///
-/// A job that goes on from a checkpoint makes the parts of that checkpoint visible and removes what is hidden
-/// and later; one that starts anew removes what no checkpoint can have kept. So **a directory belongs to one sink of
-/// one job**. It is created if it is not there.
+/// A job that resumes from a checkpoint makes that checkpoint's part files visible and removes later hidden ones; a
+/// job that starts from scratch removes hidden ones that no checkpoint can refer to. So **a directory belongs to one
+/// sink of one job**. It is created if it does not exist.
 ///
 /// ```
 /// use thalweg::connectors::FileSink;
@@ -81,7 +81,7 @@ impl FileSink<Lines<ByDisplay>> {
 }
 
 impl<F> FileSink<F> {
-    /// Writes records in a format of the program's own.
+    /// Writes records in a custom format.
     pub fn new(directory: impl AsRef<Path>, format: F) -> Self {
         FileSink {
             target: Target::Directory(directory.as_ref().to_path_buf()),
@@ -90,13 +90,13 @@ impl<F> FileSink<F> {
         }
     }
 
-    /// Writes parts there, in place of a directory.
+    /// Writes part files to `storage` instead of a directory.
     pub fn to_storage(mut self, storage: Arc<dyn Storage>) -> Self {
         self.target = Target::Storage(storage);
         self
     }
 
-    /// Parts are named `part-<subtask>-<n>.<extension>`.
+    /// Names part files `part-<subtask>-<n>.<extension>`.
     pub fn extension(mut self, extension: &str) -> Self {
         self.extension = format!(".{extension}").into();
         self
@@ -112,12 +112,12 @@ impl<F> FileSink<F> {
 }
 
 impl<F> FileSink<Lines<F>> {
-    /// Writes records by their `Debug`.
+    /// Writes records using `Debug`.
     pub fn debug(self) -> FileSink<Lines<ByDebug>> {
         self.format(|_| Lines(ByDebug))
     }
 
-    /// Writes records by a closure that writes as an implementation of `Display` does.
+    /// Writes records with a closure that works like an implementation of `Display`.
     pub fn with<V, G>(self, function: G) -> FileSink<Lines<By<V, G>>>
     where
         V: ?Sized,
@@ -137,7 +137,7 @@ impl<V: ?Sized + 'static, F: FileFormat<V>> Sink<V> for FileSink<F> {
     }
 }
 
-/// The format of a line for every record.
+/// A file format of one line per record.
 #[derive(Clone, Debug)]
 pub struct Lines<F>(F);
 

@@ -1,4 +1,4 @@
-//! What a file sink promises: parts appear whole, once, wherever a run is cut.
+//! Tests of the file sink: part files appear complete and exactly once, wherever a run is cut.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// The lines of the visible parts, in order.
+/// The lines of the visible part files, in order.
 fn visible(directory: &Path) -> Vec<u64> {
     let names = names(directory).into_iter();
     let visible = names.filter(|name| !name.starts_with('.'));
@@ -43,7 +43,7 @@ fn write(writer: &mut Writer, records: impl IntoIterator<Item = u64>) {
     }
 }
 
-/// A barrier, and the work that it leaves.
+/// Takes a barrier, and does the work it returns.
 fn prepare(writer: &mut Writer, checkpoint: u64) -> Vec<Vec<u8>> {
     let mut prepared = Prepared::default();
     writer.prepare(checkpoint, &mut prepared).unwrap();
@@ -62,7 +62,7 @@ fn open(directory: &Path, index: u32, parallelism: u32) -> Writer {
     writer
 }
 
-/// A writer that goes on from a checkpoint that kept these.
+/// A writer that resumes from a checkpoint with these transactions.
 fn restore(
     directory: &Path,
     (index, parallelism): (u32, u32),
@@ -104,7 +104,7 @@ fn part_is_hidden_until_its_checkpoint_is_complete_and_then_stays_as_it_is() {
 fn checkpoint_waits_for_the_disk_to_have_its_parts_and_the_names_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = open(dir.path(), 0, 1);
-    // Work that is not done yet: the part waits for it at the next barrier again.
+    // The work is not done yet, so the part waits for it again at the next barrier.
     for (checkpoint, records, works) in [(1, 0..0, 1), (2, 0..10, 2), (3, 10..20, 3), (4, 0..0, 3)]
     {
         write(&mut writer, records);
@@ -166,7 +166,7 @@ fn job_that_starts_anew_removes_what_no_checkpoint_can_have_kept() {
     prepare(&mut older, 2);
     write(&mut older, 0..100_000);
     drop(older);
-    // Another run, whose checkpoints begin with the third: two subtasks, of which one is gone in the next attempt.
+    // Another run, whose checkpoints start with the third: two subtasks, one of which is gone in the next attempt.
     let start = |index, parallelism| {
         let sink = FileSink::lines(dir.path()).extension("txt");
         let mut writer = Sink::<u64>::writer(&sink, index, parallelism);
@@ -182,7 +182,7 @@ fn job_that_starts_anew_removes_what_no_checkpoint_can_have_kept() {
         prepare(writer, 3);
         write(writer, 0..100_000);
     }
-    // One that opens later leaves alone what another one writes.
+    // A subtask that opens later leaves alone what another one is writing.
     let late = start(1, 2);
     let hidden = names(dir.path()).into_iter();
     let hidden: Vec<String> = hidden.filter(|name| name.starts_with('.')).collect();
@@ -262,8 +262,8 @@ fn directory_that_cannot_be_made_is_named() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Each attempt takes some checkpoints, of which some subtasks hear; then it is killed in the middle of
-    /// a part, and the next goes on from its last checkpoint at another parallelism.
+    /// Each attempt takes some checkpoints, whose completion only some subtasks learn of. Then it is killed in the
+    /// middle of a part, and the next attempt resumes from its last checkpoint with another parallelism.
     #[test]
     fn every_record_is_visible_once_wherever_the_run_is_cut(
         attempts in prop::collection::vec(
@@ -297,7 +297,7 @@ proptest! {
                 for writer in writers.iter_mut().take(notices) {
                     writer.commit(checkpoint).unwrap();
                 }
-                // What was visible once stays so.
+                // What was visible once remains visible.
                 let now = visible(dir.path());
                 prop_assert!(seen.iter().all(|record| now.binary_search(record).is_ok()));
                 seen = now;

@@ -1,15 +1,16 @@
-//! Which files a source reads: one, those of a directory, or those that appear at a path.
+//! Determines which files a source reads: one file, those of a directory, or those that appear at a path.
 //!
-//! The readers of a source share one split enumerator: each takes a file at a time from it, so the
-//! lock is taken once per file.
+//! The readers of a source share one split enumerator. Each takes one file at a time from it, so the lock is taken
+//! once per file.
 //!
-//! What a checkpoint keeps is told by the readers, each at its own barrier: the files it is reading, those it
-//! has finished, and those that wait. A file that one reader still saw waiting may be another's already, so
-//! what a reader tells of its own files outdoes what any tells of those that wait ([`FilesLeft`]).
+//! For a checkpoint, each reader reports at its own barrier the files it is reading, those it has finished, and those
+//! that are waiting. A file that one reader reports as waiting may already have been assigned to another by that
+//! one's barrier, so a reader's report of its own files takes precedence over reports of waiting files
+//! ([`FilesLeft`]).
 //!
-//! Where Flink's directory monitor remembers the newest modification time and ignores what is not
-//! newer (so that a file moved in with an old time is never read), this one remembers each file's
-//! size and modification time. What both do: a file that has changed is read again *in full*.
+//! Flink's directory monitor remembers the newest modification time and ignores files that are not newer, so a file
+//! moved in with an old modification time is never read. This one remembers the size and modification time of each
+//! file. Both read a changed file again *in full*.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{self, Metadata};
@@ -31,28 +32,28 @@ enum Mode {
     File,
     /// The files of a directory, once.
     Directory,
-    /// What is at the path and what appears there, listed every so many nanoseconds.
+    /// Files that exist or appear at the path, listed at this interval in nanoseconds.
     Watch(i64),
 }
 
-/// A file to be read by one reader.
+/// A file assigned to one reader.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct FileSplit {
-    /// Its number in this attempt.
+    /// The split's number in this attempt.
     pub(crate) id: SplitId,
     pub(crate) path: PathBuf,
-    /// Which file was listed.
+    /// The file's identity when it was listed.
     pub(super) identity: Identity,
 }
 
-/// What the enumerator answers a reader that wants a file.
+/// The enumerator's answer to a reader that requests a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Assignment {
-    /// Read this one.
+    /// Read this file.
     Split(FileSplit),
-    /// There is none now; ask again then.
+    /// No file is available now; ask again at this time.
     Wait(Timestamp),
-    /// There will be none.
+    /// There are no more files.
     Done,
 }
 
@@ -61,12 +62,12 @@ struct Enumerator {
     started: bool,
     waiting: VecDeque<FileSplit>,
     next_id: SplitId,
-    /// What was given out or waits, of the files that are still there.
+    /// Files that were assigned or are waiting, if they still exist.
     known: HashMap<PathBuf, Identity>,
     next_scan: Option<Timestamp>,
 }
 
-/// The files of a source, as its readers share them.
+/// The files of a source, shared by its readers.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
     path: Arc<Path>,
@@ -107,19 +108,19 @@ impl Files {
         matches!(self.mode, Mode::Watch(_))
     }
 
-    /// Whether a reader may read several files.
+    /// Whether a reader may read several files, each as a split.
     pub(crate) fn has_splits(&self) -> bool {
         self.mode != Mode::File
     }
 
-    /// Forgets what was given out and lists the files anew.
+    /// Resets all assignments and lists the files again.
     pub(crate) fn start(&self) -> Result<(), FileError> {
         *self.lock() = Enumerator::default();
         self.ensure_started()
     }
 
-    /// Starts an attempt that goes on from a checkpoint. The files that were being read are no business of
-    /// the enumerator: readers find theirs among what is left.
+    /// Starts an attempt that resumes from a checkpoint. Files that were being read do not concern the enumerator:
+    /// the readers take theirs from `left`.
     pub(crate) fn resume(&self, left: &FilesLeft) -> Result<(), FileError> {
         let mut enumerator = self.lock();
         *enumerator = Enumerator {
@@ -142,7 +143,7 @@ impl Files {
         Ok(())
     }
 
-    /// As [`resume`](Self::resume), if nobody has started this attempt.
+    /// Like [`resume`](Self::resume), unless this attempt has already been started.
     pub(crate) fn ensure_resumed(&self, left: &FilesLeft) -> Result<(), FileError> {
         if self.lock().started {
             return Ok(());
@@ -150,12 +151,12 @@ impl Files {
         self.resume(left)
     }
 
-    /// A number for a split that a reader goes on with.
+    /// Allocates a split number for a file that a reader resumes.
     pub(super) fn next_id(&self) -> SplitId {
         self.lock().take_id()
     }
 
-    /// The files that wait, where listing the path again would not find the same.
+    /// The waiting files, unless listing the path again will find them (a watched path).
     pub(super) fn waiting(&self) -> Vec<(PathBuf, Identity)> {
         let enumerator = self.lock();
         let waiting = enumerator.waiting.iter().filter(|_| !self.is_watched());
@@ -164,7 +165,7 @@ impl Files {
             .collect()
     }
 
-    /// Forgets those of the finished files that a listing would not take for known any more.
+    /// Of a watched path, removes finished files that no longer exist or have changed.
     pub(super) fn forget_gone(&self, finished: &mut Vec<(PathBuf, Identity)>) {
         if self.is_watched() {
             let known = &self.lock().known;
@@ -172,7 +173,7 @@ impl Files {
         }
     }
 
-    /// Lists the files if nobody has in this attempt.
+    /// Lists the files, unless this attempt has already done so.
     pub(crate) fn ensure_started(&self) -> Result<(), FileError> {
         let mut enumerator = self.lock();
         if !enumerator.started {
@@ -195,7 +196,7 @@ impl Files {
         Ok(())
     }
 
-    /// The next file for a reader that asks at processing time `now`.
+    /// Assigns the next file to a reader, at processing time `now`.
     pub(crate) fn assign(&self, now: Timestamp) -> Result<Assignment, FileError> {
         let mut enumerator = self.lock();
         if let Mode::Watch(interval) = self.mode
@@ -245,7 +246,7 @@ impl Enumerator {
         }
     }
 
-    /// Queues what is new or has changed among all the files that there are, oldest first.
+    /// Queues new and changed files from a complete listing, oldest first.
     fn add(&mut self, mut found: Vec<(PathBuf, Identity)>) {
         found.sort_by(|(a, x), (b, y)| (x.modified, a).cmp(&(y.modified, b)));
         let is_new = |file: &&(PathBuf, Identity)| self.known.get(&file.0) != Some(&file.1);
@@ -259,7 +260,7 @@ fn metadata(path: &Path) -> Result<Metadata, FileError> {
     fs::metadata(path).map_err(|cause| FileError::io(path, "look at it", cause))
 }
 
-/// The file at `path`, or the visible files right under it.
+/// The file at `path`, or the visible files directly in that directory.
 fn list(path: &Path) -> Result<Vec<(PathBuf, Identity)>, FileError> {
     let top = metadata(path)?;
     if !top.is_dir() {
@@ -279,7 +280,7 @@ fn list(path: &Path) -> Result<Vec<(PathBuf, Identity)>, FileError> {
                 found.push((entry.path(), Identity::of(&metadata)));
             }
             Ok(_directory_or_device) => {}
-            // It was removed between the listing and the look at it.
+            // It was removed after it was listed.
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error),
         }

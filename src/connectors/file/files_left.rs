@@ -1,4 +1,4 @@
-//! What is left of a source's files, as its readers told it at a checkpoint.
+//! The remaining files of a source, as reported by its readers for a checkpoint.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -9,10 +9,10 @@ use crate::connectors::splits::{Position, PositionError, PositionReader};
 
 use super::identity::Identity;
 
-/// How errors call these sources.
+/// How error messages refer to these sources.
 const NAME: &str = "files";
 
-/// A file of which a part was read.
+/// A file that was partly read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct BegunFile {
     pub(super) path: PathBuf,
@@ -20,32 +20,32 @@ pub(crate) struct BegunFile {
     pub(super) place: FilePlace,
 }
 
-/// A place in a file.
+/// A position in a file.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct FilePlace {
-    /// Bytes of the file, after decompression, before the next record.
+    /// The number of bytes, after decompression, before the next record.
     pub offset: u64,
-    /// Ends of lines before the next record.
+    /// The number of line ends before the next record.
     pub lines: u64,
 }
 
-/// The kinds of position.
+/// The kinds of position entries.
 const BEGUN: u64 = 1;
 const FINISHED: u64 = 2;
 const WAITING: u64 = 3;
 
-/// What is left of the files of a source.
+/// The remaining files of a source.
 #[derive(Default, Debug)]
 pub(crate) struct FilesLeft {
-    /// In the order of the readers.
+    /// In order of the readers.
     pub(super) begun: Vec<BegunFile>,
     pub(super) finished: Vec<(PathBuf, Identity)>,
-    /// Not yet given to a reader.
+    /// Not yet assigned to a reader.
     pub(super) waiting: Vec<(PathBuf, Identity)>,
 }
 
 impl FilesLeft {
-    /// What all readers together say.
+    /// Combines the reports of all readers.
     pub(crate) fn of(positions: &[Vec<u8>]) -> Result<Self, PositionError> {
         let mut left = FilesLeft::default();
         for position in positions {
@@ -74,21 +74,21 @@ impl FilesLeft {
         Ok(left)
     }
 
-    /// Takes out of what waits what a reader has, and what several readers saw waiting.
+    /// Removes from the waiting files those that a reader has, and duplicates reported by several readers.
     fn settle(&mut self) {
         let told = self.told().map(|(path, _)| path.to_path_buf());
         let mut told: HashSet<PathBuf> = told.collect();
         self.waiting.retain(|(path, _)| told.insert(path.clone()));
     }
 
-    /// The files that readers have begun or finished.
+    /// The files that readers have started or finished.
     pub(super) fn told(&self) -> impl Iterator<Item = (&Path, Identity)> {
         let begun = self.begun.iter().map(|file| (&*file.path, file.identity));
         let finished = self.finished.iter();
         begun.chain(finished.map(|(path, identity)| (&**path, *identity)))
     }
 
-    /// Writes this, as one reader sees it.
+    /// Writes one reader's report.
     pub(super) fn write(&self, positions: &mut Vec<Vec<u8>>) {
         for file in &self.begun {
             let position = Position::of(NAME).number(BEGUN);

@@ -1,15 +1,15 @@
-//! By what a file is known to be the one that it was.
+//! How a file is recognized as unchanged.
 
 use std::fs::Metadata;
 use std::time::UNIX_EPOCH;
 
 use crate::connectors::splits::{Position, PositionError, PositionReader};
 
-/// A file's size and when it was modified.
+/// A file's size and modification time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Identity {
     pub(super) size: u64,
-    /// Nanoseconds since 1970; 0 where the file system does not say.
+    /// Nanoseconds since 1970; 0 if the file system does not provide it.
     pub(super) modified: i64,
 }
 
@@ -33,7 +33,7 @@ impl Identity {
             .number(self.modified.cast_unsigned())
     }
 
-    /// Reads what [`write`](Self::write) wrote.
+    /// Reads an identity written by [`write`](Self::write).
     pub(super) fn read(reader: &mut PositionReader<'_>) -> Result<Self, PositionError> {
         Ok(Identity {
             size: reader.number()?,

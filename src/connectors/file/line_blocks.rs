@@ -1,4 +1,4 @@
-//! A source of the lines of one text file, dealt to parallel subtasks in blocks of bytes.
+//! A source of the lines of one text file, distributed to parallel subtasks in blocks of bytes.
 //!
 //! ```text
 //! block  0            1            2            3
@@ -7,7 +7,7 @@
 //!       └────────────┴────────────┴────────────┴─────┘
 //! of 2   0            1            0            1          block 2 has `e ee ee`, block 3 nothing
 //! ```
-//! The file is mapped into memory, and lines are handed on where they stand: none is copied.
+//! The file is mapped into memory, and lines are emitted in place without copying.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,23 +20,21 @@ use super::FileError;
 use super::blocks::Blocks;
 use super::mapping::{MappedFile, Mapping};
 
-/// How errors call this source.
+/// How error messages refer to this source.
 const NAME: &str = "the blocks of a file of lines";
 
-/// Bytes that are checked to be text at a time. What a full chain leaves over is checked again.
+/// The number of bytes validated as UTF-8 at a time. What a full chain does not take is validated again.
 const CHUNK_SIZE: usize = 4096;
 
-/// Emits the lines of one plain file as `str`, without the line's end (`\n` or `\r\n`), in parallel.
-/// Bounded.
+/// Emits the lines of one plain file as `str`, without line terminators (`\n` or `\r\n`), in parallel. Bounded.
 ///
-/// The file is mapped into memory when the job starts. Parallel subtasks deal it in blocks of
-/// [64 KiB](LineBlocks::BLOCK), block `b` to subtask `b mod p`; one alone reads the file as a whole.
-/// The position, from which it is replayed, is the blocks that are left and the byte offset of the next line;
-/// a restored job deals those anew. The file must be the same then. A line that is not UTF-8 fails the subtask.
+/// The file is mapped into memory when the job starts. Parallel subtasks read it in blocks of
+/// [64 KiB](LineBlocks::BLOCK), block `b` going to subtask `b mod p`; a single subtask reads the whole file.
+/// The checkpointed position consists of the remaining blocks and the byte offset of the next line; a restored job
+/// distributes those blocks anew and requires the file to be unchanged. A line that is not UTF-8 fails the subtask.
 ///
-/// Nobody may write to the file or truncate it while the job runs, as for
-/// [`RecordSource`](super::RecordSource). For compressed files, directories and files that come later,
-/// see [`LineSource`](super::LineSource).
+/// Nobody may write to or truncate the file while the job runs, as with [`RecordSource`](super::RecordSource). For
+/// compressed files, directories and files that appear later, see [`LineSource`](super::LineSource).
 ///
 /// ```
 /// use thalweg::connectors::LineBlocks;
@@ -52,7 +50,7 @@ pub struct LineBlocks {
 }
 
 impl LineBlocks {
-    /// Bytes of a block.
+    /// The default block size in bytes.
     pub const BLOCK: usize = 64 * 1024;
 
     /// The lines of the file at `path`.
@@ -64,18 +62,18 @@ impl LineBlocks {
         }
     }
 
-    /// Deals blocks of so many `bytes` instead of [64 KiB](LineBlocks::BLOCK).
+    /// Sets the block size in `bytes`, instead of [64 KiB](LineBlocks::BLOCK).
     ///
     /// # Panics
-    /// If a block would be empty.
+    /// If `bytes` is zero.
     pub fn block(mut self, bytes: usize) -> Self {
         assert!(bytes > 0, "a block holds bytes");
         self.block_size = bytes;
         self
     }
 
-    /// Ends after the first `lines` lines of the file, counted over all subtasks. To find the last one,
-    /// every subtask looks through them when it opens.
+    /// Ends after the first `lines` lines of the file, counted over all subtasks. To find the last of them, every
+    /// subtask scans those lines when it opens.
     pub fn limit(mut self, lines: u64) -> Self {
         self.limit = Some(lines);
         self
@@ -112,16 +110,16 @@ impl Source for LineBlocks {
     }
 }
 
-/// Which lines are one subtask's, and how far it has come: the offset of a block that was begun is that of
-/// the next line in the file, and that of one that was not is 0.
+/// The lines of one subtask and its progress: the offset of a block in progress is the file offset of its next line;
+/// that of a block not yet started is 0.
 #[derive(Debug)]
 struct Lines {
-    /// Bytes of the file that are read.
+    /// The number of bytes of the file to read.
     end: usize,
     blocks: Blocks,
 }
 
-/// Where the first line begins that does so at `from` or later; the end, if none does.
+/// The start of the first line that begins at or after `from`, or the end if there is none.
 fn line_start(bytes: &[u8], from: usize) -> usize {
     let Some(before) = from.checked_sub(1) else {
         return 0;
@@ -132,12 +130,12 @@ fn line_start(bytes: &[u8], from: usize) -> usize {
 }
 
 impl Lines {
-    /// Where a block begins in the file.
+    /// The offset at which `block` begins.
     fn start(&self, block: u64) -> usize {
         usize::try_from(block.saturating_mul(self.blocks.length)).unwrap_or(usize::MAX)
     }
 
-    /// Where the block ends that is read. A subtask that is alone reads a block as long as the file.
+    /// The end of the current block. A subtask that runs alone reads the file as a single block.
     fn block_end(&self) -> usize {
         let next = self.blocks.left.current();
         match next.stride {
@@ -146,7 +144,7 @@ impl Lines {
         }
     }
 
-    /// The next lines that follow one another, whole, and where they begin; empty at the end.
+    /// The next run of complete adjacent lines and its offset; empty at the end.
     fn chunk<'a>(&mut self, bytes: &'a [u8]) -> (usize, &'a [u8]) {
         let bytes = &bytes[..self.end];
         loop {
@@ -156,7 +154,7 @@ impl Lines {
                 offset = line_start(bytes, self.start(next.next));
                 self.blocks.left.set_offset(offset as u64);
             }
-            // Where no line begins in a block, none does in the blocks behind it.
+            // If no line begins in this or any later block, there is nothing left.
             if self.blocks.left.is_done() || offset >= self.end {
                 return (self.end, &[]);
             }
@@ -165,13 +163,13 @@ impl Lines {
                 let until = offset.saturating_add(CHUNK_SIZE).min(block_end);
                 return (offset, &bytes[offset..line_start(bytes, until).max(offset)]);
             }
-            // Blocks that a long line fills are left out: no line begins there.
+            // Skip blocks that one long line fills: no line begins in them.
             let blocks = offset as u64 / self.blocks.length - next.next;
             self.blocks.left.step(blocks.div_ceil(next.stride));
         }
     }
 
-    /// Moves on to the line that begins at `offset`.
+    /// Advances to the line that begins at `offset`.
     fn advance(&mut self, offset: usize) {
         let next = *self.blocks.left.current();
         let block = offset as u64 / self.blocks.length;
@@ -191,7 +189,7 @@ pub struct LineBlockReader {
     lines: Lines,
 }
 
-/// The text of whole lines that begin at `start`.
+/// The text of complete lines that begin at offset `start`.
 fn text<'a>(mapping: &Mapping, start: usize, chunk: &'a [u8]) -> Result<&'a str, FileError> {
     std::str::from_utf8(chunk).map_err(|error| {
         let before = &mapping.bytes()[..start + error.valid_up_to()];
@@ -203,7 +201,7 @@ fn text<'a>(mapping: &Mapping, start: usize, chunk: &'a [u8]) -> Result<&'a str,
     })
 }
 
-/// Where so many lines end.
+/// The offset at which the first `lines` lines end.
 fn end_of(bytes: &[u8], lines: u64) -> usize {
     let lines = usize::try_from(lines).unwrap_or(usize::MAX);
     let lines = bytes.split_inclusive(|byte| *byte == b'\n').take(lines);
@@ -235,7 +233,7 @@ impl SourceReader for LineBlockReader {
             }
             let (mut read, end) = (start, start + chunk.len());
             for line in Split::at('\n').parts(text(mapping, start, chunk)?) {
-                // What stands behind the last line's end is no line.
+                // The empty remainder after the last line terminator is not a line.
                 if read == end {
                     break;
                 }

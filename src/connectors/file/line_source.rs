@@ -12,10 +12,10 @@ use super::files::Files;
 use super::files_left::{FilePlace, FilesLeft};
 use super::reader::{Decoded, Decoder, FileReader, Input};
 
-/// Emits the lines of text files as `str`, without the line's end (`\n` or `\r\n`).
+/// Emits the lines of text files as `str`, without line terminators (`\n` or `\r\n`).
 ///
-/// Files whose names end in `.gz` are decompressed. Which files are read, and how often, and what
-/// a checkpoint keeps of it, is as for `CsvSource`. A line that is not UTF-8 fails the subtask.
+/// Files whose names end in `.gz` are decompressed. Which files are read, how often, and what a checkpoint stores are
+/// the same as for `CsvSource`. A line that is not UTF-8 fails the subtask.
 #[derive(Debug)]
 #[must_use]
 pub struct LineSource {
@@ -24,19 +24,19 @@ pub struct LineSource {
 }
 
 impl LineSource {
-    /// The lines of one file: parallelism 1, bounded. A plain file can be read in parallel by
+    /// The lines of one file: parallelism 1, bounded. To read a plain file in parallel, use
     /// [`LineBlocks`](super::LineBlocks).
     pub fn file(path: impl AsRef<Path>) -> Self {
         LineSource::of(Files::file(path.as_ref()))
     }
 
-    /// The lines of the files that are in a directory when the job starts: bounded.
+    /// The lines of the files that are in a directory when the job starts. Bounded.
     pub fn directory(path: impl AsRef<Path>) -> Self {
         LineSource::of(Files::directory(path.as_ref()))
     }
 
-    /// The lines of the files that are at a path, appear there or change there; looks every
-    /// `interval`. A changed file is read again in full.
+    /// The lines of the files that exist at a path, appear there or change there; lists it every `interval`. A
+    /// changed file is read again in full.
     pub fn watch(path: impl AsRef<Path>, interval: Duration) -> Self {
         LineSource::of(Files::watch(path.as_ref(), interval))
     }
@@ -45,7 +45,7 @@ impl LineSource {
         LineSource { files, pacer: None }
     }
 
-    /// Emits `records_per_second` over all subtasks, see [`Pacer`].
+    /// Emits `records_per_second` records, in total over all subtasks, see [`Pacer`].
     ///
     /// # Panics
     /// If the rate is zero.
@@ -81,7 +81,7 @@ impl Source for LineSource {
     }
 }
 
-/// Makes lines of a file's bytes.
+/// Decodes the bytes of a file into lines.
 #[derive(Debug, Default)]
 pub struct LineDecoder {
     input: Option<BufReader<Input>>,

@@ -1,4 +1,4 @@
-//! What a source of lines promises, first and after a restore.
+//! Tests of the line source, both initially and after a restore.
 
 use super::*;
 use crate::connectors::test_chain::{Chain, cuts, emitted_in_attempts};
@@ -103,7 +103,7 @@ fn watched_file_that_is_removed_before_it_is_opened_is_left_out() {
     assert!(error.to_string().contains("does not exist"));
 }
 
-/// What is left of a reader.
+/// A reader's remaining work.
 fn positions<R: SourceReader>(reader: &mut R) -> Vec<Vec<u8>> {
     let mut positions = Vec::new();
     reader.position(1, &mut positions).unwrap();

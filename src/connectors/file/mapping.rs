@@ -1,12 +1,12 @@
-//! A file's bytes, mapped into memory to be read in place.
+//! A file mapped into memory and read in place.
 //!
-//! The subtasks of a source share one mapping, made by whoever opens first and unmapped when the last
-//! reader is closed. It is made ready before the first record is read: pages that are in the page
-//! cache are mapped at once (`MADV_POPULATE_READ`), so that reading is plain memory access.
+//! The subtasks of a source share one mapping, created by the first to open it and unmapped when the last reader is
+//! closed. It is prepared before the first record is read: pages that are in the page cache are mapped at once
+//! (`MADV_POPULATE_READ`), so that reading is plain memory access.
 //!
-//! What is promised: the bytes are those of the file as long as nobody changes it. A file that became
-//! shorter or was written to while it was read is an error at the end ([`Mapping::check`]), where it
-//! does not come to that: reading a page that a truncation has cut off kills the process (`SIGBUS`).
+//! The bytes are guaranteed to be those of the file as long as nobody changes it. If the file was truncated or
+//! written to while it was read, this is reported as an error at the end ([`Mapping::check`]), unless the process
+//! dies first: reading a page that a truncation has cut off kills it (`SIGBUS`).
 #![expect(unsafe_code, reason = "maps a file")]
 
 use std::fs::File;
@@ -19,11 +19,10 @@ use memmap2::{Mmap, MmapOptions};
 use super::FileError;
 use super::identity::Identity;
 
-/// Files above this size in bytes are not read ahead as a whole: their pages come as they are
-/// reached.
+/// Files larger than this, in bytes, are not read ahead: their pages are faulted in as they are reached.
 const POPULATE_MAX: usize = 4 << 30;
 
-/// A file, or the front of it, in memory.
+/// A memory-mapped file, or a prefix of one.
 #[derive(Debug)]
 pub(super) struct Mapping {
     path: Arc<Path>,
@@ -33,7 +32,7 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    /// Maps the first `size_max` bytes of the file at `path`, or all of a shorter one.
+    /// Maps the first `size_max` bytes of the file at `path`, or the whole file if it is shorter.
     fn open(path: &Arc<Path>, size_max: u64) -> Result<Self, FileError> {
         let failed = |action| move |cause| FileError::io(path, action, cause);
         let file = File::open(path).map_err(failed("open it"))?;
@@ -44,11 +43,10 @@ impl Mapping {
         let opened = Identity::of(&metadata);
         let size = usize::try_from(opened.size.min(size_max))
             .map_err(|_| failed("map it")(io::ErrorKind::FileTooLarge.into()))?;
-        // SAFETY: the bytes are only ever read, and as types for which any bits will do, so a file
-        // that another process writes to meanwhile gives records that nobody wrote, but no invalid
-        // values. One that is cut off meanwhile ends the process at the first page that is gone: it
-        // reads nothing that is not its own. Both are ruled out for the caller who leaves the file
-        // alone, which the sources ask for.
+        // SAFETY: the bytes are only ever read, and only as types for which every bit pattern is valid, so a file
+        // that another process writes to meanwhile yields records that nobody wrote, but no invalid values. A file
+        // truncated meanwhile ends the process at the first missing page: it never reads memory that is not its own.
+        // Neither can happen if the caller leaves the file alone, which the sources require.
         let bytes = unsafe { MmapOptions::new().len(size).map(&file) };
         let mapping = Mapping {
             path: Arc::clone(path),
@@ -60,8 +58,8 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Makes the pages present, those that the page cache has and those that it has not. Advice that
-    /// the system or the file system does not know is left out: it costs time only.
+    /// Makes the pages present, whether or not they are in the page cache. Advice that the system or the file system
+    /// does not support is skipped: that only costs time.
     #[cfg(target_os = "linux")]
     fn prepare(&self) -> Result<(), FileError> {
         use memmap2::Advice::{HugePage, PopulateRead, Sequential};
@@ -88,19 +86,19 @@ impl Mapping {
         &self.path
     }
 
-    /// The bytes; the first is aligned to a page.
+    /// The bytes; the first is page-aligned.
     #[inline(always)]
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Which file it is.
+    /// The identity of the file when it was opened.
     pub(super) fn identity(&self) -> Identity {
         self.opened
     }
 
-    /// Whether the file is the one that was opened, of the same size and unwritten: to be asked when
-    /// its last byte has been read.
+    /// Checks that the file still has the size and modification time it was opened with. Call this after reading its
+    /// last byte.
     pub(super) fn check(&self) -> Result<(), FileError> {
         let metadata = self.file.metadata();
         let metadata = metadata.map_err(|cause| FileError::io(&self.path, "look at it", cause))?;
@@ -112,7 +110,7 @@ impl Mapping {
     }
 }
 
-/// A file that the readers of a source map together.
+/// A file whose mapping is shared by the readers of a source.
 #[derive(Clone, Debug)]
 pub(super) struct MappedFile {
     path: Arc<Path>,
@@ -120,7 +118,7 @@ pub(super) struct MappedFile {
 }
 
 impl MappedFile {
-    /// The file at `path`; opens nothing.
+    /// The file at `path`; does not open it.
     pub(super) fn new(path: &Path) -> Self {
         MappedFile {
             path: path.into(),
@@ -133,14 +131,14 @@ impl MappedFile {
         &self.path
     }
 
-    /// The file's size in bytes now.
+    /// The current size of the file in bytes.
     pub(super) fn size(&self) -> Result<u64, FileError> {
         let metadata = std::fs::metadata(&self.path);
         let metadata = metadata.map_err(|cause| FileError::io(&self.path, "look at it", cause))?;
         Ok(metadata.len())
     }
 
-    /// The mapping of the first `size_max` bytes, the one that another reader holds if there is one.
+    /// Maps the first `size_max` bytes, or returns the mapping that another reader holds.
     pub(super) fn open(&self, size_max: u64) -> Result<Arc<Mapping>, FileError> {
         let mut held = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mapping) = held.upgrade() {

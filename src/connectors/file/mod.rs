@@ -1,4 +1,4 @@
-//! Files and directories: which of them a source reads, how they are read and written.
+//! Files and directories: sources that read them and sinks that write them.
 
 mod blocks;
 mod error;

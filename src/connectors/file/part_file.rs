@@ -1,15 +1,15 @@
-//! The part files of a sink, as transactions: hidden while they are written, visible when they are committed.
+//! The part files of a sink as transactions: hidden while being written, visible once committed.
 //!
 //! ```text
 //! .part-<subtask>-<n>.inprogress            being written
-//! .part-<subtask>-<n>.<checkpoint>.pending  whole, kept in that checkpoint, not yet committed
-//! part-<subtask>-<n>                        committed: it never changes again
+//! .part-<subtask>-<n>.<checkpoint>.pending  complete, part of that checkpoint, not yet committed
+//! part-<subtask>-<n>                        committed: never changes again
 //! ```
-//! `n` is larger than that of any part of the subtask in the directory, whatever attempt or run it is from,
-//! so no file is ever overwritten. What a checkpoint keeps are the last two names and the part's size.
+//! `n` is larger than that of any other part file of the subtask in the directory, from any attempt or run, so no
+//! file is ever overwritten. A checkpoint stores the last two names and the size of the part file.
 //!
-//! Whoever opens the directory anew, from a checkpoint or from the beginning, removes what an attempt has left hidden
-//! that nobody will commit.
+//! On open, from a checkpoint or from scratch, hidden part files that an earlier attempt left behind and that will
+//! never be committed are removed.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -25,24 +25,24 @@ use crate::time::Timestamp;
 use super::FileError;
 use super::file_sink::FileEncoder;
 
-/// Bytes that a writer holds at most before it writes them.
+/// The buffer size in bytes at which a writer writes out.
 const BUFFER_SIZE: usize = 128 * 1024;
 
-/// The last of a hidden name.
+/// The last components of hidden names.
 const IN_PROGRESS: &str = "inprogress";
 const PENDING: &str = "pending";
 
-/// Where the parts of a sink go.
+/// Where a sink writes its part files.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
-    /// A directory, made when the sink is opened.
+    /// A directory, created when the sink is opened.
     Directory(PathBuf),
-    /// Files of any kind.
+    /// A custom storage.
     Storage(Arc<dyn Storage>),
 }
 
 impl Target {
-    /// Where a file is, for people.
+    /// The path of a file, for error messages.
     fn path(&self, name: &str) -> PathBuf {
         match self {
             Target::Directory(directory) => directory.join(name),
@@ -50,7 +50,7 @@ impl Target {
         }
     }
 
-    /// The error of an operation on a file.
+    /// Returns a function that converts an I/O error on a file.
     fn failed(
         &self,
         name: &str,
@@ -72,36 +72,36 @@ impl Target {
     }
 }
 
-/// Where one subtask's parts go.
+/// The part files of one subtask.
 #[derive(Debug)]
 pub struct PartFiles<E> {
     target: Target,
-    /// Once it is open.
+    /// Set once opened.
     files: Option<Arc<dyn Storage>>,
     index: u32,
     parallelism: u32,
-    /// With its dot; may be empty.
+    /// Includes the dot; may be empty.
     extension: Arc<str>,
     encoder: E,
-    /// The number of the next part.
+    /// The number of the next part file.
     next: u64,
-    /// Bytes that are not written yet.
+    /// Bytes not written yet.
     buffer: Vec<u8>,
-    /// The parts that wait for the disk, by their pending names.
+    /// Part files not yet synced, by their pending names.
     unsynced: HashMap<String, Arc<Unsynced>>,
 }
 
-/// A part that waits for the disk.
+/// A part file that is not yet known to be on disk.
 struct Unsynced {
     path: PathBuf,
     file: Mutex<OnDisk>,
 }
 
-/// What is known of a part's bytes.
+/// What is known about a part file's bytes.
 enum OnDisk {
     Waiting(Box<dyn WriteOnce>),
     Synced,
-    /// What the disk refused once is lost: asking again would be answered with success.
+    /// A failed sync means the data is lost: a second sync would report success.
     Refused,
 }
 
@@ -113,12 +113,12 @@ impl std::fmt::Debug for Unsynced {
     }
 }
 
-/// A part that is being written.
+/// A part file being written.
 #[derive(Default)]
 pub struct Part {
-    /// Something was encoded for it.
+    /// Something has been encoded for it.
     begun: bool,
-    /// Once there are bytes to write, with the part's number.
+    /// The file and its number, once there are bytes to write.
     file: Option<(Box<dyn WriteOnce>, u64)>,
     size: u64,
 }
@@ -131,7 +131,7 @@ impl std::fmt::Debug for Part {
     }
 }
 
-/// A part that can be committed.
+/// The commit handle of a part file.
 struct Handle<'a> {
     pending: &'a str,
     committed: &'a str,
@@ -139,7 +139,7 @@ struct Handle<'a> {
 }
 
 impl<'a> Handle<'a> {
-    /// Reads what [`write`](Self::write) wrote.
+    /// Parses a handle written by [`write`](Self::write).
     fn read(bytes: &'a [u8]) -> Result<Self, TransactionError> {
         let text = std::str::from_utf8(bytes).map_err(|_| TransactionError)?;
         let mut parts = text.split('/');
@@ -156,13 +156,13 @@ impl<'a> Handle<'a> {
         })
     }
 
-    /// The names, apart by what no name has.
+    /// Joins the fields with a character that no name contains.
     fn write(&self) -> Vec<u8> {
         format!("{}/{}/{}", self.pending, self.committed, self.size).into_bytes()
     }
 }
 
-/// The subtask, the number and the hidden state in the name of a part.
+/// The subtask, number and hidden state encoded in a part file's name.
 fn parse(name: &str) -> Option<(u32, u64, Option<&str>)> {
     let hidden = name.strip_prefix('.');
     let rest = hidden.unwrap_or(name).strip_prefix("part-")?;
@@ -173,9 +173,9 @@ fn parse(name: &str) -> Option<(u32, u64, Option<&str>)> {
     Some((subtask.parse().ok()?, number.parse().ok()?, state))
 }
 
-/// Whether a hidden part is one that nobody will commit: what was still being written, and what was whole for a
-/// checkpoint that this job has left behind or that was never complete. One that an older checkpoint of the
-/// directory may keep stays, also for a job that does not go on from that one.
+/// Whether a hidden part file will never be committed: it was still being written, or it was complete for a
+/// checkpoint after the restored one or for one of this job that never completed. A part file that an older
+/// checkpoint of the directory may refer to is kept, even if the job does not resume from that checkpoint.
 fn is_left(name: &str, state: &str, checkpointing: &Checkpointing) -> bool {
     let checkpoint = name.rsplit('.').nth(1).and_then(|part| part.parse().ok());
     match (state, checkpoint, &checkpointing.restored) {
@@ -191,7 +191,7 @@ fn is_left(name: &str, state: &str, checkpointing: &Checkpointing) -> bool {
 }
 
 impl<E> PartFiles<E> {
-    /// Parts in `target` whose names end in `extension`.
+    /// Part files in `target` whose names end in `extension`.
     pub(super) fn new(
         target: &Target,
         extension: &Arc<str>,
@@ -219,7 +219,7 @@ impl<E> PartFiles<E> {
         format!(".{}.{IN_PROGRESS}", self.committed_name(number))
     }
 
-    /// The files; opened when they are asked for first.
+    /// The storage, opened on first use.
     fn files(&mut self) -> Result<Arc<dyn Storage>, FileError> {
         match &self.files {
             Some(files) => Ok(Arc::clone(files)),
@@ -227,7 +227,7 @@ impl<E> PartFiles<E> {
         }
     }
 
-    /// The error of an operation on a file.
+    /// Returns a function that converts an I/O error on a file.
     fn failed(
         &self,
         name: &str,
@@ -236,13 +236,13 @@ impl<E> PartFiles<E> {
         self.target.failed(name, what)
     }
 
-    /// The names of parts in the directory.
+    /// The names of all files in the directory.
     fn names(&mut self) -> Result<Vec<String>, FileError> {
         let failed = self.failed("", "list it");
         self.files()?.list().map_err(failed)
     }
 
-    /// Starts a file under a number that is free.
+    /// Creates a file under an unused number.
     fn create(&mut self) -> Result<(Box<dyn WriteOnce>, u64), FileError> {
         loop {
             let number = self.next;
@@ -256,7 +256,7 @@ impl<E> PartFiles<E> {
         }
     }
 
-    /// Writes what the buffer holds.
+    /// Writes out the buffer.
     fn write_out(&mut self, part: &mut Part) -> Result<(), FileError> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -280,14 +280,14 @@ impl<E> PartFiles<E> {
         }
     }
 
-    /// Makes the names in the directory last.
+    /// Syncs the directory, making its names durable.
     fn sync_names(&mut self) -> Result<(), FileError> {
         let failed = self.failed("", "sync it");
         self.files()?.sync_directory().map_err(failed)
     }
 }
 
-/// How many bytes a file has, if it is there.
+/// The size of a file in bytes, if it exists.
 fn size_of_file(
     target: &Target,
     files: &dyn Storage,
@@ -300,7 +300,7 @@ fn size_of_file(
     }
 }
 
-/// Gives a part its name, if it has not got it yet.
+/// Gives a part file its final name, if it does not have it yet.
 fn rename(target: &Target, files: &dyn Storage, handle: &Handle<'_>) -> Result<(), FileError> {
     let pending = size_of_file(target, files, handle.pending)?;
     let committed = size_of_file(target, files, handle.committed)?;
@@ -315,7 +315,7 @@ fn rename(target: &Target, files: &dyn Storage, handle: &Handle<'_>) -> Result<(
             return Err(FileError::PartExists { path });
         }
         (Some(_), None) => {}
-        // It was renamed before.
+        // It was renamed earlier.
         (None, Some(_)) => return Ok(()),
         (None, None) => return lost(handle.committed),
     }
@@ -324,7 +324,7 @@ fn rename(target: &Target, files: &dyn Storage, handle: &Handle<'_>) -> Result<(
 }
 
 impl Unsynced {
-    /// Waits for the disk.
+    /// Waits until the data is on the disk.
     fn sync(&self) -> Result<(), FileError> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *file, OnDisk::Refused) {
@@ -355,8 +355,8 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
             if subtask == self.index {
                 self.next = self.next.max(number + 1);
             }
-            // Of subtasks that there are no more, each of these takes its share. None of them writes yet
-            // under the names that it takes.
+            // Part files of subtasks that no longer exist are divided among the current ones. No subtask writes under
+            // those names yet.
             let is_own = subtask % self.parallelism.max(1) == self.index;
             let is_left = hidden.is_some_and(|state| is_left(&name, state, &cx.checkpointing));
             if is_own && is_left && !seeded("leftover-parts-stay") {
@@ -423,7 +423,7 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
     }
 
     fn before_any_completion(&mut self) -> Result<Option<Work>, BoxError> {
-        // Names that were given since the last checkpoint are not asked for again after this one.
+        // Renames made since the last checkpoint would not be repeated after restoring from this one.
         let (files, failed) = (self.files()?, self.failed("", "sync it"));
         Ok(Some(Box::new(move || {
             Ok(files.sync_directory().map_err(failed)?)

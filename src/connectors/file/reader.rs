@@ -1,11 +1,10 @@
-//! Reads files one after the other, each as a split of its own.
+//! Reads files one after another, each as a split.
 //!
-//! What is in a file is a [`Decoder`]'s business; this is the rest: taking files from the
-//! enumerator, opening them, announcing splits, keeping to a rate and the position that a
-//! checkpoint needs.
+//! Decoding the contents is the job of a [`Decoder`]. This module does the rest: getting files from the enumerator,
+//! opening them, announcing splits, keeping to a rate, and tracking the position for checkpoints.
 //!
-//! Reading a local file is a system call that may wait for the disk. It is made once per
-//! [`Input::BUFFER_SIZE`] bytes, not once per record.
+//! Reading a local file is a system call that may wait for the disk. It is made once per [`Input::BUFFER_SIZE`]
+//! bytes, not once per record.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -24,33 +23,33 @@ use super::identity::Identity;
 use crate::connectors::pacer::Pacer;
 use crate::connectors::splits::deal_whole;
 
-/// Steps (a record read or refused, a file opened or ended) of a poll at most: a file full of
-/// refused records must not keep the worker.
+/// The maximum number of steps per poll (a record read or rejected, a file opened or finished): a file full of
+/// rejected records must not monopolize the worker.
 const STEPS_MAX: u32 = 4096;
 
-/// A file's bytes, decompressed if its name ends in `.gz`.
+/// The bytes of a file, decompressed if its name ends in `.gz`.
 pub struct Input {
     path: Arc<Path>,
     bytes: Bytes,
-    /// How many bytes were read or passed over so far, and the last that was read.
+    /// The number of bytes read or skipped so far, and the last byte read.
     size: u64,
     last_byte: Option<u8>,
 }
 
-/// Where bytes come from.
+/// The underlying byte stream.
 enum Bytes {
     Plain(File),
     Decompressed(Box<dyn Read + Send>),
 }
 
 impl Input {
-    /// Bytes to read at a time.
+    /// The number of bytes to read at a time.
     pub const BUFFER_SIZE: usize = 128 * 1024;
 
     /// Opens the file at `path`.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let file = File::open(path).map_err(|cause| FileError::io(path, "open it", cause))?;
         let compressed = path
@@ -76,10 +75,10 @@ impl Input {
         &self.path
     }
 
-    /// Passes over the bytes before `offset`: a plain file is not read, a compressed one is.
+    /// Skips to `offset`: seeks in a plain file, reads through a compressed one.
     ///
     /// # Errors
-    /// Where they cannot be read, or there are fewer.
+    /// If the bytes cannot be read, or there are fewer.
     pub fn skip_to(&mut self, offset: u64) -> Result<(), FileError> {
         let skipped = match &mut self.bytes {
             Bytes::Plain(file) => file.seek(SeekFrom::Start(offset)),
@@ -97,7 +96,7 @@ impl Input {
         Err(FileError::ChangedSinceCheckpoint { path })
     }
 
-    /// Which file it is.
+    /// The file's identity.
     fn identity(&self) -> Result<Identity, FileError> {
         let metadata = match &self.bytes {
             Bytes::Plain(file) => file.metadata(),
@@ -107,8 +106,7 @@ impl Input {
         Ok(Identity::of(&metadata))
     }
 
-    /// Whether a row or line that ends at `offset` stands at the end of the file without a line's
-    /// end.
+    /// Whether a row or line that ends at `offset` is at the end of the file and has no line terminator.
     #[cfg(feature = "csv")]
     #[inline]
     pub(crate) fn is_unended_at(&self, offset: u64) -> bool {
@@ -146,45 +144,45 @@ fn decompress(path: &Path, _file: File) -> Result<Box<dyn Read + Send>, FileErro
     Err(FileError::Compressed { path })
 }
 
-/// What a step of a decoder did.
+/// The result of a decoder's step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Decoded {
     /// A record was read and emitted.
     Record,
-    /// A record was read and refused.
+    /// A record was read and rejected.
     Refused,
-    /// The file is at its end.
+    /// The end of the file was reached.
     End,
 }
 
-/// Makes records of a file's bytes.
+/// Decodes the bytes of a file into records.
 pub trait Decoder: Sized + Send + 'static {
     /// The records' type.
     type Out: ?Sized + 'static;
 
-    /// Registers what the decoder counts.
+    /// Registers the decoder's metrics.
     fn open(&mut self, cx: &OpenContext) {
         let _ = cx;
     }
 
-    /// A decoder for another file, as this one was before its first.
+    /// A new decoder with the same configuration, for another file.
     #[must_use]
     fn another(&self) -> Self;
 
-    /// Starts a file, at a place where this decoder stood before.
+    /// Starts a file at a place that an earlier decoder reported.
     ///
     /// # Errors
-    /// Where its beginning is not what it should be.
+    /// If the beginning of the file is invalid.
     fn begin(&mut self, input: Input, from: FilePlace) -> Result<(), BoxError>;
 
     /// Reads the next record and emits it. Called when `out` is ready.
     ///
     /// # Errors
-    /// Where the file cannot be read or a record not be refused quietly.
+    /// If the file cannot be read, or a record is malformed and the policy is to fail.
     fn step<D: Push<Self::Out>>(&mut self, out: &mut Collector<'_, D>)
     -> Result<Decoded, BoxError>;
 
-    /// Where the next record is.
+    /// The position of the next record.
     fn place(&self) -> FilePlace;
 }
 
@@ -200,23 +198,23 @@ struct OpenFile<C> {
 
 /// Reads the files of one subtask.
 ///
-/// One at a time, unless it goes on from a checkpoint at which several were begun: those it reads in turns,
-/// as they were read before, so that none of them holds back the watermark, or is left behind by it.
+/// Files are read one at a time, except after resuming from a checkpoint at which several were in progress: those are
+/// read in turns, as they were before, so that none of them holds back the watermark or falls behind it.
 #[derive(Debug)]
 pub struct FileReader<C> {
     files: Files,
-    /// Makes the decoders.
+    /// The prototype of the decoders.
     decoder: C,
     current: Option<OpenFile<C>>,
-    /// Other files that were begun, by whose turn is next.
+    /// Other files in progress, the next to be read first.
     others: VecDeque<OpenFile<C>>,
-    /// Files of a checkpoint that are to be opened.
+    /// Files in progress at the checkpoint, yet to be opened.
     begun: Vec<BegunFile>,
     finished: Vec<(PathBuf, Identity)>,
     pacer: Option<Pacer>,
     index: u32,
     parallelism: u32,
-    /// How many records this reader has emitted.
+    /// The number of records this reader has emitted.
     emitted: u64,
 }
 
@@ -241,7 +239,7 @@ impl<C: Decoder> FileReader<C> {
         }
     }
 
-    /// The place of this reader's next record in the common schedule: readers take turns in it.
+    /// The index of this reader's next record in the schedule that all readers share in turns.
     fn turn(&self) -> u64 {
         self.round() + u64::from(self.index)
     }
@@ -250,7 +248,7 @@ impl<C: Decoder> FileReader<C> {
         self.emitted * u64::from(self.parallelism)
     }
 
-    /// Opens a file; none if it is gone from a watched directory, or another by now.
+    /// Opens a file. Returns `None` if a watched file has been removed, or has changed since it was partly read.
     fn open_file(&self, split: SplitId, file: BegunFile) -> Result<Option<OpenFile<C>>, BoxError> {
         let BegunFile {
             path,
@@ -281,7 +279,7 @@ impl<C: Decoder> FileReader<C> {
         }))
     }
 
-    /// Opens the files that were begun before the checkpoint, each a split from now on.
+    /// Opens the files that were in progress at the checkpoint, starting a split for each.
     fn open_begun<D: Push<C::Out>>(&mut self, out: &mut Collector<'_, D>) -> Result<(), BoxError> {
         for file in std::mem::take(&mut self.begun) {
             if let Some(file) = self.open_file(self.files.next_id(), file)? {
@@ -298,7 +296,7 @@ impl<C: Decoder> FileReader<C> {
         }
     }
 
-    /// Gives the turn to the next file that was begun, if there are several.
+    /// Switches to the next file in progress, if there are several.
     fn take_turns<D: Push<C::Out>>(&mut self, out: &mut Collector<'_, D>) {
         if let Some(next) = self.others.pop_front() {
             self.start_split(next.split, out);
@@ -362,7 +360,7 @@ impl<C: Decoder> FileReader<C> {
         Ok(SourceStatus::More)
     }
 
-    /// What this reader tells of the files.
+    /// This reader's report for a checkpoint.
     fn left(&mut self) -> FilesLeft {
         self.files.forget_gone(&mut self.finished);
         let begun = self.current.iter().chain(&self.others);

@@ -7,8 +7,8 @@
 //!      └─────────┴─────────┴─────────┴─────────┴─────┘
 //! of 2    0         1         0         1         0       the subtask that reads the block
 //! ```
-//! A run of records that belong to one subtask goes down the chain as one slice: no record is copied,
-//! and none is looked at on its own before the chain sees it.
+//! A run of records that belong to one subtask is passed down the chain as one slice: no record is copied or
+//! inspected individually before the chain sees it.
 
 use std::marker::PhantomData;
 use std::path::Path;
@@ -22,24 +22,24 @@ use super::FileError;
 use super::blocks::Blocks;
 use super::mapping::{MappedFile, Mapping};
 
-/// How errors call this source.
+/// How error messages refer to this source.
 const NAME: &str = "a file of records";
 
-/// The smallest page of any platform: what a mapping is aligned to.
+/// The smallest page size of any platform, to which mappings are aligned.
 const PAGE_SIZE: usize = 4096;
 
-/// Emits the records of a file that holds nothing but values of type `T`, one after the other, as
-/// they stand in this platform's memory. Bounded.
+/// Emits the records of a file that consists solely of consecutive values of type `T`, in this platform's memory
+/// layout. Bounded.
 ///
-/// The file is mapped into memory when the job starts, and records are handed on where they stand.
-/// Parallel subtasks deal it in blocks of [1024](RecordSource::BLOCK) records, block `b` to subtask
-/// `b mod p`, so that all of them advance together; one alone reads the file as a whole. The position,
-/// from which it is replayed, is the blocks that are left and the number of records that were read of the
-/// next one; a restored job deals those anew. The file must be the same then.
+/// The file is mapped into memory when the job starts, and records are emitted in place. Parallel subtasks read it in
+/// blocks of [1024](RecordSource::BLOCK) records, block `b` going to subtask `b mod p`, so that all of them advance
+/// together; a single subtask reads the whole file sequentially. The checkpointed position consists of the remaining
+/// blocks and the number of records already read from the next one; a restored job distributes those blocks anew and
+/// requires the file to be unchanged.
 ///
-/// Nobody may write to the file or truncate it while the job runs. Where that is found out when the
-/// file has been read, the job fails ([`FileError::Changed`]); where a truncation takes away a page
-/// that is still to be read, the operating system ends the process.
+/// Nobody may write to or truncate the file while the job runs. If a change is detected once the file has been read,
+/// the job fails ([`FileError::Changed`]); if a page that is still to be read is truncated away, the operating system
+/// kills the process.
 ///
 /// ```
 /// use thalweg::connectors::RecordSource;
@@ -68,10 +68,10 @@ impl<T> std::fmt::Debug for RecordSource<T> {
 }
 
 impl<T: AnyBitPattern> RecordSource<T> {
-    /// Records of a block.
+    /// The default block size in records.
     pub const BLOCK: usize = 1024;
 
-    /// Bytes of a record.
+    /// The size of a record in bytes.
     const SIZE: u64 = {
         assert!(size_of::<T>() > 0, "a record has a size");
         assert!(
@@ -91,10 +91,10 @@ impl<T: AnyBitPattern> RecordSource<T> {
         }
     }
 
-    /// Deals blocks of so many `records` instead of [1024](RecordSource::BLOCK).
+    /// Sets the block size in `records`, instead of [1024](RecordSource::BLOCK).
     ///
     /// # Panics
-    /// If a block would be empty.
+    /// If `records` is zero.
     pub fn block(mut self, records: usize) -> Self {
         assert!(records > 0, "a block holds records");
         self.block = records;
@@ -128,7 +128,7 @@ impl<T: AnyBitPattern + Send + Sync> Source for RecordSource<T> {
     }
 }
 
-/// Whether a file of `size` bytes ends where a record does.
+/// Checks that a file of `size` bytes ends at a record boundary.
 fn check_size<T>(path: &Path, size: u64) -> Result<(), FileError> {
     let record_size = size_of::<T>() as u64;
     if size.is_multiple_of(record_size) {
@@ -141,7 +141,7 @@ fn check_size<T>(path: &Path, size: u64) -> Result<(), FileError> {
     })
 }
 
-/// The places of the next records that follow one another, in a file of so many.
+/// The index range of the next run of adjacent records, in a file of `records` records.
 fn run(blocks: &Blocks, records: usize) -> std::ops::Range<usize> {
     let next = blocks.left.current();
     let start = next.next.saturating_mul(blocks.length);
@@ -153,14 +153,14 @@ fn run(blocks: &Blocks, records: usize) -> std::ops::Range<usize> {
     place(start.saturating_add(next.offset))..place(end)
 }
 
-/// Moves on by so many records of the run.
+/// Advances by `records` records of the run.
 fn advance(blocks: &mut Blocks, records: usize) {
     let offset = blocks.left.current().offset + records as u64;
     if offset < blocks.length {
         return blocks.left.set_offset(offset);
     }
     blocks.left.step(offset / blocks.length);
-    // Only who is alone reads beyond a block: then the next place is its own.
+    // Only a subtask that runs alone reads past a block; then the next block is its own.
     let begun = offset % blocks.length;
     if begun > 0 {
         blocks.left.set_offset(begun);
@@ -237,7 +237,7 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    /// A file of so many consecutive numbers.
+    /// A file of `count` consecutive numbers.
     fn numbers(count: u32) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("numbers.bin");

@@ -1,8 +1,8 @@
-//! How what is left of a source is written into a checkpoint, and dealt among its readers again.
+//! How the remaining work of a source is stored in a checkpoint and redistributed among its readers.
 //!
-//! A position says what is left, never whose it was: a restored job may have more readers or fewer. Every
-//! reader is given the positions of all readers that took part, and takes its share by a function of its
-//! index and of how many readers there are, so that the shares are disjoint and nothing is left over.
+//! A position says what remains to be read, never which reader it belonged to: a restored job may have more or fewer
+//! readers. Every reader gets the positions of all former readers, and takes its share by a function of its index and
+//! the number of readers, so that the shares are disjoint and cover everything.
 
 mod position;
 mod progression;

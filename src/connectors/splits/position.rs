@@ -1,47 +1,47 @@
-//! The bytes of a position: the kind of source that wrote it, then numbers and byte strings.
+//! The encoding of a position: the kind of source that wrote it, followed by numbers and byte strings.
 
-/// A position in a checkpoint is not one that the source can go on from.
+/// A source cannot resume from a position in a checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PositionError {
-    /// Another kind of source wrote it.
+    /// Another kind of source wrote the position.
     #[error(
         "the checkpoint has the position of {found} where {wanted} is to go on: give the new source a \
          uid of its own, or restore with the source that was read before"
     )]
     OtherSource {
-        /// The source that is to go on.
+        /// The source that is to resume.
         wanted: &'static str,
         /// The source that wrote the position.
         found: String,
     },
-    /// Its bytes are not what the source wrote.
+    /// The bytes are not what the source wrote.
     #[error("the checkpoint's position of {wanted} is damaged")]
     Damaged {
-        /// The source that is to go on.
+        /// The source that is to resume.
         wanted: &'static str,
     },
-    /// The source has fewer records than were read before.
+    /// The source has fewer records than were already read.
     #[error(
         "{wanted} has {count} records, but {read} were read before the checkpoint: restore with the \
          source that was read before"
     )]
     Shorter {
-        /// The source that is to go on.
+        /// The source that is to resume.
         wanted: &'static str,
-        /// How many records it has.
+        /// The number of records it has.
         count: u64,
-        /// How many were read.
+        /// The number of records that were read.
         read: u64,
     },
 }
 
-/// A position being written.
+/// A position under construction.
 #[derive(Debug)]
 pub(crate) struct Position(Vec<u8>);
 
 impl Position {
-    /// A position of this kind of source, which is a noun with its article.
+    /// Starts a position of this kind of source, given as a noun with its article.
     pub(crate) fn of(source: &'static str) -> Self {
         Position(Vec::new()).bytes(source.as_bytes())
     }
@@ -63,7 +63,7 @@ impl Position {
     }
 }
 
-/// A position being read.
+/// A decoder of a position.
 #[derive(Debug)]
 pub(crate) struct PositionReader<'a> {
     wanted: &'static str,
@@ -71,7 +71,7 @@ pub(crate) struct PositionReader<'a> {
 }
 
 impl<'a> PositionReader<'a> {
-    /// Reads what [`Position::of`] the same kind of source wrote.
+    /// Reads a position that [`Position::of`] the same kind of source started.
     pub(crate) fn of(wanted: &'static str, position: &'a [u8]) -> Result<Self, PositionError> {
         let mut reader = PositionReader {
             wanted,
@@ -109,7 +109,7 @@ impl<'a> PositionReader<'a> {
         Ok(bytes)
     }
 
-    /// Checks that nothing follows.
+    /// Checks that nothing is left.
     pub(crate) fn end(self) -> Result<(), PositionError> {
         match self.rest {
             [] => Ok(()),

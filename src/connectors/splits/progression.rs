@@ -1,9 +1,9 @@
-//! Arithmetic progressions of places: what is left to read for sources whose records have numbers.
+//! Arithmetic progressions of places: the remaining input of sources whose records are numbered.
 //!
-//! Readers that take turns (`i`, `i + p`, `i + 2p` …) leave progressions at a checkpoint, each as far as its
-//! reader has come. They are dealt anew by cutting each into as many parts as it takes to give every reader
-//! equally many, and a reader reads its parts in ascending order of places, as if they were one. Once the
-//! ones that were behind have caught up, parts that make a whole are one again.
+//! Readers that interleave (`i`, `i + p`, `i + 2p` …) leave one progression each at a checkpoint, advanced as far as
+//! its reader got. To redistribute them, each is cut into the number of parts that gives every reader equally many. A
+//! reader reads its parts in ascending order of places, as if they were one. Once the parts that were behind have
+//! caught up, parts that together form one progression are merged.
 
 use super::{Position, PositionError, PositionReader};
 use crate::seeded_bugs::seeded;
@@ -14,12 +14,12 @@ pub(crate) struct Progression {
     pub(crate) next: u64,
     pub(crate) stride: u64,
     pub(crate) end: u64,
-    /// How much of place `next` was read, in whatever unit the source reads places by.
+    /// How much of place `next` has been read, in whatever unit the source uses.
     pub(crate) offset: u64,
 }
 
 impl Progression {
-    /// The places from `next` to before `end`, every `stride`-th.
+    /// Every `stride`-th place from `next` up to but excluding `end`.
     pub(crate) fn new(next: u64, stride: u64, end: u64) -> Self {
         Progression {
             next,
@@ -29,7 +29,7 @@ impl Progression {
         }
     }
 
-    /// The next place; none is larger than `u64::MAX`, the rank of a progression that has ended.
+    /// The next place; `u64::MAX`, which no place exceeds, if the progression has ended.
     fn rank(&self) -> u64 {
         if self.next < self.end {
             self.next
@@ -38,7 +38,7 @@ impl Progression {
         }
     }
 
-    /// One of `count` parts. Only the first has what was begun.
+    /// Part `index` of `count`. A place in progress stays with the first part.
     fn part(self, index: u64, count: u64) -> Self {
         let stride = self.stride.saturating_mul(count);
         if index == 0 {
@@ -58,7 +58,7 @@ impl Progression {
             .number(self.offset)
     }
 
-    /// Reads what [`write`](Self::write) wrote.
+    /// Reads a progression written by [`write`](Self::write).
     pub(crate) fn read(reader: &mut PositionReader<'_>) -> Result<Self, PositionError> {
         let next = reader.number()?;
         let (stride, end, offset) = (reader.number()?, reader.number()?, reader.number()?);
@@ -74,7 +74,7 @@ impl Progression {
     }
 }
 
-/// The progressions of positions that are nothing else.
+/// Reads positions that consist of a progression only.
 pub(crate) fn read_progressions(
     source: &'static str,
     positions: &[Vec<u8>],
@@ -88,8 +88,8 @@ pub(crate) fn read_progressions(
     positions.iter().map(read).collect()
 }
 
-/// The share of reader `index` of `parallelism`: equally many parts for every reader, and all that one
-/// reader left for the reader with its number where the parallelism is what it was.
+/// The share of reader `index` of `parallelism`. Every reader gets equally many parts; with an unchanged parallelism,
+/// each gets back exactly what it left.
 pub(crate) fn deal(all: &[Progression], index: u32, parallelism: u32) -> Vec<Progression> {
     let (count, readers) = (all.len() as u64, u64::from(parallelism.max(1)));
     if count == 0 {
@@ -101,7 +101,7 @@ pub(crate) fn deal(all: &[Progression], index: u32, parallelism: u32) -> Vec<Pro
         .collect()
 }
 
-/// The share of reader `index` of `parallelism` of splits that cannot be cut.
+/// The share of reader `index` of `parallelism` of splits that cannot be subdivided.
 pub(crate) fn deal_whole<T>(
     all: impl IntoIterator<Item = T>,
     index: u32,
@@ -119,15 +119,15 @@ fn greatest_common_divisor(a: u64, b: u64) -> u64 {
     }
 }
 
-/// Progressions that one reader reads in ascending order of their places.
+/// Progressions that one reader reads in ascending order of places.
 #[derive(Debug)]
 pub(crate) struct Progressions {
-    /// The one with the smallest next place.
+    /// The progression with the smallest next place.
     current: Progression,
     others: Vec<Progression>,
-    /// The current one stays so up to this place.
+    /// The current progression remains the current one up to this place.
     until: u64,
-    /// The others are no parts of the same whole.
+    /// The others are not parts of the same whole.
     apart: bool,
 }
 
@@ -137,7 +137,7 @@ impl Progressions {
         Progressions::of(vec![progression])
     }
 
-    /// Several that have no place in common; perhaps none.
+    /// Any number of progressions, possibly none, that have no place in common.
     pub(crate) fn of(mut all: Vec<Progression>) -> Self {
         let current = all.pop().unwrap_or(Progression::new(0, 1, 0));
         let mut progressions = Progressions {
@@ -150,12 +150,12 @@ impl Progressions {
         progressions
     }
 
-    /// Every progression, ended ones too.
+    /// Every progression, including those that have ended.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Progression> {
         std::iter::once(&self.current).chain(&self.others)
     }
 
-    /// The progression of the next place.
+    /// The progression that contains the next place.
     #[inline(always)]
     pub(crate) fn current(&self) -> &Progression {
         &self.current
@@ -174,13 +174,13 @@ impl Progressions {
         self.current.next >= self.current.end
     }
 
-    /// Says how much of the next place was read.
+    /// Sets how much of the next place has been read.
     #[inline(always)]
     pub(crate) fn set_offset(&mut self, offset: u64) {
         self.current.offset = offset;
     }
 
-    /// Goes on by so many places of the current progression.
+    /// Advances the current progression by this many places.
     #[inline(always)]
     pub(crate) fn step(&mut self, places: u64) {
         let progression = &mut self.current;
@@ -203,14 +203,14 @@ impl Progressions {
             std::mem::swap(&mut self.current, &mut self.others[index]);
         }
         let limit = self.others.iter().map(Progression::rank).min();
-        // One that is alone has nobody to give way to, not even when it ends.
+        // A lone progression has none to give way to, not even when it ends.
         self.until = limit.map_or(u64::MAX, |limit| {
             limit.min(self.current.end.saturating_sub(1))
         });
     }
 
-    /// Makes one progression of parts that are a whole: as many as divide their stride, the same distance
-    /// apart, none of them begun but the first.
+    /// Merges parts that form a whole: their number divides their stride, they are evenly spaced, and only the first
+    /// may have a place in progress.
     fn join(&mut self) {
         let (count, first) = (self.others.len() as u64 + 1, self.current);
         if self.others.is_empty() || self.apart || !first.stride.is_multiple_of(count) {
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Reads at most so many places.
+    /// Reads up to `limit` places.
     fn read(progressions: &mut Progressions, limit: usize) -> Vec<u64> {
         let mut places = Vec::new();
         while places.len() < limit

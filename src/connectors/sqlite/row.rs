@@ -1,8 +1,8 @@
-//! Rows on their way to a database, as bytes.
+//! Rows on their way to a database, encoded as bytes.
 
 use rusqlite::types::ValueRef;
 
-/// A row that is being made: values in the order of the sink's columns.
+/// A row under construction: values in the order of the sink's columns.
 #[derive(Debug)]
 pub struct SqlRow<'a> {
     bytes: &'a mut Vec<u8>,
@@ -33,33 +33,33 @@ impl<'a> SqlRow<'a> {
         self
     }
 
-    /// Appends a number without a fraction.
+    /// Appends an integer.
     pub fn integer(&mut self, value: i64) -> &mut Self {
         self.put(INTEGER, &value.to_le_bytes())
     }
 
-    /// Appends a number with a fraction.
+    /// Appends a floating-point number.
     pub fn real(&mut self, value: f64) -> &mut Self {
         self.put(REAL, &value.to_le_bytes())
     }
 
-    /// Appends a text.
+    /// Appends a string.
     pub fn text(&mut self, value: &str) -> &mut Self {
         self.put_long(TEXT, value.as_bytes())
     }
 
-    /// Appends bytes.
+    /// Appends a blob.
     pub fn blob(&mut self, value: &[u8]) -> &mut Self {
         self.put_long(BLOB, value)
     }
 
-    /// Appends no value.
+    /// Appends a null.
     pub fn null(&mut self) -> &mut Self {
         self.put(NULL, &[])
     }
 }
 
-/// Cuts the next value off the front of what an [`SqlRow`] wrote.
+/// Decodes and removes the first value of what an [`SqlRow`] wrote.
 pub(super) fn take_value<'a>(bytes: &mut &'a [u8]) -> Option<ValueRef<'a>> {
     let (kind, rest) = bytes.split_first()?;
     let (value, rest) = match *kind {

@@ -1,4 +1,4 @@
-//! The sinks: upserts that may be repeated, and those that are not.
+//! The SQLite sinks: idempotent upserts, and exactly-once writes.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,21 +11,22 @@ use crate::time::Timestamp;
 use super::row::SqlRow;
 use super::table::{Description, SqliteTable};
 
-/// Bytes of rows that a writer holds at most before it writes them.
+/// The size in bytes at which a writer writes its buffered rows.
 const ROWS_BYTES: usize = 256 * 1024;
-/// While so many transactions are under way no record is taken.
+/// The number of pending transactions at which no more records are accepted.
 const WRITES_MAX: u64 = 2;
 
-/// Writes every record as a row of a table of an SQLite database: an *upsert* sink. A row replaces the one
-/// that has the same primary key.
+/// An *upsert* sink: writes every record as a row of a table in an SQLite database. A row replaces the one with the
+/// same primary key.
 ///
-/// The table must exist and its key columns must be a primary key or unique. Rows of one key must come from
-/// one subtask (`key_by` it) or updates overtake one another.
+/// The table must exist, and its key columns must be a primary key or unique. Rows with the same key must come from
+/// one subtask (`key_by` the key), or updates may overtake one another.
 ///
-/// Rows are written in one transaction when there are many, at a barrier, and at the end, on no worker: a checkpoint
-/// is complete when its rows are there, and records wait for a database that is slow. After a failure those since the
-/// last checkpoint are written again, which leaves the table as it would be: at least once, and idempotent. Who looks in
-/// between may see values go back; where that matters, or where triggers count rows, take [`exactly_once`](SqliteSink::exactly_once).
+/// Rows are written in one transaction when enough have accumulated, at each barrier, and at the end, but never on a
+/// worker: a checkpoint completes once its rows are in the database, and if the database is slow, records wait. After
+/// a failure, rows since the last checkpoint are written again, which leaves the table in the same final state: at
+/// least once, and idempotent. Readers may meanwhile see values go back; if that matters, or if triggers count rows,
+/// use [`exactly_once`](SqliteSink::exactly_once).
 ///
 /// ```
 /// use thalweg::connectors::SqliteSink;
@@ -45,7 +46,8 @@ pub struct SqliteSink<V: ?Sized = (), F = ()> {
 }
 
 impl SqliteSink {
-    /// Writes to the `table` of the database at `path`: columns that are its `key`, and other `columns`.
+    /// Writes to `table` in the database at `path`, whose columns are those of the `key` followed by the other
+    /// `columns`.
     pub fn upsert<S: Into<Box<str>>, T: Into<Box<str>>>(
         path: impl AsRef<Path>,
         table: &str,
@@ -65,7 +67,7 @@ impl SqliteSink {
         }
     }
 
-    /// Writes the values that `function` appends for every record: first those of the key.
+    /// Writes the values that `function` appends for every record, those of the key first.
     pub fn records<V, F>(self, function: F) -> SqliteSink<V, F>
     where
         V: ?Sized,
@@ -84,9 +86,9 @@ where
     V: ?Sized + 'static,
     F: Fn(&V, &mut SqlRow<'_>) + Clone + Send + Sync + 'static,
 {
-    /// Writes every row exactly once: when the checkpoint that has it is complete, in one transaction with a
-    /// row of the table `thalweg_markers` that says so. `name` tells the markers of this sink from those of
-    /// others in the same database; it must stay the same when the job goes on.
+    /// Writes every row exactly once: when the checkpoint that contains it completes, in one transaction with a
+    /// marker row in the table `thalweg_markers`. `name` distinguishes the markers of this sink from those of others
+    /// in the same database; it must stay the same when the job resumes.
     pub fn exactly_once(
         self,
         name: &str,
@@ -127,9 +129,9 @@ where
 #[derive(Debug)]
 pub struct SqliteWriter<F> {
     table: SqliteTable<F>,
-    /// Rows of the next transaction.
+    /// The rows of the next transaction.
     rows: Vec<u8>,
-    /// Transactions with the rows before.
+    /// The transactions of earlier rows.
     writes: CommitQueue,
 }
 
@@ -192,7 +194,7 @@ where
     }
 
     fn close(&mut self) -> Outcome {
-        // The end of the job is that of its writes.
+        // The job does not end before its writes are done.
         let written = self.writes.wait();
         let closed = OutboxTarget::<V>::close(&mut self.table);
         written.and(closed)

@@ -1,4 +1,4 @@
-//! A table that rows are written into, and the markers beside it.
+//! A database table that rows are written to, and the markers stored beside it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,33 +13,33 @@ use crate::time::Timestamp;
 
 use super::row::{SqlRow, take_value};
 
-/// How long a subtask waits for another one's transaction. All of them are short.
+/// How long to wait for another subtask's transaction. All of them are short.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A database could not be written to.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SqliteError {
-    /// SQLite refused.
+    /// SQLite returned an error.
     #[error("{}: could not {action}: {cause}", path.display())]
     Refused {
         /// The database file.
         path: PathBuf,
-        /// What was tried.
+        /// What was attempted.
         action: &'static str,
-        /// What SQLite said.
+        /// SQLite's error.
         #[source]
         cause: rusqlite::Error,
     },
     /// A row has more or fewer values than the sink has columns.
     #[error("a row of {found} values for {expected} columns: append one for each")]
     RowWidth {
-        /// How many there should be.
+        /// The number of columns.
         expected: usize,
-        /// How many there are.
+        /// The number of values.
         found: usize,
     },
-    /// A name that cannot be one of a table or column.
+    /// The name cannot be that of a table or column.
     #[error("`{name}` is no name of a table or column: it is empty or has a zero byte")]
     Name {
         /// The name.
@@ -47,14 +47,14 @@ pub enum SqliteError {
     },
 }
 
-/// What all subtasks know of the table.
+/// The description of the table, shared by all subtasks.
 #[derive(Clone, Debug)]
 pub(super) struct Description {
     pub(super) path: Arc<Path>,
     pub(super) table: Arc<str>,
     pub(super) key: Arc<[Box<str>]>,
     pub(super) columns: Arc<[Box<str>]>,
-    /// By what the markers of this sink are told from those of others.
+    /// Distinguishes the markers of this sink from those of others.
     pub(super) name: Arc<str>,
 }
 
@@ -66,7 +66,7 @@ pub struct SqliteTable<F> {
     database: Arc<Mutex<Database>>,
 }
 
-/// The connection, and what is done with it.
+/// The connection and its statements.
 #[derive(Debug)]
 struct Database {
     description: Description,
@@ -74,7 +74,7 @@ struct Database {
     upsert: String,
 }
 
-/// A name as SQL quotes it.
+/// Quotes a name for SQL.
 fn quoted(name: &str) -> Result<String, SqliteError> {
     if name.is_empty() || name.contains('\0') {
         let name = name.to_owned();
@@ -84,7 +84,7 @@ fn quoted(name: &str) -> Result<String, SqliteError> {
 }
 
 impl Description {
-    /// The statement that writes a row: it replaces the one with the same key.
+    /// The statement that writes a row, replacing any row with the same key.
     fn upsert(&self) -> Result<String, SqliteError> {
         let quote = |names: &[Box<str>]| -> Result<Vec<String>, SqliteError> {
             names.iter().map(|name| quoted(name)).collect()
@@ -139,7 +139,7 @@ impl<F> SqliteTable<F> {
         open(&self.database)
     }
 
-    /// Opens the database. What is committed lasts over a power loss.
+    /// Opens the database, with commits that survive a power loss.
     pub(super) fn connect(&mut self) -> Result<(), SqliteError> {
         self.database().connect()
     }
@@ -148,13 +148,13 @@ impl<F> SqliteTable<F> {
         self.database().connection = None;
     }
 
-    /// The work of writing rows.
+    /// Returns the work of writing rows.
     pub(super) fn write(&self, rows: Vec<u8>) -> Work {
         let database = Arc::clone(&self.database);
         Box::new(move || open(&database).write(&rows, None))
     }
 
-    /// Appends a row that the function makes of a record.
+    /// Appends the row that the function makes from a record.
     pub(super) fn append<V: ?Sized>(&self, record: &V, rows: &mut Vec<u8>) -> Outcome
     where
         F: Fn(&V, &mut SqlRow<'_>),
@@ -172,7 +172,7 @@ impl<F> SqliteTable<F> {
 }
 
 fn open(database: &Mutex<Database>) -> MutexGuard<'_, Database> {
-    // A panic leaves a transaction behind that was rolled back.
+    // A panic cannot leave an open transaction behind: it was rolled back.
     database.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -185,7 +185,7 @@ impl Database {
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
             .map_err(&failed)?;
         self.upsert = self.description.upsert()?;
-        // A statement that the table does not fit is told before the first record.
+        // A statement that does not fit the table is reported before the first record.
         connection
             .prepare(&self.upsert)
             .map_err(self.description.refused("write rows to its table"))?;
@@ -193,7 +193,7 @@ impl Database {
         Ok(())
     }
 
-    /// Does something in one transaction.
+    /// Runs a closure in one transaction.
     fn transact(
         &mut self,
         action: &'static str,
@@ -208,7 +208,7 @@ impl Database {
         Ok(transaction.commit().map_err(failed)?)
     }
 
-    /// Writes rows, and with them that those of a lane are written up to an epoch.
+    /// Writes rows and, in the same transaction, a marker that `lane` is written up to an epoch.
     fn write(&mut self, rows: &[u8], marker: Option<(u32, u64)>) -> Outcome {
         let (width, failed) = (
             self.description.width(),

@@ -1,4 +1,4 @@
-//! What SQLite sinks promise: one row for a key, and each row written once.
+//! Tests of the SQLite sinks: one row per key, and each row written once.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 type Total = (u32, i64);
 
-/// A database whose table counts in a log how often a row was written.
+/// A database with a log of how often each row of the table was written.
 fn database(path: &Path) -> Connection {
     let connection = Connection::open(path).unwrap();
     connection

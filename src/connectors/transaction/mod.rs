@@ -1,4 +1,4 @@
-//! Sinks whose output is seen once, whatever fails: by two phases, or through the checkpoint itself.
+//! Sinks whose output is seen exactly once despite failures, by two-phase commit or through the checkpoint itself.
 
 mod outbox;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Sinks whose output waits in the checkpoint: nothing stays open at the target while one is taken.
+//! Sinks whose output is kept in the checkpoint: no transaction stays open at the target while one is taken.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -10,21 +10,21 @@ use crate::time::Timestamp;
 
 use super::{TransactionError, Work};
 
-/// A target that takes output and a marker in one transaction.
+/// A target that accepts output and a marker in one transaction.
 ///
-/// The output between two barriers is an *epoch*, numbered as the checkpoint that ends it. It is kept in the
-/// checkpoint; when that is complete, one transaction of the target writes it together with its number, the
-/// *marker*. A job that goes on from a checkpoint reads the marker and delivers what is behind it. So no
-/// transaction is open over a checkpoint, none can time out or die with its connection, and none has to be
-/// prepared: any database with transactions will do.
+/// The output between two barriers is an *epoch*, with the number of the checkpoint that ends it. It is stored in the
+/// checkpoint; once that completes, one transaction of the target writes the output together with the number, the
+/// *marker*. A job that resumes from a checkpoint reads the marker and delivers all later epochs. So no transaction
+/// stays open across a checkpoint, none can time out or be lost with its connection, and none has to be prepared: any
+/// database with transactions will do.
 ///
-/// Each subtask has a marker of its own, its *lane*. After a change of parallelism a lane's output is
-/// delivered by whichever subtask is given it, under the marker of the lane that wrote it.
+/// Each subtask has its own marker, its *lane*. After a change of parallelism a lane's output is delivered by
+/// whichever subtask it is assigned to, under the marker of the lane that wrote it.
 pub trait OutboxTarget<V: ?Sized>: Send + 'static {
-    /// Opens what the target needs.
+    /// Opens the resources that the target needs.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If they cannot be opened.
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         let _ = cx;
         Ok(())
@@ -33,33 +33,33 @@ pub trait OutboxTarget<V: ?Sized>: Send + 'static {
     /// Appends a record to the output of an epoch.
     ///
     /// # Errors
-    /// Where the record has no bytes.
+    /// If the record cannot be encoded.
     fn encode(&mut self, record: &V, at: Timestamp, output: &mut Vec<u8>) -> Outcome;
 
-    /// The last epoch that was delivered in a lane; 0 if none was.
+    /// The last epoch delivered in a lane; 0 if there is none.
     ///
     /// # Errors
-    /// Where that cannot be read.
+    /// If the marker cannot be read.
     fn marker(&mut self, lane: u32) -> Result<u64, BoxError>;
 
-    /// Forgets the marker of a lane: a job starts from the beginning.
+    /// Removes the marker of a lane, because a job starts from scratch.
     ///
     /// # Errors
-    /// Where it cannot be removed.
+    /// If it cannot be removed.
     fn forget(&mut self, lane: u32) -> Outcome;
 
-    /// The work of writing output and setting the lane's marker to `epoch`, both or neither, and for good. It is done
-    /// not on this thread, behind that of the epochs before, while records are encoded. If it fails, or it is not known
-    /// whether it did, those behind it are not done, and the subtask fails.
+    /// Returns the work of durably writing output and setting the lane's marker to `epoch`, atomically. The work runs
+    /// on another thread, after that of earlier epochs, while records continue to be encoded. If it fails or its
+    /// outcome is unknown, later work is not done and the subtask fails.
     ///
     /// # Errors
-    /// Where it is known that it cannot be done.
+    /// If it is already known that the delivery is impossible.
     fn deliver(&mut self, lane: u32, epoch: u64, output: Arc<Vec<u8>>) -> Result<Work, BoxError>;
 
-    /// Releases what the target holds; called on failure and cancellation too.
+    /// Releases the target's resources; also called on failure and cancellation.
     ///
     /// # Errors
-    /// Where releasing fails.
+    /// If releasing them fails.
     fn close(&mut self) -> Outcome {
         Ok(())
     }
@@ -69,38 +69,38 @@ pub trait OutboxTarget<V: ?Sized>: Send + 'static {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboxError {
-    /// The target has later output than the job that would write to it now.
+    /// The target already has later output than the job is about to write.
     #[error(
         "the target has the output of checkpoint {marker} of subtask {lane}, and the job is at checkpoint \
          {epoch}: it went on from an older one than the target has seen, or two jobs write to the same \
          marker. Go on from checkpoint {marker} or later, or give this sink another name"
     )]
     Ahead {
-        /// The subtask that wrote.
+        /// The subtask that wrote the output.
         lane: u32,
-        /// The last epoch that was delivered.
+        /// The last epoch delivered.
         marker: u64,
-        /// The epoch that was to be delivered.
+        /// The epoch to be delivered.
         epoch: u64,
     },
 }
 
-/// Without checkpoints output is delivered when there is so much.
+/// Without checkpoints, the size in bytes at which output is delivered.
 pub(super) const OUTPUT_BYTES: usize = 64 * 1024;
-/// Without checkpoints no record is taken while so many deliveries are under way: no barrier bounds how many there are.
+/// Without checkpoints, the number of pending deliveries at which no more records are accepted: no barrier limits it.
 pub(super) const DELIVERIES_MAX: u64 = 2;
 
-/// A sink that keeps its output in the checkpoint and delivers it when that is complete: exactly once.
+/// A sink that keeps its output in the checkpoint and delivers it when that completes: exactly once.
 ///
-/// What is written between two checkpoints stands in memory, so the interval bounds how much that is. Without
-/// checkpoints output is delivered as it comes, and records wait for a target that is slow.
+/// Output between two checkpoints is held in memory, so the checkpoint interval bounds its size. Without checkpoints,
+/// output is delivered continuously, and if the target is slow, records wait.
 #[derive(Clone, Debug)]
 pub struct Outbox<M> {
     make: M,
 }
 
 impl<M> Outbox<M> {
-    /// A sink to the targets that `make` makes for a subtask and a parallelism.
+    /// A sink to the targets that `make` creates from a subtask index and a parallelism.
     pub fn new<T>(make: M) -> Self
     where
         M: Fn(u32, u32) -> T + Send + Sync + 'static,
@@ -122,12 +122,12 @@ where
     }
 }
 
-/// The output of an epoch that is not known to be delivered.
+/// The output of an epoch that is not yet known to be delivered.
 #[derive(Debug)]
 struct Epoch {
     number: u64,
     output: Arc<Vec<u8>>,
-    /// The number of its delivery, once that is under way.
+    /// The number of its delivery, once started.
     delivery: Option<u64>,
 }
 
@@ -136,9 +136,9 @@ pub struct OutboxWriter<V: ?Sized, T> {
     target: T,
     lane: u32,
     current: Vec<u8>,
-    /// In order.
+    /// In order of their numbers.
     pending: VecDeque<Epoch>,
-    /// The lane's marker, when all deliveries are done.
+    /// The lane's marker once all deliveries are done.
     marker: u64,
     deliveries: CommitQueue,
     checkpointing: bool,
@@ -168,7 +168,7 @@ impl<V: ?Sized, T: OutboxTarget<V>> OutboxWriter<V, T> {
         }
     }
 
-    /// Has output delivered; gives the number of the delivery.
+    /// Starts the delivery of output; returns the number of the delivery.
     fn deliver(&mut self, epoch: u64, output: Arc<Vec<u8>>) -> Result<u64, BoxError> {
         if epoch <= self.marker {
             let (lane, marker) = (self.lane, self.marker);
@@ -185,7 +185,7 @@ impl<V: ?Sized, T: OutboxTarget<V>> OutboxWriter<V, T> {
         Ok(number)
     }
 
-    /// Delivers what there is without a checkpoint.
+    /// Delivers the current output without waiting for a checkpoint.
     fn deliver_at_once(&mut self) -> Outcome {
         if !self.current.is_empty() {
             let output = Arc::new(std::mem::take(&mut self.current));
@@ -200,8 +200,8 @@ impl<V: ?Sized, T: OutboxTarget<V>> OutboxWriter<V, T> {
     }
 }
 
-/// The epochs of one lane, as a checkpoint keeps them: together, so that one subtask delivers them all and
-/// the marker only grows.
+/// Encodes the epochs of one lane for a checkpoint: together, so that one subtask delivers them all and the marker
+/// only grows.
 fn write_lane(lane: u32, epochs: &VecDeque<Epoch>) -> Vec<u8> {
     let mut bytes = lane.to_le_bytes().to_vec();
     for Epoch { number, output, .. } in epochs {
@@ -212,7 +212,7 @@ fn write_lane(lane: u32, epochs: &VecDeque<Epoch>) -> Vec<u8> {
     bytes
 }
 
-/// What [`write_lane`] wrote.
+/// Decodes what [`write_lane`] wrote.
 fn read_lane(bytes: &[u8]) -> Option<(u32, Vec<(u64, &[u8])>)> {
     let (lane, mut rest) = bytes.split_first_chunk()?;
     let mut epochs = Vec::new();
@@ -317,7 +317,8 @@ impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, 
     }
 
     fn close(&mut self) -> Outcome {
-        // The end of the job is that of its deliveries, and nobody who goes on from here meets them.
+        // The job does not end before its deliveries are done, so that a job that resumes from it does not race with
+        // them.
         let delivered = self.deliveries.wait();
         let closed = self.target.close();
         delivered.and(closed)

@@ -1,4 +1,4 @@
-//! What an outbox promises: output is delivered once, wherever a run is cut.
+//! Tests of the outbox: output is delivered once, wherever a run is cut.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use crate::connectors::test_chain::{Errands, checkpointed_context, restored_cont
 use crate::operator::{BoxError, Outcome, Prepared, Sink, SinkWriter};
 use crate::time::Timestamp;
 
-/// A database: output and markers, changed together.
+/// A database whose output and markers change together.
 #[derive(Default)]
 struct Database {
     output: Vec<u8>,
@@ -56,7 +56,7 @@ fn writers(target: &Target, parallelism: u32) -> Vec<OutboxWriter<u8, Target>> {
         .collect()
 }
 
-/// What the runtime does with state that is dealt.
+/// Redistributes state as the runtime does.
 fn shares(kept: &[Vec<Vec<u8>>], parallelism: u32) -> Vec<Vec<Vec<u8>>> {
     if kept.len() == parallelism as usize {
         return kept.to_vec();
@@ -69,8 +69,8 @@ fn shares(kept: &[Vec<Vec<u8>>], parallelism: u32) -> Vec<Vec<Vec<u8>>> {
 }
 
 proptest! {
-    /// Each attempt takes some checkpoints; then it is killed after none, some or all of its subtasks have
-    /// heard of the last one, and goes on from it at another parallelism.
+    /// Each attempt takes some checkpoints. Then it is killed after none, some or all of its subtasks have learned of
+    /// the completion of the last one, and the next attempt resumes from it with another parallelism.
     #[test]
     fn every_record_is_delivered_once_wherever_the_run_is_cut(
         attempts in prop::collection::vec(

@@ -1,4 +1,4 @@
-//! Sinks that write in transactions which a checkpoint ends and its completion commits.
+//! Sinks that write in transactions, pre-committed at a checkpoint's barrier and committed when it completes.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -7,30 +7,30 @@ use crate::operator::{BoxError, CommitQueue, OpenContext, Outcome, Prepared, Sin
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
-/// Work that is not done on a worker.
+/// Work that must not run on a worker.
 pub type Work = Box<dyn FnOnce() -> Outcome + Send>;
 
-/// A target that can be written to in transactions: Flink's `TwoPhaseCommitSinkFunction`.
+/// A target that supports two-phase commit: Flink's `TwoPhaseCommitSinkFunction`.
 ///
 /// ```text
 /// begin ─► write* ─► pre_commit ──────────────────► commit
 ///   │                 at a barrier: the handle        when the checkpoint is complete,
-///   ▼                 is kept in the checkpoint       or by who goes on from it
-/// abort (close), or recover_and_abort (by who goes on from a checkpoint)
+///   ▼                 is kept in the checkpoint       or by the job that resumes from it
+/// abort (close), or recover_and_abort (by the job that resumes from a checkpoint)
 /// ```
-/// What lies between two barriers is one transaction. Its *handle* is what anybody needs to commit it, in
-/// another process too: a name, a number, a session. A checkpoint that is never completed leaves its
-/// transaction to the next one: a missing notice is normal.
+/// The writes between two barriers form one transaction. Its *handle* is all that is needed to commit it, even from
+/// another process: a name, a number, a session. If a checkpoint never completes, its transaction is committed with
+/// the next one: a missing completion notice is normal.
 ///
-/// An open transaction of most databases dies with its connection. Where that is so, `pre_commit` must make
-/// it outlive it (`PREPARE TRANSACTION`), or the output belongs into an [`Outbox`](super::Outbox).
+/// In most databases an open transaction is lost with its connection. If so, `pre_commit` must make it survive
+/// (`PREPARE TRANSACTION`), or the output belongs in an [`Outbox`](super::Outbox).
 ///
 /// ```
 /// use thalweg::connectors::{Transactional, TwoPhaseCommit, Work};
 /// use thalweg::operator::{BoxError, Outcome};
 /// use thalweg::time::Timestamp;
 ///
-/// /// Writes numbers into directories that get their names when they are whole.
+/// /// Writes numbers to directories that are renamed when they are complete.
 /// #[derive(Clone)]
 /// struct Directories;
 ///
@@ -45,11 +45,11 @@ pub type Work = Box<dyn FnOnce() -> Outcome + Send>;
 ///         Ok(())
 ///     }
 ///     fn pre_commit(&mut self, numbers: Vec<u64>, _checkpoint: u64) -> Result<Option<Vec<u8>>, BoxError> {
-///         // Makes the numbers durable where nobody looks, and says where that is.
+///         // Makes the numbers durable under a hidden name, and returns that name.
 ///         Ok((!numbers.is_empty()).then(|| b"a hidden name".to_vec()))
 ///     }
 ///     fn commit(&mut self, _handle: &[u8]) -> Result<Work, BoxError> {
-///         Ok(Box::new(|| Ok(()))) // Renames; nothing to do where that was done.
+///         Ok(Box::new(|| Ok(()))) // Renames; does nothing if already renamed.
 ///     }
 ///     fn abort(&mut self, _numbers: Vec<u64>) -> Outcome {
 ///         Ok(())
@@ -60,13 +60,13 @@ pub type Work = Box<dyn FnOnce() -> Outcome + Send>;
 /// # let _: Box<dyn std::any::Any> = Box::new(sink);
 /// ```
 pub trait TwoPhaseCommit<V: ?Sized>: Send + 'static {
-    /// A transaction that is being written.
+    /// A transaction in progress.
     type Transaction: Send;
 
-    /// Opens what the target needs.
+    /// Opens the resources that the target needs.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// If they cannot be opened.
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         let _ = cx;
         Ok(())
@@ -75,95 +75,98 @@ pub trait TwoPhaseCommit<V: ?Sized>: Send + 'static {
     /// Begins a transaction.
     ///
     /// # Errors
-    /// Where it cannot begin; the subtask fails.
+    /// If it cannot begin; the subtask fails.
     fn begin(&mut self) -> Result<Self::Transaction, BoxError>;
 
     /// Writes a record in a transaction.
     ///
     /// # Errors
-    /// Where it cannot be written; the subtask fails.
+    /// If it cannot be written; the subtask fails.
     fn write(&mut self, transaction: &mut Self::Transaction, record: &V, at: Timestamp) -> Outcome;
 
-    /// What lets somebody abort a transaction that is still being written. Where there is something, a
-    /// checkpoint keeps it for [`recover_and_abort`](Self::recover_and_abort).
+    /// The handle by which a transaction still in progress can be aborted, if there is one. A checkpoint stores it
+    /// for [`recover_and_abort`](Self::recover_and_abort).
     fn handle(&self, transaction: &Self::Transaction) -> Option<Vec<u8>> {
         let _ = transaction;
         None
     }
 
-    /// Ends a transaction, so that it can be committed and nothing but an error of the target prevents it.
-    /// The handle lets anybody commit it; there is none where nothing was written.
+    /// Ends a transaction such that only an error of the target can prevent it from being committed. Returns the
+    /// handle with which to commit it, or `None` if nothing was written.
     ///
     /// # Errors
-    /// Where it cannot be ended so; the subtask fails.
+    /// If it cannot be pre-committed; the subtask fails.
     fn pre_commit(
         &mut self,
         transaction: Self::Transaction,
         checkpoint: u64,
     ) -> Result<Option<Vec<u8>>, BoxError>;
 
-    /// Work on a transaction that was pre-committed and that a checkpoint is about to keep, to be done before
-    /// that one is complete and not on this thread.
+    /// Returns work on a pre-committed transaction that a checkpoint is about to store, to be done on another thread
+    /// before that checkpoint completes.
     ///
     /// # Errors
-    /// Where it is known that it cannot be done.
+    /// If it is already known that the work is impossible.
     fn before_completion(&mut self, handle: &[u8]) -> Result<Option<Work>, BoxError> {
         let _ = handle;
         Ok(None)
     }
 
-    /// Work to be done before any checkpoint is complete, whether or not it keeps a transaction, and at the end of the
-    /// job: what was committed since the one before is not kept any more, and must last by itself.
+    /// Returns work to be done before any checkpoint completes, whether or not it stores a transaction, and at the
+    /// end of the job. Transactions committed since the previous checkpoint are no longer stored, so they must now be
+    /// durable.
     ///
     /// # Errors
-    /// Where it is known that it cannot be done.
+    /// If it is already known that the work is impossible.
     fn before_any_completion(&mut self) -> Result<Option<Work>, BoxError> {
         Ok(None)
     }
 
-    /// The work of committing a transaction, perhaps one that was committed already: then there is nothing to do. It is
-    /// done not on this thread, behind that of the transactions before, while records are written. If it fails, those
-    /// behind it are not done; the subtask fails, and all are committed when it goes on from a checkpoint.
+    /// Returns the work of committing a transaction, which must do nothing if it is already committed. The work runs
+    /// on another thread, after that of earlier transactions, while records continue to be written. If it fails,
+    /// later work is not done, the subtask fails, and all the transactions are committed when the job resumes from a
+    /// checkpoint.
     ///
     /// # Errors
-    /// Where it is known that it cannot be committed.
+    /// If it is already known that the transaction cannot be committed.
     fn commit(&mut self, handle: &[u8]) -> Result<Work, BoxError>;
 
-    /// Commits a transaction that a checkpoint has kept.
+    /// Commits a transaction stored in the checkpoint.
     ///
     /// # Errors
-    /// Where it cannot be committed; the job fails.
+    /// If it cannot be committed; the job fails.
     fn recover_and_commit(&mut self, handle: &[u8]) -> Outcome {
         self.commit(handle)?()
     }
 
-    /// Aborts a transaction that was being written at the barrier of the checkpoint, if it is still there.
+    /// Aborts a transaction that was in progress at the checkpoint's barrier, if it still exists.
     ///
     /// # Errors
-    /// Where it cannot be aborted.
+    /// If it cannot be aborted.
     fn recover_and_abort(&mut self, handle: &[u8]) -> Outcome {
         let _ = handle;
         Ok(())
     }
 
-    /// What the checkpoint kept for this subtask is committed or aborted: drops what was written after it.
+    /// Called once the checkpoint's transactions for this subtask are committed or aborted. Drops whatever was
+    /// written after the checkpoint.
     ///
     /// # Errors
-    /// Where it cannot be dropped.
+    /// If it cannot be dropped.
     fn recovered(&mut self) -> Outcome {
         Ok(())
     }
 
-    /// Drops a transaction with all that was written in it.
+    /// Aborts a transaction, discarding everything written in it.
     ///
     /// # Errors
-    /// Where it cannot be dropped.
+    /// If it cannot be aborted.
     fn abort(&mut self, transaction: Self::Transaction) -> Outcome;
 
-    /// Releases what the target holds; called on failure and cancellation too.
+    /// Releases the target's resources; also called on failure and cancellation.
     ///
     /// # Errors
-    /// Where releasing fails.
+    /// If releasing them fails.
     fn close(&mut self) -> Outcome {
         Ok(())
     }
@@ -176,7 +179,7 @@ pub struct Transactional<M> {
 }
 
 impl<M> Transactional<M> {
-    /// A sink to the targets that `make` makes for a subtask and a parallelism.
+    /// A sink to the targets that `make` creates from a subtask index and a parallelism.
     pub fn new<T>(make: M) -> Self
     where
         M: Fn(u32, u32) -> T + Send + Sync + 'static,
@@ -198,21 +201,21 @@ where
     }
 }
 
-/// A transaction in a checkpoint is not one that the sink can take up again.
+/// A sink cannot resume a transaction stored in a checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the checkpoint's transaction of a sink is damaged, or another kind of sink wrote it")]
 pub struct TransactionError;
 
-/// What a checkpoint keeps of a transaction begins with one of these.
+/// The first byte of a transaction stored in a checkpoint.
 const PENDING: u8 = b'P';
 const CURRENT: u8 = b'C';
 
-/// A transaction that was pre-committed, and is not known to be committed.
+/// A pre-committed transaction that is not yet known to be committed.
 #[derive(Debug)]
 struct Pending {
     checkpoint: u64,
     handle: Vec<u8>,
-    /// The number of its commit, once that is under way.
+    /// The number of its commit, once started.
     commit: Option<u64>,
 }
 
@@ -223,7 +226,7 @@ pub struct TransactionalWriter<V: ?Sized, T: TwoPhaseCommit<V>> {
     /// In the order of their checkpoints.
     pending: VecDeque<Pending>,
     commits: CommitQueue,
-    /// Something was committed behind which no checkpoint has seen to it that it lasts.
+    /// Something was committed that no checkpoint has made durable since.
     unsure: bool,
     checkpointing: bool,
     finished: bool,
@@ -252,7 +255,7 @@ impl<V: ?Sized, T: TwoPhaseCommit<V>> TransactionalWriter<V, T> {
         }
     }
 
-    /// Ends the current transaction.
+    /// Pre-commits the current transaction.
     fn end_current(&mut self, checkpoint: u64) -> Outcome {
         if let Some(current) = self.current.take()
             && let Some(handle) = self.target.pre_commit(current, checkpoint)?
@@ -266,8 +269,8 @@ impl<V: ?Sized, T: TwoPhaseCommit<V>> TransactionalWriter<V, T> {
         Ok(())
     }
 
-    /// Has committed what is pending up to a checkpoint, in order. An error leaves its transaction pending, and the
-    /// others are committed nevertheless.
+    /// Starts committing the pending transactions up to a checkpoint, in order. If starting one fails, it stays
+    /// pending and the others are committed nevertheless.
     fn commit_up_to(&mut self, checkpoint: u64) -> Outcome {
         let mut first_error = self.commits.check();
         for pending in &mut self.pending {
@@ -287,7 +290,7 @@ impl<V: ?Sized, T: TwoPhaseCommit<V>> TransactionalWriter<V, T> {
         first_error
     }
 
-    /// Sees to it that what was committed lasts.
+    /// Makes committed transactions durable.
     fn make_last(&mut self) -> Outcome {
         if !std::mem::take(&mut self.unsure) {
             return Ok(());
@@ -394,7 +397,8 @@ impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalW
     }
 
     fn close(&mut self) -> Outcome {
-        // The end of the job is that of its commits: nobody who goes on from here meets them, and no checkpoint follows.
+        // The job does not end before its commits are done and durable: one that resumes from it does not race with
+        // them, and no checkpoint follows.
         let committed = self.commits.wait();
         let committed = committed.and_then(|()| self.make_last());
         let current = self.current.take();

@@ -1,4 +1,4 @@
-//! The rules of two-phase commit, on a target that writes down what is asked of it.
+//! Tests of the two-phase commit protocol, on a target that records its calls.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,12 +10,12 @@ use crate::time::Timestamp;
 
 type Journal = Arc<Mutex<Vec<String>>>;
 
-/// Transactions are texts; those that end in a refused one are not committed.
+/// Transactions are strings; those that end in the refused one are not committed.
 #[derive(Clone)]
 struct Target {
     journal: Journal,
     refused: &'static str,
-    /// Whether it writes down that it is asked to make what was committed last.
+    /// Whether calls that ask it to make commits durable are recorded.
     is_asked: bool,
 }
 
@@ -106,7 +106,7 @@ impl Run {
         self.writer.write(record, Timestamp::MIN).unwrap();
     }
 
-    /// What the checkpoint keeps.
+    /// The transactions that the checkpoint stores.
     fn prepare(&mut self, checkpoint: u64) -> Vec<Vec<u8>> {
         let mut prepared = Prepared::default();
         self.writer.prepare(checkpoint, &mut prepared).unwrap();
@@ -186,7 +186,7 @@ fn last_transaction_is_that_of_the_final_checkpoint() {
     run.write("a");
     run.writer.finish().unwrap();
     assert!(run.journal().is_empty());
-    // Nothing is begun after the end.
+    // No transaction is begun after the end.
     assert_eq!(run.prepare(7).len(), 1);
     run.writer.commit(7).unwrap();
     run.writer.close().unwrap();
@@ -218,7 +218,7 @@ fn commits_are_done_elsewhere_and_a_checkpoint_keeps_what_they_have_not_come_to(
     errands.run();
     assert_eq!(run.journal()[1..], ["commit a", "commit b"], "once");
     assert_eq!(run.prepare(4).len(), 1);
-    // Whoever closes waits for what is under way.
+    // Closing waits for pending work.
     run.write("c");
     run.prepare(5);
     run.writer.commit(5).unwrap();

@@ -1,4 +1,4 @@
-//! `thalweg bench checkpoint` checks its answers and tells of every run.
+//! `thalweg bench checkpoint` verifies its results and reports on every run.
 
 use serde_json::Value;
 

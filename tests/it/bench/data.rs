@@ -1,4 +1,4 @@
-//! Small inputs for `thalweg bench`: deterministic, with hot keys, ties, and disorder if asked.
+//! Small inputs for `thalweg bench`: deterministic, with hot keys, ties, and disorder on request.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(super) struct Data {
     pub(super) bids: Vec<Bid>,
     pub(super) persons: Vec<Person>,
     pub(super) auctions: Vec<Auction>,
-    /// By the names of their files.
+    /// With the names of their files.
     pub(super) keys: Vec<(&'static str, Vec<KeyValue>)>,
     pub(super) words: String,
 }
@@ -37,7 +37,7 @@ impl Numbers {
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32) % bound
     }
 
-    /// Half of the time one of a few.
+    /// Half of the time one of a few numbers.
     fn skewed(&mut self, bound: u64) -> u64 {
         let bound = if self.below(2) == 0 {
             1 + bound / 50
@@ -48,7 +48,7 @@ impl Numbers {
     }
 }
 
-/// Inputs of some two minutes, in which a record may be up to `jitter_ms` older than one before it.
+/// Inputs covering about two minutes, in which a record may be up to `jitter_ms` older than an earlier one.
 pub(super) fn data(seed: u64, jitter_ms: u64) -> Data {
     let mut numbers = Numbers(seed);
     let at = |numbers: &mut Numbers, number: u64, per_second: u64| {
@@ -57,7 +57,7 @@ pub(super) fn data(seed: u64, jitter_ms: u64) -> Data {
     let bids = (0..30_000).map(|n| {
         let auction = n / 20 + numbers.skewed(500);
         let bidder = numbers.below(40);
-        // Few prices, so that there are ties.
+        // Few distinct prices, so that there are ties.
         [
             auction,
             bidder,
@@ -72,7 +72,7 @@ pub(super) fn data(seed: u64, jitter_ms: u64) -> Data {
     });
     let persons = persons.collect();
     let auctions = (0..9000_u64).map(|n| {
-        // Sellers who have come and some who come later or never.
+        // Sellers who have joined, and some who join later or never.
         let seller = 7 * (n / 3 + 60).saturating_sub(numbers.skewed(100));
         let (category, price) = (10 + numbers.below(5), numbers.below(100));
         let time = at(&mut numbers, n, 75);
@@ -99,7 +99,7 @@ fn keyed(numbers: &mut Numbers, count: u64) -> Vec<KeyValue> {
     keys.map(|key| [key, key * key % 1009]).collect()
 }
 
-/// Lines of 8 to 16 words, of more than three blocks of 64 KiB; one word is as long as two lines.
+/// Lines of 8 to 16 words, more than three blocks of 64 KiB in all; one word is as long as two lines.
 fn words(numbers: &mut Numbers) -> String {
     let mut text = String::new();
     for line in 0..3000 {

@@ -1,4 +1,4 @@
-//! `thalweg bench`: rows and checksums are those of loops over the inputs, at every parallelism.
+//! `thalweg bench`: rows and checksums match those of loops over the inputs, at every parallelism.
 
 mod checkpoint;
 mod data;
@@ -14,13 +14,13 @@ use crate::program;
 use data::{Data, data};
 use oracle::{Answer, oracle};
 
-/// Runs the command to a good end; gives standard output.
+/// Runs the command, which must succeed; returns its standard output.
 #[track_caller]
 fn bench(arguments: &[&str]) -> String {
     program::succeed_silently(&[&["bench"], arguments].concat())
 }
 
-/// The names of all queries but those that [`crate::nexmark`] holds to other oracles.
+/// The names of all queries except those that [`crate::nexmark`] checks against other oracles.
 fn queries() -> Vec<String> {
     let list = bench(&["--list"]);
     let names = list
@@ -30,7 +30,7 @@ fn queries() -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// What a reported run came to.
+/// The query and the answer that a report line contains.
 fn reported(line: &str) -> (String, Answer) {
     let run: Value = serde_json::from_str(line).expect("JSON");
     let number = |name: &str| run[name].as_u64().expect(name);
@@ -54,7 +54,7 @@ fn reported(line: &str) -> (String, Answer) {
     (run["query"].as_str().expect("text").to_owned(), answer)
 }
 
-/// Runs every query over the inputs in `directory`: the answers are those of `data`.
+/// Runs every query over the inputs in `directory` and checks that the answers are those for `data`.
 #[track_caller]
 fn assert_answers(data: &Data, directory: &Path, options: &[&str]) {
     let names = queries();
@@ -136,7 +136,7 @@ fn every_run_is_reported_and_the_warm_up_is_not() {
     assert_eq!(lines.len(), 2);
 }
 
-/// The command fails with this exit code and one line that has all of `parts` in it, and reports nothing.
+/// Checks that the command fails with this exit code and one line that contains all of `parts`, and reports nothing.
 #[track_caller]
 fn assert_fails(arguments: &[&str], code: i32, parts: &[&str]) {
     let told = program::assert_fails(&[&["bench"], arguments].concat(), code, parts);

@@ -1,4 +1,4 @@
-//! The rows that every query must give, by loops over the inputs: no code of the kernel.
+//! The rows that every query must produce, computed by loops over the inputs without any code of the kernel.
 
 use std::collections::BTreeMap;
 
@@ -117,7 +117,7 @@ fn q7(data: &Data) -> Answer {
     let mut windows: BTreeMap<u64, Vec<(u64, u64, u64)>> = BTreeMap::new();
     for &[auction, bidder, price, at] in &data.bids {
         let window = windows.entry(at - at % 10_000 + 10_000).or_default();
-        // In ascending order the best bid is the first.
+        // In ascending order, the best bid comes first.
         window.push((u64::MAX - price, auction, bidder));
     }
     let rows = windows.iter().map(|(end, bids)| {

@@ -1,20 +1,20 @@
-//! The power fails in the middle of any operation: what is found is the checkpoint before or the new one.
+//! Power fails during any operation: what is found afterwards is the previous checkpoint or the new one.
 
 use thalweg::checkpoint::{Faults, Loss, OperationKind, SimulatedStorage, open_savepoint};
 
 use super::world::{Entries, changes, contents, entries, fold, open, prepared, shared, take};
 
-/// Of the checkpoints that are taken in one go.
+/// The last of the checkpoints that are taken without interruption.
 const LAST: u64 = 11;
 
-/// What may be left of the unsynced: all, nothing, and parts.
+/// What may survive of unsynced data: all, nothing, or parts.
 fn losses() -> impl Iterator<Item = Loss> {
     [Loss::All, Loss::None]
         .into_iter()
         .chain((0..10).map(Loss::Some))
 }
 
-/// Has the power fail in the middle of every operation of `action`, and looks at what is found.
+/// Makes the power fail during every operation of `action`, and checks what is found.
 fn at_every_operation(
     mut action: impl FnMut(&SimulatedStorage),
     mut find: impl FnMut(u64, &SimulatedStorage),
@@ -38,11 +38,11 @@ fn at_every_operation(
     unreachable!("an action ends")
 }
 
-/// What a process that starts again finds: the checkpoint before, or the new one, and nothing to complain of.
+/// What a restarted process finds: the previous checkpoint or the new one, and no errors.
 fn finds(disk: &SimulatedStorage, expected: &[(u64, &Entries)]) -> u64 {
     let mut store = open(disk).expect("the disk works again");
     let rejected = store.rejected().iter();
-    // A manifest may have become durable before its segment has: the checkpoint was not complete.
+    // A manifest may have become durable before its segment: then the checkpoint was not complete.
     let newest = expected
         .iter()
         .map(|(checkpoint, _)| *checkpoint)
@@ -64,7 +64,7 @@ fn finds(disk: &SimulatedStorage, expected: &[(u64, &Entries)]) -> u64 {
         .find(|(c, _)| *c == checkpoint)
         .expect("one of the two");
     assert_eq!(found, **wanted, "checkpoint {checkpoint}");
-    // The store goes on from there.
+    // The store continues from there.
     let next = store.next_checkpoint();
     take(&mut store, next, Some(checkpoint), &changes(next)).expect("complete");
     let mut after = (*wanted).clone();
@@ -156,7 +156,7 @@ fn of_a_checkpoint_what_was_acknowledged_never_goes_back() {
         },
     );
     assert!(folds.get() > 100, "{}", folds.get());
-    // Some segments took the place of others.
+    // Some segments reused the files of others.
     assert!(reused.get() > 100, "{}", reused.get());
 }
 
@@ -173,7 +173,7 @@ fn what_a_killed_process_left_is_built_on_only_when_it_is_durable() {
         let disk = storage.killed();
         let mut again = open(&disk).expect("the disk is whole");
         let restored = again.restore_newest().expect("good").expect("there is one");
-        // The job that went on from it has told the world so. Then the power fails.
+        // The job that resumed from it has announced this to the outside. Then the power fails.
         let mut after = open(&disk.power_loss(Loss::All)).expect("the disk works again");
         let found = after.restore_newest().expect("good").expect("there is one");
         assert_eq!(found.checkpoint(), restored.checkpoint());
@@ -207,12 +207,12 @@ fn of_a_savepoint() {
             if result.is_ok() {
                 assert!(restored.is_ok(), "it was acknowledged");
             }
-            // All of it, or nothing that can be read.
+            // All of it, or nothing readable.
             if let Ok(restored) = restored {
                 assert_eq!(entries(&restored).expect("undamaged"), expected);
                 found += 1;
             } else {
-                // And nothing that is in the way of the next one.
+                // And nothing that obstructs the next one.
                 let names = disk.names();
                 if !names.iter().any(|name| name.starts_with("manifest")) {
                     store

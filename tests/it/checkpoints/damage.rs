@@ -1,4 +1,5 @@
-//! Every byte flipped, every length: reported, never used, and the checkpoint before is.
+//! Every byte flipped, every length truncated: it is reported and never used, and the previous checkpoint is used
+//! instead.
 
 use thalweg::checkpoint::{CheckpointError, Loss, SimulatedStorage};
 
@@ -26,7 +27,7 @@ fn two() -> (SimulatedStorage, Vec<Entries>, Vec<String>) {
     (storage.power_loss(Loss::All), expected, own)
 }
 
-/// Looks at a disk on which the second checkpoint is damaged.
+/// Checks a disk on which the second checkpoint is damaged.
 fn is_reported(disk: &SimulatedStorage, before: &Entries, what: &str) {
     let mut store = open(disk).expect("damage keeps nobody out");
     let restored = store
@@ -194,7 +195,7 @@ fn what_a_rejected_checkpoint_names_is_kept_until_newer_ones_are_complete() {
     storage.put(manifest, Vec::new());
     let mut store = open(&storage).expect("damage keeps nobody out");
     assert_eq!(store.rejected().len(), 1);
-    // Somebody mends it.
+    // The file is repaired.
     storage.put(manifest, good);
     drop(store);
     store = open(&storage).expect("undamaged");

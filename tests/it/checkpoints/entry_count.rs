@@ -1,4 +1,4 @@
-//! What a restoring subtask makes room for, and what it need not read.
+//! How much a restoring subtask allocates in advance, and what it can skip reading.
 
 use thalweg::checkpoint::{Contents, SimulatedStorage, SubtaskReport};
 use thalweg::record::MaxParallelism;
@@ -16,7 +16,7 @@ fn set(keys: std::ops::Range<u64>) -> Changes {
 fn an_entry_counts_once_however_often_it_was_written() {
     let storage = SimulatedStorage::new(1);
     let mut store = open(&storage).expect("empty");
-    // Ten entries, all of which each checkpoint writes; what a subtask says is believed up to what was written.
+    // Ten entries, all written by every checkpoint; a subtask's claim is believed up to the number written.
     let counted = [(None, 10), (Some(5), 10), (Some(4), 8), (Some(1000), 40)];
     for (number, (said, expected)) in (1..).zip(counted) {
         let mut pending = store.begin(number).expect("the next one");

@@ -1,4 +1,4 @@
-//! `EIO`, `ENOSPC` and short writes at any operation: an error, and the next checkpoint succeeds.
+//! `EIO`, `ENOSPC` and short writes during any operation: an error, and the next checkpoint succeeds.
 
 use thalweg::checkpoint::{CheckpointError, CheckpointStore, Fault, Faults, Loss};
 
@@ -6,7 +6,7 @@ use super::world::{changes, contents, entries, fold, open, prepared, shared, tak
 
 const FAULTS: [Fault; 3] = [Fault::Io, Fault::NoSpace, Fault::ShortWrite];
 
-/// Whether an error says what went wrong.
+/// Whether an error identifies what went wrong.
 fn is_named(error: &CheckpointError) -> bool {
     matches!(
         error,
@@ -44,7 +44,7 @@ fn of_a_checkpoint() {
             }
             let restored = store.restore_newest().expect("good").expect("there");
             assert_eq!(contents(&restored).expect("good"), wanted);
-            // The next one succeeds, and what failed is gone.
+            // The next one succeeds, and the failed one is gone.
             take(&mut store, 5, Some(parent), &changes(5)).expect("no more faults");
             take(&mut store, 6, Some(5), &changes(6)).expect("no more faults");
             changes(5).apply(&mut wanted);
@@ -122,7 +122,7 @@ fn of_opening() {
         let is_over = storage.operations() <= at;
         storage.set_faults(Faults::default());
         if let Ok(mut store) = result {
-            // What could not be read is said, and an older one is used.
+            // What could not be read is reported, and an older one is used.
             let restored = store.restore_newest().expect("one is good").expect("there");
             let found = restored.checkpoint();
             assert!(found == 3 || store.rejected().iter().any(|r| r.checkpoint == 3));

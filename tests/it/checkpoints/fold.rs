@@ -1,4 +1,4 @@
-//! Folding changes nothing but how long restoring takes.
+//! Folding affects only how long restoring takes.
 
 use thalweg::checkpoint::{CheckpointStore, HeapStorage, StoreOptions};
 
@@ -55,7 +55,7 @@ fn checkpoints_that_complete_during_a_fold_keep_what_they_have() {
     changes(4).apply(&mut wanted);
     let task = store.plan_fold().expect("the chain is long");
     assert!(store.plan_fold().is_none(), "one at a time");
-    // What is being folded is no longer named by any retained checkpoint, and yet it is there.
+    // No retained checkpoint refers to the segments being folded any more, and yet they still exist.
     for checkpoint in 5..=8 {
         take(&mut store, checkpoint, None, &Changes::of(&wanted)).expect("complete");
     }
@@ -73,7 +73,7 @@ fn checkpoints_that_complete_during_a_fold_keep_what_they_have() {
         let restored = store.restore(checkpoint).expect("there");
         assert_eq!(contents(&restored).expect("undamaged"), wanted);
     }
-    // A fold that came too late is gone, and so is what it was made of.
+    // A fold that completed too late is gone, and so are the segments it was made from.
     assert!(storage.names().len() <= 9, "{:?}", storage.names());
 }
 
@@ -102,7 +102,7 @@ fn a_fold_serves_the_checkpoints_that_went_on_meanwhile() {
 #[test]
 fn what_is_folded_comes_in_the_order_of_hashes() {
     let options = StoreOptions {
-        // Some parts, each of some entries.
+        // Several parts, each with several entries.
         fold_memory: 2_000,
         ..world::options()
     };
@@ -118,7 +118,7 @@ fn what_is_folded_comes_in_the_order_of_hashes() {
         ..Changes::default()
     };
     take(&mut store, 4, Some(3), &changes).expect("complete");
-    // The last changes may be followed by a checkpoint of the whole: they are no reason to fold.
+    // The last changes may be followed by a full checkpoint: they are no reason to fold.
     assert!(store.plan_fold().is_none());
     let last = Changes {
         removed: (1..100).step_by(3).map(|key| (0, key)).collect(),

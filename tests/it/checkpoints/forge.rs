@@ -1,11 +1,11 @@
-//! Forged files: bytes of any kind under checksums that are right, so that a reader gets behind them.
+//! Forged files: arbitrary bytes under valid checksums, so that a reader gets past them.
 
 use xxhash_rust::xxh3::xxh3_64;
 
 const SUM: usize = 8;
 const SEGMENT_HEADER: usize = 64;
 const TRAILER: usize = 48;
-/// Where the trailer has the index's offset, length and checksum.
+/// The offsets in the trailer of the index's offset, length and checksum.
 const INDEX_OFFSET: usize = 16;
 const INDEX_LENGTH: usize = 24;
 const INDEX_SUM: usize = 32;
@@ -18,20 +18,20 @@ fn number(bytes: &[u8]) -> usize {
     u64::from_le_bytes(bytes.try_into().expect("eight bytes")) as usize
 }
 
-/// Makes the checksum at the end of `bytes` that of what is before it.
+/// Sets the checksum at the end of `bytes` to that of everything before it.
 fn seal(bytes: &mut [u8]) {
     if let Some((body, sum)) = bytes.split_last_chunk_mut::<SUM>() {
         put(sum, xxh3_64(body));
     }
 }
 
-/// Makes a manifest's checksum right.
+/// Makes a manifest's checksum valid.
 pub(crate) fn manifest(mut bytes: Vec<u8>) -> Vec<u8> {
     seal(&mut bytes);
     bytes
 }
 
-/// Makes the checksums of a segment's header, index and trailer right.
+/// Makes the checksums of a segment's header, index and trailer valid.
 pub(crate) fn segment(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.len() < SEGMENT_HEADER + TRAILER {
         return bytes;

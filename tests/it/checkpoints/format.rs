@@ -1,4 +1,4 @@
-//! The bytes of a checkpoint are pinned: files of today are read by every later version that says so.
+//! The format of a checkpoint is pinned: later versions that claim to must read today's files.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use super::world::{Changes, contents, open, take};
 pub(super) const MANIFEST: &str = include_str!("golden/manifest.hex");
 pub(super) const SEGMENT: &str = include_str!("golden/segment.hex");
 
-/// Sixteen bytes a line, as numbers and as text.
+/// A hex dump, sixteen bytes per line, as numbers and as text.
 fn dump(bytes: &[u8]) -> String {
     let mut text = String::new();
     for (number, line) in bytes.chunks(16).enumerate() {

@@ -1,4 +1,4 @@
-//! Looking at checkpoints tells what is in them and changes nothing.
+//! Inspecting checkpoints reports what is in them and changes nothing.
 
 use thalweg::checkpoint::CheckpointError;
 use thalweg::checkpoint::inspect::{self, Verified};

@@ -1,4 +1,4 @@
-//! Checkpoints in files: what is kept, and what no crash, fault or damage can do to it.
+//! Checkpoints in files: what is stored, and that no crash, fault or damage can harm it.
 
 mod crash;
 mod damage;

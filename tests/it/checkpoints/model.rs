@@ -1,4 +1,4 @@
-//! Whatever is done to a store, what is restored is what a map would hold.
+//! Whatever is done to a store, the restored state is what a map would hold.
 
 use proptest::prelude::*;
 use thalweg::checkpoint::{FoldTask, Loss, SimulatedStorage};
@@ -7,17 +7,17 @@ use super::world::{Changes, Entries, contents, open, take};
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A checkpoint of what changed.
+    /// An incremental checkpoint.
     Changed(Changes),
-    /// A checkpoint of all there is.
+    /// A full checkpoint.
     Whole(Changes),
-    /// One that is begun and given up.
+    /// A checkpoint that is started and aborted.
     Abandon,
-    /// A fold begins.
+    /// A fold starts.
     Plan,
-    /// It ends.
+    /// The fold is attached.
     Attach,
-    /// The process starts again, after a loss of power.
+    /// The process restarts after a power loss.
     Restart(u64),
 }
 

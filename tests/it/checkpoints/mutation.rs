@@ -1,5 +1,5 @@
-//! Readers are given everything that comes near a file, checksums made right: they refuse it or read it, and never
-//! panic, hang, or take memory that the file does not have.
+//! Readers are given files that are almost valid, with the checksums corrected: they reject or read them, and never
+//! panic, hang, or allocate memory out of proportion to the file.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ impl Random {
     }
 }
 
-/// Flips, cuts, doubles, or puts numbers that are likely to hurt.
+/// Flips bits, truncates, duplicates, or inserts numbers that are likely to cause trouble.
 fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..=random.below(3) {
         if bytes.is_empty() {
@@ -51,7 +51,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// Mutates and reads for a while. Returns how many were read and how many of them were refused.
+/// Mutates and reads for a while. Returns how many were read and how many of those were rejected.
 fn for_a_while(good: &[u8], mut refuses: impl FnMut(Vec<u8>, bool) -> bool) -> (u64, u64) {
     let (mut random, start) = (Random(1), Instant::now());
     let (mut all, mut refused) = (0, 0);

@@ -1,4 +1,4 @@
-//! A savepoint holds all of a checkpoint, by itself.
+//! A savepoint contains a whole checkpoint and is self-contained.
 
 use thalweg::checkpoint::{
     CheckpointError, CheckpointStore, RealStorage, SimulatedStorage, open_savepoint,
@@ -14,7 +14,7 @@ fn a_savepoint_is_what_the_checkpoint_was() {
     let mut store = open(&storage).expect("undamaged");
     let other = SimulatedStorage::new(2);
     let export = store.export(3).expect("there");
-    // The job goes on, and the checkpoint is no longer retained.
+    // The job continues, and the checkpoint is no longer retained.
     for checkpoint in 4..=8 {
         take(&mut store, checkpoint, None, &changes(checkpoint)).expect("complete");
     }
@@ -29,7 +29,7 @@ fn a_savepoint_is_what_the_checkpoint_was() {
         wanted
     );
 
-    // A job may keep its checkpoints beside it and go on from it.
+    // A job may store its checkpoints beside the savepoint and resume from it.
     let mut there = CheckpointStore::open(shared(&other), world::options()).expect("a checkpoint");
     let savepoint = there.completed().last().expect("the savepoint").clone();
     assert!(savepoint.is_savepoint);
@@ -47,7 +47,7 @@ fn a_savepoint_is_what_the_checkpoint_was() {
 fn a_savepoint_needs_no_types_to_be_made() {
     let (storage, wanted) = prepared();
     let other = SimulatedStorage::new(2);
-    // Opened anew: nobody has said how keys are hashed.
+    // Opened again, with no information on how keys are hashed.
     let mut store = open(&storage).expect("undamaged");
     store
         .export(3)

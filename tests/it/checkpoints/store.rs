@@ -1,4 +1,4 @@
-//! What a store keeps, and what it refuses.
+//! What a store retains, and what it rejects.
 
 use thalweg::checkpoint::{
     CheckpointError, CheckpointStore, Contents, HeapStorage, RealStorage, SimulatedStorage,
@@ -9,7 +9,7 @@ use super::world::{self, Changes, Entries, changes, contents, open, take};
 
 use std::sync::Arc;
 
-/// Checkpoints 1 to `count`, the first whole, each but the first the changes of the one before.
+/// Checkpoints 1 to `count`, the first full, the others incremental.
 fn run(store: &mut CheckpointStore, count: u64) -> Vec<Entries> {
     let mut entries = Entries::new();
     let mut expected = vec![entries.clone()];
@@ -79,12 +79,12 @@ fn segments_go_when_no_retained_checkpoint_names_them() {
             .filter(|name| name.starts_with("segment"))
             .count()
     };
-    // Every chain goes back to the first checkpoint.
+    // Every chain extends back to the first checkpoint.
     assert_eq!(segments(), 6);
     for checkpoint in 7..=10 {
         take(&mut store, checkpoint, None, &Changes::default()).expect("complete");
     }
-    // Two retained, one whose manifest has gone just now, and one whose place the next will take.
+    // Two retained, one whose manifest has just been removed, and one whose file the next will reuse.
     assert_eq!(segments(), 4);
     take(&mut store, 11, None, &Changes::default()).expect("complete");
     assert_eq!(segments(), 4);
@@ -179,7 +179,7 @@ fn several_checkpoints_may_be_pending() {
     let mut store = open(&storage).expect("empty");
     let slow = store.begin(1).expect("the first");
     take(&mut store, 2, None, &changes(2)).expect("complete");
-    // A newer one is complete: the slow one is subsumed.
+    // A newer one is complete, so the slow one is subsumed.
     let error = store
         .complete(slow, Contents::default())
         .expect_err("too late");

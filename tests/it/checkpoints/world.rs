@@ -1,4 +1,4 @@
-//! A small job's worth of state, and what a store makes of it.
+//! The state of a small job, and its handling by a store.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use thalweg::checkpoint::{
 use thalweg::record::FormError;
 use thalweg::state::{StateKind, StateSchema, hash_of_key};
 
-/// Entries by namespace and key, the way that a state keeps them.
+/// Entries by namespace and key, as a state stores them.
 pub(crate) type Entries = BTreeMap<(i64, u64), Vec<u8>>;
 
-/// How many subtasks there are.
+/// The number of subtasks.
 pub(crate) const SUBTASKS: u32 = 2;
 
 pub(crate) fn operator() -> OperatorInfo {
@@ -24,7 +24,7 @@ pub(crate) fn operator() -> OperatorInfo {
     }
 }
 
-/// Keyed state with values of any length.
+/// Keyed state with values of varying length.
 pub(crate) fn words() -> StateRef {
     StateRef::new(&"count".into(), "words")
 }
@@ -49,7 +49,7 @@ pub(crate) fn report(state: &StateRef, is_whole: bool) -> StateReport {
     }
 }
 
-/// What happens to keyed state between two checkpoints.
+/// The changes to keyed state between two checkpoints.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) dropped: Vec<i64>,
@@ -68,7 +68,7 @@ impl Changes {
         }
     }
 
-    /// Everything, as the changes of nothing.
+    /// All entries, as changes to nothing.
     pub(crate) fn of(entries: &Entries) -> Self {
         Changes {
             set: entries
@@ -79,7 +79,7 @@ impl Changes {
         }
     }
 
-    /// The pieces, in an order in which they are not applied.
+    /// The pieces, in an order other than that in which they are applied.
     pub(crate) fn pieces(&self, subtask: u32) -> Vec<Piece> {
         let mut pieces = Vec::new();
         for ((namespace, key), value) in &self.set {
@@ -116,7 +116,7 @@ fn piece(subtask: u32, kind: PieceKind, namespace: i64, count: u64, bytes: Vec<u
     }
 }
 
-/// The subtask that has a key.
+/// The subtask that owns a key.
 pub(crate) fn owner(key: u64) -> u32 {
     (key % u64::from(SUBTASKS)) as u32
 }
@@ -140,7 +140,7 @@ fn of_subtask(changes: &Changes, subtask: u32) -> Changes {
     }
 }
 
-/// Takes a checkpoint: changes of `parent`, or all there is.
+/// Takes a checkpoint: incremental on `parent`, or full.
 pub(crate) fn take(
     store: &mut CheckpointStore,
     checkpoint: u64,
@@ -183,7 +183,7 @@ pub(crate) fn take(
     )
 }
 
-/// What a job that goes on from a checkpoint has.
+/// The state of a job that resumes from a checkpoint.
 pub(crate) fn contents(restored: &Restored) -> Result<Entries, CheckpointError> {
     let wanted = report(&offsets(), true).schema;
     let offsets = restored
@@ -241,7 +241,7 @@ fn take_bytes<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], FormE
     Ok(taken)
 }
 
-/// Opens the store of a disk.
+/// Opens the store on a disk.
 pub(crate) fn open(storage: &SimulatedStorage) -> Result<CheckpointStore, CheckpointError> {
     CheckpointStore::open(shared(storage), options())
 }
@@ -250,7 +250,7 @@ pub(crate) fn shared(storage: &SimulatedStorage) -> Arc<dyn Storage> {
     Arc::new(storage.clone())
 }
 
-/// Options that make small stores do everything that large ones do.
+/// Options under which small stores do everything that large ones do.
 pub(crate) fn options() -> StoreOptions {
     StoreOptions {
         retained: 2,
@@ -262,7 +262,7 @@ pub(crate) fn options() -> StoreOptions {
     }
 }
 
-/// Changes that touch what is there and add what is not.
+/// Changes that modify existing entries and add new ones.
 pub(crate) fn changes(checkpoint: u64) -> Changes {
     let value = |key: u64| {
         format!("{key} of {checkpoint}")
@@ -286,7 +286,7 @@ pub(crate) fn changes(checkpoint: u64) -> Changes {
     }
 }
 
-/// A disk with checkpoints 1, 2 and 3, whose chains begin with the first, and what is in the third.
+/// A disk with checkpoints 1, 2 and 3, whose chains start with the first, and the contents of the third.
 pub(crate) fn prepared() -> (SimulatedStorage, Entries) {
     let storage = SimulatedStorage::new(1);
     let mut store = open(&storage).expect("empty");
@@ -300,7 +300,7 @@ pub(crate) fn prepared() -> (SimulatedStorage, Entries) {
     (storage, entries)
 }
 
-/// Folds what is due. A fold that fails costs nothing.
+/// Folds whatever is due. A failed fold does no harm.
 pub(crate) fn fold(store: &mut CheckpointStore) -> bool {
     let folded = store.plan_fold().map(|task| task.run());
     match folded {

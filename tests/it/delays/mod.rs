@@ -1,4 +1,4 @@
-//! `thalweg delays`: the program's answers are those of a loop over the file, at every parallelism.
+//! `thalweg delays`: the program's results match those of a loop over the file, at every parallelism.
 
 mod oracle;
 
@@ -24,7 +24,7 @@ fn month() -> PathBuf {
     data("flights-2013-01.csv.gz")
 }
 
-/// The results of a run are `answers`, byte for byte and in order.
+/// Checks that the results of a run are `answers`, byte for byte and in order.
 #[track_caller]
 fn assert_results(results: &str, answers: &Answers) {
     for (result, expected) in results.lines().zip(&answers.lines) {
@@ -66,13 +66,13 @@ fn late_flights_are_the_same_on_every_run_and_all_others_are_counted() {
 
 #[test]
 fn whole_year_is_its_group_by_too() {
-    // The year is no part of the project: it is read where it is found.
+    // The full year is not part of the project: it is read from wherever it is found.
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/flights.csv.gz");
     let path = std::env::var_os("THALWEG_FLIGHTS").map_or(beside, PathBuf::from);
     if !path.exists() {
         return;
     }
-    // The months stand in the order of their names: 1, 10, 11, 12, 2 and so on.
+    // The months are ordered by their names: 1, 10, 11, 12, 2 and so on.
     let answers = answers(&path, &data("airlines.csv"), 366 * 24 * HOUR);
     let path = path.to_str().expect("text");
     let options = [
@@ -245,7 +245,7 @@ fn malformed_rows_are_left_out_and_counted_if_asked() {
         .collect();
     assert_eq!(results.len(), 3);
     assert_eq!(results[0]["max_departure_delay_minutes"], 3);
-    // A carrier that the second file has no name for, of which no flight left.
+    // A carrier not listed in the second file, with no departed flights.
     assert_eq!(
         (&results[1]["key"], &results[1]["name"]),
         (&"ZZ".into(), &Value::Null)

@@ -1,4 +1,4 @@
-//! The answers that `thalweg delays` must give, by a loop over the file: no code of the kernel.
+//! The results that `thalweg delays` must produce, computed by a loop over the file without any code of the kernel.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -44,7 +44,7 @@ fn rows<'a>(text: &'a str, columns: &[&str]) -> Vec<Vec<&'a str>> {
 
 /// Days since the epoch of a date of the proleptic Gregorian calendar.
 fn days(year: i64, month: i64, day: i64) -> i64 {
-    // March is the first month, so that a leap day is the last day of its year.
+    // March counts as the first month, so that a leap day is the last day of its year.
     let (year, month) = if month < 3 {
         (year - 1, month + 9)
     } else {
@@ -69,7 +69,7 @@ struct Departures {
     delays: Vec<i64>,
 }
 
-/// What one run must give.
+/// The expected results of a run.
 pub(super) struct Answers {
     /// The results as JSON, in order.
     pub(super) lines: Vec<String>,
@@ -79,8 +79,8 @@ pub(super) struct Answers {
     pub(super) late: usize,
 }
 
-/// The answers for a file of flights, a flight being late if its hour is over when the greatest
-/// schedule before it is `bound` behind.
+/// The expected results for a file of flights. A flight is late if its hour ended at or before the latest scheduled
+/// departure preceding it in the file, minus `bound`.
 pub(super) fn answers(flights: &Path, airlines: &Path, bound: i64) -> Answers {
     let names = text(airlines);
     let names = rows(&names, &["carrier", "name"]);
@@ -147,7 +147,7 @@ pub(super) fn answers(flights: &Path, airlines: &Path, bound: i64) -> Answers {
     }
 }
 
-/// A moment as `2013-01-01T10:00:00Z`, by Hinnant's `civil_from_days`.
+/// Formats a time as `2013-01-01T10:00:00Z`, by Hinnant's `civil_from_days`.
 fn shown(seconds: i64) -> String {
     let since_march_0 = seconds.div_euclid(24 * SECS_PER_HOUR) + 719_468;
     let hour = seconds.rem_euclid(24 * SECS_PER_HOUR) / SECS_PER_HOUR;

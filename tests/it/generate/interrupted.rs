@@ -1,4 +1,4 @@
-//! Runs that do not come to their end.
+//! Runs that are interrupted.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -54,7 +54,7 @@ fn killed_run_leaves_no_file_under_its_name_and_the_next_one_cleans_up() {
 #[test]
 fn file_that_does_not_fit_is_named_and_nothing_is_left() {
     let (directory, path) = directory();
-    // No room for more than 100 blocks of 512 bytes in a file; the signal that says so is ignored.
+    // No room for more than 100 blocks of 512 bytes in a file; the signal that reports this is ignored.
     let script = "trap '' XFSZ; ulimit -f 100; exec \"$@\"";
     let program = env!("CARGO_BIN_EXE_thalweg");
     let output = Command::new("sh")
@@ -66,6 +66,6 @@ fn file_that_does_not_fit_is_named_and_nothing_is_left() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("cannot write"), "{stderr}");
     assert!(stderr.contains(".bids.bin.partial"), "{stderr}");
-    // Those that fit are whole.
+    // The files that fit are complete.
     assert_eq!(names(directory.path()), ["auctions.bin", "persons.bin"]);
 }

@@ -1,4 +1,4 @@
-//! `thalweg generate`: the same bytes for the same options, and never a part of a file under its name.
+//! `thalweg generate`: the same bytes for the same options, and never a partial file under its final name.
 
 mod interrupted;
 
@@ -97,7 +97,7 @@ fn of_fifty_events_one_is_a_person_three_are_auctions_and_the_rest_bids() {
     assert_eq!(all.len(), 6 * 30_000);
     assert_eq!(all[..18_000], numbers(directory.path(), "auctions.bin"));
 
-    // Ten thousand events a second.
+    // Ten thousand events per second.
     let bids = numbers(directory.path(), "bids.bin");
     let times = || bids.chunks(4).map(|bid| bid[3]);
     assert!(times().is_sorted());

@@ -1,7 +1,7 @@
-//! The program is killed with SIGKILL at random moments and started again, at other parallelisms, until it has
-//! finished: nothing is lost, nothing is doubled, and nothing that was acknowledged is taken back.
+//! The program is killed with SIGKILL at random moments and restarted, at different parallelisms, until it has
+//! finished: nothing is lost, nothing is duplicated, and nothing acknowledged is taken back.
 //!
-//! `THALWEG_KILLS` says how often, `THALWEG_KILLS_SEED` in which manner: `perf-scripts/kills` sets both.
+//! `THALWEG_KILLS` sets the number of kills, `THALWEG_KILLS_SEED` the random seed: `perf-scripts/kills` sets both.
 
 mod delays;
 mod soak;

@@ -1,4 +1,4 @@
-//! The job that is there to be killed: keyed state, timers, part files.
+//! The job that exists to be killed: keyed state, timers, part files.
 
 use super::trial::{Random, assert_killed_runs_give, kills_wanted, undisturbed};
 

@@ -1,4 +1,4 @@
-//! A job of the program in a directory of its own, killed and started again, and what is held of it meanwhile.
+//! A job of the program in its own directory, killed and restarted, and what must hold meanwhile.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,14 +12,14 @@ use tempfile::TempDir;
 
 use crate::program::{command, succeed};
 
-/// So long a job lives at most before it is killed.
+/// The longest time for which a job runs before it is killed.
 const LIFE_MS_MAX: u64 = 250;
 
-/// Draws numbers from a seed.
+/// A random number generator.
 pub(super) struct Random(u64);
 
 impl Random {
-    /// The numbers of a seed, or of the one that the environment names.
+    /// The numbers of a seed, or of the one given in the environment.
     pub(super) fn new(seed: u64) -> Self {
         let named = std::env::var("THALWEG_KILLS_SEED").ok();
         let seed = named.map_or(seed, |seed| seed.parse().expect("a number"));
@@ -41,7 +41,7 @@ pub(super) fn kills_wanted(default: u64) -> u64 {
     named.map_or(default, |kills| kills.parse().expect("a number"))
 }
 
-/// What differs from one life of a job to the next, as drawn from the seed.
+/// What differs between runs of a job, as drawn from the seed.
 #[derive(Debug)]
 struct Life {
     parallelism: u64,
@@ -69,11 +69,11 @@ impl Life {
 pub(super) struct Trial {
     directory: TempDir,
     arguments: Vec<String>,
-    /// The part files that were visible, and their hashes.
+    /// The part files seen so far, and their hashes.
     committed: BTreeMap<PathBuf, u64>,
-    /// Bytes of the progress log that were read.
+    /// How many bytes of the progress log have been read.
     log_read: usize,
-    /// The last checkpoint that was acknowledged.
+    /// The last acknowledged checkpoint.
     acknowledged: Option<u64>,
     pub(super) kills: u64,
 }
@@ -111,7 +111,7 @@ impl Trial {
         self.arguments.iter().cloned().chain(own).collect()
     }
 
-    /// Kills the program until it has finished nevertheless, or was killed often enough and may.
+    /// Kills the program repeatedly until it finishes anyway, or has been killed often enough and may finish.
     pub(super) fn run(&mut self, random: &mut Random, kills_max: u64) {
         loop {
             let life = Life::drawn(random);
@@ -123,7 +123,7 @@ impl Trial {
             let mut child = program.spawn().expect("the program starts");
             if !may_finish {
                 sleep(life.after);
-                // One that has ended already is not killed.
+                // A process that has already ended is not killed.
                 child.kill().expect("it is ours");
             }
             let ended = child.wait_with_output().expect("it has started");
@@ -141,7 +141,7 @@ impl Trial {
         }
     }
 
-    /// A job goes on from the last checkpoint that was acknowledged or a later one, and never from none.
+    /// Checks that a job resumes from the last acknowledged checkpoint or a later one, and never from none.
     fn check_log(&mut self) {
         let log = fs::read_to_string(self.path("log")).unwrap_or_default();
         for (index, line) in log[self.log_read..].lines().enumerate() {
@@ -171,7 +171,7 @@ impl Trial {
         self.log_read = log.len();
     }
 
-    /// What was committed stays as it is.
+    /// Checks that committed files have not changed.
     fn check_committed(&mut self) {
         let found = part_files(&self.directory.path().join("out"));
         for (path, text) in &found {
@@ -186,13 +186,13 @@ impl Trial {
         }
     }
 
-    /// The rows of all visible parts, in order.
+    /// The rows of all visible part files, in order.
     pub(super) fn rows(&self) -> Vec<String> {
         rows(&self.directory.path().join("out"))
     }
 }
 
-/// The rows of a run that nobody disturbs.
+/// The rows of an undisturbed run.
 pub(super) fn undisturbed(arguments: &[&str]) -> Vec<String> {
     let directory = tempfile::tempdir().expect("a directory");
     let output = directory.path().to_str().expect("text");
@@ -208,7 +208,7 @@ fn rows(output: &Path) -> Vec<String> {
     rows
 }
 
-/// The visible parts below a directory, with what is in them.
+/// The visible part files below a directory, with their contents.
 fn part_files(output: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     let Ok(entries) = fs::read_dir(output) else {
@@ -231,7 +231,7 @@ fn part_files(output: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
-/// Runs trials until there were so many kills; each gives the rows of an undisturbed run.
+/// Runs trials until there have been enough kills; each must produce the rows of an undisturbed run.
 pub(super) fn assert_killed_runs_give(
     expected: &[String],
     arguments: &[&str],

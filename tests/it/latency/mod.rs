@@ -1,10 +1,10 @@
-//! `thalweg latency`: every record is measured, in every mode, and what is told has its form.
+//! `thalweg latency`: every record is measured, in every mode, and the report is well-formed.
 
 use serde_json::Value;
 
 use crate::program::{assert_fails, succeed_silently};
 
-/// Runs the command to a good end; gives standard output.
+/// Runs the command, which must succeed; returns its standard output.
 #[track_caller]
 fn latency(arguments: &[&str]) -> String {
     succeed_silently(&[&["latency"], arguments].concat())
@@ -20,7 +20,7 @@ fn measured(arguments: &[&str]) -> Value {
 
 #[track_caller]
 fn assert_is_whole(run: &Value) {
-    // 0.25 s of warm-up and 0.5 s that are recorded, at 4,000 records a second.
+    // 0.25 s of warm-up and 0.5 s recorded, at 4,000 records per second.
     assert_eq!(
         (&run["records"], &run["recorded"]),
         (&3000.into(), &2000.into()),
@@ -83,7 +83,7 @@ fn every_wait_strategy_and_number_of_workers_counts_every_record() {
     }
 }
 
-/// How much of a core each thread used whose name begins with `thalweg-` and a digit.
+/// The share of a core used by each thread whose name starts with `thalweg-` and a digit.
 fn workers(cpu: &Value) -> Vec<f64> {
     let threads = cpu["threads"].as_array().expect("threads").iter();
     let is_worker = |name: &str| {

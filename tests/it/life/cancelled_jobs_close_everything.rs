@@ -9,7 +9,7 @@ use thalweg::runtime::{JobError, JobHandle, JobStatus};
 
 use super::probe::{Moment, Probe, ProbedSource};
 
-/// An endless job; its source's, its function's and its sink's probes.
+/// An endless job, and the probes of its source, function and sink.
 fn endless(parallelism: u32, wait: WaitStrategy) -> (JobHandle, [Probe; 3]) {
     let env = Environment::new()
         .parallelism(parallelism)

@@ -1,5 +1,5 @@
-//! An error or a panic, wherever it happens, fails the job with its place and its cause, closes what
-//! was opened, and leaves the process alone.
+//! An error or a panic, wherever it happens, fails the job, reporting its place and cause, closes whatever was
+//! opened, and leaves the process alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,7 @@ use thalweg::time::{ManualClock, Monotonous, Timestamp};
 
 use super::probe::{Moment, Probe, ProbedSource, Trouble};
 
-/// Runs a job that must fail, on threads and in steps, at parallelism 1 and 2. Each error's vertex and
-/// cause.
+/// Runs a job that must fail, on threads and in steps, at parallelism 1 and 2; returns each error's vertex and cause.
 fn failures(build: impl Fn(&Environment)) -> Vec<(String, OperatorError)> {
     let mut failures = Vec::new();
     for parallelism in [1, 2] {
@@ -49,7 +48,7 @@ fn failures(build: impl Fn(&Environment)) -> Vec<(String, OperatorError)> {
     failures
 }
 
-/// The process survives: it can run a job.
+/// Checks that the process survives: it can run another job.
 fn another_job_runs() {
     let env = Environment::new().parallelism(2);
     let numbers = Collected::new();
@@ -60,7 +59,7 @@ fn another_job_runs() {
     assert_eq!(numbers.take().len(), 10);
 }
 
-/// All failures are panics, with this message, in a vertex that holds this operator.
+/// Checks that all failures are panics with this message, in a vertex that contains this operator.
 fn panics(operator: &str, message: &str, build: impl Fn(&Environment)) {
     for (vertex, cause) in failures(build) {
         assert!(vertex.contains(operator), "`{vertex}` has no `{operator}`");
@@ -71,7 +70,7 @@ fn panics(operator: &str, message: &str, build: impl Fn(&Environment)) {
     }
 }
 
-/// All failures are errors of this operator, with this message.
+/// Checks that all failures are errors of this operator with this message.
 fn errors(operator: &str, message: &str, build: impl Fn(&Environment)) {
     for (vertex, cause) in failures(build) {
         assert!(vertex.contains(operator), "`{vertex}` has no `{operator}`");
@@ -121,7 +120,7 @@ fn a_panic_in_a_keyed_closure_fails_the_job() {
             .name("broken sum")
             .sink("sink", Discard::new());
     });
-    // Where parallelism allows it, the selector runs in front of the exchange.
+    // Where the parallelism allows it, the selector runs upstream of the exchange.
     for (_, cause) in failures(|env| {
         env.source("numbers", Sequence::new(0..100))
             .key_by(|n| if *n == 7 { panic!("seven") } else { *n })
@@ -213,7 +212,7 @@ fn a_source_that_cannot_start_fails_the_job_before_it_runs() {
     assert_eq!(probe.count(Moment::Open), 0);
 }
 
-/// Fails by a timer.
+/// Fails in a timer.
 #[derive(Clone)]
 struct Bomb;
 

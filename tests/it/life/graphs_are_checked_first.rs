@@ -1,4 +1,4 @@
-//! A graph that cannot run is refused with a sentence, before anything is opened.
+//! A graph that cannot run is rejected with an explanation, before anything is opened.
 
 use thalweg::connectors::{Collected, Collection, Discard, Sequence};
 use thalweg::datastream::Environment;
@@ -11,7 +11,7 @@ use thalweg::time::{AlignmentGroup, Monotonous, Timestamp, WatermarkStrategy, ho
 
 use super::probe::{Moment, Probe, ProbedSource};
 
-/// The error of a job that is refused; its source must not have been started.
+/// The error with which a job is rejected; its source must not have been started.
 fn refused(draw: impl FnOnce(&Environment)) -> String {
     refused_in(Environment::new(), draw)
 }
@@ -58,7 +58,7 @@ fn a_job_needs_no_sink() {
         });
     env.execute("no sink").expect("a map is an operator");
     assert_eq!(counted.load(std::sync::atomic::Ordering::SeqCst), 10);
-    // The sink that was made and not used has seen nothing.
+    // The sink that was created but not used has seen nothing.
     drop::<thalweg::connectors::Collect<u64>>(sink);
     assert!(seen.is_empty());
 }
@@ -147,7 +147,7 @@ fn with_checkpoints() -> Environment {
     Environment::new().checkpoints(Checkpoints::on_request())
 }
 
-/// Adds numbers up, and says whether it keeps them.
+/// Adds numbers up; declares whether it stores them.
 #[derive(Clone)]
 struct Adds<const STATEFUL: bool>;
 

@@ -1,4 +1,4 @@
-//! Drawing is lazy: nothing is started, opened or read before the job is; and it can be run again.
+//! Building a job is lazy: nothing is started, opened or read before it runs; and it can be run again.
 
 use thalweg::connectors::{Collected, Collection, Sequence};
 use thalweg::datastream::Environment;

@@ -1,4 +1,4 @@
-//! A source, a function and a sink that fail where they are told to, and count what is done to them.
+//! A source, a function and a sink that fail where they are told to, and count the calls they get.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +19,7 @@ pub(crate) enum Moment {
     Close,
 }
 
-/// What is to happen at that moment.
+/// What happens at that moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Trouble {
     Error,
@@ -42,7 +42,7 @@ impl Probe {
         }
     }
 
-    /// How often a moment came.
+    /// How often a moment occurred.
     pub(crate) fn count(&self, moment: Moment) -> u32 {
         self.counts[moment as usize].load(Ordering::SeqCst)
     }
@@ -64,7 +64,7 @@ pub(crate) struct ProbedSource {
     pub(crate) endless: bool,
 }
 
-/// One subtask's end of a [`ProbedSource`].
+/// The reader of one subtask of a [`ProbedSource`].
 #[derive(Debug)]
 pub(crate) struct ProbedReader {
     probe: Probe,
@@ -144,7 +144,7 @@ impl Sink<u64> for Probe {
     }
 }
 
-/// One subtask's end of a sink.
+/// The writer of one subtask of a sink.
 #[derive(Debug)]
 pub(crate) struct ProbedWriter(Probe);
 

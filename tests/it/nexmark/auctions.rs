@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::tally::Tally;
 use super::{Auction, Bid, Inputs};
 
-/// Every auction that had a bid, with the winner: by looking at all bids for each.
+/// Every auction that had a bid, with the winning bid, found by looking at all bids for each auction.
 fn winners(inputs: &Inputs) -> Vec<(Auction, Bid)> {
     let mut winners = Vec::new();
     for auction in &inputs.auctions {

@@ -1,4 +1,4 @@
-//! Queries of bids alone: by day, and with a table on the side.
+//! Queries of bids only: by day, and with a side table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::{Bid, Inputs, run};
 
 const DAY_MS: u64 = 86_400_000;
 
-/// Bids by a key and the day.
+/// Bids grouped by a key and the day.
 fn by_day<K: Ord>(bids: &[Bid], key: impl Fn(&Bid) -> K) -> BTreeMap<(K, u64), Vec<Bid>> {
     let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for bid in bids {
@@ -34,7 +34,7 @@ fn ranks(bids: &[Bid]) -> [Vec<Bid>; 3] {
     ]
 }
 
-/// How many different values there are in a field.
+/// The number of distinct values of a field.
 fn distinct(bids: &[Bid], field: usize) -> u64 {
     bids.iter()
         .map(|bid| bid[field])
@@ -100,7 +100,7 @@ fn q19(bids: &[Bid]) -> Tally {
 #[test]
 fn days_are_summed_up_as_the_oracles_say() {
     for jitter_ms in [0, 60_000] {
-        // One event a second, for thirty hours.
+        // One event per second, for thirty hours.
         let inputs = Inputs::generate(100_000, 1, jitter_ms);
         let bids = &inputs.bids;
         assert_eq!(by_day(bids, |_| ()).len(), 2);
@@ -136,13 +136,13 @@ fn sessions_are_those_of_the_oracle() {
         let inputs = Inputs::generate(20_000, 100, jitter_ms);
         let bids = &inputs.bids;
         let expected = q11(bids);
-        // Bidders come again after a gap.
+        // Bidders return after a gap.
         assert!(expected.rows > 2 * distinct(bids, 1), "{expected:?}");
         inputs.assert_rows(&[("q11", bids.len(), expected)]);
     }
 }
 
-/// SplitMix64's output function: what the table on the side holds.
+/// SplitMix64's output function, which gives the values of the side table.
 fn mix(x: u64) -> u64 {
     let mut z = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -178,7 +178,7 @@ fn bidders_are_counted_by_the_clock() {
             panic!("one query, one run");
         };
         assert_eq!(read, 2000);
-        // A run of more than ten seconds would count in more rows than there are bidders.
+        // In a run of more than ten seconds there would be more rows than bidders.
         assert!(found.rows >= bidders, "{found:?}");
         assert!(found.rows > bidders || found == expected, "{found:?}");
     }

@@ -1,4 +1,4 @@
-//! `thalweg bench`: every query's rows are those of a loop over its input, at every parallelism.
+//! `thalweg bench`: every query's rows match those of a loop over its input, at every parallelism.
 
 mod auctions;
 mod days;
@@ -15,7 +15,7 @@ use crate::program::succeed;
 
 use tally::Tally;
 
-/// The queries that are held to the oracles here; [`crate::bench`] has those of the others.
+/// The queries that are checked against the oracles here; [`crate::bench`] checks the others.
 pub(crate) const QUERIES: [&str; 15] = [
     "q4", "q6", "q9", "q11", "q12", "q13", "q14", "q15", "q16", "q17", "q18", "q19", "q20", "q21",
     "q22",
@@ -24,10 +24,10 @@ pub(crate) const QUERIES: [&str; 15] = [
 /// A bid: auction, bidder, price, time.
 type Bid = [u64; 4];
 
-/// An auction: id, seller, category, initial bid, begin, end.
+/// An auction: id, seller, category, initial bid, start, end.
 type Auction = [u64; 6];
 
-/// Generated files, and what is in them.
+/// Generated files and their contents.
 struct Inputs {
     directory: TempDir,
     jitter_ms: u64,
@@ -36,7 +36,7 @@ struct Inputs {
 }
 
 impl Inputs {
-    /// So many bids, so many events a second, with so much disorder.
+    /// Generates `bids` bids at `rate` events per second, with disorder of up to `jitter_ms`.
     fn generate(bids: u64, rate: u64, jitter_ms: u64) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let number = |number: u64| number.to_string();
@@ -60,7 +60,7 @@ impl Inputs {
         }
     }
 
-    /// The options by which the program reads these files as they are.
+    /// The options with which the program reads these files.
     fn options(&self) -> [String; 4] {
         let data = self.directory.path().to_str().expect("text");
         let jitter_ms = self.jitter_ms.to_string();
@@ -72,7 +72,7 @@ impl Inputs {
         ]
     }
 
-    /// Each query gives what its oracle says of these files.
+    /// Checks that each query produces what its oracle says for these files.
     #[track_caller]
     fn assert_rows(&self, queries: &[(&str, usize, Tally)]) {
         let options = self.options();
@@ -80,7 +80,7 @@ impl Inputs {
     }
 }
 
-/// Runs queries; gives how many records each has read, and its rows.
+/// Runs queries; returns the number of records that each has read, and the tally of its rows.
 fn run(parallelism: u32, options: &[&str], queries: &[&str]) -> Vec<(u64, Tally)> {
     let parallelism = parallelism.to_string();
     let fixed = [
@@ -103,7 +103,8 @@ fn run(parallelism: u32, options: &[&str], queries: &[&str]) -> Vec<(u64, Tally)
     reported
 }
 
-/// Each query reads so many records and gives what its oracle says, at a parallelism of 1, 2 and 3.
+/// Checks that each query reads the given number of records and produces the expected tally, at parallelism 1, 2 and
+/// 3.
 #[track_caller]
 fn assert_rows(options: &[&str], queries: &[(&str, usize, Tally)]) {
     let names: Vec<_> = queries.iter().map(|(query, ..)| *query).collect();

@@ -1,8 +1,8 @@
-//! How many rows there are and the sum of their hashes, by the specification.
+//! The number of rows and the sum of their hashes, computed according to the specification.
 
 use serde_json::Value;
 
-/// What the rows of a query come to.
+/// The combined result of a query's rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Tally {
     pub(super) rows: u64,
@@ -10,7 +10,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// What the program reported of a run.
+    /// What the program reported about a run.
     pub(super) fn reported(run: &Value) -> Tally {
         let checksum = run["checksum"].as_str().expect("text");
         Tally {
@@ -19,7 +19,7 @@ impl Tally {
         }
     }
 
-    /// The rows of an oracle.
+    /// The tally of an oracle's rows.
     pub(super) fn of<const N: usize>(rows: impl IntoIterator<Item = [u64; N]>) -> Tally {
         let mut tally = Tally::default();
         for row in rows {
@@ -37,7 +37,7 @@ fn mix(x: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The hash of a row; of more than four fields, the hash of the first four is the first of the rest.
+/// The hash of a row; if there are more than four fields, the hash of the first four becomes the first of the rest.
 fn hash(row: &[u64]) -> u64 {
     let factors = [
         0x9E37_79B1_85EB_CA87,

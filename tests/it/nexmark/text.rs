@@ -1,4 +1,4 @@
-//! Queries of records with strings: what the program makes up in memory is what it writes as CSV.
+//! Queries of records with strings: what the program generates in memory is what it writes as CSV.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -203,7 +203,7 @@ fn q22(bids: &[Bid]) -> Tally {
     }))
 }
 
-/// How many records the queries of persons and auctions read of each, and those of bids.
+/// How many records the queries of persons and auctions read from each, and how many those of bids read.
 const FIRST: (usize, usize) = (1000, 3000);
 
 #[test]
@@ -211,7 +211,7 @@ fn records_with_strings_give_what_the_oracles_say_of_their_files() {
     for jitter in ["0", "200"] {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().to_str().expect("text");
-        // Of so many bids, there are a thousand persons.
+        // With this many bids there are a thousand persons.
         let options = ["--only=text", "--bids=46000", "--jitter-ms", jitter];
         succeed(&[&["generate", "--data", path], &options[..]].concat());
         let read = |name: &str, columns: &str, first: usize| {

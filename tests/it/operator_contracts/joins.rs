@@ -10,12 +10,12 @@ use thalweg::time::{Timestamp, nanoseconds};
 
 use super::records;
 
-/// Numbers of both inputs, out of order; late ones, some of them too late; a hot key; idleness.
+/// Numbers on both inputs, out of order; some late, some too late; a hot key; idleness.
 fn script() -> TwoInputContract<u64, u64> {
     script_after(0)
 }
 
-/// The script with the late records so much later.
+/// The script, with the late records delayed by `delay`.
 fn script_after(delay: i64) -> TwoInputContract<u64, u64> {
     let mut script = TwoInputContract::new().fan_out(1);
     for n in 0..120_u64 {

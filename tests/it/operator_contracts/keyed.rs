@@ -130,7 +130,7 @@ fn counts_of_words_that_are_their_own_keys_keep_their_contract() -> Result<(), V
 
 #[test]
 fn a_vanished_exchange_before_large_state_keeps_its_contract() -> Result<(), Violation> {
-    // Enough keys for the state to be worth fetching ahead; they come twice.
+    // Enough keys to make prefetching of state worthwhile; each occurs twice.
     let pair = |n: i64| ([n % 7_000, n], Timestamp(n));
     let outputs = Contract::<[i64; 2]>::new()
         .records((0..7_000).map(pair))

@@ -1,4 +1,4 @@
-//! Every operator keeps to the protocol, and its results do not depend on how it is driven.
+//! Every operator follows the protocol, and its results do not depend on how it is driven.
 
 mod joins;
 mod keyed;

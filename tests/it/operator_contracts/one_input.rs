@@ -1,4 +1,4 @@
-//! Contracts of the operators without a key.
+//! Contracts of the operators without keys.
 
 use thalweg::checkpoint::{OperatorState, RestoredState};
 use thalweg::operator::{
@@ -93,7 +93,7 @@ fn fan_out_keeps_its_contract() -> Result<(), Violation> {
     Ok(())
 }
 
-/// Timestamps of the records themselves, a bound of 5.
+/// Timestamps of the records themselves, with a bound of 5.
 #[test]
 fn bounded_watermarks_keep_their_contract() -> Result<(), Violation> {
     let outputs = script().watermarks_by_batch().check(|tail| {
@@ -137,7 +137,7 @@ fn watermarks_of_splits_and_idleness_keep_their_contract() -> Result<(), Violati
     Ok(())
 }
 
-/// Emits evens to its main output twice, odds to the side, and their number at the end.
+/// Emits even numbers to its main output twice, odd ones to the side output, and their number at the end.
 #[derive(Clone)]
 struct Sorted {
     odds: OutputTag<i64>,

@@ -1,4 +1,4 @@
-//! Sessions and joins go on at another parallelism as if nothing had happened.
+//! Sessions and joins resume at another parallelism as if nothing had happened.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use thalweg::record::{MaxParallelism, OwnedSelector};
 use thalweg::testing::open_context;
 use thalweg::time::{Timestamp, nanoseconds};
 
-/// The end of a chain that keeps what comes; a slow one has room only now and then.
+/// The end of a chain, which stores its input; a slow one has room only now and then.
 struct Collect<O> {
     log: Arc<Mutex<Vec<(O, i64)>>>,
     slowness: u32,
@@ -140,9 +140,9 @@ struct Attempt<S> {
     subtasks: Vec<(S, OpenContext)>,
     memory: MemorySnapshot,
     checkpoint: u64,
-    /// The first checkpoint of an attempt is whole.
+    /// The first checkpoint of an attempt is full.
     is_first: bool,
-    /// Of which subtasks the checkpoint is not written yet.
+    /// The subtasks whose part of the checkpoint is not written yet.
     writing: Vec<u32>,
 }
 
@@ -205,11 +205,11 @@ impl<S: Driven> Attempt<S> {
     }
 }
 
-/// What is written of one subtask, a few entries at a time.
+/// What is written for one subtask, a few entries at a time.
 struct Writing(Vec<Vec<thalweg::checkpoint::StateReport>>);
 
 impl Writing {
-    /// Writes a slice of every subtask; whether all are done.
+    /// Writes a slice of every subtask; returns whether all are done.
     fn write<S: Driven>(&mut self, attempt: &mut Attempt<S>) -> bool {
         let (memory, checkpoint) = (&mut attempt.memory, attempt.checkpoint);
         let (subtasks, reports) = (&mut attempt.subtasks, &mut self.0);
@@ -227,7 +227,7 @@ impl Writing {
     }
 }
 
-/// Everything that comes out, sorted: of an attempt for each parallelism, the steps dealt out to them evenly.
+/// All output, sorted, of one attempt per parallelism, with the steps distributed evenly over the attempts.
 fn results<O, S>(
     build: impl Fn(Collect<O>) -> S,
     steps: &[Step],
@@ -452,7 +452,7 @@ proptest! {
         holds(unbounded_join, &steps)?;
     }
 
-    /// As an operator in front does that makes several records of one.
+    /// As when an upstream operator produces several records from one.
     #[test]
     fn window_joins_take_records_without_being_asked(steps in steps()) {
         let run = |asks: bool| {

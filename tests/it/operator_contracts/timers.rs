@@ -11,8 +11,8 @@ use thalweg::time::Timestamp;
 
 use super::records;
 
-/// Counts a key's records; tells the count ten after each record in event time, twice, and at 500 in
-/// processing time to the side.
+/// Counts a key's records; emits the count ten after each record in event time, twice, and at 500 in processing time
+/// to the side output.
 #[derive(Clone)]
 struct Reminders {
     count: ValueState<u64>,
@@ -56,7 +56,7 @@ impl KeyedProcessFunction<u64, u64> for Reminders {
 fn keyed_process_keeps_its_contract() -> Result<(), Violation> {
     let side = OutputTag::new("processing time");
     let record = |n: u64| (n % 40, Timestamp(n as i64));
-    // More timers than are fired at once, so that a firing yields and goes on.
+    // More timers than are fired at once, so that firing yields and is resumed.
     let outputs = Contract::<u64>::new()
         .records((0..700).map(record))
         .watermark(Timestamp(300))

@@ -15,7 +15,7 @@ fn script() -> TwoInputContract<i64, i64> {
     script_with(true)
 }
 
-/// A script in which the second input is idle for a while, or is not.
+/// A script in which the second input is idle for a while, if `idleness` is set.
 fn script_with(idleness: bool) -> TwoInputContract<i64, i64> {
     let mut script = TwoInputContract::new();
     for n in 0..20 {
@@ -45,7 +45,7 @@ fn watermarks<O>(outputs: &[Output<O>]) -> Vec<i64> {
 
 #[test]
 fn union_keeps_its_contract() -> Result<(), Violation> {
-    // A restored valve takes an input for aligned that was idle and has not caught up.
+    // A restored valve considers an input aligned even if it was idle and has not caught up.
     script_with(false)
         .restores()
         .check(|tail| Union::new(2, tail))?;
@@ -56,7 +56,7 @@ fn union_keeps_its_contract() -> Result<(), Violation> {
     Ok(())
 }
 
-/// Emits what it gets, negated from the second input, and a mark at the end of each.
+/// Emits its input, negated if from the second input, and a mark at the end of each.
 #[derive(Clone)]
 struct Sides;
 
@@ -96,7 +96,7 @@ fn co_process_keeps_its_contract() -> Result<(), Violation> {
     Ok(())
 }
 
-/// Sums both inputs by key; tells the sum by a timer at the next multiple of ten.
+/// Sums both inputs by key; emits the sum in a timer at the next multiple of ten.
 #[derive(Clone, Default)]
 struct Sums(ValueState<i64>);
 

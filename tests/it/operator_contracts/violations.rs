@@ -1,4 +1,4 @@
-//! The harness sees what it is there to see: each of these operators breaks one rule.
+//! The harness detects what it is there to detect: each of these operators breaks one rule.
 
 use thalweg::checkpoint::SnapshotOutput;
 use thalweg::operator::{Budget, OpenContext, Operator, OperatorError, Push, Signal};
@@ -22,13 +22,13 @@ enum Wrong {
     ForgetsSnapshot,
     WritesEarly,
     NeverWrites,
-    /// Counts records, and no checkpoint keeps the count.
+    /// Counts records, but does not store the count in checkpoints.
     LosesState,
-    /// Holds a record back, also from the barrier.
+    /// Holds a record back, even from the barrier.
     HoldsBack,
 }
 
-/// Passes everything on, but for what is wrong.
+/// Forwards everything, except for what is wrong.
 struct Faulty {
     wrong: Wrong,
     batch: i64,

@@ -27,12 +27,12 @@ fn script() -> Contract<u64> {
         .watermark(Timestamp(250))
 }
 
-/// A script at whose every place the operator is restored. Keys fire in no particular order.
+/// A script with a restore at every point. Keys fire in no particular order.
 fn restoring(script: Contract<u64>) -> Contract<u64> {
     script.restores().ties_in_any_order()
 }
 
-/// Through the description of the windows, to a `WindowOperator` or a `SessionOperator`.
+/// Builds the operator from the window description: a `WindowOperator` or a `SessionOperator`.
 fn counts_of(
     script: Contract<u64>,
     assigner: impl WindowAssigner<u64>,
@@ -67,7 +67,7 @@ fn late(outputs: &[Output<(u64, i64, u64)>]) -> usize {
 fn tumbling_windows_keep_their_contract() -> Result<(), Violation> {
     let outputs = counts_of(restoring(script()), Tumbling::of(nanoseconds(50)))?;
     assert_eq!(late(&outputs), 1);
-    // The late record fires its window once more, with one more record in it.
+    // The late record fires its window again, with one more record in it.
     let total: u64 = records(&outputs).iter().map(|((.., n), _)| n).sum();
     assert!(total > 301, "{total}");
     Ok(())
@@ -85,7 +85,7 @@ fn sliding_windows_keep_their_contract() -> Result<(), Violation> {
 
 #[test]
 fn sessions_keep_their_contract() -> Result<(), Violation> {
-    // Each record is a session of its own, the late one too.
+    // Each record is its own session, including the late one.
     let restored = || script().restores();
     let outputs = counts_of(restored(), Session::with_gap(nanoseconds(3)))?;
     assert_eq!(late(&outputs), 1);
@@ -154,7 +154,7 @@ fn partial_aggregates_keep_their_contract() -> Result<(), Violation> {
     })?;
     let partials = records(&outputs);
     assert_eq!(partials.iter().map(|(count, _)| count).sum::<u64>(), 302);
-    // Slices go out with their last timestamps, records that come later alone and with their own.
+    // Slices are emitted with their last timestamps, late records individually and with their own.
     let alone = |at: i64| {
         partials
             .iter()
@@ -179,7 +179,7 @@ fn keyed_partial_aggregates_keep_their_contract() -> Result<(), Violation> {
     })?;
     let partials = records(&outputs);
     assert_eq!(partials.iter().map(|((_, n), _)| n).sum::<u64>(), 302);
-    // Slices go out with their last timestamps, records that come later alone and with their own.
+    // Slices are emitted with their last timestamps, late records individually and with their own.
     let alone = |key: u64, at: i64| partials.contains(&((key, 1), at));
     assert!(alone(3, 95) && alone(4, 10));
     let of_slices = partials.iter().filter(|(_, at)| at % 20 == 19);

@@ -1,9 +1,9 @@
-//! A durable inlet in a simulation: one seed decides what is pushed and when it is synced, the order of the job's
-//! turns, when checkpoints are taken, when the process is killed or the power fails and what of the disks survives it,
-//! and which accesses to them fail.
+//! A simulation of a durable inlet: one seed determines what is pushed and when it is synced, the order of the job's
+//! turns, when checkpoints are taken, when the process is killed or the power fails, what survives on the disks, and
+//! which accesses to them fail.
 //!
-//! Two things are held: what a sync has returned for is there, whatever happens; and the committed rows are those of an
-//! undisturbed run over everything that is in the log, each record whole and once.
+//! Two things must hold: everything that a sync has returned for is present, whatever happens; and the committed rows
+//! are those of an undisturbed run over everything in the log, each record complete and exactly once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,27 +16,27 @@ use thalweg::runtime::Step;
 use super::ledger::Ledger;
 use super::power_loss_loses_and_doubles_nothing::{Dice, seeds};
 
-/// How many seeds a run of the tests takes.
+/// The number of seeds in a run of the tests.
 const SEEDS: u64 = 1_000;
-/// How many records there are at least in the end.
+/// The minimum number of records at the end.
 const RECORDS: u64 = 100;
 const KEYS: u64 = 5;
-/// More steps than a job takes that gets on.
+/// More steps than a job that makes progress takes.
 const STEPS_MAX: u64 = 20_000;
 const STEP: Duration = Duration::from_millis(1);
 
-/// A record: its number, and as much behind it as the number says, over some sectors of the disk.
+/// A record: its number, and padding whose length depends on the number, so that it spans several disk sectors.
 fn record(number: u64) -> String {
     format!("{number}:{}", "x".repeat((number * 137 % 1500) as usize))
 }
 
-/// The number of a record that is whole.
+/// The number of a complete record.
 fn number(text: &str) -> Option<u64> {
     let number = text.split(':').next()?.parse().ok()?;
     (record(number) == text).then_some(number)
 }
 
-/// Sums by key, as they grow.
+/// Running sums by key.
 fn job(
     parallelism: u32,
     disk: &SimulatedStorage,
@@ -72,14 +72,14 @@ fn expected(records: u64) -> Vec<[u64; 2]> {
     rows
 }
 
-/// Where everything is kept.
+/// The disks of the log and of the checkpoints.
 struct Disks {
     log: SimulatedStorage,
     checkpoints: SimulatedStorage,
 }
 
 impl Disks {
-    /// The power fails in the middle of an access to the log, if it is to, so many from now.
+    /// If `crash_in` is set, the power fails during that many accesses to the log from now.
     fn set_faults(&self, faults: Faults, crash_in: Option<u64>) {
         self.checkpoints.set_faults(faults);
         self.log.set_faults(Faults {
@@ -88,7 +88,7 @@ impl Disks {
         });
     }
 
-    /// What is found when the program is started again.
+    /// What is found when the program is restarted.
     fn found(&self, dice: &mut Dice) -> Self {
         let loss = match dice.roll(4) {
             0 => {
@@ -108,16 +108,16 @@ impl Disks {
     }
 }
 
-/// The program: pushes records, each of which has its place in the log as its number.
+/// The program: pushes records, whose number is their position in the log.
 struct Program {
-    /// What is pushed next.
+    /// The number of the next record to push.
     next: u64,
-    /// So many records are promised.
+    /// The number of records that are guaranteed to be in the log.
     accepted: u64,
 }
 
 impl Program {
-    /// Learns how much of what was pushed is in the log.
+    /// Determines how much of what was pushed is in the log.
     fn begin(&mut self, inlet: &mut DurableInlet<str>) {
         let found = inlet.sync().expect("nothing is pushed yet");
         assert!(found >= self.accepted, "{found} of {}", self.accepted);
@@ -125,7 +125,7 @@ impl Program {
         (self.next, self.accepted) = (found, found);
     }
 
-    /// Pushes some, and syncs them or not. Whether the inlet takes more.
+    /// Pushes some records, and syncs them or not. Returns whether the inlet accepts more.
     fn push(&mut self, inlet: &mut DurableInlet<str>, dice: &mut Dice) -> bool {
         for _ in 0..dice.roll(4) {
             if inlet.push(&record(self.next)).is_err() {
@@ -143,7 +143,7 @@ impl Program {
     }
 }
 
-/// One life of the program and its job. Whether the job has come to its end.
+/// One run of the program and its job. Returns whether the job has finished.
 fn live(
     (dice, program): (&mut Dice, &mut Program),
     (disks, ledger): (&Disks, &Ledger),

@@ -1,4 +1,4 @@
-//! Unaligned checkpoints: they complete while nothing gets on, and what was on its way is neither lost nor doubled.
+//! Unaligned checkpoints: they complete while no records move, and records in flight are neither lost nor duplicated.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,16 +15,16 @@ use super::stalled::Stalled;
 const NUMBERS: u64 = 6_000;
 const KEYS: u64 = 7;
 
-/// Whose records look how in the rings.
+/// The kind of records in the rings.
 #[derive(Clone, Copy, Debug)]
 enum Shape {
-    /// Of one length, in runs.
+    /// Fixed length, in runs.
     Numbers,
-    /// Of one length, in runs with timestamps, and with watermarks among them.
+    /// Fixed length, in runs with timestamps, interspersed with watermarks.
     Timed,
-    /// Of any length, some of them in runs.
+    /// Variable length, some of them in runs.
     Text,
-    /// Of any length, with timestamps, and with watermarks among them.
+    /// Variable length, with timestamps, interspersed with watermarks.
     TimedText,
     /// Archives, in runs.
     Archived,
@@ -39,7 +39,7 @@ impl Shape {
         Shape::Archived,
     ];
 
-    /// Bytes of a ring: room for a few runs, of which some stay in the ring when a part has been read.
+    /// The size of a ring in bytes: room for a few runs, some of which stay in the ring when a part has been read.
     fn ring_capacity(self) -> usize {
         match self {
             Shape::Numbers | Shape::Timed => 1024,
@@ -48,7 +48,7 @@ impl Shape {
     }
 }
 
-/// A text that says what key it has: none, or one with spaces in front of it.
+/// A text that encodes its key: empty, or with leading spaces.
 fn text(n: u64) -> String {
     match n % KEYS {
         0 => String::new(),
@@ -56,7 +56,7 @@ fn text(n: u64) -> String {
     }
 }
 
-/// The key that a text says.
+/// The key that a text encodes.
 fn key(text: &str) -> u64 {
     text.trim_start().parse().unwrap_or(0)
 }
@@ -75,7 +75,7 @@ fn job(
         .checkpoints(checkpoints.to_storage(storage))
         .restore(RestoreFrom::Latest);
     let numbers = env.source("numbers", Sequence::new(0..NUMBERS));
-    // Of whatever keyed stream: each has a type of its own.
+    // For any keyed stream: each has its own type.
     macro_rules! count {
         ($keyed:expr) => {
             $keyed
@@ -112,7 +112,7 @@ fn expected() -> Vec<[u64; 2]> {
     (0..KEYS).flat_map(of_key).collect()
 }
 
-/// Whether the newest checkpoint has something that was on its way.
+/// Whether the newest checkpoint contains records in flight.
 fn has_in_flight(disk: &SimulatedStorage) -> bool {
     let disk = disk.power_loss(Loss::None);
     let store = CheckpointStore::open(Arc::new(disk), StoreOptions::default());
@@ -125,7 +125,7 @@ fn has_in_flight(disk: &SimulatedStorage) -> bool {
     states.any(|state| state.kind == StateKind::InFlight)
 }
 
-/// Takes a checkpoint of a job that is stalled, and gives the disk with it.
+/// Takes a checkpoint of a stalled job, and returns the disk that contains it.
 fn checkpoint_of_stalled(
     shape: Shape,
     checkpoints: Checkpoints,
@@ -157,7 +157,7 @@ fn unaligned_checkpoint_of_a_job_that_is_stalled_completes_and_loses_and_doubles
             let disk = checkpoint_of_stalled(shape, checkpoints, &stalled);
             for parallelism in [1, 2, 3, 8] {
                 let sink = Stalled::default();
-                // What was on its way is on its way still in a second checkpoint.
+                // Records that were in flight are still in flight in a second checkpoint.
                 let disk = disk.power_loss(Loss::None);
                 let clock = ManualClock::new(Timestamp(0));
                 let mut again = job(shape, parallelism, unaligned(), (&disk, &sink), &clock);

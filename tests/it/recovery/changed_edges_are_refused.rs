@@ -1,5 +1,5 @@
-//! What was on its way through an edge goes on through the same edge only: one that spreads records otherwise, or is
-//! gone, is refused by name, instead of records that get lost or come to the wrong subtask.
+//! Records in flight on an edge resume on the same edge only. If it partitions records differently or is gone, the
+//! job is rejected with the edge's name, instead of losing records or sending them to the wrong subtask.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use thalweg::runtime::{Pipe, Step, Stepper};
 
 use super::stalled::Stalled;
 
-/// What leads to the operator `counts`.
+/// The edge that leads to the operator `counts`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Edge {
     Keys,
@@ -52,7 +52,7 @@ fn end<P: Pipe<Out = u64>>(numbers: Stream<P>, sink: &Stalled) -> SinkHandle {
     rows.sink("stalled", sink.clone())
 }
 
-/// A checkpoint of a job that is stalled, with records on their way to `counts`.
+/// A checkpoint of a stalled job, with records in flight to `counts`.
 fn checkpoint(edge: Edge) -> SimulatedStorage {
     let (disk, sink) = (SimulatedStorage::new(1), Stalled::default());
     let mut job = job(edge, &disk, &sink).expect("a job").batch(64);

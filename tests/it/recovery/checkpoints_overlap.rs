@@ -1,4 +1,4 @@
-//! Several checkpoints under way at once, some of which are given up, lose and double nothing.
+//! Several concurrent checkpoints, some of which are aborted, lose and duplicate nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use super::ledger::Ledger;
 const NUMBERS: u64 = 1_500;
 const KEYS: u64 = 7;
 
-/// A sequence whose readers sometimes refuse to take part in a checkpoint, which declines it.
+/// A sequence whose readers sometimes decline a checkpoint.
 #[derive(Clone)]
 struct Reluctant {
     numbers: Sequence,
@@ -103,13 +103,13 @@ impl KeyedCoProcessFunction<u64, u64, u64> for Counts {
 /// Where the inputs of the job meet.
 #[derive(Clone, Copy, Debug)]
 enum Meeting {
-    /// In the sources' own subtasks.
+    /// In the subtasks of the sources.
     Union,
-    /// Behind rings from all of them.
+    /// After rings from all of them.
     Connect,
 }
 
-/// What becomes of the checkpoints of all runs.
+/// The outcomes of the checkpoints of all runs.
 #[derive(Clone, Default)]
 struct Fates {
     completed: Arc<Mutex<u64>>,
@@ -127,7 +127,7 @@ impl Fates {
     }
 }
 
-/// Counts by key of two sequences that are the same, into a ledger: whatever the order, the rows are the same.
+/// Counts by key of two identical sequences, into a ledger: the rows do not depend on the order.
 fn counts(
     meeting: Meeting,
     parallelism: u32,

@@ -1,5 +1,5 @@
-//! Commits wait for disks and databases, so they are done on a thread of their own: in order, all of them before the
-//! job has ended, and with errors that fail it.
+//! Commits wait for disks and databases, so they run on a separate thread: in order, all of them before the job ends,
+//! and with errors that fail it.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use thalweg::runtime::RestartStrategy;
 
 const NUMBERS: u64 = 20_000;
 
-/// What was committed, on which threads, and how often that still fails.
+/// What was committed, on which threads, and how many more commits are to fail.
 #[derive(Default)]
 struct Outside {
     committed: Vec<(u64, Vec<u64>)>,
@@ -86,7 +86,7 @@ impl TwoPhaseCommit<u64> for Target {
     }
 }
 
-/// Runs a job whose target fails so often.
+/// Runs a job whose target fails `failures` times.
 fn run(failures: u32) -> Outside {
     let target = Target::default();
     target.0.lock().expect("nobody panics").failures = failures;
@@ -156,7 +156,7 @@ fn commit_that_fails_while_nothing_arrives_fails_the_job_soon() {
         while target.0.lock().expect("nobody panics").written < number {
             std::thread::sleep(Duration::from_millis(1));
         }
-        // The commit of the second one fails, and from then on nothing comes: no record and no barrier.
+        // The second commit fails, and from then on nothing arrives: no record and no barrier.
         job.checkpoint().expect("it is complete");
     }
     let waited = Instant::now();

@@ -1,4 +1,4 @@
-//! A job whose process ends at any moment and that is started again gives the output of one that was left alone.
+//! A job whose process dies at any moment and is restarted produces the output of an undisturbed one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 const NUMBERS: u64 = 4_000;
 const KEYS: u64 = 37;
 
-/// Running counts of numbers by key, into a ledger: whatever the order, the rows are the same.
+/// Running counts of numbers by key, into a ledger: the rows do not depend on the order.
 fn running_counts(parallelism: u32, storage: &Arc<dyn Storage>, ledger: &Ledger) -> Environment {
     let env = Environment::new()
         .parallelism(parallelism)
@@ -27,7 +27,7 @@ fn running_counts(parallelism: u32, storage: &Arc<dyn Storage>, ledger: &Ledger)
     env
 }
 
-/// What the job gives when nothing happens to it.
+/// The output of an undisturbed job.
 fn expected() -> Vec<[u64; 2]> {
     let of_key = |key: u64| (1..=(NUMBERS - key).div_ceil(KEYS)).map(move |n| [key, n]);
     (0..KEYS).flat_map(of_key).collect()
@@ -57,7 +57,7 @@ fn job_that_has_finished_is_at_its_end_when_it_is_started_again() {
     }
 }
 
-/// Says how many records came, at their end.
+/// Emits at the end how many records arrived.
 #[derive(Clone, Default)]
 struct LastWord(u64);
 
@@ -85,7 +85,7 @@ impl ProcessFunction<u64> for LastWord {
     }
 }
 
-/// Keeps nothing.
+/// Stores nothing.
 #[derive(Clone)]
 struct Stateless(LastWord);
 

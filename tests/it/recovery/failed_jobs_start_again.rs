@@ -1,4 +1,4 @@
-//! A job that fails goes on from its last checkpoint, as often as its restart strategy allows.
+//! A failed job resumes from its last checkpoint, as often as its restart strategy allows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use super::ledger::Ledger;
 
 const NUMBERS: u64 = 30_000;
 
-/// A job whose map fails at every one of some numbers, once each.
+/// A job whose map fails once at each of several numbers.
 fn failing(ledger: &Ledger, failures: &Arc<AtomicU32>, strategy: RestartStrategy) -> Environment {
     let failures = Arc::clone(failures);
     let env = Environment::new()
@@ -91,7 +91,7 @@ fn job_that_starts_anew_never_goes_on_from_what_an_earlier_run_has_left() {
             .checkpoints(Checkpoints::on_request().to_storage(Arc::clone(&storage)));
         env.source("numbers", Sequence::new(0..1_000))
             .map(move |n| {
-                // Before this run has a checkpoint of its own.
+                // Before this run has taken its own checkpoint.
                 assert!(
                     *n != 999 || failures.fetch_add(1, Ordering::Relaxed) > 0,
                     "the last one"

@@ -1,5 +1,5 @@
-//! Jobs that read and write files: each line is read once and each row visible once, however often the job is
-//! killed and at whatever parallelism it goes on.
+//! Jobs that read and write files: each line is read once and each row is visible once, however often the job is
+//! killed and at whatever parallelism it resumes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use thalweg::runtime::Step;
 const LINES: u64 = 1_500;
 const KEYS: u64 = 11;
 
-/// Running counts of the numbers of lines by key, into part files.
+/// Running counts of the numbers in lines by key, into part files.
 fn running_counts<S: Source<Out = str>>(
     source: S,
     parallelism: u32,
@@ -39,7 +39,7 @@ fn running_counts<S: Source<Out = str>>(
     env
 }
 
-/// The visible parts.
+/// The visible part files.
 fn parts(output: &Path) -> BTreeMap<String, String> {
     let mut parts = BTreeMap::new();
     for entry in fs::read_dir(output).into_iter().flatten() {
@@ -63,7 +63,7 @@ fn xorshift(random: &mut u64) -> u64 {
     *random
 }
 
-/// Runs the job, kills it several times, and lets it go on to its end.
+/// Runs the job, kills it several times, and finally lets it finish.
 fn survives<S: Source<Out = str>>(make: impl Fn() -> S, seeds: std::ops::Range<u64>) {
     let of_key = |key: u64| (1..=(LINES - key).div_ceil(KEYS)).map(move |n| format!("{key} {n}"));
     let mut expected: Vec<String> = (0..KEYS).flat_map(of_key).collect();

@@ -1,13 +1,13 @@
-//! A job that is killed at any step and started again.
+//! A job that is killed at any step and restarted.
 
 use std::time::Duration;
 
 use thalweg::prelude::*;
 use thalweg::runtime::{Step, Stepper};
 
-/// More steps than a job takes that gets on.
+/// More steps than a job that makes progress takes.
 const STEPS_MAX: u64 = 100_000;
-/// The process is killed so often.
+/// How often the process is killed.
 const KILLS: u32 = 6;
 
 pub(super) fn xorshift(random: &mut u64) -> u64 {
@@ -17,7 +17,7 @@ pub(super) fn xorshift(random: &mut u64) -> u64 {
     *random
 }
 
-/// Steps until the job ends or `steps` are over, asking now and then for up to so many checkpoints at once.
+/// Steps until the job ends or `steps` steps are done, now and then requesting up to `asks` checkpoints at once.
 fn step(
     (mut job, clock): (Stepper, &ManualClock),
     steps: u64,
@@ -38,8 +38,8 @@ fn step(
     false
 }
 
-/// Runs to its end the job that `job` makes for a parallelism, one of these, and a random number. It is killed on the
-/// way as a seed decides, and asked for up to so many checkpoints at once.
+/// Runs to its end the job that `job` makes from one of the parallelisms and a random number. On the way it is killed
+/// as a seed determines, and asked for up to `asks` checkpoints at once.
 pub(super) fn run_killed(
     seed: u64,
     parallelisms: &[u32],

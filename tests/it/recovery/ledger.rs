@@ -1,4 +1,4 @@
-//! A ledger outside of the job: what a transactional sink commits to, and what survives the job's process.
+//! A ledger outside the job: what a transactional sink commits to, and what survives the job's process.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,10 +8,10 @@ use thalweg::time::Timestamp;
 
 type Rows = Vec<[u64; 2]>;
 
-/// Names a transaction: the subtask that began it, its checkpoint.
+/// Identifies a transaction: the subtask that began it, and its checkpoint.
 type Id = [u64; 2];
 
-/// What was committed, by transaction: committing one twice is committing it once.
+/// What was committed, by transaction: committing is idempotent.
 #[derive(Clone, Default)]
 pub(crate) struct Ledger {
     committed: Arc<Mutex<BTreeMap<Id, Rows>>>,
@@ -24,7 +24,7 @@ impl Ledger {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Every row that was committed, in order.
+    /// All committed rows, in order.
     pub(crate) fn rows(&self) -> Rows {
         let mut rows: Rows = self.committed().values().flatten().copied().collect();
         rows.sort_unstable();
@@ -51,7 +51,7 @@ impl Sink<[u64; 2]> for Ledger {
     }
 }
 
-/// One subtask's end of a ledger.
+/// The ledger's target for one subtask.
 pub(crate) struct Entry {
     ledger: Ledger,
     subtask: u32,

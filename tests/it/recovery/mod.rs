@@ -1,4 +1,4 @@
-//! Jobs go on from checkpoints: after a crash, after a failure, from a savepoint, at another parallelism.
+//! Jobs resume from checkpoints: after a crash, after a failure, from a savepoint, at another parallelism.
 
 mod accepted_records_are_there_once;
 mod barriers_overtake;

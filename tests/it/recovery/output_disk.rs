@@ -10,7 +10,7 @@ use thalweg::connectors::{FileFormat, FileSink};
 #[derive(Clone)]
 pub(super) struct OutputDisk {
     disk: SimulatedStorage,
-    /// The parts that were visible, and what was in them.
+    /// The part files seen so far, and their contents.
     seen: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
@@ -32,13 +32,13 @@ impl OutputDisk {
         self.disk.set_faults(faults);
     }
 
-    /// The disk is from now on what is found after the power was gone.
+    /// Replaces the disk with what is found after a power loss.
     pub(super) fn power_loss(&mut self, loss: Loss) {
         self.look();
         self.disk = self.disk.power_loss(loss);
     }
 
-    /// Every part that is visible has what it had when it was seen first.
+    /// Checks that every visible part file has the contents it had when it was first seen.
     fn look(&self) -> Vec<String> {
         self.disk.set_faults(Faults::default());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,7 +58,7 @@ impl OutputDisk {
         texts
     }
 
-    /// Every row that is visible, in order.
+    /// All visible rows, in order.
     pub(super) fn rows(&self) -> Vec<[u64; 2]> {
         let number = |text: &str| text.parse().expect("a number");
         let row = |line: &str| {

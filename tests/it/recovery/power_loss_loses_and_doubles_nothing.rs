@@ -1,9 +1,10 @@
-//! The whole job in a simulation: one seed decides the job's shape, the order of its turns, when checkpoints are
-//! taken, whether their barriers overtake, when the power fails and what of the disk survives it, and which accesses to the disk fail.
+//! A simulation of whole jobs: one seed determines the job's shape, the order of its turns, when checkpoints are
+//! taken, whether their barriers overtake, when the power fails, what survives on the disk, and which accesses to the
+//! disk fail.
 //!
-//! Three things are held: the committed rows are those of an undisturbed run, none lost, none doubled; an
-//! acknowledged checkpoint never goes back; what was committed never changes, to a [`Ledger`] outside or in part
-//! files on another disk that loses its power too.
+//! Three things must hold: the committed rows are those of an undisturbed run, none lost, none duplicated; an
+//! acknowledged checkpoint is never taken back; what was committed never changes, in a [`Ledger`] outside or in part
+//! files on another disk that loses power too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,16 +18,16 @@ use thalweg::state::ValueState;
 use super::ledger::Ledger;
 use super::output_disk::OutputDisk;
 
-/// How many seeds a run of the tests takes.
+/// The number of seeds in a run of the tests.
 const SEEDS: u64 = 20_000;
 const NUMBERS: u64 = 160;
 const KEYS: u64 = 7;
-/// More steps than a job takes that gets on.
+/// More steps than a job that makes progress takes.
 const STEPS_MAX: u64 = 20_000;
-/// How long a step takes.
+/// The duration of a step.
 const STEP: Duration = Duration::from_millis(1);
 
-/// What a seed decides.
+/// The random decisions of a seed.
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
@@ -38,7 +39,7 @@ impl Dice {
     }
 }
 
-/// Counts the numbers of a key, by way of a timer for each: the row is emitted when its timer fires.
+/// Counts the numbers of a key, using a timer for each: the row is emitted when its timer fires.
 #[derive(Clone, Default)]
 struct CountedByTimers {
     count: ValueState<u64>,
@@ -93,7 +94,7 @@ impl Output {
     }
 }
 
-/// Counts by key, in one of several shapes that all give the same rows.
+/// Counts by key, in one of several shapes that all produce the same rows.
 fn job(
     shape: u64,
     (parallelism, barriers): (u32, u64),
@@ -106,7 +107,7 @@ fn job(
         0 => checkpoints,
         1 => checkpoints.unaligned(),
         2 => checkpoints.unaligned_after(4 * STEP),
-        // Some expire, and with them those that stand on them.
+        // Some expire, and with them those that build on them.
         _ => checkpoints.max_concurrent(3).timeout(100 * STEP),
     };
     let env = Environment::new()
@@ -153,11 +154,11 @@ fn expected() -> Vec<[u64; 2]> {
     (0..KEYS).flat_map(of_key).collect()
 }
 
-/// One life of the job: until it ends, its `steps` are over, or it cannot go on. Says whether it has ended, and
-/// which checkpoint was acknowledged last, where `acknowledged` was before.
+/// One run of the job: until it ends, `steps` steps are done, or it cannot continue. Returns whether it has ended,
+/// and the last acknowledged checkpoint, which was `acknowledged` before.
 ///
-/// The disk fails as soon as the job is restored, which its first step does. Failing while a checkpoint is read may make the job go on from the one
-/// before, which is right, and is tested with the store.
+/// The disk starts failing as soon as the job is restored, which its first step does. A failure while a checkpoint is
+/// read may make the job resume from the previous one; that is correct, and is tested with the store.
 fn live(
     env: &Environment,
     dice: &mut Dice,
@@ -188,7 +189,7 @@ fn live(
         }
         clock.advance(STEP);
         let step = match (job.step(), output) {
-            // A sink whose disk fails fails the job.
+            // A sink whose disk fails makes the job fail.
             (Err(_), Output::Files(_)) => return (false, acknowledged),
             (step, _) => step.expect("failed checkpoints are tolerated"),
         };
@@ -242,7 +243,7 @@ fn simulate(seed: u64) {
     assert!(output.rows() == expected(), "rows are lost or doubled");
 }
 
-/// Simulates so many seeds, or as many as `THALWEG_SEEDS` says, from `THALWEG_FIRST_SEED` on.
+/// Simulates `seeds` seeds, or as many as `THALWEG_SEEDS` says, starting with `THALWEG_FIRST_SEED`.
 pub(super) fn seeds(seeds: u64, simulate: impl Fn(u64) + std::panic::RefUnwindSafe) {
     let number = |name: &str| {
         std::env::var(name)

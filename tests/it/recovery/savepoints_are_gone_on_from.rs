@@ -1,4 +1,4 @@
-//! Savepoints: a job goes on from one, at any parallelism, after it was stopped or while it runs on.
+//! Savepoints: a job resumes from one at any parallelism, whether it was stopped or kept running.
 
 use std::sync::Arc;
 
@@ -132,7 +132,7 @@ fn state_of_another_type_is_refused_by_name() {
     }
 }
 
-/// What restoring a savepoint of 128 key groups in `env` fails with, if it does.
+/// The error of restoring a savepoint with 128 key groups in `env`, if there is one.
 fn refused(adapt: impl FnOnce(Environment) -> Environment, parallelism: u32) -> Option<String> {
     let ledger = Ledger::default();
     let directory = tempfile::tempdir().expect("a directory");

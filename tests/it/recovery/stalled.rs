@@ -1,4 +1,4 @@
-//! A sink that holds a job up.
+//! A sink that stalls a job.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use thalweg::prelude::*;
 
 use super::ledger::{Entry, Ledger};
 
-/// A ledger that takes nothing before it is opened.
+/// A ledger that accepts nothing before it is opened.
 #[derive(Clone, Default)]
 pub(super) struct Stalled {
     pub(super) ledger: Ledger,

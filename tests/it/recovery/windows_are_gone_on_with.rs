@@ -1,4 +1,4 @@
-//! Windows that are open at a savepoint are gone on with, at any parallelism: each is complete, and fires once.
+//! Windows that are open at a savepoint resume at any parallelism: each is complete, and fires once.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::ledger::Ledger;
 
 const NUMBERS: u64 = 150_000;
 const KEYS: u64 = 10;
-/// One number each nanosecond.
+/// One number per nanosecond.
 const SLIDE: u64 = 20_000;
 const SIZE: u64 = 60_000;
 
@@ -22,7 +22,7 @@ enum Kind {
     All,
 }
 
-/// How many numbers each key has in each window, or each window.
+/// The number of numbers per key and window, or per window.
 fn counts(kind: Kind, parallelism: u32, ledger: &Ledger) -> Environment {
     let storage = Arc::new(HeapStorage::new());
     let env = Environment::new()

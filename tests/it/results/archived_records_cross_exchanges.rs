@@ -1,4 +1,4 @@
-//! Archived records are read in place behind one exchange and go on through a second as they are.
+//! Archived records are read in place after one exchange and pass through a second unchanged.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ fn orders() -> Vec<Order> {
     (0..600).map(order).collect()
 }
 
-/// Hands a view on, as it is.
+/// Forwards a view unchanged.
 #[derive(Clone)]
 struct Untouched;
 

@@ -5,7 +5,7 @@ use thalweg::operator::{CoProcessFunction, Outcome, ProcessContext};
 
 use crate::schedule::{Schedule, sorted};
 
-/// Keeps numbers until both inputs have ended, and tells how many rules it has heard.
+/// Stores numbers until both inputs have ended, and then emits how many rules it has received.
 #[derive(Clone, Default)]
 struct Ruled {
     numbers: Vec<u64>,

@@ -1,4 +1,4 @@
-//! `map`, `filter` and `flat_map`, alone and around an exchange, are those of an iterator.
+//! `map`, `filter` and `flat_map`, alone and around an exchange, match those of an iterator.
 
 use proptest::prelude::*;
 use thalweg::connectors::{Collected, Collection};

@@ -1,4 +1,4 @@
-//! Two keyed streams connected: a key's records of both meet in one state.
+//! Two connected keyed streams: the records of a key from both share one state.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use thalweg::state::ListState;
 
 use crate::schedule::{Schedule, sorted};
 
-/// Joins: every record of one input with every record of the other that has its key.
+/// Joins every record of one input with every record of the other that has the same key.
 #[derive(Clone, Default)]
 struct Join {
     firsts: ListState<u64>,

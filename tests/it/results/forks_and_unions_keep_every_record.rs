@@ -1,4 +1,4 @@
-//! A forked stream gives every branch every record; a union leaves nothing out and doubles nothing.
+//! A forked stream sends every record to every branch; a union neither loses nor duplicates records.
 
 use thalweg::connectors::{Collected, Collection, Sequence};
 use thalweg::operator::{CoProcessFunction, Outcome, ProcessContext};
@@ -40,7 +40,7 @@ fn a_union_of_three_sources_has_the_records_of_all() {
     }
 }
 
-/// Numbers of the first input as they are, of the second negated.
+/// Numbers of the first input unchanged, those of the second negated.
 #[derive(Clone)]
 struct Signed;
 
@@ -82,7 +82,7 @@ fn the_branches_of_a_diamond_meet_again() {
     }
 }
 
-/// One branch ends in nothing, another one in an exchange: the third must not notice.
+/// One branch ends in nothing, another in an exchange: the third must not be affected.
 #[test]
 fn branches_do_not_depend_on_each_other() {
     for schedule in Schedule::all() {

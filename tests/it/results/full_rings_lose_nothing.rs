@@ -1,5 +1,5 @@
-//! Back-pressure: with rings that hold a few records, a fan-out, and more subtasks than cores,
-//! nothing is lost and nothing is stuck.
+//! Backpressure: with rings that hold only a few records, a fan-out, and more subtasks than cores, nothing is lost
+//! and nothing gets stuck.
 
 use thalweg::connectors::{Collected, Sequence};
 use thalweg::datastream::Environment;
@@ -10,7 +10,7 @@ use thalweg::time::{ManualClock, Timestamp};
 
 use crate::schedule::sorted;
 
-/// Every number fifty times over three exchanges, keyed sums at the end. The counts by key.
+/// Every number fifty times over three exchanges, followed by keyed sums. Returns the counts by key.
 fn flood(env: &Environment, count: u64) -> Collected<[u64; 2]> {
     let counts = Collected::new();
     env.source("numbers", Sequence::new(0..count))
@@ -56,7 +56,7 @@ fn tiny_rings_lose_nothing_under_every_wait_strategy() {
         (backoff, 400),
         (WaitStrategy::default(), 400),
         (WaitStrategy::Yield, 400),
-        // Eight spinning workers on two cores get on by their time slices alone.
+        // Eight spinning workers on two cores make progress only by time slices.
         (WaitStrategy::Spin, 10),
     ];
     for (strategy, count) in strategies {
@@ -83,7 +83,7 @@ fn tiny_rings_lose_nothing_step_by_step() {
     }
 }
 
-/// The last of the numbers in texts, and how many were less than the one before.
+/// The last of the numbers in texts, and how many were smaller than the previous one.
 #[derive(Clone)]
 struct Order;
 
@@ -114,7 +114,7 @@ impl Aggregate<str> for Order {
     }
 }
 
-/// Texts of many lengths, of which some have a frame of their own, by the subtask that sends them.
+/// Texts of many lengths, some in frames of their own, grouped by the subtask that sends them.
 #[test]
 fn tiny_rings_lose_no_text_and_keep_the_order_of_each_sender() {
     const COUNT: u64 = 8_000;
@@ -140,7 +140,7 @@ fn tiny_rings_lose_no_text_and_keep_the_order_of_each_sender() {
     }
 }
 
-/// What comes together again behind a fork must not wait for itself.
+/// Branches that are joined again after a fork must not wait for each other.
 #[test]
 fn a_diamond_with_tiny_rings_is_not_stuck() {
     for parallelism in [1, 2, 8] {

@@ -1,4 +1,5 @@
-//! Windowed joins and co-groups: nested loops over all records, by Flink's rules, record by record.
+//! Windowed joins and co-groups compared with nested loops over all records, following Flink's rules record by
+//! record.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +13,14 @@ use thalweg::time::{BoundedOutOfOrderness, Punctuated, Timestamp, nanoseconds};
 
 use crate::schedule::{Schedule, sorted};
 
-/// Side (0 is left), key, timestamp, number, and the watermark behind it, if that is not 0.
+/// Side (0 is left), key, timestamp, number, and the watermark that follows, if not 0.
 type Event = [u64; 5];
-/// Start of the window, its end, key, the numbers of both records.
+/// Start and end of the window, key, and the numbers of both records.
 type Pair = [u64; 5];
-/// Start of the window, key, how many records of either side, the sum of their places times their numbers.
+/// Start of the window, key, number of records on each side, and the sum of their positions times their numbers.
 type Grouped = [u64; 5];
 
-/// The windows' length, their distance, and how late a record may be.
+/// The windows' size and slide, and the allowed lateness.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     size: u64,
@@ -36,7 +37,7 @@ const fn shape(size: u64, slide: u64, lateness: u64) -> Shape {
 }
 
 impl Shape {
-    /// The starts of the windows that hold `at`, latest first.
+    /// The starts of the windows that contain `at`, latest first.
     fn windows(self, at: u64) -> impl Iterator<Item = u64> {
         let last = at / self.slide * self.slide;
         (0..)
@@ -49,7 +50,7 @@ impl Shape {
     }
 }
 
-/// What left a join or a co-group.
+/// The output of a join or a co-group.
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Joined {
     pairs: Vec<Pair>,
@@ -67,10 +68,10 @@ impl Joined {
     }
 }
 
-/// Flink's rules over a single sequence of events of both sides.
+/// Flink's rules applied to a single sequence of events of both sides.
 struct Oracle {
     shape: Shape,
-    /// By start of window and key, the records of both sides, in order.
+    /// The records of both sides in order, by start of window and key.
     windows: BTreeMap<(u64, u64), [Vec<Event>; 2]>,
     watermark: i64,
     joined: Joined,
@@ -139,7 +140,7 @@ impl Oracle {
                 (self.joined.pairs).push([start, end, key, left[3], right[3]]);
             }
         }
-        // Numbers rise in order of arrival; slices come in order of time.
+        // Numbers increase in order of arrival; slices are in time order.
         let slice = |event: &&Event| {
             let rest = self.shape.size % self.shape.slide;
             let into = event[2] % self.shape.slide;
@@ -158,12 +159,12 @@ impl Oracle {
     }
 }
 
-/// A number that tells the order of events.
+/// A number that depends on the order of events.
 fn digest<'a>(events: impl Iterator<Item = &'a Event>) -> u64 {
     events.fold(7, |digest, event| (digest * 31 + event[3]) % 1_000_000_007)
 }
 
-/// Joins and co-groups two streams, and gives what came of it after `run`.
+/// Joins and co-groups two streams, and returns the output after `run`.
 fn collect<A, B>(
     env: &Environment,
     shape: Shape,
@@ -219,7 +220,7 @@ where
     .sorted()
 }
 
-/// Both sides from one source: what is late is known.
+/// Both sides from one source, so that it is known which records are late.
 fn from_one_source(schedule: Schedule, events: &[Event], shape: Shape) -> Joined {
     let env = schedule.environment();
     let source_env = env.clone();
@@ -240,7 +241,7 @@ fn from_one_source(schedule: Schedule, events: &[Event], shape: Shape) -> Joined
     collect(&env, shape, streams, |env| schedule.run(env))
 }
 
-/// A source for each side, whose watermarks have nothing to do with one another.
+/// One source per side, with independent watermarks.
 fn from_two_sources(schedule: Schedule, events: &[Event], shape: Shape) -> Joined {
     let env = schedule.environment();
     let source_env = env.clone();
@@ -256,8 +257,8 @@ fn from_two_sources(schedule: Schedule, events: &[Event], shape: Shape) -> Joine
     collect(&env, shape, streams, |env| schedule.run(env))
 }
 
-/// Up to `count` events of few keys, out of order by up to 60; every fourth with a watermark that makes some
-/// records behind it late.
+/// Up to `count` events with few keys, out of order by up to 60; every fourth is followed by a watermark that makes
+/// some later records late.
 fn events(count: usize) -> impl Strategy<Value = Vec<Event>> {
     let event = (0..2_u64, 0..4_u64, 0..60_u64, 0..4_u64);
     prop::collection::vec(event, 0..count).prop_map(|events| {

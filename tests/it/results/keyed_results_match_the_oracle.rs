@@ -1,4 +1,4 @@
-//! Rolling functions and running aggregates give each key the results of a plain map, in order.
+//! Rolling functions and running aggregates produce for each key the results of a plain map, in order.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use thalweg::state::{Count, Max, Mean, Min, Sum};
 
 use crate::schedule::{Schedule, by_key};
 
-/// A record with a key, a number to roll, and a place that tells records apart.
+/// A record with a key, a number to roll, and a position that identifies the record.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 struct Trade {
@@ -31,7 +31,7 @@ fn trades() -> impl Strategy<Value = Vec<Trade>> {
     })
 }
 
-/// One result per record: the first of a key as it is, then `roll(reduced, record)`.
+/// One result per record: the first of a key unchanged, then `roll(reduced, record)`.
 fn oracle(trades: &[Trade], roll: impl Fn(Trade, Trade) -> Trade) -> Vec<Trade> {
     let mut state: HashMap<u64, Trade> = HashMap::new();
     let rolled = trades.iter().map(|trade| {
@@ -43,7 +43,7 @@ fn oracle(trades: &[Trade], roll: impl Fn(Trade, Trade) -> Trade) -> Vec<Trade> 
     rolled.collect()
 }
 
-/// Runs a keyed job under some schedules and compares what comes for each key, in order.
+/// Runs a keyed job under several schedules and compares the results of each key, in order.
 fn agrees<T, P>(
     trades: &[Trade],
     expected: Vec<T>,
@@ -81,7 +81,7 @@ fn keyed(trades: Stream<Trades>) -> TradesByKey {
 }
 
 fn key_of(trade: &Trade) -> u64 {
-    // The selectors and this function must agree on what a key is.
+    // The selectors and this function must agree on what the key is.
     thalweg::record::OwnedSelector(|trade: &Trade| trade.key).key(trade)
 }
 
@@ -165,7 +165,7 @@ fn every_schedule_rolls_the_same_sums() {
     }
 }
 
-/// The words of a line, owned: their far side is `str`-like, read in place.
+/// The words of a line, owned: their far side is like `str`, read in place.
 #[test]
 fn words_are_counted_by_a_borrowed_key() {
     let words: Vec<String> = (0..1_500)

@@ -1,5 +1,5 @@
-//! Records that a map makes are held back for a while on their way to a large keyed state: in order, and
-//! never beyond the end of a batch.
+//! Records that a map produces are held back briefly on their way to a large keyed state: in order, and never beyond
+//! the end of a batch.
 
 use thalweg::connectors::{Collected, Sequence};
 use thalweg::operator::Sum;

@@ -1,4 +1,4 @@
-//! Results: the same as a naive oracle's, at every parallelism, on threads and in steps.
+//! Results match those of a naive oracle, at every parallelism, on threads and in steps.
 
 mod aligned_sources_keep_together;
 mod archived_records_cross_exchanges;

@@ -1,4 +1,4 @@
-//! Every partitioner sends every record where it says, once (broadcast: once to each subtask).
+//! Every partitioner sends every record where it should, once (broadcast: once to each subtask).
 
 use thalweg::connectors::{Collected, Collection, Sequence};
 use thalweg::datastream::{Sourced, Stream};
@@ -10,7 +10,7 @@ use crate::schedule::{Schedule, sorted};
 
 const COUNT: u64 = 6_000;
 
-/// Emits the subtask that a number was processed in, and the number.
+/// Emits the index of the subtask that processed a number, and the number.
 #[derive(Clone)]
 struct Place;
 
@@ -24,7 +24,7 @@ impl ProcessFunction<u64> for Place {
     }
 }
 
-/// The numbers that each subtask got, sorted. Sender `i` of `senders` has the `i`th share.
+/// The numbers that each subtask received, sorted. Sender `i` of `senders` has the `i`th share.
 fn placed<P: Pipe<Out = u64>>(
     schedule: Schedule,
     senders: u32,
@@ -56,7 +56,7 @@ fn schedules() -> [Schedule; 3] {
     ]
 }
 
-/// Runs all shapes; every number must be somewhere, once.
+/// Runs all shapes; every number must arrive somewhere, once.
 fn everywhere<P: Pipe<Out = u64>>(
     spread: impl Fn(Stream<Sourced<Sequence>>) -> Stream<P> + Copy,
     look: impl Fn(u32, u32, &[Vec<u64>]),
@@ -202,7 +202,7 @@ fn flinks_key_groups_place_keys_0_and_1_on_the_second_subtask() {
     }
 }
 
-/// [`Place`] of a keyed stream.
+/// [`Place`] for a keyed stream.
 #[derive(Clone)]
 struct KeyedPlace;
 

@@ -1,4 +1,4 @@
-//! Windows of processing time: jobs under a clock that is moved by hand.
+//! Processing-time windows: jobs under a clock that is advanced by hand.
 
 use thalweg::connectors::{Collected, inlet};
 use thalweg::datastream::Environment;
@@ -9,11 +9,11 @@ use thalweg::time::{ManualClock, Timestamp, nanoseconds};
 
 use crate::schedule::sorted;
 
-/// A key, the window's start and end, and how many records it had.
+/// A key, the window's start and end, and its number of records.
 type Counted = (u64, i64, i64, u64);
 
-/// Pushes keys at times of the clock; gives what had been counted by the time of each push, and what came
-/// after the end of input.
+/// Pushes keys at given clock times; returns what had been counted by the time of each push, and what arrived after
+/// the end of input.
 fn run(
     parallelism: u32,
     assigner: impl WindowAssigner<[u64; 1]>,

@@ -11,16 +11,16 @@ use thalweg::time::{Punctuated, Timestamp, nanoseconds};
 
 use crate::schedule::{Schedule, sorted};
 
-/// Key, timestamp, and the watermark behind it, if that is not 0.
+/// Key, timestamp, and the watermark that follows, if not 0.
 type Event = [u64; 3];
 
-/// What a session fired with: its start, its end, how many records, the sum of their timestamps.
+/// A session's firing: its start, its end, the number of records, and the sum of their timestamps.
 type Firing = (i64, i64, u64, u64);
 
-/// What each key fired, in order, and the late records.
+/// The firings of each key, in order, and the late records.
 type Fired = (BTreeMap<u64, Vec<Firing>>, Vec<Event>);
 
-/// The gap, or `None` for gaps by [`gap_of`], and how late a record may be.
+/// The gap, or `None` for gaps by [`gap_of`], and the allowed lateness.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     gap: Option<i64>,
@@ -63,7 +63,7 @@ fn oracle(events: &[Event], shape: Shape) -> Fired {
             };
             let open = sessions.entry(key).or_default();
             open.retain(|session| {
-                // None meets the union only: sessions do not meet one another.
+                // None overlaps only the union and not the record itself: sessions do not overlap one another.
                 let meets = session.start <= merged.end && session.end >= merged.start;
                 if meets {
                     merged.start = merged.start.min(session.start);
@@ -212,7 +212,7 @@ fn sessions_fire_alike_under_every_schedule() {
 fn sessions_fire_once_with_all_that_one_record_becomes() {
     const KEYS: u64 = 2_000;
     // Each key has a session before 20. The last record becomes one whose watermark ends them all, too many to fire
-    // at once, and behind it one more for each of them.
+    // at once, followed by one more record for each of them.
     let events = |n: &u64| -> Vec<[u64; 2]> {
         match *n {
             n if n < KEYS => vec![[n, 10]],

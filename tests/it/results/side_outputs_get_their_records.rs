@@ -1,4 +1,4 @@
-//! Side outputs carry what was emitted to their tag, used or not, beside a main stream used or not.
+//! Side outputs carry what was emitted to their tag, used or not, alongside a main stream used or not.
 
 use thalweg::connectors::{Collected, Sequence};
 use thalweg::operator::{Outcome, OutputTag, ProcessContext, ProcessFunction};
@@ -7,8 +7,7 @@ use crate::schedule::{Schedule, sorted};
 
 const COUNT: u64 = 1_000;
 
-/// Every number to the main output, those that 3 divides to one side, those that 5 divides, as text, to
-/// another.
+/// Emits every number to the main output, multiples of 3 to one side output, and multiples of 5, as text, to another.
 #[derive(Clone)]
 struct Sieve {
     thirds: OutputTag<u64>,

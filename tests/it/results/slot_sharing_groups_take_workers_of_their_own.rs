@@ -1,20 +1,20 @@
-//! A slot sharing group keeps an exchange from one subtask to one subtask, and puts what is behind it
-//! on a worker of its own: so a job of parallelism 1 uses two cores.
+//! A slot sharing group preserves an exchange from one subtask to one subtask, and runs what is downstream of it on a
+//! separate worker: so a job of parallelism 1 uses two cores.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::channel;
 
 use thalweg::prelude::*;
 
-/// The number of the worker that runs this: it is in its thread's name.
+/// The number of the worker that runs this, from its thread's name.
 fn worker() -> u64 {
     let thread = std::thread::current();
     let number = thread.name().and_then(|name| name.strip_prefix("thalweg-"));
     number.and_then(|n| n.parse().ok()).expect("a worker")
 }
 
-/// Runs numbers through a rolling function by key, on `workers` workers, in a slot sharing group of its
-/// own or not; gives the plan, how many came, and which workers ran each record before and behind the
+/// Runs numbers through a rolling function by key, on `workers` workers, in a separate slot sharing group or not.
+/// Returns the plan, the number of records that arrived, and which workers ran each record before and after the
 /// exchange.
 fn run(group: Option<&str>, workers: u32) -> (String, usize, BTreeSet<[u64; 2]>) {
     let (sender, receiver) = channel();

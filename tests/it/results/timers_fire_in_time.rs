@@ -1,4 +1,4 @@
-//! Timers: of event time when the watermark reaches them, of processing time when the clock does.
+//! Timers: in event time they fire when the watermark reaches them, in processing time when the clock does.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use thalweg::time::{ManualClock, Monotonous, Timestamp, nanoseconds};
 
 use crate::schedule::{Schedule, by_key, sorted};
 
-/// A timer ten after each record; the emitted pair is the key and the timer's time.
+/// A timer ten after each record; emits the key and the timer's time.
 #[derive(Clone)]
 struct TenLater(TimeDomain);
 

@@ -1,4 +1,4 @@
-//! Windows in two phases fire as those in one; windows over a gathered stream as those of one key.
+//! Two-phase windows fire like those in one phase; windows over a gathered stream like those of a single key.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use thalweg::time::{BoundedOutOfOrderness, Monotonous, Punctuated, Timestamp, na
 use super::windows_match_the_oracle::{Event, SHAPES, Shape, events, oracle};
 use crate::schedule::{Schedule, sorted};
 
-/// The counts that each key and window fired with, in order. The source, and so the first phase, has one
-/// subtask: records are late or not whatever the schedule.
+/// The counts with which each key and window fired, in order. The source, and so the first phase, has one subtask, so
+/// that which records are late does not depend on the schedule.
 fn counts(schedule: Schedule, events: &[Event], shape: Shape) -> BTreeMap<(u64, i64), Vec<u64>> {
     let env = schedule.environment();
     let counts = Collected::new();

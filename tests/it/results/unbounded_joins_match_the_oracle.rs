@@ -1,4 +1,5 @@
-//! Joins without windows: nested loops over both streams, at every parallelism; text and archives as well.
+//! Joins without windows compared with nested loops over both streams, at every parallelism, including text and
+//! archives.
 
 use proptest::prelude::*;
 use thalweg::connectors::{Collected, Collection};
@@ -55,7 +56,7 @@ proptest! {
 
 #[test]
 fn equal_keys_meet_once_under_every_schedule() {
-    // The key 7 is in a third of the records: each of them has more partners than it may emit at once.
+    // The key 7 is in a third of the records: each of them has more matches than may be emitted at once.
     let key = |n: u64| if n.is_multiple_of(3) { 7 } else { n % 200 };
     let lefts: Vec<Pair> = (0..900).map(|n| [key(n), n]).collect();
     let rights: Vec<Pair> = (0..600).map(|n| [key(n + 1), 1_000 + n]).collect();
@@ -71,7 +72,7 @@ fn equal_keys_meet_once_under_every_schedule() {
 
 #[test]
 fn records_that_are_made_while_pairs_are_emitted_meet_too() {
-    // One record becomes many in front of the join, each with more partners than it may emit at once.
+    // One record becomes many upstream of the join, each with more matches than may be emitted at once.
     let rights: Vec<Pair> = (0..700).map(|n| [7, n]).collect();
     let lefts: Vec<Pair> = (0..150).map(|n| [7, n]).collect();
     let expected = oracle(&lefts, &rights);
@@ -146,7 +147,7 @@ fn text_and_archives_join_with_and_without_windows() {
             })
             .sink("unbounded", unbounded.sink());
         schedule.run(&env);
-        // Every name is ten times among the words.
+        // Every name occurs ten times among the words.
         let of_order = |at: i64| (at, names[at as usize % 3].len() as u64);
         let expected = (0..1_000).map(|n| of_order(n / 10));
         assert_eq!(sorted(windowed.take()), sorted(expected), "{schedule:?}");

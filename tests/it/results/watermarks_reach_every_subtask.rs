@@ -1,4 +1,4 @@
-//! Watermarks: never back, held by the slowest input, not by an idle one; one of each split.
+//! Watermarks never go back; they are held by the slowest input but not by an idle one, and tracked per split.
 
 use thalweg::connectors::{Sequence, inlet};
 use thalweg::datastream::Environment;
@@ -63,7 +63,7 @@ fn watermarks_come_along_though_every_batch_fills_its_rings() {
         schedule.run(&env);
         for subtask in 0..schedule.parallelism {
             let seen = observer.take(subtask);
-            // As many as half of the records without a watermark in between is more than chance.
+            // A run of half of the records without a watermark could not be chance.
             let runs = seen.split(|seen| matches!(seen, Seen::Watermark(_)));
             let longest = runs.map(|run| run.len()).max();
             let records = RECORDS as usize / schedule.parallelism as usize;
@@ -123,7 +123,7 @@ fn an_idle_input_holds_no_watermark_back() {
     }
 }
 
-/// A source of two splits, read in turns, one of them a hundred ahead of the other.
+/// A source of two splits, read alternately, one of them a hundred ahead of the other.
 #[derive(Clone)]
 struct TwoSplits;
 
@@ -149,7 +149,7 @@ impl Source for TwoSplits {
 impl SourceReader for TwoSplitsReader {
     type Out = u64;
 
-    /// One record of each split per poll; the slow split ends after the half.
+    /// One record of each split per poll; the slow split ends halfway.
     fn poll<D: Push<u64>>(&mut self, out: &mut Collector<'_, D>) -> Result<SourceStatus, BoxError> {
         if self.next == ROUNDS {
             return Ok(SourceStatus::Finished);

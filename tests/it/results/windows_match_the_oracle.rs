@@ -1,4 +1,4 @@
-//! Windows of event time with lateness: a naive implementation of Flink's rules, record by record.
+//! Event-time windows with allowed lateness, compared with a naive implementation of Flink's rules, record by record.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use thalweg::time::{Punctuated, Timestamp, nanoseconds};
 
 use crate::schedule::{Schedule, sorted};
 
-/// Key, timestamp, and the watermark behind it, if that is not 0.
+/// Key, timestamp, and the watermark that follows, if not 0.
 pub(super) type Event = [u64; 3];
 
-/// The counts that each key and window fired with, in order, and the late records.
+/// The counts with which each key and window fired, in order, and the late records.
 pub(super) type Fired = (BTreeMap<(u64, i64), Vec<u64>>, Vec<Event>);
 
-/// The windows' length, their distance, and how late a record may be.
+/// The windows' size and slide, and the allowed lateness.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) size: i64,
@@ -25,7 +25,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// The starts of the windows that hold `at`.
+    /// The starts of the windows that contain `at`.
     fn windows(self, at: i64) -> impl Iterator<Item = i64> {
         let last = at.div_euclid(self.slide) * self.slide;
         (0..)

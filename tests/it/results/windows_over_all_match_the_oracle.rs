@@ -1,4 +1,4 @@
-//! Windows over a whole stream: those of a keyed stream with one key, whatever the parallelism.
+//! Windows over a whole stream match those of a keyed stream with one key, whatever the parallelism.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use thalweg::time::{BoundedOutOfOrderness, Punctuated, Timestamp, nanoseconds};
 use super::windows_match_the_oracle::{Event, SHAPES, Shape, events, oracle};
 use crate::schedule::{Schedule, sorted};
 
-/// The counts that each window fired with, in order. The source, and so the first half of the windows,
-/// has one subtask: records are late or not whatever the schedule.
+/// The counts with which each window fired, in order. The source, and so the first half of the windows, has one
+/// subtask, so that which records are late does not depend on the schedule.
 fn counts(schedule: Schedule, events: &[Event], shape: Shape) -> BTreeMap<i64, Vec<u64>> {
     let env = schedule.environment();
     let counts = Collected::new();
@@ -55,7 +55,7 @@ proptest! {
     }
 }
 
-/// Start, number of records and largest number of each window, of records spread over all subtasks.
+/// Start, number of records and largest number of each window, for records spread over all subtasks.
 fn spread(
     schedule: Schedule,
     records: &[[u64; 2]],
@@ -80,7 +80,7 @@ fn spread(
 
 #[test]
 fn records_of_all_subtasks_are_in_one_window() {
-    // Each subtask gets every `p`th record, so none is more than 50 ns behind another one of it.
+    // Each subtask gets every `p`th record, so none is more than 50 ns behind another one of that subtask.
     let records: Vec<[u64; 2]> = (0..2_000)
         .map(|n| [n * 7919 % 1009, 100 + n * 3 - n * 31 % 50])
         .collect();

@@ -11,7 +11,7 @@ use crate::nexmark::mix64;
 
 use super::stopwatch::Stopwatch;
 
-/// By what the fields of a row are multiplied, in their order.
+/// The factors by which the fields of a row are multiplied, in order.
 const FACTORS: [u64; 4] = [
     0x9E37_79B1_85EB_CA87,
     0xC2B2_AE3D_27D4_EB4F,
@@ -25,7 +25,7 @@ pub(super) trait Row: 'static {
     fn hash(&self) -> u64;
 }
 
-/// The hash of a few numbers: as many of them as there are factors.
+/// The hash of at most as many numbers as there are factors.
 #[inline(always)]
 fn hash_of(fields: impl Iterator<Item = u64>) -> u64 {
     let terms = fields.zip(&FACTORS);
@@ -34,7 +34,8 @@ fn hash_of(fields: impl Iterator<Item = u64>) -> u64 {
     }))
 }
 
-/// A row of numbers. Of more than four, the hash of those in front stands before the next three.
+/// A row of numbers. If there are more than four, the hash of the first four is hashed with the next three, and so
+/// on.
 impl<const N: usize> Row for [u64; N] {
     #[inline(always)]
     fn hash(&self) -> u64 {
@@ -46,10 +47,10 @@ impl<const N: usize> Row for [u64; N] {
     }
 }
 
-/// What the rows of a run came to.
+/// The combined result of a run's rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Total {
-    /// How many rows there were.
+    /// The number of rows.
     pub(super) rows: u64,
     /// The sum of their hashes.
     pub(super) checksum: u64,
@@ -63,7 +64,7 @@ pub(super) struct Checksum {
 }
 
 impl Checksum {
-    /// No row yet; `stopwatch` stops when a subtask has seen the end of input.
+    /// A checksum of no rows; `stopwatch` stops when a subtask has reached the end of input.
     pub(super) fn new(stopwatch: &Stopwatch) -> Self {
         Checksum {
             total: Arc::default(),
@@ -71,7 +72,7 @@ impl Checksum {
         }
     }
 
-    /// The total of the subtasks that have come to the end of input.
+    /// The total of the subtasks that have reached the end of input.
     pub(super) fn total(&self) -> Total {
         *self.total.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! What a query is drawn with: its inputs and its sink.
+//! The context in which a query is defined: its inputs and its sink.
 
 use std::path::PathBuf;
 
@@ -15,10 +15,10 @@ use super::input::{Auction, Bid, KeyValue, Person};
 use super::options::BenchOptions;
 use super::stopwatch::{Stopwatch, Timed};
 
-/// How many records are made up in memory: as many as `thalweg generate` writes by default.
+/// The number of records generated in memory: as many as `thalweg generate` writes by default.
 const MADE_UP: Counts = Counts::up_to_bids(10_000_000);
 
-/// One run of a query: its job, and what measures it.
+/// One run of a query: its job and its instruments.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     options: &'a BenchOptions,
@@ -28,7 +28,7 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// A job without operators, as `options` say.
+    /// A job without operators, configured by `options`.
     pub(super) fn new(options: &'a BenchOptions) -> Self {
         let env = Environment::new()
             .parallelism(options.parallelism)
@@ -47,22 +47,22 @@ impl<'a> Draft<'a> {
         self.options.strings
     }
 
-    /// Whether there are several subtasks of each operator.
+    /// Whether operators have more than one subtask.
     pub(super) fn is_parallel(&self) -> bool {
         self.options.parallelism > 1
     }
 
-    /// Bids, in order of time but for the jitter.
+    /// Bids, in time order except for the jitter.
     pub(super) fn bids(&self) -> Stream<impl Pipe<Out = Bid> + use<>> {
         self.records("bids")
     }
 
-    /// Persons, in order of time but for the jitter.
+    /// Persons, in time order except for the jitter.
     pub(super) fn persons(&self) -> Stream<impl Pipe<Out = Person> + use<>> {
         self.records("persons")
     }
 
-    /// Auctions, in order of time but for the jitter.
+    /// Auctions, in time order except for the jitter.
     pub(super) fn auctions(&self) -> Stream<impl Pipe<Out = Auction> + use<>> {
         self.records("auctions")
     }
@@ -81,27 +81,27 @@ impl<'a> Draft<'a> {
         self.env.source(name, Timed::new(lines, &self.stopwatch))
     }
 
-    /// Bids with all their strings, made up in memory.
+    /// Bids with all their strings, generated in memory.
     pub(super) fn text_bids(&self) -> Stream<impl Pipe<Out = TextBid> + use<>> {
         self.made_up("bids", MADE_UP.bids)
     }
 
-    /// Persons with all their strings, made up in memory.
+    /// Persons with all their strings, generated in memory.
     pub(super) fn text_persons(&self) -> Stream<impl Pipe<Out = TextPerson> + use<>> {
         self.made_up("persons", MADE_UP.persons)
     }
 
-    /// Auctions with all their strings, made up in memory.
+    /// Auctions with all their strings, generated in memory.
     pub(super) fn text_auctions(&self) -> Stream<impl Pipe<Out = TextAuction> + use<>> {
         self.made_up("auctions", MADE_UP.auctions)
     }
 
-    /// How late records may be.
+    /// The watermark strategy, which allows for the jitter.
     pub(super) fn watermarks(&self) -> BoundedOutOfOrderness {
         BoundedOutOfOrderness::of(millis(self.options.jitter_ms))
     }
 
-    /// Where the query's rows go.
+    /// The sink of the query's rows.
     pub(super) fn rows(&self) -> Checksum {
         self.checksum.clone()
     }

@@ -1,4 +1,4 @@
-//! The records of the input files: little-endian numbers, one record after the other.
+//! The records of the input files: consecutive little-endian numbers.
 
 use bytemuck::{Pod, Zeroable};
 use thalweg::record::Record;
@@ -7,7 +7,7 @@ use super::checksum::Row;
 
 pub(super) use crate::nexmark::{Auction, Bid, Person};
 
-/// A number to be added to the sum of a key.
+/// A key and a number to add to its sum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct KeyValue {

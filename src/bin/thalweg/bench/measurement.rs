@@ -1,4 +1,4 @@
-//! What is reported of a run.
+//! What is reported about a run.
 
 use crate::duration::shown;
 use crate::number::grouped;
@@ -13,7 +13,7 @@ pub(super) struct Measurement {
     pub(super) parallelism: u32,
     /// The run's number, from 1.
     pub(super) run: u32,
-    /// Records read from all inputs.
+    /// The number of records read from all inputs.
     pub(super) records: u64,
     pub(super) total: Total,
     pub(super) elapsed: Elapsed,
@@ -46,7 +46,7 @@ impl Measurement {
         )
     }
 
-    /// One line for people.
+    /// One line of text.
     pub(super) fn text(&self) -> String {
         format!(
             "{:<11} p{:<3} {:>11} records in {:>7}: {:>13} records/s, {:>6.1} ns of user CPU each; \

@@ -11,7 +11,7 @@ use crate::nexmark::JITTER_MS_MAX;
 use super::checkpoint::{self, CheckpointOptions};
 use super::query::Query;
 
-/// What stands below the options in `--help`.
+/// The text below the options in `--help`.
 pub(crate) const HELP: &str = "\
 Measured:
   Seconds are those from the read of the first record to the moment when the last sink instance has
@@ -96,10 +96,10 @@ pub(crate) struct BenchOptions {
 }
 
 impl BenchOptions {
-    /// Checks what options say together.
+    /// Checks that the options are compatible.
     ///
     /// # Errors
-    /// Where they contradict each other.
+    /// If they contradict each other.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let has_strings = |query: &Query| query.has_strings_variant() || query.is_about_strings();
         match self.queries.iter().find(|query| !has_strings(query)) {

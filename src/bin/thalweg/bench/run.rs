@@ -1,4 +1,4 @@
-//! Runs queries and reports what they took.
+//! Runs queries and reports how long they took.
 
 use std::io::{self, Write};
 
@@ -14,10 +14,10 @@ use super::measurement::Measurement;
 use super::options::{BenchOptions, Task};
 use super::query::Query;
 
-/// Runs the queries that `options` name, or lists all.
+/// Runs the queries named by `options`, or lists all of them.
 ///
 /// # Errors
-/// Where options contradict each other, an input cannot be read or the output cannot be written.
+/// If options contradict each other, an input cannot be read or the output cannot be written.
 pub(crate) fn run(options: &BenchOptions) -> Result<(), Failure> {
     if let Some(Task::Checkpoint(options)) = &options.task {
         return checkpoint::run(options);
@@ -70,7 +70,7 @@ fn measure(query: Query, options: &BenchOptions, run: u32) -> Result<Measurement
     })
 }
 
-/// An input that cannot be read is best made anew.
+/// Converts a job's error, advising to regenerate an input that cannot be read.
 fn failure(error: JobError, options: &BenchOptions) -> Failure {
     let JobError::Source { cause, .. } = &error else {
         return error.into();

@@ -1,4 +1,4 @@
-//! When a run began and ended: the read of the first record, and the end of input at the last sink.
+//! When a run starts and ends: the first record is read, and the last sink reaches the end of input.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use thalweg::operator::{
 
 use super::cpu_time::user_cpu_time;
 
-/// A moment, by the wall and by the process's user CPU time.
+/// A moment in wall-clock time and in the process's user CPU time.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     wall: Instant,
@@ -25,14 +25,14 @@ impl Moment {
     }
 }
 
-/// What a run took.
+/// The duration of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Elapsed {
     pub(super) wall: Duration,
     pub(super) user_cpu: Duration,
 }
 
-/// A stopwatch that the subtasks of one run share.
+/// A stopwatch shared by the subtasks of one run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stopwatch {
     span: Arc<Mutex<Option<(Moment, Moment)>>>,
@@ -43,7 +43,7 @@ impl Stopwatch {
         self.span.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the start, unless another subtask has.
+    /// Records the start, unless another subtask already has.
     fn start(&self) {
         self.span().get_or_insert_with(|| {
             let now = Moment::now();
@@ -51,14 +51,14 @@ impl Stopwatch {
         });
     }
 
-    /// Notes the end; that of the last subtask counts.
+    /// Records the end; the last subtask's call counts.
     pub(super) fn stop(&self) {
         if let Some((_, end)) = &mut *self.span() {
             *end = Moment::now();
         }
     }
 
-    /// From the start to the end; nothing of a run that has not started.
+    /// The time from start to end; zero for a run that has not started.
     pub(super) fn elapsed(&self) -> Elapsed {
         self.span()
             .map_or(Elapsed::default(), |(start, end)| Elapsed {

@@ -1,4 +1,4 @@
-//! `thalweg checkpoints`: what is in a directory of checkpoints or a savepoint. Reads only.
+//! `thalweg checkpoints`: shows what is in a directory of checkpoints or a savepoint. Read-only.
 
 mod options;
 mod output;

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::format::Format;
 
-/// What stands below the options in `--help`.
+/// The text below the options in `--help`.
 pub(crate) const HELP: &str = "\
 Reading it:
   Nothing is written and no lock is taken: a job may go on taking checkpoints there meanwhile.

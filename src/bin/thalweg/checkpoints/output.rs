@@ -1,4 +1,4 @@
-//! What is found, as tables for people and as objects for programs.
+//! The findings, as tables for people and as JSON objects for programs.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,7 +19,7 @@ pub(super) struct Listing<'a>(pub(super) &'a [Listed]);
 /// One checkpoint.
 pub(super) struct Inspection<'a>(pub(super) &'a Manifest);
 
-/// What was verified.
+/// The result of a verification.
 pub(super) struct Verification<'a>(pub(super) &'a [(u64, Result<Verified, CheckpointError>)]);
 
 /// How the second of two checkpoints differs from the first.
@@ -29,12 +29,12 @@ pub(super) struct Comparison<'a>(
     pub(super) &'a [StateDifference],
 );
 
-/// One object and the end of its line.
+/// One object, terminated by a newline.
 fn line(value: &Value) -> String {
     format!("{value}\n")
 }
 
-/// How long ago that was.
+/// The time elapsed since then.
 fn age(at_ms: u64) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default();
@@ -53,7 +53,7 @@ fn kind(manifest: &Manifest) -> &'static str {
     }
 }
 
-/// What is told of a checkpoint as a whole.
+/// The summary of a checkpoint as a whole.
 fn summary(manifest: &Manifest) -> Value {
     json!({
         "checkpoint": manifest.checkpoint,
@@ -118,7 +118,7 @@ impl Listing<'_> {
         let mut text = table(header, 2.., rows);
         for listed in listed.iter() {
             if let Err(error) = &listed.manifest {
-                // Writing into memory never fails.
+                // Writing to memory cannot fail.
                 let _ = writeln!(
                     text,
                     "checkpoint {} cannot be used: {error}",
@@ -192,7 +192,7 @@ impl Inspection<'_> {
             bytes(file_bytes(manifest)),
         );
         for operator in &manifest.operators {
-            // Writing into memory never fails.
+            // Writing to memory cannot fail.
             let _ = writeln!(
                 text,
                 "\n{} (parallelism {})",
@@ -223,13 +223,13 @@ impl Inspection<'_> {
     }
 }
 
-/// The longest chain of a state's subtasks.
+/// The longest chain among a state's subtasks.
 fn longest(state: &ManifestState) -> &[thalweg::checkpoint::Link] {
     let chains = state.chains.values().map(Chain::as_slice);
     chains.max_by_key(|chain| chain.len()).unwrap_or_default()
 }
 
-/// The numbers of the segments that a state is in.
+/// The numbers of the segments that contain a state.
 fn segments(state: &ManifestState) -> Vec<u64> {
     let links = state.chains.values().flatten();
     let mut segments: Vec<u64> = links.map(|link| link.segment).collect();
@@ -242,7 +242,7 @@ fn type_json(layout: &TypeLayout) -> Value {
     json!({"type": &*layout.name, "bytes": layout.length, "version": layout.version})
 }
 
-/// A type without the paths of its modules.
+/// The name of a type without module paths.
 fn type_name(layout: &TypeLayout) -> String {
     let mut short = String::new();
     let mut word = String::new();

@@ -1,4 +1,4 @@
-//! Runs the task, and says what is wrong where something is.
+//! Runs the requested task and reports damage.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::format::Format;
 use super::options::{CheckpointsOptions, Task};
 use super::output::{Comparison, Inspection, Listing, Verification};
 
-/// Does what `options` say.
+/// Runs the task that `options` specify.
 ///
 /// # Errors
-/// Where there is no checkpoint, or one is damaged.
+/// If there is no checkpoint, or one is damaged.
 pub(crate) fn run(options: &CheckpointsOptions) -> Result<(), Failure> {
     let storage = open(&options.directory)?;
     match options.task.unwrap_or(Task::List) {
@@ -47,7 +47,7 @@ pub(crate) fn run(options: &CheckpointsOptions) -> Result<(), Failure> {
     }
 }
 
-/// The directory, in which there is a checkpoint.
+/// Opens the directory, which must contain a checkpoint.
 fn open(directory: &Path) -> Result<RealStorage, Failure> {
     let storage = RealStorage::existing(directory).map_err(|error| {
         let place = directory.display();
@@ -63,8 +63,8 @@ fn open(directory: &Path) -> Result<RealStorage, Failure> {
     Ok(storage)
 }
 
-/// All checkpoints, the newest first. One that a job has removed since it was listed is not there, rather than
-/// damaged.
+/// All checkpoints, newest first. One that a job has removed since the directory was listed is omitted, not reported
+/// as damaged.
 fn list(storage: &RealStorage) -> Result<Vec<Listed>, Failure> {
     let mut listed = inspect::list(storage).map_err(Failure::new)?;
     if listed.iter().any(|listed| listed.manifest.is_err()) {
@@ -74,7 +74,7 @@ fn list(storage: &RealStorage) -> Result<Vec<Listed>, Failure> {
     Ok(listed)
 }
 
-/// The numbers of all checkpoints, the newest first: at least one.
+/// The numbers of all checkpoints, newest first; at least one.
 fn numbers(storage: &RealStorage) -> Result<Vec<u64>, Failure> {
     let listed = inspect::list(storage).map_err(Failure::new)?;
     let numbers: Vec<u64> = listed.iter().map(|listed| listed.checkpoint).collect();
@@ -86,7 +86,7 @@ fn numbers(storage: &RealStorage) -> Result<Vec<u64>, Failure> {
     Ok(numbers)
 }
 
-/// Verifies checkpoints, tells of each, and fails if one is damaged.
+/// Verifies checkpoints, reports on each, and fails if any is damaged.
 fn verify(
     options: &CheckpointsOptions,
     storage: &RealStorage,
@@ -103,7 +103,7 @@ fn verify(
     intact(verified.iter().map(|(_, result)| result.as_ref()))
 }
 
-/// The failure that the first damaged one of several is.
+/// Fails with the error of the first damaged one.
 fn intact<'a, T: 'a>(
     all: impl IntoIterator<Item = Result<&'a T, &'a CheckpointError>>,
 ) -> Result<(), Failure> {

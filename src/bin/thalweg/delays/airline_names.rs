@@ -1,4 +1,4 @@
-//! The join: gives results their airlines' names, and keeps them until the names are known.
+//! The join: adds airline names to results, which are held back until the names are known.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,14 @@ use super::hourly_delays::{By, HourlyDelays, KeyedDelays};
 
 /// Joins results (first input) with all airlines (second input, broadcast).
 ///
-/// Nothing orders the two inputs, so a result that came before its name would have none in some
-/// runs. Therefore none is emitted before the second input is at its end. Watermarks wait too: an
-/// operator's is the minimum of its inputs', and the airlines' only one is that at their end. What
-/// was held back leaves ahead of the first watermark, so that no result is behind it.
+/// The two inputs are not ordered relative to each other, so in some runs a result could arrive before its name and
+/// would have none. Therefore no result is emitted before the second input has ended. Watermarks wait too: an
+/// operator's watermark is the minimum of its inputs', and the airlines' only one is at their end. What was held back
+/// is emitted before the first watermark, so that no result is late.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AirlineNames {
     names: HashMap<[u8; 4], String>,
-    /// Results that came before all names were known.
+    /// Results that arrived before all names were known.
     held: Vec<KeyedDelays>,
     is_complete: bool,
 }
@@ -33,7 +33,7 @@ impl AirlineNames {
         HourlyDelays::named(delays, name)
     }
 
-    /// All names are known: emits what was held back.
+    /// All names are known: emits the results held back.
     fn release(&mut self, cx: &mut impl ProcessContext<HourlyDelays>) -> Outcome {
         self.is_complete = true;
         for delays in std::mem::take(&mut self.held) {
@@ -83,8 +83,7 @@ impl CoProcessFunction<KeyedDelays, View<Airline>> for AirlineNames {
         self.release(cx)
     }
 
-    /// Whether the names are complete is not kept: a job that goes on hears again that their input is at its
-    /// end.
+    /// Whether the names are complete is not stored: a job that resumes is notified again that their input has ended.
     fn snapshot(&mut self, state: &mut OperatorState) -> Outcome {
         let airlines = self.names.iter().map(|(carrier, name)| Airline {
             carrier: *carrier,

@@ -1,4 +1,4 @@
-//! The job's input: flights and airlines, and how they are read from rows.
+//! The job's input: flights and airlines, and how they are parsed from rows.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use thalweg::time::Timestamp;
 
 const NANOS_PER_MINUTE: i64 = 60 * 1_000_000_000;
 
-/// The delay of a flight that never left.
+/// Represents the delay of a flight that never left.
 const NO_DELAY: i32 = i32::MIN;
 
-/// The code of a carrier or an airport: one to four letters or digits, then zeros.
+/// The code of a carrier or an airport: one to four letters or digits, padded with zeros.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(transparent)]
 pub(crate) struct Code([u8; 4]);
 
 impl Code {
-    /// The code that `text` is, if it is one.
+    /// Parses a code.
     pub(crate) fn new(text: &str) -> Option<Code> {
         let is_code =
             (1..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
@@ -35,12 +35,12 @@ impl Code {
         })
     }
 
-    /// The code's bytes, for a key.
+    /// The code's bytes, for use as a key.
     pub(crate) fn bytes(self) -> [u8; 4] {
         self.0
     }
 
-    /// The code whose [`bytes`](Code::bytes) these are.
+    /// The code with these [`bytes`](Code::bytes).
     pub(crate) fn of_bytes(bytes: [u8; 4]) -> Code {
         Code(bytes)
     }
@@ -59,11 +59,11 @@ impl fmt::Debug for Code {
     }
 }
 
-/// A flight that was to depart.
+/// A scheduled flight.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(crate) struct Flight {
-    /// When it was to depart: event time.
+    /// The scheduled departure: event time.
     pub(crate) scheduled: Timestamp,
     pub(crate) carrier: Code,
     pub(crate) origin: Code,
@@ -76,7 +76,7 @@ impl Record for Flight {
 }
 
 impl Flight {
-    /// Reads a flight from a row.
+    /// Parses a flight from a row.
     pub(crate) fn parse(row: &CsvRow<'_>) -> Result<Flight, CsvError> {
         let departed: Option<u32> = row.optional("dep_time")?;
         let delay: Option<i32> = row.optional("dep_delay")?;
@@ -91,7 +91,7 @@ impl Flight {
         })
     }
 
-    /// How many minutes after its schedule it left, negative if before; `None` if it never did.
+    /// The number of minutes by which it left late, negative if early; `None` if it never left.
     #[inline]
     pub(crate) fn delay_minutes(&self) -> Option<i32> {
         (self.delay_minutes != NO_DELAY).then_some(self.delay_minutes)
@@ -133,7 +133,7 @@ impl Record for Airline {
 }
 
 impl Airline {
-    /// Reads an airline from a row.
+    /// Parses an airline from a row.
     pub(crate) fn parse(row: &CsvRow<'_>) -> Result<Airline, CsvError> {
         Ok(Airline {
             carrier: Code::read(row, "carrier")?.bytes(),

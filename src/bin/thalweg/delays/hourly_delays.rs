@@ -11,7 +11,7 @@ use thalweg::time::Timestamp;
 
 use super::flight::{Code, Flight};
 
-/// What the flights of a result have in common.
+/// What the flights in a result have in common.
 #[derive(
     Clone,
     Copy,
@@ -34,7 +34,7 @@ pub(crate) enum By {
 }
 
 impl By {
-    /// The word for it in results.
+    /// The name used in results.
     pub(crate) fn name(self) -> &'static str {
         match self {
             By::Carrier => "carrier",
@@ -43,7 +43,7 @@ impl By {
     }
 }
 
-/// What is known of the departures of a key and an hour.
+/// The aggregated departures of a key and an hour.
 #[derive(
     Clone,
     Copy,
@@ -58,11 +58,11 @@ impl By {
 )]
 #[repr(C)]
 pub(crate) struct Departures {
-    /// The sum of all delays, early departures counting as negative ones.
+    /// The sum of all delays; early departures count as negative.
     delay_minutes_sum: i64,
-    /// Flights whose delay is known.
+    /// The number of flights with a known delay.
     departed: u32,
-    /// All flights that were to depart.
+    /// The number of all scheduled flights.
     pub(crate) flights: u32,
     pub(crate) cancelled: u32,
     delay_minutes_max: i32,
@@ -73,17 +73,17 @@ impl Record for Departures {
 }
 
 impl Departures {
-    /// The mean delay of the flights that left; `None` if none did.
+    /// The mean delay of the flights that left; `None` if there are none.
     pub(crate) fn mean_delay_minutes(&self) -> Option<f64> {
         (self.departed > 0).then(|| self.delay_minutes_sum as f64 / f64::from(self.departed))
     }
 
-    /// The longest delay of a flight that left; `None` if none did.
+    /// The longest delay of a flight that left; `None` if there are none.
     pub(crate) fn max_delay_minutes(&self) -> Option<i32> {
         (self.departed > 0).then_some(self.delay_minutes_max)
     }
 
-    /// How many flights left.
+    /// The number of flights that left.
     pub(crate) fn departed(&self) -> u32 {
         self.departed
     }
@@ -133,7 +133,7 @@ impl Aggregate<Flight> for CountDepartures {
     }
 }
 
-/// A window's result, before its name is joined in.
+/// A window's result, before the name is joined in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, NoUninit, CheckedBitPattern)]
 #[repr(C)]
 pub(crate) struct KeyedDelays {
@@ -148,7 +148,7 @@ impl Record for KeyedDelays {
 }
 
 impl KeyedDelays {
-    /// What makes a result of a key's bytes, its window and the departures in it.
+    /// Returns the function that makes a result from a key's bytes, its window and the departures in it.
     pub(crate) fn of(
         by: By,
     ) -> impl Fn(&[u8; 4], TimeWindow, Departures) -> KeyedDelays + Clone + Send + 'static {
@@ -161,7 +161,7 @@ impl KeyedDelays {
     }
 }
 
-/// A result as it leaves the job.
+/// A result as emitted by the job.
 #[derive(Clone, PartialEq, Eq, Debug, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(crate) struct HourlyDelays {
     /// The hour's first nanosecond since the epoch.
@@ -171,7 +171,7 @@ pub(crate) struct HourlyDelays {
     pub(crate) by: By,
     /// The bytes of the carrier's or airport's [`Code`].
     key: [u8; 4],
-    /// The airline's name; `None` for airports, and for a carrier that has none in the second file.
+    /// The airline's name; `None` for airports, and for carriers not listed in the second file.
     pub(crate) name: Option<String>,
     pub(crate) departures: Departures,
 }
@@ -194,7 +194,7 @@ pub(crate) const COLUMNS: [&str; 9] = [
 ];
 
 impl HourlyDelays {
-    /// `delays` with the name of its key.
+    /// Adds the name of the key to `delays`.
     pub(crate) fn named(delays: &KeyedDelays, name: Option<String>) -> Self {
         HourlyDelays {
             start: delays.window.start.as_nanos(),
@@ -219,12 +219,12 @@ impl HourlyDelays {
         Code::of_bytes(self.key)
     }
 
-    /// What results are sorted by: the hour, then carriers before airports.
+    /// The sort key of results: the hour, then carriers before airports.
     pub(crate) fn place(&self) -> (i64, By, [u8; 4]) {
         (self.start, self.by, self.key)
     }
 
-    /// The values of [`COLUMNS`], a missing one being empty.
+    /// The values of [`COLUMNS`]; a missing one is empty.
     pub(crate) fn fields(&self) -> [String; 9] {
         let departures = &self.departures;
         let shown =

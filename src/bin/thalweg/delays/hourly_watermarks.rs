@@ -1,9 +1,9 @@
-//! Watermarks that move by whole hours, and the moments at which they did.
+//! Watermarks that advance by whole hours, and the times at which they did.
 //!
-//! A watermark matters to hourly windows only where an hour ends, so this strategy gives one there
-//! and nowhere else: the end of the last hour that lies whole before `greatest − bound`. It goes out
-//! right behind the record that brought it about and not at the end of a batch. So which flights are
-//! late follows from the order of the rows alone: not from timing, batches or the parallelism.
+//! To hourly windows a watermark matters only where an hour ends, so this strategy emits one there and nowhere else:
+//! at the end of the last hour that lies entirely before `greatest − bound`. It is emitted right after the record
+//! that caused it, not at the end of a batch. So which flights are late depends only on the order of the rows, not on
+//! timing, batches or the parallelism.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,10 +16,10 @@ use thalweg::time::{
 
 use super::flight::Flight;
 
-/// When windows were closed: written once an hour of event time, by the source's subtask.
+/// When windows were closed: written once per hour of event time, by the source's subtask.
 ///
-/// A window is closed by the first record whose watermark passes its end. Under a rate the moment
-/// is when that record was *due*, so that a source that falls behind does not flatter the latency.
+/// A window is closed by the first record whose watermark passes its end. If the source has a rate, the time recorded
+/// is when that record was *due*, so that the latency does not look better when the source falls behind.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Closings(Arc<Mutex<BTreeMap<Timestamp, u64>>>);
 
@@ -29,14 +29,14 @@ impl Closings {
         moments.insert(watermark, moment);
     }
 
-    /// The greatest watermark so far, if there is one.
+    /// The greatest watermark so far, if any.
     pub(crate) fn watermark(&self) -> Option<Timestamp> {
         let moments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         moments.keys().next_back().copied()
     }
 
-    /// The moment, by the monotonic clock in nanoseconds, at which a record closed `window`; `None`
-    /// if only the end of the input did.
+    /// The time at which a record closed `window`, in nanoseconds of the monotonic clock; `None` if only the end of
+    /// the input closed it.
     pub(crate) fn moment(&self, window: TimeWindow) -> Option<u64> {
         let moments = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, moment) = moments.range(window.max_timestamp()..).next()?;
@@ -44,7 +44,7 @@ impl Closings {
     }
 }
 
-/// The strategy: flights are out of order by at most a bound, or late.
+/// A watermark strategy by which flights are out of order by at most a bound, or late.
 #[derive(Clone, Debug)]
 pub(crate) struct HourlyWatermarks {
     bound: i64,
@@ -53,8 +53,8 @@ pub(crate) struct HourlyWatermarks {
 }
 
 impl HourlyWatermarks {
-    /// Watermarks behind the greatest schedule by `bound`, noted in `closings`; of a source that
-    /// keeps to a rate, if it does.
+    /// Watermarks that trail the latest scheduled departure by `bound`, recorded in `closings`; with the source's
+    /// rate, if it has one.
     pub(crate) fn new(
         bound: Duration,
         records_per_second: Option<u64>,
@@ -87,14 +87,14 @@ impl WatermarkStrategy for HourlyWatermarks {
 pub(crate) struct HourlyGenerator {
     strategy: HourlyWatermarks,
     clock: Clock,
-    /// The schedule from which on a record moves the watermark.
+    /// Records scheduled at this time or later advance the watermark.
     next_hour: Timestamp,
     records: u64,
     first_moment: u64,
 }
 
 impl HourlyGenerator {
-    /// The end of the last hour that is over when `at` is the greatest schedule.
+    /// Closes the hours that are over when `at` is the latest scheduled departure; returns the watermark.
     #[cold]
     fn close_hours(&mut self, at: Timestamp) -> Timestamp {
         let hour = nanos(hours(1));

@@ -1,4 +1,4 @@
-//! The job itself: what is drawn, and how it is run and reported.
+//! The job itself: how it is built, run and reported.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -27,7 +27,7 @@ const NAME: &str = "delays";
 /// The name of the source of flights.
 pub(crate) const FLIGHTS: &str = "flights";
 
-/// A job that was drawn, and where its findings will be.
+/// A job that has been built, and where its findings will be.
 struct Job {
     env: Environment,
     results: OrderedResults,
@@ -35,10 +35,10 @@ struct Job {
     closings: Closings,
 }
 
-/// Runs the job as `options` say, or prints its plan.
+/// Runs the job as `options` specify, or prints its plan.
 ///
 /// # Errors
-/// Where an input cannot be read, a row is malformed, or the output cannot be written.
+/// If an input cannot be read, a row is malformed, or the output cannot be written.
 pub(crate) fn run(options: &DelaysOptions) -> Result<(), Failure> {
     let job = draw(options)?;
     if let Some(format) = options.plan() {
@@ -50,7 +50,7 @@ pub(crate) fn run(options: &DelaysOptions) -> Result<(), Failure> {
     let is_table = options.format == Format::Table;
     let plan = job.plan(PlanFormat::Text)?;
     tell(is_table, &format!("{plan}\n"))?;
-    // A bar must not mix with results on the same terminal, nor with what is told of checkpoints.
+    // A progress bar must not mix with results on the same terminal, nor with messages about checkpoints.
     let shows_progress = io::stderr().is_terminal()
         && (is_table || !io::stdout().is_terminal())
         && options.recovery.checkpoint.is_none();
@@ -71,7 +71,7 @@ pub(crate) fn run(options: &DelaysOptions) -> Result<(), Failure> {
     tell(is_table, &summary.to_string())
 }
 
-/// Writes to standard output, or to standard error if that is for results alone.
+/// Writes to standard output, or to standard error if the former is reserved for results.
 fn tell(on_stdout: bool, text: &str) -> Result<(), Failure> {
     if on_stdout {
         let mut out = io::stdout().lock();
@@ -89,7 +89,7 @@ impl Job {
     }
 }
 
-/// Draws the job.
+/// Builds the job.
 ///
 /// ```text
 ///                     ┌─ key by carrier ─ window ─┬─ late flights
@@ -125,7 +125,7 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
         .aggregate_with(CountDepartures, KeyedDelays::of(By::Carrier))
         .name("by carrier")
         .uid("by-carrier");
-    // The same flights are late by airport: there they are dropped.
+    // The same flights are late by airport too, where they are dropped.
     by_carrier
         .side_output(&late_flights)
         .sink("late flights", late.clone())
@@ -162,7 +162,7 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
     })
 }
 
-/// What standard output carries of every result.
+/// What is written to standard output for each result.
 fn lines(options: &DelaysOptions) -> Lines {
     match options.format {
         _ if options.output.is_some() => Lines::None,
@@ -172,7 +172,7 @@ fn lines(options: &DelaysOptions) -> Lines {
     }
 }
 
-/// Brings all results together and puts them in order.
+/// Brings all results together and sorts them.
 fn end(results: Stream<impl Pipe<Out = HourlyDelays>>, sink: &OrderedResults) {
     let together: Stream<_> = results.global().parallelism(1);
     together
@@ -180,7 +180,7 @@ fn end(results: Stream<impl Pipe<Out = HourlyDelays>>, sink: &OrderedResults) {
         .uid("results-in-order");
 }
 
-/// Writes results into part files, each subtask its own.
+/// Writes results to part files, separately for each subtask.
 fn write_parts(results: Stream<impl Pipe<Out = HourlyDelays>>, directory: &Path, format: Format) {
     match format {
         Format::Csv => {

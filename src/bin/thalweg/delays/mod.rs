@@ -1,4 +1,4 @@
-//! `thalweg delays`: how punctual flights were, hour by hour, from real data with real disorder.
+//! `thalweg delays`: how punctual flights were, hour by hour, from real data that is really out of order.
 
 mod airline_names;
 mod flight;

@@ -11,10 +11,10 @@ use crate::duration;
 use crate::error::Failure;
 use crate::recovery::RecoveryOptions;
 
-/// The data that lives in the project.
+/// The data that ships with the project.
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin/thalweg/data");
 
-/// What stands below the options in `--help`.
+/// The text below the options in `--help`.
 pub(crate) const HELP: &str = "\
 The job:
   Event time is the scheduled departure, in UTC. Flights are counted in windows of one hour, by
@@ -145,7 +145,7 @@ impl DelaysOptions {
     /// The file of flights.
     ///
     /// # Errors
-    /// Where there is none at the path.
+    /// If it does not exist.
     pub(crate) fn input(&self) -> Result<PathBuf, Failure> {
         file(self.input.as_deref(), "flights-2013-01.csv.gz", "--input")
     }
@@ -153,12 +153,12 @@ impl DelaysOptions {
     /// The file of airlines.
     ///
     /// # Errors
-    /// Where there is none at the path.
+    /// If it does not exist.
     pub(crate) fn airlines(&self) -> Result<PathBuf, Failure> {
         file(self.airlines.as_deref(), "airlines.csv", "--airlines")
     }
 
-    /// The format in which the plan is all that is wanted.
+    /// The format of the plan, if only the plan is wanted.
     pub(crate) fn plan(&self) -> Option<PlanFormat> {
         self.plan.map(|format| match format {
             PlanArgument::Text => PlanFormat::Text,
@@ -167,7 +167,7 @@ impl DelaysOptions {
         })
     }
 
-    /// What becomes of malformed rows.
+    /// The policy for malformed rows.
     pub(crate) fn malformed(&self) -> Malformed {
         match self.malformed {
             MalformedArgument::Fail => Malformed::Fail,
@@ -176,7 +176,7 @@ impl DelaysOptions {
     }
 }
 
-/// The file that an option names, or one of those that live in the project.
+/// The file that an option names, or one that ships with the project.
 fn file(path: Option<&Path>, default: &str, option: &str) -> Result<PathBuf, Failure> {
     let path = path.map_or_else(|| Path::new(DATA).join(default), Path::to_path_buf);
     match std::fs::metadata(&path) {

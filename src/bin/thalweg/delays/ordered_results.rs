@@ -1,8 +1,7 @@
-//! The sink of results: puts them in order, measures their latency, prints them.
+//! The sink of results: sorts them, measures their latency and prints them.
 //!
-//! Results come from several subtasks in no order. They are kept until the watermark has passed
-//! their window, and leave sorted, while the job runs: the same text on every run, at every
-//! parallelism.
+//! Results arrive from several subtasks in no particular order. They are held until the watermark has passed their
+//! window and are then emitted in order, while the job runs: the same text in every run, at every parallelism.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -17,7 +16,7 @@ use super::hourly_delays::{COLUMNS, HourlyDelays};
 use super::hourly_watermarks::Closings;
 use super::worst_hours::WorstHours;
 
-/// The longest latency that is told apart, in nanoseconds: an hour.
+/// The longest latency that can be distinguished from longer ones, in nanoseconds: one hour.
 const LATENCY_MAX: u64 = 3_600_000_000_000;
 
 /// What is written to standard output for every result.
@@ -25,18 +24,18 @@ const LATENCY_MAX: u64 = 3_600_000_000_000;
 pub(crate) enum Lines {
     /// Nothing.
     None,
-    /// A JSON object a line.
+    /// A JSON object per line.
     Json,
-    /// A row, after a header.
+    /// A row per result, after a header.
     Csv,
 }
 
-/// What is known of all results once the job has ended.
+/// What is known about all results once the job has ended.
 #[derive(Debug)]
 pub(crate) struct Findings {
     pub(crate) results: u64,
     pub(crate) worst: WorstHours,
-    /// In nanoseconds, of the results whose window was closed by a record.
+    /// Latencies in nanoseconds of the results whose window was closed by a record.
     pub(crate) latency: Histogram<u64>,
 }
 
@@ -50,7 +49,7 @@ impl Findings {
     }
 }
 
-/// Clones share their findings.
+/// The sink. Clones share their findings.
 #[derive(Clone, Debug)]
 pub(crate) struct OrderedResults {
     lines: Lines,
@@ -59,7 +58,7 @@ pub(crate) struct OrderedResults {
 }
 
 impl OrderedResults {
-    /// A sink that prints `lines` and measures from the moments in `closings`.
+    /// A sink that prints `lines` and measures latencies from the times in `closings`.
     pub(crate) fn new(lines: Lines, closings: &Closings) -> Self {
         OrderedResults {
             lines,
@@ -68,7 +67,7 @@ impl OrderedResults {
         }
     }
 
-    /// What was found so far.
+    /// The findings so far.
     pub(crate) fn findings(&self) -> MutexGuard<'_, Findings> {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,14 +90,14 @@ impl Sink<View<HourlyDelays>> for OrderedResults {
     }
 }
 
-/// The one subtask's end of [`OrderedResults`].
+/// The writer of [`OrderedResults`]' only subtask.
 #[derive(Debug)]
 pub(crate) struct OrderedWriter {
     sink: OrderedResults,
     clock: Clock,
-    /// Results whose window the watermark has not passed.
+    /// Results whose window the watermark has not passed yet.
     pending: Vec<HourlyDelays>,
-    /// Lines that are not printed yet.
+    /// Lines that have not been printed yet.
     text: String,
 }
 
@@ -126,7 +125,7 @@ impl OrderedWriter {
             match self.sink.lines {
                 Lines::None => {}
                 Lines::Json => {
-                    // Writing into memory never fails.
+                    // Writing to memory cannot fail.
                     let _ = writeln!(self.text, "{result}");
                 }
                 Lines::Csv => push_row(&mut self.text, &result.fields()),
@@ -158,7 +157,7 @@ impl SinkWriter<View<HourlyDelays>> for OrderedWriter {
         Ok(printed?)
     }
 
-    /// What waits for its turn is kept; what was printed is not, so it may be printed twice.
+    /// Pending results are stored; which ones were printed is not, so a result may be printed twice.
     fn prepare(&mut self, _checkpoint: u64, prepared: &mut Prepared) -> Outcome {
         for result in &self.pending {
             let mut bytes = Vec::new();
@@ -181,7 +180,7 @@ impl SinkWriter<View<HourlyDelays>> for OrderedWriter {
     }
 }
 
-/// Appends a CSV row, quoted where it must be.
+/// Appends a CSV row, quoted where necessary.
 fn push_row(text: &mut String, fields: &[impl AsRef<str>]) {
     for (index, field) in fields.iter().enumerate() {
         let field = field.as_ref();

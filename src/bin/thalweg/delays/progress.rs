@@ -1,4 +1,4 @@
-//! Progress on a terminal, while the job runs.
+//! Shows progress on a terminal while the job runs.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -12,16 +12,16 @@ use super::hourly_delays::Utc;
 use super::hourly_watermarks::Closings;
 use super::summary::flights_read;
 
-/// Time between two looks at the job.
+/// The interval at which the job is polled.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Jobs that are over by then show no progress.
+/// Jobs that end within this time show no progress.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Waits for the job's end and shows on standard error how far it has come.
+/// Waits for the job to end and shows its progress on standard error.
 ///
 /// # Errors
-/// The job's.
+/// The job's error.
 pub(crate) fn watch(job: JobHandle, closings: &Closings) -> Result<JobResult, JobError> {
     let started = Instant::now();
     let style = ProgressStyle::with_template("{spinner} {msg}").expect("a constant");

@@ -1,4 +1,4 @@
-//! The summary: what was read, how fast, what was late, how long results took.
+//! The summary: what was read, how fast, what was late, and how long results took.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::ordered_results::Findings;
 const PERCENTILES: [(&str, f64); 4] =
     [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p99.9", 99.9)];
 
-/// What is told of a run at its end.
+/// The report at the end of a run.
 #[derive(Debug)]
 pub(crate) struct Summary {
     parallelism: u32,
@@ -29,7 +29,7 @@ pub(crate) struct Summary {
     late: u64,
     malformed: u64,
     results: u64,
-    /// Results whose latency was measured.
+    /// The number of results whose latency was measured.
     measured: u64,
     latencies: Vec<(&'static str, Duration)>,
 }
@@ -61,7 +61,7 @@ impl Summary {
     }
 }
 
-/// How many flights were read, by a job's metrics.
+/// The number of flights read, from a job's metrics.
 pub(crate) fn flights_read(metrics: &[MetricSample]) -> u64 {
     let of_flights = metrics
         .iter()

@@ -1,4 +1,4 @@
-//! The hours with the longest mean delays, as a table for people.
+//! The hours with the longest mean delays, as a table.
 
 use jiff::Timestamp;
 
@@ -6,10 +6,10 @@ use crate::table::table;
 
 use super::hourly_delays::{By, HourlyDelays};
 
-/// How many hours are kept of carriers and of airports.
+/// The number of hours kept for carriers and for airports.
 const HOURS_MAX: usize = 8;
 
-/// Hours with fewer departures say little and are left out.
+/// Hours with fewer departures are not significant and are left out.
 const DEPARTED_MIN: u32 = 5;
 
 /// The worst hours so far, by carrier and by airport.
@@ -20,7 +20,7 @@ pub(crate) struct WorstHours {
 }
 
 impl WorstHours {
-    /// Takes note of one result.
+    /// Adds one result.
     pub(crate) fn add(&mut self, result: &HourlyDelays) {
         if result.departures.departed() < DEPARTED_MIN {
             return;
@@ -30,7 +30,7 @@ impl WorstHours {
             By::Origin => &mut self.origins,
         };
         let mean = result.departures.mean_delay_minutes();
-        // Of hours that are equally bad the earlier ones stay in front: results come in order.
+        // Among equally bad hours earlier ones come first, because results arrive in order.
         let place = hours.partition_point(|other| other.departures.mean_delay_minutes() >= mean);
         if place < HOURS_MAX {
             hours.truncate(HOURS_MAX - 1);
@@ -38,7 +38,7 @@ impl WorstHours {
         }
     }
 
-    /// Both tables, with a headline each; nothing of what had no hour worth showing.
+    /// Both tables, each with a heading; a table without any hour is omitted.
     pub(crate) fn tables(&self) -> String {
         let by = [("carrier", &self.carriers), ("airport", &self.origins)];
         let shown = by.iter().filter(|(_, hours)| !hours.is_empty());
@@ -73,7 +73,7 @@ fn table_of(what: &str, hours: &[HourlyDelays]) -> String {
     table(header, 2 + usize::from(is_named).., rows)
 }
 
-/// When the hour begins, for people.
+/// The start of the hour as text.
 fn start(hour: &HourlyDelays) -> String {
     let start = hour.window().start;
     let time = Timestamp::from_nanosecond(i128::from(start.as_nanos()));

@@ -1,6 +1,6 @@
-//! What is in a file, and how it is made.
+//! What a file contains, and how it is generated.
 //!
-//! Every file has random streams of its own, so no file depends on which others are made.
+//! Every file has its own random streams, so no file depends on which others are generated.
 
 use bytemuck::NoUninit;
 
@@ -16,17 +16,17 @@ use super::input_file::InputFile;
 use super::options::{GenerateOptions, Part};
 use super::words::Words;
 
-/// What is in a file.
+/// The content of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Content {
     Persons,
     Auctions,
     Bids,
-    /// Numbers below `below`, all alike in frequency.
+    /// Numbers below `below`, equally frequent.
     Keys {
         below: u64,
     },
-    /// The same by Zipf's law with the exponent 0.99; the frequent ones lie anywhere.
+    /// The same, distributed by Zipf's law with exponent 0.99; the frequent ones are scattered.
     KeysByZipf {
         below: u64,
     },
@@ -49,7 +49,7 @@ impl Content {
         }
     }
 
-    /// What its file's name begins with, and the extension.
+    /// The beginning of its file's name, and the extension.
     pub(super) fn name(self) -> (&'static str, &'static str) {
         match self {
             Content::Persons => ("persons", "bin"),
@@ -64,7 +64,7 @@ impl Content {
         }
     }
 
-    /// How large a record is: of text, about; of words, 1.
+    /// The size of a record: for text an estimate, for words 1.
     pub(super) fn record_bytes(self) -> u64 {
         match self {
             Content::Persons => size_of::<Person>() as u64,
@@ -78,10 +78,10 @@ impl Content {
         }
     }
 
-    /// Writes so many records, or bytes of words; says how many records or words it were.
+    /// Writes `count` records, or at least that many bytes of words; returns the number of records or words written.
     ///
     /// # Errors
-    /// The file's.
+    /// Those of the file.
     pub(super) fn write(
         self,
         count: u64,
@@ -127,13 +127,13 @@ impl Content {
     }
 }
 
-/// A key with its value: a function of the key, so that running sums come out in every order alike.
+/// A key with its value: a function of the key, so that the final sums do not depend on the order.
 fn with_value(key: u64) -> KeyValue {
     let value = mix64(key) % 1000 + 1;
     KeyValue { key, value }
 }
 
-/// The numbers below `end`, in any order.
+/// The numbers below `end` in random order.
 fn shuffled(end: u64, random: &mut Random) -> Vec<u64> {
     let mut numbers: Vec<_> = (0..end).collect();
     for place in (1..numbers.len()).rev() {
@@ -142,8 +142,8 @@ fn shuffled(end: u64, random: &mut Random) -> Vec<u64> {
     numbers
 }
 
-/// Writes records out of order, as far as the options ask for it; `kind` tells their stream of
-/// delays from others.
+/// Writes records out of order, as far as the options ask for it; `kind` separates their stream of delays from
+/// others.
 fn write_disordered<T: NoUninit + Dated>(
     records: impl Iterator<Item = T>,
     options: &GenerateOptions,

@@ -1,16 +1,16 @@
-//! Disorder: records out of the order of their times, by no more than a bound.
+//! Bounded disorder: records out of the order of their times by no more than a bound.
 //!
-//! Every record is put at its time plus a random delay of at most the bound, and leaves in the order
-//! of those places, so none stands behind one that is younger by more than the bound. Records come in
-//! order: once one is later than a place, nothing can come before that place any more, and what is
-//! held there leaves. So no more is held than happens within the bound.
+//! Each record is assigned a place, its time plus a random delay of at most the bound, and records are emitted in
+//! order of their places, so none comes after one that is younger by more than the bound. The input is in time order:
+//! once a record is later than a place, nothing can come before that place any more, and what is held there is
+//! emitted. So no more records are held than occur within the bound.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::nexmark::{Dated, Random};
 
-/// The records of `I`, which are in order, in bounded disorder.
+/// The records of `I`, whose input is in time order, in bounded disorder.
 #[derive(Debug)]
 pub(super) struct Disorder<I: Iterator> {
     records: I,
@@ -23,7 +23,7 @@ pub(super) struct Disorder<I: Iterator> {
 }
 
 impl<I: Iterator> Disorder<I> {
-    /// Delays of 0 to `bound_ms` milliseconds, by the random stream of `seed`.
+    /// Delays of 0 to `bound_ms` milliseconds, from the random stream of `seed`.
     pub(super) fn new(records: I, bound_ms: u64, seed: u64) -> Self {
         Disorder {
             records,
@@ -62,10 +62,10 @@ impl<I: Iterator<Item: Dated>> Iterator for Disorder<I> {
     }
 }
 
-/// A record that waits.
+/// A record being held back.
 #[derive(Debug)]
 struct Held<T> {
-    /// Where it goes; of two at the same place, the one that came first.
+    /// Where it goes; ties are broken by the order of arrival.
     place: (i64, u64),
     record: T,
 }
@@ -115,10 +115,10 @@ mod tests {
             }
             let bound = i64::try_from(bound).expect("small");
             assert!(behind <= bound, "{behind} ms behind, bound {bound}");
-            // All of them come within 25 seconds.
+            // All of them occur within 25 seconds.
             let enough = bound.min(25_000) / 2;
             assert!(bound < 40 || behind >= enough, "{behind} ms behind");
-            // A person comes every 5 ms: no more are held than come within the bound.
+            // A person occurs every 5 ms: no more are held than occur within the bound.
             assert!(held_max as i64 <= bound / 5 + 2, "{held_max} held");
             ids.sort_unstable();
             assert!(ids.into_iter().eq(1000..6000), "bound {bound}");

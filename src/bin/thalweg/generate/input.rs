@@ -1,19 +1,19 @@
-//! The inputs: what each file is called and what it holds.
+//! The input files: their names and contents.
 
 use crate::nexmark::Counts;
 
 use super::content::Content;
 use super::options::GenerateOptions;
 
-/// How much longer the long files are.
+/// How many times longer the long files are.
 const X10: u64 = 10;
 
-/// One file to make.
+/// A file to generate.
 #[derive(Clone, Debug)]
 pub(super) struct Input {
     pub(super) name: String,
     pub(super) content: Content,
-    /// How many records it has; of words, how many bytes at least.
+    /// The number of records; for words, the minimum number of bytes.
     pub(super) count: u64,
 }
 
@@ -60,7 +60,7 @@ impl Input {
         named.collect()
     }
 
-    /// How large the file will be; of text, about.
+    /// The size of the file in bytes; for text an estimate.
     pub(super) fn bytes(&self) -> u64 {
         self.count * self.content.record_bytes()
     }

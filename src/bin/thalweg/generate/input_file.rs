@@ -1,9 +1,9 @@
-//! A file that is whole or not there: written aside and renamed, or compared with what there is.
+//! A file that is complete or absent: written to a temporary file and renamed, or compared with the existing one.
 //!
-//! A new file grows under a hidden name and gets its own when it is complete, so a run that is
-//! interrupted leaves nothing that looks like a whole file, and a job that has mapped the old one keeps
-//! it. A file that is there already is not written: what would be is compared with it, so that running
-//! the same command again checks the inputs and touches nothing.
+//! A new file is written under a hidden name and renamed when it is complete. So an interrupted run leaves nothing
+//! that looks like a complete file, and a job that has mapped the old file keeps it. A file that already exists is
+//! not written but compared with what would be, so that running the same command again verifies the inputs and
+//! modifies nothing.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
@@ -14,14 +14,14 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::error::Failure;
 
-/// Bytes that are gathered before they are written.
+/// The number of bytes that are buffered before they are written.
 pub(super) const BUFFER_SIZE: usize = 1 << 20;
 
-/// A file of the inputs in the making. Dropped before it is finished, it leaves what was there before.
+/// An input file under construction. If dropped before it is finished, it leaves the previous state.
 pub(super) struct InputFile<'a> {
     path: PathBuf,
     target: Target,
-    /// Bytes that were not written yet.
+    /// Bytes that have not been written yet.
     buffer: Vec<u8>,
     buffer_size: usize,
     bytes: u64,
@@ -32,41 +32,41 @@ pub(super) struct InputFile<'a> {
 /// Where the bytes go.
 #[derive(Debug)]
 enum Target {
-    /// Into a file that is renamed when it is whole.
+    /// To a file that is renamed when it is complete.
     New { file: File, aside: Aside },
-    /// Nowhere: they are compared with what there is.
+    /// Nowhere: they are compared with the existing file.
     Old {
         file: BufReader<File>,
         found: Vec<u8>,
     },
 }
 
-/// The hidden name of an unfinished file, removed unless the file got its own.
+/// The hidden name of an unfinished file, removed on drop unless the file was renamed.
 #[derive(Debug)]
 struct Aside(PathBuf);
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        // It is gone once it was renamed; otherwise the next run writes over it.
+        // After a rename there is nothing to remove; after an error the next run overwrites it.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// How a file came out.
+/// The result of writing a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Finished {
     pub(super) bytes: u64,
-    /// XXH3 of all bytes.
+    /// XXH3 of the whole file.
     pub(super) hash: u64,
-    /// Whether the file was there with these bytes.
+    /// Whether the file already existed with these bytes.
     pub(super) was_there: bool,
 }
 
 impl<'a> InputFile<'a> {
-    /// Begins the file at `path`; if there is one, compares with it, or replaces it if `replaces`.
+    /// Starts the file at `path`. If it exists, compares with it, or replaces it if `replaces` is set.
     ///
     /// # Errors
-    /// Where it can be neither made nor read.
+    /// If it can be neither created nor read.
     pub(super) fn begin(
         path: PathBuf,
         replaces: bool,
@@ -96,7 +96,7 @@ impl<'a> InputFile<'a> {
         })
     }
 
-    /// Gathers `size` bytes before writing instead of [`BUFFER_SIZE`].
+    /// Buffers `size` bytes before writing instead of [`BUFFER_SIZE`].
     #[cfg(test)]
     fn buffer_size(self, size: usize) -> Self {
         InputFile {
@@ -105,10 +105,10 @@ impl<'a> InputFile<'a> {
         }
     }
 
-    /// Adds bytes at the end.
+    /// Appends bytes.
     ///
     /// # Errors
-    /// Where they cannot be written, or are not those of the file that is there.
+    /// If they cannot be written, or differ from the existing file.
     #[inline]
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.buffer.extend_from_slice(bytes);
@@ -142,11 +142,10 @@ impl<'a> InputFile<'a> {
         Ok(())
     }
 
-    /// Ends the file, which is then whole and has its name.
+    /// Completes the file and gives it its name.
     ///
     /// # Errors
-    /// As [`push`](InputFile::push); where the file cannot get its name; where there is more in the file
-    /// that is there.
+    /// See [`push`](InputFile::push); also if the file cannot be renamed, or if the existing file is longer.
     pub(super) fn finish(mut self) -> Result<Finished, Failure> {
         self.flush()?;
         let was_there = match &mut self.target {
@@ -198,12 +197,12 @@ impl Target {
     }
 }
 
-/// The failure to do something with a file.
+/// The failure of an operation on a file.
 pub(super) fn cannot(what: &str, path: &Path, error: io::Error) -> Failure {
     Failure::new(format_args!("cannot {what} {}: {error}", path.display()))
 }
 
-/// The failure to find in a file what would be written to it.
+/// The failure that a file does not contain what would be written to it.
 fn differs(path: &Path, byte: u64) -> Failure {
     Failure::new(format_args!(
         "{} holds other data than these options make (from byte {byte} on): --force replaces it, \

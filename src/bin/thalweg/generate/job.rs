@@ -1,4 +1,4 @@
-//! Makes the files, one after the other.
+//! Generates the files, one after another.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -14,10 +14,10 @@ use super::input_file::{InputFile, cannot};
 use super::options::GenerateOptions;
 use super::summary::{Row, Summary};
 
-/// Makes what `options` ask for and tells what it came to.
+/// Generates what `options` ask for and prints a summary.
 ///
 /// # Errors
-/// Where a file cannot be written, or one that is there holds other data.
+/// If a file cannot be written, or an existing one contains other data.
 pub(crate) fn run(options: &GenerateOptions) -> Result<(), Failure> {
     let started = Instant::now();
     let directory = &options.data;
@@ -57,7 +57,7 @@ fn make(input: &Input, options: &GenerateOptions, progress: &ProgressBar) -> Res
     })
 }
 
-/// Keeps a second run out of the directory until the lock is dropped, however the program ends.
+/// Keeps other runs out of the directory until the lock is dropped, however the program ends.
 fn lock(directory: &Path) -> Result<File, Failure> {
     let handle = File::open(directory).map_err(|error| cannot("read", directory, error))?;
     match handle.try_lock() {
@@ -65,12 +65,12 @@ fn lock(directory: &Path) -> Result<File, Failure> {
             "another `thalweg generate` is writing to {}",
             directory.display()
         ))),
-        // A file system without locks: whoever starts two runs at once there is told by `finish`.
+        // On a file system without locks, concurrent runs are detected by `finish` instead.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(handle),
     }
 }
 
-/// A bar on standard error, if that is a terminal.
+/// A progress bar on standard error, if that is a terminal.
 fn progress(bytes: u64) -> ProgressBar {
     let template = "{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left  {msg:16}";
     let style = ProgressStyle::with_template(template).expect("a constant");

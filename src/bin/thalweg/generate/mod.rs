@@ -1,4 +1,4 @@
-//! `thalweg generate`: the inputs of the benchmarks, the same bytes on every machine.
+//! `thalweg generate`: the inputs of the benchmarks, byte-identical on every machine.
 
 mod content;
 mod disorder;

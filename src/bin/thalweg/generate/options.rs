@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::nexmark::JITTER_MS_MAX;
 
-/// What stands below the options in `--help`.
+/// The text below the options in `--help`.
 pub(crate) const HELP: &str = "\
 Files (little-endian, fixed-size records, no header):
   persons.bin       id, state_id, city_id, date_time                              32 bytes
@@ -104,7 +104,7 @@ pub(super) enum Part {
 }
 
 impl GenerateOptions {
-    /// Whether the part is to be made.
+    /// Whether the part is to be generated.
     pub(super) fn has(&self, part: Part) -> bool {
         let is_nexmark = matches!(part, Part::Persons | Part::Auctions | Part::Bids);
         self.only.is_empty() && part != Part::Text
@@ -113,7 +113,7 @@ impl GenerateOptions {
     }
 }
 
-/// A suffix that makes a name of a name.
+/// Parses a suffix that may be appended to file names.
 fn suffix(text: &str) -> Result<String, String> {
     if text.contains(['/', '\0']) {
         return Err("it is a part of a file's name and has no slash".to_owned());

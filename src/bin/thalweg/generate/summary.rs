@@ -1,4 +1,4 @@
-//! What was made, as a table for people.
+//! The summary of the generated files, as a table.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::input_file::Finished;
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) name: String,
-    /// Or words.
+    /// The number of records, or of words.
     pub(super) records: u64,
     pub(super) finished: Finished,
 }

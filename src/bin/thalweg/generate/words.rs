@@ -1,19 +1,19 @@
-//! Text: lines of words, of which few are frequent and many are rare.
+//! Text: lines of words, of which a few are frequent and many are rare.
 
 use std::collections::HashSet;
 
 use crate::nexmark::{Random, Zipf};
 
-/// Different words that there are.
+/// The number of different words.
 const WORDS: usize = 100_000;
 
-/// Letters of a word: at least so many, and below so many more.
+/// The length of a word in letters: the minimum, and the number of possible lengths.
 const LETTERS: (u64, u64) = (3, 8);
 
-/// Words of a line: at least so many, and below so many more.
+/// The number of words in a line: the minimum, and the number of possible values.
 const WORDS_OF_LINE: (u64, u64) = (8, 9);
 
-/// Makes lines, for ever.
+/// Generates lines endlessly.
 #[derive(Debug)]
 pub(super) struct Words {
     vocabulary: Vec<Vec<u8>>,
@@ -22,7 +22,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Makes up a vocabulary: the words that come first are the frequent ones.
+    /// Generates a vocabulary, in which the first words are the frequent ones.
     pub(super) fn new(mut random: Random) -> Self {
         let mut known = HashSet::new();
         let mut vocabulary = Vec::with_capacity(WORDS);
@@ -41,7 +41,7 @@ impl Words {
         }
     }
 
-    /// Puts the next line, with its end, in place of what is in `line`; says how many words it has.
+    /// Replaces the contents of `line` with the next line, including its terminator; returns its number of words.
     pub(super) fn fill(&mut self, line: &mut Vec<u8>) -> u64 {
         line.clear();
         let words = WORDS_OF_LINE.0 + self.random.below(WORDS_OF_LINE.1);
@@ -50,7 +50,7 @@ impl Words {
             line.extend_from_slice(&self.vocabulary[rank]);
             line.push(b' ');
         }
-        // The last space.
+        // The trailing space.
         line.pop();
         line.push(b'\n');
         words

@@ -1,9 +1,9 @@
-//! How far apart two cores are: what a cache line takes from one to the other.
+//! The distance between two cores: how long a cache line takes from one to the other.
 //!
-//! The cores of a virtual machine are threads of its host, which moves them about: one second they
-//! are two halves of one core, the next they are on different chips, and everything that crosses
-//! between them takes five times as long. No program can tell; so the distance is measured before and
-//! after every trial and told beside what the trial has found.
+//! The cores of a virtual machine are threads of its host, which moves them around: at one moment they are two halves
+//! of one core, at the next they are on different chips, and everything that crosses between them takes five times as
+//! long. No program can observe this directly, so the distance is measured before and after every trial and reported
+//! with its results.
 
 use std::hint::spin_loop;
 use std::sync::Barrier;
@@ -13,23 +13,23 @@ use std::time::Instant;
 
 use core_affinity::CoreId;
 
-/// Ping-pongs that are measured together: some 50 µs, less than most interruptions are apart.
+/// The number of round trips per sample: about 50 µs, less than the time between most interruptions.
 const ROUNDS: u32 = 100;
 
-/// How many times that is done.
+/// The number of samples.
 const SAMPLES: usize = 50;
 
-/// Spins in a row: some 50 µs, a hundred times what a line takes at most.
+/// The maximum number of consecutive spins: about 50 µs, a hundred times the longest transfer of a line.
 const SPINS_MAX: u32 = 2_000;
 
-/// A number on a cache line of its own, and on none that is fetched along with another's.
+/// A number on its own cache line, which also is not prefetched with another's.
 #[derive(Default)]
 #[repr(align(128))]
 struct Line(AtomicU32);
 
 impl Line {
-    /// Spins until the other side has written `value`; gives its core away now and then, in case the
-    /// other side waits for it.
+    /// Spins until the other side has written `value`; yields the core now and then, in case the other side is
+    /// waiting for it.
     fn await_value(&self, value: u32) {
         let mut spins = 0_u32;
         while self.0.load(Ordering::Acquire) != value {
@@ -42,7 +42,7 @@ impl Line {
     }
 }
 
-/// Nanoseconds one way, the median of many; `None` if there is but one core.
+/// The median one-way time in nanoseconds; `None` if there is only one core.
 pub(crate) fn nanos(cores: &[CoreId]) -> Option<f64> {
     let &[here, there, ..] = cores else {
         return None;
@@ -72,7 +72,7 @@ pub(crate) fn nanos(cores: &[CoreId]) -> Option<f64> {
         samples.sort_by(f64::total_cmp);
         samples[SAMPLES / 2]
     };
-    // Both are threads of their own: the caller must not end up pinned.
+    // Both run on their own threads: the caller must not end up pinned.
     thread::scope(|scope| {
         scope.spawn(echo);
         scope.spawn(call).join().ok()

@@ -1,4 +1,4 @@
-//! The job: ticks, counted by key, to a sink that knows when they were due.
+//! The job: ticks, counted by key, sent to a sink that knows when they were due.
 
 use thalweg::datastream::Environment;
 use thalweg::operator::{Sink, Source};
@@ -14,14 +14,14 @@ use super::trial::{Setup, Trial};
 /// Where the job's two halves run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Shape {
-    /// One region: `key_by` vanishes, no record is in a ring.
+    /// One region: `key_by` is fused, and no record goes through a ring.
     Fused,
-    /// A ring between the source and the count, on as many workers: with two, each has one half.
+    /// A ring between the source and the count. With two workers, each runs one half.
     Hop { workers: u32 },
 }
 
 impl Shape {
-    /// On how many workers.
+    /// The number of workers.
     pub(crate) fn workers(self) -> u32 {
         match self {
             Shape::Fused => 1,
@@ -30,14 +30,14 @@ impl Shape {
     }
 }
 
-/// Draws the job between `source` and `sink`.
+/// Builds the job between `source` and `sink`.
 ///
 /// ```text
 /// ticks ─ key by ─ running count ─ sink           fused, on one worker
 /// ticks ─ key by ══ ring ══ running count ─ sink  a hop, from worker 0 to worker 1
 /// ```
-/// Between one subtask and one subtask an exchange vanishes; another slot sharing group behind it
-/// keeps it, and takes a slot, and so a worker, of its own.
+/// Between two operators of parallelism 1 an exchange is fused away; a different slot sharing group downstream keeps
+/// it, and gets its own slot, and thus its own worker.
 pub(crate) fn draw<S, K>(source: S, sink: K, shape: Shape, wait: WaitStrategy) -> Environment
 where
     S: Source<Out = Tick>,
@@ -57,10 +57,10 @@ where
     env
 }
 
-/// Measures from the due time of a tick to its count in the sink.
+/// Measures from the due time of a tick to the arrival of its count in the sink.
 ///
 /// # Errors
-/// The job's.
+/// The job's error.
 pub(crate) fn measure(setup: &Setup, shape: Shape) -> Result<(Latencies, ProcessorTime), Failure> {
     let trial = Trial::begin(setup);
     let sink = LatencySink::new(trial.recorder());

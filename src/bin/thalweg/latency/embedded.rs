@@ -1,12 +1,11 @@
 //! The job inside a program: from a client's push into an inlet to its poll of an outlet.
 //!
-//! One client thread does both, as a service with an event loop does: it pushes what is due and polls
-//! for what has come back, round and round. On two cores that is also the only fair shape: the worker
-//! has one core and the client the other. With a thread for each direction three would share two cores,
-//! and the scheduler's slices of milliseconds would be all that is measured. So the way measured is
-//! client → worker → client, two hops, and both times are read on one thread.
+//! One client thread does both, like a service with an event loop: it repeatedly pushes what is due and polls for
+//! results. On two cores that is also the only fair setup: the worker has one core and the client the other. With a
+//! thread for each direction, three would share two cores, and only the scheduler's time slices of milliseconds would
+//! be measured. So the path measured is client → worker → client, two hops, with both times read on one thread.
 //!
-//! The client never sleeps, however the workers wait: nothing wakes who polls an outlet.
+//! The client never sleeps, however the workers wait: nothing wakes a thread that polls an outlet.
 
 use std::hint::spin_loop;
 use std::sync::Arc;
@@ -26,13 +25,13 @@ use super::stopwatch::Stopwatch;
 use super::tick::{Counted, Tick};
 use super::trial::{Setup, Trial};
 
-/// Size of inlet and outlet in bytes: that of a job's own rings.
+/// The size of the inlet and the outlet in bytes, the same as a job's own rings.
 const RING_BYTES: usize = 128 * 1024;
 
-/// Measures from the due time of a tick to the client's sight of its count, on `workers` workers.
+/// Measures from the due time of a tick until the client receives its count, with `workers` workers.
 ///
 /// # Errors
-/// The job's.
+/// The job's error.
 pub(crate) fn measure(setup: &Setup, workers: u32) -> Result<(Latencies, ProcessorTime), Failure> {
     let trial = Trial::begin(setup);
     let (ticks, source) = inlet::<Tick>(RING_BYTES);
@@ -60,7 +59,7 @@ pub(crate) fn measure(setup: &Setup, workers: u32) -> Result<(Latencies, Process
     Ok((latencies, time))
 }
 
-/// The core behind those of the job's workers, if there is one; else they share.
+/// The core after those of the job's workers, if there is one; otherwise a shared one.
 fn core_behind(cores: &[CoreId], workers: u32) -> Option<CoreId> {
     cores.get(workers as usize % cores.len().max(1)).copied()
 }
@@ -81,7 +80,7 @@ fn start(mut client: Client, core: Option<CoreId>) -> Result<JoinHandle<Latencie
 
 /// The program around the job.
 struct Client {
-    /// Dropped when everything was pushed: the end of the job's input.
+    /// Dropped when everything has been pushed: the end of the job's input.
     ticks: Option<Inlet<Tick>>,
     counts: Outlet<Counted>,
     next: Due,
@@ -93,14 +92,14 @@ struct Client {
 }
 
 impl Client {
-    /// Pushes what is due and takes what is there; says whether there may be more.
+    /// Pushes what is due and takes what is available; returns whether there may be more.
     fn turn(&mut self) -> bool {
         if let Some(ticks) = &mut self.ticks {
             let now = self.stopwatch.nanos();
             while self.next.nanos <= now && self.next.index < self.count {
                 match ticks.push(&Tick::new(self.next.index, self.next.nanos)) {
                     Ok(()) => self.next.advance(),
-                    // Back-pressure: it stays due, and time goes on.
+                    // Backpressure: the tick stays due while time passes.
                     Err(InletError::Full) => break,
                     // The job has ended; its handle knows why.
                     Err(_) => return false,

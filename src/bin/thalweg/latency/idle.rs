@@ -1,4 +1,4 @@
-//! An idle job: what it uses of the cores when nothing comes.
+//! How much of the cores an idle job uses.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -14,22 +14,22 @@ use super::recorder::{LatencySink, Recorder};
 use super::stopwatch::Stopwatch;
 use super::tick::Tick;
 
-/// What a job is given to come to rest.
+/// How long a job is given to settle.
 const SETTLING: Duration = Duration::from_millis(200);
 
-/// What was found out about an idle job.
+/// The findings about an idle job.
 #[derive(Debug)]
 pub(crate) struct Idleness {
     /// The job's workers.
     pub(crate) workers: u32,
-    /// What they used.
+    /// The processor time they used.
     pub(crate) time: ProcessorTime,
 }
 
-/// Measures a job of `workers` workers whose inlet stays empty, for some seconds.
+/// Measures a job with `workers` workers whose inlet stays empty, for `seconds` seconds.
 ///
 /// # Errors
-/// The job's.
+/// The job's error.
 pub(crate) fn measure(workers: u32, wait: WaitStrategy, seconds: f64) -> Result<Idleness, Failure> {
     let (ticks, source) = inlet::<Tick>(1 << 12);
     let sink = LatencySink::new(Recorder::new(Stopwatch::start(), 0));

@@ -3,12 +3,12 @@
 //! | file | holds |
 //! |---|---|
 //! | `schedule`, `stopwatch` | which record is due when, and the clock of both ends |
-//! | `tick`, `tick_source` | the records, the open loop, the answer that is checked |
-//! | `recorder` | the latency of every record, in the sink |
-//! | `trial` | one measurement: its threads, its span |
+//! | `tick`, `tick_source` | the records, the open loop, the expected result |
+//! | `recorder` | records the latency of every record, in the sink |
+//! | `trial` | one measurement: its threads and its duration |
 //! | `dataflow`, `embedded`, `ring_hop`, `idle` | what is measured |
 //! | `processor_time`, `core_distance` | what the cores did meanwhile, and how far apart they were |
-//! | `report`, `percentile_plot` | what is told |
+//! | `report`, `percentile_plot` | the output |
 
 mod core_distance;
 mod dataflow;

@@ -8,7 +8,7 @@ use thalweg::ring::WaitStrategy;
 use crate::error::Failure;
 use crate::format::Format;
 
-/// What stands below the options in `--help`.
+/// The text below the options in `--help`.
 pub(crate) const HELP: &str = "\
 What is measured:
   Record i is due at start + i / rate, whatever happened to the records before it (open loop, no
@@ -125,7 +125,7 @@ impl Wait {
         }
     }
 
-    /// The strategy that it names.
+    /// The wait strategy.
     pub(crate) fn strategy(self) -> WaitStrategy {
         match self {
             Wait::Spin => WaitStrategy::Spin,
@@ -136,15 +136,15 @@ impl Wait {
 }
 
 impl LatencyOptions {
-    /// The workers of a job, if the mode has a choice.
+    /// The number of the job's workers, if the mode has a choice.
     pub(crate) fn workers_or(&self, default: u32) -> u32 {
         self.workers.unwrap_or(default)
     }
 
-    /// Checks what options say together.
+    /// Checks that the options are compatible.
     ///
     /// # Errors
-    /// Where they contradict each other.
+    /// If they contradict each other.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let (mode, reason) = match self.mode {
             Mode::Fused => ("--mode fused", "it is all on one worker"),
@@ -158,7 +158,7 @@ impl LatencyOptions {
     }
 }
 
-/// Reads how many seconds are recorded.
+/// Parses the number of seconds to record.
 fn seconds(text: &str) -> Result<f64, String> {
     match warm_up(text)? {
         0.0 => Err("nothing can be recorded in no time".to_owned()),
@@ -166,7 +166,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Reads a number of seconds.
+/// Parses a number of seconds.
 fn warm_up(text: &str) -> Result<f64, String> {
     const SECONDS_MAX: f64 = 86_400.0;
     let seconds: f64 = (text.parse()).map_err(|_| "not a number of seconds".to_owned())?;

@@ -1,7 +1,7 @@
-//! The plot: latency over percentile, both logarithmic, one curve for each line of the table.
+//! The plot: latency over percentile, both logarithmic, with one curve for each row of the table.
 //!
-//! Over `1 / (1 - p)` each step to the right is ten times rarer: 90, 99, 99.9 stand equally far apart,
-//! and the tail is as wide as the middle.
+//! The horizontal axis is `1 / (1 - p)`, on which each step is ten times rarer: 90, 99, 99.9 are equidistant, and the
+//! tail is as wide as the middle.
 
 use std::error::Error;
 use std::time::Duration;
@@ -19,16 +19,16 @@ const HEIGHT: u32 = 560;
 const KEY_WIDTH: u32 = 120;
 const FONT: &str = "sans-serif";
 
-/// Curves are drawn through this many points for each factor of ten.
+/// The number of points per factor of ten.
 const POINTS_PER_DECADE: u32 = 40;
 
-/// What is drawn on.
+/// The drawing area.
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws the curves of `measurements` as SVG.
+/// Plots `measurements` as SVG.
 ///
 /// # Errors
-/// Where the drawing library gives up.
+/// Those of the drawing library.
 pub(crate) fn draw(caption: &str, measurements: &[Measurement]) -> Result<String, Failure> {
     let mut svg = String::new();
     let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
@@ -38,7 +38,7 @@ pub(crate) fn draw(caption: &str, measurements: &[Measurement]) -> Result<String
     Ok(svg)
 }
 
-/// A line's points: how many records there are for each slower one, and the latency there.
+/// The points of a curve: the rarity of slower records, and the latency there.
 fn curve(measurement: &Measurement) -> Vec<(f64, f64)> {
     let histogram = &measurement.latencies.histogram;
     let rarest = (histogram.len() as f64).max(1.0);
@@ -54,7 +54,7 @@ fn curve(measurement: &Measurement) -> Vec<(f64, f64)> {
     (0..=steps).map(|step| point(rarity(step))).collect()
 }
 
-/// The colours of a palette that people who are blind to some colours can tell apart (Okabe, Ito).
+/// The colours of a palette suitable for colour-blind people (Okabe, Ito).
 fn colour(line: Line) -> RGBColor {
     match line {
         Line::Rtrb => RGBColor(120, 120, 120),
@@ -111,7 +111,7 @@ fn draw_on(
     Ok(())
 }
 
-/// The curves' names, in the order in which they end at the right.
+/// Draws the names of the curves, in the order in which they end at the right.
 fn draw_key(
     area: &Area<'_>,
     mut curves: Vec<(Line, Vec<(f64, f64)>)>,
@@ -127,19 +127,19 @@ fn draw_key(
     Ok(())
 }
 
-/// Where the axis is labelled: at the median, at three quarters, and at every factor of ten.
+/// The labelled positions of the axis: the median, three quarters, and every factor of ten.
 fn rarities(right: f64) -> Vec<f64> {
     let decades = (1..=right.log10().floor() as i32).map(|decade| 10_f64.powi(decade));
     [1.0, 2.0, 4.0].into_iter().chain(decades).collect()
 }
 
-/// The percentile above which one of `rarity` records lies.
+/// The percentile that one of `rarity` records exceeds.
 fn percentile(rarity: f64) -> String {
     let decimals = (rarity.log10().round() as usize).saturating_sub(2);
     format!("{:.decimals$} %", 100.0 - 100.0 / rarity)
 }
 
-/// A latency that is a power of ten.
+/// Formats a latency that is a power of ten.
 fn round(nanos: f64) -> String {
     let text = shown(Duration::from_nanos(nanos as u64));
     text.replace(".00", "").replace(".0", "")

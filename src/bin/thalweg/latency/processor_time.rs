@@ -1,12 +1,12 @@
-//! Processor time: what the process used of the cores, thread by thread, and what was stolen from them.
+//! Processor time: how much of the cores the process used, thread by thread, and how much was stolen from them.
 //!
-//! Linux tells it in `/proc`; elsewhere nothing is known, and nothing is shown.
+//! Linux reports it in `/proc`; on other systems nothing is known or shown.
 
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-/// What the system's counters show at one moment.
+/// The system's counters at one moment.
 #[derive(Debug)]
 pub(crate) struct Reading {
     at: Instant,
@@ -15,7 +15,7 @@ pub(crate) struct Reading {
     threads: Vec<Thread>,
 }
 
-/// How often a second the kernel's ticks tick, whatever its own timer does.
+/// Ticks per second in what the kernel reports, whatever its own timer frequency.
 const TICKS_PER_SEC: f64 = 100.0;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,30 +38,30 @@ struct Thread {
     waited_nanos: u64,
 }
 
-/// What happened between two readings.
+/// The difference between two readings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProcessorTime {
-    /// Every thread that lived through it and did something.
+    /// Every thread that existed throughout and was active.
     pub(crate) threads: Vec<ThreadTime>,
-    /// Cores used by the whole process, in its own code and in the kernel.
+    /// The number of cores used by the whole process, in user and kernel mode.
     pub(crate) user_and_system: Option<(f64, f64)>,
-    /// Share of the machine's time that the hypervisor gave to others, from 0 to 1.
+    /// The share of the machine's time that the hypervisor gave to others, from 0 to 1.
     pub(crate) steal: Option<f64>,
 }
 
-/// What one thread did.
+/// The activity of one thread.
 #[derive(Clone, Debug)]
 pub(crate) struct ThreadTime {
     /// The thread's name.
     pub(crate) name: String,
-    /// How much of a core it used, from 0 to 1.
+    /// The share of a core that it used, from 0 to 1.
     pub(crate) cores: f64,
-    /// Share of the time in which it could have run but others had its core, from 0 to 1.
+    /// The share of the time in which it was runnable but others had its core, from 0 to 1.
     pub(crate) waited: f64,
 }
 
 impl Reading {
-    /// Reads everything now. Takes a good part of a millisecond: not while latencies are recorded.
+    /// Reads all counters. Takes a good part of a millisecond, so not while latencies are recorded.
     pub(crate) fn now() -> Self {
         let text = |path: &str| fs::read_to_string(path).ok();
         Reading {
@@ -72,7 +72,7 @@ impl Reading {
         }
     }
 
-    /// What happened since `before`.
+    /// The difference between this reading and `before`.
     pub(crate) fn since(&self, before: &Reading) -> ProcessorTime {
         let seconds = (self.at - before.at).as_secs_f64().max(1e-9);
         let threads = self.threads.iter().filter_map(|thread| {
@@ -102,21 +102,21 @@ impl Reading {
 }
 
 impl ProcessorTime {
-    /// Cores used by all threads together; `None` where that is not told.
+    /// The number of cores used by all threads together; `None` if it is not reported.
     pub(crate) fn cores(&self) -> Option<f64> {
         let known = !self.threads.is_empty();
         known.then(|| self.threads.iter().map(|thread| thread.cores).sum())
     }
 
-    /// The longest share of the time that one of the threads waited for a core while others had it.
+    /// The largest share of the time that any one thread waited for a core that others had.
     pub(crate) fn waited(&self) -> Option<f64> {
         let waited = self.threads.iter().map(|thread| thread.waited);
         waited.max_by(f64::total_cmp)
     }
 }
 
-/// Every thread of this process: its time on a processor is the first number of `schedstat`, its time
-/// in a queue for one the second.
+/// Every thread of this process: the first number of `schedstat` is its time on a processor, the second its time in a
+/// run queue.
 fn threads() -> Option<Vec<Thread>> {
     let tasks = fs::read_dir("/proc/self/task").ok()?;
     let thread = |task: &Path| {
@@ -131,12 +131,12 @@ fn threads() -> Option<Vec<Thread>> {
             waited_nanos: nanos.next()??,
         })
     };
-    // A thread that ends meanwhile is no longer there to be read.
+    // A thread that has ended in the meantime can no longer be read.
     let found = tasks.filter_map(|task| thread(&task.ok()?.path()));
     Some(found.collect())
 }
 
-/// User and system time from `/proc/self/stat`, whose second field, the name, may hold anything.
+/// User and system time from `/proc/self/stat`, whose second field, the name, may contain any characters.
 fn process_ticks(stat: &str) -> Option<ProcessTicks> {
     let (_, behind_name) = stat.rsplit_once(')')?;
     let mut fields = behind_name.split_whitespace().skip(11);
@@ -146,8 +146,8 @@ fn process_ticks(stat: &str) -> Option<ProcessTicks> {
     })
 }
 
-/// Stolen and total time of all cores from the first line of `/proc/stat`: user, nice, system, idle,
-/// iowait, irq, softirq, steal; guests' time, which follows, is part of the user's.
+/// Stolen and total time of all cores from the first line of `/proc/stat`: user, nice, system, idle, iowait, irq,
+/// softirq, steal; the guest times that follow are already part of user time.
 fn machine_ticks(stat: &str) -> Option<MachineTicks> {
     let line = stat.lines().next()?.strip_prefix("cpu ")?;
     let ticks = line.split_whitespace().take(8).map(str::parse::<u64>);

@@ -1,4 +1,4 @@
-//! Recording: the latency of every record, at the place where it ends.
+//! Records the latency of every record where it arrives.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,31 +9,31 @@ use thalweg::time::Timestamp;
 use super::stopwatch::Stopwatch;
 use super::tick::Counted;
 
-/// The longest latency that is told from longer ones: 18 minutes.
+/// The longest latency that can be distinguished from longer ones: 18 minutes.
 const NANOS_MAX: u64 = 1 << 40;
 
-/// Latencies are kept in three digits.
+/// The number of significant digits of recorded latencies.
 const DIGITS: u8 = 3;
 
-/// The latencies of one sink instance, and what its records add up to.
+/// The latencies of one sink instance, and the checksum of its records.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
     stopwatch: Stopwatch,
-    /// Records that were due before this warm the job up and are not recorded.
+    /// Records due before this are warm-up and are not recorded.
     recorded_from_nanos: i64,
     latencies: Latencies,
 }
 
-/// What one or several recorders have gathered.
+/// The findings of one or several recorders.
 #[derive(Clone, Debug)]
 pub(crate) struct Latencies {
     /// The recorded latencies, in nanoseconds.
     pub(crate) histogram: Histogram<u64>,
-    /// All records, those of the warm-up too.
+    /// The number of all records, including those of the warm-up.
     pub(crate) records: u64,
-    /// What they add up to, for checking.
+    /// The sum over all records, for verification.
     pub(crate) checksum: u64,
-    /// The latency of the record that came last.
+    /// The latency of the last record.
     pub(crate) last_nanos: u64,
 }
 
@@ -58,14 +58,14 @@ impl Latencies {
         self.last_nanos = self.last_nanos.max(other.last_nanos);
     }
 
-    /// The latency that a share of `percentile` / 100 of the records did not exceed.
+    /// The latency that `percentile` percent of the records do not exceed.
     pub(crate) fn at_percentile(&self, percentile: f64) -> u64 {
         self.histogram.value_at_percentile(percentile)
     }
 }
 
 impl Recorder {
-    /// A recorder of nothing yet, for records that were due at `recorded_from_nanos` or later.
+    /// An empty recorder, for records due at `recorded_from_nanos` or later.
     pub(crate) fn new(stopwatch: Stopwatch, recorded_from_nanos: i64) -> Self {
         Recorder {
             stopwatch,
@@ -74,9 +74,9 @@ impl Recorder {
         }
     }
 
-    /// A record that was due at `due_nanos` is here. `summand` is what it adds to the checksum.
+    /// Records the arrival of a record that was due at `due_nanos`. `summand` is added to the checksum.
     ///
-    /// The clock is read for every record: that is the measurement, and part of what it shows.
+    /// The clock is read for every record: that is the measurement, and its cost is part of the result.
     #[inline(always)]
     pub(crate) fn arrived(&mut self, due_nanos: i64, summand: u64) {
         self.arrived_at(self.stopwatch.nanos(), due_nanos, summand);
@@ -94,13 +94,13 @@ impl Recorder {
         }
     }
 
-    /// What was gathered.
+    /// The findings.
     pub(crate) fn into_latencies(self) -> Latencies {
         self.latencies
     }
 }
 
-/// A sink that records the latency of every count, each instance for itself.
+/// A sink that records the latency of every count, separately per instance.
 #[derive(Clone, Debug)]
 pub(crate) struct LatencySink {
     recorder: Recorder,
@@ -108,7 +108,7 @@ pub(crate) struct LatencySink {
 }
 
 impl LatencySink {
-    /// A sink whose instances begin as copies of `recorder`.
+    /// A sink whose instances start as copies of `recorder`.
     pub(crate) fn new(recorder: Recorder) -> Self {
         LatencySink {
             recorder,
@@ -116,7 +116,7 @@ impl LatencySink {
         }
     }
 
-    /// What all instances have gathered; those of a job that has finished.
+    /// The findings of all instances; valid once the job has finished.
     pub(crate) fn into_latencies(self) -> Latencies {
         let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
         finished.take().unwrap_or_else(Latencies::new)
@@ -164,13 +164,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The smallest latency that a share of `percentile` / 100 of the sorted ones does not exceed.
+    /// The smallest latency that `percentile` percent of the sorted ones do not exceed.
     fn naive(sorted: &[u64], percentile: f64) -> u64 {
         let rank = (percentile / 100.0 * sorted.len() as f64).ceil() as usize;
         sorted[rank.clamp(1, sorted.len()) - 1]
     }
 
-    /// Whether two values are the same in three digits.
+    /// Whether two values are equal to three digits.
     fn are_close(a: u64, b: u64) -> bool {
         a.abs_diff(b) as f64 <= a.max(b) as f64 / 1000.0
     }

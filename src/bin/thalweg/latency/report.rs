@@ -1,4 +1,4 @@
-//! What is told of a run: a table for people, an object for programs.
+//! The report on a run: a table for people, a JSON object for programs.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::options::{LatencyOptions, Wait};
 use super::processor_time::ProcessorTime;
 use super::trial::{Line, Measurement};
 
-/// The percentiles that are told; the largest latency follows them.
+/// The percentiles that are reported, followed by the maximum.
 const PERCENTILES: [(&str, f64); 5] = [
     ("p50", 50.0),
     ("p90", 90.0),
@@ -23,24 +23,24 @@ const PERCENTILES: [(&str, f64); 5] = [
     ("p99.99", 99.99),
 ];
 
-/// A run whose last record comes later than this has not kept up with its rate.
+/// A run whose last record arrives later than this has not kept up with its rate.
 const BEHIND_NANOS_MAX: u64 = 100_000_000;
 
-/// A run: what was asked for, and what was found.
+/// A run: what was requested, and what was found.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
-    /// The options it ran by.
+    /// The options of the run.
     pub(crate) options: &'a LatencyOptions,
-    /// Cores that the process may use.
+    /// The number of cores that the process may use.
     pub(crate) cores: usize,
-    /// What a reading of the clock takes.
+    /// How long reading the clock takes.
     pub(crate) clock_reading_nanos: f64,
-    /// One for each line.
+    /// One measurement per row.
     pub(crate) measurements: &'a [Measurement],
 }
 
 impl Report<'_> {
-    /// For people.
+    /// The report as text.
     pub(crate) fn text(&self) -> String {
         let options = self.options;
         let mut text = format!(
@@ -63,7 +63,7 @@ impl Report<'_> {
         text
     }
 
-    /// For programs.
+    /// The report as JSON.
     pub(crate) fn json(&self) -> Value {
         let options = self.options;
         json!({
@@ -116,7 +116,7 @@ fn cpu(time: &ProcessorTime) -> Value {
     })
 }
 
-/// The percentiles of every line.
+/// The percentiles of every measurement.
 fn latency_table(measurements: &[Measurement]) -> String {
     let mut header = vec!["mode"];
     header.extend(PERCENTILES.map(|(name, _)| name));
@@ -170,7 +170,7 @@ fn told(number: Option<f64>, unit: &str) -> String {
     number.map_or_else(|| "-".to_owned(), |number| format!("{number:.2}{unit}"))
 }
 
-/// The distance to the floor, and who fell behind.
+/// The distance to the floor, and which measurements fell behind.
 fn notes(measurements: &[Measurement]) -> String {
     let mut text = String::new();
     let of = |line| measurements.iter().find(|found| found.line == line);
@@ -213,7 +213,7 @@ fn threads(time: &ProcessorTime) -> String {
     }
 }
 
-/// An idle job, for people.
+/// The report on an idle job as text.
 pub(crate) fn idle_text(idleness: &Idleness, wait: Wait, seconds: f64) -> String {
     let Idleness { workers, time } = idleness;
     match time.cores() {
@@ -227,7 +227,7 @@ pub(crate) fn idle_text(idleness: &Idleness, wait: Wait, seconds: f64) -> String
     }
 }
 
-/// An idle job, for programs.
+/// The report on an idle job as JSON.
 pub(crate) fn idle_json(idleness: &Idleness, wait: Wait, seconds: f64) -> Value {
     json!({
         "idle": true,

@@ -1,7 +1,7 @@
 //! The floor: the same open loop from one thread to another through a bare ring, without a job.
 //!
-//! Two threads, each pinned to a core, spinning whatever the job's workers do: what a hop costs at
-//! least on the machine, in the same minute. This crate's ring stands beside `rtrb`.
+//! Two threads, each pinned to a core, which always spin regardless of the wait strategy of the job's workers: the
+//! minimum cost of a hop on this machine, in the same minute. This crate's ring is compared with `rtrb`.
 
 use std::hint::spin_loop;
 use std::thread;
@@ -18,24 +18,24 @@ use super::recorder::{Latencies, Recorder};
 use super::tick::Tick;
 use super::trial::{Setup, Trial};
 
-/// Size of the rings in bytes: that of a job's own rings.
+/// The size of the rings in bytes, the same as a job's own rings.
 const RING_BYTES: usize = 128 * 1024;
 
-/// The writing end of a ring.
+/// The producing end of a ring.
 trait Sender: Send {
     /// Writes a tick; `false` if there is no room.
     fn send(&mut self, tick: &Tick) -> bool;
 
-    /// Lets the other end see what was written.
+    /// Makes what was written visible to the other end.
     fn publish(&mut self);
 }
 
-/// The reading end of a ring.
+/// The consuming end of a ring.
 trait Receiver: Send {
-    /// Takes what is there; says whether that was anything.
+    /// Takes what is available; returns whether there was anything.
     fn receive(&mut self, recorder: &mut Recorder) -> bool;
 
-    /// Whether the sender is gone and everything was taken.
+    /// Whether the sender is gone and everything has been taken.
     fn is_closed(&mut self) -> bool;
 }
 
@@ -102,7 +102,7 @@ impl Receiver for rtrb::Consumer<Tick> {
 /// Measures a hop through this crate's ring.
 ///
 /// # Errors
-/// Where a thread cannot be started.
+/// If a thread cannot be started.
 pub(crate) fn measure_ring(setup: &Setup) -> Result<(Latencies, ProcessorTime), Failure> {
     let options = RingOptions::new()
         .capacity(RING_BYTES)
@@ -114,7 +114,7 @@ pub(crate) fn measure_ring(setup: &Setup) -> Result<(Latencies, ProcessorTime), 
 /// Measures a hop through `rtrb`.
 ///
 /// # Errors
-/// Where a thread cannot be started.
+/// If a thread cannot be started.
 pub(crate) fn measure_rtrb(setup: &Setup) -> Result<(Latencies, ProcessorTime), Failure> {
     let (producer, consumer) = rtrb::RingBuffer::new(RING_BYTES / size_of::<Tick>());
     measure(setup, producer, consumer)
@@ -151,7 +151,7 @@ fn pin(core: Option<CoreId>) {
     }
 }
 
-/// Sends every tick when it is due; the ring is closed by dropping the sender.
+/// Sends every tick when it is due; dropping the sender closes the ring.
 fn send(trial: &Trial, mut sender: impl Sender, core: Option<CoreId>) {
     pin(core);
     let mut next = trial.schedule.first();
@@ -171,7 +171,7 @@ fn send(trial: &Trial, mut sender: impl Sender, core: Option<CoreId>) {
     }
 }
 
-/// Records what comes until the ring is closed.
+/// Records incoming ticks until the ring is closed.
 fn receive(trial: &Trial, mut receiver: impl Receiver, core: Option<CoreId>) -> Latencies {
     pin(core);
     let mut recorder = trial.recorder();

@@ -1,25 +1,24 @@
-//! The schedule: which record is due when, whatever happened before.
+//! The schedule: when each record is due, whatever happened before.
 
-/// An open loop: record `i` is due `i / rate` seconds after the start. A record that comes late because
-/// those before it did is late all the same: its waiting is part of its latency (no coordinated
-/// omission).
+/// An open loop: record `i` is due `i / rate` seconds after the start. A record that is late because earlier ones
+/// were late still counts as late: its waiting is part of its latency (no coordinated omission).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
     /// When record 0 is due, in nanoseconds of the stopwatch.
     pub(crate) start_nanos: i64,
-    /// Records a second; 1 at least.
+    /// Records per second; at least 1.
     pub(crate) rate: u64,
-    /// How many records are due before those whose latency is recorded.
+    /// The number of warm-up records, whose latency is not recorded.
     pub(crate) warm_up_count: u64,
-    /// How many records there are in all.
+    /// The total number of records.
     pub(crate) count: u64,
 }
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
 impl Schedule {
-    /// `rate` records a second from `start_nanos` on: `warm_up` seconds, then `recorded` ones, and one
-    /// record at least.
+    /// `rate` records per second from `start_nanos`: for `warm_up` seconds, then for `recorded` seconds, at least one
+    /// record in all.
     pub(crate) fn new(start_nanos: i64, rate: u64, warm_up: f64, recorded: f64) -> Self {
         let count = |seconds: f64| (seconds * rate as f64).round() as u64;
         let warm_up_count = count(warm_up);
@@ -31,19 +30,18 @@ impl Schedule {
         }
     }
 
-    /// When record `index` is due: rounded down, so that the first record after a whole second is due
-    /// on it.
+    /// When record `index` is due: rounded down, so that the first record after a whole second is due exactly on it.
     pub(crate) fn due_nanos(&self, index: u64) -> i64 {
         let nanos = u128::from(index) * u128::from(NANOS_PER_SEC) / u128::from(self.rate);
         self.start_nanos + nanos as i64
     }
 
-    /// From when on latencies are recorded.
+    /// The time at which recording of latencies starts.
     pub(crate) fn recorded_from_nanos(&self) -> i64 {
         self.due_nanos(self.warm_up_count)
     }
 
-    /// When the last record has been due for one interval.
+    /// One interval after the last record is due.
     pub(crate) fn end_nanos(&self) -> i64 {
         self.due_nanos(self.count)
     }
@@ -59,20 +57,20 @@ impl Schedule {
     }
 }
 
-/// A record's index and when it is due; steps to the next without a division.
+/// A record's index and due time; advances to the next without a division.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Due {
     /// The record's index.
     pub(crate) index: u64,
     /// When it is due, in nanoseconds of the stopwatch.
     pub(crate) nanos: i64,
-    /// What was rounded off, in parts of `rate`.
+    /// The rounding remainder, in units of 1/`rate`.
     remainder: u64,
     rate: u64,
 }
 
 impl Due {
-    /// Goes on to the next record.
+    /// Advances to the next record.
     #[inline(always)]
     pub(crate) fn advance(&mut self) {
         self.index += 1;

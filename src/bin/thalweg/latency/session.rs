@@ -1,4 +1,4 @@
-//! A run of the command: the modes one after the other, checked and told.
+//! A run of the command: measures the modes in turn, verifies and reports them.
 
 use std::cell::OnceCell;
 use std::fs::File;
@@ -16,16 +16,16 @@ use super::tick::{sum_below, sum_of_counts};
 use super::trial::{Line, Measurement, Setup};
 use super::{embedded, idle, percentile_plot, ring_hop};
 
-/// Measures as `options` say, and tells what was found.
+/// Measures as `options` specify, and reports the findings.
 ///
 /// # Errors
-/// Where options contradict each other, a job fails, a count is missing, or the output cannot be written.
+/// If options contradict each other, a job fails, a count is missing, or the output cannot be written.
 pub(crate) fn run(options: &LatencyOptions) -> Result<(), Failure> {
     options.check()?;
     if options.idle {
         return run_idle(options);
     }
-    // A file that cannot be written is found out before the measurement, not after it; what is in it stays until then.
+    // A file that cannot be written is detected before the measurement, not after it; until then its contents stay.
     if let Some(path) = &options.plot {
         let opened = File::options().append(true).create(true).open(path);
         opened.map_err(|error| cannot_write(path, &error))?;
@@ -88,7 +88,7 @@ fn measure(options: &LatencyOptions, setup: &Setup) -> Result<Vec<Measurement>, 
         Mode::Fused => &[Line::Fused],
         Mode::Embedded => &[Line::Embedded],
         Mode::Ring => &[Line::Ring, Line::Rtrb],
-        // The floors on both sides of the hop: what drifts meanwhile is less likely to favour one.
+        // The floors are measured on both sides of the hop, so that drift is less likely to favour one.
         Mode::All => &[
             Line::Ring,
             Line::Hop,
@@ -119,7 +119,7 @@ fn measure(options: &LatencyOptions, setup: &Setup) -> Result<Vec<Measurement>, 
     measured.collect()
 }
 
-/// Every record must have arrived, and every key must have been counted right.
+/// Checks that every record has arrived and every key was counted correctly.
 fn check(measurements: &[Measurement], records: u64) -> Result<(), Failure> {
     let counts = OnceCell::new();
     for Measurement {

@@ -1,7 +1,8 @@
-//! The stopwatch: the one clock of a measurement, read by whoever makes a record due and whoever gets it.
+//! The stopwatch: the single clock of a measurement, read both where a record becomes due and where it arrives.
 //!
-//! It is the system's monotonic clock, read without a system call (about 25 ns on a virtual machine of
-//! 2024). The processor's own counter is read in 10 ns; that it is in step on all cores, and at which
+//! It is the system's monotonic clock, read without a system call (about 25 ns on a virtual machine of 2024). The
+//! processor's own counter takes 10 ns, but the system knows better than this program whether it is synchronized
+//! across cores and at which rate it runs.
 //! rate it runs, the system knows better than this program.
 
 use std::time::{Duration, Instant};
@@ -13,20 +14,20 @@ pub(crate) struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// A stopwatch that shows zero now.
+    /// Starts a stopwatch at zero.
     pub(crate) fn start() -> Self {
         Stopwatch {
             origin: Instant::now(),
         }
     }
 
-    /// The time it shows, in nanoseconds.
+    /// The elapsed time in nanoseconds.
     #[inline(always)]
     pub(crate) fn nanos(&self) -> i64 {
         self.origin.elapsed().as_nanos() as i64
     }
 
-    /// Sleeps until it shows `nanos`.
+    /// Sleeps until the elapsed time reaches `nanos`.
     pub(crate) fn sleep_until(&self, nanos: i64) {
         let left = nanos.saturating_sub(self.nanos());
         if let Ok(left) = u64::try_from(left) {
@@ -34,7 +35,7 @@ impl Stopwatch {
         }
     }
 
-    /// What one reading takes, in nanoseconds: the best of a few thousand at a time.
+    /// The cost of one reading in nanoseconds: the best average over batches of a few thousand.
     pub(crate) fn reading_nanos(&self) -> f64 {
         const READINGS: u32 = 2_000;
         let round = |_| {

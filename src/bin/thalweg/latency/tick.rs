@@ -1,4 +1,4 @@
-//! What travels: a tick, and its key's count behind it.
+//! The records: a tick, and the count of its key that results from it.
 
 use bytemuck::{Pod, Zeroable};
 use thalweg::record::{self, Record};
@@ -6,14 +6,14 @@ use thalweg::state::Aggregate;
 
 use crate::nexmark::mix64;
 
-/// How many keys there are.
+/// The number of keys.
 const KEYS: u64 = 10_000;
 
-/// A record that is due at a time.
+/// A record with a due time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Tick {
-    /// One of [`KEYS`], as good as random.
+    /// One of [`KEYS`] keys, pseudo-random.
     pub(crate) key: u64,
     /// The record's index.
     pub(crate) seq: u64,
@@ -25,13 +25,13 @@ impl Record for Tick {
     type Form = record::Pod;
 }
 
-/// What the job makes of a tick.
+/// The job's result for a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Counted {
     /// The tick's key.
     pub(crate) key: u64,
-    /// How many ticks its key has had, this one included.
+    /// The number of ticks of this key so far, including this one.
     pub(crate) count: u64,
     /// When the tick was due.
     pub(crate) due_nanos: i64,
@@ -53,7 +53,7 @@ impl Tick {
     }
 }
 
-/// What all the counts of the first `ticks` ticks add up to: the answer that a run is checked by.
+/// The sum of all counts of the first `ticks` ticks: the expected result of a run.
 pub(crate) fn sum_of_counts(ticks: u64) -> u64 {
     let mut counts = vec![0_u64; KEYS as usize];
     for seq in 0..ticks {
@@ -63,17 +63,17 @@ pub(crate) fn sum_of_counts(ticks: u64) -> u64 {
     sums.fold(0, u64::wrapping_add)
 }
 
-/// What the numbers below `end` add up to, modulo 2^64.
+/// The sum of the numbers below `end`, modulo 2^64.
 pub(crate) fn sum_below(end: u64) -> u64 {
     let end = u128::from(end);
     (end * end.saturating_sub(1) / 2) as u64
 }
 
-/// The running count of a key, and the due time of the tick that was counted last.
+/// Keeps the running count of a key, and the due time of the last tick counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RunningCount;
 
-/// What is kept of a key.
+/// The state of a key.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct CountAndDue {
@@ -86,7 +86,7 @@ impl Record for CountAndDue {
 }
 
 impl CountAndDue {
-    /// The key's count as a record of its own.
+    /// The key's count as a record.
     #[inline(always)]
     pub(crate) fn of_key(self, key: u64) -> Counted {
         Counted {

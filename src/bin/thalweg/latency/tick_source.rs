@@ -10,11 +10,11 @@ use super::schedule::{Due, Schedule};
 use super::stopwatch::Stopwatch;
 use super::tick::Tick;
 
-/// How long a source that has emitted everything sleeps at most before it looks whether it may end.
+/// How long a source that has emitted everything sleeps at most before it checks again whether it may end.
 const LINGER_NANOS: i64 = 1_000_000;
 
-/// Emits every tick as soon as it is due, and ends when it is let go: a job must not end before its
-/// processor time has been read.
+/// Emits every tick as soon as it is due, and ends when allowed to: a job must not end before its processor time has
+/// been read.
 #[derive(Clone, Debug)]
 pub(crate) struct TickSource {
     pub(crate) schedule: Schedule,
@@ -53,7 +53,7 @@ pub(crate) struct TickReader {
 impl SourceReader for TickReader {
     type Out = Tick;
 
-    /// Reads the clock once: what becomes due while the batch goes out is emitted in the next turn.
+    /// Reads the clock once: ticks that become due while the batch is emitted are left for the next poll.
     fn poll<D: Push<Tick>>(
         &mut self,
         out: &mut Collector<'_, D>,

@@ -1,4 +1,4 @@
-//! A trial: one measurement of one line, from the start of its threads to what it has found.
+//! A trial: one measurement, from starting its threads to its findings.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +18,11 @@ use super::tick_source::TickSource;
 /// What all trials of a run have in common.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    /// Records a second.
+    /// Records per second.
     pub(crate) rate: u64,
-    /// Seconds that are not recorded.
+    /// The warm-up in seconds, which is not recorded.
     pub(crate) warm_up: f64,
-    /// Seconds that are.
+    /// The recorded time in seconds.
     pub(crate) seconds: f64,
     /// How the job's workers wait.
     pub(crate) wait: WaitStrategy,
@@ -37,10 +37,10 @@ impl Setup {
     }
 }
 
-/// From the drawing of a job to its first record: enough for every thread to have started.
+/// The time from building a job to its first record: enough for all threads to start.
 const START_DELAY_NANOS: i64 = 50_000_000;
 
-/// Processor time is read this long before recording begins, so that it disturbs nothing recorded.
+/// Processor time is read this long before recording starts, so that it does not disturb the recording.
 const READING_LEAD_NANOS: i64 = 20_000_000;
 
 /// One measurement.
@@ -50,12 +50,12 @@ pub(crate) struct Trial {
     pub(crate) schedule: Schedule,
     /// The clock of both ends.
     pub(crate) stopwatch: Stopwatch,
-    /// Set when processor time has been read and the records may end.
+    /// Set when processor time has been read and the source may end.
     pub(crate) let_go: Arc<AtomicBool>,
 }
 
 impl Trial {
-    /// A trial whose first record is due in a moment.
+    /// Starts a trial whose first record is due shortly.
     pub(crate) fn begin(setup: &Setup) -> Self {
         let stopwatch = Stopwatch::start();
         let start = stopwatch.nanos() + START_DELAY_NANOS;
@@ -80,9 +80,9 @@ impl Trial {
         Recorder::new(self.stopwatch, self.schedule.recorded_from_nanos())
     }
 
-    /// Sleeps until every record was due, and lets the source go; what the processors did meanwhile.
+    /// Sleeps until every record was due, then lets the source end; returns what the processors did meanwhile.
     ///
-    /// The calling thread does nothing between the readings: on two cores it would be in the way.
+    /// The calling thread does nothing between the readings: on two cores it would interfere.
     pub(crate) fn watch(&self) -> ProcessorTime {
         let recorded_from = self.schedule.recorded_from_nanos();
         self.stopwatch
@@ -100,7 +100,7 @@ impl Trial {
     }
 }
 
-/// What was measured: a line of the table, a curve of the plot.
+/// What was measured: a row of the table, a curve of the plot.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Line {
     /// `rtrb` between two threads, without a job.
@@ -116,7 +116,7 @@ pub(crate) enum Line {
 }
 
 impl Line {
-    /// Its name in every output.
+    /// The name used in all output.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Line::Ring => "ring",
@@ -128,26 +128,26 @@ impl Line {
     }
 }
 
-/// What a trial has found.
+/// The findings of a trial.
 #[derive(Clone, Debug)]
 pub(crate) struct Measurement {
     /// What was measured.
     pub(crate) line: Line,
-    /// The job's workers; 0 if there was no job.
+    /// The number of the job's workers; 0 if there was no job.
     pub(crate) workers: u32,
     /// The latencies of all its records.
     pub(crate) latencies: Latencies,
     /// What the processors did while they were recorded.
     pub(crate) time: ProcessorTime,
-    /// How many nanoseconds apart two cores were before and after, one way.
+    /// The one-way distance between two cores in nanoseconds, before and after.
     pub(crate) cores_apart: Option<(f64, f64)>,
 }
 
 impl Measurement {
-    /// Runs `trial` between two measurements of how far apart the cores are.
+    /// Runs `trial` between two measurements of the distance between the cores.
     ///
     /// # Errors
-    /// The trial's.
+    /// The trial's error.
     pub(crate) fn of(
         setup: &Setup,
         line: Line,

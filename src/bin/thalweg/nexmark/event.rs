@@ -1,9 +1,9 @@
-//! What persons, auctions and bids are like: the skew of Apache Beam's NEXMark generator.
+//! The properties of persons, auctions and bids, with the skew of Apache Beam's NEXMark generator.
 //!
-//! Of every hundred persons and auctions one is *hot* until a hundred more have come: half of the bids
-//! go to the hot auction, three quarters of them come from the hot bidder, and three quarters of the
-//! auctions are the hot seller's. All others are chosen evenly among recent ones, and among a few that
-//! do not exist yet, as if some events had overtaken each other.
+//! Of every hundred persons and of every hundred auctions, one is *hot* until a hundred more have come: half of the
+//! bids go to the hot auction, three quarters of them come from the hot bidder, and three quarters of the auctions
+//! are the hot seller's. All others are chosen uniformly among recent ones, and a few that do not exist yet, as if
+//! some events had overtaken others.
 
 use super::random::Random;
 use super::record::{Auction, Bid, Person};
@@ -21,29 +21,29 @@ const CATEGORIES: u64 = 5;
 const STATES: u64 = 50;
 const CITIES: u64 = 1000;
 
-/// One of so many persons, and of so many auctions, is hot.
+/// One of this many persons, and of this many auctions, is hot.
 const HOT_OF: u64 = 100;
 
-/// A bid is for the hot auction but for one in so many.
+/// All but one in this many bids are for the hot auction.
 const HOT_AUCTION_RATIO: u64 = 2;
 
-/// An auction is the hot seller's but for one in so many.
+/// All but one in this many auctions are the hot seller's.
 const HOT_SELLER_RATIO: u64 = 4;
 
-/// A bid is the hot bidder's but for one in so many.
+/// All but one in this many bids are the hot bidder's.
 const HOT_BIDDER_RATIO: u64 = 4;
 
-/// So many of the youngest persons still sell and bid.
+/// The number of most recent persons who still sell and bid.
 const ACTIVE_PERSONS: u64 = 1000;
 
-/// Behind the youngest auction so many others may still be open.
+/// The number of auctions before the newest one that may still be open.
 const OPEN_AUCTIONS: u64 = 100;
 
-/// So many that do not exist yet may be named.
+/// The number of persons or auctions not existing yet that may be referenced.
 const LEAD: u64 = 10;
 
 impl Timeline {
-    /// Person `number`, with what chance adds.
+    /// Person `number`, with its random properties.
     pub(crate) fn person(self, number: u64, random: &mut Random) -> Person {
         Person {
             id: FIRST_ID + number,
@@ -53,7 +53,7 @@ impl Timeline {
         }
     }
 
-    /// Auction `number`, with what chance adds.
+    /// Auction `number`, with its random properties.
     pub(crate) fn auction(self, number: u64, random: &mut Random) -> Auction {
         let event = auction_event(number);
         let newest = newest_person(event);
@@ -65,7 +65,7 @@ impl Timeline {
         let category = FIRST_CATEGORY + random.below(CATEGORIES);
         let initial_bid = random.price();
         let date_time_ms = self.date_time_ms(event);
-        // Twice as long as the average, which is when as many others have begun as are open.
+        // Twice the average, which is the time until as many auctions have started as are open.
         let longest = 2 * (self.date_time_ms(event + EVENTS_OPEN) - date_time_ms);
         let open = 1 + random.below(longest.max(1).unsigned_abs());
         Auction {
@@ -78,7 +78,7 @@ impl Timeline {
         }
     }
 
-    /// Bid `number`, with what chance adds.
+    /// Bid `number`, with its random properties.
     pub(crate) fn bid(self, number: u64, random: &mut Random) -> Bid {
         let event = bid_event(number);
         let newest = newest_auction(event);
@@ -90,7 +90,7 @@ impl Timeline {
         };
         let newest = newest_person(event);
         let bidder = if random.mostly(HOT_BIDDER_RATIO) {
-            // The one beside the hot seller: nobody bids for what is their own.
+            // The one next to the hot seller: nobody bids on their own auction.
             newest / HOT_OF * HOT_OF + 1
         } else {
             active_person(newest, random)
@@ -104,7 +104,7 @@ impl Timeline {
     }
 }
 
-/// One of the youngest persons, or of those who will come next.
+/// One of the newest persons, or of those who will come next.
 fn active_person(newest: u64, random: &mut Random) -> u64 {
     let persons = newest + 1;
     let active = persons.min(ACTIVE_PERSONS);
@@ -127,7 +127,7 @@ mod tests {
         let bids: Vec<_> = (0..BIDS).map(|n| timeline.bid(n, &mut random)).collect();
         let hot_auctions = (bids.iter()).filter(|bid| bid.auction.is_multiple_of(HOT_OF));
         let hot_bidders = bids.iter().filter(|bid| bid.bidder % HOT_OF == 1);
-        // The others meet a hot one by chance, too.
+        // The remaining ones also hit a hot one by chance.
         let hot_auctions = share(hot_auctions.count(), BIDS);
         let hot_bidders = share(hot_bidders.count(), BIDS);
         assert!((0.49..0.52).contains(&hot_auctions), "{hot_auctions}");

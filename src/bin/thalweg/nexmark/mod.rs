@@ -1,4 +1,4 @@
-//! NEXMark's world: an auction site, its persons, auctions and bids.
+//! The NEXMark model: an auction site with its persons, auctions and bids.
 
 mod event;
 mod random;
@@ -11,5 +11,5 @@ pub(crate) use record::{Auction, Bid, Dated, Person};
 pub(crate) use text::{MadeUp, Recipe, TextAuction, TextBid, TextPerson, TextSource};
 pub(crate) use timeline::{Counts, Timeline};
 
-/// How much out of order events may be, in milliseconds: what happens within this time is held in memory.
+/// The maximum disorder of events in milliseconds: everything that happens within this time is held in memory.
 pub(crate) const JITTER_MS_MAX: u64 = 3_600_000;

@@ -1,4 +1,4 @@
-//! Random numbers that are the same on every machine, and the hash they are made with.
+//! Random numbers that are the same on every machine, and the hash function they are based on.
 
 /// SplitMix64's step from one state to the next.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -19,7 +19,7 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// The stream that a seed stands for.
+    /// The stream of a seed.
     pub(crate) const fn new(seed: u64) -> Self {
         Random { state: seed }
     }
@@ -38,7 +38,7 @@ impl Random {
         ((self.bits() as u128 * bound as u128) >> 64) as u64
     }
 
-    /// A number of [0, 1).
+    /// A number in [0, 1).
     #[inline(always)]
     pub(crate) fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
@@ -50,22 +50,22 @@ impl Random {
         self.below(ratio) > 0
     }
 
-    /// A price in cents, from one dollar to a million, evenly by its order of magnitude.
+    /// A price in cents, from one dollar to a million, log-uniformly distributed.
     #[inline]
     pub(crate) fn price(&mut self) -> u64 {
         (10_f64.powf(self.unit() * 6.0) * 100.0).round() as u64
     }
 }
 
-/// Picks ranks from 0 on, of which the *n*-th is as frequent as 1/*n* to some power: Zipf's law.
+/// Picks ranks from 0, where the *n*-th is as frequent as 1/*n* to some power: Zipf's law.
 #[derive(Debug)]
 pub(crate) struct Zipf {
-    /// The probability of each rank and all before it.
+    /// The cumulative probability of each rank.
     cumulative: Vec<f64>,
 }
 
 impl Zipf {
-    /// Picks one of `ranks`, by the power `exponent`.
+    /// Picks one of `ranks` ranks, with the power `exponent`.
     pub(crate) fn new(ranks: usize, exponent: f64) -> Self {
         let mut sum = 0.0;
         let weights = (1..=ranks).map(|rank| {
@@ -79,7 +79,7 @@ impl Zipf {
         Zipf { cumulative }
     }
 
-    /// A rank.
+    /// A random rank.
     pub(crate) fn rank(&self, random: &mut Random) -> usize {
         let point = random.unit();
         let rank = self.cumulative.partition_point(|weight| *weight <= point);
@@ -122,7 +122,7 @@ mod tests {
         for _ in 0..100_000 {
             counts[zipf.rank(&mut random)] += 1;
         }
-        // The sum of 1/n to 1000 is 7.485.
+        // The sum of 1/n up to 1000 is 7.485.
         for rank in [0, 1, 2, 9] {
             let expected = 100_000.0 / 7.485 / (rank + 1) as f64;
             let off = f64::from(counts[rank]) / expected;

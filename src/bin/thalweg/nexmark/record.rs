@@ -1,16 +1,16 @@
 //! The records of the files: plain data of fixed size, without strings.
 //!
-//! A file holds them one after the other as they stand in memory, little-endian, without a header:
-//! record *i* stands at byte *i* × size.
+//! A file contains them consecutively in their memory layout, little-endian, without a header: record *i* is at byte
+//! *i* × size.
 
 use bytemuck::{Pod, Zeroable};
 use thalweg::record::Record;
 use thalweg::time::Timestamp;
 
-/// Files are little-endian, and are mapped as they are.
+/// Files are little-endian, and are mapped without conversion.
 const _: () = assert!(cfg!(target_endian = "little"));
 
-/// A record that says when it happened.
+/// A record with an event time.
 pub(crate) trait Dated {
     /// When it happened: event time, in milliseconds since the epoch.
     fn date_time_ms(&self) -> i64;
@@ -37,7 +37,7 @@ pub(crate) struct Person {
     pub(crate) date_time_ms: i64,
 }
 
-/// Something that is sold.
+/// An auction of one item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(crate) struct Auction {

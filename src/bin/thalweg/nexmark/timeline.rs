@@ -1,36 +1,36 @@
 //! Which event is what, and when it happens: the proportions of Apache Beam's NEXMark generator.
 //!
-//! Events are numbered from 0 and come in rounds of 50: a person, three auctions, 46 bids. So the
-//! number of a person, an auction or a bid says which event it is, and what else had happened by
-//! then, without a look at anything before: each kind can be made on its own.
+//! Events are numbered from 0 and come in rounds of 50: a person, three auctions, 46 bids. So the number of a person,
+//! an auction or a bid determines which event it is, and what else had happened by then, without any knowledge of
+//! earlier events: each kind can be generated independently.
 
-/// Events of a round.
+/// The number of events in a round.
 const ROUND: u64 = 50;
 
-/// Persons of a round: its first event is one.
+/// The number of persons in a round: its first event.
 const PERSONS: u64 = 1;
 
-/// Auctions of a round: they follow the person.
+/// The number of auctions in a round: they follow the person.
 const AUCTIONS: u64 = 3;
 
-/// Bids of a round: they follow the auctions.
+/// The number of bids in a round: they follow the auctions.
 const BIDS: u64 = ROUND - PERSONS - AUCTIONS;
 
 /// The time of the first event: 2015-07-15T00:00:00Z, in milliseconds since the epoch.
 const START: i64 = 1_436_918_400_000;
 
-/// How many events lie between an auction and the one that is 100 auctions younger: at first so long
-/// an auction is open on average.
+/// The number of events between an auction and the one 100 auctions later, which is how long an auction is open on
+/// average at first.
 pub(crate) const EVENTS_OPEN: u64 = 100 * ROUND / AUCTIONS;
 
-/// When events happen.
+/// Determines when events happen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Timeline {
     events_per_second: u64,
 }
 
 impl Timeline {
-    /// So many events in a second of event time.
+    /// A timeline of `events_per_second` per second of event time.
     pub(crate) const fn new(events_per_second: u64) -> Self {
         Timeline { events_per_second }
     }
@@ -42,7 +42,7 @@ impl Timeline {
     }
 }
 
-/// How many there are of each kind.
+/// The number of events of each kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Counts {
     pub(crate) persons: u64,
@@ -51,7 +51,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// All that happens up to the bid with which there are `bids`.
+    /// Everything up to and including the last of `bids` bids.
     pub(crate) const fn up_to_bids(bids: u64) -> Self {
         let events = match bids.checked_sub(1) {
             Some(last) => bid_event(last) + 1,
@@ -85,13 +85,13 @@ pub(crate) const fn bid_event(number: u64) -> u64 {
     number / BIDS * ROUND + PERSONS + AUCTIONS + number % BIDS
 }
 
-/// The youngest person at an auction or a bid.
+/// The newest person at an auction or a bid.
 #[inline]
 pub(crate) const fn newest_person(event: u64) -> u64 {
     event / ROUND
 }
 
-/// The youngest auction at a bid.
+/// The newest auction at a bid.
 #[inline]
 pub(crate) const fn newest_auction(event: u64) -> u64 {
     event / ROUND * AUCTIONS + AUCTIONS - 1

@@ -1,4 +1,4 @@
-//! Counts and sums per key and interval, kept in a map until the interval's timer, and added to a total then.
+//! Counts and sums per key and interval, kept in a map until the interval's timer fires, and then added to a total.
 
 use thalweg::operator::{
     KeyedOpenContext, KeyedProcessContext, KeyedProcessFunction, Outcome, TimeDomain,
@@ -9,22 +9,22 @@ use thalweg::time::Timestamp;
 /// A record: its key, its value, its time in milliseconds.
 pub(super) type Event = [u64; 3];
 
-/// A row: the key, the interval's end in milliseconds, its records and their sum, and the sum of all
+/// A row: the key, the interval's end in milliseconds, its number of records and their sum, and the sum of all
 /// intervals of the key so far.
 pub(super) type Row = [u64; 5];
 
-/// How long an interval is.
+/// The length of an interval.
 pub(super) const INTERVAL_MS: u64 = 50;
 
-/// When a number of milliseconds is.
+/// The timestamp of a number of milliseconds.
 pub(super) fn at_ms(ms: u64) -> Timestamp {
     Timestamp((ms * 1_000_000).cast_signed())
 }
 
-/// The function: state of every kind that a lost, doubled or torn checkpoint would show in.
+/// The function, with every kind of state in which a lost, duplicated or torn checkpoint would show.
 #[derive(Clone, Default)]
 pub(super) struct Intervals {
-    /// By the interval's end: how many records, and their sum.
+    /// The number of records and their sum, by the interval's end.
     open: MapState<u64, [u64; 2]>,
     total: ValueState<u64>,
 }

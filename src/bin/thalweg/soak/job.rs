@@ -1,4 +1,4 @@
-//! The job: what is drawn, and run.
+//! How the job is built and run.
 
 use std::path::PathBuf;
 
@@ -13,15 +13,15 @@ use crate::error::Failure;
 use super::intervals::{Event, INTERVAL_MS, Intervals, at_ms};
 use super::options::SoakOptions;
 
-/// How many keys there are.
+/// The number of keys.
 const KEYS: u64 = 100;
-/// How many records have the same time.
+/// The number of records with the same time.
 const RECORDS_PER_MS: u64 = 10;
 
 /// Runs the job.
 ///
 /// # Errors
-/// Where it fails.
+/// If it fails.
 pub(crate) fn run(options: &SoakOptions) -> Result<(), Failure> {
     let env = Environment::new().parallelism(options.parallelism);
     let env = options.recovery.apply(env)?;
@@ -42,7 +42,7 @@ pub(crate) fn run(options: &SoakOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The record of an index: the same whoever makes it.
+/// The record with an index: always the same.
 fn event(index: u64) -> Event {
     let mixed = index.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
     [mixed % KEYS, mixed >> 40, index / RECORDS_PER_MS]

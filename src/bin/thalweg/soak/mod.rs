@@ -1,4 +1,4 @@
-//! `thalweg soak`: a job to be killed, whose output does not depend on when, how often, or on the parallelism.
+//! `thalweg soak`: a job for tests to kill, whose output does not depend on when or how often, or on the parallelism.
 
 mod intervals;
 mod job;

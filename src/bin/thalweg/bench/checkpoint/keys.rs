@@ -1,20 +1,20 @@
-//! Which key every record has, and what the rows must come to.
+//! Which key each record has, and the rows that a run must produce.
 
 use crate::bench::checksum::{Row, Total};
 use crate::nexmark::mix64;
 
 use super::options::Change;
 
-/// A record: a key, and one to be added to its sum.
+/// A record: a key and the amount to add to its sum.
 pub(super) type Addition = [u64; 2];
 
 /// The keys of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keys {
     pub(super) count: u64,
-    /// How many of them change.
+    /// The number of keys that change.
     changing: u64,
-    /// How far apart those are.
+    /// The distance between changing keys.
     stride: u64,
 }
 
@@ -37,8 +37,8 @@ impl Keys {
         mix64(index) % self.changing * self.stride
     }
 
-    /// The sums and the rows of readers of which each has emitted every key of its own once, and then the indices
-    /// `i`, `i + p`, `i + 2p` … to before these ends.
+    /// The expected sums and rows, if each reader emitted each of its own keys once, and then the indices `i`,
+    /// `i + p`, `i + 2p` … up to but excluding its end.
     pub(super) fn expected(&self, ends: &[u64]) -> (Vec<u64>, Total) {
         let mut sums = vec![1; self.count as usize];
         let mut total = Total::default();
@@ -59,7 +59,7 @@ impl Keys {
     }
 }
 
-/// The rows of one more record of every key.
+/// The expected rows of one more record per key.
 pub(super) fn one_more_of_each(sums: &[u64]) -> Total {
     let mut total = Total::default();
     for (key, sum) in (0..).zip(sums) {

@@ -1,4 +1,4 @@
-//! One run: without checkpoints, with them, or back from the last one.
+//! One run: without checkpoints, with them, or restored from the last one.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -23,10 +23,10 @@ use super::options::{CheckpointOptions, Leg};
 use super::source::{Changes, Shared};
 use super::stops::{Stops, percentiles_of};
 
-/// Time between two looks at the job's memory.
+/// The interval at which the job's memory is sampled.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A checkpoint that was complete at some moment.
+/// A completed checkpoint.
 #[derive(Clone, Copy, Debug)]
 struct Kept {
     checkpoint: u64,
@@ -38,7 +38,7 @@ struct Kept {
 
 type AllKept = Arc<Mutex<Vec<Kept>>>;
 
-/// The job, and what it shares with whoever runs it.
+/// The job and the state it shares with its driver.
 struct Draft {
     env: Environment,
     rows: Checksum,
@@ -112,7 +112,7 @@ fn checkpoints(options: &CheckpointOptions, directory: &Path, kept: &AllKept) ->
         })
 }
 
-/// Bytes of the segments that were written for a checkpoint; 0 if it cannot be read.
+/// The size in bytes of the segments written for a checkpoint; 0 if it cannot be read.
 fn file_bytes(directory: &Path, checkpoint: u64) -> u64 {
     let storage = RealStorage::existing(directory).ok();
     let manifest = storage.and_then(|storage| inspect::inspect(&storage, checkpoint).ok());
@@ -123,10 +123,10 @@ fn file_bytes(directory: &Path, checkpoint: u64) -> u64 {
     own.map(|segment| segment.length).sum()
 }
 
-/// Makes the run, and tells of it.
+/// Performs the run and reports on it.
 ///
 /// # Errors
-/// Where the job fails, or its rows are wrong.
+/// If the job fails or its rows are wrong.
 pub(super) fn run(
     options: &CheckpointOptions,
     leg: Leg,
@@ -182,7 +182,7 @@ fn change(options: &CheckpointOptions, leg: Leg, draft: &Draft) -> Result<Value,
     }))
 }
 
-/// Waits for the job's end; gives the most memory that there was meanwhile.
+/// Waits for the job to end; returns the peak memory use.
 fn watch(job: &JobHandle) -> u64 {
     let mut peak = 0;
     while !job.status().is_terminal() {
@@ -192,7 +192,7 @@ fn watch(job: &JobHandle) -> u64 {
     peak
 }
 
-/// The checkpoints that were taken while sums changed, and their stops.
+/// The checkpoints taken while sums changed, and their stops.
 fn kept_between(kept: &AllKept, stops: &Stops, begin: Instant, end: Instant) -> Value {
     let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     let began = |kept: &Kept| kept.at.checked_sub(kept.duration).unwrap_or(begin);

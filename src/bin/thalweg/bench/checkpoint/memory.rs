@@ -1,8 +1,8 @@
-//! How much memory the process has.
+//! The memory use of the process.
 
 use std::fs;
 
-/// Bytes of anonymous memory that are there: maps of files are not in it. 0 where the system does not tell.
+/// Resident anonymous memory in bytes, excluding mapped files; 0 if the system does not report it.
 pub(super) fn anonymous_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::format::Format;
 use crate::recovery;
 
-/// What stands below the options in `--help`.
+/// The text below the options in `--help`.
 pub(crate) const HELP: &str = "\
 Measured:
   Every key is set once, and a checkpoint taken. Then running sums change as fast as possible, without
@@ -88,7 +88,7 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// Its name in every output.
+    /// The name used in all output.
     pub(super) fn name(self) -> &'static str {
         match self {
             Change::All => "all",
@@ -109,7 +109,7 @@ pub(super) enum Leg {
 }
 
 impl Leg {
-    /// Its name in every output.
+    /// The name used in all output.
     pub(super) fn name(self) -> &'static str {
         match self {
             Leg::Plain => "plain",

@@ -1,4 +1,4 @@
-//! What is told: lines for people, an object for programs.
+//! The output: lines for people, or a JSON object for programs.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// As the options want it.
+    /// The report in the format that the options ask for.
     pub(super) fn text(&self) -> String {
         match self.options.format {
             Format::Json => format!("{}\n", self.json()),
@@ -30,14 +30,14 @@ impl Report<'_> {
             .filter(move |value| value["leg"] == leg.name())
     }
 
-    /// The median of a number of some runs.
+    /// The median of a number over the runs of one kind.
     fn median(&self, leg: Leg, number: impl Fn(&Value) -> Option<f64>) -> Option<f64> {
         let mut numbers: Vec<f64> = self.of(leg).filter_map(number).collect();
         numbers.sort_by(f64::total_cmp);
         numbers.get(numbers.len() / 2).copied()
     }
 
-    /// Share of the throughput that is lost to checkpoints: each run beside the one before it.
+    /// The share of throughput lost to checkpoints, comparing each run with the one before it.
     fn loss(&self) -> Option<f64> {
         let rate = |leg: &Value| leg["changes_per_second"].as_f64();
         let pairs = self.of(Leg::Plain).zip(self.of(Leg::Kept));
@@ -47,7 +47,7 @@ impl Report<'_> {
         losses.get(losses.len() / 2).copied()
     }
 
-    /// The most memory with checkpoints beyond that of the state alone, as a share of it.
+    /// The peak memory with checkpoints in excess of that of the state alone, as a share of the latter.
     fn overhead(&self) -> Option<f64> {
         let state = self.median(Leg::Plain, |leg| leg["peak_bytes"].as_f64())?;
         let most = self.median(Leg::Kept, |leg| leg["peak_bytes"].as_f64())?;
@@ -77,7 +77,7 @@ impl Report<'_> {
             options.interval.as_millis(),
             options.parallelism,
         );
-        // Writing into memory never fails.
+        // Writing to memory cannot fail.
         for leg in self.legs {
             let _ = if leg["leg"] == Leg::Restore.name() {
                 writeln!(
@@ -107,7 +107,7 @@ fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }
 
-/// A run without checkpoints or with them.
+/// The line for a run with or without checkpoints.
 fn line(leg: &Value) -> String {
     let stops = |stops: &Value| {
         format!(

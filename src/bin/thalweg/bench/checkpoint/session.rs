@@ -1,4 +1,4 @@
-//! The runs in turn, each in a process of its own, so that none has the memory of another.
+//! Performs the runs in turn, each in its own process, so that none inherits memory from another.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::leg;
 use super::options::{CheckpointOptions, Leg};
 use super::report::Report;
 
-/// Makes the runs that `options` say and tells of them.
+/// Performs the runs that `options` specify and reports on them.
 ///
 /// # Errors
-/// Where one fails, or its answer is wrong.
+/// If one fails or its result is wrong.
 pub(in crate::bench) fn run(options: &CheckpointOptions) -> Result<(), Failure> {
     let within = options.directory.clone();
     let within = within.unwrap_or_else(std::env::temp_dir);
@@ -36,7 +36,7 @@ pub(in crate::bench) fn run(options: &CheckpointOptions) -> Result<(), Failure> 
     Ok(out.flush()?)
 }
 
-/// A new directory, which goes with all that is in it, whatever becomes of the runs.
+/// A new directory, removed with all its contents however the runs end.
 struct OwnDirectory(PathBuf);
 
 impl OwnDirectory {
@@ -62,21 +62,21 @@ fn all(options: &CheckpointOptions, directory: &Path) -> Result<Vec<Value>, Fail
             settle(&directory);
             legs.push(in_process(options, leg, &directory)?);
         }
-        // What is left takes room, no more.
+        // Whatever remains only takes up space.
         let _ = std::fs::remove_dir_all(&directory);
     }
     Ok(legs)
 }
 
-/// Waits until the disk has what was written and removed before this run: a disk that still writes can slow it, in a
-/// virtual machine above all. Where the system has no program for it, it is not waited for.
+/// Waits until everything written and removed before this run has reached the disk: a disk that is still writing can
+/// slow the run down, especially in a virtual machine. Does nothing if the system has no program for it.
 fn settle(directory: &Path) {
     let existing = directory.ancestors().find(|ancestor| ancestor.is_dir());
     let mut sync = Command::new("sync");
     let _ = sync.arg("--file-system").args(existing).status();
 }
 
-/// Makes one run in a process of its own.
+/// Performs one run in its own process.
 fn in_process(options: &CheckpointOptions, leg: Leg, directory: &Path) -> Result<Value, Failure> {
     let failed = |what: &str| Failure::new(format_args!("the run `{}`: {what}", leg.name()));
     let program = std::env::current_exe().map_err(|error| failed(&error.to_string()))?;

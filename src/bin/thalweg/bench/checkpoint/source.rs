@@ -1,4 +1,4 @@
-//! The source: every key once, then, when it is told to, changes as fast as possible for some time.
+//! The source: emits every key once, then, when told to, changes as fast as possible for some time.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,30 +9,30 @@ use thalweg::operator::{BoxError, Collector, Push, Source, SourceReader, SourceS
 use super::keys::{Addition, Keys};
 use super::stops::Stops;
 
-/// How many records are handed on at a time.
+/// The number of records emitted at a time.
 const BATCH: usize = 256;
-/// How long a reader sleeps that waits to be told to go on.
+/// How long a reader sleeps while it waits to be told to continue.
 const WAIT_NANOS: i64 = 1_000_000;
 
-/// What a run has come to, reader by reader.
+/// The findings of a run, per reader.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// The stops of the readers that have ended.
     pub(super) stops: Option<Stops>,
     /// When changes began and ended.
     pub(super) span: Option<(Instant, Instant)>,
-    /// Changes that were emitted.
+    /// The number of changes emitted.
     pub(super) changes: u64,
-    /// By reader: the index before which it ended, or that a checkpoint says.
+    /// By reader: the end of the indices emitted, or the one in the checkpoint.
     pub(super) ends: Vec<u64>,
     /// When the first record had been processed.
     pub(super) first_record: Option<Instant>,
 }
 
-/// What readers and whoever runs them share.
+/// State shared by the readers and their driver.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// How many readers have emitted every key once.
+    /// The number of readers that have emitted every key once.
     pub(super) prefilled: AtomicU32,
     pub(super) go: AtomicBool,
     found: Mutex<Found>,
@@ -72,15 +72,15 @@ impl Source for Changes {
     }
 }
 
-/// What a reader does.
+/// What a reader is currently doing.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// Emits every key of its own once, this one next.
+    /// Emits each of its own keys once; this one is next.
     Prefill(u64),
     Waiting,
-    /// Emits changes, since this moment.
+    /// Emits changes, starting at this moment.
     Changing(Instant),
-    /// After a checkpoint: emits every key of its own once more, this one next.
+    /// After a restore: emits each of its own keys once more; this one is next.
     Restored(u64),
 }
 
@@ -100,7 +100,7 @@ pub(super) struct ChangesReader {
 }
 
 impl ChangesReader {
-    /// Emits own keys from `key` on; gives the one that comes next.
+    /// Emits the reader's own keys from `key`; returns the next one.
     fn emit_keys<D: Push<Addition>>(&self, mut key: u64, out: &mut Collector<'_, D>) -> u64 {
         while key < self.keys.count && out.ready() {
             out.emit(&[key, 1]);

@@ -1,33 +1,33 @@
-//! How long the processing stood still, and when.
+//! How long processing stood still, and when.
 
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-/// The longest stop that is told from longer ones: a minute.
+/// The longest stop that can be distinguished from longer ones: one minute.
 const NANOS_MAX: u64 = 60_000_000_000;
-/// Stops that are at least so long are kept with their moment.
+/// Stops of at least this length are stored with their time.
 const LONG: Duration = Duration::from_micros(20);
-/// So many of them at most: memory for them is there before they come.
+/// The maximum number of such stops; their memory is allocated in advance.
 const LONG_MAX: usize = 1 << 18;
 
 /// The stops of one reader.
 #[derive(Clone, Debug)]
 pub(super) struct Stops {
-    /// From the end of a poll that emitted to the begin of the next, in nanoseconds.
+    /// From the end of a poll that emitted records to the start of the next, in nanoseconds.
     gaps: Histogram<u64>,
-    /// From begin to begin.
+    /// From start to start.
     turns: Histogram<u64>,
     long: Vec<(Instant, Duration)>,
-    /// The begin and the end of the last poll that emitted.
+    /// The start and end of the last poll that emitted records.
     last: Option<(Instant, Instant)>,
 }
 
 fn histogram() -> Histogram<u64> {
     let histogram = Histogram::new_with_bounds(1, NANOS_MAX, 3);
     let mut histogram = histogram.expect("the bounds are constants and in order");
-    // Touches its memory: the first touch of a huge page is itself a stop of milliseconds.
+    // Touches the memory: the first touch of a huge page is itself a stop of milliseconds.
     histogram.clear();
     histogram
 }
@@ -40,7 +40,7 @@ fn nanos(duration: Duration) -> u64 {
 
 impl Stops {
     pub(super) fn new() -> Self {
-        // Room that has been touched, see `histogram`.
+        // Memory that has been touched, see `histogram`.
         let mut long = vec![(Instant::now(), LONG); LONG_MAX];
         long.clear();
         Stops {
@@ -51,7 +51,7 @@ impl Stops {
         }
     }
 
-    /// A poll from `begin` to `end` has emitted records.
+    /// Records a poll from `begin` to `end` that emitted records.
     #[inline]
     pub(super) fn note(&mut self, begin: Instant, end: Instant) {
         if let Some((last_begin, last_end)) = self.last.replace((begin, end)) {
@@ -71,7 +71,7 @@ impl Stops {
         self.long.extend(&other.long);
     }
 
-    /// The longest stop that began between two moments; those that are not long count for none.
+    /// The longest stop that began between two moments; zero if there was no long one.
     pub(super) fn longest(&self, from: Instant, to: Instant) -> Duration {
         let between = self.long.iter().filter(|(at, _)| (from..=to).contains(at));
         between.map(|(_, gap)| *gap).max().unwrap_or_default()
@@ -86,14 +86,14 @@ impl Stops {
     }
 }
 
-/// The stops of checkpoints, one each.
+/// Percentiles of the stops of checkpoints, one per checkpoint.
 pub(super) fn percentiles_of(stops: impl Iterator<Item = Duration>) -> Value {
     let mut all = histogram();
     stops.for_each(|stop| all.saturating_record(nanos(stop)));
     percentiles(&all)
 }
 
-/// In microseconds.
+/// Percentiles in microseconds.
 fn percentiles(histogram: &Histogram<u64>) -> Value {
     let at = |percentile| histogram.value_at_percentile(percentile) as f64 / 1e3;
     json!({

@@ -1,4 +1,4 @@
-//! Days and price ranks: by what queries 15 to 19 sum bids up.
+//! Days and price ranks, by which queries 15 to 19 aggregate bids.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub(super) const DAY: Duration = hours(24);
 /// Price ranks: low, middle, high.
 pub(super) const RANKS: usize = 3;
 
-/// The day of `at`, since the epoch.
+/// The day that contains `at`, counted from the epoch.
 pub(super) fn day(at: Timestamp) -> u64 {
     (at.as_millis() / 86_400_000) as u64
 }

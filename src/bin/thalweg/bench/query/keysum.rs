@@ -5,7 +5,7 @@ use thalweg::state::Sum;
 use crate::bench::draft::Draft;
 use crate::bench::input::KeyValue;
 
-/// For every record its key and the sum of the key's values so far; there are as many as `keys`.
+/// For every record, its key and the sum of the key's values so far, for `keys` different keys.
 pub(super) fn keysum(draft: &Draft<'_>, file: &str, keys: usize) {
     draft
         .keys(file)

@@ -1,8 +1,8 @@
-//! Mean prices of sales, in the order in which the auctions were over.
+//! Mean prices of sales, in the order in which the auctions ended.
 //!
-//! Winning bids of one category or seller come from every subtask, in no order between them. A running
-//! mean depends on the order, so each waits until the watermark says that none is missing before it;
-//! those that end at the same moment go by the auction's id.
+//! The winning bids of one category or seller come from all subtasks, in no order among them. A running mean depends
+//! on the order, so each bid waits until the watermark guarantees that no earlier one is missing; bids on auctions
+//! that end at the same moment are ordered by the auction's id.
 
 use thalweg::operator::{
     KeyedOpenContext, KeyedProcessContext, KeyedProcessFunction, Outcome, TimeDomain,
@@ -13,7 +13,7 @@ use thalweg::time::Timestamp;
 
 use super::winning_bids::WinningBid;
 
-/// The prices that a mean is of.
+/// The prices that a mean is taken over.
 pub(super) trait Prices: StateValue + Default {
     /// Adds the price of the next sale.
     fn add(&mut self, price: u64);
@@ -25,7 +25,7 @@ pub(super) trait Prices: StateValue + Default {
 /// Emits the key and the mean of its prices so far, after every sale.
 #[derive(Debug)]
 pub(super) struct MeanPrice<P> {
-    /// Prices by end and id of the auction, of those that may not be the next ones.
+    /// Prices that may not be next yet, by end and id of the auction.
     waiting: MapState<[u64; 2], u64>,
     prices: ValueState<P>,
 }

@@ -1,16 +1,16 @@
-//! The queries, each as a user would write it.
+//! The queries, each written as a user would write it.
 //!
-//! NEXMark's are those of Apache Beam and of `nexmark-flink`; at each stands what was adapted. Three
-//! things hold for all of them:
+//! NEXMark's queries are those of Apache Beam and of `nexmark-flink`; each documents its adaptations. Three things
+//! apply to all of them:
 //!
-//! - The published queries that sum up *replace* rows: every record gives new ones. Here a row comes
+//! - The published queries that aggregate *replace* rows: every record yields updated ones. Here a row is emitted
 //!   once, when the watermark says that it is final, and nothing is kept for longer.
-//! - Where the published query leaves open which of equal records comes first, it is settled, so that a
-//!   run has the same rows at every parallelism.
-//! - Files have no strings. Queries that are about strings read records that are made up in memory, and
-//!   in a row the hash of a string stands for it.
+//! - Where the published query leaves the order of equal records open, it is defined here, so that a run produces the
+//!   same rows at every parallelism.
+//! - The files contain no strings. Queries about strings read records generated in memory, and in rows each string is
+//!   represented by its hash.
 //!
-//! Query 10 writes its input into a partitioned directory, which is a sink's work and no query's.
+//! Query 10 is absent: it writes its input into a partitioned directory, which tests a sink and not a query.
 
 mod day;
 mod keysum;
@@ -121,17 +121,17 @@ impl Query {
         value.get_help().expect("every query has one").to_string()
     }
 
-    /// Whether the query reads records with strings if that is asked for.
+    /// Whether the query can read records with strings if asked to.
     pub(super) fn has_strings_variant(self) -> bool {
         matches!(self, Query::Q0 | Query::Q1 | Query::Q2 | Query::Q3)
     }
 
-    /// Whether the query reads records with strings in any case.
+    /// Whether the query always reads records with strings.
     pub(super) fn is_about_strings(self) -> bool {
         matches!(self, Query::Q14 | Query::Q16 | Query::Q21 | Query::Q22)
     }
 
-    /// Draws the query's job.
+    /// Builds the query's job.
     pub(super) fn draw(self, draft: &Draft<'_>) {
         match self {
             Query::Q0 if draft.has_strings() => text::q0(draft),
@@ -168,10 +168,10 @@ impl Query {
         }
     }
 
-    /// How many records the query has processed, of a run whose sources emitted so many.
+    /// The number of records that the query processed in a run whose sources emitted `emitted` records.
     pub(super) fn records(self, emitted: u64, total: Total) -> u64 {
         match self {
-            // Sources emit lines; records are words, of which each gives a row.
+            // Sources emit lines, but the records are words, each of which yields a row.
             Query::Wordcount => total.rows,
             _ => emitted,
         }

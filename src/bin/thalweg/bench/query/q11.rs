@@ -7,8 +7,8 @@ use thalweg::time::secs;
 use crate::bench::draft::Draft;
 use crate::bench::input::Bid;
 
-/// For every bidder and session, which ends when there is no bid for ten seconds: bidder, number of
-/// bids, begin, end.
+/// For every bidder and session: bidder, number of bids, start, end. A session ends when there is no bid for ten
+/// seconds.
 pub(super) fn q11(draft: &Draft<'_>) {
     draft
         .bids()

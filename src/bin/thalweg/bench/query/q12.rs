@@ -11,7 +11,7 @@ use thalweg::time::{Timestamp, nanos, secs};
 use crate::bench::draft::Draft;
 use crate::bench::input::Bid;
 
-/// How long a bidder's bids are counted, from the first on.
+/// How long a bidder's bids are counted, starting with the first.
 const LENGTH: i64 = nanos(secs(10));
 
 /// Counts the bids of a bidder until some time after the first.
@@ -66,13 +66,12 @@ fn counts(bids: Stream<impl Pipe<Out = Bid>>) -> Stream<impl Pipe<Out = [u64; 2]
         .process(CountForAWhile::default())
 }
 
-/// For every bidder, how many bids they made within ten seconds of the first, and again from the next
-/// one on; the end of the input ends counting, too.
+/// For every bidder, the number of bids within ten seconds of the first, and again from the next one on; the end of
+/// the input also ends counting.
 ///
-/// By Apache Beam, where a bidder's ten seconds begin with a bid and the rest comes at the end. Windows
-/// of processing time, as the published SQL has them, would never fire where they are open at the end:
-/// a run of less than ten seconds would have no row. The rows depend on how fast the bids come; the sum
-/// of the counts does not.
+/// Follows Apache Beam, where a bidder's ten seconds start with a bid and the rest is emitted at the end.
+/// Processing-time windows, as in the published SQL, never fire if they are open at the end: a run of less than ten
+/// seconds would have no rows. The rows depend on how fast the bids arrive; the sum of the counts does not.
 pub(super) fn q12(draft: &Draft<'_>) {
     counts(draft.bids()).sink("rows", draft.rows());
 }
@@ -88,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    /// A bid every ten milliseconds for 25 seconds, by seven bidders in turns.
+    /// One bid every ten milliseconds for 25 seconds, by seven bidders in turn.
     const BIDS: u64 = 2500;
 
     fn bid(number: u64) -> Bid {

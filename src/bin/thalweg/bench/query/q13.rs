@@ -1,4 +1,4 @@
-//! Bids enriched from a bounded table on the side.
+//! Bids enriched from a bounded side table.
 
 use thalweg::connectors::Collection;
 use thalweg::operator::{CoProcessFunction, Outcome, ProcessContext};
@@ -8,7 +8,7 @@ use crate::bench::draft::Draft;
 use crate::bench::input::Bid;
 use crate::nexmark::mix64;
 
-/// Entries of the table.
+/// The number of entries in the table.
 const ENTRIES: u64 = 10_000;
 
 /// A bid's auction, bidder, price and time, and the table's value.
@@ -16,8 +16,8 @@ type EnrichedBid = [u64; 5];
 
 /// Joins bids (first input) with the whole table (second input, broadcast).
 ///
-/// Nothing orders the two inputs, so bids wait until the table is complete; so do watermarks, whose
-/// minimum over both inputs is that of the table until its end.
+/// The two inputs are not ordered relative to each other, so bids wait until the table is complete. So do watermarks:
+/// an operator's watermark is the minimum of its inputs', and the table has none until its end.
 #[derive(Clone, Debug)]
 struct Enrich {
     /// By key.
@@ -82,10 +82,9 @@ impl CoProcessFunction<Bid, [u64; 2]> for Enrich {
     }
 }
 
-/// Every bid with the value that the table has for `auction` mod 10,000: auction, bidder, price, time,
-/// value.
+/// Every bid with the table's value for `auction` mod 10,000: auction, bidder, price, time, value.
 ///
-/// Adapted: the table is made in memory, and its values are numbers (the SplitMix64 of the key).
+/// Adapted: the table is generated in memory, and its values are numbers (the SplitMix64 of the key).
 pub(super) fn q13(draft: &Draft<'_>) {
     let table = (0..ENTRIES).map(|key| [key, mix64(key)]);
     let table = draft.env.source("table", Collection::of(table)).broadcast();

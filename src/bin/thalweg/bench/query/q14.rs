@@ -1,4 +1,4 @@
-//! Bids of some prices with the time of day, and how often a letter is in a text.
+//! Bids in a price range with the time of day, and how often a letter occurs in a text.
 
 use crate::bench::draft::Draft;
 
@@ -7,7 +7,7 @@ use super::text::text_hash;
 /// A price in another currency, in thousandths of a cent.
 const RATE: u64 = 908;
 
-/// The prices that are wanted, in thousandths of a cent: between these, both excluded.
+/// The price range in thousandths of a cent, exclusive at both ends.
 const PRICES: (u64, u64) = (1_000_000_000, 50_000_000_000);
 
 /// Day, night or other time, by the hour of the day in UTC.
@@ -19,8 +19,8 @@ fn time_type(date_time_ms: i64) -> &'static str {
     }
 }
 
-/// The bids whose price in euros is within bounds: auction, bidder, price in thousandths, type of the
-/// time, time, extra text, and how many letters c are in it. In a row, XXH3 stands for a string.
+/// The bids whose price in euros is in range: auction, bidder, price in thousandths, type of time, time, extra text,
+/// and its number of letters c. In rows, strings are represented by their XXH3.
 pub(super) fn q14(draft: &Draft<'_>) {
     draft
         .text_bids()

@@ -1,4 +1,4 @@
-//! How many bids, bidders and auctions there were in a day, by the level of the price.
+//! The number of bids, bidders and auctions per day, by price rank.
 
 use thalweg::operator::Tumbling;
 use thalweg::state::Aggregate;
@@ -8,10 +8,10 @@ use crate::bench::input::Bid;
 
 use super::day::{DAY, RANKS, day, price_rank};
 
-/// Bids, bidders and auctions: of each all, and by price rank.
+/// Bids, bidders and auctions: for each the total, and the number by price rank.
 type Columns = [u64; 12];
 
-/// How many bids there are of each price rank.
+/// Counts bids by price rank.
 #[derive(Clone, Copy, Debug)]
 struct CountByRank;
 
@@ -68,13 +68,13 @@ impl Aggregate<Columns> for SumColumns {
     }
 }
 
-/// Puts the sum and each of three numbers into `columns`.
+/// Puts three numbers and their sum into `columns`.
 fn put(columns: &mut [u64], numbers: [u64; RANKS]) {
     columns[0] = numbers.iter().sum();
     columns[1..=RANKS].copy_from_slice(&numbers);
 }
 
-/// What a bidder adds to the columns: itself, once, and once in each rank that it has bid in.
+/// A bidder's contribution to the columns: one in total, and one in each rank that it has bid in.
 fn of_bidder(bids: [u64; RANKS]) -> Columns {
     let mut columns = [0; 12];
     put(&mut columns[4..8], bids.map(|count| count.min(1)));
@@ -82,7 +82,7 @@ fn of_bidder(bids: [u64; RANKS]) -> Columns {
     columns
 }
 
-/// What an auction adds: its bids, and itself as a bidder does.
+/// An auction's contribution: its bids, and itself in the same way as a bidder.
 fn of_auction(bids: [u64; RANKS]) -> Columns {
     let mut columns = [0; 12];
     put(&mut columns[..4], bids);
@@ -91,11 +91,11 @@ fn of_auction(bids: [u64; RANKS]) -> Columns {
     columns
 }
 
-/// For every day: the day, then bids, bidders and auctions, of each all and by price rank.
+/// For every day: the day, then bids, bidders and auctions, each in total and by price rank.
 ///
-/// Different bidders and auctions are counted where each of them has its subtask, and the counts added
-/// up. Adapted: a day's row comes when the day is over, instead of one that replaces the other after
-/// every bid; the day is a number of days since the epoch.
+/// Distinct bidders and auctions are counted in their own subtasks, and the counts are added up. Adapted: a day's row
+/// is emitted once, when the day is over, instead of being replaced after every bid; the day is a number of days
+/// since the epoch.
 pub(super) fn q15(draft: &Draft<'_>) {
     let bids = draft.bids().timestamps(draft.watermarks(), Bid::at);
     let [by_bidder, by_auction] = bids.fork();

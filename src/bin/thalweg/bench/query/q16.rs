@@ -1,4 +1,4 @@
-//! How many bids, bidders and auctions there were in a day on each channel, by the level of the price.
+//! The number of bids, bidders and auctions per day and channel, by price rank.
 
 use std::collections::HashMap;
 
@@ -13,13 +13,13 @@ use crate::nexmark::TextBid;
 use super::day::{DAY, RANKS, day, price_rank};
 use super::text::text_hash;
 
-/// Bids by price rank, and different bidders and auctions by price rank.
+/// Bids by price rank, and distinct bidders and auctions by price rank.
 #[derive(Clone, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct DistinctCounts {
     bids: [u64; RANKS],
-    /// The ranks in which each has bid: a bit for each rank.
+    /// The ranks in which each bidder has bid, one bit per rank.
     bidders: HashMap<u64, u8>,
-    /// The ranks in which there was a bid on each.
+    /// The ranks in which each auction has had a bid.
     auctions: HashMap<u64, u8>,
 }
 
@@ -33,7 +33,7 @@ impl DistinctCounts {
         *self.auctions.entry(auction).or_default() |= 1 << rank;
     }
 
-    /// Counts what another one has counted.
+    /// Adds another one's counts.
     fn merge(&mut self, other: &Self) {
         for (bids, more) in self.bids.iter_mut().zip(other.bids) {
             *bids += more;
@@ -46,7 +46,7 @@ impl DistinctCounts {
         }
     }
 
-    /// Bids, bidders and auctions: of each all, and by price rank.
+    /// Bids, bidders and auctions, each in total and by price rank.
     fn columns(&self) -> [u64; 12] {
         let by_rank = |ranks: &HashMap<u64, u8>| {
             let count = |rank: usize| {
@@ -71,7 +71,7 @@ impl DistinctCounts {
     }
 }
 
-/// What is counted on a channel.
+/// The counts of a channel.
 #[derive(Clone, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct Channel {
     /// The time of the last bid.
@@ -83,7 +83,7 @@ impl Record for Channel {
     type Form = Archived;
 }
 
-/// Counts bids, and different bidders and auctions.
+/// Counts bids, and distinct bidders and auctions.
 #[derive(Clone, Copy, Debug)]
 struct CountDistinct;
 
@@ -112,11 +112,11 @@ impl Aggregate<View<TextBid>> for CountDistinct {
     }
 }
 
-/// For every channel and day: channel, day, the last minute with a bid, then bids, bidders and
-/// auctions, of each all and by price rank. In a row, XXH3 stands for the channel.
+/// For every channel and day: channel, day, the last minute with a bid, then bids, bidders and auctions, each in
+/// total and by price rank. In rows, channels are represented by their XXH3.
 ///
-/// Adapted: a day's row comes when the day is over, instead of one that replaces the other after every
-/// bid; the day is a number of days since the epoch, the minute one of the day.
+/// Adapted: a day's row is emitted once, when the day is over, instead of being replaced after every bid; the day is
+/// a number of days since the epoch, the minute one of the day.
 pub(super) fn q16(draft: &Draft<'_>) {
     draft
         .text_bids()

@@ -14,7 +14,7 @@ use super::day::{DAY, day, price_rank};
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 struct Statistics {
-    /// How many bids there were of each price rank.
+    /// The number of bids of each price rank.
     bids: [u64; 3],
     min: u64,
     max: u64,
@@ -62,11 +62,11 @@ impl Aggregate<Bid> for Gather {
     }
 }
 
-/// For every auction and day: auction, day, bids, bids of each of three price ranks, and the minimum,
-/// maximum, mean and sum of the prices.
+/// For every auction and day: auction, day, number of bids in total and in each of three price ranks, and the
+/// minimum, maximum, mean and sum of the prices.
 ///
-/// Adapted: a day's row comes when the day is over, instead of one that replaces the other after every
-/// bid; the day is a number of days since the epoch.
+/// Adapted: a day's row is emitted once, when the day is over, instead of being replaced after every bid; the day is
+/// a number of days since the epoch.
 pub(super) fn q17(draft: &Draft<'_>) {
     draft
         .bids()

@@ -7,10 +7,10 @@ use crate::bench::input::Bid;
 
 use super::day::DAY;
 
-/// For every bidder and auction, the last bid of a day; of two at the same moment the higher one.
+/// For every bidder and auction, the last bid of a day; of two at the same moment, the higher one.
 ///
-/// Adapted: a bid has no channel, URL or extra text. The published query keeps every pair for ever and
-/// replaces its row by the next one; here a day's last bids come when the day is over.
+/// Adapted: a bid has no channel, URL or extra text. The published query keeps every pair forever and replaces its
+/// row with the next one; here a day's last bids are emitted when the day is over.
 pub(super) fn q18(draft: &Draft<'_>) {
     draft
         .bids()

@@ -11,16 +11,16 @@ use crate::bench::input::Bid;
 
 use super::day::DAY;
 
-/// How many bids are wanted.
+/// The number of bids per auction.
 const PLACES: usize = 10;
 
 /// The highest bids so far.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 struct Top {
-    /// From the highest on; of equals the earliest first, then the one of the smallest bidder.
+    /// In descending order; of equal bids the earliest first, then that of the smallest bidder.
     bids: [Bid; PLACES],
-    /// How many of them there are.
+    /// The number of bids present.
     count: u64,
 }
 
@@ -74,7 +74,7 @@ impl Aggregate<Bid> for KeepTop {
     }
 }
 
-/// One row for each bid, with its rank.
+/// Emits one row per bid, with its rank.
 #[derive(Clone, Copy, Debug)]
 struct Ranked;
 
@@ -91,8 +91,8 @@ impl FlatMapFunction<Top> for Ranked {
 
 /// For every auction, the ten highest bids of a day: auction, bidder, price, time, rank from 1.
 ///
-/// Adapted: a bid has no channel, URL or extra text. The published query keeps every auction for ever
-/// and replaces the rows of a rank one after the other; here a day's rows come when the day is over.
+/// Adapted: a bid has no channel, URL or extra text. The published query keeps every auction forever and replaces the
+/// rows of a rank one after another; here a day's rows are emitted when the day is over.
 pub(super) fn q19(draft: &Draft<'_>) {
     draft
         .bids()

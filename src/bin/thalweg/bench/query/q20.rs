@@ -1,4 +1,4 @@
-//! Bids with what they are for.
+//! Bids with the auctions they are on.
 
 use thalweg::operator::{KeyedCoProcessFunction, KeyedOpenContext, KeyedProcessContext, Outcome};
 use thalweg::state::{ListState, ValueState};
@@ -6,10 +6,10 @@ use thalweg::state::{ListState, ValueState};
 use crate::bench::draft::Draft;
 use crate::bench::input::{Auction, Bid};
 
-/// The category of the auctions that are wanted.
+/// The category of the requested auctions.
 const CATEGORY: u64 = 10;
 
-/// Of the bid: auction, bidder, price, time; of the auction: initial bid, begin, end, seller, category.
+/// From the bid: auction, bidder, price, time; from the auction: initial bid, start, end, seller, category.
 type ExpandedBid = [u64; 9];
 
 fn expanded(bid: &Bid, auction: &Auction) -> ExpandedBid {
@@ -26,11 +26,11 @@ fn expanded(bid: &Bid, auction: &Auction) -> ExpandedBid {
     ]
 }
 
-/// Joins an auction, of which there is one, with the bids on it, in whatever order they come.
+/// Joins the one auction of a key with the bids on it, in whatever order they arrive.
 #[derive(Clone, Debug, Default)]
 struct Expand {
     auction: ValueState<Auction>,
-    /// The bids that came before the auction.
+    /// Bids that arrived before the auction.
     early: ListState<Bid>,
 }
 
@@ -75,10 +75,10 @@ impl KeyedCoProcessFunction<u64, Auction, Bid> for Expand {
     }
 }
 
-/// The bids on auctions of one category with the auction, as soon as both are known.
+/// The bids on auctions of one category, joined with the auction as soon as both are known.
 ///
-/// Auctions of other categories are filtered behind the join and not before it: a bid that met none
-/// would have to wait for ever. Adapted: neither has strings, and an auction has no reserve price.
+/// Auctions of other categories are filtered after the join and not before it: otherwise the bids on them would wait
+/// forever. Adapted: neither side has strings, and an auction has no reserve price.
 pub(super) fn q20(draft: &Draft<'_>) {
     let auctions = draft.auctions().key_by(|auction| auction.id);
     let bids = draft.bids().key_by(|bid| bid.auction);

@@ -1,11 +1,11 @@
-//! Bids with the number of the channel, from its name or from the URL.
+//! Bids with the number of their channel, from its name or from the URL.
 
 use crate::bench::draft::Draft;
 use crate::nexmark::TextBid;
 
 use super::text::text_hash;
 
-/// The number of the bid's channel, if its name or the URL says it.
+/// The number of the bid's channel, if its name or the URL determines it.
 fn channel_id(bid: &TextBid) -> Option<&str> {
     let known = [
         ("apple", "0"),
@@ -23,8 +23,8 @@ fn channel_id(bid: &TextBid) -> Option<&str> {
         .find_map(|parameter| parameter.strip_prefix("channel_id="))
 }
 
-/// The bids whose channel has a number: auction, bidder, price, channel, number. In a row, XXH3 stands
-/// for a string, and for the number, which is one.
+/// The bids whose channel has a number: auction, bidder, price, channel, number. In rows, strings are represented by
+/// their XXH3, including the number, which is a string.
 pub(super) fn q21(draft: &Draft<'_>) {
     draft
         .text_bids()

@@ -4,8 +4,8 @@ use crate::bench::draft::Draft;
 
 use super::text::text_hash;
 
-/// Every bid: auction, bidder, price, channel, and the first three directories of the URL's path. In a
-/// row, XXH3 stands for a string, and zero for a directory that is not there.
+/// Every bid: auction, bidder, price, channel, and the first three directories of the URL's path. In rows, strings
+/// are represented by their XXH3, and a missing directory by zero.
 pub(super) fn q22(draft: &Draft<'_>) {
     draft
         .text_bids()

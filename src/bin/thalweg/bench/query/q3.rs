@@ -1,15 +1,15 @@
-//! Who sells in some states: auctions of one category with the person who sells.
+//! Who sells in certain states: auctions of one category with the person who sells.
 
 use crate::bench::draft::Draft;
 
-/// The states whose sellers are wanted.
+/// The states of the requested sellers.
 const STATES: [u64; 3] = [4, 12, 37];
 
-/// The category of the auctions that are wanted.
+/// The category of the requested auctions.
 const CATEGORY: u64 = 10;
 
-/// The sales of one category by persons of some states, as soon as both are known. The join keeps what comes to
-/// it for ever, so only the fields that are wanted do.
+/// The sales in one category by persons of certain states, as soon as both are known. The join keeps its input
+/// forever, so it gets only the fields that are needed.
 pub(super) fn q3(draft: &Draft<'_>) {
     let persons = draft
         .persons()

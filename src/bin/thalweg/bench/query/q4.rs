@@ -1,4 +1,4 @@
-//! The mean price that auctions of each category were sold at.
+//! The mean price at which auctions of each category were sold.
 
 use bytemuck::{Pod, Zeroable};
 use thalweg::record::Record;
@@ -31,10 +31,10 @@ impl Prices for AllPrices {
     }
 }
 
-/// After every auction that was sold: its category and the mean price there so far.
+/// After every auction that was sold: its category, and the mean price in it so far.
 ///
-/// As published, where a new mean replaces the one before; here each is a row. Adapted: an auction
-/// counts when it is over and not, with a preliminary price, before.
+/// In the published query a new mean replaces the previous one; here each is a row. Adapted: an auction counts once
+/// it is over, not earlier with a preliminary price.
 pub(super) fn q4(draft: &Draft<'_>) {
     winning_bids(draft)
         .key_by(|sale| sale.auction.category)

@@ -1,4 +1,4 @@
-//! The auction with the most bids of the last ten seconds, every two seconds.
+//! The auction with the most bids in the last ten seconds, every two seconds.
 
 use thalweg::datastream::Stream;
 use thalweg::operator::{Sliding, Tumbling};
@@ -9,10 +9,9 @@ use thalweg::time::secs;
 use crate::bench::draft::Draft;
 use crate::bench::input::Bid;
 
-/// The auction with the most bids of every window; of equals the smallest.
+/// The auction with the most bids in every window; on a tie the one with the smallest id.
 ///
-/// Half of all bids are on a few hot auctions, so where they would cross to another subtask they are counted
-/// first.
+/// Half of all bids are on a few hot auctions, so they are pre-aggregated before they cross to another subtask.
 pub(super) fn q5(draft: &Draft<'_>) {
     let windows = draft
         .bids()
@@ -29,9 +28,9 @@ pub(super) fn q5(draft: &Draft<'_>) {
     }
 }
 
-/// The auction with the highest of every window's counts.
+/// The auction with the highest count in every window.
 fn top(counts: Stream<impl Pipe<Out = (u64, u64)>>, draft: &Draft<'_>) {
-    // The greatest complement is that of the smallest number.
+    // The largest complement belongs to the smallest number.
     let most = Max::of(|&(auction, count): &(u64, u64)| (count, !auction));
     counts
         .window_all(Tumbling::of(secs(2)))

@@ -8,16 +8,16 @@ use crate::bench::draft::Draft;
 use super::mean_price::{MeanPrice, Prices};
 use super::winning_bids::winning_bids;
 
-/// How many sales the mean is of, at most.
+/// The maximum number of sales in a mean.
 const SALES: usize = 10;
 
 /// The latest prices.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 #[repr(C)]
 struct LastPrices {
-    /// The price of sale *n* stands at *n* mod 10.
+    /// The price of sale *n* is at index *n* mod 10.
     prices: [u64; SALES],
-    /// Of all sales.
+    /// The number of all sales.
     count: u64,
 }
 
@@ -37,10 +37,10 @@ impl Prices for LastPrices {
     }
 }
 
-/// After every auction that was sold: its seller and the mean price of their last ten sales.
+/// After every auction that was sold: its seller, and the mean price of their last ten sales.
 ///
-/// By Apache Beam, which takes the last ten; the published SQL takes eleven (`10 PRECEDING` and the
-/// current one).
+/// Follows Apache Beam, which takes the last ten; the published SQL takes eleven (`10 PRECEDING` and the current
+/// one).
 pub(super) fn q6(draft: &Draft<'_>) {
     winning_bids(draft)
         .key_by(|sale| sale.auction.seller)

@@ -7,10 +7,10 @@ use thalweg::time::secs;
 use crate::bench::draft::Draft;
 use crate::bench::input::Bid;
 
-/// The bid with the highest price of every window; of equals that on the smallest auction, by the
-/// smallest bidder.
+/// The bid with the highest price in every window; on a tie the one on the smallest auction, then by the smallest
+/// bidder.
 pub(super) fn q7(draft: &Draft<'_>) {
-    // The greatest complement is that of the smallest number.
+    // The largest complement belongs to the smallest number.
     let highest = Max::of(|bid: &Bid| (bid.price, !bid.auction, !bid.bidder));
     draft
         .bids()

@@ -6,7 +6,7 @@ use thalweg::time::secs;
 use crate::bench::draft::Draft;
 use crate::bench::input::{Auction, Person};
 
-/// Person, auction and end of the window, of every auction and its seller in the same window.
+/// Person, auction and window end, for every auction whose seller joined in the same window.
 pub(super) fn q8(draft: &Draft<'_>) {
     let persons = draft
         .persons()

@@ -23,10 +23,10 @@ impl Row for WinningBid {
     }
 }
 
-/// Every auction that had a bid, with the one that won: id, seller, category, initial bid, begin, end,
-/// bidder, price, time of the bid.
+/// Every auction that had a bid, with the winning bid: id, seller, category, initial bid, start, end, bidder, price,
+/// time of the bid.
 ///
-/// Adapted: an item has no name, description or extra text, and no reserve price.
+/// Adapted: an item has no name, description, extra text or reserve price.
 pub(super) fn q9(draft: &Draft<'_>) {
     winning_bids(draft).sink("rows", draft.rows());
 }

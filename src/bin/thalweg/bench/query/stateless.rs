@@ -1,4 +1,4 @@
-//! Queries without state: what passes, and what it becomes.
+//! Queries without state: filters and projections.
 
 use crate::bench::draft::Draft;
 use crate::bench::input::Bid;

@@ -1,8 +1,7 @@
 //! Queries 0 to 2 over bids with all their strings, read in place from their archives.
 //!
-//! An exchange stands behind the source: each bid is encoded once, and what follows reads the bytes,
-//! in a ring or, where nothing is redistributed, in the place where they were encoded. In a row, XXH3
-//! stands for a string.
+//! The source is followed by an exchange: each bid is encoded once, and downstream operators read the bytes, in a
+//! ring or, where nothing is redistributed, where they were encoded. In rows, strings are represented by their XXH3.
 
 use thalweg::datastream::Stream;
 use thalweg::record::View;
@@ -13,7 +12,7 @@ use crate::bench::checksum::Row;
 use crate::bench::draft::Draft;
 use crate::nexmark::TextBid;
 
-/// What stands for a string in a row.
+/// The representation of a string in a row.
 #[inline]
 pub(super) fn text_hash(text: &str) -> u64 {
     xxh3_64(text.as_bytes())
@@ -35,7 +34,7 @@ impl Row for View<TextBid> {
     }
 }
 
-/// Bids behind an exchange.
+/// Bids after an exchange.
 fn archives(draft: &Draft<'_>) -> Stream<impl Pipe<Out = View<TextBid>> + use<>> {
     draft.text_bids().rebalance()
 }

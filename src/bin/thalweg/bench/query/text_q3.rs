@@ -9,20 +9,20 @@ use crate::nexmark::{TextAuction, TextPerson};
 
 use super::text::text_hash;
 
-/// The states whose sellers are wanted.
+/// The states of the requested sellers.
 const STATES: [&str; 3] = ["OR", "ID", "CA"];
 
-/// The category of the auctions that are wanted.
+/// The category of the requested auctions.
 const CATEGORY: u64 = 10;
 
 /// Name, city and state of a person.
 type Seller = (String, String, String);
 
-/// Joins a person, of whom there is one, with the auctions that they sell, in whatever order they come.
+/// Joins the one person of a key with the auctions that they sell, in whatever order they arrive.
 #[derive(Clone, Debug, Default)]
 struct SellerOfAuction {
     seller: ValueState<Seller>,
-    /// The auctions that came before the person.
+    /// Auctions that arrived before the person.
     auctions: ListState<u64>,
 }
 
@@ -76,8 +76,8 @@ impl KeyedCoProcessFunction<u64, View<TextPerson>, View<TextAuction>> for Seller
     }
 }
 
-/// The sales of one category by persons of some states, as soon as both are known: the person's name,
-/// city and state, and the auction.
+/// The sales in one category by persons of certain states, as soon as both are known: the person's name, city and
+/// state, and the auction.
 pub(super) fn q3(draft: &Draft<'_>) {
     let persons = draft
         .text_persons()

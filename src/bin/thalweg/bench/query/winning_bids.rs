@@ -1,14 +1,14 @@
-//! Winning bids: what queries 4, 6 and 9 begin with.
+//! Winning bids, on which queries 4, 6 and 9 are based.
 //!
-//! A bid counts if it comes while its auction is open, from `date_time` to `expires`, both included. The
-//! highest one wins, of equals the earliest, then the smallest bidder. It is known, and emitted, when
-//! the watermark has passed the end of the auction; an auction without a bid gives nothing.
+//! A bid counts if it is made while its auction is open, from `date_time` to `expires`, both inclusive. The highest
+//! one wins; on a tie the earliest, then that of the smallest bidder. The winner is known, and emitted, once the
+//! watermark has passed the end of the auction; an auction without bids emits nothing.
 //!
-//! Nothing orders the two inputs, so bids that are ahead of their auction wait for it. A bid whose
-//! auction is not known when the watermark has passed the bid waits in vain: any auction that still
-//! comes begins later. So neither open auctions nor waiting bids are kept for longer than they can
-//! matter. For the same reason the readers keep together: there are fifteen bids to an auction, and a
-//! reader of auctions that ran ahead would have all of them open at once.
+//! The two inputs are not ordered relative to each other, so bids that are ahead of their auction wait for it. If a
+//! bid's auction is still unknown when the watermark has passed the bid, it waits in vain: any auction yet to come
+//! starts later. So neither open auctions nor waiting bids are kept longer than they can matter. For the same reason
+//! the readers are aligned: there are fifteen bids to an auction, and if the auctions' reader ran ahead, all of them
+//! would be open at once.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::bench::input::{Auction, Bid};
 /// How far a reader may be ahead of the others, in event time.
 const DRIFT: Duration = secs(1);
 
-/// An auction that is over, and the bid that won it.
+/// An auction that is over, and its winning bid.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct WinningBid {
@@ -62,7 +62,7 @@ impl OpenAuction {
         }
     }
 
-    /// Whether `bid` counts and is better than any before it.
+    /// Whether `bid` counts and is better than all earlier ones.
     fn is_led_by(&self, bid: &Bid) -> bool {
         let WinningBid { auction, bid: best } = &self.best;
         let is_open = (auction.date_time_ms..=auction.expires_ms).contains(&bid.date_time_ms);
@@ -77,11 +77,11 @@ impl OpenAuction {
     }
 }
 
-/// Finds the winning bid of each auction, by the auction's id.
+/// Finds the winning bid of each auction, keyed by the auction's id.
 #[derive(Clone, Debug, Default)]
 struct FindWinner {
     open: ValueState<OpenAuction>,
-    /// Bids that came before their auction.
+    /// Bids that arrived before their auction.
     early: ListState<Bid>,
 }
 
@@ -123,7 +123,7 @@ impl KeyedCoProcessFunction<u64, Auction, Bid> for FindWinner {
             }
             Some(_) => {}
             None => {
-                // One timer at a time: it sees to all bids that wait.
+                // One timer at a time: it handles all waiting bids.
                 if self.early.get(cx).is_empty() {
                     cx.register_event_timer(bid.at());
                 }
@@ -140,7 +140,7 @@ impl KeyedCoProcessFunction<u64, Auction, Bid> for FindWinner {
         cx: &mut impl KeyedProcessContext<u64, WinningBid>,
     ) -> Outcome {
         if let Some(open) = self.open.value(cx) {
-            // A timer of a bid that waited finds the auction still open.
+            // When the timer of a waiting bid fires, the auction may still be open.
             if Timestamp::from_millis(open.best.auction.expires_ms) <= at {
                 if open.has_bid == 1 {
                     cx.emit(&open.best);
@@ -160,7 +160,7 @@ impl KeyedCoProcessFunction<u64, Auction, Bid> for FindWinner {
     }
 }
 
-/// The winning bid of each auction, when it is over; its timestamp is the auction's end.
+/// The winning bid of each auction, emitted when it is over; its timestamp is the auction's end.
 pub(super) fn winning_bids(draft: &Draft<'_>) -> Stream<impl Pipe<Out = WinningBid> + use<>> {
     let together = AlignmentGroup::within(DRIFT);
     let watermarks = draft.watermarks().with_alignment(&together);

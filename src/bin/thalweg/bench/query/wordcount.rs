@@ -5,10 +5,10 @@ use thalweg::state::Count;
 
 use crate::bench::draft::Draft;
 
-/// How many words there are.
+/// The number of different words.
 const VOCABULARY: usize = 100_000;
 
-/// The 64-bit hash of Fowler, Noll and Vo, variant 1a: stands for the word in a row.
+/// The 64-bit FNV-1a hash (Fowler, Noll and Vo), which represents a word in a row.
 #[inline(always)]
 fn fnv1a64(word: &str) -> u64 {
     word.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
@@ -16,7 +16,7 @@ fn fnv1a64(word: &str) -> u64 {
     })
 }
 
-/// For every word, the word and how often it has come so far.
+/// For every word, the word and its number of occurrences so far.
 pub(super) fn wordcount(draft: &Draft<'_>) {
     draft
         .lines("words")

@@ -2,10 +2,10 @@
 
 use crate::nexmark::Random;
 
-/// Letters that one random number is enough for: 26^12 is below 2^57.
+/// The number of letters that one random number suffices for: 26^12 is below 2^57.
 const LETTERS_OF_NUMBER: u64 = 12;
 
-/// Appends so many random letters, a to z.
+/// Appends `length` random letters, a to z.
 pub(super) fn push_letters(text: &mut String, length: u64, random: &mut Random) {
     let mut left = length;
     while left > 0 {
@@ -18,20 +18,20 @@ pub(super) fn push_letters(text: &mut String, length: u64, random: &mut Random) 
     }
 }
 
-/// Appends 80 to 119 percent of so many random letters.
+/// Appends random letters, 80 to 119 percent of `average`.
 pub(super) fn push_extra(text: &mut String, average: u64, random: &mut Random) {
     let spread = average / 5;
     let length = average - spread + random.below((2 * spread).max(1));
     push_letters(text, length, random);
 }
 
-/// Puts the parts in place of what is in `text`, which keeps its memory.
+/// Replaces the contents of `text` with the parts, reusing its memory.
 pub(super) fn set(text: &mut String, parts: &[&str]) {
     text.clear();
     text.extend(parts.iter().copied());
 }
 
-/// One of a few.
+/// Picks one of a few strings.
 pub(super) fn pick<'a>(of: &[&'a str], random: &mut Random) -> &'a str {
     of[random.below(of.len() as u64) as usize]
 }

@@ -1,4 +1,4 @@
-//! Persons, auctions and bids with all their strings, made up in memory.
+//! Persons, auctions and bids with all their strings, generated in memory.
 
 mod letters;
 mod recipe;

@@ -1,4 +1,4 @@
-//! The records with all their strings, and how each is made up.
+//! The records with all their strings, and how each is generated.
 
 use std::fmt::Write;
 
@@ -9,16 +9,16 @@ use crate::nexmark::{Random, mix64};
 use super::letters::{pick, push_extra, push_letters, set};
 use super::recipe::Recipe;
 
-/// Channels that half of the bids come through.
+/// The channels of half of the bids.
 const HOT_CHANNELS: [&str; 4] = ["Google", "Facebook", "Baidu", "Apple"];
 
-/// How many other channels there are.
+/// The number of other channels.
 const CHANNELS: u64 = 10_000;
 
-/// A bid comes through a hot channel but for one in so many.
+/// All but one in this many bids come through a hot channel.
 const HOT_CHANNEL_RATIO: u64 = 2;
 
-/// The URL of any other channel says which one it is but for one in so many.
+/// The URLs of all but one in this many other channels identify the channel.
 const CHANNEL_ID_RATIO: u64 = 10;
 
 const STATES: [&str; 6] = ["AZ", "CA", "ID", "OR", "WA", "WY"];
@@ -35,15 +35,15 @@ const LAST_NAMES: [&str; 8] = [
     "Church", "Dijkstra", "Hopper", "Lamport", "Liskov", "Lovelace", "McCarthy", "Milner",
 ];
 
-/// A record that can be made up from its number, and written as a row of a CSV file.
+/// A record that can be generated from its number, and written as a row of a CSV file.
 pub(crate) trait MadeUp: Default + Send + 'static {
     /// The file's columns.
     const COLUMNS: &'static str;
 
-    /// Becomes record `number`; strings keep their memory.
+    /// Becomes record `number`, reusing the memory of its strings.
     fn become_number(&mut self, number: u64, recipe: &Recipe);
 
-    /// Appends the record's row, with the end of the line. No field holds a comma or a quote.
+    /// Appends the record's row, with a line terminator. No field contains a comma or a quote.
     fn push_row(&self, text: &mut String);
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct TextPerson {
     pub(crate) extra: String,
 }
 
-/// Something that is sold.
+/// An auction of one item.
 #[derive(Clone, Debug, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(crate) struct TextAuction {
     pub(crate) id: u64,
@@ -110,7 +110,7 @@ impl TextBid {
         } else {
             let channel = random.below(CHANNELS);
             set(&mut self.channel, &["channel-"]);
-            // Writing into memory never fails.
+            // Writing to memory cannot fail.
             let _ = write!(self.channel, "{channel}");
             (channel, random.mostly(CHANNEL_ID_RATIO))
         };
@@ -275,7 +275,7 @@ mod tests {
         text
     }
 
-    /// A record is the same after any other one as it is at first, and is a row of all columns.
+    /// Checks that a record does not depend on what the value held before, and is a row of all columns.
     fn assert_made_by_number<T: MadeUp>() {
         let mut used = T::default();
         for number in [7, 0, 1_000_000, 8] {

@@ -1,14 +1,14 @@
-//! A source of made-up records.
+//! A source of generated records.
 
 use thalweg::operator::{BoxError, Collector, Push, Source, SourceReader, SourceStatus};
 
 use super::recipe::Recipe;
 use super::record::MadeUp;
 
-/// Emits records 0 to before a count, each made up from its number. Bounded.
+/// Emits the records from 0 up to a count, each generated from its number. Bounded.
 ///
-/// Of `p` subtasks subtask `i` emits the records `i`, `i + p`, `i + 2p` …, so that all of them advance
-/// together. A subtask makes all its records in one place, so that none allocates.
+/// Subtask `i` of `p` emits the records `i`, `i + p`, `i + 2p` …, so that all subtasks advance together. A subtask
+/// generates all its records in the same value, so that none allocates.
 #[derive(Debug)]
 pub(crate) struct TextSource<T> {
     recipe: Recipe,
@@ -50,7 +50,7 @@ pub(crate) struct TextReader<T> {
     next: u64,
     stride: u64,
     count: u64,
-    /// The place in which every record is made.
+    /// The value in which every record is generated.
     record: T,
 }
 
