@@ -248,6 +248,7 @@ impl Blueprint for Environment {
     fn deploy(
         &self,
         graph: &ExecutionGraph,
+        config: &Config,
         job: &Arc<str>,
         metrics: &MetricGroup,
         attempt: Attempt,
@@ -256,7 +257,9 @@ impl Blueprint for Environment {
         if drawing.graph.nodes().len() != graph.stream_graph().nodes().len() {
             return Err(GraphError::Changed.into());
         }
-        Ok(drawing.deploy(graph, job, metrics, attempt)?.finish())
+        Ok(drawing
+            .deploy((graph, config), job, metrics, attempt)?
+            .finish())
     }
 
     fn job_ended(&self) {
@@ -292,7 +295,7 @@ impl Drawing {
 
     fn deploy<'a>(
         &'a self,
-        graph: &'a ExecutionGraph,
+        (graph, config): (&'a ExecutionGraph, &'a Config),
         name: &Arc<str>,
         metrics: &MetricGroup,
         attempt: Attempt,
@@ -307,7 +310,7 @@ impl Drawing {
                 cause,
             })?;
         }
-        let mut plan = Deployment::new(graph, &self.config, name, metrics, attempt);
+        let mut plan = Deployment::new(graph, config, name, metrics, attempt);
         self.terminals
             .iter()
             .for_each(|terminal| terminal.attach(&mut plan));

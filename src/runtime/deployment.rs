@@ -79,6 +79,7 @@ pub(crate) trait Blueprint: Send + Sync {
     fn deploy(
         &self,
         graph: &ExecutionGraph,
+        config: &Config,
         job: &Arc<str>,
         metrics: &MetricGroup,
         attempt: Attempt,

@@ -162,8 +162,13 @@ impl Master {
             },
         };
         let shared = &self.shared;
-        let mut parts =
-            (self.blueprint).deploy(&self.graph, &shared.name, &shared.metrics, attempt)?;
+        let mut parts = (self.blueprint).deploy(
+            &self.graph,
+            &self.config,
+            &shared.name,
+            &shared.metrics,
+            attempt,
+        )?;
         if let Some(keeper) = &self.keeper {
             let subtasks = parts.iter_mut().flat_map(|part| &mut part.subtasks);
             subtasks.for_each(|subtask| subtask.take_snapshots(Box::new(keeper.pieces.clone())));

@@ -89,7 +89,7 @@ impl Stepper {
                 ..Checkpointing::default()
             },
         };
-        let parts = blueprint.deploy(graph, &job, &metrics, attempt)?;
+        let parts = blueprint.deploy(graph, &config, &job, &metrics, attempt)?;
         let mut subtasks: Vec<Subtask> = parts.into_iter().flat_map(|part| part.subtasks).collect();
         let settings = config.checkpoints.map(|checkpoints| checkpoints.settings);
         let restored = origin.restored.as_ref().map(Restored::checkpoint);

@@ -1,6 +1,6 @@
 //! Building a job is lazy: nothing is started, opened or read before it runs; and it can be run again.
 
-use thalweg::connectors::{Collected, Collection, Sequence};
+use thalweg::connectors::{Collected, Collection, Discard, Generator, Sequence};
 use thalweg::datastream::Environment;
 use thalweg::graph::PlanFormat;
 use thalweg::runtime::JobStatus;
@@ -85,4 +85,15 @@ fn a_job_tells_what_it_did() {
     assert_eq!(result.total("source_records"), 500);
     assert!(result.duration > std::time::Duration::ZERO);
     assert_eq!(numbers.take().len(), 500);
+}
+
+#[test]
+fn a_stepper_leaves_the_clock_of_its_environment_alone() {
+    let env = Environment::new();
+    let source = Generator::new(|n| n).rate(1_000).count(20);
+    env.source("numbers", source).sink("sink", Discard::new());
+    let clock = ManualClock::new(Timestamp(0));
+    drop(env.stepper("stepped", clock).expect("deploys"));
+    // By a clock that stands it would have no second record.
+    assert_eq!(env.execute("run").expect("it runs").records(), 20);
 }
