@@ -43,7 +43,6 @@ pub enum CheckpointError {
         /// The state.
         state: StateRef,
         /// What is wrong with them.
-        #[source]
         cause: FormError,
     },
     /// The job has another number of key groups than the checkpoint: the first checkpoint fixes it.
@@ -85,7 +84,6 @@ pub enum CheckpointError {
         /// Its path.
         directory: PathBuf,
         /// Why not.
-        #[source]
         cause: std::io::Error,
     },
     /// The checkpoint holds state that no operator of the job claims.
@@ -163,7 +161,6 @@ pub enum CheckpointError {
         /// The file it was attempted on.
         file: String,
         /// Why it failed.
-        #[source]
         cause: io::Error,
     },
     /// The disk is full.
@@ -237,7 +234,6 @@ pub enum CheckpointError {
         /// The newest of them.
         newest: u64,
         /// Why it cannot be used.
-        #[source]
         cause: Arc<CheckpointError>,
     },
     /// A checkpoint to be taken is not newer than the newest one.

@@ -224,7 +224,6 @@ pub struct PrintError {
     /// The output that was written to.
     pub target: &'static str,
     /// The operating system's error.
-    #[source]
     pub cause: std::io::Error,
 }
 

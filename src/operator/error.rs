@@ -25,7 +25,6 @@ pub enum OperatorError {
         /// The operator's name.
         operator: Arc<str>,
         /// What it returned.
-        #[source]
         cause: BoxError,
     },
     /// A user function panicked.
@@ -37,7 +36,6 @@ pub enum OperatorError {
         /// The operator's name.
         operator: Arc<str>,
         /// What is wrong.
-        #[source]
         cause: Box<CheckpointError>,
     },
     /// A record without a timestamp reached an operator that needs one.

@@ -7,6 +7,9 @@ use crate::graph::GraphError;
 use crate::operator::{BoxError, OperatorError};
 
 /// Why a job could not run or did not finish.
+///
+/// As for all errors of this crate, the message is complete: it ends with the cause, which is a field of the error and
+/// not its [`source`](std::error::Error::source), lest reports of the whole chain say it twice.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JobError {
@@ -19,7 +22,6 @@ pub enum JobError {
         /// The source's name.
         source_name: Arc<str>,
         /// What it returned.
-        #[source]
         cause: BoxError,
     },
     /// A subtask failed. The first failure is the cause; later ones are kept as suppressed.
@@ -32,7 +34,6 @@ pub enum JobError {
         /// The subtask's number, from 1.
         subtask: u32,
         /// The first error.
-        #[source]
         cause: OperatorError,
         /// Errors of other subtasks, and of closing, in the order in which they arrived.
         suppressed: Vec<OperatorError>,
@@ -43,7 +44,6 @@ pub enum JobError {
         /// The job's name.
         job: Arc<str>,
         /// What is wrong.
-        #[source]
         cause: Box<CheckpointError>,
     },
     /// The job cannot be restored from the given checkpoint.
@@ -52,7 +52,6 @@ pub enum JobError {
         /// The job's name.
         job: Arc<str>,
         /// What is wrong.
-        #[source]
         cause: Box<CheckpointError>,
     },
     /// The job is to restore its latest checkpoint, but no place to keep checkpoints is configured.
@@ -86,7 +85,7 @@ pub enum JobError {
     },
     /// The operating system refused a thread.
     #[error("cannot start a thread: {0}")]
-    Thread(#[source] std::io::Error),
+    Thread(std::io::Error),
 }
 
 impl JobError {

@@ -15,7 +15,6 @@ pub enum DurableInletError {
         /// What was attempted.
         action: &'static str,
         /// The operating system's error.
-        #[source]
         cause: io::Error,
     },
     /// Another inlet has the log open.

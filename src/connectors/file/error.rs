@@ -95,7 +95,6 @@ pub enum FileError {
         /// What was attempted, as a verb phrase.
         action: &'static str,
         /// The operating system's error.
-        #[source]
         cause: io::Error,
     },
 }

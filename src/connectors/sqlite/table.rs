@@ -28,7 +28,6 @@ pub enum SqliteError {
         /// What was attempted.
         action: &'static str,
         /// SQLite's error.
-        #[source]
         cause: rusqlite::Error,
     },
     /// A row has more or fewer values than the sink has columns.
