@@ -120,7 +120,7 @@ pub struct StreamGraph {
 impl StreamGraph {
     /// Creates an empty graph. Sources and exchanges have `default_parallelism` unless they set their own.
     #[must_use]
-    pub fn new(default_parallelism: u32) -> Self {
+    pub(crate) fn new(default_parallelism: u32) -> Self {
         StreamGraph {
             nodes: Vec::new(),
             default_parallelism,
@@ -130,17 +130,17 @@ impl StreamGraph {
     }
 
     /// Changes the parallelism of sources and exchanges that have none of their own.
-    pub fn set_default_parallelism(&mut self, parallelism: u32) {
+    pub(crate) fn set_default_parallelism(&mut self, parallelism: u32) {
         self.default_parallelism = parallelism;
     }
 
     /// Marks the graph as unable to run; only the first reason is kept.
-    pub fn reject(&mut self, error: GraphError) {
+    pub(crate) fn reject(&mut self, error: GraphError) {
         self.rejected.get_or_insert(error);
     }
 
     /// Adds a node.
-    pub fn add(&mut self, kind: NodeKind, name: Arc<str>, inputs: Vec<NodeId>) -> NodeId {
+    pub(crate) fn add(&mut self, kind: NodeKind, name: Arc<str>, inputs: Vec<NodeId>) -> NodeId {
         let id = NodeId(self.nodes.len() as u32);
         debug_assert!(
             inputs.iter().all(|input| *input < id),
@@ -164,7 +164,7 @@ impl StreamGraph {
 
     /// Inserts a stateful operator upstream of an exchange that nothing reads yet. Returns the exchange's new index;
     /// the operator takes the old one.
-    pub fn precede(&mut self, exchange: NodeId, name: Arc<str>) -> NodeId {
+    pub(crate) fn precede(&mut self, exchange: NodeId, name: Arc<str>) -> NodeId {
         let inputs = self.node(exchange).inputs.clone();
         let moved = self.add(
             self.node(exchange).kind,
@@ -206,7 +206,7 @@ impl StreamGraph {
     }
 
     /// Names a node.
-    pub fn set_name(&mut self, id: NodeId, name: Arc<str>) {
+    pub(crate) fn set_name(&mut self, id: NodeId, name: Arc<str>) {
         self.nodes[id.index()].name = name;
     }
 
@@ -220,7 +220,7 @@ impl StreamGraph {
     /// An exchange as checkpoints identify it. In-flight data is stored under the uid of the first operator downstream,
     /// suffixed with `.input`, and a number from the second such exchange on.
     #[must_use]
-    pub fn edge(&self, exchange: NodeId, partitioning: Partitioning) -> Edge {
+    pub(crate) fn edge(&self, exchange: NodeId, partitioning: Partitioning) -> Edge {
         Edge {
             uid: self.channel_uid(exchange),
             partitioning: partitioning.to_string().into(),
@@ -251,12 +251,12 @@ impl StreamGraph {
 
     /// Declares that the operator at `part` does the first half of the work of the one at `whole`. Its uid becomes that
     /// of `whole`, suffixed with `.partial`.
-    pub fn set_part(&mut self, part: NodeId, whole: NodeId) {
+    pub(crate) fn set_part(&mut self, part: NodeId, whole: NodeId) {
         self.nodes[part.index()].part_of = Some(whole);
     }
 
     /// Sets the uid of a node, and those derived from it for its parts.
-    pub fn set_uid(&mut self, id: NodeId, uid: Arc<str>) {
+    pub(crate) fn set_uid(&mut self, id: NodeId, uid: Arc<str>) {
         let parts = self
             .nodes
             .iter_mut()
@@ -283,20 +283,20 @@ impl StreamGraph {
 
     /// Whether no exchange stands between the sources and `id`.
     #[must_use]
-    pub fn follows_sources(&self, id: NodeId) -> bool {
+    pub(crate) fn follows_sources(&self, id: NodeId) -> bool {
         let is_source = |root: &NodeId| matches!(self.node(*root).kind, NodeKind::Source { .. });
         self.roots(id).iter().all(is_source)
     }
 
     /// Sets the parallelism of the region that `id` is in, that is, of the sources and exchanges at which it begins.
-    pub fn set_parallelism(&mut self, id: NodeId, parallelism: u32) {
+    pub(crate) fn set_parallelism(&mut self, id: NodeId, parallelism: u32) {
         for root in self.roots(id) {
             self.nodes[root.index()].parallelism = Some(parallelism);
         }
     }
 
     /// Gives the exchange at `id` the parallelism of `model`, if it has none of its own.
-    pub fn match_parallelism(&mut self, id: NodeId, model: NodeId) {
+    pub(crate) fn match_parallelism(&mut self, id: NodeId, model: NodeId) {
         let parallelism = self.parallelism(model);
         let node = &mut self.nodes[id.index()];
         if matches!(node.kind, NodeKind::Exchange(_)) && node.parallelism.is_none() {
@@ -306,20 +306,25 @@ impl StreamGraph {
 
     /// Puts the region that `id` is in into a slot sharing group: regions of different groups are
     /// never fused and take different slots.
-    pub fn set_slot_group(&mut self, id: NodeId, group: &Arc<str>) {
+    pub(crate) fn set_slot_group(&mut self, id: NodeId, group: &Arc<str>) {
         for root in self.roots(id) {
             self.nodes[root.index()].slot_group = Some(Arc::clone(group));
         }
     }
 
     /// Says that a node may emit to side outputs.
-    pub fn offer_side_outputs(&mut self, id: NodeId) {
+    pub(crate) fn offer_side_outputs(&mut self, id: NodeId) {
         self.nodes[id.index()].has_side_outputs = true;
     }
 
     /// Adds the side output `tag` of `operator`, whose records are of the type `record`: the operator must have side
     /// outputs, and all who take one take it with the same type.
-    pub fn add_side_output(&mut self, operator: NodeId, tag: &Arc<str>, record: TypeId) -> NodeId {
+    pub(crate) fn add_side_output(
+        &mut self,
+        operator: NodeId,
+        tag: &Arc<str>,
+        record: TypeId,
+    ) -> NodeId {
         let name = || Arc::clone(&self.node(operator).name);
         let is_same = |(of, name, _): &&SideOutput| (*of, name) == (operator, tag);
         let taken = self.side_outputs.iter().find(is_same);
@@ -342,12 +347,12 @@ impl StreamGraph {
     }
 
     /// Sets how many keys to expect downstream of the exchange at `id`.
-    pub fn expect_keys(&mut self, id: NodeId, keys: usize) {
+    pub(crate) fn expect_keys(&mut self, id: NodeId, keys: usize) {
         self.nodes[id.index()].expected_keys = keys;
     }
 
     /// Keeps the exchanges at which the region of `id` begins from being fused away.
-    pub fn start_chain(&mut self, id: NodeId) {
+    pub(crate) fn start_chain(&mut self, id: NodeId) {
         for root in self.roots(id) {
             self.nodes[root.index()].starts_chain = true;
         }
@@ -370,7 +375,7 @@ impl StreamGraph {
 
     /// The largest parallelism of all nodes, and so the smallest possible number of key groups.
     #[must_use]
-    pub fn parallelism_max(&self) -> u32 {
+    pub(crate) fn parallelism_max(&self) -> u32 {
         let parallelisms = self.nodes().iter().map(|node| self.parallelism(node.id));
         parallelisms.max().unwrap_or(1)
     }
@@ -390,7 +395,7 @@ impl StreamGraph {
     ///
     /// # Errors
     /// The first [`GraphError`] found.
-    pub fn check(&self, checkpoints: bool) -> Result<(), GraphError> {
+    pub(crate) fn check(&self, checkpoints: bool) -> Result<(), GraphError> {
         if let Some(error) = &self.rejected {
             return Err(error.clone());
         }

@@ -10,32 +10,32 @@ use super::restart::RestartStrategy;
 
 /// Settings of a job's runtime; every default suits an embedded service.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// Number of workers; `None`: one per core that the process may use, but no more than the
     /// job has slots.
-    pub workers: Option<u32>,
+    pub(crate) workers: Option<u32>,
     /// Whether workers are pinned to cores. Where pinning is not permitted, they run unpinned.
-    pub pin: bool,
+    pub(crate) pin: bool,
     /// What a worker does when it has no work.
-    pub wait: WaitStrategy,
+    pub(crate) wait: WaitStrategy,
     /// Size of each ring in bytes; a record may occupy up to a quarter of it.
-    pub ring_capacity: usize,
+    pub(crate) ring_capacity: usize,
     /// How many records a subtask may take in one turn.
-    pub batch: BatchSize,
+    pub(crate) batch: BatchSize,
     /// How keys map to key groups.
-    pub key_groups: KeyGroupAssignment,
+    pub(crate) key_groups: KeyGroupAssignment,
     /// Number of key groups; `None`: Flink's default for the job's largest parallelism.
-    pub max_parallelism: Option<u32>,
+    pub(crate) max_parallelism: Option<u32>,
     /// How checkpoints are taken, if they are.
-    pub checkpoints: Option<Checkpoints>,
+    pub(crate) checkpoints: Option<Checkpoints>,
     /// What the job restores its state from.
-    pub restore: RestoreFrom,
+    pub(crate) restore: RestoreFrom,
     /// Whether state in that checkpoint that no operator claims may be dropped.
-    pub allow_non_restored: bool,
+    pub(crate) allow_non_restored: bool,
     /// Whether and when it restarts after a failure; `None`: with checkpoints after growing delays, without them never.
-    pub restart: Option<RestartStrategy>,
+    pub(crate) restart: Option<RestartStrategy>,
     /// Where processing time comes from.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 impl Default for Config {

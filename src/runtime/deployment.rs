@@ -64,13 +64,13 @@ type Branches<V> = Vec<Vec<Box<dyn Push<V>>>>;
 
 /// Which attempt at running a job this is, and what it is restored from.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     /// How many times the job was started before.
-    pub number: u32,
+    pub(crate) number: u32,
     /// The number of key groups.
-    pub max_parallelism: MaxParallelism,
+    pub(crate) max_parallelism: MaxParallelism,
     /// Whether checkpoints are taken, and the one to restore from.
-    pub checkpointing: Checkpointing,
+    pub(crate) checkpointing: Checkpointing,
 }
 
 /// A job as defined by its builder, from which every attempt is built.
@@ -146,13 +146,13 @@ impl<'a> Deployment<'a> {
 
     /// The parallelism of a node.
     #[must_use]
-    pub fn parallelism(&self, node: NodeId) -> u32 {
+    pub(crate) fn parallelism(&self, node: NodeId) -> u32 {
         self.graph.stream_graph().parallelism(node)
     }
 
     /// The site of the operators of a node, with the first subtask's index.
     #[must_use]
-    pub fn site(&self, node: NodeId) -> Site {
+    pub(crate) fn site(&self, node: NodeId) -> Site {
         let graph = self.graph.stream_graph();
         let expected = |input: &NodeId| graph.node(*input).expected_keys;
         let inputs = &graph.node(node).inputs;
@@ -179,20 +179,14 @@ impl<'a> Deployment<'a> {
 
     /// The exchange at `node`, as checkpoints identify it.
     #[must_use]
-    pub fn edge(&self, node: NodeId, partitioning: Partitioning) -> Edge {
+    pub(crate) fn edge(&self, node: NodeId, partitioning: Partitioning) -> Edge {
         self.graph.stream_graph().edge(node, partitioning)
     }
 
     /// Whether the exchange at `node` vanished.
     #[must_use]
-    pub fn is_fused(&self, node: NodeId) -> bool {
+    pub(crate) fn is_fused(&self, node: NodeId) -> bool {
         self.graph.job_graph().is_fused(node)
-    }
-
-    /// Returns the hasher of keys under the job's key-group assignment.
-    #[must_use]
-    pub fn hasher(&self) -> KeyHasher {
-        self.hasher
     }
 
     /// Adds the head of a finished chain to the subtask of `node`.
@@ -203,7 +197,7 @@ impl<'a> Deployment<'a> {
 
     /// Adds one branch's chains to the fork at `node`. Once the last of `count` branches has been added, returns the
     /// chains of all branches, by subtask.
-    pub fn add_branch<V: ?Sized + 'static>(
+    pub(crate) fn add_branch<V: ?Sized + 'static>(
         &mut self,
         node: NodeId,
         count: usize,
@@ -219,7 +213,7 @@ impl<'a> Deployment<'a> {
     }
 
     /// Adds the chains of a side output of `node`. If the node's own chain waited only for this one, builds it.
-    pub fn add_side<T: ?Sized + 'static>(
+    pub(crate) fn add_side<T: ?Sized + 'static>(
         &mut self,
         node: NodeId,
         name: &Arc<str>,
@@ -244,7 +238,11 @@ impl<'a> Deployment<'a> {
     }
 
     /// Runs `build` as soon as every side output of `node` has its chain.
-    pub fn after_sides(&mut self, node: NodeId, build: Box<dyn FnOnce(&mut Deployment<'_>)>) {
+    pub(crate) fn after_sides(
+        &mut self,
+        node: NodeId,
+        build: Box<dyn FnOnce(&mut Deployment<'_>)>,
+    ) {
         if self.has_sides(node) {
             build(self);
         } else {
@@ -254,14 +252,14 @@ impl<'a> Deployment<'a> {
 
     /// Whether every side output of `node` has its chain.
     #[must_use]
-    pub fn has_sides(&self, node: NodeId) -> bool {
+    pub(crate) fn has_sides(&self, node: NodeId) -> bool {
         self.sides_missing
             .get(&node)
             .is_none_or(|missing| *missing == 0)
     }
 
     /// The side outputs of one subtask of `node`.
-    pub fn take_sides(&mut self, node: NodeId, subtask: u32) -> SideOutputs {
+    pub(crate) fn take_sides(&mut self, node: NodeId, subtask: u32) -> SideOutputs {
         self.sides.remove(&(node, subtask)).unwrap_or_default()
     }
 
@@ -336,7 +334,7 @@ impl<'a> Deployment<'a> {
 
     /// The context from which a sender's route is made.
     #[must_use]
-    pub fn route_context(&self, sender: u32, channels: usize) -> RouteContext {
+    pub(crate) fn route_context(&self, sender: u32, channels: usize) -> RouteContext {
         RouteContext {
             sender,
             channels,

@@ -25,13 +25,13 @@ pub enum JobError {
         cause: BoxError,
     },
     /// A subtask failed. The first failure is the cause; later ones are kept as suppressed.
-    #[error("job `{job}` failed in subtask {subtask} of `{vertex}`: {cause}")]
+    #[error("job `{job}` failed in subtask {} of `{vertex}`: {cause}", subtask + 1)]
     Failed {
         /// The job's name.
         job: Arc<str>,
         /// The vertex's name.
         vertex: Arc<str>,
-        /// The subtask's number, from 1.
+        /// The subtask's index, from 0; the message counts from 1.
         subtask: u32,
         /// The first error.
         cause: OperatorError,

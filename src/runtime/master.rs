@@ -429,7 +429,7 @@ impl Master {
             (Some((subtask, cause)), _) => JobError::Failed {
                 job,
                 vertex: subtask.vertex,
-                subtask: subtask.index + 1,
+                subtask: subtask.index,
                 cause,
                 suppressed: running.suppressed,
             },

@@ -33,7 +33,7 @@ pub trait Pipe: Send + 'static {
 }
 
 /// The end of a stream, from which its chains are built.
-pub trait Terminal: Send {
+pub(crate) trait Terminal: Send {
     /// Builds the chains that end here.
     fn attach(&self, plan: &mut Deployment<'_>);
 

@@ -264,7 +264,7 @@ impl Stepper {
         JobError::Failed {
             job: info.job,
             vertex: info.vertex,
-            subtask: info.index + 1,
+            subtask: info.index,
             cause,
             suppressed: Vec::new(),
         }
