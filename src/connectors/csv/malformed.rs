@@ -11,8 +11,8 @@ use super::row::CsvRow;
 /// that does not parse, a wrong number of fields, text that is not UTF-8, a row that the function
 /// refuses.
 ///
-/// A file that cannot be read, or that has not the columns that are asked for, fails the subtask
-/// always.
+/// A file that cannot be read, or that has no header or not the columns that are asked for, fails the
+/// subtask always.
 #[derive(Clone, Debug, Default)]
 pub enum Malformed {
     /// The subtask fails with the [`CsvError`](super::CsvError).

@@ -18,12 +18,13 @@ use crate::operator::{BoxError, Collector, OpenContext, Push, Source};
 
 use super::error::CsvError;
 use super::malformed::Malformed;
-use super::row::{Columns, CsvRow};
+use super::row::{Columns, CsvRow, named};
 
 /// How a file is cut into rows and fields, and what becomes of bad ones.
 #[derive(Clone, Debug)]
 struct Options {
-    header: bool,
+    /// The columns that the header must have, if there is to be one.
+    header: Option<Arc<[Box<str>]>>,
     delimiter: u8,
     nulls: Arc<[Box<str>]>,
     malformed: Malformed,
@@ -42,7 +43,8 @@ impl Options {
 
 /// Emits what a closure makes of the rows of CSV files.
 ///
-/// The first row is the header, unless told otherwise. Files whose names end in `.gz` are
+/// The first row is the header, unless told otherwise; a file without any row then fails the subtask, except
+/// under a [watched](CsvSource::watch) path, where it may not have been written yet. Files whose names end in `.gz` are
 /// decompressed. A directory's files are read one by one, oldest first, each as a split with a
 /// watermark of its own; several readers share them. The position in a checkpoint is the byte and the line of
 /// each file that was begun (a compressed one is read again up to it), and which were finished; a restored job
@@ -93,7 +95,7 @@ impl CsvSource {
         CsvSource {
             files,
             options: Options {
-                header: true,
+                header: Some(Arc::default()),
                 delimiter: b',',
                 nulls: nulls.into(),
                 malformed: Malformed::Fail,
@@ -121,7 +123,14 @@ impl CsvSource {
 impl<F> CsvSource<F> {
     /// The first row is data: columns are named by index.
     pub fn without_header(mut self) -> Self {
-        self.options.header = false;
+        self.options.header = None;
+        self
+    }
+
+    /// The first row is a header that has at least these columns: a file without one of them fails the
+    /// subtask even where it has no rows, of which the function would ask for it.
+    pub fn columns<S: Into<Box<str>>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.options.header = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
@@ -190,6 +199,7 @@ where
         let decoder = CsvDecoder {
             options: self.options.clone(),
             function: self.function.clone(),
+            may_be_empty: self.files.is_watched(),
             malformed_rows: Counter::default(),
             file: None,
             fields: ByteRecord::new(),
@@ -202,6 +212,8 @@ where
 pub struct CsvDecoder<F> {
     options: Options,
     function: F,
+    /// A file without a header is left alone: it is read again once something is written to it.
+    may_be_empty: bool,
     malformed_rows: Counter,
     file: Option<OpenFile>,
     fields: ByteRecord,
@@ -245,9 +257,14 @@ impl OpenFile {
         self.start.lines + position.line() - u64::from(is_behind)
     }
 
-    fn read_header(&mut self, fields: &mut ByteRecord) -> Result<(), FileError> {
+    /// Reads the header, which must have the columns `asked_for`, if there is any row.
+    fn read_header(
+        &mut self,
+        fields: &mut ByteRecord,
+        asked_for: &[Box<str>],
+    ) -> Result<bool, BoxError> {
         if !self.read(fields)? {
-            return Ok(());
+            return Ok(false);
         }
         let name = |field| std::str::from_utf8(field).map(Box::from);
         let names = fields.iter().map(name).collect::<Result<Vec<_>, _>>();
@@ -257,7 +274,14 @@ impl OpenFile {
         })?;
         self.width = Some(names.len());
         self.columns = Columns::new(names);
-        Ok(())
+        match asked_for.iter().find(|name| !self.columns.contains(name)) {
+            Some(missing) => Err(Box::new(CsvError::NoSuchColumn {
+                file: Arc::clone(&self.path),
+                column: named(missing),
+                available: self.columns.available(fields.len()),
+            })),
+            None => Ok(true),
+        }
     }
 }
 
@@ -282,6 +306,7 @@ where
         CsvDecoder {
             options: self.options.clone(),
             function: self.function.clone(),
+            may_be_empty: self.may_be_empty,
             malformed_rows: self.malformed_rows.clone(),
             file: None,
             fields: ByteRecord::new(),
@@ -302,8 +327,12 @@ where
             crlf,
             start: FilePlace::default(),
         };
-        if self.options.header {
-            file.read_header(&mut self.fields)?;
+        if let Some(asked_for) = &self.options.header {
+            let has_header = file.read_header(&mut self.fields, asked_for)?;
+            if !has_header && !self.may_be_empty {
+                let file = file.path;
+                return Err(CsvError::NoHeader { file }.into());
+            }
         } else if from.offset > 0 && file.read(&mut self.fields)? {
             file.width = Some(self.fields.len());
         }

@@ -209,6 +209,14 @@ fn bad_input_is_one_line_that_names_the_thing_and_the_cure() {
         1,
         &[airlines, "no column `dep_time`", "`name`"],
     );
+    let not_zipped = directory.path().join("flights.csv.gz");
+    fs::copy(airlines, &not_zipped).expect("copied");
+    let not_zipped = not_zipped.to_str().expect("text");
+    assert_fails(
+        &["--input", not_zipped],
+        1,
+        &[not_zipped, "not a gzip file"],
+    );
     let occupied = format!("{airlines}/out");
     assert_fails(&["--output", &occupied], 1, &[&occupied]);
 
@@ -229,6 +237,30 @@ fn bad_input_is_one_line_that_names_the_thing_and_the_cure() {
     assert_fails(&["--out-of-orderness", "48"], 2, &["48", "30m"]);
     assert_fails(&["--format", "xml"], 2, &["xml", "--format"]);
     assert_fails(&["--speed", "9"], 2, &["--speed"]);
+}
+
+#[test]
+fn a_file_without_rows_is_refused_unless_its_header_has_every_column() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("rows.csv");
+    let path = path.to_str().expect("text");
+    for option in ["--input", "--airlines"] {
+        fs::write(path, "").expect("written");
+        assert_fails(&[option, path], 1, &[path, "empty", "name the columns"]);
+    }
+    let of_flights = "carrier,origin,dep_time,dep_delay,minute,time_hour";
+    for (option, header) in [("--input", of_flights), ("--airlines", "carrier,name")] {
+        for column in header.split(',') {
+            let others: Vec<_> = header.split(',').filter(|other| *other != column).collect();
+            fs::write(path, others.join(",")).expect("written");
+            let missing = format!("no column `{column}`");
+            assert_fails(&[option, path], 1, &[path, &missing]);
+        }
+    }
+    fs::write(path, of_flights).expect("written");
+    let (results, summary) = succeed_telling(&["--input", path, "--format", "json"]);
+    assert_eq!(results, "");
+    assert!(summary.contains("0 flights"), "{summary}");
 }
 
 #[test]
