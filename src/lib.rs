@@ -39,7 +39,7 @@
 //! | [`checkpoint`] | state made durable: snapshots, and what comes back from them | operators, rings, threads |
 //! | [`state`] | what is remembered, per key: tables, timers | files, threads (but for those that prepare memory) |
 //! | [`ring`] | how frames cross cores; how workers wait | operators; it never blocks by itself |
-//! | [`record`] | what travels, as bytes: forms, frames, keys, key groups | dependence on the process or the platform |
+//! | [`record`] | what travels, as bytes: forms, frames, keys, key groups | dependence on the process; bytes are the platform's, and checkpoints refuse those of another |
 //! | [`time`] | event time as pure values; the one clock | threads, sleeping |
 //! | [`metrics`] | numbers that every floor may count | locks on a write |
 //!

@@ -7,7 +7,6 @@ use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
 /// Each is kept with the number of its arrival at the subtask, so that the lists of several slices merge
 /// into exactly the order that one list for the whole window would have.
 ///
-/// Encoded: per element its arrival and its length (`u64`, little-endian) and its bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Elements<E> {
     /// In ascending order of arrival.
@@ -98,7 +97,8 @@ impl<E> DoubleEndedIterator for ElementsIter<'_, E> {
     }
 }
 
-/// Encoded: for each element its arrival (8 bytes) and its value, as an item.
+/// Encoded: for each element its arrival (8 bytes, in this machine's order) and its value's bytes, behind their
+/// length (4 bytes, in that order too) unless every value of the type has the same.
 impl<E: StateValue> StateValue for Elements<E> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = E::VERSION;
