@@ -51,6 +51,10 @@ impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
 
     /// Says how many keys the stream will probably have. Keyed state then has room for them before the first
     /// record: it need not grow on the way, and its memory is touched when the job opens. More keys may come.
+    ///
+    /// Tumbling and sliding windows have room for so many keys in their first slice, which is made when its
+    /// first record comes; those in two phases in every subtask in front of the exchange, too. A join by windows
+    /// makes nothing of it: it keeps records as they come, and looks for their keys when a window fires.
     #[must_use]
     pub fn expected_keys(mut self, keys: usize) -> Self {
         self.stream = self.stream.expected_keys(keys);
