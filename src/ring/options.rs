@@ -13,6 +13,8 @@ const CAPACITY_DEFAULT: usize = 256 * 1024;
 /// A frame takes at most this part of the ring, so that a wrap wastes little and a ring whose
 /// consumer keeps up is never full for want of contiguous bytes.
 const FRAMES_MIN: usize = 4;
+/// The size of the largest frame: a header holds the length as 32 bits, and there is room for that and no more.
+const FRAME_MAX: usize = 1 << 31;
 
 /// What a ring is to be like: its capacity, whether its frames have one size, whom to wake.
 ///
@@ -59,6 +61,14 @@ impl RingOptions {
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.capacity = bytes;
         self
+    }
+
+    /// The least [capacity](Self::capacity) of a ring that takes a payload of so many bytes; none if it is too
+    /// large for any.
+    #[must_use]
+    pub fn capacity_for(payload: usize) -> Option<usize> {
+        let fits = payload <= FRAME_MAX - HEADER_SIZE;
+        fits.then(|| FRAMES_MIN * frame_size(payload))
     }
 
     /// Every frame takes the bytes that one with `payload` bytes of payload does: the *stride*.
@@ -118,11 +128,9 @@ impl Geometry {
             "a capacity of {} bytes",
             options.capacity
         );
-        // A header holds the length as 32 bits: the largest frame has room for that and no more.
-        let size_max = 1 << 31;
         match options.payload {
             Some(payload) => {
-                assert!(payload < size_max, "a payload of {payload} bytes");
+                assert!(payload < FRAME_MAX, "a payload of {payload} bytes");
                 let stride = frame_size(payload);
                 let capacity = options.capacity.max(FRAMES_MIN * stride);
                 Geometry {
@@ -135,7 +143,7 @@ impl Geometry {
             None => {
                 let capacity = options.capacity.max(FRAMES_MIN * HEADER_SIZE);
                 let reserve = options.reserve;
-                let largest = (capacity / FRAMES_MIN).min(size_max) / FRAME_ALIGN * FRAME_ALIGN;
+                let largest = (capacity / FRAMES_MIN).min(FRAME_MAX) / FRAME_ALIGN * FRAME_ALIGN;
                 Geometry {
                     capacity: (capacity + reserve).next_multiple_of(FRAME_ALIGN),
                     stride: 0,
