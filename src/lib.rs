@@ -39,7 +39,7 @@
 //! | [`checkpoint`] | durable state: snapshots, and restoring from them | operators, rings, threads |
 //! | [`state`] | state per key: tables, timers | files, threads (except those that prepare memory) |
 //! | [`ring`] | how frames cross cores; how workers wait | operators; it never blocks by itself |
-//! | [`record`] | records as bytes: forms, frames, keys, key groups | dependence on the process or the platform |
+//! | [`record`] | records as bytes: forms, frames, keys, key groups | dependence on the process; bytes are the platform's, and checkpoints refuse those of another |
 //! | [`time`] | event time as pure values; the one clock | threads, sleeping |
 //! | [`metrics`] | counters and gauges for every floor | locks on a write |
 //!

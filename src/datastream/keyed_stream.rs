@@ -51,6 +51,10 @@ impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
 
     /// Sets the number of keys to expect. Keyed state is sized for them up front: it need not grow while the job runs,
     /// and its memory is touched when the job opens. More keys may come.
+    ///
+    /// Tumbling and sliding windows have room for so many keys in their first slice, which is made when its first record
+    /// arrives; two-phase windows also in every subtask upstream of the exchange. A window join ignores it: it keeps
+    /// records as they arrive, and looks for their keys when a window fires.
     #[must_use]
     pub fn expected_keys(mut self, keys: usize) -> Self {
         self.stream = self.stream.expected_keys(keys);

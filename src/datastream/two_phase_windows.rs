@@ -94,11 +94,13 @@ where
         O: 'static,
     {
         let (env, node, exchanged) = self.keyed.stream.take();
+        let expected_keys = env.drawing().graph.node(node).expected_keys;
         let exchange = env.drawing().graph.precede(node, "partial window".into());
         let factory = KeyedPartialFactory {
             assigner: self.assigner.clone(),
             selector: self.keyed.selector,
             aggregate: aggregate.clone(),
+            expected_keys,
         };
         let before = Chained {
             before: exchanged.before,

@@ -27,7 +27,8 @@ pub enum OperatorError {
         /// What it returned.
         cause: BoxError,
     },
-    /// A user function panicked.
+    /// A user function panicked. Of which operator it is, is not known: a record goes through its chain in one
+    /// call. The job's error names the vertex, and what the panic itself has written has the line.
     #[error("subtask panicked: {0}")]
     Panic(String),
     /// State in a checkpoint cannot be restored.
@@ -64,19 +65,24 @@ pub enum OperatorError {
     },
     /// A record is larger than a frame may be.
     #[error(
-        "a record of {size} bytes does not fit a ring whose frames hold {limit} bytes at most: \
-         raise `ring_capacity`"
+        "a record of {size} bytes does not fit a ring whose frames hold {limit} bytes at most: {}",
+        larger_ring(*capacity)
     )]
     RecordTooLarge {
         /// The record's size in bytes.
         size: usize,
         /// The largest payload that the ring takes.
         limit: usize,
+        /// The smallest `ring_capacity` that takes the record, if there is one.
+        capacity: Option<usize>,
     },
     /// A custom partitioner named a channel that does not exist.
-    #[error("the partitioner chose channel {channel} of {channels}")]
+    #[error(
+        "the partitioner chose channel {channel} of {channels}, which are counted from 0: it must return less \
+         than the number of channels that it is given"
+    )]
     NoSuchChannel {
-        /// The channel that was named.
+        /// The channel that was named, counted from 0.
         channel: usize,
         /// How many there are.
         channels: usize,
@@ -107,6 +113,14 @@ impl OperatorError {
             Ok(error) => *error,
             Err(other) => OperatorError::Panic(panic_message(&*other)),
         }
+    }
+}
+
+/// The remedy for a record that fits no ring of the job, but one of this capacity.
+fn larger_ring(capacity: Option<usize>) -> String {
+    match capacity {
+        Some(bytes) => format!("raise `ring_capacity` to {bytes} bytes or more"),
+        None => "no ring takes one of 2 GiB: send it in parts".to_owned(),
     }
 }
 

@@ -47,7 +47,7 @@ fn rolled<F: RollingFunction<Trade>>(function: F, trades: &[Trade]) -> Vec<Trade
 }
 
 #[test]
-fn running_sum_by_odd_and_even() {
+fn reduce_emits_the_running_sum_of_each_key() {
     let log = Recorder::new();
     let selector = OwnedSelector(|v: &i64| v % 2);
     let sum = Reduce(|a: &i64, b: &i64| a + b);

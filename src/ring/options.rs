@@ -13,6 +13,8 @@ const CAPACITY_DEFAULT: usize = 256 * 1024;
 /// A frame takes at most this fraction of the ring, so that wrapping around wastes little, and a ring whose consumer
 /// keeps up is never full for lack of contiguous bytes.
 const FRAMES_MIN: usize = 4;
+/// The size of the largest frame: a header holds the length as 32 bits, and there is room for that and no more.
+const FRAME_MAX: usize = 1 << 31;
 
 /// The properties of a ring: its capacity, whether its frames have one size, whom it wakes.
 ///
@@ -59,6 +61,13 @@ impl RingOptions {
     pub fn capacity(mut self, bytes: usize) -> Self {
         self.capacity = bytes;
         self
+    }
+
+    /// The least [capacity](Self::capacity) of a ring that takes a payload of so many bytes; `None` if no ring does.
+    #[must_use]
+    pub fn capacity_for(payload: usize) -> Option<usize> {
+        let fits = payload <= FRAME_MAX - HEADER_SIZE;
+        fits.then(|| FRAMES_MIN * frame_size(payload))
     }
 
     /// Makes every frame as large as one with `payload` bytes of payload: the *stride*. Shorter payloads and signals
@@ -117,11 +126,9 @@ impl Geometry {
             "a capacity of {} bytes",
             options.capacity
         );
-        // A header stores the length in 32 bits: the largest frame has room for that and no more.
-        let size_max = 1 << 31;
         match options.payload {
             Some(payload) => {
-                assert!(payload < size_max, "a payload of {payload} bytes");
+                assert!(payload < FRAME_MAX, "a payload of {payload} bytes");
                 let stride = frame_size(payload);
                 let capacity = options.capacity.max(FRAMES_MIN * stride);
                 Geometry {
@@ -134,7 +141,7 @@ impl Geometry {
             None => {
                 let capacity = options.capacity.max(FRAMES_MIN * HEADER_SIZE);
                 let reserve = options.reserve;
-                let largest = (capacity / FRAMES_MIN).min(size_max) / FRAME_ALIGN * FRAME_ALIGN;
+                let largest = (capacity / FRAMES_MIN).min(FRAME_MAX) / FRAME_ALIGN * FRAME_ALIGN;
                 Geometry {
                     capacity: (capacity + reserve).next_multiple_of(FRAME_ALIGN),
                     stride: 0,

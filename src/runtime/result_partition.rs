@@ -17,7 +17,7 @@ use crate::operator::{
     RecordRun, Route, SENT, Signal, Target, fetch_behind, raise,
 };
 use crate::record::{Far, Form, FrameHeader, FrameKind, Record, RunWriter, Scratch, Wire};
-use crate::ring::{Producer, RingError};
+use crate::ring::{Producer, RingError, RingOptions};
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
@@ -109,9 +109,7 @@ impl Channel {
             match self.try_push(header, payload) {
                 Ok(()) => return Sent::InRing,
                 Err(RingError::Full { .. }) => self.producer.publish(),
-                Err(RingError::TooLarge { size, limit }) => {
-                    raise(OperatorError::RecordTooLarge { size, limit })
-                }
+                Err(RingError::TooLarge { size, limit }) => too_large(size, limit),
                 // There is no reader any more: the job is ending, and so will this subtask.
                 Err(_) => return Sent::InRing,
             }
@@ -208,6 +206,16 @@ impl Channel {
         self.producer.publish();
         true
     }
+}
+
+/// Fails the subtask: the record fits no ring, not even an empty one.
+#[cold]
+fn too_large(size: usize, limit: usize) -> ! {
+    raise(OperatorError::RecordTooLarge {
+        size,
+        limit,
+        capacity: RingOptions::capacity_for(size),
+    })
 }
 
 /// What happened to a frame.

@@ -66,7 +66,7 @@ mod tests {
     use crate::time::nanoseconds;
 
     #[test]
-    fn idle_after_strictly_more_than_the_timeout_from_the_first_quiet_check() {
+    fn idleness_begins_strictly_after_the_timeout_from_the_first_quiet_check() {
         let mut idleness = Idleness::new(nanoseconds(10));
         let checks = [
             (100, 1, false), // a record

@@ -75,6 +75,10 @@ impl From<JobError> for Failure {
             return io::Error::from(error.kind()).into();
         }
         match cause.downcast_ref::<CsvError>() {
+            Some(CsvError::NoHeader { file }) => Failure::new(format_args!(
+                "{} is empty: its first row must name the columns",
+                file.display()
+            )),
             Some(CsvError::NoSuchColumn { .. }) | None => Failure::new(cause),
             Some(row) => Failure::new(format_args!(
                 "{row}; correct the row, or leave such rows out with --malformed skip"

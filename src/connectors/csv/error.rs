@@ -71,8 +71,17 @@ pub enum CsvError {
         /// The reason the function gave.
         reason: String,
     },
-    /// The parse function asks for a column that the file does not have. Never skipped, because every row would be
-    /// affected.
+    /// A file has no row at all where a header is expected. Never skipped, because nothing tells what the file is.
+    #[error(
+        "{} is empty and has not even a header: tell the source `without_header()` if its files have none",
+        file.display()
+    )]
+    NoHeader {
+        /// The file.
+        file: Arc<Path>,
+    },
+    /// The parse function, or [`CsvSource::columns`](super::CsvSource::columns), asks for a column that the file does
+    /// not have. Never skipped, because every row would be affected.
     #[error("{} has no column {column}; it has {available}", file.display())]
     NoSuchColumn {
         /// The file.
@@ -87,7 +96,10 @@ pub enum CsvError {
 impl CsvError {
     /// Whether the error concerns the whole file rather than one row.
     pub(super) fn is_of_file(&self) -> bool {
-        matches!(self, CsvError::NoSuchColumn { .. })
+        matches!(
+            self,
+            CsvError::NoHeader { .. } | CsvError::NoSuchColumn { .. }
+        )
     }
 
     /// The line on which the row begins, if the error concerns a single row.
@@ -99,7 +111,7 @@ impl CsvError {
             | CsvError::NotUtf8 { place, .. }
             | CsvError::FieldCount { place, .. }
             | CsvError::Refused { place, .. } => Some(place.line),
-            CsvError::NoSuchColumn { .. } => None,
+            CsvError::NoHeader { .. } | CsvError::NoSuchColumn { .. } => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::row::CsvRow;
 /// What a [`CsvSource`](super::CsvSource) does with a row that it cannot convert to a record: a value that does not
 /// parse, a wrong number of fields, text that is not UTF-8, or a row that the parse function rejects.
 ///
-/// A file that cannot be read or lacks a requested column always fails the subtask.
+/// A file that cannot be read, has no header or lacks a requested column always fails the subtask.
 #[derive(Clone, Debug, Default)]
 pub enum Malformed {
     /// The subtask fails with the [`CsvError`](super::CsvError).

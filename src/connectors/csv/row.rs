@@ -45,17 +45,27 @@ impl Columns {
 
     fn shown(&self, index: usize) -> String {
         match self.names.get(index) {
-            Some(name) => format!("`{name}`"),
+            Some(name) => named(name),
             None => format!("at index {index}"),
         }
     }
 
-    fn available(&self, fields: usize) -> String {
+    /// Whether there is a column called `name`.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.names.iter().any(|other| **other == *name)
+    }
+
+    pub(super) fn available(&self, fields: usize) -> String {
         if self.names.is_empty() {
             return format!("no header and {fields} columns, the first at index 0");
         }
         format!("`{}`", self.names.join("`, `"))
     }
+}
+
+/// The column called `name`, as errors name it.
+pub(super) fn named(name: &str) -> String {
+    format!("`{name}`")
 }
 
 /// Identifies a column by its name or by its index from 0.
@@ -75,7 +85,7 @@ impl Column for &str {
     }
 
     fn shown(self) -> String {
-        format!("`{self}`")
+        named(self)
     }
 }
 

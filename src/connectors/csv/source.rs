@@ -18,12 +18,13 @@ use crate::operator::{BoxError, Collector, OpenContext, Push, Source};
 
 use super::error::CsvError;
 use super::malformed::Malformed;
-use super::row::{Columns, CsvRow};
+use super::row::{Columns, CsvRow, named};
 
 /// How a file is split into rows and fields, and what happens to malformed rows.
 #[derive(Clone, Debug)]
 struct Options {
-    header: bool,
+    /// The columns that the header must have, if there is to be one.
+    header: Option<Arc<[Box<str>]>>,
     delimiter: u8,
     nulls: Arc<[Box<str>]>,
     malformed: Malformed,
@@ -42,7 +43,8 @@ impl Options {
 
 /// Parses the rows of CSV files with a closure and emits the results.
 ///
-/// The first row is the header unless configured otherwise. Files whose names end in `.gz` are decompressed. The
+/// The first row is the header unless configured otherwise; a file without any row then fails the subtask, except under
+/// a [watched](CsvSource::watch) path, where it may not have been written yet. Files whose names end in `.gz` are decompressed. The
 /// files of a directory are read one at a time, oldest first, each as a split with its own watermark, and are shared
 /// among the readers. A checkpoint stores the byte and line position of each file in progress (a compressed file is
 /// read again up to that position) and the set of finished files; a restored job reads the files that were found when
@@ -91,7 +93,7 @@ impl CsvSource {
         CsvSource {
             files,
             options: Options {
-                header: true,
+                header: Some(Arc::default()),
                 delimiter: b',',
                 nulls: nulls.into(),
                 malformed: Malformed::Fail,
@@ -119,7 +121,14 @@ impl CsvSource {
 impl<F> CsvSource<F> {
     /// Treats the first row as data; columns are then identified by index.
     pub fn without_header(mut self) -> Self {
-        self.options.header = false;
+        self.options.header = None;
+        self
+    }
+
+    /// The first row is a header that has at least these columns: a file without one of them fails the
+    /// subtask even where it has no rows, of which the function would ask for it.
+    pub fn columns<S: Into<Box<str>>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.options.header = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
@@ -188,6 +197,7 @@ where
         let decoder = CsvDecoder {
             options: self.options.clone(),
             function: self.function.clone(),
+            may_be_empty: self.files.is_watched(),
             malformed_rows: Counter::default(),
             file: None,
             fields: ByteRecord::new(),
@@ -200,6 +210,8 @@ where
 pub struct CsvDecoder<F> {
     options: Options,
     function: F,
+    /// A file without a header is left alone: it is read again once something is written to it.
+    may_be_empty: bool,
     malformed_rows: Counter,
     file: Option<OpenFile>,
     fields: ByteRecord,
@@ -243,9 +255,14 @@ impl OpenFile {
         self.start.lines + position.line() - u64::from(is_behind)
     }
 
-    fn read_header(&mut self, fields: &mut ByteRecord) -> Result<(), FileError> {
+    /// Reads the header, which must have the columns `asked_for`, if there is any row.
+    fn read_header(
+        &mut self,
+        fields: &mut ByteRecord,
+        asked_for: &[Box<str>],
+    ) -> Result<bool, BoxError> {
         if !self.read(fields)? {
-            return Ok(());
+            return Ok(false);
         }
         let name = |field| std::str::from_utf8(field).map(Box::from);
         let names = fields.iter().map(name).collect::<Result<Vec<_>, _>>();
@@ -255,7 +272,14 @@ impl OpenFile {
         })?;
         self.width = Some(names.len());
         self.columns = Columns::new(names);
-        Ok(())
+        match asked_for.iter().find(|name| !self.columns.contains(name)) {
+            Some(missing) => Err(Box::new(CsvError::NoSuchColumn {
+                file: Arc::clone(&self.path),
+                column: named(missing),
+                available: self.columns.available(fields.len()),
+            })),
+            None => Ok(true),
+        }
     }
 }
 
@@ -280,6 +304,7 @@ where
         CsvDecoder {
             options: self.options.clone(),
             function: self.function.clone(),
+            may_be_empty: self.may_be_empty,
             malformed_rows: self.malformed_rows.clone(),
             file: None,
             fields: ByteRecord::new(),
@@ -300,8 +325,12 @@ where
             crlf,
             start: FilePlace::default(),
         };
-        if self.options.header {
-            file.read_header(&mut self.fields)?;
+        if let Some(asked_for) = &self.options.header {
+            let has_header = file.read_header(&mut self.fields, asked_for)?;
+            if !has_header && !self.may_be_empty {
+                let file = file.path;
+                return Err(CsvError::NoHeader { file }.into());
+            }
         } else if from.offset > 0 && file.read(&mut self.fields)? {
             file.width = Some(self.fields.len());
         }

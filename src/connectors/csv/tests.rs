@@ -3,12 +3,14 @@
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::connectors::test_chain::{Chain, cuts, emitted_in_attempts};
 use crate::operator::{BoxError, OutputTag, Source, SourceReader, SourceStatus};
+use crate::time::Timestamp;
 
 type Pair = (String, Option<f64>);
 
@@ -204,23 +206,81 @@ fn compressed_file_is_read_as_its_content_even_in_several_members() {
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() - 9]).unwrap();
     let error = read(&CsvSource::file(&path).records(names)).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("flights.csv.GZ: could not read it")
-    );
+    let message = error.to_string();
+    for part in ["flights.csv.GZ: could not read it", "cut off"] {
+        assert!(message.contains(part), "{message}");
+    }
 }
 
 #[test]
-fn empty_file_and_bare_header_have_no_rows() {
-    for text in ["", "name,delay\n", "name,delay"] {
-        let (_dir, path) = file(text);
-        assert!(
-            read(&CsvSource::file(path).records(pair))
-                .unwrap()
-                .is_empty()
-        );
+fn file_that_is_compressed_by_name_alone_says_so() {
+    for text in [
+        "",
+        "a\n",
+        "name,delay\nlong enough for a header of gzip,1\n",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("flights.csv.gz");
+        fs::write(&path, text).unwrap();
+        let message = read(&CsvSource::file(&path).records(pair))
+            .unwrap_err()
+            .to_string();
+        let start = format!("{}: could not read it: ", path.display());
+        assert!(message.starts_with(&start), "{message}");
+        assert!(message.contains("not a gzip file"), "{message}");
     }
+}
+
+#[test]
+fn bare_header_and_an_empty_file_that_needs_none_have_no_rows() {
+    for text in ["name,delay\n", "name,delay"] {
+        let (_dir, path) = file(text);
+        let source = CsvSource::file(path).columns(["delay", "name"]);
+        assert!(read(&source.records(pair)).unwrap().is_empty());
+    }
+    let (_dir, path) = file("");
+    let source = CsvSource::file(path).without_header();
+    assert!(read(&source.records(pair)).unwrap().is_empty());
+}
+
+#[test]
+fn file_that_lacks_its_header_fails_whatever_the_policy_and_the_cure_is_named() {
+    for text in ["", "\n\r\n"] {
+        let (_dir, path) = file(text);
+        let source = CsvSource::file(&path).records(pair);
+        let error = read(&source.malformed(Malformed::Skip)).unwrap_err();
+        let expected = CsvError::NoHeader {
+            file: path.as_path().into(),
+        };
+        assert_eq!(error.downcast_ref(), Some(&expected));
+        assert!(error.to_string().contains("`without_header()`"), "{error}");
+    }
+}
+
+#[test]
+fn column_that_is_asked_of_the_header_is_missed_without_any_row() {
+    let (_dir, path) = file("name,dep_delay\n");
+    let source = CsvSource::file(path)
+        .columns(["name", "delay"])
+        .records(pair);
+    let message = read(&source).unwrap_err().to_string();
+    let expected = "flights.csv has no column `delay`; it has `name`, `dep_delay`";
+    assert!(message.ends_with(expected), "{message}");
+}
+
+#[test]
+fn empty_file_under_a_watched_path_is_read_once_it_is_written() {
+    let (_dir, path) = file("");
+    let source = CsvSource::watch(&path, Duration::from_millis(1)).records(pair);
+    let mut reader = source.reader(0, 1);
+    let mut chain = Chain::new(|(name, _): &Pair| name.clone());
+    reader.open(&chain.cx()).unwrap();
+    let status = chain.poll(&mut reader);
+    assert!(matches!(status, SourceStatus::Idle(_)), "{status:?}");
+    fs::write(&path, "name,delay\na,1\n").unwrap();
+    chain.clock.set(Timestamp::from_secs(1));
+    chain.poll(&mut reader);
+    assert_eq!(chain.values(), ["a"]);
 }
 
 #[test]

@@ -135,7 +135,26 @@ impl std::fmt::Debug for Input {
 #[cfg(feature = "csv")]
 fn decompress(_path: &Path, file: File) -> Result<Box<dyn Read + Send>, FileError> {
     let file = io::BufReader::with_capacity(Input::BUFFER_SIZE, file);
-    Ok(Box::new(flate2::bufread::MultiGzDecoder::new(file)))
+    Ok(Box::new(Gzip(flate2::bufread::MultiGzDecoder::new(file))))
+}
+
+/// What is in a compressed file; its errors say that the file may be none.
+#[cfg(feature = "csv")]
+struct Gzip(flate2::bufread::MultiGzDecoder<io::BufReader<File>>);
+
+#[cfg(feature = "csv")]
+impl Read for Gzip {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| {
+            if error.raw_os_error().is_some() {
+                return error;
+            }
+            let reason = format!(
+                "its name ends in `.gz`, but it is not a gzip file, or is cut off or damaged ({error})"
+            );
+            io::Error::new(error.kind(), reason)
+        })
+    }
 }
 
 #[cfg(not(feature = "csv"))]

@@ -74,6 +74,8 @@ pub struct KeyedPartialFactory<S, W, G> {
     pub(in crate::datastream) assigner: W,
     pub(in crate::datastream) selector: S,
     pub(in crate::datastream) aggregate: G,
+    /// How many keys there will probably be behind the exchange, in front of which the operators stand.
+    pub(in crate::datastream) expected_keys: usize,
 }
 
 impl<V, S, W, G> OperatorFactory<V> for KeyedPartialFactory<S, W, G>
@@ -91,6 +93,7 @@ where
         let aggregate = self.aggregate.clone();
         let operator = KeyedPartials::new(name, &self.assigner, selector, aggregate, next);
         let operator = operator.expect("the graph has refused windows that cannot be");
-        FarForm::new(operator.uid(Arc::clone(&site.uid)))
+        let operator = operator.uid(Arc::clone(&site.uid));
+        FarForm::new(operator.expected_keys(self.expected_keys))
     }
 }

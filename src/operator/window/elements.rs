@@ -7,7 +7,6 @@ use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
 /// Each is stored with its arrival number at the subtask, so that the lists of several slices merge
 /// into exactly the order that one list for the whole window would have.
 ///
-/// Encoding: per element its arrival number and its length (`u64`, little-endian) and its bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Elements<E> {
     /// In ascending order of arrival.
@@ -98,7 +97,8 @@ impl<E> DoubleEndedIterator for ElementsIter<'_, E> {
     }
 }
 
-/// Encoding: for each element its arrival number (8 bytes) and its value, as an item.
+/// Encoding: for each element its arrival number (8 bytes, in this machine's order) and its value's bytes, preceded by
+/// their length (4 bytes, in that order too) unless all values of the type have the same length.
 impl<E: StateValue> StateValue for Elements<E> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = E::VERSION;

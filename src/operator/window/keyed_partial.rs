@@ -58,6 +58,8 @@ struct OpenSlices<K: Key + ?Sized, A> {
     /// Watermarks below this one close no slice.
     quiet_before: Timestamp,
     pool: TablePool<K, A>,
+    /// How many keys the first slice will probably have.
+    expected_keys: usize,
     /// By number.
     open: BTreeMap<i64, (Slice, TableId)>,
     /// How far emptying the first one has got, and how many keys it had.
@@ -78,6 +80,7 @@ impl<K: Key + ?Sized, A> OpenSlices<K, A> {
             watermark: Timestamp::MIN,
             quiet_before: Timestamp::MAX,
             pool: TablePool::new(shape, false),
+            expected_keys: 0,
             open: BTreeMap::new(),
             bookmark: Bookmark::default(),
             keys: 0,
@@ -90,7 +93,9 @@ impl<K: Key + ?Sized, A> OpenSlices<K, A> {
     /// Returns the table of an open slice, created if missing.
     fn table(&mut self, slice: Slice) -> TableId {
         let last = self.open.last_key_value();
-        let keys = last.map_or(0, |(_, (_, table))| self.pool.get(*table).entries.len());
+        let keys = last.map_or(self.expected_keys, |(_, (_, table))| {
+            self.pool.get(*table).entries.len()
+        });
         let pool = &mut self.pool;
         let new = || (slice, pool.take(0, keys));
         self.quiet_before = self.quiet_before.min(slice.last);
@@ -249,6 +254,14 @@ where
         self
     }
 
+    /// Says how many keys a slice will probably have. Each subtask has room for all of them, as any may come
+    /// to it.
+    #[must_use]
+    pub fn expected_keys(mut self, keys: usize) -> Self {
+        self.slices.expected_keys = keys;
+        self
+    }
+
     /// Adds a record of the current slice.
     #[inline(always)]
     fn add(&mut self, record: &V, hash: KeyHash) {
@@ -331,6 +344,7 @@ where
         self.hasher = cx.hasher;
         *self.slices = OpenSlices {
             uid: self.slices.uid.take(),
+            expected_keys: self.slices.expected_keys,
             state_entries: metrics.gauge("state_entries"),
             state_bytes: metrics.gauge("state_bytes"),
             ..OpenSlices::new(Arc::clone(&name), self.slices.slicing, shape)

@@ -81,7 +81,7 @@ fn finds(disk: &SimulatedStorage, expected: &[(u64, &Entries)]) -> u64 {
 }
 
 #[test]
-fn of_a_checkpoint() {
+fn a_power_loss_in_a_checkpoint_leaves_the_one_before_or_the_new_one() {
     let (_, before) = prepared();
     let mut after = before.clone();
     changes(4).apply(&mut after);
@@ -107,7 +107,7 @@ fn of_a_checkpoint() {
 }
 
 #[test]
-fn of_a_checkpoint_what_was_acknowledged_never_goes_back() {
+fn a_power_loss_takes_back_no_checkpoint_that_was_acknowledged() {
     let (_, before) = prepared();
     let mut expected = vec![before];
     for checkpoint in 4..=LAST {
@@ -186,7 +186,7 @@ fn what_a_killed_process_left_is_built_on_only_when_it_is_durable() {
 }
 
 #[test]
-fn of_a_savepoint() {
+fn a_power_loss_leaves_all_of_a_savepoint_or_nothing_that_can_be_read() {
     let mut found = 0;
     let (_, expected) = prepared();
     let target = std::cell::RefCell::new(SimulatedStorage::new(3));

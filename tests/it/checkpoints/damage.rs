@@ -56,7 +56,7 @@ fn is_reported(disk: &SimulatedStorage, before: &Entries, what: &str) {
 }
 
 #[test]
-fn every_byte_of_every_file() {
+fn a_flipped_bit_is_reported_at_every_byte_and_the_checkpoint_before_is_used() {
     let (storage, expected, files) = two();
     for file in &files {
         let good = storage.bytes(file).expect("there");
@@ -72,7 +72,7 @@ fn every_byte_of_every_file() {
 }
 
 #[test]
-fn every_length_of_every_file() {
+fn a_file_of_any_other_length_is_reported_and_the_checkpoint_before_is_used() {
     let (storage, expected, files) = two();
     for file in &files {
         let good = storage.bytes(file).expect("there");
@@ -88,7 +88,7 @@ fn every_length_of_every_file() {
 }
 
 #[test]
-fn a_file_that_is_another_of_the_same_kind() {
+fn a_segment_of_another_checkpoint_is_reported_and_the_one_before_is_used() {
     let (storage, expected, files) = two();
     let segment = files
         .iter()
@@ -106,7 +106,7 @@ fn a_file_that_is_another_of_the_same_kind() {
 }
 
 #[test]
-fn a_segment_of_another_run_with_the_same_number_and_as_long() {
+fn a_segment_of_another_run_is_reported_although_its_number_and_length_are_right() {
     let (storage, expected, files) = two();
     let segment = files
         .iter()
@@ -128,7 +128,7 @@ fn a_segment_of_another_run_with_the_same_number_and_as_long() {
 }
 
 #[test]
-fn a_segment_that_is_gone() {
+fn a_missing_segment_is_reported_and_the_checkpoint_before_is_used() {
     let (storage, expected, files) = two();
     let segment = files
         .iter()

@@ -15,7 +15,7 @@ fn is_named(error: &CheckpointError) -> bool {
 }
 
 #[test]
-fn of_a_checkpoint() {
+fn a_fault_in_a_checkpoint_is_named_and_costs_nothing_but_that_checkpoint() {
     let mut failed = 0;
     for fault in FAULTS {
         for operation in 0.. {
@@ -67,7 +67,7 @@ fn of_a_checkpoint() {
 }
 
 #[test]
-fn of_a_fold() {
+fn a_fault_in_a_fold_is_named_and_checkpoints_go_on() {
     let mut failed = 0;
     for fault in FAULTS {
         for operation in 0..400 {
@@ -110,7 +110,7 @@ fn goes_on(mut store: CheckpointStore, mut wanted: super::world::Entries) {
 }
 
 #[test]
-fn of_opening() {
+fn an_io_error_while_opening_is_named_and_costs_no_checkpoint() {
     for operation in 0..200 {
         let (storage, before) = prepared();
         let at = storage.operations() + operation;
@@ -121,12 +121,14 @@ fn of_opening() {
         let result = open(&storage);
         let is_over = storage.operations() <= at;
         storage.set_faults(Faults::default());
-        if let Ok(mut store) = result {
-            // What could not be read is reported, and an older one is used.
-            let restored = store.restore_newest().expect("one is good").expect("there");
-            let found = restored.checkpoint();
-            assert!(found == 3 || store.rejected().iter().any(|r| r.checkpoint == 3));
-            drop(store);
+        match result {
+            Ok(mut store) => {
+                // What could not be read is reported, and an older one is used.
+                let restored = store.restore_newest().expect("one is good").expect("there");
+                let found = restored.checkpoint();
+                assert!(found == 3 || store.rejected().iter().any(|r| r.checkpoint == 3));
+            }
+            Err(error) => assert!(is_named(&error), "{error}"),
         }
         let mut store = open(&storage).expect("the fault is over");
         let restored = store.restore_newest().expect("good").expect("there");
@@ -167,7 +169,7 @@ fn a_full_disk_declines_checkpoints_until_there_is_room() {
 }
 
 #[test]
-fn at_random_for_a_long_time() {
+fn many_faults_at_random_cost_no_checkpoint_that_was_complete() {
     for seed in 0..60 {
         let (storage, mut wanted) = prepared();
         storage.put("seed", vec![0; seed]);
@@ -195,7 +197,7 @@ fn at_random_for_a_long_time() {
 }
 
 #[test]
-fn of_a_savepoint() {
+fn a_savepoint_that_an_io_error_has_stopped_is_written_at_the_next_attempt() {
     for operation in 0..200 {
         let (storage, before) = prepared();
         let mut store = open(&storage).expect("undamaged");

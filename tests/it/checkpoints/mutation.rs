@@ -66,7 +66,7 @@ fn for_a_while(good: &[u8], mut refuses: impl FnMut(Vec<u8>, bool) -> bool) -> (
 }
 
 #[test]
-fn of_manifests() {
+fn a_mutated_manifest_is_read_or_refused_by_listing_and_store_alike() {
     let segment = read_dump(SEGMENT);
     let (all, refused) = for_a_while(&read_dump(MANIFEST), |bytes, is_forged| {
         let storage = SimulatedStorage::new(1);
@@ -96,7 +96,7 @@ fn of_manifests() {
 }
 
 #[test]
-fn of_segments() {
+fn a_mutated_segment_is_read_or_refused() {
     let (all, refused) = for_a_while(&read_dump(SEGMENT), |bytes, is_forged| {
         let storage = SimulatedStorage::new(1);
         let bytes = if is_forged {

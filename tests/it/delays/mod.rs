@@ -65,13 +65,11 @@ fn late_flights_are_the_same_on_every_run_and_all_others_are_counted() {
 }
 
 #[test]
-fn whole_year_is_its_group_by_too() {
-    // The full year is not part of the project: it is read from wherever it is found.
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/flights.csv.gz");
-    let path = std::env::var_os("THALWEG_FLIGHTS").map_or(beside, PathBuf::from);
-    if !path.exists() {
-        return;
-    }
+#[ignore = "a year of flights is no part of the project: with the file of nycflights13, run \
+            `THALWEG_FLIGHTS=…/flights.csv.gz cargo test --test it -- --ignored whole_year`"]
+fn the_results_of_a_whole_year_are_its_group_by_too() {
+    let path = std::env::var_os("THALWEG_FLIGHTS").map(PathBuf::from);
+    let path = path.expect("`THALWEG_FLIGHTS` is the path of a file of flights");
     // The months are ordered by their names: 1, 10, 11, 12, 2 and so on.
     let answers = answers(&path, &data("airlines.csv"), 366 * 24 * HOUR);
     let path = path.to_str().expect("text");
@@ -209,6 +207,14 @@ fn bad_input_is_one_line_that_names_the_thing_and_the_cure() {
         1,
         &[airlines, "no column `dep_time`", "`name`"],
     );
+    let not_zipped = directory.path().join("flights.csv.gz");
+    fs::copy(airlines, &not_zipped).expect("copied");
+    let not_zipped = not_zipped.to_str().expect("text");
+    assert_fails(
+        &["--input", not_zipped],
+        1,
+        &[not_zipped, "not a gzip file"],
+    );
     let occupied = format!("{airlines}/out");
     assert_fails(&["--output", &occupied], 1, &[&occupied]);
 
@@ -229,6 +235,30 @@ fn bad_input_is_one_line_that_names_the_thing_and_the_cure() {
     assert_fails(&["--out-of-orderness", "48"], 2, &["48", "30m"]);
     assert_fails(&["--format", "xml"], 2, &["xml", "--format"]);
     assert_fails(&["--speed", "9"], 2, &["--speed"]);
+}
+
+#[test]
+fn a_file_without_rows_is_refused_unless_its_header_has_every_column() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("rows.csv");
+    let path = path.to_str().expect("text");
+    for option in ["--input", "--airlines"] {
+        fs::write(path, "").expect("written");
+        assert_fails(&[option, path], 1, &[path, "empty", "name the columns"]);
+    }
+    let of_flights = "carrier,origin,dep_time,dep_delay,minute,time_hour";
+    for (option, header) in [("--input", of_flights), ("--airlines", "carrier,name")] {
+        for column in header.split(',') {
+            let others: Vec<_> = header.split(',').filter(|other| *other != column).collect();
+            fs::write(path, others.join(",")).expect("written");
+            let missing = format!("no column `{column}`");
+            assert_fails(&[option, path], 1, &[path, &missing]);
+        }
+    }
+    fs::write(path, of_flights).expect("written");
+    let (results, summary) = succeed_telling(&["--input", path, "--format", "json"]);
+    assert_eq!(results, "");
+    assert!(summary.contains("0 flights"), "{summary}");
 }
 
 #[test]

@@ -248,14 +248,22 @@ fn an_error_in_a_timer_fails_the_job() {
 
 #[test]
 fn a_record_that_fits_no_ring_is_named_with_its_size() {
-    let env = Environment::new().parallelism(2).ring_capacity(4096);
-    env.source("text", Collection::of(["x".repeat(10_000)]))
-        .rebalance()
-        .sink("sink", Discard::new());
-    let error = env.execute("large").expect_err("the record is too large");
+    let run = |capacity| {
+        let env = Environment::new().parallelism(2).ring_capacity(capacity);
+        env.source("text", Collection::of(["x".repeat(10_000)]))
+            .rebalance()
+            .sink("sink", Discard::new());
+        env.execute("large")
+    };
+    let error = run(4096).expect_err("the record is too large");
     let shown = error.to_string();
     assert!(shown.contains("a record of 10000 bytes"), "{shown}");
-    assert!(shown.contains("raise `ring_capacity`"), "{shown}");
+    let cure = shown.split_once("raise `ring_capacity` to ");
+    let (_, cure) = cure.unwrap_or_else(|| panic!("no cure in: {shown}"));
+    let enough = cure.split(' ').next().and_then(|bytes| bytes.parse().ok());
+    let enough: usize = enough.unwrap_or_else(|| panic!("no number in: {shown}"));
+    run(enough).expect("what the error asks for is enough");
+    run(enough - 16).expect_err("and no more than that");
     another_job_runs();
 }
 
@@ -267,7 +275,7 @@ fn a_partitioner_that_names_no_channel_fails_the_job() {
         .sink("sink", Discard::new());
     let error = env.execute("custom").expect_err("there is no such channel");
     let shown = error.to_string();
-    assert!(shown.contains("of 2"), "{shown}");
+    assert!(shown.contains("of 2, which are counted from 0"), "{shown}");
     assert!(shown.contains("the partitioner chose channel"), "{shown}");
 }
 

@@ -112,7 +112,7 @@ fn survives<S: Source<Out = str>>(make: impl Fn() -> S, seeds: std::ops::Range<u
 }
 
 #[test]
-fn lines_of_a_directory() {
+fn each_line_of_a_directory_is_counted_once_however_often_the_job_is_killed() {
     let dir = tempfile::tempdir().expect("a directory");
     for file in 0..7 {
         let lines = (0..LINES)
@@ -124,7 +124,7 @@ fn lines_of_a_directory() {
 }
 
 #[test]
-fn blocks_of_lines_of_a_mapped_file() {
+fn each_line_of_a_mapped_file_is_counted_once_however_often_the_job_is_killed() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("numbers.txt");
     let lines = (0..LINES).map(|n| format!("{n}\n"));

@@ -6,9 +6,11 @@ use proptest::prelude::*;
 use thalweg::connectors::{Collected, Collection};
 use thalweg::datastream::Environment;
 use thalweg::operator::{Elements, OutputTag, Session, Sliding, TimeWindow, Tumbling};
-use thalweg::runtime::JobError;
+use thalweg::runtime::{JobError, Step};
 use thalweg::state::{Count, Max, Sum};
-use thalweg::time::{BoundedOutOfOrderness, Monotonous, Punctuated, Timestamp, nanoseconds};
+use thalweg::time::{
+    BoundedOutOfOrderness, ManualClock, Monotonous, Punctuated, Timestamp, nanoseconds,
+};
 
 use super::windows_match_the_oracle::{Event, SHAPES, Shape, events, oracle};
 use crate::schedule::{Schedule, sorted};
@@ -116,6 +118,42 @@ fn words_are_counted_where_they_are_read_first() {
         env.execute("words").expect("runs");
         let found: BTreeMap<String, u64> = counts.take().into_iter().collect();
         assert_eq!(found, expected, "parallelism {parallelism}");
+    }
+}
+
+/// The most memory that a subtask of each operator has said its state takes.
+fn state_bytes(expected_keys: usize) -> BTreeMap<String, i64> {
+    let env = Environment::new().parallelism(2);
+    env.source("numbers", Collection::of(vec![1_u64; 1_000]))
+        .timestamps(Monotonous, |_| Timestamp(1))
+        .key_by(|number| *number)
+        .expected_keys(expected_keys)
+        .window(Tumbling::of(nanoseconds(10)))
+        .two_phase()
+        .aggregate_with(Count, |_, _, count| count)
+        .name("windows")
+        .sink("counts", Collected::new().sink());
+    let mut job = (env.stepper("expected", ManualClock::new(Timestamp(0)))).expect("a job");
+    let mut most = BTreeMap::new();
+    while job.step().expect("nothing fails") != Step::Finished {
+        for sample in job.metrics() {
+            if sample.name == "state_bytes" {
+                let bytes: &mut i64 = most.entry(sample.operator.to_string()).or_default();
+                *bytes = sample.value.max(*bytes);
+            }
+        }
+    }
+    most
+}
+
+#[test]
+fn both_phases_have_room_for_the_keys_that_are_expected() {
+    let (few, many) = (state_bytes(0), state_bytes(100_000));
+    // The phase behind the exchange has a half of the keys in each of two subtasks.
+    for (operator, keys) in [("partial window", 100_000), ("windows", 50_000)] {
+        let room = keys * size_of::<[u64; 2]>() as i64;
+        assert!(few[operator] < room, "{operator}: {few:?}");
+        assert!(many[operator] >= room, "{operator}: {many:?}");
     }
 }
 

@@ -41,8 +41,17 @@ fn age(at_ms: u64) -> Duration {
     now.saturating_sub(Duration::from_millis(at_ms))
 }
 
-fn took(manifest: &Manifest) -> Duration {
-    Duration::from_millis(manifest.completed_ms.saturating_sub(manifest.started_ms))
+fn took(manifest: &Manifest) -> String {
+    shown_millis(manifest.completed_ms.saturating_sub(manifest.started_ms))
+}
+
+/// A duration that is known to the millisecond.
+fn shown_millis(millis: u64) -> String {
+    match millis {
+        0 => "< 1 ms".to_owned(),
+        ..1000 => format!("{millis} ms"),
+        _ => shown(Duration::from_millis(millis)),
+    }
 }
 
 fn kind(manifest: &Manifest) -> &'static str {
@@ -96,7 +105,7 @@ impl Listing<'_> {
                 manifest.checkpoint.to_string(),
                 kind(manifest).to_owned(),
                 shown_long(age(manifest.completed_ms)),
-                shown(took(manifest)),
+                took(manifest),
                 grouped(manifest.operators.len() as u64),
                 grouped(manifest.states.len() as u64),
                 grouped(manifest.entries()),
@@ -186,7 +195,7 @@ impl Inspection<'_> {
             kind(manifest),
             manifest.checkpoint,
             shown_long(age(manifest.completed_ms)),
-            shown(took(manifest)),
+            took(manifest),
             manifest.max_parallelism.get(),
             counted(manifest.segments.len() as u64, "segment"),
             bytes(file_bytes(manifest)),
@@ -344,6 +353,20 @@ impl Comparison<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_in_milliseconds_is_shown_no_finer_than_it_is_known() {
+        let cases = [
+            (0, "< 1 ms"),
+            (1, "1 ms"),
+            (14, "14 ms"),
+            (999, "999 ms"),
+            (1_250, "1.25 s"),
+        ];
+        for (millis, text) in cases {
+            assert_eq!(shown_millis(millis), text);
+        }
+    }
 
     #[test]
     fn types_are_shown_without_the_paths_of_their_modules() {

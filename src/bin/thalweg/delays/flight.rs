@@ -76,6 +76,16 @@ impl Record for Flight {
 }
 
 impl Flight {
+    /// The columns from which it is parsed.
+    pub(crate) const COLUMNS: [&str; 6] = [
+        "dep_time",
+        "dep_delay",
+        "carrier",
+        "origin",
+        "minute",
+        "time_hour",
+    ];
+
     /// Parses a flight from a row.
     pub(crate) fn parse(row: &CsvRow<'_>) -> Result<Flight, CsvError> {
         let departed: Option<u32> = row.optional("dep_time")?;
@@ -133,6 +143,9 @@ impl Record for Airline {
 }
 
 impl Airline {
+    /// The columns from which it is parsed.
+    pub(crate) const COLUMNS: [&str; 2] = ["carrier", "name"];
+
     /// Parses an airline from a row.
     pub(crate) fn parse(row: &CsvRow<'_>) -> Result<Airline, CsvError> {
         Ok(Airline {

@@ -106,6 +106,7 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
     let env = Environment::new().parallelism(options.parallelism);
     let env = options.recovery.apply(env)?;
     let mut flights = CsvSource::file(input)
+        .columns(Flight::COLUMNS)
         .records(Flight::parse)
         .malformed(options.malformed());
     if let Some(rate) = options.rate {
@@ -137,6 +138,7 @@ fn draw(options: &DelaysOptions) -> Result<Job, Failure> {
         .name("by origin")
         .uid("by-origin");
     let airlines = CsvSource::file(airlines)
+        .columns(Airline::COLUMNS)
         .records(Airline::parse)
         .malformed(options.malformed());
     let names = env.source("airlines", airlines).uid("airlines").broadcast();
