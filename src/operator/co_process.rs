@@ -60,7 +60,8 @@ pub trait CoProcessFunction<A: ?Sized, B: ?Sized>: Send + 'static {
 
     /// The end of the first input; the second may continue. Not called on failure. If the operator has a uid, this is
     /// called only once, even if the job resumes from a checkpoint taken after it, unless more of that input has
-    /// arrived since; the same goes for [`end_second`](Self::end_second).
+    /// arrived since, or it had not ended for all subtasks by then; the same goes for
+    /// [`end_second`](Self::end_second).
     ///
     /// # Errors
     /// Fails the subtask.

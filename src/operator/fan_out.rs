@@ -1,4 +1,5 @@
-//! `FanOut`: a stream that is used more than once. The one place inside a region where a record meets `dyn`.
+//! `FanOut`: a stream that is used more than once. Its branches are behind `dyn`, as are side outputs and
+//! [boxed chains](super::BoxedChain).
 
 use crate::checkpoint::SnapshotOutput;
 use crate::time::Timestamp;

@@ -68,8 +68,8 @@ pub trait KeyedCoProcessFunction<K: Key + ?Sized, A: ?Sized, B: ?Sized>: Send + 
     }
 
     /// The end of the first input; the second may continue. There is no current key. Called only once, even if the job
-    /// resumes from a checkpoint taken after it, unless more of that input has arrived since; the same goes for
-    /// [`end_second`](Self::end_second).
+    /// resumes from a checkpoint taken after it, unless more of that input has arrived since, or it had not ended for
+    /// all subtasks by then; the same goes for [`end_second`](Self::end_second).
     ///
     /// # Errors
     /// Fails the subtask.

@@ -55,7 +55,7 @@ pub trait ProcessFunction<V: ?Sized>: Send + 'static {
 
     /// The end of input (Flink's `finish`): the last chance to emit. Not called on failure. If the operator has a uid,
     /// this is called only once, even if the job resumes from a checkpoint taken after it, unless more input has
-    /// arrived since.
+    /// arrived since, or the input had not ended for all subtasks by then.
     ///
     /// # Errors
     /// Fails the subtask.

@@ -4,8 +4,8 @@
 //!
 //! - A channel that has delivered a checkpoint's barrier is blocked until every open channel has; then the barrier is
 //!   forwarded. *At least once*: no channel is blocked, and several checkpoints may be in progress.
-//! - A later barrier ends the alignment of an earlier one. A barrier that is not later than the last one forwarded or
-//!   aborted is ignored.
+//! - A later barrier ends the alignment of an earlier one. A barrier that is not later than the last one forwarded, or
+//!   whose checkpoint was aborted, is ignored.
 //! - A channel that has ended counts as having delivered every barrier.
 //! - *Unaligned*: a barrier that overtakes is forwarded as soon as the first channel or the job master announces it,
 //!   and blocks no channel.

@@ -1,7 +1,7 @@
 //! The checkpoint writer: takes the pieces of all subtasks off the workers and puts them into the store.
 //!
 //! It is driven message by message: by a thread of its own, which is never pinned, or, in step mode, by the
-//! caller. All file access while a job runs happens here.
+//! caller. All access to the files of checkpoints while a job runs happens here.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

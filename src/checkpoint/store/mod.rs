@@ -13,7 +13,7 @@
 //! Unreferenced files are removed in two steps, so that no power loss leaves a manifest without its segments: manifests
 //! after the sync of one checkpoint, their segments after the sync of the next. One such segment is kept as a *spare*,
 //! whose file the next segment takes over, see [`Storage::reuse`]. Opening a store keeps one spare in the same way, and
-//! removes all other files that no manifest names.
+//! removes all other segments that no manifest names, unless a checkpoint is rejected.
 
 mod complete;
 mod opening;

@@ -44,11 +44,12 @@ impl Options {
 /// Parses the rows of CSV files with a closure and emits the results.
 ///
 /// The first row is the header unless configured otherwise; a file without any row then fails the subtask, except under
-/// a [watched](CsvSource::watch) path, where it may not have been written yet. Files whose names end in `.gz` are decompressed. The
-/// files of a directory are read one at a time, oldest first, each as a split with its own watermark, and are shared
-/// among the readers. A checkpoint stores the byte and line position of each file in progress (a compressed file is
-/// read again up to that position) and the set of finished files; a restored job reads the files that were found when
-/// it first started. Names that begin with `.` or `_` are hidden, and subdirectories are not entered.
+/// a [watched](CsvSource::watch) path, where it may not have been written yet. Files whose names end in `.gz` are
+/// decompressed. The files of a directory are read one at a time, oldest first, each as a split with its own watermark,
+/// and are shared among the readers. A checkpoint stores the byte and line position of each file in progress (a
+/// compressed file is read again up to that position), and which files are finished and which wait; unless it watches a
+/// path, a restored job reads the files that were found when it first started. Names that begin with `.` or `_` are
+/// hidden, and subdirectories are not entered.
 ///
 /// A [watched](CsvSource::watch) path is listed once per interval. **A file whose size or modification time has
 /// changed since it was read is read again in full**, as with Flink's `PROCESS_CONTINUOUSLY`, so write files

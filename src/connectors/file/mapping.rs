@@ -1,7 +1,7 @@
 //! A file mapped into memory and read in place.
 //!
 //! The subtasks of a source share one mapping, created by the first to open it and unmapped when the last reader is
-//! closed. It is prepared before the first record is read: pages that are in the page cache are mapped at once
+//! closed. It is prepared before the first record is read: the pages of files up to 4 GiB are mapped at once
 //! (`MADV_POPULATE_READ`), so that reading is plain memory access.
 //!
 //! The bytes are guaranteed to be those of the file as long as nobody changes it. If the file was truncated or

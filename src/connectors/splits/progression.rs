@@ -89,7 +89,7 @@ pub(crate) fn read_progressions(
 }
 
 /// The share of reader `index` of `parallelism`. Every reader gets equally many parts; with an unchanged parallelism,
-/// each gets back exactly what it left.
+/// each gets back exactly what it left if it left one progression.
 pub(crate) fn deal(all: &[Progression], index: u32, parallelism: u32) -> Vec<Progression> {
     let (count, readers) = (all.len() as u64, u64::from(parallelism.max(1)));
     if count == 0 {

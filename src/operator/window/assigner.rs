@@ -56,7 +56,7 @@ pub trait WindowTime: Send + Sync + 'static {
 pub enum EventTime {}
 
 /// A record is in the windows that contain the time of the batch in which it arrives, and the clock ends windows.
-/// Timestamps are ignored, nothing is late, and windows still open at the end of input never fire.
+/// Timestamps are ignored, nothing is late, and windows still open at the end of input do not fire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProcessingTime {}
 

@@ -7,8 +7,8 @@
 //!
 //! A sketch is a Bloom filter with one hash function. The sketches of a window's slices are overlaid,
 //! a word at a time: a bit that is set in two of them may be a *repeated* key, a bit that is set
-//! in one is certainly a single key. Sketch sizes differ by powers of two, and a position is the low
-//! bits of the hash, so the smaller one is overlaid on the larger one several times.
+//! in one is certainly a single key. Sketch sizes differ by powers of two, and a position is the
+//! lowest of certain bits of the hash, so the smaller one is overlaid on the larger one several times.
 //!
 //! ```text
 //! slice 1    1 0 0 1 0 0 1 0

@@ -58,8 +58,8 @@
 //! * Segments of 32 KB: the directory of a large table then crowds the second-level cache. Of 128 KB and more: no clear
 //!   gain, and splits take longer.
 //! * Looking ahead by 24, 96 or 128 records instead of 48: a sixth, a thirteenth and an eighth more time for hot keys.
-//!   Eight or sixteen records at once: more lines at once than the processor can fetch, a tenth and a quarter more
-//!   time at a million keys.
+//! * Eight or sixteen records at once where groups have two lines: more lines at once than the processor can fetch, a
+//!   tenth and a quarter more time at a million keys.
 //! * Prefetching lines into the second-level cache only (`prefetcht1`), with or without a second prefetch nearby:
 //!   uniform access to a million keys takes a twentieth less time, and a third less while others crowd the last-level
 //!   cache; hot keys of a million take a fourteenth more, and joins a thirtieth.
