@@ -310,23 +310,6 @@ fn payload_over_the_limit_is_told_from_a_full_ring() {
 }
 
 #[test]
-fn the_capacity_for_a_payload_is_the_least_that_takes_it() {
-    let payload_max = |capacity| {
-        let (producer, _) = ring(RingOptions::new().capacity(capacity));
-        producer.payload_max()
-    };
-    for payload in [0, 1, 15, 16, 17, 10_000] {
-        let capacity = RingOptions::capacity_for(payload).unwrap();
-        assert!(payload_max(capacity) >= payload, "{payload}");
-        assert!(
-            payload == 0 || payload_max(capacity - 1) < payload,
-            "{payload}"
-        );
-    }
-    assert_eq!(RingOptions::capacity_for((1 << 31) - HEADER_SIZE + 1), None);
-}
-
-#[test]
 fn payload_over_the_stride_is_too_large() {
     let (mut producer, _consumer) = ring(RingOptions::new().fixed_payload(40));
     assert!(push(&mut producer, 0, &[0; 48]).is_ok());
