@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::checkpoint::{CheckpointError, PieceRef, Pieces, Restored, SnapshotOutput, StateRef};
 use crate::metrics::MetricGroup;
 use crate::operator::{
-    BoxError, Budget, Checkpointing, Collector, Committer, Errand, OpenContext, Operator,
+    BoxError, Budget, Checkpointing, Collector, CommitTask, Committer, OpenContext, Operator,
     OperatorError, Outputs, Push, Signal, Source, SourceReader, SourceStatus, SubtaskInfo,
 };
 use crate::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
@@ -286,7 +286,7 @@ pub(super) fn restored_context(index: u32, parallelism: u32, checkpoint: u64) ->
 
 /// A committer that does its work only when told to.
 #[derive(Clone, Default)]
-pub(super) struct Errands(Arc<Mutex<Vec<Errand>>>);
+pub(super) struct Errands(Arc<Mutex<Vec<CommitTask>>>);
 
 impl Errands {
     /// The context of the only subtask, which commits through this committer.

@@ -11,12 +11,12 @@ use crate::checkpoint::Deferred;
 use crate::ring::Waker;
 
 /// Work to be done elsewhere; returns whether it failed, or was skipped because earlier work had failed.
-pub(crate) type Errand = Box<dyn FnOnce() -> bool + Send>;
+pub(crate) type CommitTask = Box<dyn FnOnce() -> bool + Send>;
 
 /// Runs the work it is given, in order: on a thread of the job, or immediately if there is none, as in a job that is
 /// stepped.
 #[derive(Clone, Default)]
-pub struct Committer(Option<Arc<dyn Fn(Errand) + Send + Sync>>);
+pub struct Committer(Option<Arc<dyn Fn(CommitTask) + Send + Sync>>);
 
 impl std::fmt::Debug for Committer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Committer {
 impl Committer {
     /// A committer backed by a thread, to which `send` passes the work. A worker notices a failure when it next ends
     /// a batch: the owner of the thread makes sure that this happens soon, even if no input arrives.
-    pub(crate) fn new(send: impl Fn(Errand) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(send: impl Fn(CommitTask) + Send + Sync + 'static) -> Self {
         Committer(Some(Arc::new(send)))
     }
 }

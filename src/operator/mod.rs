@@ -70,7 +70,7 @@ pub use boxed_chain::BoxedChain;
 pub(crate) use channel_replay::{replay, replayed_signal};
 pub(crate) use channel_state::{ChannelId, ChannelState, FrameLog, RECEIVED, SENT};
 pub use co_process::{CoProcess, CoProcessFunction};
-pub(crate) use committer::Errand;
+pub(crate) use committer::CommitTask;
 pub use committer::{CommitQueue, Committer};
 pub(crate) use concluded::Concluded;
 pub use context::{Checkpointing, OpenContext, SubtaskInfo};

@@ -1,6 +1,6 @@
 //! `Checkpointer`: manages the checkpoints of one attempt, and how the attempt ends because of them.
 //!
-//! It turns the coordinator's actions into [`Order`]s: to the subtasks, to the writer, and to whoever runs the job.
+//! It turns the coordinator's actions into [`Instruction`]s: to the subtasks, to the writer, and to whoever runs the job.
 //! Both the job master, which has threads, and the stepper, which has none, use it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ use super::head::Notice;
 use super::subtask_snapshot::Message;
 
 /// What is to be done.
-pub(crate) enum Order {
+pub(crate) enum Instruction {
     /// Notify every subtask.
     Notify(Notice),
     /// Send the writer a message.
@@ -44,19 +44,19 @@ pub(crate) struct Answer {
 
 /// What a caller waits for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Wish {
+pub(crate) enum CheckpointRequest {
     /// A checkpoint: the first one with at least this number.
     Checkpoint(u64),
     /// The savepoint with this number, and no other.
     Savepoint(u64),
 }
 
-impl Wish {
+impl CheckpointRequest {
     /// Whether `answer` concludes it.
     pub(crate) fn is_met(self, answer: Answer) -> bool {
         match self {
-            Wish::Checkpoint(first) => first <= answer.checkpoint,
-            Wish::Savepoint(number) => answer.savepoint == Some(number),
+            CheckpointRequest::Checkpoint(first) => first <= answer.checkpoint,
+            CheckpointRequest::Savepoint(number) => answer.savepoint == Some(number),
         }
     }
 }
@@ -161,13 +161,13 @@ impl Checkpointer {
         deadlines.into_iter().flatten().min()
     }
 
-    pub(crate) fn on_time(&mut self, now: Duration, wall: Timestamp) -> Vec<Order> {
+    pub(crate) fn on_time(&mut self, now: Duration, wall: Timestamp) -> Vec<Instruction> {
         let mut actions = self.coordinator.on_time(now);
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
             actions.extend(self.end_if_all_are(now));
         }
-        self.orders(actions, now, wall)
+        self.instructions(actions, now, wall)
     }
 
     /// Handles a message from a subtask.
@@ -177,7 +177,7 @@ impl Checkpointer {
         message: Message,
         now: Duration,
         wall: Timestamp,
-    ) -> Vec<Order> {
+    ) -> Vec<Instruction> {
         let actions = match message {
             Message::Acknowledged { checkpoint, states } => {
                 self.coordinator.on_part(checkpoint, Part { place, states })
@@ -190,7 +190,7 @@ impl Checkpointer {
                 self.end_if_all_are(now)
             }
         };
-        self.orders(actions, now, wall)
+        self.instructions(actions, now, wall)
     }
 
     /// Once every input has ended, requests a last checkpoint, which commits what the sinks hold.
@@ -209,45 +209,49 @@ impl Checkpointer {
         written: Written,
         now: Duration,
         wall: Timestamp,
-    ) -> Vec<Order> {
+    ) -> Vec<Instruction> {
         match written {
             Written::Checkpoint(checkpoint, written) => {
                 let written = written.map(|size| self.size = size);
                 let actions = self.coordinator.on_written(checkpoint, written, now);
-                self.orders(actions, now, wall)
+                self.instructions(actions, now, wall)
             }
             Written::Exported(checkpoint, exported) => {
                 let Some(savepoint) = self.savepoints.remove(&checkpoint) else {
                     return Vec::new();
                 };
-                let mut orders = Vec::new();
+                let mut instructions = Vec::new();
                 match (savepoint.mode, &exported) {
                     (StopMode::GoOn, _) => {}
-                    (_, Ok(())) => orders.push(Order::Finish),
+                    (_, Ok(())) => instructions.push(Instruction::Finish),
                     // The job continues as if there had been no request; after a drain it ends, with its own last
                     // checkpoint.
                     (StopMode::Suspend, Err(_)) => {
                         self.coordinator.resume_periodic(now);
-                        orders.push(Order::Notify(Notice::Aborted(checkpoint)));
+                        instructions.push(Instruction::Notify(Notice::Aborted(checkpoint)));
                     }
-                    (StopMode::Drain, Err(_)) => orders.push(Order::Finish),
+                    (StopMode::Drain, Err(_)) => instructions.push(Instruction::Finish),
                 }
                 let savepoint = Some(savepoint.number);
                 let answer = Answer {
                     checkpoint,
                     savepoint,
                 };
-                orders.push(Order::Answer(answer, exported));
-                orders
+                instructions.push(Instruction::Answer(answer, exported));
+                instructions
             }
         }
     }
 
     /// Requests a checkpoint.
-    pub(crate) fn on_wanted(&mut self, now: Duration, wall: Timestamp) -> (Wish, Vec<Order>) {
-        let wish = Wish::Checkpoint(self.coordinator.next_checkpoint());
+    pub(crate) fn on_wanted(
+        &mut self,
+        now: Duration,
+        wall: Timestamp,
+    ) -> (CheckpointRequest, Vec<Instruction>) {
+        let request = CheckpointRequest::Checkpoint(self.coordinator.next_checkpoint());
         let actions = self.coordinator.on_request(Purpose::Asked, now);
-        (wish, self.orders(actions, now, wall))
+        (request, self.instructions(actions, now, wall))
     }
 
     /// Requests a savepoint. One that drains waits until all inputs have ended.
@@ -257,10 +261,10 @@ impl Checkpointer {
         mode: StopMode,
         now: Duration,
         wall: Timestamp,
-    ) -> (Wish, Vec<Order>) {
+    ) -> (CheckpointRequest, Vec<Instruction>) {
         self.savepoint_count += 1;
         let number = self.savepoint_count;
-        let wish = Wish::Savepoint(number);
+        let request = CheckpointRequest::Savepoint(number);
         self.wanted.push(Savepoint {
             number,
             target,
@@ -270,14 +274,19 @@ impl Checkpointer {
             self.coordinator.stop_periodic();
         }
         if mode == StopMode::Drain {
-            return (wish, vec![Order::Notify(Notice::Drain)]);
+            return (request, vec![Instruction::Notify(Notice::Drain)]);
         }
         let actions = self.coordinator.on_request(Purpose::Savepoint, now);
-        (wish, self.orders(actions, now, wall))
+        (request, self.instructions(actions, now, wall))
     }
 
-    fn orders(&mut self, actions: Vec<Action>, now: Duration, wall: Timestamp) -> Vec<Order> {
-        let mut orders = Vec::new();
+    fn instructions(
+        &mut self,
+        actions: Vec<Action>,
+        now: Duration,
+        wall: Timestamp,
+    ) -> Vec<Instruction> {
+        let mut instructions = Vec::new();
         for action in actions {
             match action {
                 Action::Trigger(mut barrier, purpose) => {
@@ -286,11 +295,11 @@ impl Checkpointer {
                     {
                         barrier.options |= Barrier::SUSPEND;
                     }
-                    orders.push(Order::Notify(Notice::Triggered(barrier)));
+                    instructions.push(Instruction::Notify(Notice::Triggered(barrier)));
                 }
                 Action::Overtake(barrier) => {
                     tracing::debug!(checkpoint = barrier.checkpoint, "barriers overtake");
-                    orders.push(Order::Notify(Notice::Overtake(barrier)));
+                    instructions.push(Instruction::Notify(Notice::Overtake(barrier)));
                 }
                 Action::Write {
                     checkpoint,
@@ -300,28 +309,28 @@ impl Checkpointer {
                 } => {
                     let contents = self.contents(checkpoint, parent, purpose, parts, wall);
                     let message = WriterMessage::Complete(checkpoint, Box::new(contents));
-                    orders.push(Order::Write(message));
+                    instructions.push(Instruction::Write(message));
                 }
                 Action::Complete {
                     checkpoint,
                     purpose,
-                } => self.complete(checkpoint, purpose, wall, &mut orders),
+                } => self.complete(checkpoint, purpose, wall, &mut instructions),
                 Action::Abort {
                     checkpoint,
                     purpose,
                     reason,
                 } => {
-                    self.abort(checkpoint, reason, now, &mut orders);
+                    self.abort(checkpoint, reason, now, &mut instructions);
                     if purpose == Purpose::Final {
                         // A job must not end without its last checkpoint.
                         self.ending = false;
                         self.retry_at = Some(now + END_RETRY);
                     }
                 }
-                Action::Fail(reason) => orders.push(Order::Fail(reason)),
+                Action::Fail(reason) => instructions.push(Instruction::Fail(reason)),
             }
         }
-        orders
+        instructions
     }
 
     /// Assigns the checkpoint just triggered to the savepoint that has waited longest for one of its kind. Returns
@@ -350,7 +359,7 @@ impl Checkpointer {
         checkpoint: u64,
         purpose: Purpose,
         wall: Timestamp,
-        orders: &mut Vec<Order>,
+        instructions: &mut Vec<Instruction>,
     ) {
         let started = self.started.remove(&checkpoint).unwrap_or(wall);
         let nanos = wall.0.saturating_sub(started.0).max(0).unsigned_abs();
@@ -360,26 +369,34 @@ impl Checkpointer {
             size: self.size,
         });
         tracing::info!(checkpoint, bytes = self.size.bytes, "checkpoint complete");
-        orders.push(Order::Notify(Notice::Complete(checkpoint)));
+        instructions.push(Instruction::Notify(Notice::Complete(checkpoint)));
         match self.savepoints.get(&checkpoint) {
             Some(savepoint) => {
                 let target = Arc::clone(&savepoint.target);
-                orders.push(Order::Write(WriterMessage::Export(checkpoint, target)));
+                instructions.push(Instruction::Write(WriterMessage::Export(
+                    checkpoint, target,
+                )));
             }
             None => {
                 let answer = Answer {
                     checkpoint,
                     savepoint: None,
                 };
-                orders.push(Order::Answer(answer, Ok(())));
+                instructions.push(Instruction::Answer(answer, Ok(())));
             }
         }
         if purpose == Purpose::Final && !self.savepoints.contains_key(&checkpoint) {
-            orders.push(Order::Finish);
+            instructions.push(Instruction::Finish);
         }
     }
 
-    fn abort(&mut self, checkpoint: u64, reason: String, now: Duration, orders: &mut Vec<Order>) {
+    fn abort(
+        &mut self,
+        checkpoint: u64,
+        reason: String,
+        now: Duration,
+        instructions: &mut Vec<Instruction>,
+    ) {
         tracing::warn!(checkpoint, reason, "checkpoint aborted");
         self.started.remove(&checkpoint);
         self.tell(&CheckpointEvent::Failed {
@@ -394,9 +411,9 @@ impl Checkpointer {
         if savepoint.is_some_and(|savepoint| savepoint.mode == StopMode::Suspend) {
             self.coordinator.resume_periodic(now);
         }
-        orders.push(Order::Write(WriterMessage::Abandon(checkpoint)));
-        orders.push(Order::Notify(Notice::Aborted(checkpoint)));
-        orders.push(Order::Answer(answer, Err(reason)));
+        instructions.push(Instruction::Write(WriterMessage::Abandon(checkpoint)));
+        instructions.push(Instruction::Notify(Notice::Aborted(checkpoint)));
+        instructions.push(Instruction::Answer(answer, Err(reason)));
     }
 
     fn contents(
@@ -452,10 +469,10 @@ mod tests {
             checkpoint: 6,
             savepoint: Some(1),
         };
-        assert!(!Wish::Savepoint(1).is_met(periodic));
-        assert!(Wish::Savepoint(1).is_met(savepoint));
-        assert!(!Wish::Savepoint(2).is_met(savepoint));
-        assert!(Wish::Checkpoint(6).is_met(periodic));
-        assert!(!Wish::Checkpoint(7).is_met(savepoint));
+        assert!(!CheckpointRequest::Savepoint(1).is_met(periodic));
+        assert!(CheckpointRequest::Savepoint(1).is_met(savepoint));
+        assert!(!CheckpointRequest::Savepoint(2).is_met(savepoint));
+        assert!(CheckpointRequest::Checkpoint(6).is_met(periodic));
+        assert!(!CheckpointRequest::Checkpoint(7).is_met(savepoint));
     }
 }

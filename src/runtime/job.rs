@@ -14,8 +14,8 @@ use crate::operator::panic_message;
 use super::checkpointer::StopMode;
 use super::deployment::Blueprint;
 use super::error::JobError;
+use super::job_master::{Command, JobMaster};
 use super::job_status::JobStatus;
-use super::master::{Command, Master};
 use super::report::{SubtaskReport, reports};
 use super::worker::Event;
 
@@ -224,7 +224,11 @@ impl Drop for JobHandle {
 
 /// Runs the job. Where code of its user panics that no subtask runs, the job has failed, too: its workers end while the
 /// master unwinds.
-fn run(shared: &Shared, blueprint: &dyn Blueprint, master: Master) -> Result<JobResult, JobError> {
+fn run(
+    shared: &Shared,
+    blueprint: &dyn Blueprint,
+    master: JobMaster,
+) -> Result<JobResult, JobError> {
     let ended = catch_unwind(AssertUnwindSafe(|| {
         let ended = master.run();
         blueprint.job_ended();
@@ -244,11 +248,11 @@ fn run(shared: &Shared, blueprint: &dyn Blueprint, master: Master) -> Result<Job
 ///
 /// # Errors
 /// [`JobError::Thread`] if the operating system refuses one.
-pub(super) fn mind(
+pub(super) fn start_thread(
     shared: Arc<Shared>,
     events: Sender<Event>,
     blueprint: Arc<dyn Blueprint>,
-    master: Master,
+    master: JobMaster,
 ) -> Result<JobHandle, JobError> {
     // Workers are started by the master, which is never pinned: threads inherit the mask of the thread that
     // starts them.

@@ -8,7 +8,7 @@ use crate::checkpoint::Storage;
 use crate::time::Clock;
 
 use super::checkpoint_writer::{CheckpointWriter, PieceSender, WriterMessage, Written};
-use super::checkpointer::{Checkpointer, Order, StopMode};
+use super::checkpointer::{Checkpointer, Instruction, StopMode};
 use super::subtask::Subtask;
 use super::subtask_snapshot::Message;
 
@@ -32,15 +32,15 @@ impl SteppedCheckpoints {
 
     /// Handles the passing of time.
     pub(super) fn tick(&mut self, subtasks: &mut [Subtask]) {
-        let orders = self.checkpointer.on_time(self.now(), self.clock.now());
-        self.follow(orders, subtasks);
+        let instructions = self.checkpointer.on_time(self.now(), self.clock.now());
+        self.carry_out(instructions, subtasks);
     }
 
     /// Handles a message from a subtask.
     pub(super) fn hear(&mut self, place: usize, message: Message, subtasks: &mut [Subtask]) {
         let (now, wall) = (self.now(), self.clock.now());
-        let orders = self.checkpointer.on_message(place, message, now, wall);
-        self.follow(orders, subtasks);
+        let instructions = self.checkpointer.on_message(place, message, now, wall);
+        self.carry_out(instructions, subtasks);
     }
 
     /// Lets the writer process up to `steps` messages. Returns whether it processed any.
@@ -55,16 +55,16 @@ impl SteppedCheckpoints {
         }
         for written in done {
             let (now, wall) = (self.now(), self.clock.now());
-            let orders = self.checkpointer.on_written(written, now, wall);
-            self.follow(orders, subtasks);
+            let instructions = self.checkpointer.on_written(written, now, wall);
+            self.carry_out(instructions, subtasks);
         }
         worked
     }
 
     /// Requests a checkpoint.
     pub(super) fn want(&mut self, subtasks: &mut [Subtask]) {
-        let (_, orders) = self.checkpointer.on_wanted(self.now(), self.clock.now());
-        self.follow(orders, subtasks);
+        let (_, instructions) = self.checkpointer.on_wanted(self.now(), self.clock.now());
+        self.carry_out(instructions, subtasks);
     }
 
     /// Requests a savepoint.
@@ -75,26 +75,26 @@ impl SteppedCheckpoints {
         subtasks: &mut [Subtask],
     ) {
         let (now, wall) = (self.now(), self.clock.now());
-        let (_, orders) = self.checkpointer.on_savepoint(target, mode, now, wall);
-        self.follow(orders, subtasks);
+        let (_, instructions) = self.checkpointer.on_savepoint(target, mode, now, wall);
+        self.carry_out(instructions, subtasks);
     }
 
-    fn follow(&mut self, orders: Vec<Order>, subtasks: &mut [Subtask]) {
-        for order in orders {
-            match order {
-                Order::Notify(notice) => subtasks
+    fn carry_out(&mut self, instructions: Vec<Instruction>, subtasks: &mut [Subtask]) {
+        for instruction in instructions {
+            match instruction {
+                Instruction::Notify(notice) => subtasks
                     .iter_mut()
                     .for_each(|subtask| subtask.notice(notice)),
-                Order::Write(message) => {
+                Instruction::Write(message) => {
                     // The writer lives as long as the channel to it.
                     let _ = self.messages.send(message);
                 }
-                Order::Finish => subtasks.iter_mut().for_each(Subtask::finish),
-                Order::Fail(reason) => self.failure = Some(reason),
-                Order::Answer(answer, Ok(())) => {
+                Instruction::Finish => subtasks.iter_mut().for_each(Subtask::finish),
+                Instruction::Fail(reason) => self.failure = Some(reason),
+                Instruction::Answer(answer, Ok(())) => {
                     self.completed = self.completed.max(Some(answer.checkpoint))
                 }
-                Order::Answer(_, Err(_)) => {}
+                Instruction::Answer(_, Err(_)) => {}
             }
         }
     }

@@ -11,8 +11,8 @@ use super::affinity;
 use super::checkpoint_writer::Written;
 use super::config::Config;
 use super::head::Progress;
+use super::job_master::Command;
 use super::mailbox::{Letter, Mailbox};
-use super::master::Command;
 use super::subtask::Subtask;
 use super::subtask_snapshot::Message;
 
@@ -25,7 +25,7 @@ pub(crate) enum Event {
         error: OperatorError,
     },
     /// A subtask has a message about checkpoints or its end.
-    Told {
+    Reported {
         /// Its index in the execution graph.
         place: usize,
         message: Message,
@@ -165,7 +165,7 @@ impl Worker {
 fn tell(events: &Sender<Event>, subtask: &mut Subtask) {
     for message in subtask.take_messages() {
         let place = subtask.place();
-        let _ = events.send(Event::Told { place, message });
+        let _ = events.send(Event::Reported { place, message });
     }
 }
 

@@ -13,19 +13,19 @@ use crate::record::MaxParallelism;
 use crate::time::Timestamp;
 
 use super::checkpoint_writer::WriterMessage;
-use super::checkpointer::{Checkpointer, Order, StopMode, Wish};
+use super::checkpointer::{CheckpointRequest, Checkpointer, Instruction, StopMode};
 use super::checkpoints::Retention;
 use super::config::Config;
 use super::deployment::{Attempt, Blueprint, WorkerParts};
 use super::error::JobError;
-use super::job::{JobHandle, JobResult, Shared, mind};
+use super::job::{JobHandle, JobResult, Shared, start_thread};
 use super::job_status::JobStatus;
-use super::keeper::{Keeper, start_committer};
 use super::mailbox::Letter;
 use super::origin::Origin;
 use super::restart::{RestartStrategy, Restarts};
 use super::worker::Event;
 use super::workers::Workers;
+use super::writer_handle::{WriterHandle, start_committer};
 
 /// A request of the host to a job.
 pub(crate) enum Command {
@@ -50,7 +50,7 @@ impl std::fmt::Debug for Command {
 
 /// A caller that waits for the end of a checkpoint or savepoint.
 struct Waiting {
-    wish: Wish,
+    request: CheckpointRequest,
     reply: Sender<Result<(), String>>,
 }
 
@@ -79,7 +79,7 @@ impl Running {
 }
 
 /// Supervises one job.
-pub(crate) struct Master {
+pub(crate) struct JobMaster {
     shared: Arc<Shared>,
     blueprint: Arc<dyn Blueprint>,
     config: Arc<Config>,
@@ -88,7 +88,7 @@ pub(crate) struct Master {
     events: Sender<Event>,
     inbox: Receiver<Event>,
     restarts: Restarts,
-    keeper: Option<Keeper>,
+    writer: Option<WriterHandle>,
     committer: Committer,
     waiting: Vec<Waiting>,
     attempt: u32,
@@ -113,8 +113,8 @@ pub(crate) fn start(
     let shared = Arc::new(Shared::new(name, metrics));
     let (events, inbox) = channel();
     let next = origin.next_checkpoint();
-    let keeper = match (origin.store, &config.checkpoints) {
-        (Some(store), Some(checkpoints)) => Some(Keeper::start(
+    let writer = match (origin.store, &config.checkpoints) {
+        (Some(store), Some(checkpoints)) => Some(WriterHandle::start(
             store,
             next,
             checkpoints.clone(),
@@ -123,11 +123,11 @@ pub(crate) fn start(
         )?),
         _ => None,
     };
-    let restart = config.restart.clone().unwrap_or_else(|| match keeper {
+    let restart = config.restart.clone().unwrap_or_else(|| match writer {
         Some(_) => RestartStrategy::exponential(),
         None => RestartStrategy::None,
     });
-    let mut master = Master {
+    let mut master = JobMaster {
         shared: Arc::clone(&shared),
         blueprint: Arc::clone(&blueprint),
         config: Arc::new(config),
@@ -136,26 +136,26 @@ pub(crate) fn start(
         events: events.clone(),
         inbox,
         restarts: Restarts::new(restart),
-        keeper,
+        writer,
         committer: start_committer(&events)?,
         waiting: Vec::new(),
         attempt: 0,
         deployed: None,
     };
     master.deployed = Some(master.deploy(origin.restored)?);
-    mind(shared, events, blueprint, master)
+    start_thread(shared, events, blueprint, master)
 }
 
-impl Master {
+impl JobMaster {
     /// Builds the chains of an attempt.
     fn deploy(&self, restored: Option<Restored>) -> Result<Vec<WorkerParts>, JobError> {
-        let keeper = self.keeper.as_ref();
+        let writer = self.writer.as_ref();
         let attempt = Attempt {
             number: self.attempt,
             max_parallelism: self.max_parallelism,
             checkpointing: Checkpointing {
-                enabled: keeper.is_some(),
-                first: keeper.map_or(0, |keeper| keeper.first),
+                enabled: writer.is_some(),
+                first: writer.map_or(0, |writer| writer.first),
                 restored,
                 allow_non_restored: self.config.allow_non_restored,
                 committer: self.committer.clone(),
@@ -169,9 +169,9 @@ impl Master {
             &shared.metrics,
             attempt,
         )?;
-        if let Some(keeper) = &self.keeper {
+        if let Some(writer) = &self.writer {
             let subtasks = parts.iter_mut().flat_map(|part| &mut part.subtasks);
-            subtasks.for_each(|subtask| subtask.take_snapshots(Box::new(keeper.pieces.clone())));
+            subtasks.for_each(|subtask| subtask.take_snapshots(Box::new(writer.pieces.clone())));
         }
         Ok(parts)
     }
@@ -193,7 +193,7 @@ impl Master {
                     // A source that cannot start now may be able to later.
                     Err(error @ JobError::Source { .. }) => match self.on_failure() {
                         Some(delay) => {
-                            self.rest(delay);
+                            self.wait_to_restart(delay);
                             continue;
                         }
                         None => break Err(error),
@@ -203,14 +203,14 @@ impl Master {
             };
             self.shared.advance(JobStatus::Running);
             let running = match self.spawn(parts) {
-                Ok(running) => self.mind(running),
+                Ok(running) => self.supervise(running),
                 Err(error) => break Err(error),
             };
             if !running.has_failed() || self.shared.status() == JobStatus::Cancelling {
                 break Ok(());
             }
             match running.restart {
-                Some(delay) => self.rest(delay),
+                Some(delay) => self.wait_to_restart(delay),
                 None => break Err(self.failed(running)),
             }
         };
@@ -220,8 +220,8 @@ impl Master {
 
     /// Builds the chains of another attempt, restored from the last checkpoint.
     fn redeploy(&mut self) -> Result<Vec<WorkerParts>, JobError> {
-        let restored = match &self.keeper {
-            Some(keeper) => keeper.restore(&self.shared.name)?,
+        let restored = match &self.writer {
+            Some(writer) => writer.restore(&self.shared.name)?,
             None => None,
         };
         self.attempt += 1;
@@ -231,13 +231,13 @@ impl Master {
     /// Starts the workers of an attempt.
     fn spawn(&mut self, parts: Vec<WorkerParts>) -> Result<Running, JobError> {
         let now = self.now().0;
-        let checkpointer = self.keeper.as_ref().map(|keeper| {
-            let settings = keeper.checkpoints.settings.clone();
+        let checkpointer = self.writer.as_ref().map(|writer| {
+            let settings = writer.checkpoints.settings.clone();
             Checkpointer::new(
                 settings,
                 &self.graph,
                 self.max_parallelism,
-                keeper.next,
+                writer.next,
                 now,
             )
         });
@@ -255,7 +255,7 @@ impl Master {
     }
 
     /// Handles the events of an attempt's workers, the writer and the host until all workers have ended.
-    fn mind(&mut self, mut running: Running) -> Running {
+    fn supervise(&mut self, mut running: Running) -> Running {
         if self.shared.status() == JobStatus::Cancelling {
             running.post(Letter::Cancel);
         }
@@ -263,9 +263,9 @@ impl Master {
             match self.next_event(running.checkpointer.as_ref()) {
                 Some(Event::Ended) => running.alive -= 1,
                 Some(Event::Failed { subtask, error }) => self.fail(&mut running, subtask, error),
-                Some(Event::Command(command)) => self.obey(&mut running, command),
+                Some(Event::Command(command)) => self.handle_command(&mut running, command),
                 Some(Event::CommitFailed) => running.post(Letter::Turn),
-                event => self.keep(&mut running, event),
+                event => self.handle_checkpoint_event(&mut running, event),
             }
         }
         running.workers.join();
@@ -285,9 +285,9 @@ impl Master {
     /// Ends an attempt: keeps the number of its next checkpoint, and tells all callers that still wait that it was
     /// interrupted.
     fn settle(&mut self, running: &mut Running) {
-        if let (Some(keeper), Some(checkpointer)) = (&mut self.keeper, running.checkpointer.take())
+        if let (Some(writer), Some(checkpointer)) = (&mut self.writer, running.checkpointer.take())
         {
-            keeper.next = checkpointer.next_checkpoint();
+            writer.next = checkpointer.next_checkpoint();
         }
         for waiting in self.waiting.drain(..) {
             let _ = waiting
@@ -324,13 +324,13 @@ impl Master {
         self.restarts.on_failure(now)
     }
 
-    fn obey(&mut self, running: &mut Running, command: Command) {
+    fn handle_command(&mut self, running: &mut Running, command: Command) {
         let (now, wall) = self.now();
         let reply = match (command, &mut running.checkpointer) {
             (Command::Cancel, _) => return running.post(Letter::Cancel),
             (Command::Checkpoint(reply), Some(checkpointer)) => {
-                let (wish, orders) = checkpointer.on_wanted(now, wall);
-                return self.await_answer(running, wish, reply, orders);
+                let (request, instructions) = checkpointer.on_wanted(now, wall);
+                return self.await_answer(running, request, reply, instructions);
             }
             (
                 Command::Savepoint {
@@ -340,8 +340,8 @@ impl Master {
                 },
                 Some(checkpointer),
             ) => {
-                let (wish, orders) = checkpointer.on_savepoint(target, mode, now, wall);
-                return self.await_answer(running, wish, reply, orders);
+                let (request, instructions) = checkpointer.on_savepoint(target, mode, now, wall);
+                return self.await_answer(running, request, reply, instructions);
             }
             (Command::Checkpoint(reply) | Command::Savepoint { reply, .. }, None) => reply,
         };
@@ -350,52 +350,52 @@ impl Master {
         ));
     }
 
-    /// Records who waits for a checkpoint or savepoint, and follows the orders that the request led to.
+    /// Records who waits for a checkpoint or savepoint, and follows the instructions that the request led to.
     fn await_answer(
         &mut self,
         running: &mut Running,
-        wish: Wish,
+        request: CheckpointRequest,
         reply: Sender<Result<(), String>>,
-        orders: Vec<Order>,
+        instructions: Vec<Instruction>,
     ) {
-        self.waiting.push(Waiting { wish, reply });
-        self.follow(running, orders);
+        self.waiting.push(Waiting { request, reply });
+        self.carry_out(running, instructions);
     }
 
     /// Handles a checkpoint event, or the passing of time.
-    fn keep(&mut self, running: &mut Running, event: Option<Event>) {
+    fn handle_checkpoint_event(&mut self, running: &mut Running, event: Option<Event>) {
         let (now, wall) = self.now();
         let Some(checkpointer) = &mut running.checkpointer else {
             return;
         };
-        let orders = match event {
-            Some(Event::Told { place, message }) => {
+        let instructions = match event {
+            Some(Event::Reported { place, message }) => {
                 checkpointer.on_message(place, message, now, wall)
             }
             Some(Event::Written(written)) => checkpointer.on_written(written, now, wall),
             _ => checkpointer.on_time(now, wall),
         };
-        self.follow(running, orders);
+        self.carry_out(running, instructions);
     }
 
-    fn follow(&mut self, running: &mut Running, orders: Vec<Order>) {
-        for order in orders {
-            match order {
-                Order::Notify(notice) => running.post(Letter::Notice(notice)),
-                Order::Write(message) => {
-                    if let Some(keeper) = &self.keeper {
-                        keeper.write(message);
+    fn carry_out(&mut self, running: &mut Running, instructions: Vec<Instruction>) {
+        for instruction in instructions {
+            match instruction {
+                Instruction::Notify(notice) => running.post(Letter::Notice(notice)),
+                Instruction::Write(message) => {
+                    if let Some(writer) = &self.writer {
+                        writer.send(message);
                     }
                 }
-                Order::Finish => running.post(Letter::Finish),
-                Order::Fail(reason) => {
+                Instruction::Finish => running.post(Letter::Finish),
+                Instruction::Fail(reason) => {
                     if !running.has_failed() {
                         running.reason = Some(reason);
                         self.end_attempt(running, false);
                     }
                 }
-                Order::Answer(answer, result) => {
-                    let is_met = |waiting: &mut Waiting| waiting.wish.is_met(answer);
+                Instruction::Answer(answer, result) => {
+                    let is_met = |waiting: &mut Waiting| waiting.request.is_met(answer);
                     for waiting in self.waiting.extract_if(.., is_met) {
                         let _ = waiting.reply.send(result.clone());
                     }
@@ -405,7 +405,7 @@ impl Master {
     }
 
     /// Waits until the job restarts or is cancelled.
-    fn rest(&mut self, delay: Duration) {
+    fn wait_to_restart(&mut self, delay: Duration) {
         let until = self.now().0.saturating_add(delay);
         tracing::info!(job = %self.shared.name, ?delay, "job starts again");
         loop {
@@ -447,14 +447,14 @@ impl Master {
     ) -> Result<JobResult, JobError> {
         let job = Arc::clone(&self.shared.name);
         let cancelled = self.shared.status() == JobStatus::Cancelling;
-        if let Some(keeper) = &self.keeper {
-            let discard = keeper.checkpoints.retention == Retention::DeleteOnCancellation;
-            keeper.write(WriterMessage::Close {
+        if let Some(writer) = &self.writer {
+            let discard = writer.checkpoints.retention == Retention::DeleteOnCancellation;
+            writer.send(WriterMessage::Close {
                 discard: cancelled && discard,
             });
         }
         // By the time the job is seen to have ended, the directory must be free for its next user.
-        self.keeper = None;
+        self.writer = None;
         if cancelled {
             self.shared.advance(JobStatus::Canceled);
             return Err(JobError::Cancelled { job });

@@ -1,11 +1,11 @@
-//! `Keeper`: a job master's connection to its checkpoint writer, whose thread it owns; and the committer's thread.
+//! `WriterHandle`: a job master's connection to its checkpoint writer, whose thread it owns; and the committer's thread.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use crate::checkpoint::{CheckpointStore, Restored};
-use crate::operator::{Committer, Errand};
+use crate::operator::{CommitTask, Committer};
 
 use super::checkpoint_event::CheckpointEvent;
 use super::checkpoint_writer::{PieceSender, WriterMessage, checkpoint_writer};
@@ -16,24 +16,24 @@ use super::worker::Event;
 /// Starts the thread for the commits and slow writes of sinks: separate from the checkpoint writer's, which may have
 /// much to write. It ends with the last sink, which has waited for its own work to be done.
 pub(super) fn start_committer(events: &Sender<Event>) -> Result<Committer, JobError> {
-    let (commits, errands) = channel::<Errand>();
+    let (commits, tasks) = channel::<CommitTask>();
     let events = events.clone();
     std::thread::Builder::new()
         .name("thalweg-commits".to_owned())
         .spawn(move || {
-            for errand in errands {
-                if errand() {
+            for task in tasks {
+                if task() {
                     let _ = events.send(Event::CommitFailed);
                 }
             }
         })
         .map_err(JobError::Thread)?;
-    // Once the thread has ended there is nothing left to do: an errand sent then is dropped, which its sink notices.
-    Ok(Committer::new(move |errand| drop(commits.send(errand))))
+    // Once the thread has ended there is nothing left to do: a task sent then is dropped, which its sink notices.
+    Ok(Committer::new(move |task| drop(commits.send(task))))
 }
 
 /// The part of a master that exists only with checkpoints.
-pub(super) struct Keeper {
+pub(super) struct WriterHandle {
     pub(super) checkpoints: Checkpoints,
     writer: Sender<WriterMessage>,
     pub(super) pieces: PieceSender,
@@ -44,7 +44,7 @@ pub(super) struct Keeper {
     pub(super) next: u64,
 }
 
-impl Keeper {
+impl WriterHandle {
     pub(super) fn start(
         store: CheckpointStore,
         next: u64,
@@ -61,7 +61,7 @@ impl Keeper {
             .name("thalweg-checkpoints".to_owned())
             .spawn(move || writer.run(tell))
             .map_err(JobError::Thread)?;
-        Ok(Keeper {
+        Ok(WriterHandle {
             checkpoints,
             writer: messages,
             pieces,
@@ -71,7 +71,7 @@ impl Keeper {
         })
     }
 
-    pub(super) fn write(&self, message: WriterMessage) {
+    pub(super) fn send(&self, message: WriterMessage) {
         // The writer ends only on request, and that is the last message it is sent.
         let _ = self.writer.send(message);
     }
@@ -79,7 +79,7 @@ impl Keeper {
     /// The checkpoint that the next attempt is restored from.
     pub(super) fn restore(&self, job: &Arc<str>) -> Result<Option<Restored>, JobError> {
         let (reply, answer) = channel();
-        self.write(WriterMessage::Restore(reply));
+        self.send(WriterMessage::Restore(reply));
         match answer.recv() {
             Ok(Ok(restored)) => {
                 if let Some(restored) = &restored {
@@ -98,9 +98,9 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for WriterHandle {
     fn drop(&mut self) {
-        self.write(WriterMessage::Close { discard: false });
+        self.send(WriterMessage::Close { discard: false });
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
