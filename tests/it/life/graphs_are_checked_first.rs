@@ -307,8 +307,11 @@ fn a_directory_of_checkpoints_that_cannot_be_opened_is_named() {
     let error = refused_in(Environment::new().restore(savepoint), |_| {});
     assert!(error.starts_with("job `refused` cannot be restored: cannot open"));
     assert!(error.contains(&*gone.to_string_lossy()), "{error}");
-    let checkpoints = Checkpoints::on_request().to(&file);
-    let error = refused_in(Environment::new().checkpoints(checkpoints), |_| {});
+    let env = Environment::new().checkpoints(Checkpoints::on_request().to(&file));
+    env.source("numbers", Sequence::new(0..10))
+        .sink("sink", Discard::new());
+    let error = env.execute("refused").expect_err("it is a file");
+    let error = error.to_string();
     assert!(error.starts_with("job `refused` cannot keep checkpoints: cannot open"));
     assert!(error.contains(&*file.to_string_lossy()), "{error}");
 }

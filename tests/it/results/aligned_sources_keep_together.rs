@@ -63,7 +63,8 @@ fn run(parallelism: u32, seed: u64, checkpoint_after: usize) -> Vec<i64> {
         assert!(clock.now() < Timestamp(1_000_000_000), "it hangs");
         clock.advance(nanoseconds(10_000_000));
     }
-    assert_eq!(job.completed_checkpoint(), Some(1));
+    // That, and perhaps one more at the end.
+    assert!(job.completed_checkpoint() >= Some(1));
     came.take()
 }
 
