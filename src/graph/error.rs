@@ -22,6 +22,18 @@ pub enum GraphError {
         "`{0}` reads streams of two environments: draw both in the same one (its clones are the same one)"
     )]
     OtherEnvironment(Arc<str>),
+    /// Two slot sharing groups in one region.
+    #[error(
+        "`{name}` is in one region with operators of the slot sharing groups `{}` and `{}`: put an exchange \
+         (`forward()`, for one that changes nothing) in front of one of them, and the group behind it",
+        groups[0], groups[1]
+    )]
+    SlotGroups {
+        /// An operator in that region.
+        name: Arc<str>,
+        /// The groups.
+        groups: [Arc<str>; 2],
+    },
     /// Watermark alignment somewhere else than at sources.
     #[error(
         "watermark alignment pauses sources, and `{0}` is read through an exchange: assign timestamps in front of it"

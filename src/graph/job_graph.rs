@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::slot_groups::SlotGroups;
 use super::stream_graph::{Node, NodeId, NodeKind, Partitioning, StreamGraph};
 
 /// A vertex's index in its graph.
@@ -83,13 +84,14 @@ impl JobGraph {
     /// Fuses a checked stream graph.
     #[must_use]
     pub fn new(graph: &StreamGraph) -> Self {
+        let slot_groups = SlotGroups::of(graph);
         let unfused: Vec<Option<Unfused>> = graph
             .nodes()
             .iter()
-            .map(|node| why_unfused(graph, node))
+            .map(|node| why_unfused(graph, &slot_groups, node))
             .collect();
         let vertex_of = connected_regions(graph, &unfused);
-        let vertices = collect_vertices(graph, &vertex_of);
+        let vertices = collect_vertices(graph, &slot_groups, &vertex_of);
         let exchanges = graph.nodes().iter().filter_map(|node| match node.kind {
             NodeKind::Exchange(partitioning) => Some(Exchange {
                 node: node.id,
@@ -140,18 +142,21 @@ impl JobGraph {
     }
 }
 
-fn why_unfused(graph: &StreamGraph, node: &Node) -> Option<Unfused> {
+fn why_unfused(graph: &StreamGraph, slot_groups: &SlotGroups, node: &Node) -> Option<Unfused> {
     let NodeKind::Exchange(partitioning) = node.kind else {
         return None;
     };
     let input = node.inputs[0];
     let (from, to) = (graph.parallelism(input), graph.parallelism(node.id));
-    let (group_from, group_to) = (graph.slot_group(input), graph.slot_group(node.id));
+    let (group_from, group_to) = (slot_groups.group(input), slot_groups.group(node.id));
     let pointwise = partitioning == Partitioning::Forward && from == to;
     if !pointwise && (from, to) != (1, 1) {
         Some(Unfused::Redistributes { from, to })
     } else if group_from != group_to {
-        Some(Unfused::SlotGroups(group_from, group_to))
+        Some(Unfused::SlotGroups(
+            Arc::clone(group_from),
+            Arc::clone(group_to),
+        ))
     } else if node.starts_chain {
         Some(Unfused::ChainStarted)
     } else {
@@ -191,7 +196,11 @@ fn connected_regions(graph: &StreamGraph, unfused: &[Option<Unfused>]) -> Vec<Ve
         .collect()
 }
 
-fn collect_vertices(graph: &StreamGraph, vertex_of: &[VertexId]) -> Vec<Vertex> {
+fn collect_vertices(
+    graph: &StreamGraph,
+    slot_groups: &SlotGroups,
+    vertex_of: &[VertexId],
+) -> Vec<Vertex> {
     let count = vertex_of.iter().map(|v| v.0 + 1).max().unwrap_or(0);
     let vertex = |id: u32| {
         let members = graph
@@ -205,7 +214,7 @@ fn collect_vertices(graph: &StreamGraph, vertex_of: &[VertexId]) -> Vec<Vertex> 
             id: VertexId(id),
             name: names.join(" → ").into(),
             parallelism: graph.parallelism(nodes[0]),
-            slot_group: graph.slot_group(nodes[0]),
+            slot_group: Arc::clone(slot_groups.group(nodes[0])),
             nodes,
         }
     };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::operator::Edge;
 
 use super::error::GraphError;
+use super::slot_groups::SlotGroups;
 
 /// A node's index in its graph.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -101,8 +102,12 @@ pub struct Node {
     pub expected_keys: usize,
 }
 
-/// The slot sharing group of operators that are given none.
-const DEFAULT_SLOT_GROUP: &str = "default";
+impl Node {
+    /// The slot sharing group that it was given, if it was given one.
+    pub(super) fn own_slot_group(&self) -> Option<&Arc<str>> {
+        self.slot_group.as_ref()
+    }
+}
 
 /// The operator, the tag and the record type of a side output that was taken.
 type SideOutput = (NodeId, Arc<str>, TypeId);
@@ -380,17 +385,6 @@ impl StreamGraph {
         parallelisms.max().unwrap_or(1)
     }
 
-    /// The slot sharing group of a node: its own, else its first input's, else `default`.
-    #[must_use]
-    pub fn slot_group(&self, id: NodeId) -> Arc<str> {
-        let node = self.node(id);
-        match (&node.slot_group, node.inputs.first()) {
-            (Some(group), _) => Arc::clone(group),
-            (None, Some(input)) => self.slot_group(*input),
-            (None, None) => DEFAULT_SLOT_GROUP.into(),
-        }
-    }
-
     /// Checks the whole graph.
     ///
     /// # Errors
@@ -404,9 +398,14 @@ impl StreamGraph {
         if !self.nodes.iter().any(operators) {
             return Err(GraphError::Empty);
         }
-        self.nodes
-            .iter()
-            .try_for_each(|node| self.check_node(node, checkpoints))?;
+        let slot_groups = SlotGroups::of(self);
+        for node in &self.nodes {
+            self.check_node(node, checkpoints)?;
+            if let Some(groups) = slot_groups.conflict(self, node.id) {
+                let name = Arc::clone(&node.name);
+                return Err(GraphError::SlotGroups { name, groups });
+            }
+        }
         self.check_uids(checkpoints)
     }
 

@@ -62,3 +62,51 @@ fn without_a_group_there_is_one_region_on_one_worker_whatever_is_allowed() {
     assert_eq!((count, workers), (1_000, BTreeSet::from([[0, 0]])));
     assert!(plan.contains("key groups fused: no ring"), "{plan}");
 }
+
+/// The plan of two sources in groups of their own, counted per key together.
+fn plan_of_two(groups: [&str; 2], common: Option<&str>) -> String {
+    let env = Environment::new();
+    let [left, right] = groups.map(|group| {
+        let numbers = env.source(group, Sequence::new(0..10));
+        numbers.slot_sharing_group(group).key_by(|n| *n)
+    });
+    let mut joined = left.join(right).unbounded().apply(|l, r| l + r);
+    if let Some(group) = common {
+        joined = joined.slot_sharing_group(group);
+    }
+    joined.sink("sums", Discard::new());
+    env.plan(PlanFormat::Text).expect("a plan")
+}
+
+#[test]
+fn an_operator_is_in_the_group_that_its_inputs_have_in_common_or_else_in_the_default_one() {
+    let one = plan_of_two(["a", "a"], None);
+    assert!(
+        one.contains("slots `a`") && !one.contains("`default`"),
+        "{one}"
+    );
+    assert!(!one.contains("region 1"), "nothing separates them: {one}");
+    let apart = plan_of_two(["a", "b"], None);
+    for region in ["a", "b", "default"] {
+        assert!(apart.contains(&format!("slots `{region}`")), "{apart}");
+    }
+    let given = plan_of_two(["a", "b"], Some("a"));
+    assert!(
+        given.contains("slots `b`") && !given.contains("`default`"),
+        "{given}"
+    );
+}
+
+#[test]
+fn two_groups_that_no_exchange_separates_are_refused() {
+    let env = Environment::new();
+    let [left, right] = ["a", "b"].map(|group| {
+        let numbers = env.source(group, Sequence::new(0..10));
+        numbers.slot_sharing_group(group)
+    });
+    left.union(right).sink("both", Discard::new());
+    let error = env
+        .plan(PlanFormat::Text)
+        .expect_err("one loop, two workers");
+    assert!(error.to_string().contains("groups `a` and `b`"), "{error}");
+}
