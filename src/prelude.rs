@@ -9,9 +9,9 @@ pub use crate::connectors::{CsvSource, Malformed};
 pub use crate::datastream::{Environment, KeyedStream, Stream, WindowResult};
 pub use crate::graph::PlanFormat;
 pub use crate::operator::{
-    CoProcessFunction, Group, KeyedCoProcessFunction, KeyedOpenContext, KeyedProcessContext,
-    KeyedProcessFunction, Outcome, OutputTag, ProcessContext, ProcessFunction, Session, Sliding,
-    TimeDomain, TimeWindow, Tumbling,
+    CoProcessFunction, Group, IntervalBound, KeyedCoProcessFunction, KeyedOpenContext,
+    KeyedProcessContext, KeyedProcessFunction, Outcome, OutputTag, ProcessContext, ProcessFunction,
+    Session, Sliding, TimeDomain, TimeWindow, Tumbling,
 };
 pub use crate::record::{Archived, Pod, Record, View};
 pub use crate::ring::WaitStrategy;

@@ -24,8 +24,8 @@ use super::stream::Stream;
 /// Two keyed streams to be joined.
 #[derive(Debug)]
 pub struct JoinedStreams<A: Pipe, B: Pipe, S1, S2> {
-    left: KeyedStream<A, S1>,
-    right: KeyedStream<B, S2>,
+    pub(super) left: KeyedStream<A, S1>,
+    pub(super) right: KeyedStream<B, S2>,
 }
 
 /// Two keyed streams whose records are assigned to windows by `W`.

@@ -4,6 +4,7 @@ mod all_windowed_stream;
 mod connected_streams;
 mod environment;
 mod factory;
+mod interval_joined_streams;
 mod joined_streams;
 mod keyed_stream;
 mod pipe;
@@ -19,6 +20,7 @@ pub use factory::{
     KeyedProcessFactory, PartialFactory, ProcessFactory, ReduceFactory, TimestampsFactory,
     UnboundedJoinFactory, UnionFactory, WindowFactory, WindowJoinFactory,
 };
+pub use interval_joined_streams::{IntervalJoined, IntervalJoinedStreams};
 pub use joined_streams::{
     JoinedStreams, UnboundedJoined, UnboundedJoinedStreams, WindowJoined, WindowedJoin,
 };

@@ -22,6 +22,11 @@ pub enum GraphError {
         "`{0}` reads streams of two environments: draw both in the same one (its clones are the same one)"
     )]
     OtherEnvironment(Arc<str>),
+    /// The interval of a join that holds no timestamp.
+    #[error(
+        "the lower bound of an interval join is above its upper bound, or excludes it: nothing would ever join"
+    )]
+    EmptyInterval,
     /// Two slot sharing groups in one region.
     #[error(
         "`{name}` is in one region with operators of the slot sharing groups `{}` and `{}`: put an exchange \

@@ -25,6 +25,9 @@ pub trait ProcessContext<O: ?Sized> {
     /// Emits a record with the timestamp of the record or timer being processed.
     fn emit(&mut self, record: &O);
 
+    /// Emits a record with a timestamp of its own.
+    fn emit_at(&mut self, record: &O, at: Timestamp);
+
     /// Emits a record to a side output; drops it if that output is not connected.
     fn emit_to<T: ?Sized + 'static>(&mut self, tag: &OutputTag<T>, record: &T);
 
@@ -76,6 +79,11 @@ impl<O: ?Sized, D: Push<O>> ProcessContext<O> for PlainContext<'_, D> {
     #[inline(always)]
     fn emit(&mut self, record: &O) {
         self.services.outputs.main.push(record, self.output_at);
+    }
+
+    #[inline(always)]
+    fn emit_at(&mut self, record: &O, at: Timestamp) {
+        self.services.outputs.main.push(record, at);
     }
 
     #[inline]
@@ -130,6 +138,11 @@ impl<K: Key + ?Sized, O: ?Sized, D: Push<O>> ProcessContext<O> for KeyedContext<
     #[inline(always)]
     fn emit(&mut self, record: &O) {
         self.plain.emit(record);
+    }
+
+    #[inline(always)]
+    fn emit_at(&mut self, record: &O, at: Timestamp) {
+        self.plain.emit_at(record, at);
     }
 
     #[inline]

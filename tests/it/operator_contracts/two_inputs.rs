@@ -1,13 +1,14 @@
 //! Contracts of the operators with two inputs.
 
 use thalweg::operator::{
-    CoProcess, CoProcessFunction, KeyedCoProcess, KeyedCoProcessFunction, KeyedOpenContext,
-    KeyedProcessContext, Outcome, Outputs, ProcessContext, Signal, TimeDomain, Union,
+    CoProcess, CoProcessFunction, Interval, IntervalBound, IntervalJoin, KeyedCoProcess,
+    KeyedCoProcessFunction, KeyedOpenContext, KeyedProcessContext, Outcome, Outputs,
+    ProcessContext, Signal, TimeDomain, Union,
 };
 use thalweg::record::OwnedSelector;
 use thalweg::state::ValueState;
 use thalweg::testing::{Output, TwoInputContract, Violation};
-use thalweg::time::Timestamp;
+use thalweg::time::{Timestamp, nanoseconds};
 
 use super::records;
 
@@ -164,5 +165,31 @@ fn keyed_co_process_keeps_its_contract() -> Result<(), Violation> {
         (0..20).map(|n| n + 100 + n).sum::<i64>()
     );
     assert_eq!(records(&outputs).len(), 6, "three keys at 10 and at 20");
+    Ok(())
+}
+
+#[test]
+fn interval_join_keeps_its_contract() -> Result<(), Violation> {
+    let bounds = [
+        IntervalBound::Before(nanoseconds(2)),
+        IntervalBound::After(nanoseconds(3)),
+    ];
+    let outputs = script().restores().check(|tail| {
+        let key = OwnedSelector(|n: &i64| (*n as u64 % 100) % 3);
+        let pair = |left: &i64, right: &i64| (*left, *right);
+        KeyedCoProcess::new(
+            "pairs".into(),
+            key.clone(),
+            key,
+            IntervalJoin::new(Interval::new(bounds[0], bounds[1]), pair),
+            Outputs::new(tail),
+        )
+    })?;
+    let mut found: Vec<(i64, i64)> = records(&outputs).into_iter().map(|(n, _)| n).collect();
+    found.sort();
+    // Of equal keys are those that are a multiple of three apart, of which 0 and 3 are in the interval.
+    let apart = |n: i64| [n, n + 3].map(|right| (n, 100 + right));
+    let expected = (0..20).flat_map(apart).filter(|(_, right)| *right < 120);
+    assert!(found.into_iter().eq(expected));
     Ok(())
 }
