@@ -124,16 +124,17 @@ fn words_are_counted_where_they_are_read_first() {
 /// The most memory that a subtask of each operator has said its state takes.
 fn state_bytes(expected_keys: usize) -> BTreeMap<String, i64> {
     let env = Environment::new().parallelism(2);
-    env.source("numbers", Collection::of(vec![1_u64; 1_000]))
-        .timestamps(Monotonous, |_| Timestamp(1))
-        .key_by(|number| *number)
+    env.source("numbers", Collection::of(0..1_000_u64))
+        .timestamps(Monotonous, |number| Timestamp(*number as i64 / 50))
+        .key_by(|number| number % 3)
         .expected_keys(expected_keys)
-        .window(Tumbling::of(nanoseconds(10)))
+        .window(Sliding::of(nanoseconds(20), nanoseconds(10)))
         .two_phase()
         .aggregate_with(Count, |_, _, count| count)
         .name("windows")
         .sink("counts", Collected::new().sink());
-    let mut job = (env.stepper("expected", ManualClock::new(Timestamp(0)))).expect("a job");
+    let job = env.stepper("expected", ManualClock::new(Timestamp(0)));
+    let mut job = job.expect("a job").batch(100);
     let mut most = BTreeMap::new();
     while job.step().expect("nothing fails") != Step::Finished {
         for sample in job.metrics() {

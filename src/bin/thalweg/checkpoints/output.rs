@@ -49,7 +49,7 @@ fn took(manifest: &Manifest) -> String {
 fn shown_millis(millis: u64) -> String {
     match millis {
         0 => "< 1 ms".to_owned(),
-        ..1000 => format!("{millis} ms"),
+        1..1000 => format!("{millis} ms"),
         _ => shown(Duration::from_millis(millis)),
     }
 }
