@@ -249,7 +249,7 @@ where
         let until = at.saturating_add(self.interval.left_kept());
         keep(&self.left, (left, at, until), cx);
         if let Some(rights) = self.right.get(cx) {
-            for (other, right) in rights.within(&self.interval.of_left(at)) {
+            for (other, right) in rights.within(self.interval.of_left(at)) {
                 let result = (self.function)(left, right);
                 self.results.push((result, at.max(*other)));
             }
@@ -265,7 +265,7 @@ where
         let until = at.saturating_add(self.interval.right_kept());
         keep(&self.right, (right, at, until), cx);
         if let Some(lefts) = self.left.get(cx) {
-            for (other, left) in lefts.within(&self.interval.of_right(at)) {
+            for (other, left) in lefts.within(self.interval.of_right(at)) {
                 let result = (self.function)(left, right);
                 self.results.push((result, at.max(*other)));
             }

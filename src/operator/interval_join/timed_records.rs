@@ -34,7 +34,7 @@ impl<V> TimedRecords<V> {
     /// Those with timestamps in `times`.
     pub(super) fn within(
         &self,
-        times: &RangeInclusive<Timestamp>,
+        times: RangeInclusive<Timestamp>,
     ) -> impl Iterator<Item = &(Timestamp, V)> {
         let from = self.0.partition_point(|(at, _)| at < times.start());
         let to = self.0.partition_point(|(at, _)| at <= times.end());
@@ -95,7 +95,7 @@ mod tests {
     }
 
     fn within(records: &TimedRecords<u32>, from: i64, to: i64) -> Vec<(i64, u32)> {
-        let found = records.within(&(Timestamp(from)..=Timestamp(to)));
+        let found = records.within(Timestamp(from)..=Timestamp(to));
         found.map(|(at, number)| (at.0, *number)).collect()
     }
 
