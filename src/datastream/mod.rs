@@ -26,4 +26,6 @@ pub use keyed_stream::{KeyedStream, PairFn, Rolled};
 pub use pipe::{Chained, Exchanged, Forked, Side, SideChained, Sourced, TwoInputs};
 pub use stream::{SinkHandle, Stream};
 pub use two_phase_windows::TwoPhaseWindows;
-pub use windowed_stream::{WindowResult, WindowResultFn, Windowed, WindowedStream};
+pub use windowed_stream::{
+    ArchivedWindowResult, WindowResult, WindowResultFn, Windowed, WindowedStream,
+};

@@ -35,6 +35,13 @@ use std::time::Duration;
     Default,
     bytemuck::Pod,
     bytemuck::Zeroable,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[rkyv(
+    derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug),
+    compare(PartialEq, PartialOrd)
 )]
 #[repr(transparent)]
 pub struct Timestamp(pub i64);
@@ -96,6 +103,15 @@ impl Timestamp {
     #[must_use]
     pub const fn is_none(self) -> bool {
         self.0 == i64::MIN
+    }
+}
+
+impl ArchivedTimestamp {
+    /// The timestamp that was archived.
+    #[inline]
+    #[must_use]
+    pub const fn to_native(self) -> Timestamp {
+        Timestamp(self.0.to_native())
     }
 }
 

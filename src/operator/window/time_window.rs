@@ -7,7 +7,23 @@ use crate::time::Timestamp;
 ///
 /// An end beyond [`Timestamp::MAX`] is `MAX`, a start before [`Timestamp::MIN`] is `MIN`.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, bytemuck::Pod, bytemuck::Zeroable,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    bytemuck::Pod,
+    bytemuck::Zeroable,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[rkyv(
+    derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug),
+    compare(PartialEq, PartialOrd)
 )]
 #[repr(C)]
 pub struct TimeWindow {
@@ -31,8 +47,62 @@ impl TimeWindow {
     }
 }
 
+impl ArchivedTimeWindow {
+    /// The window that was archived.
+    #[inline]
+    #[must_use]
+    pub const fn to_native(self) -> TimeWindow {
+        TimeWindow {
+            start: self.start.to_native(),
+            end: self.end.to_native(),
+        }
+    }
+}
+
 impl std::fmt::Display for TimeWindow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "[{}, {})", self.start, self.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Archived, Form, Scratch, View, Wire};
+
+    #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+    struct Visit {
+        page: String,
+        at: Timestamp,
+        window: TimeWindow,
+    }
+
+    impl Record for Visit {
+        type Form = Archived;
+    }
+
+    #[test]
+    fn times_and_windows_are_parts_of_archived_records() {
+        let window = TimeWindow {
+            start: Timestamp(-5),
+            end: Timestamp(5),
+        };
+        let visit = Visit {
+            page: "a page whose name is not short".to_owned(),
+            at: Timestamp(4),
+            window,
+        };
+        let mut scratch = Scratch::new();
+        let view: &View<Visit> = Archived::far(&visit, &mut scratch);
+        assert_eq!(view.page, visit.page);
+        assert_eq!(view.at.to_native(), Timestamp(4));
+        assert_eq!(view.window.to_native(), window);
+        assert!(view.at < window.end && view.window == window);
+    }
+
+    #[test]
+    fn a_pair_with_a_time_or_a_window_has_archives_of_one_length() {
+        assert_eq!(View::<(Timestamp, u64)>::LENGTH, Some(16));
+        assert_eq!(View::<(TimeWindow, u64)>::LENGTH, Some(24));
     }
 }
