@@ -50,7 +50,7 @@ pub struct WindowedStream<P: Pipe, S, A> {
 ///     .key_by(|reading| reading[0])
 ///     .window(Tumbling::of(hours(1)))
 ///     .aggregate(Count)
-///     .key_by(|counted| counted.window.start.0.to_native())
+///     .key_by(|counted| counted.window.end.to_native())
 ///     .window(Tumbling::of(hours(1)))
 ///     .aggregate(Max::of(|counted: &View<WindowResult<u64, u64>>| counted.value.to_native()))
 ///     .sink("busiest", busiest.sink());

@@ -1,6 +1,6 @@
 //! `TimeWindow`: an interval of event time.
 
-use crate::record::{Pod, Record};
+use crate::record::{Pod, Record, plain_key};
 use crate::time::Timestamp;
 
 /// A window of event time: from `start`, which it holds, to `end`, which it does not.
@@ -37,6 +37,8 @@ impl Record for TimeWindow {
     type Form = Pod;
 }
 
+plain_key!(TimeWindow);
+
 impl TimeWindow {
     /// The last timestamp in the window, `end` less one nanosecond: when it fires, and the timestamp of
     /// its results.
@@ -68,7 +70,7 @@ impl std::fmt::Display for TimeWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Archived, Form, Scratch, View, Wire};
+    use crate::record::{Archived, Form, Key, Scratch, StoredKey, View, Wire};
 
     #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
     struct Visit {
@@ -98,6 +100,17 @@ mod tests {
         assert_eq!(view.at.to_native(), Timestamp(4));
         assert_eq!(view.window.to_native(), window);
         assert!(view.at < window.end && view.window == window);
+    }
+
+    #[test]
+    fn windows_are_keys() {
+        let window = |end| TimeWindow {
+            start: Timestamp(-5),
+            end: Timestamp(end),
+        };
+        let decoded = TimeWindow::decode(window(5).itself()).expect("a window");
+        assert_eq!(decoded, window(5));
+        assert_ne!(window(5).key_hash(), window(6).key_hash());
     }
 
     #[test]
