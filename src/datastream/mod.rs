@@ -11,7 +11,7 @@ mod stream;
 mod two_phase_windows;
 mod windowed_stream;
 
-pub use all_windowed_stream::{AllWindowedStream, Together};
+pub use all_windowed_stream::{AllWindowed, AllWindowedStream, Together};
 pub use connected_streams::{ConnectedKeyedStreams, ConnectedStreams, KeyedCoProcessed};
 pub use environment::Environment;
 pub use factory::{
