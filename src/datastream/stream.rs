@@ -382,7 +382,7 @@ impl<P: Pipe> Stream<P> {
     }
 }
 
-/// A sink that was drawn, to be named.
+/// A sink that was drawn: the end of a stream, which may be given a uid.
 #[derive(Debug)]
 pub struct SinkHandle {
     env: Environment,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ pub(super) struct Shared {
     pub(super) name: Arc<str>,
     status: Mutex<JobStatus>,
     pub(super) metrics: MetricGroup,
+    ending: Ending,
 }
 
 impl Shared {
@@ -30,6 +31,7 @@ impl Shared {
             name,
             status: Mutex::new(JobStatus::Created),
             metrics,
+            ending: Ending::default(),
         }
     }
 
@@ -47,6 +49,59 @@ impl Shared {
         }
         may
     }
+}
+
+/// Whether the master has come to its end, and a bell for those who wait for it.
+#[derive(Default, Debug)]
+struct Ending {
+    has_ended: Mutex<bool>,
+    bell: Condvar,
+}
+
+impl Ending {
+    fn has_ended(&self) -> bool {
+        *self
+            .has_ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self) {
+        *self
+            .has_ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
+        self.bell.notify_all();
+    }
+
+    /// Waits for the end, but no longer than `timeout`; says whether it has come.
+    fn wait(&self, timeout: Duration) -> bool {
+        let has_ended = self
+            .has_ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .bell
+            .wait_timeout_while(has_ended, timeout, |has_ended| !*has_ended);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Says that the master has ended when it goes, also if a panic takes it.
+struct EndsWithMaster(Arc<Shared>);
+
+impl Drop for EndsWithMaster {
+    fn drop(&mut self) {
+        self.0.ending.end();
+    }
+}
+
+/// The sum of every metric called `name`. What is below zero has not been counted.
+fn total(metrics: &[MetricSample], name: &str) -> u64 {
+    let of_name = metrics.iter().filter(|sample| sample.name == name);
+    of_name
+        .map(|sample| sample.value.max(0).unsigned_abs())
+        .sum()
 }
 
 /// What a finished job leaves behind.
@@ -68,10 +123,7 @@ impl JobResult {
     /// The sum of every metric called `name`.
     #[must_use]
     pub fn total(&self, name: &str) -> u64 {
-        let of_name = self.metrics.iter().filter(|sample| sample.name == name);
-        of_name
-            .map(|sample| sample.value.max(0).unsigned_abs())
-            .sum()
+        total(&self.metrics, name)
     }
 }
 
@@ -110,8 +162,8 @@ impl JobHandle {
 
     /// The sum of every metric called `name` (`source_records`, `records_out`, `late_records` …).
     #[must_use]
-    pub fn total(&self, name: &str) -> i64 {
-        self.shared.metrics.total(name)
+    pub fn total(&self, name: &str) -> u64 {
+        total(&self.metrics(), name)
     }
 
     /// Cancels the job: subtasks are closed, nothing more is emitted. Returns at once.
@@ -192,6 +244,37 @@ impl JobHandle {
         })
     }
 
+    /// Whether the job has come to its end, whichever: then [`wait`](Self::wait) does not wait.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.shared.ending.has_ended()
+    }
+
+    /// Waits for the job's end, but no longer than `timeout`; says whether it has come. What the job ended with
+    /// is what [`wait`](Self::wait) then gives.
+    ///
+    /// ```
+    /// use thalweg::prelude::*;
+    ///
+    /// let (mut numbers, source) = inlet::<u64>(1 << 16);
+    /// let env = Environment::new();
+    /// env.source("numbers", source).sink("nowhere", Discard::new());
+    /// let job = env.spawn("numbers")?;
+    ///
+    /// numbers.push(&7)?;
+    /// assert!(!job.wait_timeout(millis(10)), "more numbers may come");
+    /// drop(numbers);
+    /// while !job.wait_timeout(secs(1)) {
+    ///     println!("{} numbers so far", job.total("source_records"));
+    /// }
+    /// assert!(job.is_finished());
+    /// assert_eq!(job.wait()?.records(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.shared.ending.wait(timeout)
+    }
+
     /// Waits for the job's end.
     ///
     /// # Errors
@@ -229,12 +312,35 @@ pub(super) fn mind(
 ) -> Result<JobHandle, JobError> {
     // Workers are started by the master, which is never pinned: threads inherit the mask of the thread that
     // starts them.
+    let end = EndsWithMaster(Arc::clone(&shared));
+    let run = move || {
+        let _end = end;
+        master.run()
+    };
     let master = std::thread::Builder::new()
         .name("thalweg-master".to_owned())
-        .spawn(move || master.run())?;
+        .spawn(run)?;
     Ok(JobHandle {
         shared,
         events,
         master: Some(master),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_that_panics_has_ended() {
+        let shared = Arc::new(Shared::new("job".into(), MetricGroup::new()));
+        assert!(!shared.ending.has_ended() && !shared.ending.wait(Duration::ZERO));
+        let end = EndsWithMaster(Arc::clone(&shared));
+        let master = std::thread::spawn(move || {
+            let _end = end;
+            panic!("a master that fails");
+        });
+        assert!(shared.ending.wait(Duration::MAX));
+        assert!(shared.ending.has_ended() && master.join().is_err());
+    }
 }
