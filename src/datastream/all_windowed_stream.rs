@@ -4,28 +4,50 @@ use std::time::Duration;
 
 use crate::graph::Partitioning;
 use crate::operator::{
-    Aggregate, EventTime, Global, MergePartials, SlicedAssigner, TimeWindow, WindowAssigner,
+    Aggregate, Elements, EventTime, Global, MergePartials, ReduceWindow, SlicedAssigner,
+    TimeWindow, WindowAssigner,
 };
-use crate::record::{Far, KeySelector, OwnedForm, Record};
+use crate::record::{Far, KeySelector, OwnedForm, Record, StateValue};
 use crate::runtime::Pipe;
 
 use super::factory::PartialFactory;
 use super::keyed_stream::KeyedStream;
 use super::pipe::Exchanged;
 use super::stream::Stream;
-use super::windowed_stream::WindowedStream;
+use super::windowed_stream::{WindowResult, Windowed, WindowedStream};
 
 /// A stream whose records are all assigned to windows by `W`: Flink's `windowAll`.
 ///
-/// Every subtask first aggregates its own records, then one subtask merges these partial results. So windows
-/// over all records are as parallel as the stream itself, and only one accumulator per subtask and window slice
-/// crosses the exchange.
+/// If they are aggregated, every subtask first aggregates its own records, then one subtask merges these partial results.
+/// So windows over all records are as parallel as the stream itself, and only one accumulator per subtask and window
+/// slice crosses the exchange. If they are reduced or handed to a function, all records are brought to one subtask: see
+/// [`gather`](AllWindowedStream::gather).
+///
+/// ```
+/// use thalweg::prelude::*;
+///
+/// let env = Environment::new().parallelism(2);
+/// let sums = Collected::new();
+/// env.source("readings", Collection::of((0..120u64).map(|second| [second, second % 7])))
+///     .timestamps(Monotonous, |reading| Timestamp::from_secs(reading[0] as i64))
+///     .window_all(Tumbling::of(mins(1)))
+///     .aggregate(Sum::of(|reading: &[u64; 2]| reading[1]))
+///     .sink("sums", sums.sink());
+/// env.execute("sums per minute")?;
+///
+/// let sums: Vec<_> = sums.take().iter().map(|sum| (sum.window.start, sum.value)).collect();
+/// assert_eq!(sums, [(Timestamp::from_secs(0), 174), (Timestamp::from_secs(60), 183)]);
+/// # Ok::<(), JobError>(())
+/// ```
 #[derive(Debug)]
 pub struct AllWindowedStream<P: Pipe, W> {
     stream: Stream<P>,
     assigner: W,
     allowed_lateness: Duration,
 }
+
+/// The operator of windows over all records of a stream, which were brought to one subtask.
+pub type AllWindowed<P, W, F> = Windowed<Exchanged<P, Global>, Together, W, F>;
 
 /// Selects one key, 0, for all records.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +93,74 @@ impl<P: Pipe, W> AllWindowedStream<P, W> {
             .allowed_lateness(self.allowed_lateness)
     }
 
+    /// Reduces the records of each window pairwise, with an associative function, in one subtask.
+    ///
+    /// ```
+    /// # use thalweg::prelude::*;
+    /// # let env = Environment::new().parallelism(2);
+    /// # let readings = env
+    /// #     .source("readings", Collection::of((0..120u64).map(|second| [second, second % 7])))
+    /// #     .timestamps(Monotonous, |reading| Timestamp::from_secs(reading[0] as i64));
+    /// let last = Collected::new();
+    /// readings
+    ///     .window_all(Tumbling::of(mins(1)))
+    ///     .reduce(|one, other| *one.max(other))
+    ///     .sink("last", last.sink());
+    /// # env.execute("the last reading of every minute")?;
+    /// assert_eq!(last.take(), [[59, 3], [119, 0]]);
+    /// # Ok::<(), JobError>(())
+    /// ```
+    pub fn reduce<F>(self, function: F) -> AllWindowed<P, W, ReduceWindow<F>>
+    where
+        P::Out: Record,
+        Far<P::Out>: StateValue,
+        W: WindowAssigner<Far<P::Out>>,
+        F: Fn(&Far<P::Out>, &Far<P::Out>) -> Far<P::Out> + Clone + Send + 'static,
+    {
+        self.gather().reduce(function).name("window all")
+    }
+
+    /// Hands all records of a window to `function(window, records, emit)`, in one subtask.
+    ///
+    /// Keeps a copy of every record until its last window closes: prefer
+    /// [`aggregate`](AllWindowedStream::aggregate) where it suffices.
+    ///
+    /// ```
+    /// # use thalweg::prelude::*;
+    /// # let env = Environment::new().parallelism(2);
+    /// # let readings = env
+    /// #     .source("readings", Collection::of((0..120u64).map(|second| [second, second % 7])))
+    /// #     .timestamps(Monotonous, |reading| Timestamp::from_secs(reading[0] as i64));
+    /// let medians = Collected::new();
+    /// readings
+    ///     .window_all(Tumbling::of(mins(1)))
+    ///     .process(|_window, readings, emit| {
+    ///         let mut values: Vec<u64> = readings.iter().map(|reading| reading[1]).collect();
+    ///         values.sort_unstable();
+    ///         emit(&values[values.len() / 2]);
+    ///     })
+    ///     .sink("medians", medians.sink());
+    /// # env.execute("the median reading of every minute")?;
+    /// assert_eq!(medians.take(), [3, 3]);
+    /// # Ok::<(), JobError>(())
+    /// ```
+    pub fn process<O, F>(self, mut function: F) -> Stream<impl Pipe<Out = O>>
+    where
+        P::Out: Record,
+        Far<P::Out>: StateValue,
+        W: WindowAssigner<Far<P::Out>>,
+        O: 'static,
+        F: FnMut(TimeWindow, &Elements<Far<P::Out>>, &mut dyn FnMut(&O)) + Clone + Send + 'static,
+    {
+        self.gather()
+            .process(
+                move |_: &u8, window, records: &_, emit: &mut dyn FnMut(&O)| {
+                    function(window, records, emit);
+                },
+            )
+            .name("window all")
+    }
+
     /// How long windows are kept after the watermark has passed their end. Default: not at all.
     #[must_use]
     pub fn allowed_lateness(self, allowed_lateness: Duration) -> Self {
@@ -82,6 +172,23 @@ impl<P: Pipe, W> AllWindowedStream<P, W> {
 }
 
 impl<P: Pipe, W: SlicedAssigner<Time = EventTime>> AllWindowedStream<P, W> {
+    /// Aggregates the records of each window. The results have `()` as their key.
+    ///
+    /// Windows that are not made of slices, such as sessions, are aggregated after
+    /// [`gather`](AllWindowedStream::gather).
+    pub fn aggregate<G>(self, aggregate: G) -> Stream<impl Pipe<Out = WindowResult<(), G::Out>>>
+    where
+        G: Aggregate<P::Out>,
+        G::Accumulator: Record,
+        <G::Accumulator as Record>::Form: OwnedForm<G::Accumulator>,
+    {
+        self.aggregate_with(aggregate, |window, value| WindowResult {
+            key: (),
+            window,
+            value,
+        })
+    }
+
     /// Aggregates the records of each window and emits `result(window, aggregated)`, in one subtask.
     pub fn aggregate_with<G, R, O>(self, aggregate: G, mut result: R) -> Stream<impl Pipe<Out = O>>
     where

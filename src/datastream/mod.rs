@@ -12,7 +12,7 @@ mod stream;
 mod two_phase_windows;
 mod windowed_stream;
 
-pub use all_windowed_stream::{AllWindowedStream, Together};
+pub use all_windowed_stream::{AllWindowed, AllWindowedStream, Together};
 pub use connected_streams::{ConnectedKeyedStreams, ConnectedStreams, KeyedCoProcessed};
 pub use environment::Environment;
 pub use factory::{
@@ -28,4 +28,6 @@ pub use keyed_stream::{KeyedStream, PairFn, Rolled};
 pub use pipe::{Chained, Exchanged, Forked, Side, SideChained, Sourced, TwoInputs};
 pub use stream::{SinkHandle, Stream};
 pub use two_phase_windows::TwoPhaseWindows;
-pub use windowed_stream::{WindowResult, WindowResultFn, Windowed, WindowedStream};
+pub use windowed_stream::{
+    ArchivedWindowResult, WindowResult, WindowResultFn, Windowed, WindowedStream,
+};

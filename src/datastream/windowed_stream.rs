@@ -1,12 +1,18 @@
 //! Windowed streams: keyed streams cut into windows.
 
+use std::fmt;
 use std::time::Duration;
+
+use rkyv::api::low::LowValidator;
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor::Error;
+use rkyv::{Archive, Deserialize, Portable, Serialize};
 
 use crate::operator::{
     AggregateWindow, Elements, Lateness, OutputTag, ProcessWindow, ReduceWindow, TimeWindow,
     WindowAssigner, WindowFunction,
 };
-use crate::record::{Key, KeySelector, StateValue};
+use crate::record::{Archived, Key, KeySelector, Record, RecordSerializer, StateValue};
 use crate::runtime::Pipe;
 use crate::state::Aggregate;
 
@@ -29,7 +35,32 @@ pub struct WindowedStream<P: Pipe, S, A> {
 }
 
 /// What [`WindowedStream::aggregate`] emits: a result with its key and window.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+///
+/// It is a record if `rkyv` can archive its key and value: downstream of an exchange it is read as a
+/// [`View`](crate::record::View), like any record in the [`Archived`] form.
+///
+/// ```
+/// use thalweg::prelude::*;
+///
+/// // How many readings each sensor has in an hour, and then the most that one of them has.
+/// let busiest = Collected::new();
+/// let env = Environment::new().parallelism(2);
+/// env.source("readings", Collection::of((0..7_200u64).map(|s| [s * s % 7, s])))
+///     .timestamps(Monotonous, |reading| Timestamp::from_secs(reading[1] as i64))
+///     .key_by(|reading| reading[0])
+///     .window(Tumbling::of(hours(1)))
+///     .aggregate(Count)
+///     .key_by(|counted| counted.window.end.to_native())
+///     .window(Tumbling::of(hours(1)))
+///     .aggregate(Max::of(|counted: &View<WindowResult<u64, u64>>| counted.value.to_native()))
+///     .sink("busiest", busiest.sink());
+/// env.execute("the most readings of one sensor in an hour")?;
+///
+/// let busiest: Vec<_> = busiest.take().iter().map(|hour| hour.value).collect();
+/// assert_eq!(busiest, [Some(1029), Some(1029)]);
+/// # Ok::<(), JobError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Archive, Serialize, Deserialize)]
 pub struct WindowResult<K, T> {
     /// The key.
     pub key: K,
@@ -37,6 +68,28 @@ pub struct WindowResult<K, T> {
     pub window: TimeWindow,
     /// The aggregate of the key's records in the window.
     pub value: T,
+}
+
+impl<K: 'static, T: 'static> Record for WindowResult<K, T>
+where
+    Self: Archive + for<'a> Serialize<RecordSerializer<'a>>,
+    <Self as Archive>::Archived: for<'a> CheckBytes<LowValidator<'a, Error>> + Portable,
+{
+    type Form = Archived;
+}
+
+impl<K, T> fmt::Debug for ArchivedWindowResult<K, T>
+where
+    K: Archive<Archived: fmt::Debug>,
+    T: Archive<Archived: fmt::Debug>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WindowResult")
+            .field("key", &self.key)
+            .field("window", &self.window)
+            .field("value", &self.value)
+            .finish()
+    }
 }
 
 /// A function that makes a [`WindowResult`] of a key, in its owned form, a window and a result.
@@ -163,5 +216,35 @@ where
             + 'static,
     {
         self.apply("window", ProcessWindow::new(function))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use compact_str::CompactString;
+
+    use super::*;
+    use crate::record::{Form, Scratch, View};
+    use crate::time::Timestamp;
+
+    #[test]
+    fn results_come_back_from_their_bytes() {
+        let result = WindowResult {
+            key: CompactString::from("a key that is longer than any short one"),
+            window: TimeWindow {
+                start: Timestamp(0),
+                end: Timestamp(10),
+            },
+            value: Some(2.5_f64),
+        };
+        let (mut scratch, mut bytes) = (Scratch::new(), Vec::new());
+        result.encode(&mut scratch, &mut bytes);
+        assert_eq!(WindowResult::decode(&bytes).expect("a result"), result);
+        bytes.pop();
+        assert!(WindowResult::<CompactString, Option<f64>>::decode(&bytes).is_err());
+
+        let view: &View<WindowResult<_, _>> = Archived::far(&result, &mut scratch);
+        assert_eq!(view.key, *result.key);
+        assert!(format!("{view:?}").starts_with("WindowResult { key: \"a key"));
     }
 }

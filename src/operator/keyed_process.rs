@@ -20,11 +20,11 @@ use super::{
 /// use thalweg::operator::{KeyedOpenContext, KeyedProcessContext, KeyedProcessFunction, Outcome};
 /// use thalweg::operator::{ProcessContext, TimeDomain};
 /// use thalweg::state::ValueState;
-/// use thalweg::time::Timestamp;
+/// use thalweg::time::{Timestamp, secs};
 ///
 /// /// How many records a key had, a second after its last one.
 /// #[derive(Default)]
-/// struct Sessions { count: ValueState<u64>, ends: ValueState<i64> }
+/// struct Sessions { count: ValueState<u64>, ends: ValueState<Timestamp> }
 /// impl KeyedProcessFunction<u64, u64> for Sessions {
 ///     type Out = (u64, u64);
 ///     fn open(&mut self, cx: &mut KeyedOpenContext<'_, u64>) -> Outcome {
@@ -36,10 +36,10 @@ use super::{
 ///         let at = cx.timestamp().ok_or("a record has no timestamp")?;
 ///         self.count.update(cx, |count| *count += 1);
 ///         if let Some(ends) = self.ends.value(cx) {
-///             cx.delete_event_timer(Timestamp(ends));
+///             cx.delete_event_timer(ends);
 ///         }
-///         let ends = at.saturating_add(1_000_000_000);
-///         self.ends.set(cx, ends.0);
+///         let ends = at + secs(1);
+///         self.ends.set(cx, ends);
 ///         cx.register_event_timer(ends);
 ///         Ok(())
 ///     }

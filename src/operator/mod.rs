@@ -118,12 +118,12 @@ pub use union::Union;
 
 pub use crate::state::{Aggregate, Count, Lookahead, Max, Mean, Min, Sum};
 pub use window::{
-    AggregateWindow, CoGroup, DynamicGap, Elements, ElementsIter, EventTime, FixedGap, FoundKey,
-    Group, GroupIter, JoinFunction, JoinPairs, KeyedPartial, KeyedPartials, Lateness,
-    MergeKeyedPartials, MergePartials, PartialAggregate, PartialKey, ProcessWindow, ProcessingTime,
-    ReduceWindow, Reduced, Session, SessionGap, SessionOperator, SlicedAssigner, Slicing, Sliding,
-    TimeWindow, Tumbling, WindowAssigner, WindowError, WindowFunction, WindowJoin, WindowOperator,
-    WindowParts, WindowTime,
+    AggregateWindow, ArchivedTimeWindow, CoGroup, DynamicGap, Elements, ElementsIter, EventTime,
+    FixedGap, FoundKey, Group, GroupIter, JoinFunction, JoinPairs, KeyedPartial, KeyedPartials,
+    Lateness, MergeKeyedPartials, MergePartials, PartialAggregate, PartialKey, ProcessWindow,
+    ProcessingTime, ReduceWindow, Reduced, Session, SessionGap, SessionOperator, SlicedAssigner,
+    Slicing, Sliding, TimeWindow, Tumbling, WindowAssigner, WindowError, WindowFunction,
+    WindowJoin, WindowOperator, WindowParts, WindowTime,
 };
 
 use crate::checkpoint::SnapshotOutput;

@@ -1,22 +1,46 @@
-//! Keys: what a stream is partitioned by, and how a record's key is extracted.
-
-use std::borrow::Borrow;
+//! Keys: what a stream is partitioned by.
 
 use compact_str::CompactString;
 
-use super::form::{FormError, take_item, with_length};
+use super::form::FormError;
 use super::key_hash::KeyHash;
 use super::short_bytes::equal;
+use crate::time::Timestamp;
 
 /// A key: equality, a stable hash, and an owned form that keyed state can store.
 ///
-/// Implemented for integers, `bool`, `char`, strings and byte strings (borrowed too, so that keying by a `&str` never
-/// allocates per record), and pairs and triples of owned keys. Floating-point numbers are not keys, because their
-/// equality is not an equivalence relation.
+/// Implemented for integers, `bool`, `char`, timestamps, strings and byte strings (borrowed too, so that keying by a
+/// `&str` never allocates per record), and tuples of up to five owned keys. Floating-point numbers are not keys, because
+/// their equality is not an equivalence relation.
+///
+/// [`plain_key!`](crate::plain_key) makes a key of your own type if that is plain data. Any other type implements this
+/// trait and [`StoredKey`], most easily by means of its fields:
+///
+/// ```
+/// use thalweg::record::{FormError, Key, KeyHash, StoredKey};
+///
+/// #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+/// struct Customer(String);
+///
+/// impl Key for Customer {
+///     type Stored = Customer;
+///     fn key_hash(&self) -> KeyHash { self.0.key_hash() }
+///     fn to_stored(&self) -> Customer { self.clone() }
+///     fn java_hash(&self) -> i32 { self.0.java_hash() }
+/// }
+///
+/// impl StoredKey for Customer {
+///     type Key = Customer;
+///     const LENGTH: Option<usize> = String::LENGTH;
+///     fn key(&self) -> &Customer { self }
+///     fn encode(&self, bytes: &mut Vec<u8>) { self.0.encode(bytes); }
+///     fn decode(bytes: &[u8]) -> Result<Self, FormError> { String::decode(bytes).map(Customer) }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
-    note = "keys are integers, `bool`, `char`, `str`, `[u8]`, `String`, `[u8; N]` and tuples of those; \
-            for your own type implement `Key`"
+    note = "keys are integers, `bool`, `char`, `Timestamp`, `str`, `[u8]`, `String`, `[u8; N]` and tuples of those",
+    note = "your own type: write `thalweg::plain_key!` where it is plain data, or implement `Key` and `StoredKey`"
 )]
 pub trait Key: Eq + 'static {
     /// The owned form: a [`CompactString`] for `str` (up to 24 bytes are stored inline, not behind a pointer), the key
@@ -33,7 +57,11 @@ pub trait Key: Eq + 'static {
     fn java_hash(&self) -> i32;
 }
 
-/// The owned form of a key, as stored in state tables and checkpoints.
+/// The owned form of a key, as stored in state tables and checkpoints. [`Key`] has an example.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the owned form of a key",
+    note = "a `Key` is kept in its `Stored` form, which must implement `StoredKey`: equality, order and bytes"
+)]
 pub trait StoredKey: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
     /// The key as user functions see it: `str` for [`CompactString`].
     type Key: Key<Stored = Self> + ?Sized;
@@ -69,76 +97,36 @@ pub trait StoredKey: Clone + Send + Eq + Ord + std::fmt::Debug + 'static {
     fn decode(bytes: &[u8]) -> Result<Self, FormError>;
 }
 
-/// Extracts the key of a record. Implemented by the two kinds of closure that `key_by` and `key_by_ref` take.
-pub trait KeySelector<V: ?Sized>: Clone + Send + 'static {
-    /// The key's type; unsized (`str`) if the key is borrowed from the record.
-    type Key: Key + ?Sized;
-    /// The extracted key: an owned value, or a reference into the record.
-    type Found<'a>: Borrow<Self::Key>
-    where
-        V: 'a;
-
-    /// The key of `record`.
-    fn key<'a>(&self, record: &'a V) -> Self::Found<'a>;
-}
-
-/// A selector that returns an owned key: `|bid| bid.auction`.
-#[derive(Clone, Debug)]
-pub struct OwnedSelector<F>(pub F);
-
-impl<V, K, F> KeySelector<V> for OwnedSelector<F>
-where
-    V: ?Sized,
-    K: Key,
-    F: Fn(&V) -> K + Clone + Send + 'static,
-{
-    type Key = K;
-    type Found<'a>
-        = K
-    where
-        V: 'a;
-
-    #[inline(always)]
-    fn key(&self, record: &V) -> K {
-        (self.0)(record)
-    }
-}
-
-/// A selector that borrows the key from the record: `|word| word`.
-#[derive(Clone, Debug)]
-pub struct BorrowedSelector<F>(pub F);
-
-impl<V, K, F> KeySelector<V> for BorrowedSelector<F>
-where
-    V: ?Sized,
-    K: Key + ?Sized,
-    F: for<'a> Fn(&'a V) -> &'a K + Clone + Send + 'static,
-{
-    type Key = K;
-    type Found<'a>
-        = &'a K
-    where
-        V: 'a;
-
-    #[inline(always)]
-    fn key<'a>(&self, record: &'a V) -> &'a K {
-        (self.0)(record)
-    }
-}
-
 /// Java's hash of a 64-bit number.
 const fn java_long(value: i64) -> i32 {
     (value ^ (value as u64 >> 32) as i64) as i32
 }
 
-macro_rules! integer_key {
-    ($($type:ty => $java:expr;)*) => { $(
+/// `BigInteger.hashCode`: over the 32-bit digits of the magnitude, from the highest; the sign is the caller's.
+const fn java_magnitude(magnitude: u128) -> i32 {
+    let (mut hash, mut bits) = (0i32, u128::BITS);
+    while bits > 0 {
+        bits -= 32;
+        hash = hash
+            .wrapping_mul(31)
+            .wrapping_add((magnitude >> bits) as i32);
+    }
+    hash
+}
+
+/// The hash of two words: of the low one, and then of the high one.
+const fn wide_hash(value: u128) -> KeyHash {
+    KeyHash::of_u64(value as u64).then(KeyHash::of_u64((value >> 64) as u64))
+}
+
+macro_rules! plain_number_key {
+    ($($type:ty => $hash:expr, $java:expr;)*) => { $(
         impl Key for $type {
             type Stored = $type;
 
             #[inline(always)]
             fn key_hash(&self) -> KeyHash {
-                KeyHash::of_u64(*self as u64)
+                ($hash)(*self)
             }
 
             #[inline(always)]
@@ -180,6 +168,19 @@ macro_rules! integer_key {
             }
         }
     )* };
+}
+
+macro_rules! integer_key {
+    ($($type:ty => $java:expr;)*) => {
+        plain_number_key! { $($type => |v| KeyHash::of_u64(v as u64), $java;)* }
+    };
+}
+
+plain_number_key! {
+    u128 => wide_hash, java_magnitude;
+    i128 => |v| wide_hash(v as u128),
+        |v: i128| java_magnitude(v.unsigned_abs()).wrapping_mul(v.signum() as i32);
+    Timestamp => |at: Timestamp| KeyHash::of_u64(at.0 as u64), |at: Timestamp| java_long(at.0);
 }
 
 integer_key! {
@@ -345,82 +346,56 @@ impl<const N: usize> StoredKey for [u8; N] {
     }
 }
 
-macro_rules! tuple_key {
-    ($first:ident $(, $name:ident $index:tt)+) => {
-        impl<$first, $($name),+> Key for ($first, $($name,)+)
-        where
-            $first: Key<Stored = $first> + StoredKey<Key = $first>,
-            $($name: Key<Stored = $name> + StoredKey<Key = $name>,)+
-        {
-            type Stored = ($first, $($name,)+);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-            #[inline]
-            fn key_hash(&self) -> KeyHash {
-                self.0.key_hash()$(.then(self.$index.key_hash()))+
-            }
-
-            fn to_stored(&self) -> Self {
-                self.clone()
-            }
-
-            /// Flink's tuple hash: `31 · hash + field`, starting from the first field.
-            fn java_hash(&self) -> i32 {
-                let hash = self.0.java_hash();
-                $(let hash = hash.wrapping_mul(31).wrapping_add(self.$index.java_hash());)+
-                hash
-            }
-        }
-
-        impl<$first, $($name),+> StoredKey for ($first, $($name,)+)
-        where
-            $first: Key<Stored = $first> + StoredKey<Key = $first>,
-            $($name: Key<Stored = $name> + StoredKey<Key = $name>,)+
-        {
-            type Key = Self;
-
-            const LENGTH: Option<usize> = total(&[$first::LENGTH $(, $name::LENGTH)+]);
-
-            #[inline(always)]
-            fn key(&self) -> &Self {
-                self
-            }
-
-            fn encode(&self, bytes: &mut Vec<u8>) {
-                put_item(&self.0, bytes);
-                $(put_item(&self.$index, bytes);)+
-            }
-
-            fn decode(mut bytes: &[u8]) -> Result<Self, FormError> {
-                let whole = bytes;
-                let key = ($first::decode(take_item($first::LENGTH, &mut bytes)?)?, $(
-                    $name::decode(take_item($name::LENGTH, &mut bytes)?)?,
-                )+);
-                match bytes {
-                    [] => Ok(key),
-                    rest => Err(FormError::new::<Self>(whole, format!("{} bytes too many", rest.len()))),
-                }
-            }
-        }
-    };
-}
-
-/// The total length of several items, if each has a fixed one.
-const fn total(lengths: &[Option<usize>]) -> Option<usize> {
-    let (mut sum, mut at) = (0, 0);
-    while at < lengths.len() {
-        match lengths[at] {
-            Some(length) => sum += length,
-            None => return None,
-        }
-        at += 1;
+    /// Checks that a key comes back from its bytes, and says how many these are.
+    fn there_and_back<S: StoredKey>(key: S) -> usize {
+        let mut bytes = Vec::new();
+        key.encode(&mut bytes);
+        assert_eq!(S::decode(&bytes).expect("a key"), key);
+        assert!(S::LENGTH.is_none_or(|length| length == bytes.len()));
+        assert!(!S::IN_PLACE || key.itself() == bytes);
+        bytes.push(0);
+        assert!(S::decode(&bytes).is_err(), "{key:?} with a byte too many");
+        bytes.len() - 1
     }
-    Some(sum)
-}
 
-/// Appends a key as one item in a sequence: preceded by its length, unless all keys have the same.
-fn put_item<S: StoredKey>(key: &S, bytes: &mut Vec<u8>) {
-    with_length(S::LENGTH, bytes, |bytes| key.encode(bytes));
-}
+    #[test]
+    fn keys_come_back_from_their_bytes() {
+        assert_eq!(there_and_back(u128::MAX - 1), 16);
+        assert_eq!(there_and_back(i128::MIN), 16);
+        assert_eq!(there_and_back(Timestamp(-7)), 8);
+        assert_eq!(there_and_back((1u8, 2u16, 3u32, 4u64)), 15);
+        assert_eq!(there_and_back((1u8, 'b', 3u32, Timestamp(4), [5; 3])), 20);
+        assert_eq!(there_and_back(("a key".to_owned(), 2u8)), 10);
+    }
 
-tuple_key!(A, B 1);
-tuple_key!(A, B 1, C 2);
+    #[test]
+    fn both_words_of_a_wide_number_count() {
+        let hashes = [0, 1, 1 << 64, 1 << 127, u128::MAX].map(|key| key.key_hash());
+        for (at, hash) in hashes.iter().enumerate() {
+            assert!(!hashes[..at].contains(hash));
+        }
+        assert_eq!((-1_i128).key_hash(), u128::MAX.key_hash());
+        assert_eq!(Timestamp(-5).key_hash(), (-5_i64).key_hash());
+    }
+
+    #[test]
+    fn wide_numbers_have_the_hash_of_a_big_integer() {
+        let cases = [
+            (0, 0),
+            (1, 1),
+            (-1, -1),
+            (1 << 32, 31),
+            (-(1 << 32) - 5, -36),
+            (1 << 64, 961),
+        ];
+        for (key, hash) in cases {
+            assert_eq!(i128::java_hash(&key), hash, "{key}");
+        }
+        assert_eq!((1_u128 << 64).java_hash(), 961);
+        assert_eq!(Timestamp(1 << 32).java_hash(), (1_i64 << 32).java_hash());
+    }
+}

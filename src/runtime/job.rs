@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ pub(super) struct Shared {
     pub(super) name: Arc<str>,
     status: Mutex<JobStatus>,
     pub(super) metrics: MetricGroup,
+    ending: Ending,
 }
 
 impl Shared {
@@ -33,6 +34,7 @@ impl Shared {
             name,
             status: Mutex::new(JobStatus::Created),
             metrics,
+            ending: Ending::default(),
         }
     }
 
@@ -50,6 +52,50 @@ impl Shared {
         }
         may
     }
+}
+
+/// Whether the master has ended, and what wakes those who wait for it.
+#[derive(Default, Debug)]
+struct Ending {
+    has_ended: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Ending {
+    fn has_ended(&self) -> bool {
+        *self
+            .has_ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self) {
+        *self
+            .has_ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for the end, at most for `timeout`; returns whether it has come.
+    fn wait(&self, timeout: Duration) -> bool {
+        let has_ended = self
+            .has_ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .changed
+            .wait_timeout_while(has_ended, timeout, |has_ended| !*has_ended);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// The sum of every metric called `name`; negative values count as zero.
+fn total(metrics: &[MetricSample], name: &str) -> u64 {
+    let of_name = metrics.iter().filter(|sample| sample.name == name);
+    of_name
+        .map(|sample| sample.value.max(0).unsigned_abs())
+        .sum()
 }
 
 /// The result of a finished job.
@@ -71,10 +117,7 @@ impl JobResult {
     /// The sum of every metric called `name`.
     #[must_use]
     pub fn total(&self, name: &str) -> u64 {
-        let of_name = self.metrics.iter().filter(|sample| sample.name == name);
-        of_name
-            .map(|sample| sample.value.max(0).unsigned_abs())
-            .sum()
+        total(&self.metrics, name)
     }
 }
 
@@ -113,8 +156,8 @@ impl JobHandle {
 
     /// The sum of every metric called `name` (`source_records`, `records_out`, `late_records` …).
     #[must_use]
-    pub fn total(&self, name: &str) -> i64 {
-        self.shared.metrics.total(name)
+    pub fn total(&self, name: &str) -> u64 {
+        total(&self.metrics(), name)
     }
 
     /// Cancels the job: subtasks are closed and emit nothing more. Returns at once.
@@ -196,6 +239,37 @@ impl JobHandle {
         })
     }
 
+    /// Returns whether the job has ended, however it did: then [`wait`](Self::wait) returns at once.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.shared.ending.has_ended()
+    }
+
+    /// Waits for the job to end, at most for `timeout`; returns whether it has ended. [`wait`](Self::wait) then returns
+    /// its result.
+    ///
+    /// ```
+    /// use thalweg::prelude::*;
+    ///
+    /// let (mut numbers, source) = inlet::<u64>(1 << 16);
+    /// let env = Environment::new();
+    /// env.source("numbers", source).sink("nowhere", Discard::new());
+    /// let job = env.spawn("numbers")?;
+    ///
+    /// numbers.push(&7)?;
+    /// assert!(!job.wait_timeout(millis(10)), "more numbers may come");
+    /// drop(numbers);
+    /// while !job.wait_timeout(secs(1)) {
+    ///     println!("{} numbers so far", job.total("source_records"));
+    /// }
+    /// assert!(job.is_finished());
+    /// assert_eq!(job.wait()?.records(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.shared.ending.wait(timeout)
+    }
+
     /// Waits for the job to end.
     ///
     /// # Errors
@@ -222,26 +296,26 @@ impl Drop for JobHandle {
     }
 }
 
-/// Runs the job. Where code of its user panics that no subtask runs, the job has failed, too: its workers end while the
+/// Runs the job. If code of the host panics that no subtask runs, the job has failed too: its workers end while the
 /// master unwinds.
 fn run(
     shared: &Shared,
     blueprint: &dyn Blueprint,
     master: JobMaster,
 ) -> Result<JobResult, JobError> {
-    let ended = catch_unwind(AssertUnwindSafe(|| {
-        let ended = master.run();
-        blueprint.job_ended();
-        ended
-    }));
-    ended.unwrap_or_else(|panic| {
+    let ended = catch_unwind(AssertUnwindSafe(|| master.run()));
+    let told = catch_unwind(AssertUnwindSafe(|| blueprint.job_ended()));
+    let ended = ended.and_then(|ended| told.map(|()| ended));
+    let ended = ended.unwrap_or_else(|panic| {
         shared.advance(JobStatus::Failing);
         shared.advance(JobStatus::Failed);
         Err(JobError::Panicked {
             job: Arc::clone(&shared.name),
             message: panic_message(&*panic),
         })
-    })
+    });
+    shared.ending.end();
+    ended
 }
 
 /// Starts the thread that supervises a job.

@@ -119,6 +119,28 @@ fn map_is_ordered_by_its_keys_and_goes_with_its_last_entry() {
 }
 
 #[test]
+fn values_of_a_map_are_changed_in_place() {
+    let mut cx = at_key_a();
+    let stock = cx.backend.map_state::<String, u32>("stock").unwrap();
+    stock.put_all(&mut cx, []);
+    assert_eq!(stock.get_mut(&mut cx, "fig"), None);
+    assert_eq!(lengths(&cx), [0], "nothing is kept for nothing");
+    stock.put_all(&mut cx, [("pear".to_owned(), 2), ("fig".to_owned(), 1)]);
+    let more = |count: &mut u32| {
+        *count += 5;
+        *count
+    };
+    assert_eq!(stock.update(&mut cx, "fig".to_owned(), more), 6);
+    assert_eq!(stock.update(&mut cx, "apple".to_owned(), more), 5);
+    *stock.get_mut(&mut cx, "pear").unwrap() -= 1;
+    assert!(stock.keys(&cx).eq(["apple", "fig", "pear"]));
+    assert!(stock.values(&cx).eq(&[5, 6, 1]));
+    cx.key = "b";
+    assert_eq!(stock.get_mut(&mut cx, "pear"), None);
+    assert!(stock.keys(&cx).next().is_none() && stock.values(&cx).next().is_none());
+}
+
+#[test]
 fn reducing_and_aggregating_state_combine_what_is_added() {
     let mut cx = at_key_a();
     let max = cx

@@ -35,6 +35,30 @@ impl<K: StateValue + Ord, V: StateValue> StateValue for BTreeMap<K, V> {
 /// A handle to one map per key. A key with an empty map takes no space.
 ///
 /// A default handle is unregistered; using it panics.
+///
+/// ```
+/// use thalweg::prelude::*;
+///
+/// /// How often each reader has opened each page, whenever one is opened.
+/// #[derive(Clone, Default)]
+/// struct Opened { pages: MapState<u64, u32> }
+/// impl KeyedProcessFunction<u64, [u64; 2]> for Opened {
+///     type Out = [u64; 3];
+///     fn open(&mut self, cx: &mut KeyedOpenContext<'_, u64>) -> Outcome {
+///         self.pages = cx.state().map_state("pages")?;
+///         Ok(())
+///     }
+///     fn process(
+///         &mut self,
+///         [_, page]: &[u64; 2],
+///         cx: &mut impl KeyedProcessContext<u64, [u64; 3]>,
+///     ) -> Outcome {
+///         let times = self.pages.update(cx, *page, |times| { *times += 1; *times });
+///         cx.emit(&[*cx.key(), *page, u64::from(times)]);
+///         Ok(())
+///     }
+/// }
+/// ```
 pub struct MapState<MK, MV>(Place<BTreeMap<MK, MV>>);
 
 handle!(MapState<MK, MV>);
@@ -67,11 +91,51 @@ impl<MK: Ord + 'static, MV: 'static> MapState<MK, MV> {
         self.get(cx, map_key).is_some()
     }
 
+    /// Returns the value under `map_key`, to be changed in place; the map then counts as changed.
+    #[inline]
+    pub fn get_mut<'a, Q: Ord + ?Sized, C: KeyedScope>(
+        &self,
+        cx: &'a mut C,
+        map_key: &Q,
+    ) -> Option<&'a mut MV>
+    where
+        MK: Borrow<Q>,
+    {
+        if !self.contains(cx, map_key) {
+            return None;
+        }
+        cx.scope_mut().get_mut(self.0)?.get_mut(map_key)
+    }
+
+    /// Changes the value under `map_key` in place, starting from the default if there is none.
+    #[inline]
+    pub fn update<C: KeyedScope, R>(
+        &self,
+        cx: &mut C,
+        map_key: MK,
+        change: impl FnOnce(&mut MV) -> R,
+    ) -> R
+    where
+        MV: Default,
+    {
+        let map = cx.scope_mut().entry(self.0, BTreeMap::new).0;
+        change(map.entry(map_key).or_default())
+    }
+
     /// Puts `value` under `map_key` and returns the previous value.
     #[inline]
     pub fn put<C: KeyedScope>(&self, cx: &mut C, map_key: MK, value: MV) -> Option<MV> {
         let map = cx.scope_mut().entry(self.0, BTreeMap::new).0;
         map.insert(map_key, value)
+    }
+
+    /// Puts every value of `entries` under its key.
+    pub fn put_all<C: KeyedScope>(&self, cx: &mut C, entries: impl IntoIterator<Item = (MK, MV)>) {
+        let mut entries = entries.into_iter().peekable();
+        if entries.peek().is_some() {
+            let map = cx.scope_mut().entry(self.0, BTreeMap::new).0;
+            map.extend(entries);
+        }
     }
 
     /// Removes and returns the value under `map_key`.
@@ -94,6 +158,24 @@ impl<MK: Ord + 'static, MV: 'static> MapState<MK, MV> {
     #[inline]
     pub fn iter<'a, C: KeyedScope>(&self, cx: &'a C) -> impl Iterator<Item = (&'a MK, &'a MV)> {
         self.map(cx).into_iter().flatten()
+    }
+
+    /// The keys in the current key's map, in ascending order.
+    #[inline]
+    pub fn keys<'a, C: KeyedScope>(&self, cx: &'a C) -> impl Iterator<Item = &'a MK>
+    where
+        MV: 'a,
+    {
+        self.map(cx).into_iter().flat_map(BTreeMap::keys)
+    }
+
+    /// The values in the current key's map, in ascending order of their keys.
+    #[inline]
+    pub fn values<'a, C: KeyedScope>(&self, cx: &'a C) -> impl Iterator<Item = &'a MV>
+    where
+        MK: 'a,
+    {
+        self.map(cx).into_iter().flat_map(BTreeMap::values)
     }
 
     /// Whether the current key's map is empty.

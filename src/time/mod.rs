@@ -20,7 +20,9 @@ pub use clock::{Clock, ManualClock, RoundClock};
 pub use combine::{Combiner, SplitSlot, SplitWatermarks};
 pub use idleness::Idleness;
 pub use signal::{TimeSignal, TimeSignals};
-pub use timestamp::{Timestamp, hours, millis, mins, nanos, nanoseconds, secs, window_start};
+pub use timestamp::{
+    ArchivedTimestamp, Timestamp, hours, millis, mins, nanos, nanoseconds, secs, window_start,
+};
 pub use valve::Valve;
 pub use watermark::{
     BoundedGenerator, BoundedOutOfOrderness, Monotonous, NoWatermarks, Periodic, ProcessingTimeLag,

@@ -1,6 +1,7 @@
 //! Event time and durations: one unit, nanoseconds, everywhere.
 
 use std::fmt;
+use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
 /// A point in event or processing time: nanoseconds since 1970-01-01T00:00:00Z, as an `i64`.
@@ -9,6 +10,19 @@ use std::time::Duration;
 /// ends of the range are reserved, as in Flink: [`Timestamp::MIN`] means *no timestamp* on a record
 /// and *nothing known* as a watermark; [`Timestamp::MAX`] is the watermark at the end of input.
 /// Where Flink's rules subtract one millisecond (`window end − 1`), one nanosecond is subtracted.
+///
+/// A [`Duration`] is added and subtracted with `+` and `-`, which stop at the ends of the range: a timer
+/// that would be due after the end of time is due at it.
+///
+/// ```
+/// use thalweg::time::{Timestamp, millis, mins, secs};
+///
+/// let at = Timestamp::from_secs(60);
+/// assert_eq!(at + millis(500), Timestamp::from_millis(60_500));
+/// assert_eq!(at - mins(1), Timestamp::from_secs(0));
+/// assert_eq!(at.saturating_duration_since(Timestamp::from_secs(45)), secs(15));
+/// assert_eq!(Timestamp::MAX + secs(1), Timestamp::MAX);
+/// ```
 #[derive(
     Clone,
     Copy,
@@ -21,6 +35,13 @@ use std::time::Duration;
     Default,
     bytemuck::Pod,
     bytemuck::Zeroable,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[rkyv(
+    derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug),
+    compare(PartialEq, PartialOrd)
 )]
 #[repr(transparent)]
 pub struct Timestamp(pub i64);
@@ -56,16 +77,26 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
-    /// `self + nanos`, saturating at the ends of the range.
+    /// `self + nanos`, saturating at the ends of the range; `+` does the same with a [`Duration`].
     #[must_use]
     pub const fn saturating_add(self, nanos: i64) -> Self {
         Timestamp(self.0.saturating_add(nanos))
     }
 
-    /// `self − nanos`, saturating at the ends of the range.
+    /// `self − nanos`, saturating at the ends of the range; `-` does the same with a [`Duration`].
     #[must_use]
     pub const fn saturating_sub(self, nanos: i64) -> Self {
         Timestamp(self.0.saturating_sub(nanos))
+    }
+
+    /// The time from `earlier` to `self`; zero if `earlier` is the later one.
+    #[must_use]
+    pub const fn saturating_duration_since(self, earlier: Timestamp) -> Duration {
+        if self.0 > earlier.0 {
+            Duration::from_nanos(self.0.abs_diff(earlier.0))
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Whether this is [`Timestamp::MIN`], which means that a record has no timestamp.
@@ -73,6 +104,54 @@ impl Timestamp {
     pub const fn is_none(self) -> bool {
         self.0 == i64::MIN
     }
+}
+
+impl ArchivedTimestamp {
+    /// The timestamp that was archived.
+    #[inline]
+    #[must_use]
+    pub const fn to_native(self) -> Timestamp {
+        Timestamp(self.0.to_native())
+    }
+}
+
+/// Stops at [`Timestamp::MAX`].
+impl Add<Duration> for Timestamp {
+    type Output = Timestamp;
+
+    #[inline]
+    fn add(self, duration: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_add_unsigned(span(duration)))
+    }
+}
+
+impl AddAssign<Duration> for Timestamp {
+    #[inline]
+    fn add_assign(&mut self, duration: Duration) {
+        *self = *self + duration;
+    }
+}
+
+/// Stops at [`Timestamp::MIN`].
+impl Sub<Duration> for Timestamp {
+    type Output = Timestamp;
+
+    #[inline]
+    fn sub(self, duration: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_sub_unsigned(span(duration)))
+    }
+}
+
+impl SubAssign<Duration> for Timestamp {
+    #[inline]
+    fn sub_assign(&mut self, duration: Duration) {
+        *self = *self - duration;
+    }
+}
+
+/// The nanoseconds of a [`Duration`], or as many as there are from one end of the range to the other.
+fn span(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Display for Timestamp {
@@ -175,6 +254,23 @@ mod tests {
             let found = window_start(Timestamp(at), size, offset);
             assert_eq!(found, Timestamp(start), "at {at}, {size} from {offset}");
         }
+    }
+
+    #[test]
+    fn durations_are_added_and_subtracted_up_to_the_ends_of_the_range() {
+        let all_of_it = nanoseconds(u64::MAX);
+        assert_eq!(Timestamp::MIN + all_of_it, Timestamp::MAX);
+        assert_eq!(Timestamp::MAX - all_of_it, Timestamp::MIN);
+        assert_eq!(Timestamp(7) + Duration::MAX, Timestamp::MAX);
+        assert_eq!(Timestamp(7) - Duration::MAX, Timestamp::MIN);
+        let since = |late: Timestamp, early| late.saturating_duration_since(early);
+        assert_eq!(since(Timestamp::MAX, Timestamp::MIN), all_of_it);
+        assert_eq!(since(Timestamp(3), Timestamp(4)), Duration::ZERO);
+        let mut at = Timestamp(-3);
+        at += nanoseconds(5);
+        assert_eq!(at, Timestamp(2));
+        at -= nanoseconds(9);
+        assert_eq!(at, Timestamp(-7));
     }
 
     proptest! {

@@ -33,7 +33,7 @@ fn keep_some(directory: &Path) {
         .sink("nowhere", Discard::new())
         .uid("nowhere");
     let job = env.spawn("counts").expect("a job");
-    while job.total("source_records") < 2 * KEYS.cast_signed() {
+    while job.total("source_records") < 2 * KEYS {
         std::thread::yield_now();
     }
     job.checkpoint().expect("a checkpoint");

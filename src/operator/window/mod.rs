@@ -42,4 +42,4 @@ pub use partial::{MergePartials, PartialAggregate};
 pub use reduced::{ReduceWindow, Reduced};
 pub use session::{DynamicGap, FixedGap, Session, SessionGap, SessionOperator};
 pub use slicing::Slicing;
-pub use time_window::TimeWindow;
+pub use time_window::{ArchivedTimeWindow, TimeWindow};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thalweg::checkpoint::HeapStorage;
-use thalweg::connectors::{Collected, Collection, Discard, Generator, Sequence};
+use thalweg::connectors::{Collected, Collection, Discard, Generator, Sequence, outlet};
 use thalweg::datastream::Environment;
 use thalweg::operator::{
     KeyedProcessContext, KeyedProcessFunction, OperatorError, Outcome, OutputTag, ProcessContext,
@@ -354,6 +354,7 @@ fn a_panic_outside_of_subtasks_fails_the_job_and_ends_its_workers() {
     };
     env.source("endless", source).sink("sink", Discard::new());
     let job = env.spawn("observed").expect("starts");
+    assert!(job.wait_timeout(Duration::from_secs(60)) && job.is_finished());
     let error = job.wait().expect_err("the observer panics");
     assert!(matches!(&error, JobError::Panicked { message, .. } if message == "seen enough"));
     assert_eq!(probe.count(Moment::Open), probe.count(Moment::Close));
@@ -375,4 +376,21 @@ fn durations_without_end_are_no_panic() {
     let job = env.spawn("patient").expect("starts");
     job.checkpoint().expect("it is taken at once");
     job.wait().expect("finishes");
+}
+
+#[test]
+fn an_outlet_of_a_job_that_failed_is_finished_when_all_is_read() {
+    let (mut outlet, sink) = outlet::<u64>(1 << 16);
+    let env = Environment::new();
+    env.source("numbers", Sequence::new(0..10))
+        .map(|n| if *n == 7 { panic!("seven") } else { *n })
+        .sink("outlet", sink);
+    let job = env.spawn("failing").expect("starts");
+    let mut found = Vec::new();
+    while !outlet.is_finished() {
+        outlet.poll(|n, _| found.push(*n));
+        std::thread::yield_now();
+    }
+    assert!(found.into_iter().eq(0..7) || job.is_finished());
+    job.wait().expect_err("seven");
 }

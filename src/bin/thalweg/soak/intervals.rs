@@ -44,8 +44,10 @@ impl KeyedProcessFunction<u64, Event> for Intervals {
         cx: &mut impl KeyedProcessContext<u64, Row>,
     ) -> Outcome {
         let end = (ms / INTERVAL_MS + 1) * INTERVAL_MS;
-        let [count, sum] = self.open.get(cx, &end).copied().unwrap_or_default();
-        self.open.put(cx, end, [count + 1, sum + value]);
+        self.open.update(cx, end, |[count, sum]| {
+            *count += 1;
+            *sum += value;
+        });
         cx.register_event_timer(at_ms(end));
         Ok(())
     }
