@@ -20,5 +20,6 @@ mod timers_fire_in_time;
 mod two_phase_windows_match_the_oracle;
 mod unbounded_joins_match_the_oracle;
 mod watermarks_reach_every_subtask;
+mod window_results_cross_exchanges;
 mod windows_match_the_oracle;
 mod windows_over_all_match_the_oracle;
