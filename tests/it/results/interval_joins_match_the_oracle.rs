@@ -47,7 +47,7 @@ fn joined(schedule: Schedule, lefts: &[Timed], rights: &[Timed], bounds: [i64; 2
     let strategy = BoundedOutOfOrderness::of(nanoseconds(100));
     let stream = |name, records: &[Timed]| {
         env.source(name, Collection::of(records.to_vec()))
-            .timestamps(strategy.clone(), at)
+            .timestamps(strategy, at)
             .key_by(|record| record[1])
     };
     let (sender, receiver) = std::sync::mpsc::channel();
