@@ -150,15 +150,12 @@ impl<K: TableKey, V> Table<K, V> {
         let one_stage = self.directory.one_stage();
         let block_len = Homes::<K, V>::BLOCK;
         let homes = Homes::new(&self.directory);
-        let look = |directory: &_, start: usize| {
-            let block = start.min(known)..(start + block_len).min(known);
-            homes.look(start, (keys, ahead(block)), directory, one_stage);
-        };
-        for start in (0..FAR).step_by(block_len) {
-            look(&self.directory, start);
-        }
-        for start in (0..wanted).step_by(block_len) {
-            look(&self.directory, start + FAR);
+        for looked_at in (0..wanted + FAR).step_by(block_len) {
+            let block = looked_at.min(known)..(looked_at + block_len).min(known);
+            homes.look(looked_at, (keys, ahead(block)), &self.directory, one_stage);
+            let Some(start) = looked_at.checked_sub(FAR) else {
+                continue;
+            };
             if !one_stage {
                 for near in homes.block(start + NEAR) {
                     self.directory.prefetch_entry(near.get().1);
