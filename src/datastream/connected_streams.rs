@@ -130,6 +130,14 @@ where
     where
         F: KeyedCoProcessFunction<S1::Key, A::Out, B::Out> + Clone,
     {
+        self.process_as("keyed co-process", function)
+    }
+
+    /// As [`process`](Self::process), by an operator of this name.
+    pub(super) fn process_as<F>(self, name: &str, function: F) -> KeyedCoProcessed<A, B, S1, S2, F>
+    where
+        F: KeyedCoProcessFunction<S1::Key, A::Out, B::Out> + Clone,
+    {
         let (first, second) = (self.first.selector, self.second.selector);
         let factory = KeyedCoProcessFactory {
             first,
@@ -137,12 +145,6 @@ where
             function,
         };
         let kind = NodeKind::Operator { stateful: true };
-        two_inputs(
-            kind,
-            "keyed co-process",
-            self.first.stream,
-            self.second.stream,
-            factory,
-        )
+        two_inputs(kind, name, self.first.stream, self.second.stream, factory)
     }
 }

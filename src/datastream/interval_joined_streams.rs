@@ -1,12 +1,11 @@
 //! Interval joins: two streams partitioned by the same type of key, whose records meet if their timestamps are near.
 
-use crate::graph::{GraphError, NodeKind};
+use crate::graph::GraphError;
 use crate::operator::{Interval, IntervalBound, IntervalJoin, OutputTag};
 use crate::record::{KeySelector, StateValue};
 use crate::runtime::Pipe;
 
-use super::connected_streams::{KeyedCoProcessed, two_inputs};
-use super::factory::KeyedCoProcessFactory;
+use super::connected_streams::KeyedCoProcessed;
 use super::joined_streams::JoinedStreams;
 
 /// Two keyed streams to be joined by an interval of event time.
@@ -125,12 +124,6 @@ where
         let function = IntervalJoin::new(self.interval, function)
             .late_left_to(self.late_left)
             .late_right_to(self.late_right);
-        let factory = KeyedCoProcessFactory {
-            first: left.selector,
-            second: right.selector,
-            function,
-        };
-        let kind = NodeKind::Operator { stateful: true };
-        two_inputs(kind, "interval join", left.stream, right.stream, factory)
+        left.connect(right).process_as("interval join", function)
     }
 }

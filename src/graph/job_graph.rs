@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::regions::regions;
 use super::slot_groups::SlotGroups;
 use super::stream_graph::{Node, NodeId, NodeKind, Partitioning, StreamGraph};
 
@@ -164,34 +165,14 @@ fn why_unfused(graph: &StreamGraph, slot_groups: &SlotGroups, node: &Node) -> Op
     }
 }
 
-/// Numbers the connected components over fused edges, in the order of their first nodes.
+/// Numbers the regions between exchanges that did not vanish, in the order of their first nodes.
 fn connected_regions(graph: &StreamGraph, unfused: &[Option<Unfused>]) -> Vec<VertexId> {
-    let mut parent: Vec<usize> = (0..graph.nodes().len()).collect();
-    fn root(parent: &mut [usize], mut i: usize) -> usize {
-        while parent[i] != i {
-            parent[i] = parent[parent[i]];
-            i = parent[i];
-        }
-        i
-    }
-    for node in graph
-        .nodes()
-        .iter()
-        .filter(|node| unfused[node.id.index()].is_none())
-    {
-        for input in &node.inputs {
-            let (a, b) = (
-                root(&mut parent, node.id.index()),
-                root(&mut parent, input.index()),
-            );
-            parent[a.max(b)] = a.min(b);
-        }
-    }
     let mut numbers = std::collections::HashMap::new();
-    (0..parent.len())
-        .map(|i| {
+    regions(graph, |node| unfused[node.id.index()].is_some())
+        .into_iter()
+        .map(|first| {
             let next = VertexId(numbers.len() as u32);
-            *numbers.entry(root(&mut parent, i)).or_insert(next)
+            *numbers.entry(first).or_insert(next)
         })
         .collect()
 }

@@ -13,6 +13,7 @@ mod error;
 mod execution_graph;
 mod job_graph;
 mod plan;
+mod regions;
 mod slot_groups;
 mod stream_graph;
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::regions::regions;
 use super::stream_graph::{Node, NodeId, NodeKind, StreamGraph};
 
 /// The name of the group that operators are in by default.
@@ -22,7 +23,7 @@ pub(super) struct SlotGroups {
 impl SlotGroups {
     pub(super) fn of(graph: &StreamGraph) -> Self {
         let mut groups = SlotGroups {
-            regions: regions(graph),
+            regions: regions(graph, |node| matches!(node.kind, NodeKind::Exchange(_))),
             groups: vec![None; graph.nodes().len()],
         };
         for region in 0..graph.nodes().len() {
@@ -43,8 +44,9 @@ impl SlotGroups {
     pub(super) fn conflict(&self, graph: &StreamGraph, id: NodeId) -> Option<[Arc<str>; 2]> {
         let mut given = self.roots(graph, self.regions[id.index()]);
         let first = given.find_map(Node::own_slot_group)?;
-        let other = given.filter_map(Node::own_slot_group);
-        let other = other.into_iter().find(|other| *other != first)?;
+        let other = given
+            .filter_map(Node::own_slot_group)
+            .find(|other| *other != first)?;
         Some([Arc::clone(first), Arc::clone(other)])
     }
 
@@ -93,23 +95,4 @@ impl SlotGroups {
         self.groups[region] = Some(Arc::clone(&group));
         group
     }
-}
-
-/// By node: the first node of those that no exchange separates from it.
-fn regions(graph: &StreamGraph) -> Vec<usize> {
-    let mut regions: Vec<usize> = (0..graph.nodes().len()).collect();
-    for node in graph.nodes() {
-        if matches!(node.kind, NodeKind::Exchange(_)) {
-            continue;
-        }
-        for input in &node.inputs {
-            let (one, other) = (regions[node.id.index()], regions[input.index()]);
-            let (first, merged) = (one.min(other), one.max(other));
-            regions
-                .iter_mut()
-                .filter(|region| **region == merged)
-                .for_each(|region| *region = first);
-        }
-    }
-    regions
 }

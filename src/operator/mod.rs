@@ -59,6 +59,7 @@ mod source;
 mod split;
 mod split_generators;
 mod stage;
+mod stamped;
 mod suspension;
 mod timer_service;
 mod timestamps_and_watermarks;

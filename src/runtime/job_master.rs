@@ -242,7 +242,7 @@ impl JobMaster {
             )
         });
         let workers = Workers::start(parts, &self.config, &self.events)?;
-        let running = Running {
+        Ok(Running {
             alive: workers.count(),
             workers,
             checkpointer,
@@ -250,8 +250,7 @@ impl JobMaster {
             suppressed: Vec::new(),
             reason: None,
             restart: None,
-        };
-        Ok(running)
+        })
     }
 
     /// Handles the events of an attempt's workers, the writer and the host until all workers have ended.

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
-use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
+use crate::operator::stamped::{put_stamped, take_stamped};
+use crate::record::{FormError, Scratch, StateValue};
 use crate::time::Timestamp;
 
 /// Records with their timestamps, the earliest first; those of one time in the order in which they came.
@@ -49,36 +50,28 @@ impl<V> TimedRecords<V> {
     }
 }
 
-/// Encoding: for each record its timestamp (8 bytes, in this machine's order) and its value's bytes, preceded by their
-/// length (4 bytes, in that order too) unless all values of the type have the same length.
+/// Encoding: each record after its timestamp, see `operator::stamped`.
 impl<V: StateValue> StateValue for TimedRecords<V> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = V::VERSION;
 
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
         for (at, record) in &self.0 {
-            bytes.extend_from_slice(&at.0.to_ne_bytes());
-            with_length(V::LENGTH, bytes, |bytes| record.encode(scratch, bytes));
+            put_stamped(at.0.to_ne_bytes(), record, scratch, bytes);
         }
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, FormError> {
-        let invalid = |reason: &str| FormError::new::<Self>(bytes, reason);
         let mut records = VecDeque::<(Timestamp, V)>::new();
-        let mut rest = bytes;
-        while let Some((at, after)) = rest.split_first_chunk() {
-            rest = after;
-            let at = Timestamp(i64::from_ne_bytes(*at));
+        take_stamped::<Self, V>(bytes, |at, record| {
+            let at = Timestamp(i64::from_ne_bytes(at));
             if records.back().is_some_and(|(last, _)| *last > at) {
-                return Err(invalid("not in order of time"));
+                return Err("not in order of time");
             }
-            records.push_back((at, V::decode(take_item(V::LENGTH, &mut rest)?)?));
-        }
-        if rest.is_empty() {
-            Ok(TimedRecords(records))
-        } else {
-            Err(invalid("cut off"))
-        }
+            records.push_back((at, record));
+            Ok(())
+        })?;
+        Ok(TimedRecords(records))
     }
 }
 

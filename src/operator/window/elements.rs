@@ -1,12 +1,12 @@
 //! `Elements`: the individual records of a window.
 
-use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
+use crate::operator::stamped::{put_stamped, take_stamped};
+use crate::record::{FormError, Scratch, StateValue};
 
 /// The records of one key in one window, in arrival order.
 ///
 /// Each is stored with its arrival number at the subtask, so that the lists of several slices merge
 /// into exactly the order that one list for the whole window would have.
-///
 #[derive(Clone, Debug, PartialEq)]
 pub struct Elements<E> {
     /// In ascending order of arrival.
@@ -97,38 +97,29 @@ impl<E> DoubleEndedIterator for ElementsIter<'_, E> {
     }
 }
 
-/// Encoding: for each element its arrival number (8 bytes, in this machine's order) and its value's bytes, preceded by
-/// their length (4 bytes, in that order too) unless all values of the type have the same length.
+/// Encoding: each element after its arrival number, see `operator::stamped`.
 impl<E: StateValue> StateValue for Elements<E> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = E::VERSION;
 
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
         for (arrival, element) in &self.list {
-            bytes.extend_from_slice(&arrival.to_ne_bytes());
-            with_length(E::LENGTH, bytes, |bytes| element.encode(scratch, bytes));
+            put_stamped(arrival.to_ne_bytes(), element, scratch, bytes);
         }
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, FormError> {
-        let invalid = |reason: &str| FormError::new::<Self>(bytes, reason);
         let mut elements = Elements::default();
-        let mut rest = bytes;
-        while let Some((arrival, after)) = rest.split_first_chunk() {
-            rest = after;
-            let arrival = u64::from_ne_bytes(*arrival);
+        take_stamped::<Self, E>(bytes, |arrival, element| {
+            let arrival = u64::from_ne_bytes(arrival);
             let last = elements.list.last();
             if last.is_some_and(|&(last, _)| last >= arrival) {
-                return Err(invalid("not in order of arrival"));
+                return Err("not in order of arrival");
             }
-            let element = E::decode(take_item(E::LENGTH, &mut rest)?)?;
             elements.list.push((arrival, element));
-        }
-        if rest.is_empty() {
-            Ok(elements)
-        } else {
-            Err(invalid("cut off"))
-        }
+            Ok(())
+        })?;
+        Ok(elements)
     }
 }
 
