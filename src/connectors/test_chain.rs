@@ -286,21 +286,20 @@ pub(super) fn restored_context(index: u32, parallelism: u32, checkpoint: u64) ->
 
 /// A committer that does its work only when told to.
 #[derive(Clone, Default)]
-pub(super) struct Errands(Arc<Mutex<Vec<CommitTask>>>);
+pub(super) struct CommitTasks(Arc<Mutex<Vec<CommitTask>>>);
 
-impl Errands {
+impl CommitTasks {
     /// The context of the only subtask, which commits through this committer.
     pub(super) fn context(&self, checkpoints: bool) -> OpenContext {
         let mut cx = checkpointed_context(0, 1, checkpoints);
-        let errands = Arc::clone(&self.0);
-        cx.checkpointing.committer =
-            Committer::new(move |errand| errands.lock().unwrap().push(errand));
+        let tasks = Arc::clone(&self.0);
+        cx.checkpointing.committer = Committer::new(move |task| tasks.lock().unwrap().push(task));
         cx
     }
 
     /// Runs all pending commits; returns whether each has failed.
     pub(super) fn run(&self) -> Vec<bool> {
-        let errands = std::mem::take(&mut *self.0.lock().unwrap());
-        errands.into_iter().map(|errand| errand()).collect()
+        let tasks = std::mem::take(&mut *self.0.lock().unwrap());
+        tasks.into_iter().map(|task| task()).collect()
     }
 }

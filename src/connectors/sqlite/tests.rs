@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::*;
-use crate::connectors::test_chain::{Errands, checkpointed_context, restored_context};
+use crate::connectors::test_chain::{CommitTasks, checkpointed_context, restored_context};
 use crate::operator::{Prepared, Sink, SinkWriter};
 use crate::time::Timestamp;
 
@@ -176,13 +176,13 @@ fn values_of_every_type_arrive() {
 }
 
 /// A writer that has prepared its first checkpoint, with one row that is not written yet.
-fn with_rows_under_way(path: &Path) -> (impl SinkWriter<Total>, Errands, Prepared) {
-    let (mut writer, errands) = (sink(path).writer(0, 1), Errands::default());
-    writer.open(&errands.context(true)).unwrap();
+fn with_rows_under_way(path: &Path) -> (impl SinkWriter<Total>, CommitTasks, Prepared) {
+    let (mut writer, tasks) = (sink(path).writer(0, 1), CommitTasks::default());
+    writer.open(&tasks.context(true)).unwrap();
     write(&mut writer, &[(1, 1)]);
     let mut prepared = Prepared::default();
     writer.prepare(1, &mut prepared).unwrap();
-    (writer, errands, prepared)
+    (writer, tasks, prepared)
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn rows_are_written_elsewhere_and_a_checkpoint_and_records_wait_for_them() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("totals.db");
     let connection = database(&path);
-    let (mut writer, errands, mut prepared) = with_rows_under_way(&path);
+    let (mut writer, tasks, mut prepared) = with_rows_under_way(&path);
     assert!(SinkWriter::<Total>::ready(&writer));
     write(&mut writer, &[(1, 2)]);
     prepare(&mut writer, 2);
@@ -200,7 +200,7 @@ fn rows_are_written_elsewhere_and_a_checkpoint_and_records_wait_for_them() {
     let completion = std::thread::spawn(move || work.remove(0)().unwrap());
     std::thread::sleep(std::time::Duration::from_millis(20));
     assert!(!completion.is_finished());
-    errands.run();
+    tasks.run();
     completion.join().unwrap();
     assert!(SinkWriter::<Total>::ready(&writer));
     assert_eq!(rows(&connection, LOG), [(1, 1), (1, 2)], "in order");
@@ -217,9 +217,9 @@ fn checkpoint_whose_rows_cannot_be_written_is_not_complete_and_the_subtask_fails
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("totals.db");
     let connection = database(&path);
-    let (mut writer, errands, mut prepared) = with_rows_under_way(&path);
+    let (mut writer, tasks, mut prepared) = with_rows_under_way(&path);
     connection.execute_batch("DROP TABLE totals").unwrap();
-    assert_eq!(errands.run(), [true]);
+    assert_eq!(tasks.run(), [true]);
     assert!(prepared.take_work().remove(0)().is_err());
     let error = SinkWriter::<Total>::flush(&mut writer)
         .unwrap_err()

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::outbox::{DELIVERIES_MAX, OUTPUT_BYTES};
 use super::*;
-use crate::connectors::test_chain::{Errands, checkpointed_context, restored_context};
+use crate::connectors::test_chain::{CommitTasks, checkpointed_context, restored_context};
 use crate::operator::{BoxError, Outcome, Prepared, Sink, SinkWriter};
 use crate::time::Timestamp;
 
@@ -153,9 +153,9 @@ fn without_checkpoints_output_is_delivered_by_the_end() {
 
 #[test]
 fn without_checkpoints_records_wait_for_a_target_that_is_slow() {
-    let (target, errands) = (Target::default(), Errands::default());
+    let (target, tasks) = (Target::default(), CommitTasks::default());
     let mut writer = writers(&target, 1).remove(0);
-    writer.open(&errands.context(false)).unwrap();
+    writer.open(&tasks.context(false)).unwrap();
     let delivered = || target.database.lock().unwrap().output.len();
     for _ in 0..DELIVERIES_MAX {
         assert!(writer.ready());
@@ -168,7 +168,7 @@ fn without_checkpoints_records_wait_for_a_target_that_is_slow() {
         !writer.ready() && delivered() == 0,
         "nothing on this thread"
     );
-    errands.run();
+    tasks.run();
     writer.resume().unwrap();
     assert!(writer.ready());
     assert_eq!(delivered(), DELIVERIES_MAX as usize * OUTPUT_BYTES);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::connectors::test_chain::Errands;
+use crate::connectors::test_chain::CommitTasks;
 use crate::connectors::test_chain::checkpointed_context;
 use crate::operator::{BoxError, Outcome, Prepared, Sink, SinkWriter};
 use crate::time::Timestamp;
@@ -204,8 +204,8 @@ fn without_checkpoints_the_end_commits() {
 
 #[test]
 fn commits_are_done_elsewhere_and_a_checkpoint_keeps_what_they_have_not_come_to() {
-    let (mut run, errands) = (Run::open("none", true), Errands::default());
-    run.writer.open(&errands.context(true)).unwrap();
+    let (mut run, tasks) = (Run::open("none", true), CommitTasks::default());
+    run.writer.open(&tasks.context(true)).unwrap();
     for (record, checkpoint) in [("a", 1), ("b", 2)] {
         run.write(record);
         run.prepare(checkpoint);
@@ -215,14 +215,14 @@ fn commits_are_done_elsewhere_and_a_checkpoint_keeps_what_they_have_not_come_to(
     run.writer.commit(2).unwrap();
     assert!(run.journal().is_empty(), "nothing on this thread");
     assert_eq!(run.prepare(3).len(), 3, "both, and what is open");
-    errands.run();
+    tasks.run();
     assert_eq!(run.journal()[1..], ["commit a", "commit b"], "once");
     assert_eq!(run.prepare(4).len(), 1);
     // Closing waits for pending work.
     run.write("c");
     run.prepare(5);
     run.writer.commit(5).unwrap();
-    let elsewhere = std::thread::spawn(move || errands.run());
+    let elsewhere = std::thread::spawn(move || tasks.run());
     run.writer.close().unwrap();
     elsewhere.join().unwrap();
     assert!(run.journal().contains(&"commit c".to_owned()));
@@ -230,8 +230,8 @@ fn commits_are_done_elsewhere_and_a_checkpoint_keeps_what_they_have_not_come_to(
 
 #[test]
 fn commit_that_fails_elsewhere_fails_the_subtask_and_holds_those_behind_it() {
-    let (mut run, errands) = (Run::open("b", true), Errands::default());
-    run.writer.open(&errands.context(true)).unwrap();
+    let (mut run, tasks) = (Run::open("b", true), CommitTasks::default());
+    run.writer.open(&tasks.context(true)).unwrap();
     for (record, checkpoint) in [("a", 1), ("b", 2), ("c", 3)] {
         run.write(record);
         run.prepare(checkpoint);
@@ -239,7 +239,7 @@ fn commit_that_fails_elsewhere_fails_the_subtask_and_holds_those_behind_it() {
     run.journal();
     run.writer.commit(3).unwrap();
     run.writer.flush().unwrap();
-    assert_eq!(errands.run(), [false, true, true], "the last is not done");
+    assert_eq!(tasks.run(), [false, true, true], "the last is not done");
     assert_eq!(run.journal(), ["commit a", "commit b"]);
     let error = run.writer.flush().unwrap_err().to_string();
     assert_eq!(error, "b was refused");
