@@ -53,8 +53,8 @@ const TWO_STAGE_SEGMENTS_MIN: usize = 2048;
 pub(super) struct Directory<K, V> {
     /// At least two, so that the shift below is less than the width of a hash.
     slots: Vec<Handle<K, V>>,
-    /// The counts of the same segments.
-    counts: Vec<NonNull<Counts>>,
+    /// The counts of each segment, at the first of its slots; other places are unused.
+    counts: Vec<Counts>,
     shift: u32,
     /// The groups of every segment.
     groups: usize,
@@ -92,10 +92,11 @@ impl<K, V> Directory<K, V> {
             groups_full,
             depth,
         } = Shape::of::<K, V>(expected.max(restored), share);
+        let bits = depth.max(1);
         let mut directory = Directory {
             slots: Vec::new(),
-            counts: Vec::new(),
-            shift: 64 - depth.max(1),
+            counts: vec![Counts::default(); 1 << bits],
+            shift: 64 - bits,
             groups,
             groups_full,
             segments: 0,
@@ -123,10 +124,8 @@ impl<K, V> Directory<K, V> {
             self.cover(position | 1 << (63 - depth), depth + 1, depth_max);
             return;
         }
-        let (handle, counts) = self.new_segment(position, depth).parts();
-        let run = 1usize << (64 - self.shift - depth);
-        self.slots.extend(repeat_n(handle, run));
-        self.counts.extend(repeat_n(counts, run));
+        let handle = self.new_segment(position, depth).handle();
+        self.slots.extend(repeat_n(handle, self.run(depth)));
     }
 
     /// The share of the range of `depth` top bits around `position` that is expected to occur.
@@ -160,25 +159,42 @@ impl<K, V> Directory<K, V> {
         unsafe { *self.slots.get_unchecked(self.slot(hash)) }
     }
 
+    /// How many slots a segment of this depth has.
     #[inline(always)]
-    fn counts(&self, hash: KeyHash) -> NonNull<Counts> {
-        debug_assert!(self.slot(hash) < self.counts.len());
-        // SAFETY: there are as many as slots.
-        unsafe { *self.counts.get_unchecked(self.slot(hash)) }
+    fn run(&self, depth: u32) -> usize {
+        1 << (64 - self.shift - depth)
+    }
+
+    /// The first slot of the segment of `hash`, which has this depth.
+    #[inline(always)]
+    fn first_slot(&self, hash: KeyHash, depth: u32) -> usize {
+        self.slot(hash) & !(self.run(depth) - 1)
     }
 
     /// The segment of a hash, for reading while the directory is borrowed.
     #[inline(always)]
     pub(super) fn segment(&self, hash: KeyHash) -> Segment<K, V> {
+        let handle = self.handle(hash);
+        let first = &raw const self.counts[self.first_slot(hash, handle.depth())];
         // SAFETY: both are from the directory, and nothing changes segments while it is borrowed.
-        unsafe { Segment::of(self.handle(hash), self.counts(hash)) }
+        unsafe { Segment::of(handle, NonNull::new_unchecked(first.cast_mut())) }
     }
 
     /// The segment of a hash, to be changed before another one is requested.
     #[inline(always)]
     pub(super) fn segment_mut(&mut self, hash: KeyHash) -> Segment<K, V> {
+        let handle = self.handle(hash);
+        let counts = self.counts_at(self.first_slot(hash, handle.depth()));
         // SAFETY: both are from the directory, which is held exclusively.
-        unsafe { Segment::of(self.handle(hash), self.counts(hash)) }
+        unsafe { Segment::of(handle, counts) }
+    }
+
+    /// The counts of the segment whose first slot this is. They stay where they are until the directory doubles.
+    #[inline(always)]
+    fn counts_at(&mut self, first: usize) -> NonNull<Counts> {
+        debug_assert!(first < self.counts.len());
+        // SAFETY: there are as many as slots. Not through a slice: the counts of two segments may be in use.
+        unsafe { NonNull::new_unchecked(self.counts.as_mut_ptr().add(first)) }
     }
 
     /// The mapping from hashes to groups, valid until the shape changes; with `ONE`, for a table of [one
@@ -281,7 +297,8 @@ impl<K, V> Directory<K, V> {
 
     pub(super) fn memory_bytes(&self) -> usize {
         self.arena.memory_bytes()
-            + self.slots.capacity() * size_of::<(Handle<K, V>, NonNull<Counts>)>()
+            + self.slots.capacity() * size_of::<Handle<K, V>>()
+            + self.counts.capacity() * size_of::<Counts>()
     }
 
     /// An empty segment, of the common size, for the range of `depth` top bits around `position`.
@@ -293,8 +310,10 @@ impl<K, V> Directory<K, V> {
         };
         self.segments += 1;
         let limit = self.limit(position, depth);
-        // SAFETY: the block is fresh, zeroed, and of the size for this number of groups.
-        unsafe { Segment::new(block, self.groups, depth, limit) }
+        let counts = self.counts_at(self.first_slot(KeyHash(position), depth));
+        // SAFETY: the block is fresh, zeroed, and of the size for this number of groups; the counts at this slot are in
+        // use neither before nor after by another segment.
+        unsafe { Segment::new(block, (self.groups, depth, limit), counts) }
     }
 
     /// Returns the block of a segment to the arena.
@@ -306,7 +325,7 @@ impl<K, V> Directory<K, V> {
         self.segments -= 1;
         // SAFETY: the block came from the arena as the same kind; the caller guarantees the rest.
         unsafe {
-            let block = segment.release();
+            let block = segment.handle().block();
             if groups == self.groups_full {
                 self.arena.release_full(block);
             } else {
@@ -318,17 +337,14 @@ impl<K, V> Directory<K, V> {
 
     /// Puts `segment` into every slot of the range of `depth` top bits around `hash`.
     fn install(&mut self, hash: KeyHash, segment: &Segment<K, V>) {
-        let (handle, counts) = segment.parts();
-        let bits = 64 - self.shift;
-        let run = 1 << (bits - handle.depth());
-        let start = self.slot(hash) & !(run - 1);
-        self.slots[start..start + run].fill(handle);
-        self.counts[start..start + run].fill(counts);
+        let handle = segment.handle();
+        let first = self.first_slot(hash, handle.depth());
+        let run = self.run(handle.depth());
+        self.slots[first..first + run].fill(handle);
     }
 
     fn double(&mut self) {
-        let twice = |handle| [handle; 2];
-        self.slots = self.slots.iter().copied().flat_map(twice).collect();
+        self.slots = self.slots.iter().flat_map(|slot| [*slot; 2]).collect();
         self.counts = self.counts.iter().flat_map(|counts| [*counts; 2]).collect();
         self.shift -= 1;
     }
@@ -386,8 +402,11 @@ impl<K: TableKey, V> Directory<K, V> {
             position = self.after(start);
             let hash = KeyHash(start);
             hand_out_segment(&mut self.segment_mut(hash), changes);
-            let mut larger = self.new_segment(start, self.handle(hash).depth());
-            let mut old = self.segment_mut(hash);
+            let handle = self.handle(hash);
+            let mut counts = self.counts[self.first_slot(hash, handle.depth())];
+            // SAFETY: the old handle, with a copy of its counts: those of the larger segment take their place.
+            let mut old = unsafe { Segment::of(handle, NonNull::from(&mut counts)) };
+            let mut larger = self.new_segment(start, handle.depth());
             for index in 0..old.group_count() {
                 for slot in old.occupied(index) {
                     let changed = old.is_changed(index, slot, changes);
@@ -468,14 +487,10 @@ impl<K, V> Drop for Directory<K, V> {
             if std::mem::needs_drop::<Entry<K, V>>() {
                 segment.drop_entries();
             }
-            // SAFETY: the directory is being dropped, and visits every segment once. Full-size blocks are freed with
-            // their chunks.
-            unsafe {
-                if segment.group_count() == groups_full {
-                    segment.release();
-                } else {
-                    self.release(&segment);
-                }
+            // Full-size blocks are freed with their chunks.
+            if segment.group_count() != groups_full {
+                // SAFETY: the directory is being dropped, and visits every segment once.
+                unsafe { self.release(&segment) };
             }
         }
     }

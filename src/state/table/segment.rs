@@ -41,6 +41,7 @@ const SUMMARY_WORDS: usize = (1 << SUMMARY_LOG2) / 64;
 
 /// The fields that every insertion reads and changes. They are stored beside those of other segments rather than in
 /// front of the groups, so that they are cached even when the segments are not.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) len: u32,
     /// The length at which the segment is full.
@@ -81,50 +82,43 @@ impl<K, V> Segment<K, V> {
         (HEADER_SIZE + Group::<K, V>::SIZE * groups).next_multiple_of(BLOCK_ALIGN)
     }
 
-    /// A segment without entries.
+    /// A segment without entries, of `groups` groups, for keys that share `depth` bits, full at the length `limit`.
     ///
     /// # Safety
     /// `block` must be aligned to [`BLOCK_ALIGN`], have `block_size(groups)` zeroed bytes (only the header and the
     /// first two words of each group need to be zero) and not be in use elsewhere. Both must remain so while handles of
-    /// the segment are used, until [`Segment::release`].
-    /// `groups` must be even, more than 0 and below 2^32; `depth` must be below 64.
-    pub(super) unsafe fn new(block: NonNull<u8>, groups: usize, depth: u32, limit: usize) -> Self {
-        let counts = Box::new(Counts {
+    /// the segment are used. `groups` must be even, more than 0 and below 2^32; `depth` must be below 64. `counts` must
+    /// be valid for writes, and as for [`Segment::of`].
+    pub(super) unsafe fn new(
+        block: NonNull<u8>,
+        (groups, depth, limit): (usize, u32, usize),
+        counts: NonNull<Counts>,
+    ) -> Self {
+        let initial = Counts {
             len: 0,
             limit: limit as u32,
             groups: groups as u32,
             strayed: 0,
-        });
-        Segment {
-            // SAFETY: as the caller promises.
-            handle: unsafe { Handle::new(block, depth) },
-            counts: NonNull::from(Box::leak(counts)),
+        };
+        // SAFETY: as the caller promises.
+        unsafe {
+            counts.write(initial);
+            Segment::of(Handle::new(block, depth), counts)
         }
     }
 
     /// The segment with this handle and these counts.
     ///
     /// # Safety
-    /// They must be those of a segment that is not released. No other `Segment` of it may be used while this one is,
-    /// unless neither changes it.
+    /// They must be those of a segment whose block is in use. No other `Segment` of it may be used while this one is,
+    /// unless neither changes it, and the counts must stay where they are.
     #[inline(always)]
     pub(super) unsafe fn of(handle: Handle<K, V>, counts: NonNull<Counts>) -> Self {
         Segment { handle, counts }
     }
 
-    /// The parts from which the segment can be assembled again.
-    pub(super) fn parts(&self) -> (Handle<K, V>, NonNull<Counts>) {
-        (self.handle, self.counts)
-    }
-
-    /// Releases the segment and returns its block, to be given back.
-    ///
-    /// # Safety
-    /// No handle of this segment may be used again.
-    pub(super) unsafe fn release(&self) -> NonNull<u8> {
-        // SAFETY: made from a box by `new`, and given up once.
-        drop(unsafe { Box::from_raw(self.counts.as_ptr()) });
-        self.handle.block()
+    pub(super) fn handle(&self) -> Handle<K, V> {
+        self.handle
     }
 
     /// The length at which a segment of `groups` groups is full if this share of its hashes occurs: between 0.69 and
