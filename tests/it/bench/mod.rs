@@ -175,6 +175,31 @@ fn input_that_is_missing_or_cut_off_is_named_with_the_cure() {
 }
 
 #[test]
+fn empty_input_is_named_with_the_cure() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_str().expect("text");
+    fs::write(directory.path().join("bids_x10.bin"), "").expect("written");
+    let query = ["q0", "--data", path, "--suffix", "_x10"];
+    let cure = format!("`thalweg generate --data {path} --x10`");
+    assert_fails(&query, 1, &["q0", path, "holds no records", &cure]);
+}
+
+#[test]
+fn dropped_late_records_are_counted_on_standard_error() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_str().expect("text");
+    data(6, 3000).write(directory.path(), "");
+    let ended = program::run(&["bench", "q5", "--data", path, "--runs", "2"]);
+    assert!(ended.status.success());
+    let told = String::from_utf8(ended.stderr).expect("text");
+    assert!(
+        told.starts_with("q5: ") && told.contains("--jitter-ms"),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[test]
 fn wrong_usage_is_told_apart() {
     assert_fails(&["q4711"], 2, &["q4711"]);
     assert_fails(&[], 2, &["required arguments"]);

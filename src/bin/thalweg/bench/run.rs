@@ -7,6 +7,7 @@ use thalweg::runtime::JobError;
 
 use crate::error::Failure;
 use crate::format::Format;
+use crate::number::grouped;
 
 use super::checkpoint;
 use super::draft::Draft;
@@ -59,6 +60,20 @@ fn measure(query: Query, options: &BenchOptions, run: u32) -> Result<Measurement
         .env
         .execute(&name)
         .map_err(|error| failure(error, options))?;
+    if ended.records() == 0 && options.limit != Some(0) {
+        return Err(Failure::new(format_args!(
+            "the input of {name} in {} holds no records; {}",
+            options.data.display(),
+            cure(options)
+        )));
+    }
+    let dropped = ended.total("late_records_dropped");
+    if dropped > 0 && run == 1 {
+        eprintln!(
+            "{name}: {} records were late and dropped; --jitter-ms tells how far out of order they are",
+            grouped(dropped)
+        );
+    }
     let total = draft.rows().total();
     Ok(Measurement {
         query: name,
@@ -76,9 +91,19 @@ fn failure(error: JobError, options: &BenchOptions) -> Failure {
         return error.into();
     };
     let cause = cause.to_string();
-    Failure::new(format_args!(
-        "{}; make the input files with `thalweg generate --data {}`, damaged ones anew with --force",
-        cause.trim_end_matches('.'),
+    let cause = cause.trim_end_matches('.');
+    Failure::new(format_args!("{cause}; {}", cure(options)))
+}
+
+/// How to get the input files that `options` name.
+fn cure(options: &BenchOptions) -> String {
+    let long = if options.suffix == "_x10" {
+        " --x10"
+    } else {
+        ""
+    };
+    format!(
+        "make the input files with `thalweg generate --data {}{long}`, damaged ones anew with --force",
         options.data.display()
-    ))
+    )
 }
