@@ -4,6 +4,7 @@
 //! caller. All access to the files of checkpoints while a job runs happens here.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use crate::checkpoint::{
     CheckpointError, CheckpointStore, Contents, Deferred, Export, FoldTask, Folded, Pending, Piece,
     PieceSink, Restored, Storage,
 };
-use crate::operator::Concluded;
+use crate::operator::{Concluded, panic_message};
 use crate::state::CHUNK_BYTES;
 
 /// With this many pieces in flight, from all subtasks together, no subtask drains what it froze.
@@ -44,8 +45,8 @@ pub(crate) enum WriterMessage {
     Restore(Sender<Result<Option<Restored>, CheckpointError>>),
     /// Copy a complete checkpoint.
     Export(u64, Arc<dyn Storage>),
-    /// The job has ended: discard what is incomplete, and with `discard` all checkpoints.
-    Close { discard: bool },
+    /// The job has ended: discard what is incomplete, and the checkpoints from the one with the number `discard` on.
+    Close { discard: Option<u64> },
 }
 
 /// What the writer reports.
@@ -55,6 +56,8 @@ pub(crate) enum Written {
     Checkpoint(u64, Result<CheckpointSize, String>),
     /// A checkpoint was copied, or could not be.
     Exported(u64, Result<(), String>),
+    /// The writer has ended before its job: with this panic.
+    Panicked(String),
 }
 
 /// How much a checkpoint wrote.
@@ -154,7 +157,7 @@ pub(crate) struct CheckpointWriter {
     concluded: Concluded,
     /// Checkpoints before this one belong to an earlier run, from which this one was not resumed.
     first: u64,
-    /// What the job was first restored from.
+    /// What the job was first restored from, until it has a checkpoint of its own.
     origin: Option<Restored>,
 }
 
@@ -337,13 +340,20 @@ impl CheckpointWriter {
         let Incoming { file, size, work } = incoming.ok_or("it was given up before")?;
         let file = file?;
         for work in work {
-            if let Err(error) = work() {
+            let done = catch_unwind(AssertUnwindSafe(work));
+            let done = done.unwrap_or_else(|payload| {
+                let message = panic_message(&*payload);
+                Err(format!("a sink panicked before it was completed: {message}").into())
+            });
+            if let Err(error) = done {
                 self.store.abandon(file);
                 return Err(error.to_string());
             }
         }
         let completed = self.store.complete(file, contents);
         completed.map_err(|error| error.to_string())?;
+        // From now on the job is restored from its own checkpoints.
+        self.origin = None;
         let wanted = size.bytes / CHUNK_BYTES as u64 / PIECES_PER_BUFFER;
         self.traffic.make_ready(BUFFERS_MAX.min(wanted as usize));
         Ok(size)
@@ -378,10 +388,12 @@ impl CheckpointWriter {
         Ok(own.or_else(|| self.origin.clone()))
     }
 
-    fn close(&mut self, discard: bool) {
+    fn close(&mut self, discard: Option<u64>) {
         self.abandon_all();
         self.store.discard_spare();
-        if discard && let Err(error) = self.store.discard_all() {
+        if let Some(since) = discard
+            && let Err(error) = self.store.discard_since(since)
+        {
             tracing::warn!(%error, "the checkpoints of a cancelled job could not be removed");
         }
     }
@@ -426,7 +438,7 @@ mod tests {
         settle();
         assert_eq!(take_ready(&mut pieces).len(), 1, "the one that came back");
         messages
-            .send(WriterMessage::Close { discard: false })
+            .send(WriterMessage::Close { discard: None })
             .unwrap();
         thread.join().unwrap();
     }

@@ -240,6 +240,10 @@ impl Checkpointer {
                 instructions.push(Instruction::Answer(answer, exported));
                 instructions
             }
+            Written::Panicked(message) => {
+                let reason = format!("the checkpoint writer panicked: {message}");
+                vec![Instruction::Fail(reason)]
+            }
         }
     }
 

@@ -15,6 +15,7 @@ pub(crate) struct EndlessHead {
     pub(super) taken: Arc<AtomicU32>,
     pub(super) asked: Arc<AtomicU32>,
     pub(super) barrier: u64,
+    pub(super) holds_barrier: bool,
     pub(super) walk: Option<Walk>,
 }
 
@@ -70,6 +71,10 @@ impl Head for EndlessHead {
 
     fn barrier(&self) -> u64 {
         self.barrier
+    }
+
+    fn may_hold_barrier(&self) -> bool {
+        self.holds_barrier
     }
 
     fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {

@@ -88,6 +88,11 @@ pub(crate) trait Head: Send {
     /// The last checkpoint whose barrier has entered the chain.
     fn barrier(&self) -> u64;
 
+    /// Whether a barrier that has entered the chain may still wait in it, in front of an operator that is not ready.
+    fn may_hold_barrier(&self) -> bool {
+        false
+    }
+
     /// Writes part of what the chain, and the head itself, froze at the barrier. Returns whether that is all.
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool;
 

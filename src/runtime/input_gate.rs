@@ -177,6 +177,10 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
         self.pending.barrier()
     }
 
+    fn may_hold_barrier(&self) -> bool {
+        !self.next.takes_barrier()
+    }
+
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let own = self.inputs.snapshot(out);
         self.next.snapshot(out) && own

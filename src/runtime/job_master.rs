@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 
 use super::checkpoint_writer::WriterMessage;
 use super::checkpointer::{CheckpointRequest, Checkpointer, Instruction, StopMode};
-use super::checkpoints::Retention;
+use super::checkpoints::{RestoreFrom, Retention};
 use super::config::Config;
 use super::deployment::{Attempt, Blueprint, WorkerParts};
 use super::error::JobError;
@@ -66,6 +66,10 @@ struct Running {
     reason: Option<String>,
     /// The delay before the next attempt, if there is one.
     restart: Option<Duration>,
+    /// Whether it is ending, as its input has or as a savepoint asked for.
+    finishing: bool,
+    /// Callers to be told of a success once it has ended: if it fails meanwhile, it may go on.
+    stopped: Vec<Sender<Result<(), String>>>,
 }
 
 impl Running {
@@ -250,6 +254,8 @@ impl JobMaster {
             suppressed: Vec::new(),
             reason: None,
             restart: None,
+            finishing: false,
+            stopped: Vec::new(),
         })
     }
 
@@ -287,6 +293,16 @@ impl JobMaster {
         if let (Some(writer), Some(checkpointer)) = (&mut self.writer, running.checkpointer.take())
         {
             writer.next = checkpointer.next_checkpoint();
+        }
+        let ended = match running.has_failed() {
+            true => Err(
+                "it is complete, but the job failed while it ended, and may go on after a restart"
+                    .to_owned(),
+            ),
+            false => Ok(()),
+        };
+        for reply in running.stopped.drain(..) {
+            let _ = reply.send(ended.clone());
         }
         for waiting in self.waiting.drain(..) {
             let _ = waiting
@@ -386,7 +402,10 @@ impl JobMaster {
                         writer.send(message);
                     }
                 }
-                Instruction::Finish => running.post(Letter::Finish),
+                Instruction::Finish => {
+                    running.finishing = true;
+                    running.post(Letter::Finish);
+                }
                 Instruction::Fail(reason) => {
                     if !running.has_failed() {
                         running.reason = Some(reason);
@@ -396,7 +415,11 @@ impl JobMaster {
                 Instruction::Answer(answer, result) => {
                     let is_met = |waiting: &mut Waiting| waiting.request.is_met(answer);
                     for waiting in self.waiting.extract_if(.., is_met) {
-                        let _ = waiting.reply.send(result.clone());
+                        if running.finishing && result.is_ok() {
+                            running.stopped.push(waiting.reply);
+                        } else {
+                            let _ = waiting.reply.send(result.clone());
+                        }
                     }
                 }
             }
@@ -448,8 +471,13 @@ impl JobMaster {
         let cancelled = self.shared.status() == JobStatus::Cancelling;
         if let Some(writer) = &self.writer {
             let discard = writer.checkpoints.retention == Retention::DeleteOnCancellation;
+            // Those of an earlier run that this one did not go on from are not this one's to discard.
+            let since = match self.config.restore {
+                RestoreFrom::Latest => 0,
+                RestoreFrom::Nothing | RestoreFrom::Path(_) => writer.first,
+            };
             writer.send(WriterMessage::Close {
-                discard: cancelled && discard,
+                discard: (cancelled && discard).then_some(since),
             });
         }
         // By the time the job is seen to have ended, the directory must be free for its next user.

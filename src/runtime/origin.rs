@@ -53,10 +53,22 @@ impl Origin {
             (RestoreFrom::Latest, None) => return Err(JobError::NoCheckpoints(Arc::clone(job))),
             (RestoreFrom::Path(path), _) => Some(open_path(path).map_err(failed)?),
         };
+        if restored.is_none()
+            && let Some(newest) = store.as_ref().and_then(CheckpointStore::newest)
+        {
+            tracing::warn!(
+                job = %job, newest,
+                "the directory has checkpoints of an earlier run, which the job's own will replace; \
+                 `.restore(RestoreFrom::Latest)` goes on from them"
+            );
+        }
         let mut max_parallelism = max_parallelism;
         if let Some(restored) = &restored {
             max_parallelism =
                 groups_of(restored, config, graph, max_parallelism).map_err(failed)?;
+            if let Some(store) = &mut store {
+                store.set_hasher(KeyHasher::new(config.key_groups, max_parallelism));
+            }
             check_graph(restored, graph, config.allow_non_restored).map_err(failed)?;
             if let Some(checkpoints) = checkpoints {
                 let checkpoint = restored.checkpoint();

@@ -243,6 +243,10 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
         self.input.pending.barrier()
     }
 
+    fn may_hold_barrier(&self) -> bool {
+        !self.next.takes_barrier()
+    }
+
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         let own = self.input.snapshot(out);
         self.next.snapshot(out) && own

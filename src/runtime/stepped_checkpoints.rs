@@ -82,9 +82,13 @@ impl SteppedCheckpoints {
     fn carry_out(&mut self, instructions: Vec<Instruction>, subtasks: &mut [Subtask]) {
         for instruction in instructions {
             match instruction {
-                Instruction::Notify(notice) => subtasks
-                    .iter_mut()
-                    .for_each(|subtask| subtask.notice(notice)),
+                Instruction::Notify(notice) => {
+                    for subtask in subtasks.iter_mut() {
+                        if let Err(error) = subtask.notice(notice) {
+                            self.failure = Some(error.to_string());
+                        }
+                    }
+                }
                 Instruction::Write(message) => {
                     // The writer lives as long as the channel to it.
                     let _ = self.messages.send(message);

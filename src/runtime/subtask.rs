@@ -135,30 +135,41 @@ impl Subtask {
     }
 
     /// Handles a notice about a checkpoint.
-    pub(crate) fn notice(&mut self, notice: Notice) {
+    ///
+    /// # Errors
+    /// If a source panics; the subtask was closed.
+    pub(crate) fn notice(&mut self, notice: Notice) -> Result<(), OperatorError> {
         if !self.takes_turns() {
-            return;
+            return Ok(());
         }
         if let (Notice::Overtake(barrier), Some(snapshot)) = (notice, &mut self.snapshot)
             && snapshot.overtake(barrier)
         {
-            return;
+            return Ok(());
         }
         match (notice, &mut self.snapshot) {
             (Notice::Triggered(barrier), Some(snapshot)) => {
                 if let Some(barrier) = snapshot.trigger(barrier) {
                     self.trigger(barrier);
                 }
-                return;
+                return Ok(());
             }
             (Notice::Aborted(checkpoint), Some(snapshot)) => snapshot.abort(checkpoint),
             _ => {}
         }
-        for head in &mut self.heads {
-            // Only a source that cannot report its position objects, and only to a trigger.
-            let _ = head.notice(notice);
+        let heads = &mut self.heads;
+        let noticed = guarded(|| {
+            for head in heads {
+                // Only a source that cannot report its position objects, and only to a trigger.
+                let _ = head.notice(notice);
+            }
+            Ok(())
+        });
+        match noticed {
+            Ok(()) => self.trigger_next(),
+            Err(_) => self.end(Lifecycle::Failed),
         }
-        self.trigger_next();
+        noticed
     }
 
     /// Triggers the next waiting checkpoint, if it can start.
@@ -210,6 +221,8 @@ impl Subtask {
         self.turned_at = self.cx.clock.monotonic_nanos();
         let (cx, heads) = (&self.cx, &mut self.heads);
         let opened = guarded(|| heads.iter_mut().try_for_each(|head| head.open(cx)));
+        // Nothing else is read from it: its files can go once the checkpoint is not retained any more.
+        self.cx.checkpointing.restored = None;
         match opened {
             Ok(()) => self.lifecycle = Lifecycle::Running,
             Err(_) => self.end(Lifecycle::Failed),

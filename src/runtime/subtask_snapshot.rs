@@ -141,12 +141,15 @@ impl SubtaskSnapshot {
         )
         .overtaking(checkpoint == self.overtaking);
         let mut all = true;
-        for head in heads {
+        for head in heads.iter_mut() {
             all &= head.snapshot(&mut out) && head.barrier() >= checkpoint;
         }
         self.stalled = !all && !out.has_written();
+        // Where the barrier of an aborted checkpoint was dropped, nothing will be frozen. One that still waits in a
+        // chain will freeze the tables behind it, and they must be drained before the next one comes.
         let is_aborted = self.concluded.contains(checkpoint);
-        all |= is_aborted && !out.has_written() && out.budget() > 0;
+        let is_over = is_aborted && !out.has_written() && out.budget() > 0;
+        all |= is_over && !heads.iter().any(|head| head.may_hold_barrier());
         all.then(|| {
             self.current = None;
             self.concluded.conclude(checkpoint);
@@ -215,6 +218,23 @@ mod tests {
         assert_eq!(snapshot.trigger(barrier(2)), Some(barrier(2)));
         assert!(snapshot.write(&mut inputs([2, 0])).is_none());
         assert_eq!(snapshot.current(), Some(2));
+    }
+
+    #[test]
+    fn aborted_checkpoint_is_not_over_while_its_barrier_waits_in_a_chain() {
+        let mut snapshot = SubtaskSnapshot::new(0, Box::new(MemorySnapshot::new(1)));
+        let mut heads = inputs([1, 1]);
+        assert!(snapshot.write(&mut heads).is_none());
+        snapshot.abort(1);
+        heads[1] = Box::new(EndlessHead {
+            barrier: 1,
+            holds_barrier: true,
+            ..EndlessHead::default()
+        });
+        assert!(snapshot.write(&mut heads).is_none());
+        assert_eq!(snapshot.trigger(barrier(2)), None, "it waits");
+        assert!(snapshot.write(&mut inputs([1, 1])).is_some());
+        assert_eq!(snapshot.next(), Some(barrier(2)));
     }
 
     #[test]

@@ -54,10 +54,12 @@ fn records_wait_while_what_they_make_tables_copy_has_nowhere_to_go() {
     assert_eq!(turn(&mut subtask), Progress::Worked);
     assert_eq!(taken.load(Ordering::Relaxed), 1);
 
-    subtask.notice(Notice::Triggered(Barrier {
+    let barrier = Barrier {
         checkpoint: 1,
         options: 0,
-    }));
+    };
+    let noticed = subtask.notice(Notice::Triggered(barrier));
+    noticed.expect("nothing fails");
     assert_eq!(
         turn(&mut subtask),
         Progress::Worked,

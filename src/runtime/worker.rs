@@ -1,5 +1,6 @@
 //! A worker: one pinned thread that runs its subtasks in turn.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -55,8 +56,21 @@ pub(crate) struct Worker {
 const BUSY_ROUNDS_MAX: u32 = 1 << 12;
 
 impl Worker {
-    /// Runs until no subtask is running.
-    pub(crate) fn run(mut self, config: &Config) {
+    /// Runs until no subtask is running, and tells the job master.
+    pub(crate) fn run(self, config: &Config) {
+        let events = self.events.clone();
+        let subtask = self.subtasks.first().map(|subtask| subtask.info().clone());
+        let worked = catch_unwind(AssertUnwindSafe(|| self.work(config)));
+        // Subtasks guard what they call themselves. This is for the rest, such as the host's clock.
+        if let (Err(payload), Some(subtask)) = (worked, subtask) {
+            let error = OperatorError::from_panic(payload);
+            let _ = events.send(Event::Failed { subtask, error });
+        }
+        // The job master is gone only if the process is exiting.
+        let _ = events.send(Event::Ended);
+    }
+
+    fn work(mut self, config: &Config) {
         if config.pin {
             affinity::pin(self.index);
         }
@@ -81,8 +95,6 @@ impl Worker {
                 self.rest(&mut idle, &config.clock);
             }
         }
-        // The job master is gone only if the process is exiting.
-        let _ = self.events.send(Event::Ended);
     }
 
     fn read(&mut self, letter: Letter) {
@@ -93,8 +105,10 @@ impl Worker {
             Letter::Turn => {}
             Letter::Notice(notice) => {
                 for subtask in &mut self.subtasks {
-                    subtask.notice(notice);
-                    tell(&self.events, subtask);
+                    match subtask.notice(notice) {
+                        Ok(()) => tell(&self.events, subtask),
+                        Err(error) => report(&self.events, subtask, error),
+                    }
                 }
             }
         }

@@ -1,14 +1,15 @@
 //! `WriterHandle`: a job master's connection to its checkpoint writer, whose thread it owns; and the committer's thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use crate::checkpoint::{CheckpointStore, Restored};
-use crate::operator::{CommitTask, Committer};
+use crate::operator::{CommitTask, Committer, panic_message};
 
 use super::checkpoint_event::CheckpointEvent;
-use super::checkpoint_writer::{PieceSender, WriterMessage, checkpoint_writer};
+use super::checkpoint_writer::{PieceSender, WriterMessage, Written, checkpoint_writer};
 use super::checkpoints::Checkpoints;
 use super::error::JobError;
 use super::worker::Event;
@@ -59,7 +60,12 @@ impl WriterHandle {
         };
         let thread = std::thread::Builder::new()
             .name("thalweg-checkpoints".to_owned())
-            .spawn(move || writer.run(tell))
+            .spawn(move || {
+                let run = || writer.run(tell.clone());
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
+                    tell(Written::Panicked(panic_message(&*payload)));
+                }
+            })
             .map_err(JobError::Thread)?;
         Ok(WriterHandle {
             checkpoints,
@@ -100,7 +106,7 @@ impl WriterHandle {
 
 impl Drop for WriterHandle {
     fn drop(&mut self) {
-        self.send(WriterMessage::Close { discard: false });
+        self.send(WriterMessage::Close { discard: None });
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }

@@ -249,6 +249,11 @@ impl CheckpointStore {
         }
     }
 
+    /// Sets how keys are hashed: as in the checkpoint that the job is restored from.
+    pub(crate) fn set_hasher(&mut self, hasher: KeyHasher) {
+        self.options.hasher = hasher;
+    }
+
     /// Begins a checkpoint. Several may be pending.
     ///
     /// # Errors
@@ -315,6 +320,7 @@ impl CheckpointStore {
         &mut self,
         first: u64,
     ) -> Result<Option<Restored>, CheckpointError> {
+        self.withdraw_failed()?;
         while let Some(entry) = self
             .completed
             .last_entry()

@@ -99,21 +99,56 @@ impl FileName {
 }
 
 impl CheckpointStore {
-    /// Removes every checkpoint of a cancelled job that is to leave none. Manifests are removed first, the newest last,
-    /// so that an interruption leaves only whole checkpoints.
+    /// Removes the checkpoints from number `since` on: those of a cancelled job that is to leave none. Manifests are
+    /// removed first, the newest last, so that an interruption leaves only whole checkpoints.
     ///
     /// # Errors
     /// [`CheckpointError::Storage`] where a file cannot be removed.
-    pub fn discard_all(&mut self) -> Result<(), CheckpointError> {
-        let completed = std::mem::take(&mut self.completed);
+    pub fn discard_since(&mut self, since: u64) -> Result<(), CheckpointError> {
+        let completed = self.completed.split_off(&since);
         let manifests = completed.keys().map(|number| manifest_name(*number));
         let segments = completed.values().flat_map(|manifest| &manifest.segments);
         let segments: BTreeSet<u64> = segments.map(|segment| segment.number).collect();
+        let segments = &segments - &self.named();
         for name in manifests.chain(segments.into_iter().map(segment_name)) {
             let removed = self.storage.remove(&name);
             removed.map_err(|cause| CheckpointError::storage("remove", &name, cause))?;
         }
         Ok(())
+    }
+
+    /// Removes manifests that were published although their checkpoints were reported as failed: a job that goes on
+    /// from an older checkpoint takes back what was prepared for those, so nobody may find them later.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Storage`] if one of them may survive.
+    pub(super) fn withdraw_failed(&mut self) -> Result<(), CheckpointError> {
+        let completed = &self.completed;
+        let has_failed = |name: &mut String| match FileName::parse(name) {
+            Some(FileName::Manifest(checkpoint)) => !completed.contains_key(&checkpoint),
+            _ => false,
+        };
+        let failed: Vec<_> = (self.retention.garbage)
+            .extract_if(.., has_failed)
+            .collect();
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let remove = |name: &String| match self.storage.remove(name) {
+            // It may never have got its name.
+            Err(cause) if self.storage.open(name).is_ok() => {
+                Err(CheckpointError::storage("remove", name, cause))
+            }
+            _ => Ok(()),
+        };
+        let withdrawn = failed.iter().try_for_each(remove).and_then(|()| {
+            let synced = self.storage.sync_directory();
+            synced.map_err(|cause| CheckpointError::storage("sync", &self.storage.place(), cause))
+        });
+        if withdrawn.is_err() {
+            self.retention.garbage.extend(failed);
+        }
+        withdrawn
     }
 
     /// The numbers of the segments that complete checkpoints name.

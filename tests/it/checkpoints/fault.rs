@@ -67,6 +67,37 @@ fn a_fault_in_a_checkpoint_is_named_and_costs_nothing_but_that_checkpoint() {
 }
 
 #[test]
+fn a_checkpoint_that_failed_is_not_found_later_once_an_older_one_was_gone_on_from() {
+    for operation in 0.. {
+        let (storage, _) = prepared();
+        let mut store = open(&storage).expect("undamaged");
+        let at = storage.operations() + operation;
+        let fail_at = Some((at, Fault::Io));
+        storage.set_faults(Faults {
+            fail_at,
+            ..Faults::default()
+        });
+        let taken = take(&mut store, 4, Some(3), &changes(4));
+        let is_over = storage.operations() <= at;
+        storage.set_faults(Faults::default());
+        let restored = store.restore_newest().expect("good").expect("there");
+        for disk in [
+            storage.killed(),
+            storage.power_loss(Loss::All),
+            storage.power_loss(Loss::None),
+        ] {
+            let mut after = open(&disk).expect("the disk works");
+            let found = after.restore_newest().expect("good").expect("there");
+            assert_eq!(found.checkpoint(), restored.checkpoint(), "{taken:?}");
+        }
+        if is_over {
+            assert!(operation > 5, "{operation}");
+            return;
+        }
+    }
+}
+
+#[test]
 fn a_fault_in_a_fold_is_named_and_checkpoints_go_on() {
     let mut failed = 0;
     for fault in FAULTS {

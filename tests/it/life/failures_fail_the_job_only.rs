@@ -11,7 +11,7 @@ use thalweg::operator::{
     KeyedProcessContext, KeyedProcessFunction, OperatorError, Outcome, OutputTag, ProcessContext,
     ProcessFunction, TimeDomain,
 };
-use thalweg::runtime::{Checkpoints, JobError, JobStatus, Step};
+use thalweg::runtime::{Checkpoints, JobError, JobStatus, RestartStrategy, Step};
 use thalweg::time::{ManualClock, Monotonous, Timestamp};
 
 use super::probe::{Moment, Probe, ProbedSource, Trouble};
@@ -359,6 +359,27 @@ fn a_panic_outside_of_subtasks_fails_the_job_and_ends_its_workers() {
     assert!(matches!(&error, JobError::Panicked { message, .. } if message == "seen enough"));
     assert_eq!(probe.count(Moment::Open), probe.count(Moment::Close));
     assert!(probe.count(Moment::Open) > 0);
+}
+
+#[test]
+fn a_panic_in_a_sources_commit_fails_the_job() {
+    let probe = Probe::failing(Moment::Commit, Trouble::Panic);
+    let source = ProbedSource {
+        probe: probe.clone(),
+        endless: true,
+    };
+    let env = Environment::new()
+        .restart(RestartStrategy::None)
+        .checkpoints(Checkpoints::on_request().to_storage(Arc::new(HeapStorage::new())));
+    env.source("endless", source).sink("sink", Discard::new());
+    let job = env.spawn("committing").expect("starts");
+    job.checkpoint().expect("the commit comes behind it");
+    assert!(job.wait_timeout(Duration::from_secs(60)), "it hangs");
+    let error = job.wait().expect_err("the commit panics");
+    assert!(
+        matches!(&error, JobError::Failed { cause: OperatorError::Panic(message), .. } if message == "probed")
+    );
+    assert_eq!(probe.count(Moment::Close), 1);
 }
 
 #[test]

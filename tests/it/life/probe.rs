@@ -16,6 +16,7 @@ pub(crate) enum Moment {
     Open,
     Record,
     End,
+    Commit,
     Close,
 }
 
@@ -30,7 +31,7 @@ pub(crate) enum Trouble {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Probe {
     trouble: Option<(Moment, Trouble)>,
-    counts: Arc<[AtomicU32; 5]>,
+    counts: Arc<[AtomicU32; 6]>,
 }
 
 impl Probe {
@@ -107,6 +108,19 @@ impl SourceReader for ProbedReader {
         }
         self.probe.pass(Moment::End)?;
         Ok(SourceStatus::Finished)
+    }
+
+    fn position(
+        &mut self,
+        _checkpoint: u64,
+        _positions: &mut Vec<Vec<u8>>,
+    ) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn commit(&mut self, _checkpoint: u64) {
+        // It has no error to return.
+        let _ = self.probe.pass(Moment::Commit);
     }
 
     fn close(&mut self) -> Result<(), BoxError> {

@@ -18,6 +18,8 @@ struct Outside {
     committed: Vec<(u64, Vec<u64>)>,
     threads: Vec<String>,
     failures: u32,
+    /// How many more preparations are to panic.
+    panics: u32,
     written: u64,
 }
 
@@ -74,6 +76,18 @@ impl TwoPhaseCommit<u64> for Target {
         checkpoint: u64,
     ) -> Result<Option<Vec<u8>>, BoxError> {
         Ok((!numbers.is_empty()).then(|| encode(checkpoint, &numbers)))
+    }
+
+    fn before_any_completion(&mut self) -> Result<Option<Work>, BoxError> {
+        let target = self.clone();
+        Ok(Some(Box::new(move || {
+            let mut outside = target.0.lock().expect("nobody panics with it");
+            let panics = outside.panics > 0;
+            outside.panics = outside.panics.saturating_sub(1);
+            drop(outside);
+            assert!(!panics, "the target is gone");
+            Ok(())
+        })))
     }
 
     fn commit(&mut self, handle: &[u8]) -> Result<Work, BoxError> {
@@ -166,4 +180,45 @@ fn commit_that_fails_while_nothing_arrives_fails_the_job_soon() {
     assert!(job.status().is_terminal(), "it has not failed");
     let error = job.wait().expect_err("it has failed");
     assert!(format!("{error:?}").contains("the target is away"));
+}
+
+#[test]
+fn job_whose_last_commit_fails_has_not_been_stopped() {
+    let target = Target::default();
+    let env = Environment::new()
+        .checkpoints(Checkpoints::on_request().to_storage(Arc::new(HeapStorage::new())))
+        .restart(RestartStrategy::None);
+    let made = target.clone();
+    env.source("numbers", Generator::new(|n| n).rate(10_000))
+        .sink("slow", Transactional::new(move |_, _| made.clone()));
+    let job = env.spawn("numbers").expect("it starts");
+    job.checkpoint().expect("it is complete");
+    target.0.lock().expect("nobody panics").failures = 1;
+    let directory = tempfile::tempdir().expect("a directory");
+    let error = job.stop(directory.path()).expect_err("the commit fails");
+    assert!(
+        error.to_string().contains("failed while it ended"),
+        "{error}"
+    );
+    job.wait().expect_err("it has failed");
+}
+
+#[test]
+fn panic_before_a_checkpoint_is_complete_fails_that_checkpoint() {
+    let target = Target::default();
+    target.0.lock().expect("nobody panics").panics = 1;
+    let env = Environment::new().checkpoints(
+        Checkpoints::on_request()
+            .tolerable_failures(10)
+            .to_storage(Arc::new(HeapStorage::new())),
+    );
+    let made = target.clone();
+    env.source("numbers", Generator::new(|n| n).rate(10_000))
+        .sink("slow", Transactional::new(move |_, _| made.clone()));
+    let job = env.spawn("numbers").expect("it starts");
+    let error = job.checkpoint().expect_err("the target panics");
+    assert!(error.to_string().contains("the target is gone"), "{error}");
+    job.checkpoint().expect("the next one is complete");
+    job.cancel();
+    job.wait().expect_err("it is cancelled");
 }

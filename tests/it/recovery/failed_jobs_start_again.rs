@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thalweg::checkpoint::{HeapStorage, Storage};
 use thalweg::prelude::*;
+use thalweg::runtime::Retention;
 
 use super::ledger::Ledger;
 
@@ -104,5 +105,42 @@ fn job_that_starts_anew_never_goes_on_from_what_an_earlier_run_has_left() {
             .sink("ledger", ledger.clone());
         env.execute("counts").expect("it finishes");
         assert!(ledger.rows() == expected, "fails: {fails}");
+    }
+}
+
+#[test]
+fn job_that_starts_anew_and_is_cancelled_deletes_its_own_checkpoints_only() {
+    let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+    let job = |restore, checkpoints: u32| {
+        let kept = Checkpoints::on_request().to_storage(Arc::clone(&storage));
+        let env = Environment::new()
+            .checkpoints(kept.on_cancellation(Retention::DeleteOnCancellation))
+            .restore(restore);
+        env.source("numbers", Generator::new(|n| n).rate(1_000))
+            .sink("nowhere", Discard::new());
+        let job = env.spawn("numbers").expect("it starts");
+        for _ in 0..checkpoints {
+            job.checkpoint().expect("it is complete");
+        }
+        job
+    };
+    let manifests = || {
+        let names = storage.list().expect("readable");
+        names
+            .iter()
+            .filter(|name| name.starts_with("manifest"))
+            .count()
+    };
+    let stopped = tempfile::tempdir().expect("a directory");
+    let earlier = job(RestoreFrom::Nothing, 1);
+    earlier.stop(stopped.path()).expect("it stops");
+    earlier.wait().expect("it has stopped");
+    let before = manifests();
+    assert!(before > 0);
+    for (restore, left) in [(RestoreFrom::Nothing, before), (RestoreFrom::Latest, 0)] {
+        let cancelled = job(restore, 0);
+        cancelled.cancel();
+        cancelled.wait().expect_err("it is cancelled");
+        assert_eq!(manifests(), left);
     }
 }
