@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use thalweg::datastream::Environment;
-use thalweg::operator::{
-    BoxError, Collector, Outcome, Push, Sink, SinkWriter, Source, SourceReader, SourceStatus,
-};
+use thalweg::operator::{Outcome, Sink, SinkWriter};
 use thalweg::runtime::{Step, Stepper};
 use thalweg::time::{ManualClock, Timestamp};
+
+use support::source::InMemory;
+
+mod support;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -67,49 +69,6 @@ fn worth(bid: &Bid) -> u64 {
 /// How often a job reads the records, so that the chain is measured and not its deployment.
 const PASSES: usize = 16;
 
-/// Records in memory, to be read [`PASSES`] times.
-struct InMemory(Arc<[Bid]>);
-
-struct InMemoryReader {
-    bids: Arc<[Bid]>,
-    position: usize,
-    pass: usize,
-}
-
-impl Source for InMemory {
-    type Out = Bid;
-    type Reader = InMemoryReader;
-
-    fn max_parallelism(&self) -> u32 {
-        1
-    }
-
-    fn reader(&self, _index: u32, _parallelism: u32) -> InMemoryReader {
-        InMemoryReader {
-            bids: Arc::clone(&self.0),
-            position: 0,
-            pass: 0,
-        }
-    }
-}
-
-impl SourceReader for InMemoryReader {
-    type Out = Bid;
-
-    fn poll<D: Push<Bid>>(&mut self, out: &mut Collector<'_, D>) -> Result<SourceStatus, BoxError> {
-        self.position += out.emit_slice(&self.bids[self.position..]);
-        if self.position == self.bids.len() {
-            (self.position, self.pass) = (0, self.pass + 1);
-        }
-        let done = self.pass == PASSES;
-        Ok(if done {
-            SourceStatus::Finished
-        } else {
-            SourceStatus::More
-        })
-    }
-}
-
 /// Adds up the records that arrive.
 #[derive(Clone, Default)]
 struct Total(Arc<std::sync::atomic::AtomicU64>);
@@ -148,7 +107,7 @@ impl SinkWriter<u64> for TotalWriter {
 /// A job that has not run yet, and where its sum will be.
 fn fused(bids: &Arc<[Bid]>) -> (Stepper, Total) {
     let (env, total) = (Environment::new(), Total::default());
-    env.source("bids", InMemory(Arc::clone(bids)))
+    env.source("bids", InMemory::new(vec![Arc::clone(bids)], PASSES))
         .map(in_euros)
         .filter(|bid| bid.auction.is_multiple_of(3))
         .map(worth)

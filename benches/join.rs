@@ -242,11 +242,16 @@ fn main() {
     ];
     for (name, window, skewed, job, by_hand) in cases {
         let inputs = Inputs::new(persons, window, skewed);
-        assert_eq!(job(&inputs), by_hand(&inputs), "{name}");
+        let expected = by_hand(&inputs);
+        assert_eq!(job(&inputs), expected, "{name}");
         let mut group = criterion.benchmark_group(format!("join/{name}"));
         group.throughput(Throughput::Elements(inputs.len()));
-        group.bench_function("thalweg", |b| b.iter(|| job(&inputs)));
-        group.bench_function("by hand", |b| b.iter(|| by_hand(&inputs)));
+        group.bench_function("thalweg", |b| {
+            b.iter(|| assert_eq!(job(&inputs), expected));
+        });
+        group.bench_function("by hand", |b| {
+            b.iter(|| assert_eq!(by_hand(&inputs), expected));
+        });
         group.finish();
     }
     criterion.final_summary();

@@ -1,28 +1,32 @@
 //! A running sum per key, written in each of the possible ways, compared with a plain hash map.
 //!
-//! Records are pushed as a head pushes a slice, with prefetching of those ahead. Every way must emit the same
-//! results, which is verified by a checksum.
+//! Each is driven in the turns of a source's head, at most 1,024 records long. Every way must emit the same results,
+//! which is verified by a checksum.
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hashbrown::HashMap;
-use thalweg::checkpoint::SnapshotOutput;
-use thalweg::metrics::MetricGroup;
 use thalweg::operator::{
-    Budget, Checkpointing, KeyedAggregate, KeyedOpenContext, KeyedProcess, KeyedProcessContext,
-    KeyedProcessFunction, KeyedReduce, Lookahead, OpenContext, Operator, OperatorError, Outcome,
-    Outputs, Push, Reduce, Signal, SubtaskInfo, Sum, TimestampsAndWatermarks,
+    KeyedAggregate, KeyedOpenContext, KeyedProcess, KeyedProcessContext, KeyedProcessFunction,
+    KeyedReduce, Outcome, Outputs, Push, Reduce, Sum, TimestampsAndWatermarks,
 };
-use thalweg::record::{KeyGroupAssignment, KeyHasher, MaxParallelism, OwnedSelector, Pod, Record};
+use thalweg::record::{OwnedSelector, Pod, Record};
 use thalweg::state::ValueState;
-use thalweg::time::{BoundedOutOfOrderness, Clock, Timestamp, secs};
+use thalweg::time::{BoundedOutOfOrderness, Timestamp, secs};
+
+use support::driver::{Digest, drive, open};
+use support::random::Random;
+
+mod support;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const RECORDS: usize = 1 << 20;
+const BATCH: u32 = 1024;
 
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
@@ -34,74 +38,6 @@ struct Trade {
 
 impl Record for Trade {
     type Form = Pod;
-}
-
-/// The chain's tail: a checksum of the sums that arrive.
-#[derive(Default)]
-struct Checksum(u64);
-
-impl Operator for Checksum {
-    fn open(&mut self, _: &OpenContext) -> Result<(), OperatorError> {
-        Ok(())
-    }
-    fn begin(&mut self, _: Timestamp) {}
-    fn signal(&mut self, signal: Signal) {
-        black_box(signal);
-    }
-    fn ready(&self) -> bool {
-        true
-    }
-    fn resume(&mut self, _: &mut Budget) {}
-    fn flush(&mut self) {}
-    fn deadline(&self) -> Option<Timestamp> {
-        None
-    }
-    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
-        true
-    }
-
-    fn close(&mut self) -> Result<(), OperatorError> {
-        Ok(())
-    }
-}
-
-impl Push<Trade> for &mut Checksum {
-    #[inline(always)]
-    fn push(&mut self, record: &Trade, _: Timestamp) {
-        self.0 = self.0.wrapping_mul(31).wrapping_add(record.amount);
-    }
-}
-
-impl Push<u64> for &mut Checksum {
-    #[inline(always)]
-    fn push(&mut self, sum: &u64, _: Timestamp) {
-        self.0 = self.0.wrapping_mul(31).wrapping_add(*sum);
-    }
-}
-
-impl Operator for &mut Checksum {
-    fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
-        (**self).open(cx)
-    }
-    fn begin(&mut self, _: Timestamp) {}
-    fn signal(&mut self, signal: Signal) {
-        (**self).signal(signal);
-    }
-    fn ready(&self) -> bool {
-        true
-    }
-    fn resume(&mut self, _: &mut Budget) {}
-    fn flush(&mut self) {}
-    fn deadline(&self) -> Option<Timestamp> {
-        None
-    }
-    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
-        true
-    }
-
-    fn close(&mut self) -> Result<(), OperatorError> {
-        Ok(())
-    }
 }
 
 /// The running sum as a process function with value state.
@@ -128,77 +64,50 @@ impl KeyedProcessFunction<u64, Trade> for RunningSum {
 }
 
 fn trades(keys: u64) -> Vec<Trade> {
-    let mut random = 1u64;
-    let mut next = || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random
-    };
+    let mut random = Random::new(1);
     let trade = |index: usize| Trade {
-        key: next() % keys,
-        amount: next() % 1000,
+        key: random.below(keys),
+        amount: random.below(1000),
         at: index as i64,
     };
     (0..RECORDS).map(trade).collect()
 }
 
-fn open_context() -> OpenContext {
-    let groups = MaxParallelism::default_for(1);
-    OpenContext {
-        subtask: SubtaskInfo {
-            job: "bench".into(),
-            vertex: "bench".into(),
-            index: 0,
-            parallelism: 1,
-            attempt: 0,
-        },
-        metrics: MetricGroup::new(),
-        hasher: KeyHasher::new(KeyGroupAssignment::Hash, groups),
-        key_groups: groups.range(0, 1),
-        waker: None,
-        clock: Clock::System,
-        checkpointing: Checkpointing::default(),
-    }
+/// A checksum of the sums so far, in order.
+#[inline(always)]
+fn checksum(so_far: u64, sum: u64) -> u64 {
+    so_far.wrapping_mul(31).wrapping_add(sum)
 }
 
-fn drive(chain: &mut impl Push<Trade>, trades: &[Trade]) {
-    for batch in trades.chunks(1024) {
-        for (index, trade) in batch.iter().enumerate() {
-            for ahead in [Lookahead::Far, Lookahead::Near] {
-                if let Some(trade) = batch.get(index + ahead.distance()) {
-                    chain.prefetch(chain.hash_ahead(trade), ahead);
-                }
-            }
-            chain.push(trade, Timestamp(trade.at));
-        }
-        chain.flush();
-    }
+/// The end of a chain that emits sums, which `seen` then shows the checksum of.
+fn sums(seen: &Arc<AtomicU64>) -> impl Push<u64> + use<> {
+    Digest::new(seen, |so_far, sum: &u64| checksum(so_far, *sum))
 }
 
-/// Opens `chain`, drives it over the trades twice, and returns the time of the second, warm pass.
-macro_rules! measure {
-    ($bencher:expr, $trades:expr, $expected:expr, |$out:ident| $chain:expr) => {{
-        let mut sink = Checksum::default();
-        let $out = &mut sink;
-        let mut chain = $chain;
-        chain.open(&open_context()).unwrap();
-        drive(&mut chain, $trades);
-        drop(chain);
-        assert_eq!(sink.0, $expected, "the results differ");
-        let $out = &mut sink;
-        let mut chain = $chain;
-        chain.open(&open_context()).unwrap();
-        drive(&mut chain, $trades);
-        $bencher.iter(|| drive(&mut chain, black_box($trades)));
-    }};
+/// The same for one that emits sums as trades.
+fn trade_sums(seen: &Arc<AtomicU64>) -> impl Push<Trade> + use<> {
+    Digest::new(seen, |so_far, trade: &Trade| checksum(so_far, trade.amount))
+}
+
+/// Drives the chain upstream of a checksum over the trades; checks that pass, and times the warm ones that follow.
+fn measure<D: Push<Trade>>(
+    bencher: &mut Bencher<'_>,
+    trades: &[Trade],
+    expected: u64,
+    chain: impl FnOnce(&Arc<AtomicU64>) -> D,
+) {
+    let seen = Arc::default();
+    let mut chain = open(chain(&seen));
+    drive(&mut chain, trades, BATCH);
+    assert_eq!(seen.load(Relaxed), expected, "the results differ");
+    bencher.iter(|| drive(&mut chain, black_box(trades), BATCH));
 }
 
 fn hash_map(trades: &[Trade], sums: &mut HashMap<u64, u64, foldhash::fast::FixedState>) -> u64 {
-    trades.iter().fold(0u64, |checksum, trade| {
+    trades.iter().fold(0, |so_far, trade| {
         let sum = sums.entry(trade.key).or_default();
         *sum += trade.amount;
-        checksum.wrapping_mul(31).wrapping_add(*sum)
+        checksum(so_far, *sum)
     })
 }
 
@@ -221,36 +130,39 @@ fn running_sum(c: &mut Criterion) {
             ..*a
         });
         group.bench_function(BenchmarkId::from_parameter("reduce"), |b| {
-            measure!(b, &trades, expected, |out| KeyedReduce::new(
-                name.clone(),
-                by_key.clone(),
-                add.clone(),
-                out
-            ));
+            measure(b, &trades, expected, |seen| {
+                KeyedReduce::new(name.clone(), by_key.clone(), add.clone(), trade_sums(seen))
+            });
         });
         group.bench_function(BenchmarkId::from_parameter("aggregate"), |b| {
-            measure!(b, &trades, expected, |out| KeyedAggregate::new(
-                name.clone(),
-                by_key.clone(),
-                Sum::of(|t: &Trade| t.amount),
-                |_: &u64, sum: u64| sum,
-                out
-            ));
+            measure(b, &trades, expected, |seen| {
+                KeyedAggregate::new(
+                    name.clone(),
+                    by_key.clone(),
+                    Sum::of(|t: &Trade| t.amount),
+                    |_: &u64, sum: u64| sum,
+                    sums(seen),
+                )
+            });
         });
         group.bench_function(BenchmarkId::from_parameter("process"), |b| {
-            measure!(b, &trades, expected, |out| KeyedProcess::new(
-                name.clone(),
-                by_key.clone(),
-                RunningSum::default(),
-                Outputs::new(out)
-            ));
+            measure(b, &trades, expected, |seen| {
+                KeyedProcess::new(
+                    name.clone(),
+                    by_key.clone(),
+                    RunningSum::default(),
+                    Outputs::new(sums(seen)),
+                )
+            });
         });
         group.bench_function(BenchmarkId::from_parameter("timestamps_reduce"), |b| {
-            measure!(b, &trades, expected, |out| TimestampsAndWatermarks::new(
-                |t: &Trade| Timestamp(t.at),
-                BoundedOutOfOrderness::of(secs(1)),
-                KeyedReduce::new(name.clone(), by_key.clone(), add.clone(), out)
-            ));
+            measure(b, &trades, expected, |seen| {
+                TimestampsAndWatermarks::new(
+                    |t: &Trade| Timestamp(t.at),
+                    BoundedOutOfOrderness::of(secs(1)),
+                    KeyedReduce::new(name.clone(), by_key.clone(), add.clone(), trade_sums(seen)),
+                )
+            });
         });
         group.finish();
     }

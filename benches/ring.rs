@@ -1,25 +1,25 @@
 //! The ring compared with `rtrb`: throughput by frame size and batch, and round-trip latency.
 //!
-//! Two threads, pinned to cores 0 and 1, spinning. Every run checks the sum of what arrived. The table comes from
-//! interleaved runs (ours, theirs, ours, …) and shows medians and the median of the pairwise ratios, because on a
-//! shared machine the speed drifts from second to second; criterion then tracks each figure over time. Our frames
-//! carry a 16-byte header with kind and timestamp, `rtrb` carries bare words: equal payloads are not equal bytes.
+//! Two threads, pinned to two of the cores that the process may use, spinning. Every run checks the sum of what
+//! arrived. The table comes from interleaved runs (ours, theirs, ours, …) and shows medians and the median of the
+//! pairwise ratios, because on a shared machine the speed drifts from second to second; criterion then tracks each
+//! figure over time. Our frames carry a 16-byte header with kind and timestamp, `rtrb` carries bare words: equal
+//! payloads are not equal bytes.
 //!
 //! `RING_CASE=48 cargo bench --bench ring` prints the table rows whose name contains `48` and skips criterion.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use std::hint::{black_box, spin_loop};
-use std::sync::Barrier;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use thalweg::record::FrameKind;
 use thalweg::ring::{Producer, RingOptions, ring};
 use thalweg::time::Timestamp;
 
-const RING_BYTES: usize = 256 * 1024;
+use support::cores::on_two_cores;
 
-fn pin(core: usize) {
-    core_affinity::set_for_current(core_affinity::CoreId { id: core });
-}
+mod support;
+
+const RING_BYTES: usize = 256 * 1024;
 
 /// The sum of the records `0..count` of `W` words.
 fn expected_sum(count: u64, words: usize) -> u64 {
@@ -28,24 +28,9 @@ fn expected_sum(count: u64, words: usize) -> u64 {
         .wrapping_mul(words as u64)
 }
 
-/// Runs each side on its own core; returns the time from the common start to the consumer's end.
+/// Runs each side on its own core; returns how long that takes.
 fn run_pair(produce: impl FnOnce() + Send, consume: impl FnOnce() + Send) -> Duration {
-    let start = Barrier::new(2);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            pin(0);
-            start.wait();
-            produce();
-        });
-        let consumer = scope.spawn(|| {
-            pin(1);
-            start.wait();
-            let begin = Instant::now();
-            consume();
-            begin.elapsed()
-        });
-        consumer.join().unwrap()
-    })
+    on_two_cores(produce, consume).2
 }
 
 fn as_bytes<const W: usize>(record: &[u64; W]) -> &[u8] {

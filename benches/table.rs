@@ -17,6 +17,10 @@ use hashbrown::HashMap;
 use thalweg::record::KeyHash;
 use thalweg::state::{Lookahead, MemoryMode, Table, TableOptions};
 
+use support::random::Random;
+
+mod support;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -36,14 +40,8 @@ fn key(index: u64) -> u64 {
 }
 
 fn random_keys(count: usize, universe: u64) -> Vec<u64> {
-    let mut state = 0x0123_4567_89AB_CDEF_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    (0..count).map(|_| key(next() % universe)).collect()
+    let mut random = Random::new(0x0123_4567_89AB_CDEF);
+    (0..count).map(|_| key(random.below(universe))).collect()
 }
 
 #[inline(always)]

@@ -1,10 +1,11 @@
 //! Windows compared with hand-written loops that keep slices in hash maps; both must give the same results.
 //!
-//! Count and sum per key, 1,024 keys, timestamps out of order within a bound, a watermark every 256 records. In
-//! `short lives` keys come and go as auctions do: most occur in only one slice of a window. By hand there are two
-//! ways to get a sliding window from its slices: merging all of them (`merged`), and a running total from which the
-//! departing slice is subtracted (`subtracted`), which works for sums but not for maxima. Merging 3,600 slices per
-//! window is left out: it takes minutes.
+//! Count and sum per key, 1,024 keys, timestamps out of order within a bound. Windows are driven in the turns of a
+//! source's head, of at most 256 records or results, with a watermark at the end of each; by hand there is one every
+//! 256 records. In `short lives` keys come and go as auctions do: most occur in only one slice of a window. By hand
+//! there are two ways to get a sliding window from its slices: merging all of them (`merged`), and a running total from
+//! which the departing slice is subtracted (`subtracted`), which works for sums but not for maxima. Merging 3,600
+//! slices per window is left out: it takes minutes.
 //!
 //! The hand-written loop for sessions requires records in time order, and closes a session when its key's next record
 //! arrives, so it needs no timers. `sessions 7` have 7 records and a gap of twice the time between two,
@@ -13,25 +14,29 @@
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use hashbrown::HashMap;
-use thalweg::checkpoint::SnapshotOutput;
-use thalweg::metrics::MetricGroup;
 use thalweg::operator::{
-    AggregateWindow, Budget, Checkpointing, Count, Lateness, Lookahead, OpenContext, Operator,
-    OperatorError, Outputs, Push, Session, Signal, Sliding, SubtaskInfo, Sum, TimeWindow,
-    WindowAssigner, WindowParts,
+    AggregateWindow, Count, Lateness, Outputs, Session, Sliding, Sum, TimeWindow,
+    TimestampsAndWatermarks, WindowAssigner, WindowParts,
 };
-use thalweg::record::{KeyGroupAssignment, KeyHash, KeyHasher, MaxParallelism, OwnedSelector};
-use thalweg::time::{Clock, Timestamp, nanoseconds};
+use thalweg::record::OwnedSelector;
+use thalweg::time::{BoundedOutOfOrderness, Timestamp, nanoseconds};
+
+use support::driver::{Digest, drive, end, open};
+use support::random::Random;
+
+mod support;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const KEYS: u64 = 1024;
 const BATCH: usize = 256;
+/// How much later than a record one before it can be, in nanoseconds.
+const DISORDER: i64 = 64;
 
 #[derive(Clone, Copy)]
 struct Record {
@@ -50,34 +55,27 @@ struct Case {
     lives: u64,
 }
 
-fn random(seed: &mut u64) -> u64 {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    *seed
-}
-
 /// In order except for a sixteenth of the slide, at most 64 records.
 fn records(case: &Case) -> Vec<Record> {
-    let disorder = (case.slide / 16).min(64) as u64;
-    let mut seed = 0x9E37_79B9_7F4A_7C15u64;
+    let disorder = (case.slide / 16).min(DISORDER) as u64;
+    let mut random = Random::new(0x9E37_79B9_7F4A_7C15);
     let mut record = |i: usize| Record {
         key: match case.lives {
-            0 => random(&mut seed) % KEYS,
-            lives => i as u64 / lives + random(&mut seed) % 100,
+            0 => random.below(KEYS),
+            lives => i as u64 / lives + random.below(100),
         },
-        value: random(&mut seed) % 100,
-        at: i as i64 + (random(&mut seed) % disorder) as i64,
+        value: random.below(100),
+        at: i as i64 + random.below(disorder) as i64,
     };
     (0..case.records).map(&mut record).collect()
 }
 
 /// In order, one nanosecond each.
 fn records_in_order(count: usize) -> Vec<Record> {
-    let mut seed = 0x9E37_79B9_7F4A_7C15u64;
+    let mut random = Random::new(0x9E37_79B9_7F4A_7C15);
     let mut record = |i: usize| Record {
-        key: random(&mut seed) % KEYS,
-        value: random(&mut seed) % 100,
+        key: random.below(KEYS),
+        value: random.below(100),
         at: i as i64,
     };
     (0..count).map(&mut record).collect()
@@ -92,114 +90,15 @@ fn digest(key: u64, end: i64, count: u64, sum: u64) -> u64 {
         .wrapping_add(sum)
 }
 
-struct Digest {
-    total: u64,
-    written: Arc<AtomicU64>,
-}
-
-impl Operator for Digest {
-    fn open(&mut self, _cx: &OpenContext) -> Result<(), OperatorError> {
-        Ok(())
-    }
-    fn begin(&mut self, _now: Timestamp) {}
-    fn signal(&mut self, signal: Signal) {
-        if signal == Signal::End {
-            self.written.store(self.total, Relaxed);
-        }
-    }
-    fn ready(&self) -> bool {
-        true
-    }
-    fn resume(&mut self, _budget: &mut Budget) {}
-    fn flush(&mut self) {}
-    fn deadline(&self) -> Option<Timestamp> {
-        None
-    }
-    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
-        true
-    }
-
-    fn close(&mut self) -> Result<(), OperatorError> {
-        Ok(())
-    }
-}
-
 type WindowResult = (u64, i64, u64, u64);
-
-impl Push<WindowResult> for Digest {
-    #[inline(always)]
-    fn push(&mut self, &(key, end, count, sum): &WindowResult, _at: Timestamp) {
-        self.total = self.total.wrapping_add(digest(key, end, count, sum));
-    }
-}
-
-fn open_context() -> OpenContext {
-    let max_parallelism = MaxParallelism::default_for(1);
-    OpenContext {
-        subtask: SubtaskInfo {
-            job: "bench".into(),
-            vertex: "window".into(),
-            index: 0,
-            parallelism: 1,
-            attempt: 0,
-        },
-        metrics: MetricGroup::new(),
-        hasher: KeyHasher::new(KeyGroupAssignment::Hash, max_parallelism),
-        key_groups: max_parallelism.range(0, 1),
-        waker: None,
-        clock: Clock::System,
-        checkpointing: Checkpointing::default(),
-    }
-}
-
-fn wait(operator: &mut impl Operator) {
-    while !operator.ready() {
-        operator.resume(&mut Budget::new(1024));
-    }
-}
-
-/// Drives an operator as a head does.
-#[inline(never)]
-fn drive<P: Push<Record>>(operator: &mut P, records: &[Record]) {
-    const NEAR: usize = Lookahead::Near.distance();
-    operator.open(&open_context()).unwrap();
-    let mut latest = i64::MIN;
-    let mut hashes = [KeyHash::default(); BATCH];
-    for batch in records.chunks(BATCH) {
-        let looks_ahead = operator.looks_ahead();
-        if looks_ahead {
-            for (hash, record) in hashes.iter_mut().zip(batch) {
-                *hash = operator.hash_ahead(record);
-                operator.prefetch(*hash, Lookahead::Far);
-            }
-        }
-        for (i, record) in batch.iter().enumerate() {
-            wait(operator);
-            if looks_ahead {
-                operator.prefetch(hashes[(i + NEAR).min(BATCH - 1)], Lookahead::Near);
-                operator.push_hashed(record, Timestamp(record.at), hashes[i]);
-            } else {
-                operator.push(record, Timestamp(record.at));
-            }
-            latest = latest.max(record.at);
-        }
-        wait(operator);
-        operator.signal(Signal::Watermark(Timestamp(latest - 65)));
-        operator.flush();
-    }
-    for signal in [Signal::Watermark(Timestamp::MAX), Signal::End] {
-        wait(operator);
-        operator.signal(signal);
-    }
-}
 
 /// Counts and sums by window.
 fn thalweg(assigner: &impl WindowAssigner<Record>, records: &[Record]) -> u64 {
-    let written = Arc::new(AtomicU64::new(0));
-    let sink = Digest {
-        total: 0,
-        written: Arc::clone(&written),
-    };
+    let seen = Arc::default();
+    let sink = Digest::new(&seen, |total: u64, result: &WindowResult| {
+        let &(key, end, count, sum) = result;
+        total.wrapping_add(digest(key, end, count, sum))
+    });
     let result =
         |&key: &u64, window: TimeWindow, (count, sum): (u64, u64)| (key, window.end.0, count, sum);
     let aggregate = (Count, Sum::of(|r: &Record| r.value));
@@ -212,9 +111,15 @@ fn thalweg(assigner: &impl WindowAssigner<Record>, records: &[Record]) -> u64 {
         late: None,
         expected_keys: 0,
     };
-    let mut operator = assigner.operator(parts, Outputs::new(sink)).unwrap();
-    drive(&mut operator, records);
-    written.load(Relaxed)
+    let windows = assigner.operator(parts, Outputs::new(sink)).unwrap();
+    let mut chain = open(TimestampsAndWatermarks::new(
+        |record: &Record| Timestamp(record.at),
+        BoundedOutOfOrderness::of(nanoseconds(DISORDER as u64)),
+        windows,
+    ));
+    drive(&mut chain, records, BATCH as u32);
+    end(&mut chain, BATCH as u32);
+    seen.load(Relaxed)
 }
 
 fn sliding(case: &Case) -> Sliding {
@@ -278,7 +183,7 @@ fn by_hand(case: &Case, records: &[Record], subtract: bool) -> u64 {
             add(&mut slices[slice], record.key, (1, record.value));
             latest = latest.max(record.at);
         }
-        advance(&mut slices, &mut spare, &mut front, latest - 65);
+        advance(&mut slices, &mut spare, &mut front, latest - DISORDER - 1);
     }
     advance(&mut slices, &mut spare, &mut front, i64::MAX);
     black_box(total)
@@ -310,14 +215,16 @@ fn bench_sliding(criterion: &mut Criterion, case: &Case, quick: bool) {
     assert_eq!(thalweg(&assigner, &records), subtracted, "{}", case.name);
     let mut group = criterion.benchmark_group(format!("window/{}", case.name));
     group.throughput(Throughput::Elements(case.records as u64));
-    group.bench_function("thalweg", |b| b.iter(|| thalweg(&assigner, &records)));
+    group.bench_function("thalweg", |b| {
+        b.iter(|| assert_eq!(thalweg(&assigner, &records), subtracted));
+    });
     for (name, subtract) in [("merged", false), ("subtracted", true)] {
         if !subtract && (case.overlap > 100 || quick && case.overlap > 5) {
             continue;
         }
         assert_eq!(by_hand(case, &records, subtract), subtracted, "{name}");
         group.bench_function(BenchmarkId::new("by hand", name), |b| {
-            b.iter(|| by_hand(case, &records, subtract));
+            b.iter(|| assert_eq!(by_hand(case, &records, subtract), subtracted));
         });
     }
     group.finish();
@@ -329,8 +236,12 @@ fn bench_sessions(criterion: &mut Criterion, name: &str, gap: i64, records: &[Re
     assert_eq!(thalweg(&session, records), expected, "{name}");
     let mut group = criterion.benchmark_group(format!("window/{name}"));
     group.throughput(Throughput::Elements(records.len() as u64));
-    group.bench_function("thalweg", |b| b.iter(|| thalweg(&session, records)));
-    group.bench_function("by hand", |b| b.iter(|| sessions_by_hand(records, gap)));
+    group.bench_function("thalweg", |b| {
+        b.iter(|| assert_eq!(thalweg(&session, records), expected));
+    });
+    group.bench_function("by hand", |b| {
+        b.iter(|| assert_eq!(sessions_by_hand(records, gap), expected));
+    });
     group.finish();
 }
 
