@@ -209,4 +209,10 @@ fn place_that_cannot_hold_the_files_is_named() {
     assert_fails(&["generate", "--rate", "0"], 2, &["--rate", "0"]);
     assert_fails(&["generate", "--only", "cars"], 2, &["--only", "cars"]);
     assert_fails(&["generate", "--suffix", "a/b"], 2, &["--suffix", "slash"]);
+    for arguments in [
+        &["generate", "--suffix", "_x10"][..],
+        &["generate", "--x10", "--suffix", "_x10"],
+    ] {
+        assert_fails(arguments, 2, &["_x10", "--x10 makes them"]);
+    }
 }

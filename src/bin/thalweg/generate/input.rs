@@ -3,7 +3,7 @@
 use crate::nexmark::Counts;
 
 use super::content::Content;
-use super::options::GenerateOptions;
+use super::options::{GenerateOptions, X10_SUFFIX};
 
 /// How many times longer the long files are.
 const X10: u64 = 10;
@@ -29,8 +29,8 @@ impl Input {
         if options.x10 {
             let long = Counts::up_to_bids(options.bids * X10);
             all.extend([
-                (Content::Persons, "_x10", long.persons),
-                (Content::Auctions, "_x10", long.auctions),
+                (Content::Persons, X10_SUFFIX, long.persons),
+                (Content::Auctions, X10_SUFFIX, long.auctions),
             ]);
         }
         all.extend([

@@ -6,6 +6,9 @@ use clap::{Args, ValueEnum};
 
 use crate::nexmark::JITTER_MS_MAX;
 
+/// What the names of the long files end in.
+pub(super) const X10_SUFFIX: &str = "_x10";
+
 /// The text below the options in `--help`.
 pub(crate) const HELP: &str = "\
 Files (little-endian, fixed-size records, no header):
@@ -117,6 +120,10 @@ impl GenerateOptions {
 fn suffix(text: &str) -> Result<String, String> {
     if text.contains(['/', '\0']) {
         return Err("it is a part of a file's name and has no slash".to_owned());
+    }
+    // Even beside --x10 these options would give that name to files of the usual length.
+    if text == X10_SUFFIX {
+        return Err("files of that name are ten times as long: --x10 makes them".to_owned());
     }
     Ok(text.to_owned())
 }
