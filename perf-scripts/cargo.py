@@ -1,12 +1,20 @@
 """Building with cargo, and where it puts what it has built."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PEERS = ROOT / "perf-scripts" / "peers"
+
+# Whatever is measured is compiled alike, with the fat LTO of its release profile: for this CPU, or, as valgrind does
+# not know every CPU's instructions, for any.
+NATIVE = "-C target-cpu=native"
+GENERIC = "-C target-cpu=generic"
+
+# Apart from other builds, whose flags differ: neither throws the other's away.
+FOLDERS = {NATIVE: "compare", GENERIC: "generic"}
 
 
 def target(workspace=ROOT):
@@ -15,12 +23,29 @@ def target(workspace=ROOT):
     return Path(os.environ.get("CARGO_TARGET_DIR") or workspace / "target").absolute()
 
 
-def thalweg(rustflags=None):
-    """The program, built for release."""
-    if shutil.which("cargo") is None:
-        sys.exit("cargo is not installed: name a program by --program")
-    command = ["cargo", "build", "--release", "--bin", "thalweg", "--target-dir", target()]
-    environment = dict(os.environ, RUSTFLAGS=rustflags) if rustflags else None
-    if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
-        sys.exit("the program does not build")
-    return target() / "release" / "thalweg"
+def built(name, workspace=ROOT, flags=NATIVE):
+    """The program that `build` makes."""
+    return target(workspace) / FOLDERS[flags] / "release" / name
+
+
+def build(name, workspace=ROOT, flags=NATIVE):
+    """Builds a program for measuring; gives the reason why it is not there, if it is not."""
+    print(f"building {name} ({flags}) …", file=sys.stderr, flush=True)
+    command = ["cargo", "build", "--release", "--manifest-path", workspace / "Cargo.toml", "--bin", name,
+               "--target-dir", target(workspace) / FOLDERS[flags]]
+    try:
+        done = subprocess.run(command, env={**os.environ, "RUSTFLAGS": flags}, stdout=sys.stderr, check=False)
+    except OSError as error:
+        return f"cargo cannot be run: {error.strerror}"
+    if done.returncode:
+        return "it does not build"
+    program = built(name, workspace, flags)
+    return None if program.exists() else f"{program} is not built"
+
+
+def thalweg(flags=NATIVE):
+    """The program, built for measuring."""
+    reason = build("thalweg", flags=flags)
+    if reason:
+        sys.exit(f"thalweg: {reason}")
+    return built("thalweg", flags=flags)

@@ -12,8 +12,8 @@ def number(least=1, kind=int):
         try:
             value = kind(text)
         except ValueError:
-            raise ArgumentTypeError(f"`{text}` is no {'whole ' if kind is int else ''}number") from None
-        # Neither endless nor what is no number at all.
+            raise ArgumentTypeError(f"`{text}` is not a {'whole ' if kind is int else ''}number") from None
+        # Neither endless nor not-a-number.
         if not least <= value < float("inf"):
             raise ArgumentTypeError(f"`{text}` is out of range: {least} at least")
         return value
@@ -56,5 +56,5 @@ def program(text):
     """A file that can be run."""
     path = file(text).absolute()
     if not os.access(path, os.X_OK):
-        raise ArgumentTypeError(f"`{text}` is no program")
+        raise ArgumentTypeError(f"`{text}` is not a program")
     return path

@@ -11,13 +11,13 @@ COLOURS = {
 }
 
 
-def draw(path, figures, facts):
+def draw(path, figures, facts, limit):
     """Draws the best variants' rates; gives the path, or nothing where matplotlib is not installed."""
     try:
         import matplotlib
     except ImportError:
-        print("compare: no chart, as matplotlib is not installed: pip install -r "
-              "perf-scripts/requirements.txt", file=sys.stderr)
+        print("compare: no chart, as matplotlib is not installed; get it by "
+              "`pip install -r perf-scripts/requirements.txt`", file=sys.stderr)
         return None
     best = [entry for entry in figures if entry["best"] and entry["right"]]
     if not best:
@@ -40,7 +40,8 @@ def draw(path, figures, facts):
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     figure.supxlabel(f"median, with the slowest and the fastest round; {facts['processor']}, "
-                     f"{facts['cores']} cores", fontsize=8)
+                     f"{facts['cores']} cores" + (f"; only {limit:,} records of each input" if limit else ""),
+                     fontsize=8)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
     return path
@@ -62,13 +63,13 @@ def bars(panel, entries, queries):
         panel.bar(places, heights, width * 0.94, yerr=errors, label=system, color=COLOURS[system],
                   error_kw={"elinewidth": 0.7, "ecolor": "#333333"})
         for place, height, rate in zip(places, heights, rates):
-            text = f"{height:.0f}" if height >= 10 else f"{height:.1f}"
+            text = f"{height:.0f}" if height >= 10 else f"{height:.1f}" if height >= 1 else f"{height:.2f}"
             panel.annotate(text, (place, rate["max"] / 1e6), xytext=(0, 2), textcoords="offset points",
-                           ha="center", va="bottom", fontsize=6.5, rotation=90)
+                           ha="center", va="bottom", fontsize=6.5)
     panel.set_yscale("log")
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    panel.margins(y=0.14)
-    panel.set_ylabel("million records/s")
+    panel.margins(y=0.1)
+    panel.set_ylabel("million records/s (logarithmic)")
     panel.set_xticks(range(len(queries)), queries)
     panel.set_xlim(-0.6, len(queries) - 0.4)
     panel.grid(axis="y", linewidth=0.4, alpha=0.6)

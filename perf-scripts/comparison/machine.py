@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 
 
@@ -28,16 +29,27 @@ def entry(text, name):
     return ""
 
 
-def steal():
-    """Ticks of all cores, and those of them that the hypervisor gave to others."""
-    ticks = [int(tick) for tick in read("/proc/stat").splitlines()[0].split()[1:9]]
-    return [sum(ticks), ticks[7]]
+class Watch:
+    """What others do with the cores from now on."""
 
+    def __init__(self):
+        self.before = self.reading()
 
-def steal_since(before):
-    """The share of the time since then that the hypervisor gave to others."""
-    now = steal()
-    return round((now[1] - before[1]) / max(1, now[0] - before[0]), 4)
+    @staticmethod
+    def reading():
+        """Seconds of all cores: in sum, at work, given to others by the hypervisor; and at work for this process and
+        those that it has waited for."""
+        ticks = read("/proc/stat").splitlines()[0].split()[1:9]
+        seconds = [int(tick) / os.sysconf("SC_CLK_TCK") for tick in ticks]
+        user, nice, system, *_, steal = seconds
+        return [sum(seconds), user + nice + system, steal, sum(os.times()[:4])]
+
+    def seen(self):
+        """The share of the time that the hypervisor gave to others, and how many cores other processes used."""
+        total, busy, steal, own = (now - then for now, then in zip(self.reading(), self.before))
+        total = max(total, 0.01)
+        return {"steal": round(steal / total, 4),
+                "others_cores": round(max(0, busy - own) / total * os.cpu_count(), 3)}
 
 
 def facts():
@@ -54,14 +66,18 @@ def facts():
         "huge_pages": read("/sys/kernel/mm/transparent_hugepage/enabled"),
         "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "unknown",
         "python": platform.python_version(),
+        # Of the last minute: to be read before anything is built.
         "load_before": os.getloadavg(),
-        "steal": steal(),
     }
 
 
 def warn_if_busy():
-    """Says so where others keep the cores busy: no figure is worth much then."""
-    load = os.getloadavg()[0]
-    if load > 0.5 * len(cores()):
-        print(f"compare: the machine is busy (load {load:.1f}): ratios will be rough, and rates low",
-              file=sys.stderr)
+    """Watches for two seconds, and says so where others keep the cores busy: no figure is worth much then. Gives what
+    it saw."""
+    watch = Watch()
+    time.sleep(2)
+    seen = watch.seen()
+    if seen["others_cores"] > 0.1 or seen["steal"] > 0.05:
+        print(f"compare: the machine is busy: others use {seen['others_cores']:.1f} of {os.cpu_count()} cores, and the "
+              f"hypervisor has {seen['steal']:.0%}: ratios will be rough, and rates low", file=sys.stderr)
+    return seen

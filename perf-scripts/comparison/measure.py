@@ -7,6 +7,10 @@ import sys
 import time
 from dataclasses import dataclass
 
+import inputs
+
+from . import machine
+
 # What a peer exits with that does not have the query at this parallelism.
 NOT_WRITTEN = 3
 
@@ -31,10 +35,7 @@ class Plan:
 
     def suffix(self, query):
         """What stands after the names of a query's inputs."""
-        if self.chosen.suffix is not None:
-            return self.chosen.suffix
-        larger = self.chosen.data / "auctions_x10.bin"
-        return "_x10" if query in ("q3", "q8") and larger.exists() else ""
+        return inputs.suffix(self.chosen.data, query, self.chosen.suffix)
 
     def pin(self, system, parallelism):
         """The cores a process may use: the last ones, as the first serve the devices. None: all."""
@@ -108,24 +109,29 @@ class Progress:
 
 
 def rounds(plan):
-    """Runs them all. Gives every run, and for (query, parallelism, system) what went wrong. Who interrupts it gets what
-    there was until then."""
+    """Runs them all. Gives every run, for (query, parallelism, system) what went wrong, and whether it was stopped: who
+    interrupts it gets what there was until then."""
     runs, failures = [], {}
     progress = Progress(plan.chosen.rounds * len(plan.cases) * len(plan.systems))
+    stopped = False
     try:
-        make(plan, progress, runs, failures)
+        for number in range(1, plan.chosen.rounds + 1):
+            progress.line(f"round {number} of {plan.chosen.rounds}")
+            make(plan, progress, number, runs, failures)
     except KeyboardInterrupt:
         progress.line("stopped: this is what there was")
+        stopped = True
     if progress.terminal:
         print("\r\x1b[K", end="", file=sys.stderr)
-    return runs, failures
+    return runs, failures, stopped
 
 
-def make(plan, progress, runs, failures):
-    """Makes the runs, and notes what they found."""
-    worked = set()
-    for number in range(1, plan.chosen.rounds + 1):
-        progress.line(f"round {number} of {plan.chosen.rounds}")
+def make(plan, progress, number, runs, failures):
+    """Makes the runs of a round, and notes what they found and what else the machine did meanwhile."""
+    watch = machine.Watch()
+    before = len(runs)
+    worked = {(run["query"], run["parallelism"], run["system"]) for run in runs}
+    try:
         for case in plan.cases:
             # Nobody always goes first.
             turn = number % len(plan.systems)
@@ -136,9 +142,11 @@ def make(plan, progress, runs, failures):
                 if key in failures and key not in worked:
                     continue
                 found, failure = run(plan, system, case)
-                if found:
-                    worked.add(key)
                 if failure:
                     failures[key] = failure
                     progress.line(f"{system.name} {case.query} p{case.parallelism}: {failure}")
                 runs += [{**one, "round": number} for one in found]
+    finally:
+        seen = watch.seen()
+        for one in runs[before:]:
+            one |= seen

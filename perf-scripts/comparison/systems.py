@@ -1,6 +1,5 @@
 """The systems: how each is built, called, and described."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,11 +9,8 @@ import cargo
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 ROOT = cargo.ROOT
-PEERS = SCRIPTS / "peers"
+PEERS = cargo.PEERS
 FLINK = PEERS / "flink"
-
-# All programs in Rust are compiled alike: for this CPU, with the fat LTO of their release profiles.
-RUSTFLAGS = "-C target-cpu=native"
 
 
 def output(*command):
@@ -36,21 +32,20 @@ def locked(package, lock=PEERS / "Cargo.lock"):
 class Rust:
     """A program built by cargo."""
 
-    def __init__(self, name, manifest, cargo_arguments, arguments, settings, crates):
+    flags = cargo.NATIVE
+    pinned = True
+    runs = None
+
+    def __init__(self, name, workspace, arguments, settings, crates):
         self.name = name
-        self.manifest = manifest
-        self.cargo_arguments = cargo_arguments
+        self.workspace = workspace
         self.arguments = arguments
         self.settings = settings
         self.crates = crates
-        # Apart from other builds, whose flags differ: neither throws the other's away.
-        self.target = cargo.target(manifest.parent) / "compare"
-        self.pinned = True
-        self.runs = None
 
     def program(self):
         """The built program."""
-        return self.target / "release" / self.name
+        return cargo.built(self.name, self.workspace)
 
     def missing(self):
         """Why it cannot run, if it cannot."""
@@ -58,14 +53,7 @@ class Rust:
 
     def build(self):
         """Builds it; gives the reason why it cannot run, if it cannot."""
-        print(f"building {self.name} …", flush=True)
-        command = ["cargo", "build", "--release", "--manifest-path", str(self.manifest),
-                   "--target-dir", str(self.target), *self.cargo_arguments]
-        try:
-            done = subprocess.run(command, env={**os.environ, "RUSTFLAGS": RUSTFLAGS}, check=False)
-        except OSError as error:
-            return f"cargo: {error.strerror}"
-        return "it does not build" if done.returncode else self.missing()
+        return cargo.build(self.name, self.workspace)
 
     def command(self):
         """How it is called, up to the query's name."""
@@ -93,6 +81,7 @@ class Flink:
     name = "flink"
     settings = ("local MiniCluster in one JVM; object reuse; hand-written serializers; heap state, counters "
                 "updated in place; buffers sent when full; parallel garbage collector, 6 GB heap")
+    flags = None
     pinned = False
     # Its runs are long, and its warm-up compiles.
     runs = 1
@@ -128,12 +117,11 @@ class Flink:
 
 def peer(name, settings, crates):
     """A peer of the peers' workspace."""
-    return Rust(name, PEERS / "Cargo.toml", ["--bin", name], [], settings, crates)
+    return Rust(name, PEERS, [], settings, crates)
 
 
 ALL = [
-    Thalweg("thalweg", ROOT / "Cargo.toml", ["--bin", "thalweg"], ["bench", "--format", "json"],
-            "defaults of `thalweg bench`", []),
+    Thalweg("thalweg", ROOT, ["bench", "--format", "json"], "defaults of `thalweg bench`", []),
     peer("hand", "one loop a query; tables sized and touched before the clock starts; two subtasks: rings of "
          "32768 records", ["hashbrown", "foldhash", "rtrb", "mimalloc"]),
     peer("timely", "containers of 1024 records from sources, 16 a turn; sources at most 8 turns, or 30 s of event "

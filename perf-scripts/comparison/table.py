@@ -1,5 +1,6 @@
-"""The figures: medians with their spread, ratios round by round, answers held against each other."""
+"""The figures: medians with their spread, ratios round by round, answers compared with known ones and each other."""
 
+from collections import Counter
 from statistics import median
 
 from . import systems
@@ -12,22 +13,32 @@ def answer(run):
     return tuple(run[key] for key in ANSWER)
 
 
-def disagreements(runs):
-    """(query, parallelism, system) -> how its answer differs from that of most systems."""
+def variant_of(run):
+    """What an answer is wrong of: (query, parallelism, system, variant)."""
+    return run["query"], run["parallelism"], run["system"], run["variant"]
+
+
+def disagreements(runs, known):
+    """(query, parallelism, system, variant) -> how its answer differs from the known one of its query or, where there
+    is none, from that of most systems."""
     wrong = {}
     for query in {run["query"] for run in runs}:
-        answers = {}
-        for run in runs:
-            if run["query"] == query:
-                answers.setdefault(answer(run), set()).add(run["system"])
-        # Most systems are right; of as many, the hand-written loop's side.
-        right = max(answers, key=lambda one: (len(answers[one]), "hand" in answers[one]))
-        for run in runs:
-            if run["query"] == query and answer(run) != right:
-                differs = [f"{key} {run[key]} instead of {value}"
-                           for key, value in zip(ANSWER, right) if run[key] != value]
-                wrong[(query, run["parallelism"], run["system"])] = ", ".join(differs)
+        own = [run for run in runs if run["query"] == query]
+        right = known.get(query) or voted(own)
+        for run in own:
+            differs = [f"{key} {run[key]} instead of {value}"
+                       for key, value in zip(ANSWER, right) if run[key] != value]
+            if differs:
+                wrong[variant_of(run)] = ", ".join(differs)
     return wrong
+
+
+def voted(runs):
+    """The answer of most systems; of as many, the hand-written loop's side."""
+    answers = {}
+    for run in runs:
+        answers.setdefault(answer(run), set()).add(run["system"])
+    return max(answers, key=lambda one: (len(answers[one]), "hand" in answers[one]))
 
 
 def spread(values):
@@ -47,8 +58,7 @@ def figures(runs, wrong):
     """One entry for every query, parallelism, system and variant, in the order of the runs."""
     groups = {}
     for run in runs:
-        key = (run["query"], run["parallelism"], run["system"], run["variant"])
-        groups.setdefault(key, []).append(run)
+        groups.setdefault(variant_of(run), []).append(run)
     entries = []
     for (query, parallelism, system, variant), own in groups.items():
         rates = of_round(own, "records_per_second")
@@ -57,12 +67,12 @@ def figures(runs, wrong):
             "records": own[0]["records"],
             "rates": rates, "rate": spread(list(rates.values())),
             "cpu": spread(list(of_round(own, "user_cpu_ns_per_record").values())),
-            "right": (query, parallelism, system) not in wrong,
+            "right": (query, parallelism, system, variant) not in wrong,
             "best": False,
         })
     for entry in entries:
         rivals = [other for other in entries if same_case(entry, other) and entry["system"] == other["system"]]
-        entry["best"] = entry is max(rivals, key=lambda one: one["rate"]["median"])
+        entry["best"] = entry is max(rivals, key=lambda one: (one["right"], one["rate"]["median"]))
     order = [system.name for system in systems.ALL]
     entries.sort(key=lambda entry: order.index(entry["system"]))
     for entry in entries:
@@ -109,26 +119,32 @@ def render(plan_order, entries, verdicts, failures, wrong):
     cases = dict.fromkeys(case for case in plan_order if case in measured)
     cases.update(dict.fromkeys(key[:2] for key in failures))
     for query, parallelism in cases:
-        own = [entry for entry in entries if (entry["query"], entry["parallelism"]) == (query, parallelism)]
         lines.append(f"{query}, parallelism {parallelism}")
-        for entry in own:
-            lines.append(line(entry, verdicts))
-        for verdict in verdicts:
-            if verdict["entry"] is None and (verdict["query"], verdict["parallelism"]) == (query, parallelism):
-                lines.append(f"  {verdict['against']:<24}{'':<33}{times(verdict['ratio'])}{goal([verdict])}")
+        for entry in entries:
+            if (entry["query"], entry["parallelism"]) == (query, parallelism):
+                lines.append(line(entry, verdicts))
         for (_, _, system), failure in select(failures, query, parallelism):
             lines.append(f"  {system:<24}ERROR: {failure}")
-        for (_, _, system), how in select(wrong, query, parallelism):
-            lines.append(f"  {system:<24}ERROR: wrong answer: {how}")
-    missed = [verdict for verdict in verdicts if not verdict["met"]]
+        for (_, _, system, variant), how in select(wrong, query, parallelism):
+            lines.append(f"  {named(system, variant):<24}ERROR: wrong answer: {how}")
+        for verdict in verdicts:
+            if verdict["entry"] is None and (verdict["query"], verdict["parallelism"]) == (query, parallelism):
+                ratio_ = times(verdict["ratio"])
+                lines.append(f"  {verdict['against']:<23}{' ' * 34 if ratio_ else ''}{ratio_}{goal([verdict])}")
     if verdicts:
-        lines.append(f"\n{len(verdicts) - len(missed)} of {len(verdicts)} targets met")
+        count = Counter(verdict["verdict"] for verdict in verdicts)
+        lines.append(f"\ntargets: {count['met']} met, {count['missed']} missed, {count['not measured']} not measured")
     return "\n".join(lines)
+
+
+def named(system, variant):
+    """A system with its variant, if it has several."""
+    return f"{system} ({variant})" if variant else system
 
 
 def line(entry, verdicts):
     """One system's line."""
-    name = entry["system"] + (f" ({entry['variant']})" if entry["variant"] else "")
+    name = named(entry["system"], entry["variant"])
     mark = " " if entry["best"] else "·"
     own = [verdict for verdict in verdicts if verdict["entry"] is entry]
     return (f" {mark}{name:<24}{millions(entry['rate'])}{shown(entry['cpu']['median']):>8}"
@@ -145,7 +161,9 @@ def times(ratio_):
 
 def goal(verdicts):
     """The targets of a line."""
-    return "".join(f" {'✓' if verdict['met'] else '✗ MISSED'} ≥ {verdict['target']}" for verdict in verdicts)
+    marks = {"met": "✓ ≥ {target}", "missed": "✗ MISSED ≥ {target}",
+             "not measured": "≥ {target} not measured: {reason}"}
+    return "".join(" " + marks[verdict["verdict"]].format(**verdict) for verdict in verdicts)
 
 
 def select(by_key, query, parallelism):

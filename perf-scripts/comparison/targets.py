@@ -2,6 +2,8 @@
 
 import json
 
+import inputs
+
 from . import systems, table
 
 
@@ -10,33 +12,64 @@ def load():
     return json.loads((systems.SCRIPTS / "targets.json").read_text())["targets"]
 
 
-def peer(entries, query, parallelism, name):
+def judged(plan):
+    """The cases that the targets are meant for, and the reasons why others have no verdict."""
+    cases = [(case.query, case.parallelism) for case in plan.cases]
+    if plan.chosen.limit:
+        return [], ["no verdicts: with --limit, start and end weigh too much"]
+    if "thalweg" not in plan.chosen.systems:
+        return [], ["no verdicts: thalweg is not among --systems"]
+    short = [query for query in plan.chosen.queries
+             if query in ("q3", "q8") and plan.suffix(query) != inputs.LONG]
+    reasons = [f"no verdicts on {' and '.join(short)}: the targets are for the longer inputs that "
+               "`thalweg generate --x10` makes"] if short else []
+    return [case for case in cases if case[0] not in short], reasons
+
+
+def verdicts(entries, targets, cases, why):
+    """One for every target of the cases. `why` tells why a system has not run a case."""
+    found = []
+    for query, parallelism in cases:
+        for name, target in targets.get(query, {}).get(str(parallelism), {}).items():
+            verdict = {"query": query, "parallelism": parallelism, "against": name, "target": target,
+                       "ratio": None, "entry": None, "reason": None}
+            try:
+                own = entry(entries, query, parallelism, "thalweg", why)
+                other = peer(entries, query, parallelism, name, why)
+                verdict["ratio"] = table.ratio(own, other)
+                if not verdict["ratio"]:
+                    raise NotMeasured("no round has both")
+                met = own["right"] and verdict["ratio"]["median"] >= target
+                verdict["verdict"] = "met" if met else "missed"
+                # Where the target stands in the table: beside its peer, or on a line of its own.
+                verdict["entry"] = None if name == "own p1" else other
+            except NotMeasured as reason:
+                verdict |= {"verdict": "not measured", "reason": str(reason)}
+            found.append(verdict)
+    return found
+
+
+class NotMeasured(Exception):
+    """Why there is nothing to compare with a target."""
+
+
+def peer(entries, query, parallelism, name, why):
     """The entry a target is about: `system`, `system:variant`, the best of `one|other`, or `own p1`."""
     if name == "own p1":
-        return table.find(entries, query, 1, "thalweg")
-    found = []
-    for one in name.split("|"):
-        system, _, variant = one.partition(":")
-        found.append(table.find(entries, query, parallelism, system, variant or None))
-    # The best of several is known only when all are there.
-    return max(found, key=lambda entry: entry["rate"]["median"]) if all(found) else None
+        found = [entry(entries, query, 1, "thalweg", why)]
+    else:
+        # The best of several is known only when all are there.
+        found = [entry(entries, query, parallelism, one, why) for one in name.split("|")]
+    for one in found:
+        if not one["right"]:
+            raise NotMeasured(f"the answer of {table.named(one['system'], one['variant'])} is wrong")
+    return max(found, key=lambda one: one["rate"]["median"])
 
 
-def verdicts(entries, targets):
-    """One for every target whose peer was measured."""
-    found = []
-    for query, by_parallelism in targets.items():
-        for parallelism, by_peer in by_parallelism.items():
-            own = table.find(entries, query, int(parallelism), "thalweg")
-            for name, target in by_peer.items():
-                other = peer(entries, query, int(parallelism), name)
-                ratio = table.ratio(own, other) if own and other else None
-                if ratio is None:
-                    continue
-                found.append({
-                    "query": query, "parallelism": int(parallelism), "against": name, "target": target,
-                    "ratio": ratio, "met": own["right"] and ratio["median"] >= target,
-                    # Where the target stands in the table: beside its peer, or on a line of its own.
-                    "entry": None if name == "own p1" else other,
-                })
+def entry(entries, query, parallelism, name, why):
+    """The entry of a `system` or a `system:variant`."""
+    system, _, variant = name.partition(":")
+    found = table.find(entries, query, parallelism, system, variant or None)
+    if not found:
+        raise NotMeasured(f"{name} {why(query, parallelism, system)}")
     return found
