@@ -1,10 +1,10 @@
 //! The same exchanges by two threads over `rtrb`.
 
-use std::hint::spin_loop;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering::Acquire, fence};
 use std::time::Duration;
 
+use crossbeam_utils::Backoff;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::Exchange;
@@ -44,8 +44,12 @@ impl<T: Bidding + Clone> Hand<'_, T> {
             }
         }
         drop(to);
+        let idle = Backoff::new();
         while !self.from.iter().all(Consumer::is_abandoned) {
-            self.receive();
+            if self.receive() {
+                idle.reset();
+            }
+            idle.snooze();
         }
         // What a thread wrote before it left can be seen from here on.
         fence(Acquire);
@@ -73,20 +77,23 @@ impl<T: Bidding + Clone> Hand<'_, T> {
     where
         T: 'b,
     {
+        let idle = Backoff::new();
         while records.len() > 0 {
             let room = to.slots().min(records.len());
             if room == 0 {
                 self.receive();
-                spin_loop();
+                idle.snooze();
                 continue;
             }
+            idle.reset();
             let chunk = to.write_chunk_uninit(room).expect("there is room");
             chunk.fill_from_iter(records.by_ref().take(room).cloned());
         }
     }
 
-    /// Reads whatever has arrived.
-    fn receive(&mut self) {
+    /// Reads whatever has arrived; returns whether anything has.
+    fn receive(&mut self) -> bool {
+        let before = self.arrived.count;
         for from in &mut self.from {
             let ready = from.slots();
             let chunk = from.read_chunk(ready).expect("that many are there");
@@ -96,6 +103,7 @@ impl<T: Bidding + Clone> Hand<'_, T> {
             }
             chunk.commit_all();
         }
+        self.arrived.count > before
     }
 }
 

@@ -9,7 +9,6 @@ use thalweg::operator::{
     Count, KeyedProcessContext, KeyedProcessFunction, Outcome, Sink, SinkWriter, Sum, Tumbling,
 };
 use thalweg::record::{Far, Record};
-use thalweg::ring::WaitStrategy;
 use thalweg::time::{Monotonous, Timestamp, nanoseconds};
 
 use super::Exchange;
@@ -81,12 +80,11 @@ impl<V: Checked + ?Sized> KeyedProcessFunction<u64, V> for Digests {
     }
 }
 
-/// A job of two spinning workers.
+/// A job of two workers.
 fn two_workers(parallelism: usize) -> Environment {
     Environment::new()
         .parallelism(parallelism as u32)
         .workers(2)
-        .wait_strategy(WaitStrategy::Spin)
 }
 
 pub(crate) fn job<T>(exchange: Exchange, parts: &[Arc<[T]>], passes: usize) -> (Duration, Arrived)

@@ -6,7 +6,7 @@
 //! (*pod*), or have a text too and travel as `rkyv` archives of about 80 bytes, read in place (*archived*). By hand
 //! each thread writes chunks into one `rtrb` ring to each receiver and, where it receives, reads whatever has arrived
 //! after each chunk; records with a text are cloned into the ring and dropped by the receiver. Rings have as many bytes
-//! as a job's; all threads are pinned and spin.
+//! as a job's; all threads are pinned, and one that has to wait spins for a while and then yields.
 //!
 //! *hot key, windows*: counts and sums per key and window where three quarters of the records have one key, which all
 //! cross the exchange (*one phase*) or are aggregated before it (*two phases*).
