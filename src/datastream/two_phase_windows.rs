@@ -22,9 +22,9 @@ use super::windowed_stream::{WindowResult, WindowedStream};
 /// overloading the subtask that owns it. Where most keys have one record per slice, it costs an extra table and
 /// saves nothing.
 ///
-/// Results are those of one-phase windows, except for records held by a subtask that is idle while event time moves
-/// on without it. Records that are too late are counted and dropped: once aggregated, there is no record left that
-/// could go to a side output.
+/// Results are those of one-phase windows. Records that are too late are counted and dropped: once aggregated, there
+/// is no record left that could go to a side output. A subtask that was idle emits what it has at every watermark from
+/// then on, as event time no longer waits for it.
 #[derive(Debug)]
 pub struct TwoPhaseWindows<P: Pipe, S, A>
 where

@@ -13,8 +13,8 @@
 //! then, since the watermark downstream of the exchange is not ahead of this subtask's. A record that arrives
 //! after its slice was closed is emitted immediately, alone and with its own timestamp. So downstream of the
 //! exchange it is late exactly if the record would have been late, and fires a window again exactly if the
-//! record would have. Only after a subtask was idle, and time advanced without it, is its share of a slice late
-//! as a whole.
+//! record would have. A subtask that becomes idle, for which nobody waits, first emits all slices (see
+//! [`holding`](super::holding)).
 //!
 //! A checkpoint stores the slices, key by key. A subtask has records of keys that others own, so at the same
 //! parallelism each gets back what it had. On rescaling each gets, merged, what all subtasks had for the keys that
@@ -38,6 +38,7 @@ use crate::time::Timestamp;
 
 use super::assigner::{EventTime, SlicedAssigner, WindowError};
 use super::current::Current;
+use super::holding::Holding;
 use super::progress::{PROGRESS, Progress, own_subtask};
 use super::slice_snapshot::{SliceSnapshot, WINDOWS};
 use super::slice_table::{TableId, TablePool, TableShape};
@@ -55,6 +56,7 @@ struct OpenSlices<K: Key + ?Sized, A> {
     uid: Option<Arc<str>>,
     slicing: Slicing,
     watermark: Timestamp,
+    holding: Holding,
     /// Watermarks below this one close no slice.
     quiet_before: Timestamp,
     pool: TablePool<K, A>,
@@ -78,6 +80,7 @@ impl<K: Key + ?Sized, A> OpenSlices<K, A> {
             uid: None,
             slicing,
             watermark: Timestamp::MIN,
+            holding: Holding::default(),
             quiet_before: Timestamp::MAX,
             pool: TablePool::new(shape, false),
             expected_keys: 0,
@@ -102,10 +105,10 @@ impl<K: Key + ?Sized, A> OpenSlices<K, A> {
         self.open.entry(slice.number).or_insert_with(new).1
     }
 
-    /// Returns the first slice and its table, if the watermark has closed it.
-    fn first_closed(&self) -> Option<(Slice, TableId)> {
+    /// Returns the first slice and its table, if it must not be held back any longer.
+    fn first_due(&self) -> Option<(Slice, TableId)> {
         let (_, &first) = self.open.first_key_value()?;
-        (first.0.last <= self.watermark).then_some(first)
+        (first.0.last <= self.holding.reached(self.watermark)).then_some(first)
     }
 
     /// Updates `quiet_before`.
@@ -193,8 +196,8 @@ pub struct KeyedPartials<V: ?Sized, S: KeySelector<V>, A: Aggregate<V>, D> {
     aggregate: A,
     hasher: KeyHasher,
     next: D,
-    /// Closed slices are being emitted; the watermark has not been forwarded.
-    busy: bool,
+    /// Slices are being emitted; afterwards this signal is forwarded.
+    firing: Option<Signal>,
     /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so whether
     /// there is room there is not checked for every record, only after something was emitted.
     ready: bool,
@@ -240,7 +243,7 @@ where
             aggregate,
             hasher: KeyHasher::default(),
             next,
-            busy: false,
+            firing: None,
             ready: false,
             slices: Box::new(slices),
             record: PhantomData,
@@ -280,38 +283,49 @@ where
             let operator = Arc::clone(&slices.name);
             raise(OperatorError::NoTimestamp { operator });
         }
-        // A record in no slice is in no window.
-        let Some(slice) = slices.slicing.slice(at) else {
-            return;
-        };
-        if slice.last <= slices.watermark {
-            let key = self.selector.key(record);
-            let key: &S::Key = key.borrow();
-            let mut accumulator = self.aggregate.create();
-            self.aggregate.add(&mut accumulator, record);
-            return self.next.push(&(key.to_stored(), accumulator), at);
+        match slices.slicing.slice(at) {
+            Some(slice) if slices.holding.holds(slice, slices.watermark) => {
+                self.current.settle(&mut slices.pool);
+                let table = slices.table(slice);
+                self.current.take(slice, table, &mut slices.pool);
+                self.add(record, hash);
+            }
+            // In no window, and not late.
+            None if at > slices.holding.reached(slices.watermark) => {}
+            _ => {
+                let key = self.selector.key(record);
+                let key: &S::Key = key.borrow();
+                let mut accumulator = self.aggregate.create();
+                self.aggregate.add(&mut accumulator, record);
+                self.next.push(&(key.to_stored(), accumulator), at);
+            }
         }
-        self.current.settle(&mut slices.pool);
-        let table = slices.table(slice);
-        self.current.take(slice, table, &mut slices.pool);
-        self.add(record, hash);
     }
 
     /// Checks again whether there is room downstream, after something was emitted.
     fn refresh(&mut self) {
-        self.ready = !self.busy && self.next.ready();
+        self.ready = self.firing.is_none() && self.next.ready();
     }
 
-    /// Continues emitting closed slices, in time order, while there is budget and room downstream; then
-    /// forwards the watermark.
+    /// Starts emitting the slices that must not be held back any longer, ahead of `signal`.
+    fn start_firing(&mut self, signal: Signal) {
+        self.current.settle(&mut self.slices.pool);
+        self.firing = Some(signal);
+        self.advance(&mut Budget::new(SIGNAL_BUDGET));
+    }
+
+    /// Continues emitting slices, in time order, while there is budget and room downstream; then forwards the
+    /// signal.
     fn advance(&mut self, budget: &mut Budget) {
-        while self.busy && budget.left() > 0 && self.next.ready() {
+        while let Some(signal) = self.firing
+            && budget.left() > 0
+            && self.next.ready()
+        {
             let slices = &mut *self.slices;
-            let Some((slice, id)) = slices.first_closed() else {
+            let Some((slice, id)) = slices.first_due() else {
                 slices.find_quiet();
-                self.busy = false;
-                self.next.signal(Signal::Watermark(slices.watermark));
-                return;
+                self.firing = None;
+                return self.next.signal(signal);
             };
             let (table, next) = (slices.pool.get_mut(id), &mut self.next);
             slices.keys = slices.keys.max(table.entries.len());
@@ -364,20 +378,20 @@ where
     }
 
     fn signal(&mut self, signal: Signal) {
-        debug_assert!(!self.busy, "a signal during a firing");
+        debug_assert!(self.firing.is_none(), "a signal during a firing");
         let slices = &mut *self.slices;
+        slices.holding.on_signal(signal);
         match signal {
             Signal::Watermark(at) if at <= slices.watermark => return,
-            Signal::Watermark(at) if at >= slices.quiet_before => {
-                slices.watermark = at;
-                self.current.settle(&mut slices.pool);
-                self.busy = true;
-                self.advance(&mut Budget::new(SIGNAL_BUDGET));
-            }
             Signal::Watermark(at) => {
                 slices.watermark = at;
-                self.next.signal(signal);
+                if slices.holding.reached(at) >= slices.quiet_before {
+                    self.start_firing(signal);
+                } else {
+                    self.next.signal(signal);
+                }
             }
+            Signal::Idle => self.start_firing(signal),
             Signal::Barrier(barrier) => {
                 slices.freeze(barrier, &mut self.current);
                 self.next.signal(signal);
@@ -393,7 +407,7 @@ where
     }
 
     fn takes_barrier(&self) -> bool {
-        !self.busy && self.next.takes_barrier()
+        self.firing.is_none() && self.next.takes_barrier()
     }
 
     fn resume(&mut self, budget: &mut Budget) {

@@ -36,6 +36,9 @@ impl Lateness {
     }
 
     /// Returns whether a record at `at` is late, given that no window took it.
+    ///
+    /// That holds for a record in a gap between windows, too, if it is behind the watermark: in Flink a record counts
+    /// as skipped until a window takes it. Being in no window alone makes no record late.
     #[inline]
     #[must_use]
     pub fn is_record_late(self, at: Timestamp, watermark: Timestamp) -> bool {

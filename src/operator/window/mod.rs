@@ -6,6 +6,7 @@ mod current;
 mod elements;
 mod firing;
 mod function;
+mod holding;
 mod join;
 mod keyed_merge;
 mod keyed_partial;

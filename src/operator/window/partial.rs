@@ -10,7 +10,8 @@
 //! An accumulator is emitted ahead of the watermark that closes its slice, with the slice's last
 //! timestamp, so that the downstream windows see it as a record on time. A record that arrives after its
 //! slice was closed is emitted immediately, as an accumulator of its own: whether it is late is decided
-//! downstream of the exchange, by the combined watermark of all subtasks.
+//! downstream of the exchange, by the combined watermark of all subtasks. A subtask that becomes idle, for which
+//! nobody waits, first emits all slices (see [`holding`](super::holding)).
 //!
 //! Adding a record takes a comparison (is it in the previous record's slice?) and the aggregate's `add`.
 //!
@@ -36,6 +37,7 @@ use crate::time::Timestamp;
 
 use super::assigner::{EventTime, SlicedAssigner, WindowError};
 use super::current::Range;
+use super::holding::Holding;
 use super::open_slice::OpenSlice;
 use super::progress::{PROGRESS, Progress};
 use super::slice_snapshot::no_slice;
@@ -68,8 +70,9 @@ pub struct PartialAggregate<V: ?Sized, A: Aggregate<V>, D> {
     current: (Slice, A::Accumulator),
     /// All other slices with records that the watermark has not closed, by number.
     open: BTreeMap<i64, (Slice, A::Accumulator)>,
-    /// Slices closed by the watermark are being emitted; it has not been forwarded.
-    firing: bool,
+    holding: Holding,
+    /// Slices are being emitted; afterwards this signal is forwarded.
+    firing: Option<Signal>,
     /// Whether the operator takes input. A record that only adds to state changes nothing downstream, so whether
     /// there is room there is not checked for every record, only after something was emitted.
     ready: bool,
@@ -111,7 +114,8 @@ where
             next,
             watermark: Timestamp::MIN,
             open: BTreeMap::new(),
-            firing: false,
+            holding: Holding::default(),
+            firing: None,
             ready: false,
             record: PhantomData,
         })
@@ -191,17 +195,22 @@ where
             let operator = Arc::clone(&self.name);
             raise(OperatorError::NoTimestamp { operator });
         }
-        // A record in no slice is in no window.
-        let Some(slice) = self.slicing.slice(at) else {
-            return;
-        };
-        let known = self.open.remove(&slice.number);
-        let (_, mut accumulator) = known.unwrap_or_else(|| (slice, self.aggregate.create()));
-        self.aggregate.add(&mut accumulator, record);
-        if slice.last <= self.watermark {
-            return self.next.push(&accumulator, at);
+        match self.slicing.slice(at) {
+            // In no window, and not late.
+            None if at > self.holding.reached(self.watermark) => {}
+            Some(slice) if self.holding.holds(slice, self.watermark) => {
+                let known = self.open.remove(&slice.number);
+                let (_, mut accumulator) =
+                    known.unwrap_or_else(|| (slice, self.aggregate.create()));
+                self.aggregate.add(&mut accumulator, record);
+                self.park((slice, accumulator));
+            }
+            _ => {
+                let mut accumulator = self.aggregate.create();
+                self.aggregate.add(&mut accumulator, record);
+                self.next.push(&accumulator, at);
+            }
         }
-        self.park((slice, accumulator));
     }
 
     /// Makes `next` the current slice and moves the previous one to the others.
@@ -214,22 +223,34 @@ where
 
     /// Checks again whether there is room downstream, after something was emitted.
     fn refresh(&mut self) {
-        self.ready = !self.firing && self.next.ready();
+        self.ready = self.firing.is_none() && self.next.ready();
     }
 
-    /// Continues emitting closed slices, in time order, while there is budget and room downstream; then
-    /// forwards the watermark.
+    /// Starts emitting the slices that must not be held back any longer, ahead of `signal`.
+    fn start_firing(&mut self, signal: Signal) {
+        if self.current.0.last <= self.holding.reached(self.watermark) {
+            self.park((Slice::NONE, self.aggregate.create()));
+        }
+        self.firing = Some(signal);
+        self.advance(&mut Budget::new(SIGNAL_BUDGET));
+    }
+
+    /// Continues emitting slices, in time order, while there is budget and room downstream; then forwards the
+    /// signal.
     fn advance(&mut self, budget: &mut Budget) {
-        while self.firing && budget.left() > 0 && self.next.ready() {
+        let reached = self.holding.reached(self.watermark);
+        while let Some(signal) = self.firing
+            && budget.left() > 0
+            && self.next.ready()
+        {
             let first = self.open.first_entry();
-            let closed = first.filter(|entry| entry.get().0.last <= self.watermark);
-            if let Some(entry) = closed {
+            if let Some(entry) = first.filter(|entry| entry.get().0.last <= reached) {
                 let (slice, accumulator) = entry.remove();
                 self.next.push(&accumulator, slice.last);
                 budget.take();
             } else {
-                self.firing = false;
-                self.next.signal(Signal::Watermark(self.watermark));
+                self.firing = None;
+                self.next.signal(signal);
             }
         }
     }
@@ -257,17 +278,15 @@ where
     }
 
     fn signal(&mut self, signal: Signal) {
-        debug_assert!(!self.firing, "a signal during a firing");
+        debug_assert!(self.firing.is_none(), "a signal during a firing");
+        self.holding.on_signal(signal);
         match signal {
             Signal::Watermark(at) if at <= self.watermark => return,
             Signal::Watermark(at) => {
                 self.watermark = at;
-                self.firing = true;
-                if self.current.0.last <= at {
-                    self.park((Slice::NONE, self.aggregate.create()));
-                }
-                self.advance(&mut Budget::new(SIGNAL_BUDGET));
+                self.start_firing(signal);
             }
+            Signal::Idle => self.start_firing(signal),
             Signal::Barrier(barrier) => {
                 self.capture(barrier);
                 self.next.signal(signal);
@@ -290,7 +309,7 @@ where
     }
 
     fn takes_barrier(&self) -> bool {
-        !self.firing && self.next.takes_barrier()
+        self.firing.is_none() && self.next.takes_barrier()
     }
 
     fn resume(&mut self, budget: &mut Budget) {

@@ -2,6 +2,7 @@
 
 mod harness;
 mod oracle;
+mod partial;
 mod partial_restoring;
 mod processing_time;
 mod restoring;

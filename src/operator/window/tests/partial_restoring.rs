@@ -15,12 +15,18 @@ fn windows() -> Sliding {
     Sliding::of(nanoseconds(30), nanoseconds(10))
 }
 
-type Keyed = KeyedPartials<Record, OwnedSelector<fn(&Record) -> u8>, Count, Recorder<(u8, u64)>>;
+pub(super) type Keyed =
+    KeyedPartials<Record, OwnedSelector<fn(&Record) -> u8>, Count, Recorder<(u8, u64)>>;
 
-fn keyed(index: u32, parallelism: u32, restored: Option<Restored>) -> (Keyed, Recorder<(u8, u64)>) {
+pub(super) fn keyed(
+    windows: Sliding,
+    index: u32,
+    parallelism: u32,
+    restored: Option<Restored>,
+) -> (Keyed, Recorder<(u8, u64)>) {
     let (recorder, key) = (Recorder::new(), super::harness::key_of as fn(&Record) -> u8);
     let next = recorder.clone();
-    let operator = KeyedPartials::new("w".into(), &windows(), OwnedSelector(key), Count, next);
+    let operator = KeyedPartials::new("w".into(), &windows, OwnedSelector(key), Count, next);
     let mut operator = operator.unwrap().uid("w.partial".into());
     operator
         .open(&context(index, parallelism, restored))
@@ -28,11 +34,16 @@ fn keyed(index: u32, parallelism: u32, restored: Option<Restored>) -> (Keyed, Re
     (operator, recorder)
 }
 
-type All = PartialAggregate<Record, Count, Recorder<u64>>;
+pub(super) type All = PartialAggregate<Record, Count, Recorder<u64>>;
 
-fn all(index: u32, parallelism: u32, restored: Option<Restored>) -> (All, Recorder<u64>) {
+pub(super) fn all(
+    windows: Sliding,
+    index: u32,
+    parallelism: u32,
+    restored: Option<Restored>,
+) -> (All, Recorder<u64>) {
     let recorder = Recorder::new();
-    let operator = PartialAggregate::new("w".into(), &windows(), Count, recorder.clone());
+    let operator = PartialAggregate::new("w".into(), &windows, Count, recorder.clone());
     let mut operator = operator.unwrap().uid("w.partial".into());
     operator
         .open(&context(index, parallelism, restored))
@@ -62,7 +73,7 @@ fn keyed_partials_come_back_once_at_any_parallelism() {
         let mut memory = MemorySnapshot::new(old);
         let mut expected: BTreeMap<(u8, i64), u64> = BTreeMap::new();
         for index in 0..old {
-            let (mut operator, _) = keyed(index, old, None);
+            let (mut operator, _) = keyed(windows(), index, old, None);
             fill(&mut operator, index, &mut memory);
             let open = (0..50).filter(|at| *at >= 10 * i64::from(index));
             for at in open {
@@ -74,7 +85,7 @@ fn keyed_partials_come_back_once_at_any_parallelism() {
         }
         let mut found: BTreeMap<(u8, i64), u64> = BTreeMap::new();
         for index in 0..new {
-            let (mut operator, recorder) = keyed(index, new, Some(memory.restored()));
+            let (mut operator, recorder) = keyed(windows(), index, new, Some(memory.restored()));
             operator.signal(Signal::Watermark(Timestamp(100)));
             let records = recorder.take_records();
             assert!(records.len() < 256, "all of them at once");
@@ -92,7 +103,7 @@ fn partials_of_all_records_come_back_once_at_any_parallelism() {
         let mut memory = MemorySnapshot::new(old);
         let mut expected: BTreeMap<i64, u64> = BTreeMap::new();
         for index in 0..old {
-            let (mut operator, _) = all(index, old, None);
+            let (mut operator, _) = all(windows(), index, old, None);
             fill(&mut operator, index, &mut memory);
             for slice in i64::from(index)..5 {
                 *expected.entry(slice * 10 + 9).or_default() += 10;
@@ -101,7 +112,7 @@ fn partials_of_all_records_come_back_once_at_any_parallelism() {
         }
         let mut found: BTreeMap<i64, u64> = BTreeMap::new();
         for index in 0..new {
-            let (mut operator, recorder) = all(index, new, Some(memory.restored()));
+            let (mut operator, recorder) = all(windows(), index, new, Some(memory.restored()));
             operator.signal(Signal::Watermark(Timestamp(100)));
             for (count, at) in recorder.take_records() {
                 *found.entry(at).or_default() += count;
