@@ -1,4 +1,5 @@
-//! What is checkpointed of a window join: the records of every slice, by input, and the watermark.
+//! What is checkpointed of a window join: the records of every slice, by input, and how far
+//! [time](super::super::progress) had advanced.
 //!
 //! The namespace of a record is the number of its slice. What a barrier freezes of a slice is a range of its
 //! log; a slice that is over before it is written is *held* until then. No firing is in progress when a barrier
@@ -14,10 +15,11 @@ use std::sync::Arc;
 use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput};
 use crate::operator::key_context::Stored;
 use crate::operator::log_snapshot::{LogSnapshot, Logged};
-use crate::operator::watermark_snapshot::{WATERMARK, WatermarkSnapshot};
+use crate::operator::window::progress::{PROGRESS, Progress};
 use crate::operator::{Barrier, OpenContext, OperatorError, Push};
 use crate::record::{Key, KeySelector, StoredKey, Wire};
 use crate::state::{ChunkPool, Extent, RecordLog, StateKind};
+use crate::time::Timestamp;
 
 use super::function::JoinFunction;
 use super::operator::WindowJoin;
@@ -138,7 +140,7 @@ fn write<V: Wire + ?Sized, S: KeySelector<V>>(
 pub(super) struct JoinSnapshot {
     left: SideSnapshot,
     right: SideSnapshot,
-    watermark: WatermarkSnapshot,
+    progress: Progress,
 }
 
 impl<L, R, S1, S2, F, D> WindowJoin<L, R, S1, S2, F, D>
@@ -159,7 +161,7 @@ where
         let state = &mut self.state;
         (snapshot.left).freeze(barrier, &mut state.left, &state.slices);
         (snapshot.right).freeze(barrier, &mut state.right, &state.slices);
-        (snapshot.watermark).capture(barrier.checkpoint, self.watermark);
+        (snapshot.progress).capture(barrier.checkpoint, self.watermark, Timestamp::MIN);
     }
 
     /// Writes part of what was frozen; returns whether it is done.
@@ -176,7 +178,7 @@ where
                 let right = (&mut state.right, slices);
                 snapshot.right.drain(right, spare, &keys.right, out)
             }
-            && snapshot.watermark.drain(out)
+            && snapshot.progress.drain(out)
     }
 
     /// Restores from the checkpoint, if any, and prepares for checkpoints.
@@ -184,7 +186,7 @@ where
         let snapshot = JoinSnapshot {
             left: SideSnapshot::of::<Stored<L, S1>, L>(&self.uid, LEFT),
             right: SideSnapshot::of::<Stored<L, S1>, R>(&self.uid, RIGHT),
-            watermark: WatermarkSnapshot::new(&self.uid),
+            progress: Progress::new(&self.uid, self.slicing),
         };
         let put_back = self.put_back(&snapshot, cx);
         put_back.map_err(|cause| OperatorError::restore(&self.name, cause))?;
@@ -209,16 +211,17 @@ where
                 let id = state.slice(number);
                 state.right.get_mut(id).log = log;
             }
-            let watermarks = snapshot.watermark.restore_range(restored, cx)?;
+            let times = snapshot.progress.restore(restored, cx)?;
+            let watermarks = times.watermark..=times.highest;
             if (self.slicing).has_fired_apart(self.lateness, &watermarks) {
                 return Err(CheckpointError::FixedParallelism {
                     saved: restored.parallelism(&self.uid),
                     operator: Arc::clone(&self.uid),
                 });
             }
-            self.watermark = *watermarks.start();
+            self.watermark = times.watermark;
         }
-        let own = [LEFT, RIGHT, WATERMARK];
+        let own = [LEFT, RIGHT, PROGRESS];
         cx.check_restored(&self.uid, |name| own.contains(&name))
     }
 }

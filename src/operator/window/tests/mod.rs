@@ -1,6 +1,7 @@
 //! The window operator against Flink's rules: at random against the oracle, and trap by trap.
 
 mod harness;
+mod join_restoring;
 mod oracle;
 mod partial;
 mod partial_restoring;
