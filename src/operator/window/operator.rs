@@ -358,9 +358,12 @@ where
     fn signal(&mut self, signal: Signal) {
         match signal {
             Signal::Watermark(at) if T::IS_EVENT => {
+                if at <= self.timeline.watermark {
+                    return;
+                }
                 if at >= self.timeline.quiet_before {
                     self.start_firing(at);
-                } else if at > self.timeline.watermark {
+                } else {
                     self.timeline.watermark = at;
                     self.next.signal(signal);
                 }

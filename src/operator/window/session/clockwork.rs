@@ -98,13 +98,14 @@ impl<K: Key + ?Sized> Clockwork<K> {
         self.quiet_before = self.quiet_before.min(self.agenda.quiet_before());
     }
 
-    /// Returns when to check a session next whose alarm has gone off at `at`; `None` for never.
+    /// Returns when to check a session next whose alarm has gone off at `at`, never before that; `None` for never.
     pub(super) fn next_alarm(&self, window: TimeWindow, at: Timestamp) -> Option<Timestamp> {
         let last = window.max_timestamp();
         if last >= at {
             return Some(last);
         }
-        let cleanup = self.lateness.cleanup_time(window);
+        // One that has fired and was to be kept for longer must not fire again.
+        let cleanup = self.lateness.cleanup_time(window).max(at);
         (cleanup < Timestamp::MAX).then_some(cleanup)
     }
 }

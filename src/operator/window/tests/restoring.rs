@@ -367,6 +367,33 @@ fn fired_windows_that_are_kept_fire_again_for_late_records_only() {
 }
 
 #[test]
+fn windows_that_have_fired_do_not_fire_again_once_less_lateness_is_allowed() {
+    let kept = Shape {
+        lateness: 30,
+        ..TEN
+    };
+    let mut memory = MemorySnapshot::new(1);
+    let mut windows = windows_in(context(0, 1, None), kept, lists(), true).unwrap();
+    for (value, at) in [(7, 75), (8, 85), (9, 105)] {
+        windows.push((1, value), at);
+    }
+    windows.watermark(105);
+    windows.signal(barrier(1, Barrier::WHOLE));
+    write(&mut windows.operator, 1, 0, &mut memory);
+    let cx = context(0, 1, Some(memory.restored()));
+    let mut windows = windows_in(cx, TEN, lists(), true).unwrap();
+    // A watermark generator starts anew.
+    for at in [85, 94, 105] {
+        windows.watermark(at);
+        assert_eq!(windows.events(), [], "watermark {at}");
+    }
+    windows.watermark(109);
+    let expected = [result(1, 100, 110, &[9]), Event::Watermark(109)];
+    assert_eq!(windows.events(), expected);
+    assert_eq!(windows.metric("state_entries"), 0);
+}
+
+#[test]
 fn a_table_serves_another_slice_only_when_it_owes_nothing() {
     let mut memory = MemorySnapshot::new(1);
     let mut windows = windows_in(context(0, 1, None), TEN, sums(), true).unwrap();

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::harness::{Collect, Harness, Key, WindowResult, harness_of};
+use super::harness::{Collect, Harness, Key, WindowResult, harness_in, harness_of};
 use super::oracle::{Event, Record, of_key};
+use super::restoring::{barrier, context, write};
 use super::{Step, busy, lists, steps, sums, sums_of_lists};
+use crate::checkpoint::MemorySnapshot;
 use crate::operator::window::{
     DynamicGap, FixedGap, Lateness, Session, SessionGap, SessionOperator, WindowFunction,
 };
-use crate::operator::{OperatorError, Signal};
+use crate::operator::{Barrier, OperatorError, Signal};
 use crate::time::nanoseconds;
 
 type Window = (i64, i64);
@@ -372,16 +374,25 @@ fn a_session_registers_one_timer_however_many_records_it_has() {
 }
 
 #[test]
-fn sessions_end_at_the_end_of_time() {
-    let mut sessions = sessions(fixed(100), 0, lists());
-    sessions.push((1, 1), i64::MAX - 50);
-    sessions.push((1, 2), i64::MAX - 1);
-    sessions.watermark(i64::MAX);
-    let expected = [
-        result(1, i64::MAX - 50, i64::MAX, &[1, 2]),
-        Event::Watermark(i64::MAX),
-    ];
-    assert_eq!(sessions.events(), expected);
+fn sessions_that_have_fired_do_not_fire_again_once_less_lateness_is_allowed() {
+    let sessions = |lateness, restored| {
+        harness_in(context(0, 1, restored), |selector, outputs, _| {
+            SessionOperator::new("s".into(), fixed(10), selector, lists(), outputs)
+                .unwrap()
+                .allowed_lateness(Lateness::of(nanoseconds(lateness)))
+        })
+        .unwrap()
+    };
+    let mut memory = MemorySnapshot::new(1);
+    let mut before = sessions(10, None);
+    before.push((1, 7), 90);
+    before.watermark(105);
+    before.signal(barrier(1, Barrier::WHOLE));
+    write(&mut before.operator, 1, 0, &mut memory);
+    let mut after = sessions(0, Some(memory.restored()));
+    after.watermark(110);
+    assert_eq!(after.events(), [Event::Watermark(110)]);
+    assert_eq!(after.metric("state_entries"), 0);
 }
 
 #[test]
