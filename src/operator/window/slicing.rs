@@ -202,11 +202,12 @@ impl Slicing {
     /// Returns the first window whose maximal timestamp is greater than `time`. If all windows within the
     /// timestamp range have ended, returns a number that no window reaches.
     pub(super) fn first_open(&self, time: Timestamp) -> i64 {
-        // Windows that extend beyond the timestamp range end there, one nanosecond before `MAX`.
-        if time >= Timestamp::MAX.saturating_sub(1) {
+        if time == Timestamp::MAX {
             return i64::MAX;
         }
-        let since = i128::from(time.0) - i128::from(self.offset) - i128::from(self.size) + 1;
+        // A window that ends at `MAX` or beyond lasts until then.
+        let time = time.0.min(i64::MAX - 2);
+        let since = i128::from(time) - i128::from(self.offset) - i128::from(self.size) + 1;
         let window = since.div_euclid(i128::from(self.slide)) + 1;
         clamp(window)
     }
@@ -292,6 +293,11 @@ mod tests {
             assert_eq!(slicing.numbered(slice.number), Some(slice));
         }
         assert_eq!(slicing.first_open(Timestamp::MAX), i64::MAX);
+        for time in [i64::MAX - 9, i64::MAX - 2, i64::MAX - 1].map(Timestamp) {
+            let open = slicing.first_open(time);
+            assert!(slicing.window(open).max_timestamp() > time);
+            assert!(slicing.window(open - 1).max_timestamp() <= time);
+        }
         assert!(slicing.window(slicing.first_open(Timestamp::MIN)).end > Timestamp::MIN);
     }
 

@@ -5,7 +5,8 @@ use crate::time::Timestamp;
 
 /// A window of event time: from `start` (inclusive) to `end` (exclusive).
 ///
-/// An end beyond [`Timestamp::MAX`] becomes `MAX`, a start before [`Timestamp::MIN`] becomes `MIN`.
+/// A start before [`Timestamp::MIN`] becomes `MIN`. An end beyond [`Timestamp::MAX`] becomes `MAX`, which is the end of
+/// time: such a window contains `MAX`, too.
 #[derive(
     Clone,
     Copy,
@@ -40,12 +41,15 @@ impl Record for TimeWindow {
 plain_key!(TimeWindow);
 
 impl TimeWindow {
-    /// Returns the last timestamp in the window, `end` minus one nanosecond: when it fires, and the timestamp of
-    /// its results.
+    /// Returns the last timestamp in the window: when it fires, and the timestamp of its results. It is `end` minus one
+    /// nanosecond, but [`Timestamp::MAX`] for a window that lasts to the end of time.
     #[inline]
     #[must_use]
     pub const fn max_timestamp(self) -> Timestamp {
-        self.end.saturating_sub(1)
+        match self.end {
+            Timestamp::MAX => Timestamp::MAX,
+            end => end.saturating_sub(1),
+        }
     }
 }
 
@@ -100,6 +104,16 @@ mod tests {
         assert_eq!(view.at.to_native(), Timestamp(4));
         assert_eq!(view.window.to_native(), window);
         assert!(view.at < window.end && view.window == window);
+    }
+
+    #[test]
+    fn a_window_to_the_end_of_time_contains_its_last_timestamp() {
+        let last = |end| {
+            let (start, end) = (Timestamp(0), Timestamp(end));
+            TimeWindow { start, end }.max_timestamp()
+        };
+        assert_eq!(last(i64::MAX), Timestamp::MAX);
+        assert_eq!(last(i64::MAX - 1), Timestamp(i64::MAX - 2));
     }
 
     #[test]

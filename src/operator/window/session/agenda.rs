@@ -12,7 +12,8 @@
 //!   ──────────────┼──────┬──────┬──────┬──────┬─── … ───┬──────────────────►  time
 //!             turned ─►  │ base
 //! ```
-//! Invariant: entries before `base` are in the heap, entries in the ring are in the 64 buckets from `base` on.
+//! Invariant: entries before `base` are in the heap, entries in the ring are in the 64 buckets from `base` on. Those at
+//! the end of time, which has no bucket after it, are in the heap.
 //!
 //! The agenda can be derived from the sessions: it is not checkpointed.
 
@@ -91,10 +92,6 @@ impl<K: Ord> Agenda<K> {
 
     /// Adds an appointment after the watermark.
     pub(super) fn add(&mut self, at: Timestamp, key: K) {
-        debug_assert!(
-            at < Timestamp::MAX,
-            "the end of time has no bucket after it"
-        );
         self.len += 1;
         self.place(Appointment { at, key });
     }
@@ -112,7 +109,7 @@ impl<K: Ord> Agenda<K> {
 
     fn place(&mut self, appointment: Appointment<K>) {
         let number = bucket(appointment.at, self.grain());
-        if number < self.base {
+        if number < self.base || appointment.at == Timestamp::MAX {
             self.near.push(Reverse(appointment));
         } else if number.wrapping_sub(self.base).cast_unsigned() < BUCKETS.cast_unsigned() {
             let slot = number.rem_euclid(BUCKETS);
@@ -280,7 +277,7 @@ mod tests {
     fn the_ends_of_time_have_buckets_too() {
         let mut agenda = Agenda::new();
         agenda.fit(1, Timestamp::MIN);
-        for at in [i64::MIN + 1, -1, 0, i64::MAX - 2, i64::MAX - 1] {
+        for at in [i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
             agenda.add(Timestamp(at), 7);
         }
         assert_eq!(
@@ -288,7 +285,12 @@ mod tests {
             [(i64::MIN + 1, 7), (-1, 7)]
         );
         assert_eq!(go_on(&mut agenda, Timestamp(0)), [(0, 7)]);
-        assert_eq!(agenda.len(), 2);
-        assert_eq!(go_on(&mut agenda, Timestamp::MAX).len(), 2);
+        assert_eq!(
+            go_on(&mut agenda, Timestamp(i64::MAX - 1)),
+            [(i64::MAX - 1, 7)]
+        );
+        assert_eq!(agenda.quiet_before(), Timestamp::MAX);
+        assert_eq!(go_on(&mut agenda, Timestamp::MAX), [(i64::MAX, 7)]);
+        assert_eq!(agenda.len(), 0);
     }
 }

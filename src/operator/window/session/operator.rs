@@ -210,7 +210,7 @@ where
         let stored = key.to_stored();
         let gap = window.end.0.saturating_sub(window.start.0);
         self.clockwork.agenda.fit(gap, self.watermark);
-        if alarm < Timestamp::MAX {
+        if !session.is_kept_for_ever() {
             self.clockwork.add(alarm, stored.clone());
         }
         let mut session = Some(session);

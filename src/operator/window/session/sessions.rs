@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug)]
 pub(super) struct OneSession<A> {
     pub(super) window: TimeWindow,
-    /// When to check the session.
+    /// When to check the session: [`Timestamp::MAX`] for one that is kept for ever, too.
     pub(super) alarm: Timestamp,
     pub(super) accumulator: A,
 }
@@ -35,6 +35,11 @@ impl<A> OneSession<A> {
     /// Returns whether it has fired: one that has not is checked when it ends, or before.
     pub(super) fn has_fired(&self) -> bool {
         self.alarm > self.window.max_timestamp()
+    }
+
+    /// Returns whether it need not be checked any more: it has fired, and is over at the end of time only.
+    pub(super) fn is_kept_for_ever(&self) -> bool {
+        self.alarm == Timestamp::MAX && self.has_fired()
     }
 }
 
@@ -101,7 +106,8 @@ impl<A> Sessions<A> {
 
     /// Returns the place of the session to be checked at `at`; the earliest if there are several.
     pub(super) fn with_alarm(&self, at: Timestamp) -> Option<usize> {
-        self.iter().position(|session| session.alarm == at)
+        self.iter()
+            .position(|session| session.alarm == at && !session.is_kept_for_ever())
     }
 
     /// Returns all sessions in time order.

@@ -100,7 +100,7 @@ where
                 if session.has_fired() {
                     self.fired_to = self.fired_to.max(session.window.max_timestamp());
                 }
-                if session.alarm < Timestamp::MAX && !seeded("alarms-not-restored") {
+                if !session.is_kept_for_ever() && !seeded("alarms-not-restored") {
                     clockwork.add(session.alarm, key.clone());
                 }
             }

@@ -1,5 +1,6 @@
 //! The window operator against Flink's rules: at random against the oracle, and trap by trap.
 
+mod end_of_time;
 mod harness;
 mod join_restoring;
 mod oracle;
