@@ -151,6 +151,9 @@ where
     W: SlicedAssigner<Time = EventTime>,
 {
     /// How long windows are kept after the watermark has passed their end. Default: not at all.
+    ///
+    /// A checkpoint whose barriers were not aligned is then tied to its parallelism, if some subtasks had fired windows
+    /// that others had not.
     #[must_use]
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
         WindowedJoin {

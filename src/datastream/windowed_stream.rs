@@ -121,6 +121,9 @@ where
     A: WindowAssigner<P::Out>,
 {
     /// How long windows are kept after the watermark has passed their end. Default: not at all.
+    ///
+    /// A checkpoint whose barriers were not aligned is then tied to its parallelism, if some subtasks had fired windows
+    /// that others had not. That does not concern sessions.
     #[must_use]
     pub fn allowed_lateness(self, lateness: Duration) -> Self {
         WindowedStream {

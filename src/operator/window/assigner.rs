@@ -56,7 +56,8 @@ pub trait WindowTime: Send + Sync + 'static {
 pub enum EventTime {}
 
 /// A record is in the windows that contain the time of the batch in which it arrives, and the clock ends windows.
-/// Timestamps are ignored, nothing is late, and windows still open at the end of input do not fire.
+/// Timestamps are ignored, nothing is late, and windows still open at the end of input do not fire, unless a job resumes
+/// from a checkpoint taken after it: that fires them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProcessingTime {}
 
@@ -122,6 +123,9 @@ impl<T: WindowTime + Clone> SlicedAssigner for Tumbling<T> {
 
 /// Windows of one size that start at regular intervals: they overlap if the slide is shorter than the
 /// size, and leave gaps if it is longer.
+///
+/// A checkpoint of windows that overlap is tied to its parallelism if some subtasks had fired what others had not: in
+/// processing time, or if its barriers were not aligned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sliding<T = EventTime> {
     size: i64,
