@@ -179,6 +179,11 @@ where
         self.services.outputs.pauses_source()
     }
 
+    #[inline(always)]
+    fn takes_singly(&self) -> bool {
+        self.services.outputs.takes_singly()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.services.outputs.resume(budget);
     }

@@ -59,6 +59,10 @@ impl<V: ?Sized> Operator for FanOut<V> {
         self.branches.iter().any(|branch| branch.pauses_source())
     }
 
+    fn takes_singly(&self) -> bool {
+        self.branches.iter().any(|branch| branch.takes_singly())
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.branches
             .iter_mut()

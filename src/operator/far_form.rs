@@ -142,6 +142,11 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> Operator for FarForm<T, D> {
         !self.held && self.next.ready()
     }
 
+    #[inline(always)]
+    fn takes_singly(&self) -> bool {
+        self.next.takes_singly()
+    }
+
     fn takes_barrier(&self) -> bool {
         !self.staged && self.waiting.is_empty() && self.next.takes_barrier()
     }

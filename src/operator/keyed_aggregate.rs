@@ -126,7 +126,7 @@ where
                 return 0;
             }
             let mut room = Room::new();
-            let mut results = Results::new(&mut room);
+            let mut results = Results::new(&mut room, next);
             let create = |_: &V| aggregate.create();
             let taken = state.update_run(run, wanted, create, |key, (record, at), value| {
                 let (accumulator, _) = value;

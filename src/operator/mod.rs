@@ -196,6 +196,14 @@ pub trait Operator: Send {
         false
     }
 
+    /// Whether [`ready`](Operator::ready) must be asked before every single record: one may be followed by a watermark,
+    /// which the next must not overtake. Asked once per run. Operators that forward results of several records must
+    /// pass it on.
+    #[inline(always)]
+    fn takes_singly(&self) -> bool {
+        false
+    }
+
     /// Continues unfinished work (a window firing, a full output) within `budget`.
     fn resume(&mut self, budget: &mut Budget);
 
@@ -328,6 +336,8 @@ macro_rules! pass_on {
         fn ready(&self) -> bool { self.$next.ready() }
         fn takes_barrier(&self) -> bool { self.$next.takes_barrier() }
         fn pauses_source(&self) -> bool { self.$next.pauses_source() }
+        #[inline(always)]
+        fn takes_singly(&self) -> bool { self.$next.takes_singly() }
     };
     (@ $next:tt resume) => {
         #[inline]

@@ -166,6 +166,11 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
         self.services.outputs.pauses_source()
     }
 
+    #[inline(always)]
+    fn takes_singly(&self) -> bool {
+        self.services.outputs.takes_singly()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.services.outputs.resume(budget);
     }

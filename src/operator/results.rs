@@ -26,6 +26,8 @@ pub(super) struct Results<'a, R> {
     gathered: &'a mut Room<R>,
     /// How many there are, from the first. No out-of-line call sees it, so that it stays in a register during the loop.
     len: usize,
+    /// At how many they are handed on.
+    limit: usize,
 }
 
 /// Where results are gathered.
@@ -36,12 +38,16 @@ pub(super) struct Room<R> {
 
 impl<'a, R> Results<'a, R> {
     #[inline(always)]
-    pub(super) fn new(gathered: &'a mut Room<R>) -> Self {
-        Results { gathered, len: 0 }
+    pub(super) fn new(gathered: &'a mut Room<R>, next: &impl Push<R>) -> Self {
+        Results {
+            gathered,
+            len: 0,
+            limit: if next.takes_singly() { 1 } else { ROOM },
+        }
     }
 
-    /// Adds a result, handing all of them to `next` if there is no room for more; returns whether `next` is ready as
-    /// far as is known. The timestamp may be omitted if no result has one, which saves a store each.
+    /// Adds a result, handing all of them to `next` if that are enough; returns whether `next` is ready as far as is
+    /// known. The timestamp may be omitted if no result has one, which saves a store each.
     #[inline(always)]
     pub(super) fn push(
         &mut self,
@@ -50,19 +56,19 @@ impl<'a, R> Results<'a, R> {
         next: &mut impl Push<R>,
     ) -> bool {
         let place = self.len;
-        // SAFETY: `len` starts below `ROOM`, and whenever it reached `ROOM`, all results were handed on and it became
-        // 0.
+        // SAFETY: `len` starts below `limit`, which is at most `ROOM`, and whenever it reached `limit`, all results were
+        // handed on and it became 0.
         unsafe { hint::assert_unchecked(place < ROOM) };
         self.gathered.results[place].write(result);
         if let Some(at) = at {
             self.gathered.times[place] = at;
         }
         self.len = place + 1;
-        self.len < ROOM || self.hand_on(next)
+        self.len < self.limit || self.hand_on(next)
     }
 
-    /// Pushes all results into `next`, whether or not it is ready: they are no more than one record may produce
-    /// elsewhere. Returns whether `next` is ready afterwards.
+    /// Pushes all results into `next`, whether or not it is still ready: they are no more than one record may produce
+    /// elsewhere, and a chain that has to be asked before each gets one. Returns whether `next` is ready afterwards.
     #[inline(always)]
     pub(super) fn hand_on(&mut self, next: &mut impl Push<R>) -> bool {
         // SAFETY: the first `len` results have been written.

@@ -192,6 +192,10 @@ impl Operator for SideOutputs {
         self.chains.iter().any(|(_, chain)| chain.pauses_source())
     }
 
+    fn takes_singly(&self) -> bool {
+        self.chains.iter().any(|(_, chain)| chain.takes_singly())
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.each().for_each(|chain| chain.resume(budget));
     }
@@ -251,6 +255,11 @@ impl<D: Operator> Operator for Outputs<D> {
 
     fn pauses_source(&self) -> bool {
         self.main.pauses_source() || self.sides.pauses_source()
+    }
+
+    #[inline(always)]
+    fn takes_singly(&self) -> bool {
+        self.main.takes_singly() || (!self.sides.is_empty() && self.sides.takes_singly())
     }
 
     fn resume(&mut self, budget: &mut Budget) {

@@ -14,9 +14,11 @@
 //! maximum and a count.
 //!
 //! A watermark that a generator emits for a record follows that record and precedes the next one, as in
-//! Flink. It *waits* until whoever pushes asks: until it has been sent, the operator is not ready. Only records that
-//! are pushed without asking, several results of one `flat_map`, go ahead of it: the chain may be in the middle of
-//! firing what the watermark ends, and takes no record before that is done.
+//! Flink. It *waits* until whoever pushes asks: until it has been sent, the operator is not ready, and it has operators
+//! that gather results [ask before each](Operator::takes_singly). Only records that are pushed without asking, several
+//! results that a function emits for one record, go ahead of it: the chain may be in the middle of firing what the
+//! watermark ends, and takes no record before that is done. Nor can they be kept here, since a record need not be
+//! `Clone`.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -112,6 +114,11 @@ where
 
     fn pauses_source(&self) -> bool {
         self.generators.held || self.next.pauses_source()
+    }
+
+    #[inline(always)]
+    fn takes_singly(&self) -> bool {
+        !W::Generator::NEEDS_GREATEST_ONLY || self.next.takes_singly()
     }
 
     fn takes_barrier(&self) -> bool {
@@ -259,3 +266,7 @@ where
 #[cfg(test)]
 #[path = "timestamps_and_watermarks_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "timestamps_behind_aggregate_test.rs"]
+mod behind_aggregate;

@@ -57,6 +57,11 @@ impl<D: Operator> Operator for Union<D> {
         self.next.pauses_source()
     }
 
+    #[inline(always)]
+    fn takes_singly(&self) -> bool {
+        self.next.takes_singly()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.next.resume(budget);
         while self.next.ready()
