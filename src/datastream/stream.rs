@@ -381,7 +381,8 @@ impl<P: Pipe> Stream<P> {
         self.exchange(Partitioning::Global, Global)
     }
 
-    /// Sends each record to the subtask that `choose(record, subtasks)` returns; an invalid index fails the job.
+    /// Sends each record to the subtask that `choose(record, subtasks)` returns; an invalid index fails the job, even
+    /// if there is one subtask only.
     pub fn partition_custom<F>(self, choose: F) -> Stream<Exchanged<P, Custom<F>>>
     where
         P::Out: Record,

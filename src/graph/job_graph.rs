@@ -2,7 +2,8 @@
 //!
 //! Every edge of the stream graph is fused except exchanges, and an exchange vanishes too where nothing would be
 //! redistributed: from one subtask to one subtask, or forward at equal parallelism. Flink breaks its chains at
-//! every `keyBy`; fusing them gives the same results and saves the ring.
+//! every `keyBy`; fusing them gives the same results and saves the ring. Only where a user's function chooses the
+//! subtask does the exchange stay: the function is called for every record, and may fail.
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub enum Unfused {
     },
     /// The two sides are in different slot sharing groups.
     SlotGroups(Arc<str>, Arc<str>),
+    /// A user's function chooses the subtask of each record.
+    Chosen,
     /// The user asked for a new chain.
     ChainStarted,
 }
@@ -53,6 +56,7 @@ impl fmt::Display for Unfused {
                 write!(f, "redistributes {from} to {to} subtasks")
             }
             Unfused::SlotGroups(a, b) => write!(f, "slot sharing groups `{a}` and `{b}`"),
+            Unfused::Chosen => f.write_str("a function chooses the subtask"),
             Unfused::ChainStarted => f.write_str("a new chain was asked for"),
         }
     }
@@ -153,6 +157,8 @@ fn why_unfused(graph: &StreamGraph, slot_groups: &SlotGroups, node: &Node) -> Op
     let pointwise = partitioning == Partitioning::Forward && from == to;
     if !pointwise && (from, to) != (1, 1) {
         Some(Unfused::Redistributes { from, to })
+    } else if partitioning == Partitioning::Custom {
+        Some(Unfused::Chosen)
     } else if group_from != group_to {
         Some(Unfused::SlotGroups(
             Arc::clone(group_from),
@@ -200,4 +206,23 @@ fn collect_vertices(
         }
     };
     (0..count).map(vertex).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exchange_from_one_subtask_to_one_vanishes_unless_a_function_chooses() {
+        let unfused = |partitioning| {
+            let mut graph = StreamGraph::new(1);
+            let source = graph.add(NodeKind::Source { limit: 1 }, "source".into(), vec![]);
+            let exchange = graph.add(NodeKind::Exchange(partitioning), "to".into(), vec![source]);
+            graph.add(NodeKind::Sink, "sink".into(), vec![exchange]);
+            JobGraph::new(&graph).exchanges()[0].unfused.clone()
+        };
+        assert_eq!(unfused(Partitioning::KeyGroups), None);
+        assert_eq!(unfused(Partitioning::Global), None);
+        assert_eq!(unfused(Partitioning::Custom), Some(Unfused::Chosen));
+    }
 }

@@ -269,14 +269,17 @@ fn a_record_that_fits_no_ring_is_named_with_its_size() {
 
 #[test]
 fn a_partitioner_that_names_no_channel_fails_the_job() {
-    let env = Environment::new().parallelism(2);
-    env.source("numbers", Sequence::new(0..10))
-        .partition_custom(|n, _| *n as usize)
-        .sink("sink", Discard::new());
-    let error = env.execute("custom").expect_err("there is no such channel");
-    let shown = error.to_string();
-    assert!(shown.contains("of 2, which are counted from 0"), "{shown}");
-    assert!(shown.contains("the partitioner chose channel"), "{shown}");
+    for parallelism in [1, 2] {
+        let env = Environment::new().parallelism(parallelism);
+        env.source("numbers", Sequence::new(0..10))
+            .partition_custom(|n, _| *n as usize)
+            .sink("sink", Discard::new());
+        let error = env.execute("custom").expect_err("there is no such channel");
+        let shown = error.to_string();
+        let counted = format!("of {parallelism}, which are counted from 0");
+        assert!(shown.contains(&counted), "{shown}");
+        assert!(shown.contains("the partitioner chose channel"), "{shown}");
+    }
 }
 
 /// Emits to a side output of numbers.
