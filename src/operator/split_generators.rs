@@ -158,11 +158,14 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         }
     }
 
-    /// Reports to the alignment group and checks whether to wait.
+    /// Reports to the alignment group and checks whether to wait. A reader without a split holds nobody back, although
+    /// it sends neither a watermark nor idleness: it may wait for one for ever.
     pub(super) fn keep_together(&mut self) {
         let Some(member) = &self.member else { return };
         let watermark = self.splits.watermark();
-        let silent = self.at_end || self.splits.is_idle();
+        let mut lanes = std::iter::once(&self.current).chain(&self.others);
+        let has_split = lanes.any(|lane| lane.slot.is_some());
+        let silent = self.at_end || self.splits.is_idle() || !has_split;
         member.report(if silent { Timestamp::MAX } else { watermark });
         self.held = !silent && member.holds(watermark);
     }

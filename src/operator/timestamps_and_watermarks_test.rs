@@ -361,6 +361,25 @@ fn a_reader_that_is_ahead_of_its_group_waits_for_the_slowest_one() {
 }
 
 #[test]
+fn a_reader_that_waits_for_a_split_holds_nobody_of_its_group_back() {
+    let group = AlignmentGroup::within(nanoseconds(10));
+    let mut waiting = assign(Monotonous.with_alignment(&group));
+    let mut other = assign(Monotonous.with_alignment(&group));
+    waiting.0.signal(Signal::Split(1));
+    assert_eq!(batch(&mut waiting, 0, &[101]), [watermark(100)]);
+    batch(&mut other, 0, &[112]);
+    assert!(other.0.pauses_source());
+    waiting.0.signal(Signal::SplitEnd(1));
+    assert_eq!(batch(&mut waiting, 1, &[]), [], "downstream it counts");
+    other.0.begin(Timestamp(1));
+    assert!(!other.0.pauses_source());
+    waiting.0.signal(Signal::Split(2));
+    assert_eq!(batch(&mut waiting, 2, &[105]), [watermark(104)]);
+    batch(&mut other, 2, &[120]);
+    assert!(other.0.pauses_source(), "it counts again with the next");
+}
+
+#[test]
 fn time_that_a_reader_waits_for_others_does_not_make_it_idle() {
     let group = AlignmentGroup::within(nanoseconds(10));
     let strategy = Monotonous.with_idleness(nanoseconds(100));

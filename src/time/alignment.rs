@@ -2,8 +2,8 @@
 //!
 //! Flink's `withWatermarkAlignment` without its interval: members report at the end of every batch and
 //! check the group while they are held back. The limit is the lowest reported watermark plus the
-//! drift, saturating; an idle or ended member reports [`Timestamp::MAX`] and holds nobody back, and one
-//! that has not reported yet does not count. A group may span several sources of a job.
+//! drift, saturating; a member that is idle, has ended or reads no split reports [`Timestamp::MAX`] and holds nobody
+//! back, and one that has not reported yet does not count. A group may span several sources of a job.
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,8 +61,8 @@ pub struct AlignmentMember {
 }
 
 impl AlignmentMember {
-    /// Reports the watermark sent last; [`Timestamp::MAX`] for a reader that is idle or at its
-    /// end. [`Timestamp::MIN`] reports nothing.
+    /// Reports the watermark sent last; [`Timestamp::MAX`] for a reader that is idle, at its end or without a split.
+    /// [`Timestamp::MIN`] reports nothing.
     pub fn report(&self, watermark: Timestamp) {
         self.own.store(watermark.0, Relaxed);
     }

@@ -204,17 +204,6 @@ impl SplitWatermarks {
         self.combined.idle
     }
 
-    /// The watermark of one split, for alignment.
-    ///
-    /// # Panics
-    /// If the split is not registered. The other methods that take one panic then, too.
-    #[must_use]
-    pub fn split_watermark(&self, split: SplitSlot) -> Timestamp {
-        let part = self.splits[split.0];
-        assert!(part.status != Status::Absent, "the split is registered");
-        part.watermark
-    }
-
     /// Adds a split, active and at [`Timestamp::MIN`]. Its slot is valid until it is passed to
     /// [`unregister`](Self::unregister), after which another split may get it.
     #[must_use]
@@ -229,6 +218,9 @@ impl SplitWatermarks {
     }
 
     /// Removes a split; sends nothing by itself.
+    ///
+    /// # Panics
+    /// If the split is not registered. The other methods that take one panic then, too.
     pub fn unregister(&mut self, split: SplitSlot) {
         self.part(split).status = Status::Absent;
     }
@@ -380,7 +372,6 @@ mod tests {
         assert_eq!(sent(at_once(&mut splits, first, Timestamp(8))), []);
         assert_eq!(sent(at_once(&mut splits, second, Timestamp(2))), []);
         assert_eq!(splits.watermark(), Timestamp(5));
-        assert_eq!(splits.split_watermark(second), Timestamp(2));
         assert_eq!(sent(at_once(&mut splits, second, Timestamp(6))), [mark(6)]);
     }
 
@@ -436,7 +427,6 @@ mod tests {
         assert_eq!(sent(splits.tick()), [Idle]);
         let again = splits.register();
         assert_eq!(again, other, "the place is used again");
-        assert_eq!(splits.split_watermark(again), Timestamp::MIN);
         assert_eq!(sent(splits.tick()), [Active]);
     }
 }
