@@ -41,10 +41,12 @@ const MADE_BYTES: u64 = 128 << 10;
 /// Windows begin at multiples of it, a multiple of every page size there is.
 const WINDOW_ALIGN: u64 = 1 << 16;
 
-/// A part of the file in memory. Unmapped before its guard is dropped.
+/// A part of the file in memory.
 struct Window {
-    map: MmapMut,
+    /// Before `map`, because fields are dropped in this order: as soon as the range is unmapped, another thread may be
+    /// given it, and a fault there is not ours to repair.
     guard: Guard,
+    map: MmapMut,
     /// Where in the file it begins.
     start: u64,
     /// How much of it has been populated.
@@ -149,8 +151,8 @@ impl MappedFile {
         let guarded = map.ok().and_then(|map| {
             let guard = Guard::over(map.as_ptr_range())?;
             Some(Window {
-                map,
                 guard,
+                map,
                 start,
                 fetched: 0,
             })

@@ -74,7 +74,7 @@ impl Slot {
     }
 }
 
-/// Guards a range while it lives.
+/// Guards a range while it lives, which must end before the range is unmapped.
 pub(super) struct Guard {
     slot: &'static Slot,
 }
@@ -146,8 +146,8 @@ fn replace_page(address: usize, page_size: usize, slot: &Slot) -> bool {
         libc::PROT_READ | libc::PROT_WRITE,
         libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
     );
-    // SAFETY: the page is part of a mapping of ours, which only the thread that faulted uses and which is
-    // unmapped as a whole later.
+    // SAFETY: the page is part of a mapping of ours, because a range is unmapped only after its guard has ended. Only
+    // the thread that faulted uses that mapping, which is unmapped as a whole later.
     let mapped = unsafe {
         let page = std::ptr::with_exposed_provenance_mut(page);
         libc::mmap(page, page_size, protection, flags, -1, 0)
