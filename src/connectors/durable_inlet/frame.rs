@@ -7,7 +7,7 @@
 //! ```
 //! All numbers are little-endian, and frames and payloads are aligned to 16 bytes. Each sync writes one frame, whose
 //! checksum covers its header and all of its records: a frame was either written completely or never acknowledged,
-//! and only the last one can be torn.
+//! and only the last one can be torn, unless it is also the first of its segment.
 
 use xxhash_rust::xxh3::Xxh3Default;
 

@@ -3,7 +3,7 @@
 //! Only the run that created a segment appends to it. A run that opens the log copies the last frame that it finds
 //! into a segment of its own, because that frame may not be on the disk: its sync may have failed, and the data read
 //! may come from the page cache, which no longer knows that the disk lacks it. Anything after that frame was never
-//! acknowledged.
+//! acknowledged. The first frame of a segment was, though: a file gets a segment's name when that frame is on the disk.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -81,9 +81,8 @@ impl LogFiles {
         Ok(())
     }
 
-    /// Opens the segment whose first record has the number `first`. Returns `None` if its header was never fully
-    /// written.
-    pub(super) fn open(&self, first: u64) -> Result<Option<Segment>, DurableInletError> {
+    /// Opens the segment whose first record has the number `first`.
+    pub(super) fn open(&self, first: u64) -> Result<Segment, DurableInletError> {
         let name = name_of(first);
         let file = self
             .storage
@@ -96,16 +95,12 @@ impl LogFiles {
             offset: 0,
         };
         let mut bytes = [0; HEADER_SIZE];
-        if !segment.read(0, &mut bytes)? {
-            return Ok(None);
-        }
-        segment.offset = HEADER_SIZE as u64;
-        let Some(header) = SegmentHeader::decode(&bytes).filter(|h| h.first == first) else {
-            return match segment.has_frame_behind(first)? {
-                false => Ok(None),
-                true => Err(DurableInletError::damaged(&segment.path, 0)),
-            };
+        let header = match segment.read(0, &mut bytes)? {
+            true => SegmentHeader::decode(&bytes).filter(|header| header.first == first),
+            false => None,
         };
+        let header = header.ok_or(DurableInletError::damaged(&segment.path, 0))?;
+        segment.offset = HEADER_SIZE as u64;
         let versions = [
             ("format", header.format, FORMAT),
             ("record version", header.version, self.version),
@@ -120,7 +115,7 @@ impl LogFiles {
                 });
             }
         }
-        Ok(Some(segment))
+        Ok(segment)
     }
 }
 
@@ -248,18 +243,17 @@ impl Appender {
     /// Finds the end of the log in the last segment.
     fn find_end(&mut self, last: u64) -> Result<(), DurableInletError> {
         self.next = last;
+        let mut segment = self.files.open(last)?;
         let mut last_frame = None;
-        if let Some(mut segment) = self.files.open(last)? {
-            while let Some(frame) = segment.next()? {
-                if frame.header.first != self.next {
-                    return Err(DurableInletError::damaged(&segment.path, segment.offset));
-                }
-                self.next += frame.header.count;
-                last_frame = Some(frame);
-            }
-            if segment.has_frame_behind(self.next)? {
+        while let Some(frame) = segment.next()? {
+            if frame.header.first != self.next {
                 return Err(DurableInletError::damaged(&segment.path, segment.offset));
             }
+            self.next += frame.header.count;
+            last_frame = Some(frame);
+        }
+        if segment.has_frame_behind(self.next)? {
+            return Err(DurableInletError::damaged(&segment.path, segment.offset));
         }
         match last_frame {
             Some(_) if seeded("log-end-trusted") => Ok(()),
@@ -268,8 +262,8 @@ impl Appender {
                 header,
                 body,
             }) => self.begin(header.first, &[&bytes, bytemuck::cast_slice(&body)]),
-            // Nothing in it was acknowledged. The previous segment, if any, is complete.
-            None => self.files.remove(&name_of(last)),
+            // A segment gets its name when its first frame is on the disk: that one was accepted, and cannot be torn.
+            None => Err(DurableInletError::damaged(&segment.path, segment.offset)),
         }
     }
 

@@ -94,7 +94,7 @@ impl<T: Record + ?Sized> DurableInletReader<T> {
             first: all.first().copied().unwrap_or(0),
             wanted: next,
         })?;
-        self.segment = self.files.open(first)?;
+        self.segment = Some(self.files.open(first)?);
         Ok(())
     }
 

@@ -91,7 +91,7 @@ fn two_inlets_do_not_share_a_log() {
 }
 
 #[test]
-fn torn_end_is_cut_off_at_every_length() {
+fn torn_end_is_cut_off_at_every_length_but_not_the_first_frame() {
     let dir = tempfile::tempdir().unwrap();
     let (mut inlet, _) = durable_inlet::<str>(dir.path()).unwrap();
     accept(&mut inlet, &["first"]);
@@ -104,13 +104,13 @@ fn torn_end_is_cut_off_at_every_length() {
     let whole = fs::read(path).unwrap();
     for length in 0..whole.len() {
         fs::write(path, &whole[..length]).unwrap();
-        let expected = if length < before {
-            vec![]
+        let read = read_all(dir.path());
+        if length < before {
+            assert!(read.unwrap_err().contains("is damaged at byte"), "{length}");
+            assert_eq!(fs::read(path).unwrap(), whole[..length], "kept");
         } else {
-            vec!["first".to_owned()]
-        };
-        assert_eq!(read_all(dir.path()).unwrap(), expected, "{length}");
-        fs::remove_file(path).ok();
+            assert_eq!(read.unwrap(), ["first"], "{length}");
+        }
     }
 }
 
@@ -136,6 +136,26 @@ fn every_flipped_byte_before_the_last_frame_is_a_named_error() {
             assert_eq!(read.unwrap(), ["first"], "{at}");
         }
     }
+}
+
+#[test]
+fn every_flipped_byte_of_a_segment_with_one_frame_is_a_named_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut inlet, _) = durable_inlet::<str>(dir.path()).unwrap();
+    accept(&mut inlet, &["first", "second"]);
+    drop(inlet);
+    let path = segments(dir.path()).remove(0);
+    let whole = fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        fs::write(&path, &damaged).unwrap();
+        let error = read_all(dir.path()).unwrap_err();
+        assert!(error.contains("is damaged at byte"), "{at}: {error}");
+        assert_eq!(fs::read(&path).unwrap(), damaged, "kept");
+    }
+    fs::write(&path, whole).unwrap();
+    assert_eq!(read_all(dir.path()).unwrap(), ["first", "second"]);
 }
 
 #[test]
