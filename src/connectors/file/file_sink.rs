@@ -54,9 +54,9 @@ pub trait FileEncoder<V: ?Sized>: Send + 'static {
 /// file is complete and final. Without checkpoints a part file ends with the input. A subtask without records writes
 /// no part file, and no file is ever overwritten.
 ///
-/// A job that resumes from a checkpoint makes that checkpoint's part files visible and removes later hidden ones; a
-/// job that starts from scratch removes hidden ones that no checkpoint can refer to. So **a directory belongs to one
-/// sink of one job**. It is created if it does not exist.
+/// A job that resumes from a checkpoint makes that checkpoint's part files visible. Whether it resumes or starts from
+/// scratch, it removes hidden ones that no checkpoint can refer to. So **a directory belongs to one sink of one job**.
+/// It is created if it does not exist.
 ///
 /// ```
 /// use thalweg::connectors::FileSink;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{FileSink, LineEncoder};
 use crate::connectors::file::part_file::PartFiles;
 use crate::connectors::line_format::ByDisplay;
-use crate::connectors::test_chain::{checkpointed_context, restored_context};
+use crate::connectors::test_chain::{CommitTasks, checkpointed_context, restored_context};
 use crate::connectors::transaction::TransactionalWriter;
 use crate::operator::{Prepared, Sink, SinkWriter};
 use crate::time::Timestamp;
@@ -199,6 +199,69 @@ fn job_that_starts_anew_removes_what_no_checkpoint_can_have_kept() {
     assert_eq!(names(dir.path()), [kept[1], kept[0]]);
     restore(dir.path(), (0, 1), 2, vec![]);
     assert_eq!(names(dir.path()), [kept[1], kept[0]]);
+}
+
+#[test]
+fn job_that_goes_back_to_a_savepoint_keeps_what_a_later_checkpoint_of_its_directory_has_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut older = open(dir.path(), 0, 1);
+    write(&mut older, [10]);
+    let kept = prepare(&mut older, 10);
+    drop(older);
+    // The seventh is elsewhere, and the tenth is complete: the next one has the number 11.
+    let go_back = || {
+        let mut cx = restored_context(0, 1, 7);
+        cx.checkpointing.first = 11;
+        let sink = FileSink::lines(dir.path()).extension("txt");
+        let mut writer = Sink::<u64>::writer(&sink, 0, 1);
+        writer.open(&cx).unwrap();
+        writer.recover(vec![]).unwrap();
+        writer
+    };
+    let mut writer = go_back();
+    write(&mut writer, [11]);
+    prepare(&mut writer, 11);
+    write(&mut writer, 0..100_000);
+    drop(writer);
+    go_back();
+    assert_eq!(names(dir.path()), [".part-0-0.txt.10.pending"]);
+    restore(dir.path(), (0, 1), 10, kept);
+    assert_eq!(visible(dir.path()), [10]);
+}
+
+#[test]
+fn parts_of_checkpoints_that_fail_do_not_stay_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let is_part = |entry: std::io::Result<fs::DirEntry>| {
+        fs::read_link(entry.unwrap().path()).is_ok_and(|path| path.starts_with(dir.path()))
+    };
+    let open_parts = || {
+        let open = fs::read_dir("/proc/self/fd").unwrap();
+        open.map(is_part).filter(|is_part| *is_part).count()
+    };
+    let (mut writer, tasks) = (
+        Sink::<u64>::writer(&FileSink::lines(dir.path()), 0, 1),
+        CommitTasks::default(),
+    );
+    writer.open(&tasks.context(true)).unwrap();
+    for checkpoint in 1..20 {
+        write(&mut writer, [checkpoint]);
+        // What was to be done before it is complete is dropped with it.
+        writer
+            .prepare(checkpoint, &mut Prepared::default())
+            .unwrap();
+        assert_eq!(
+            open_parts().min(3),
+            checkpoint.min(2) as usize,
+            "no wait for the disk"
+        );
+        tasks.run();
+        assert_eq!(open_parts(), 1, "that of this barrier");
+    }
+    prepare(&mut writer, 20);
+    writer.commit(20).unwrap();
+    tasks.run();
+    assert_eq!((visible(dir.path()), open_parts()), ((1..20).collect(), 0));
 }
 
 #[test]

@@ -16,9 +16,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::checkpoint::{Durability, Filling, RealStorage, Storage, WriteOnce};
+use crate::checkpoint::{Durability, Filling, RealStorage, Restored, Storage, WriteOnce};
 use crate::connectors::transaction::{TransactionError, TwoPhaseCommit, Work};
-use crate::operator::{BoxError, Checkpointing, OpenContext, Outcome};
+use crate::operator::{BoxError, Checkpointing, CommitQueue, OpenContext, Outcome};
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
@@ -89,6 +89,8 @@ pub struct PartFiles<E> {
     buffer: Vec<u8>,
     /// Part files not yet synced, by their pending names.
     unsynced: HashMap<String, Arc<Unsynced>>,
+    /// Syncs of part files whose checkpoints have not synced them.
+    syncs: CommitQueue,
 }
 
 /// A part file that is not yet known to be on disk.
@@ -174,17 +176,18 @@ fn parse(name: &str) -> Option<(u32, u64, Option<&str>)> {
 }
 
 /// Whether a hidden part file will never be committed: it was still being written, or it was complete for a
-/// checkpoint after the restored one or for one of this job that never completed. A part file that an older
-/// checkpoint of the directory may refer to is kept, even if the job does not resume from that checkpoint.
+/// checkpoint of this job that never completed or is newer than the restored one. A part file that a checkpoint of
+/// another run may refer to is kept, even if the job does not resume from that checkpoint.
 fn is_left(name: &str, state: &str, checkpointing: &Checkpointing) -> bool {
     let checkpoint = name.rsplit('.').nth(1).and_then(|part| part.parse().ok());
-    match (state, checkpoint, &checkpointing.restored) {
-        (IN_PROGRESS, ..) => true,
+    let restored = checkpointing.restored.as_ref().map(Restored::checkpoint);
+    match (state, checkpoint) {
+        (IN_PROGRESS, _) => true,
         // It was to become visible at the end of a job without checkpoints.
-        (PENDING, Some(0), _) => true,
-        (PENDING, Some(checkpoint), Some(restored)) => checkpoint > restored.checkpoint(),
-        (PENDING, Some(checkpoint), None) => {
-            checkpointing.enabled && checkpoint >= checkpointing.first
+        (PENDING, Some(0)) => true,
+        (PENDING, Some(checkpoint)) => {
+            let is_own = checkpointing.enabled && checkpoint >= checkpointing.first;
+            is_own && restored.is_none_or(|restored| checkpoint > restored)
         }
         _ => false,
     }
@@ -208,6 +211,7 @@ impl<E> PartFiles<E> {
             next: 0,
             buffer: Vec::new(),
             unsynced: HashMap::new(),
+            syncs: CommitQueue::default(),
         }
     }
 
@@ -280,6 +284,18 @@ impl<E> PartFiles<E> {
         }
     }
 
+    /// Has the part files of earlier barriers synced, which closes them. The work that was to do so is lost with a
+    /// checkpoint that fails: while checkpoints fail, each of them would leave a file open.
+    fn sync_waiting(&mut self) -> Outcome {
+        self.syncs.check()?;
+        let waiting = self.unsynced.values().filter(|part| part.is_waiting());
+        for part in waiting {
+            let part = Arc::clone(part);
+            self.syncs.send(move || Ok(part.sync()?))?;
+        }
+        Ok(())
+    }
+
     /// Syncs the directory, making its names durable.
     fn sync_names(&mut self) -> Result<(), FileError> {
         let failed = self.failed("", "sync it");
@@ -324,6 +340,12 @@ fn rename(target: &Target, files: &dyn Storage, handle: &Handle<'_>) -> Result<(
 }
 
 impl Unsynced {
+    /// Whether nobody has begun to sync it.
+    fn is_waiting(&self) -> bool {
+        let file = self.file.try_lock();
+        file.is_ok_and(|file| matches!(*file, OnDisk::Waiting(_)))
+    }
+
     /// Waits until the data is on the disk.
     fn sync(&self) -> Result<(), FileError> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -348,6 +370,7 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
 
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         self.buffer.reserve(BUFFER_SIZE + BUFFER_SIZE / 4);
+        self.syncs = CommitQueue::new(cx);
         for name in self.names()? {
             let Some((subtask, number, hidden)) = parse(&name) else {
                 continue;
@@ -393,6 +416,7 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
         let Some((file, number)) = part.file else {
             return Ok(None);
         };
+        self.sync_waiting()?;
         let committed = self.committed_name(number);
         let pending = format!(".{committed}.{checkpoint}.{PENDING}");
         let from = self.in_progress(number);
