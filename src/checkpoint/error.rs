@@ -144,6 +144,20 @@ pub enum CheckpointError {
         /// The parallelism in the checkpoint.
         saved: u32,
     },
+    /// A sink's target already has the output of a checkpoint that the job is yet to take.
+    #[error(
+        "the target has the output of checkpoint {delivered} of subtask {subtask}, and the job goes on from before \
+         checkpoint {next}: it was restored from an older one than the target has seen, or two jobs write to the same \
+         marker. Go on from checkpoint {delivered} or later, or give this sink another name"
+    )]
+    TargetAhead {
+        /// The subtask that wrote the output.
+        subtask: u32,
+        /// The last checkpoint whose output was delivered.
+        delivered: u64,
+        /// The first checkpoint that the job may take.
+        next: u64,
+    },
     /// The directory is locked by another process.
     #[error(
         "{place} is in use: only one process may write checkpoints there; stop the other one or choose \

@@ -88,6 +88,6 @@ pub use splits::PositionError;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqlRow, SqliteError, SqliteSink, SqliteTable, SqliteWriter};
 pub use transaction::{
-    Outbox, OutboxError, OutboxTarget, OutboxWriter, TransactionError, Transactional,
-    TransactionalWriter, TwoPhaseCommit, Work,
+    Outbox, OutboxTarget, OutboxWriter, TransactionError, Transactional, TransactionalWriter,
+    TwoPhaseCommit, Work,
 };

@@ -106,6 +106,15 @@ impl OperatorError {
         }
     }
 
+    /// An error of code of `operator` that was to resume from a checkpoint: a failure to restore if the cause is a
+    /// [`CheckpointError`], and one of its function otherwise.
+    pub(crate) fn not_resumed(operator: &Arc<str>, cause: BoxError) -> Self {
+        match cause.downcast::<CheckpointError>() {
+            Ok(cause) => OperatorError::restore(operator, *cause),
+            Err(cause) => OperatorError::function(operator, cause),
+        }
+    }
+
     /// Recovers the error from the payload with which a subtask unwound.
     #[must_use]
     pub fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Self {

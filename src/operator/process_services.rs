@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::checkpoint::{CheckpointError, OperatorState, RestoredState, SnapshotOutput};
+use crate::checkpoint::{OperatorState, RestoredState, SnapshotOutput};
 use crate::time::Timestamp;
 
 use super::ended_inputs::{ENDED_INPUTS, EndedInputs};
 use super::process_context::PlainContext;
 use super::{
-    Barrier, BoxError, OpenContext, Operator, OperatorError, Outcome, Outputs, Signal, SubtaskInfo,
-    raise,
+    Barrier, OpenContext, Operator, OperatorError, Outcome, Outputs, Signal, SubtaskInfo, raise,
 };
 
 /// The outputs and the time of a process operator.
@@ -63,7 +62,7 @@ impl<D: Operator> ProcessServices<D> {
         if let Some(restored) = &cx.checkpointing.restored {
             let (index, parallelism) = (cx.subtask.index, cx.subtask.parallelism);
             let state = RestoredState::new(restored, &self.uid, index, parallelism);
-            restore(&state).map_err(|cause| self.not_restored(cause))?;
+            restore(&state).map_err(|cause| OperatorError::not_resumed(&self.name, cause))?;
             let is_reserved = |name: &str| reserved.iter().any(|other| **other == *name);
             cx.check_restored(&self.uid, |name| {
                 is_reserved(name) || state.was_asked_for(name)
@@ -73,13 +72,6 @@ impl<D: Operator> ProcessServices<D> {
         let state = || Box::new(OperatorState::new(Arc::clone(&self.uid), reserved));
         self.state = cx.checkpointing.enabled.then(state);
         Ok(())
-    }
-
-    fn not_restored(&self, cause: BoxError) -> OperatorError {
-        match cause.downcast::<CheckpointError>() {
-            Ok(cause) => OperatorError::restore(&self.name, *cause),
-            Err(cause) => OperatorError::function(&self.name, cause),
-        }
     }
 
     /// Has the function hand over its non-keyed state at a barrier. Only a `stateful` function may have any:

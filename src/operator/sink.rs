@@ -70,7 +70,8 @@ pub trait SinkWriter<V: ?Sized>: Send + 'static {
     /// Opens what the writer needs.
     ///
     /// # Errors
-    /// If the output cannot be opened.
+    /// If the output cannot be opened. A [`CheckpointError`] says that the job cannot go on from its checkpoint, now or
+    /// later: it is not restarted.
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         let _ = cx;
         Ok(())
@@ -149,7 +150,7 @@ pub trait SinkWriter<V: ?Sized>: Send + 'static {
     /// `transactions` is this subtask's share, which may come from other subtasks.
     ///
     /// # Errors
-    /// If they cannot be committed; the subtask fails.
+    /// If they cannot be committed; the subtask fails. A [`CheckpointError`] is final, as in [`open`](Self::open).
     fn recover(&mut self, transactions: Vec<Vec<u8>>) -> Outcome {
         let _ = transactions;
         Ok(())
@@ -254,8 +255,8 @@ impl<V: ?Sized, W: SinkWriter<V>> SinkOperator<W, V> {
 impl<V: ?Sized, W: SinkWriter<V>> Operator for SinkOperator<W, V> {
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.records_out = cx.operator_metrics(&self.name).counter("records_out");
-        let function = |cause| OperatorError::function(&self.name, cause);
-        self.writer.open(cx).map_err(function)?;
+        let failed = |cause| OperatorError::not_resumed(&self.name, cause);
+        self.writer.open(cx).map_err(failed)?;
         let state = StateRef::new(&self.uid, "transactions");
         let kept = ValueSnapshot::of::<Vec<u8>>(state, StateKind::OperatorList);
         let recovered = Self::recovered(cx, &kept);
@@ -263,7 +264,7 @@ impl<V: ?Sized, W: SinkWriter<V>> Operator for SinkOperator<W, V> {
             recovered.map_err(|cause| OperatorError::restore(&self.name, cause))?
         {
             let recovered = self.writer.recover(transactions);
-            recovered.map_err(|cause| OperatorError::function(&self.name, cause))?;
+            recovered.map_err(|cause| OperatorError::not_resumed(&self.name, cause))?;
         }
         self.transactions = cx.checkpointing.enabled.then_some(kept);
         Ok(())

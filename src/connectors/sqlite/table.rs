@@ -235,12 +235,12 @@ impl Database {
         Ok(epoch.map_or(0, i64::cast_unsigned))
     }
 
-    fn forget(&mut self, lane: u32) -> Outcome {
+    fn forget(&mut self, index: u32, parallelism: u32) -> Outcome {
         let name = Arc::clone(&self.description.name);
-        let failed = self.description.refused("remove a marker");
-        self.transact("remove a marker", |transaction, _| {
+        let failed = self.description.refused("remove markers");
+        self.transact("remove markers", |transaction, _| {
             transaction
-                .execute(FORGET_MARKER, (&*name, lane))
+                .execute(FORGET_MARKERS, (&*name, parallelism, index))
                 .map_err(failed)?;
             Ok(())
         })
@@ -273,7 +273,7 @@ const CREATE_MARKERS: &str = "CREATE TABLE IF NOT EXISTS thalweg_markers \
     (sink TEXT NOT NULL, lane INTEGER NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (sink, lane)) \
     WITHOUT ROWID";
 const READ_MARKER: &str = "SELECT epoch FROM thalweg_markers WHERE sink = ? AND lane = ?";
-const FORGET_MARKER: &str = "DELETE FROM thalweg_markers WHERE sink = ? AND lane = ?";
+const FORGET_MARKERS: &str = "DELETE FROM thalweg_markers WHERE sink = ? AND lane % ? = ?";
 const SET_MARKER: &str = "INSERT INTO thalweg_markers (sink, lane, epoch) VALUES (?, ?, ?) \
     ON CONFLICT (sink, lane) DO UPDATE SET epoch = excluded.epoch";
 
@@ -300,8 +300,8 @@ where
         self.database().marker(lane)
     }
 
-    fn forget(&mut self, lane: u32) -> Outcome {
-        self.database().forget(lane)
+    fn forget(&mut self, index: u32, parallelism: u32) -> Outcome {
+        self.database().forget(index, parallelism)
     }
 
     fn deliver(&mut self, lane: u32, epoch: u64, output: Arc<Vec<u8>>) -> Result<Work, BoxError> {

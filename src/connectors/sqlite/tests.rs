@@ -110,18 +110,23 @@ fn every_row_is_written_once_whether_or_not_the_notice_was_heard() {
 }
 
 #[test]
-fn a_job_that_starts_anew_forgets_the_marker_of_the_one_before() {
+fn a_job_that_starts_anew_forgets_the_markers_of_the_one_before() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("totals.db");
     let connection = database(&path);
-    for run in 0..2 {
-        let mut writer = sink(&path).exactly_once("totals").writer(0, 1);
-        writer.open(&checkpointed_context(0, 1, true)).unwrap();
-        write(&mut writer, &[(1, run)]);
-        prepare(&mut writer, 1);
-        writer.commit(1).unwrap();
+    for (subtasks, records) in [(3, 10), (1, 20)] {
+        for index in 0..subtasks {
+            let mut writer = (sink(&path).exactly_once("totals")).writer(index, subtasks);
+            let cx = checkpointed_context(index, subtasks, true);
+            writer.open(&cx).unwrap();
+            write(&mut writer, &[(index, records)]);
+            prepare(&mut writer, 1);
+            writer.commit(1).unwrap();
+        }
     }
-    assert_eq!(rows(&connection, LOG), [(1, 0), (1, 1)]);
+    assert_eq!(rows(&connection, LOG), [(0, 10), (1, 10), (2, 10), (0, 20)]);
+    let markers = rows(&connection, "SELECT lane, epoch FROM thalweg_markers");
+    assert_eq!(markers, [(0, 1)], "none of a subtask that is gone");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod two_phase_commit;
 #[cfg(test)]
 mod two_phase_commit_test;
 
-pub use outbox::{Outbox, OutboxError, OutboxTarget, OutboxWriter};
+pub use outbox::{Outbox, OutboxTarget, OutboxWriter};
 pub use two_phase_commit::{
     TransactionError, Transactional, TransactionalWriter, TwoPhaseCommit, Work,
 };

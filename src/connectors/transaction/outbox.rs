@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::checkpoint::CheckpointError;
 use crate::operator::{BoxError, CommitQueue, OpenContext, Outcome, Prepared, Sink, SinkWriter};
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
@@ -42,11 +43,12 @@ pub trait OutboxTarget<V: ?Sized>: Send + 'static {
     /// If the marker cannot be read.
     fn marker(&mut self, lane: u32) -> Result<u64, BoxError>;
 
-    /// Removes the marker of a lane, because a job starts from scratch.
+    /// Removes the markers of the lanes `index`, `index + parallelism`, `index + 2 * parallelism` and so on, because a
+    /// job starts from scratch: an earlier one may have had more subtasks.
     ///
     /// # Errors
-    /// If it cannot be removed.
-    fn forget(&mut self, lane: u32) -> Outcome;
+    /// If they cannot be removed.
+    fn forget(&mut self, index: u32, parallelism: u32) -> Outcome;
 
     /// Returns the work of durably writing output and setting the lane's marker to `epoch`, atomically. The work runs
     /// on another thread, after that of earlier epochs, while records continue to be encoded. If it fails or its
@@ -63,26 +65,6 @@ pub trait OutboxTarget<V: ?Sized>: Send + 'static {
     fn close(&mut self) -> Outcome {
         Ok(())
     }
-}
-
-/// An epoch cannot be delivered.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OutboxError {
-    /// The target already has later output than the job is about to write.
-    #[error(
-        "the target has the output of checkpoint {marker} of subtask {lane}, and the job is at checkpoint \
-         {epoch}: it went on from an older one than the target has seen, or two jobs write to the same \
-         marker. Go on from checkpoint {marker} or later, or give this sink another name"
-    )]
-    Ahead {
-        /// The subtask that wrote the output.
-        lane: u32,
-        /// The last epoch delivered.
-        marker: u64,
-        /// The epoch to be delivered.
-        epoch: u64,
-    },
 }
 
 /// Without checkpoints, the size in bytes at which output is delivered.
@@ -140,6 +122,8 @@ pub struct OutboxWriter<V: ?Sized, T> {
     pending: VecDeque<Epoch>,
     /// The lane's marker once all deliveries are done.
     marker: u64,
+    /// The first epoch that may still be written. Without checkpoints, epochs are numbered from the marker on.
+    next: Option<u64>,
     deliveries: CommitQueue,
     checkpointing: bool,
     record: PhantomData<fn(&V)>,
@@ -162,23 +146,30 @@ impl<V: ?Sized, T: OutboxTarget<V>> OutboxWriter<V, T> {
             current: Vec::new(),
             pending: VecDeque::new(),
             marker: 0,
+            next: None,
             deliveries: CommitQueue::default(),
             checkpointing: false,
             record: PhantomData,
         }
     }
 
+    /// The marker of a lane, which must not be that of an epoch yet to be written: that one would be taken for
+    /// delivered when the job resumes from its checkpoint.
+    fn past_marker(&mut self, lane: u32) -> Result<u64, BoxError> {
+        let marker = self.target.marker(lane)?;
+        match self.next {
+            Some(next) if marker >= next => Err(CheckpointError::TargetAhead {
+                subtask: lane,
+                delivered: marker,
+                next,
+            }
+            .into()),
+            _ => Ok(marker),
+        }
+    }
+
     /// Starts the delivery of output; returns the number of the delivery.
     fn deliver(&mut self, epoch: u64, output: Arc<Vec<u8>>) -> Result<u64, BoxError> {
-        if epoch <= self.marker {
-            let (lane, marker) = (self.lane, self.marker);
-            return Err(OutboxError::Ahead {
-                lane,
-                marker,
-                epoch,
-            }
-            .into());
-        }
         let work = self.target.deliver(self.lane, epoch, output)?;
         let number = self.deliveries.send(work)?;
         self.marker = epoch;
@@ -229,13 +220,17 @@ fn read_lane(bytes: &[u8]) -> Option<(u32, Vec<(u64, &[u8])>)> {
 
 impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, T> {
     fn open(&mut self, cx: &OpenContext) -> Outcome {
-        self.checkpointing = cx.checkpointing.enabled;
+        let checkpointing = &cx.checkpointing;
+        let restored = checkpointing.restored.as_ref();
+        let next = restored.map_or(1, |restored| restored.checkpoint() + 1);
+        self.checkpointing = checkpointing.enabled;
+        self.next = (checkpointing.enabled).then_some(next.max(checkpointing.first));
         self.deliveries = CommitQueue::new(cx);
         self.target.open(cx)?;
-        if !cx.is_restored() {
-            self.target.forget(self.lane)?;
+        if restored.is_none() {
+            self.target.forget(self.lane, cx.subtask.parallelism)?;
         }
-        self.marker = self.target.marker(self.lane)?;
+        self.marker = self.past_marker(self.lane)?;
         Ok(())
     }
 
@@ -297,7 +292,7 @@ impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, 
     fn recover(&mut self, transactions: Vec<Vec<u8>>) -> Outcome {
         for transaction in &transactions {
             let (lane, epochs) = read_lane(transaction).ok_or(TransactionError)?;
-            let marker = self.target.marker(lane)?;
+            let marker = self.past_marker(lane)?;
             for (number, output) in epochs {
                 if marker < number || seeded("marker-ignored") {
                     self.target

@@ -7,8 +7,12 @@ use proptest::prelude::*;
 
 use super::outbox::{DELIVERIES_MAX, OUTPUT_BYTES};
 use super::*;
+use crate::checkpoint::CheckpointError;
 use crate::connectors::test_chain::{CommitTasks, checkpointed_context, restored_context};
-use crate::operator::{BoxError, Outcome, Prepared, Sink, SinkWriter};
+use crate::operator::{
+    BoxError, OpenContext, Operator, OperatorError, Outcome, Prepared, Sink, SinkOperator,
+    SinkWriter,
+};
 use crate::time::Timestamp;
 
 /// A database whose output and markers change together.
@@ -32,8 +36,11 @@ impl OutboxTarget<u8> for Target {
         let database = self.database.lock().unwrap();
         Ok(database.markers.get(&lane).copied().unwrap_or(0))
     }
-    fn forget(&mut self, lane: u32) -> Outcome {
-        self.database.lock().unwrap().markers.remove(&lane);
+    fn forget(&mut self, index: u32, parallelism: u32) -> Outcome {
+        let mut database = self.database.lock().unwrap();
+        database
+            .markers
+            .retain(|lane, _| lane % parallelism != index);
         Ok(())
     }
     fn deliver(&mut self, lane: u32, epoch: u64, output: Arc<Vec<u8>>) -> Result<Work, BoxError> {
@@ -121,20 +128,72 @@ proptest! {
     }
 }
 
+/// The context of the only subtask of a job that resumes from checkpoint 7 and whose own begin with `first`.
+fn seventh_context(first: u64) -> OpenContext {
+    let mut cx = restored_context(0, 1, 7);
+    cx.checkpointing.first = first;
+    cx
+}
+
 #[test]
-fn job_that_is_behind_its_target_is_told_so() {
+fn job_that_is_behind_its_target_is_told_so_for_good_before_its_first_record() {
     let target = Target::default();
-    target.database.lock().unwrap().markers.insert(0, 7);
+    target.database.lock().unwrap().markers.insert(0, 50);
+    let open = |cx: &OpenContext| {
+        let writer = writers(&target, 1).remove(0);
+        SinkOperator::<_, u8>::new("out".into(), writer).open(cx)
+    };
+    for first in [8, 50] {
+        let error = open(&seventh_context(first)).unwrap_err();
+        assert!(matches!(error, OperatorError::Restore { .. }), "{error:?}");
+        let message = error.to_string();
+        let expected = format!(
+            "checkpoint 50 of subtask 0, and the job goes on from before checkpoint {first}"
+        );
+        assert!(message.contains(&expected), "{message}");
+    }
+    open(&seventh_context(51)).unwrap();
+    let mut without = seventh_context(0);
+    without.checkpointing.enabled = false;
+    open(&without).unwrap();
+}
+
+#[test]
+fn job_that_is_behind_what_a_former_subtask_delivered_is_told_so() {
+    let mut former = writers(&Target::default(), 3).remove(2);
+    former.open(&checkpointed_context(2, 3, true)).unwrap();
+    former.write(&1, Timestamp::MIN).unwrap();
+    let mut prepared = Prepared::default();
+    former.prepare(7, &mut prepared).unwrap();
+    let target = Target::default();
+    target.database.lock().unwrap().markers.insert(2, 50);
     let mut writer = writers(&target, 1).remove(0);
-    writer.recover(Vec::new()).unwrap();
-    writer.write(&1, Timestamp::MIN).unwrap();
-    writer.prepare(5, &mut Prepared::default()).unwrap();
-    let message = writer.commit(5).unwrap_err().to_string();
+    writer.open(&seventh_context(8)).unwrap();
+    let error = writer.recover(prepared.transactions().to_vec());
+    let error = error.unwrap_err().downcast::<CheckpointError>().unwrap();
     assert!(
-        message.contains("has the output of checkpoint 7 of subtask 0"),
-        "{message}"
+        matches!(*error, CheckpointError::TargetAhead { subtask: 2, .. }),
+        "{error}"
     );
-    assert!(target.database.lock().unwrap().output.is_empty());
+}
+
+#[test]
+fn job_that_starts_anew_forgets_the_markers_of_subtasks_that_it_does_not_have() {
+    let target = Target::default();
+    let markers = (0..5).map(|lane| (lane, 50));
+    target.database.lock().unwrap().markers.extend(markers);
+    let left = || {
+        let mut lanes: Vec<_> = (target.database.lock().unwrap().markers.keys())
+            .copied()
+            .collect();
+        lanes.sort_unstable();
+        lanes
+    };
+    let mut writers = writers(&target, 2);
+    writers[1].open(&checkpointed_context(1, 2, true)).unwrap();
+    assert_eq!(left(), [0, 2, 4], "the others are those of the other one");
+    writers[0].open(&checkpointed_context(0, 2, true)).unwrap();
+    assert!(left().is_empty());
 }
 
 #[test]
