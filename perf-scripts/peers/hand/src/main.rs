@@ -24,7 +24,10 @@ fn variants(options: &Options) -> Vec<Variant> {
         Query::Q2 => vec![("loop", stateless::q2)],
         Query::Q3 if alone => vec![("symmetric", join::q3_symmetric), ("build-probe", join::q3)],
         Query::Q5 if alone => vec![("panes", window::q5)],
-        Query::Q5 => vec![("exchange", window::q5_exchange)],
+        Query::Q5 => vec![
+            ("exchange", window::q5_exchange),
+            ("two-phase", window::q5_two_phase),
+        ],
         Query::Q7 => vec![("loop", window::q7)],
         Query::Q8 if alone => vec![("by-window", join::q8)],
         Query::Q3 | Query::Q8 => vec![],

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use harness::{
-    Bid, Counts, Digest, Inputs, Most, Options, Outcome, Panes, SLIDE_MS, Sliding, blocks, h3, h4,
-    run_subtasks,
+    BLOCK_RECORDS, Bid, Counts, Digest, Inputs, Most, Options, Outcome, Panes, SLIDE_MS, Sliding,
+    blocks, h3, h4, run_subtasks,
 };
 
 use crate::exchange::{Exchange, owner};
@@ -17,7 +17,7 @@ pub(crate) fn q5(options: &Options, inputs: &'static Inputs) -> Outcome {
     let (bids, jitter) = (inputs.bids(), options.jitter_ms);
     run_subtasks(bids.len(), vec![()], |_, ()| {
         let mut digest = Digest::default();
-        let mut fire = |end, (count, auction): Most| digest.add(h3(end as u64, !auction, count));
+        let mut fire = |end, most| digest.add(hash_of_most(end, most));
         let mut sliding = Sliding::default();
         let mut panes: Panes<Counts> = Panes::new(SLIDE_MS);
         for block in blocks(bids, 0, 1) {
@@ -33,6 +33,47 @@ pub(crate) fn q5(options: &Options, inputs: &'static Inputs) -> Outcome {
         sliding.advance(i64::MAX, &mut fire);
         digest
     })
+}
+
+/// The windows of the auctions that one subtask owns.
+struct Owned {
+    panes: Panes<Counts>,
+    sliding: Sliding,
+    /// How far each source has come.
+    watermarks: Vec<i64>,
+    fired: Vec<(i64, Most)>,
+}
+
+impl Owned {
+    fn new(sources: usize) -> Self {
+        Owned {
+            panes: Panes::new(SLIDE_MS),
+            sliding: Sliding::default(),
+            watermarks: vec![i64::MIN; sources],
+            fired: Vec::new(),
+        }
+    }
+
+    /// Nothing from `source` will fall before `watermark` any more.
+    fn advance(&mut self, source: usize, watermark: i64) {
+        self.watermarks[source] = self.watermarks[source].max(watermark);
+        let watermark = *self.watermarks.iter().min().expect("there is a source");
+        let (sliding, fired) = (&mut self.sliding, &mut self.fired);
+        self.panes.close(watermark, |end, pane| {
+            sliding.take(end, pane, &mut |end, most| fired.push((end, most)));
+        });
+    }
+
+    /// Nothing will come any more: gives all windows that have fired.
+    fn finish(mut self) -> Vec<(i64, Most)> {
+        for source in 0..self.watermarks.len() {
+            self.advance(source, i64::MAX);
+        }
+        let fired = &mut self.fired;
+        self.sliding
+            .advance(i64::MAX, &mut |end, most| fired.push((end, most)));
+        self.fired
+    }
 }
 
 /// What counting needs of a bid.
@@ -51,23 +92,15 @@ pub(crate) fn q5_exchange(options: &Options, inputs: &'static Inputs) -> Outcome
         bids.len(),
         contexts,
         |index, exchange: &mut Exchange<Vote>| {
-            let mut fired = Vec::new();
-            let mut sliding = Sliding::default();
-            let mut panes: Panes<Counts> = Panes::new(SLIDE_MS);
-            // How far each source has come.
-            let mut watermarks = vec![i64::MIN; parallelism];
+            let mut owned = Owned::new(parallelism);
             let mut arrived = |from: usize, votes: &[Vote]| {
-                panes.run(
+                owned.panes.run(
                     votes,
                     |vote| vote.date_time,
                     |pane, vote| *pane.value(vote.auction) += 1,
                 );
                 if let Some(last) = votes.last() {
-                    watermarks[from] = watermarks[from].max(last.date_time - jitter);
-                    let watermark = *watermarks.iter().min().expect("there is a source");
-                    panes.close(watermark, |end, pane| {
-                        sliding.take(end, pane, &mut |end, most| fired.push((end, most)));
-                    });
+                    owned.advance(from, last.date_time - jitter);
                 }
             };
             for block in blocks(bids, index, parallelism) {
@@ -81,14 +114,74 @@ pub(crate) fn q5_exchange(options: &Options, inputs: &'static Inputs) -> Outcome
                 exchange.send(block, deal, &mut arrived);
             }
             exchange.finish(arrived);
-            let mut fire = |end, most| fired.push((end, most));
-            panes.close(i64::MAX, |end, pane| sliding.take(end, pane, &mut fire));
-            sliding.advance(i64::MAX, &mut fire);
-            windows.hand_in(fired, |end, (count, auction)| {
-                h3(end as u64, !auction, count)
-            })
+            windows.hand_in(owned.finish(), hash_of_most)
         },
     )
+}
+
+/// The bids on an auction that one source has seen in a pane.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    auction: u64,
+    count: u64,
+    end: i64,
+}
+
+/// Bids counted by pane where they are read. The counts of a pane that is complete there are dealt out by
+/// owner, and added up there.
+pub(crate) fn q5_two_phase(options: &Options, inputs: &'static Inputs) -> Outcome {
+    let (bids, parallelism, jitter) = (inputs.bids(), options.parallelism, options.jitter_ms);
+    let windows = Largest::new(parallelism);
+    let contexts = Exchange::new(parallelism).collect();
+    run_subtasks(
+        bids.len(),
+        contexts,
+        |index, exchange: &mut Exchange<Part>| {
+            let mut owned = Owned::new(parallelism);
+            let mut arrived = |from: usize, parts: &[Part]| {
+                owned.panes.run(
+                    parts,
+                    |part| part.end - SLIDE_MS,
+                    |pane, part| *pane.value(part.auction) += part.count,
+                );
+                if let Some(last) = parts.last() {
+                    // Panes come in order; of the last one there may be more.
+                    owned.advance(from, last.end - SLIDE_MS);
+                }
+            };
+            let mut parts = Vec::new();
+            let mut complete = |end, pane: &mut Counts| {
+                let part = |(auction, count)| Part {
+                    auction,
+                    count,
+                    end,
+                };
+                parts.extend(pane.iter().map(part));
+                pane.clear();
+                let deal = |part: &Part| (owner(part.auction, parallelism), *part);
+                for some in parts.chunks(BLOCK_RECORDS) {
+                    exchange.send(some, deal, &mut arrived);
+                }
+                parts.clear();
+            };
+            let mut panes: Panes<Counts> = Panes::new(SLIDE_MS);
+            for block in blocks(bids, index, parallelism) {
+                panes.run(
+                    block,
+                    |bid| bid.date_time,
+                    |pane, bid| *pane.value(bid.auction) += 1,
+                );
+                panes.close(block[block.len() - 1].date_time - jitter, &mut complete);
+            }
+            panes.close(i64::MAX, &mut complete);
+            exchange.finish(arrived);
+            windows.hand_in(owned.finish(), hash_of_most)
+        },
+    )
+}
+
+fn hash_of_most(end: i64, (count, auction): Most) -> u64 {
+    h3(end as u64, !auction, count)
 }
 
 /// The highest bid of a window, ordered so that the largest wins: price, inverted auction and bidder.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use harness::{Counts, Inputs, Most, Options, Outcome, Panes, SLIDE_MS, Sliding, h3, h4};
 use renoir::Stream;
 use renoir::operator::{ElementGenerator, ExchangeData, Operator, StreamElement};
+use serde::{Deserialize, Serialize};
 
 use crate::run::{Run, by_key, run};
 
@@ -82,6 +83,13 @@ struct Counting {
     sliding: Sliding,
 }
 
+impl Counting {
+    fn new() -> Self {
+        let (panes, sliding) = (Panes::new(SLIDE_MS), Sliding::default());
+        Counting { panes, sliding }
+    }
+}
+
 impl Windows<(u64, u64), (i64, Most)> for Counting {
     #[inline]
     fn take(&mut self, (auction, _): (u64, u64), time: i64, _: &mut VecDeque<(i64, Most)>) {
@@ -108,8 +116,84 @@ pub(crate) fn q5(options: &Options, inputs: &'static Inputs) -> Outcome {
                 .timed(run.records(bids), |bid| bid.date_time)
                 .map(|bid| bid.auction);
             by_key!(run, votes, |auction| *auction, |keyed| {
-                let (panes, sliding) = (Panes::new(SLIDE_MS), Sliding::default());
-                let mut held = Held::new(Counting { panes, sliding });
+                let mut held = Held::new(Counting::new());
+                let parts = keyed.rich_map_custom(move |elements| step(&mut held, elements));
+                largest(run, parts, |end, (count, auction)| {
+                    h3(end as u64, !auction, count)
+                });
+            });
+        },
+    )
+}
+
+/// The bids on an auction that one replica has seen in a pane.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Part {
+    auction: u64,
+    count: u64,
+    end: i64,
+}
+
+/// How often each auction of a pane is bid on, on this replica.
+#[derive(Clone)]
+struct Parts {
+    panes: Panes<Counts>,
+}
+
+impl Windows<u64, Part> for Parts {
+    #[inline]
+    fn take(&mut self, auction: u64, time: i64, _: &mut VecDeque<Part>) {
+        *self.panes.at(time).value(auction) += 1;
+    }
+
+    fn advance(&mut self, watermark: i64, rows: &mut VecDeque<Part>) {
+        self.panes.close(watermark, |end, pane| {
+            let part = |(auction, count)| Part {
+                auction,
+                count,
+                end,
+            };
+            rows.extend(pane.iter().map(part));
+            pane.clear();
+        });
+    }
+}
+
+/// The parts of the auctions that are this replica's, added up.
+#[derive(Clone)]
+struct Adding {
+    counting: Counting,
+}
+
+impl Windows<(u64, Part), (i64, Most)> for Adding {
+    #[inline]
+    fn take(&mut self, (auction, part): (u64, Part), _: i64, _: &mut VecDeque<(i64, Most)>) {
+        let pane = self.counting.panes.at(part.end - SLIDE_MS);
+        *pane.value(auction) += part.count;
+    }
+
+    fn advance(&mut self, watermark: i64, rows: &mut VecDeque<(i64, Most)>) {
+        self.counting.advance(watermark, rows);
+    }
+}
+
+/// Bids counted by pane on the replica that reads them, the counts of complete panes dealt out by auction
+/// and added up; each replica's largest dealt out by window.
+pub(crate) fn q5_two_phase(options: &Options, inputs: &'static Inputs) -> Outcome {
+    let bids = inputs.bids();
+    run(
+        options,
+        |_| bids.len(),
+        |run| {
+            let votes = run
+                .timed(run.records(bids), |bid| bid.date_time)
+                .map(|bid| bid.auction);
+            let panes = Panes::new(SLIDE_MS);
+            let mut held = Held::new(Parts { panes });
+            let parts = votes.rich_map_custom(move |elements| step(&mut held, elements));
+            by_key!(run, parts, |part| part.auction, |keyed| {
+                let counting = Counting::new();
+                let mut held = Held::new(Adding { counting });
                 let parts = keyed.rich_map_custom(move |elements| step(&mut held, elements));
                 largest(run, parts, |end, (count, auction)| {
                     h3(end as u64, !auction, count)

@@ -16,6 +16,12 @@ use std::process::ExitCode;
 use harness::{Options, Query, Variant};
 
 fn variants(options: &Options) -> Vec<Variant> {
+    if options.query == Query::Q5 && options.parallelism > 1 {
+        return vec![
+            ("exchange", window::q5),
+            ("two-phase", window::q5_two_phase),
+        ];
+    }
     vec![match options.query {
         Query::Q0 => ("", stateless::q0),
         Query::Q1 => ("", stateless::q1),

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use harness::{Counts, Inputs, Most, Options, Outcome, Panes, SLIDE_MS, Sliding, h3, h4, mix64};
+use harness::{
+    Bid, Counts, Inputs, Most, Options, Outcome, Panes, SLIDE_MS, Sliding, h3, h4, mix64,
+};
 use serde::{Deserialize, Serialize};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
@@ -45,41 +47,126 @@ pub(crate) fn q5(options: &Options, inputs: &'static Inputs) -> Outcome {
                 auction: bid.auction,
                 date_time: bid.date_time,
             });
-            let by_auction = Exchange::new(|vote: &Vote| mix64(vote.auction));
-            let parts = votes
-                .unary_frontier::<CapacityContainerBuilder<Vec<(i64, Most)>>, _, _, _>(
-                    by_auction,
-                    "count",
-                    |capability, _| {
-                        let mut held = Some(capability);
-                        let mut panes: Panes<Counts> = Panes::new(SLIDE_MS);
-                        let mut sliding = Sliding::default();
-                        move |(input, frontier), output| {
-                            input.for_each(|_, votes| {
-                                let count =
-                                    |pane: &mut Counts, vote: &Vote| *pane.value(vote.auction) += 1;
-                                panes.run(votes, |vote| vote.date_time, count);
-                            });
-                            let watermark = watermark(frontier);
-                            let Some(capability) = held.as_mut() else {
-                                return;
-                            };
-                            let mut session = output.session(capability);
-                            let mut fire = |end, most| session.give((end, most));
-                            panes.close(watermark, |end, pane| sliding.take(end, pane, &mut fire));
-                            sliding.advance(watermark, &mut fire);
-                            drop(session);
-                            match frontier.frontier().first() {
-                                Some(time) => capability.downgrade(time),
-                                None => held = None,
-                            }
-                        }
-                    },
-                );
-            let largest = largest(parts);
-            run.sink(largest, |&(end, (count, auction))| {
+            let parts = most(
+                votes,
+                |vote| vote.auction,
+                |panes, votes| {
+                    let count = |pane: &mut Counts, vote: &Vote| *pane.value(vote.auction) += 1;
+                    panes.run(votes, |vote| vote.date_time, count);
+                },
+            );
+            run.sink(largest(parts), |&(end, (count, auction))| {
                 h3(end as u64, !auction, count)
             });
+        },
+    )
+}
+
+/// The bids on an auction that one worker has seen in a pane.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Part {
+    auction: u64,
+    count: u64,
+    end: i64,
+}
+
+/// Bids counted by pane on the worker that reads them, the counts of complete panes dealt out by auction
+/// and added up; each worker's largest dealt out by window.
+pub(crate) fn q5_two_phase(options: &Options, inputs: &'static Inputs) -> Outcome {
+    run(
+        options,
+        inputs,
+        |_| inputs.bids().len(),
+        |scope, run| {
+            let bids = run.blocks(scope, run.inputs.bids(), Pace::timed(QUANTUM), |bid| {
+                bid.date_time
+            });
+            let parts = most(
+                counts(bids),
+                |part| part.auction,
+                |panes, parts| {
+                    let add = |pane: &mut Counts, part: &Part| {
+                        *pane.value(part.auction) += part.count;
+                    };
+                    panes.run(parts, |part| part.end - SLIDE_MS, add);
+                },
+            );
+            run.sink(largest(parts), |&(end, (count, auction))| {
+                h3(end as u64, !auction, count)
+            });
+        },
+    )
+}
+
+/// How often each auction of a pane is bid on, on this worker.
+fn counts<'s>(bids: StreamVec<'s, u64, Bid>) -> StreamVec<'s, u64, Part> {
+    bids.unary_frontier::<CapacityContainerBuilder<Vec<Part>>, _, _, _>(
+        Pipeline,
+        "count",
+        |capability, _| {
+            let mut held = Some(capability);
+            let mut panes: Panes<Counts> = Panes::new(SLIDE_MS);
+            move |(input, frontier), output| {
+                input.for_each(|_, bids| {
+                    let count = |pane: &mut Counts, bid: &Bid| *pane.value(bid.auction) += 1;
+                    panes.run(bids, |bid| bid.date_time, count);
+                });
+                let Some(capability) = held.as_mut() else {
+                    return;
+                };
+                let mut session = output.session(capability);
+                panes.close(watermark(frontier), |end, pane| {
+                    session.give_iterator(pane.iter().map(|(auction, count)| Part {
+                        auction,
+                        count,
+                        end,
+                    }));
+                    pane.clear();
+                });
+                drop(session);
+                match frontier.frontier().first() {
+                    Some(time) => capability.downgrade(time),
+                    None => held = None,
+                }
+            }
+        },
+    )
+}
+
+/// Of every window, the auction with the most bids among those dealt to this worker. `take` counts
+/// records by pane.
+fn most<'s, R>(
+    records: StreamVec<'s, u64, R>,
+    auction: fn(&R) -> u64,
+    take: impl Fn(&mut Panes<Counts>, &[R]) + 'static,
+) -> StreamVec<'s, u64, (i64, Most)>
+where
+    R: Send + Serialize + for<'a> Deserialize<'a> + 'static,
+{
+    let by_auction = Exchange::new(move |record: &R| mix64(auction(record)));
+    records.unary_frontier::<CapacityContainerBuilder<Vec<(i64, Most)>>, _, _, _>(
+        by_auction,
+        "most",
+        |capability, _| {
+            let mut held = Some(capability);
+            let mut panes: Panes<Counts> = Panes::new(SLIDE_MS);
+            let mut sliding = Sliding::default();
+            move |(input, frontier), output| {
+                input.for_each(|_, records| take(&mut panes, records));
+                let watermark = watermark(frontier);
+                let Some(capability) = held.as_mut() else {
+                    return;
+                };
+                let mut session = output.session(capability);
+                let mut fire = |end, most| session.give((end, most));
+                panes.close(watermark, |end, pane| sliding.take(end, pane, &mut fire));
+                sliding.advance(watermark, &mut fire);
+                drop(session);
+                match frontier.frontier().first() {
+                    Some(time) => capability.downgrade(time),
+                    None => held = None,
+                }
+            }
         },
     )
 }
