@@ -121,12 +121,19 @@ def peer(name, settings, crates):
 
 
 ALL = [
-    Thalweg("thalweg", ROOT, ["bench", "--format", "json"], "defaults of `thalweg bench`", []),
-    peer("hand", "one loop a query; tables sized and touched before the clock starts; two subtasks: rings of "
-         "32768 records", ["hashbrown", "foldhash", "rtrb", "mimalloc"]),
+    Thalweg("thalweg", ROOT, ["bench", "--format", "json"],
+            "defaults of `thalweg bench`: `expected_keys` given exactly (keysum, wordcount), and tables of that size "
+            "mapped and touched before the first record is read; huge pages; inputs mapped ahead; text split by vector "
+            "instructions; q5 at parallelism 2 and more in two phases; mimalloc; workers pinned", []),
+    peer("hand", "one loop a query; tables sized exactly (keysum, wordcount) and touched before the clock starts; huge "
+         "pages; inputs mapped ahead; text split by vector instructions; two subtasks: rings of 32768 records, q5 also "
+         "in two phases; mimalloc; threads pinned", ["hashbrown", "foldhash", "rtrb", "mimalloc"]),
     peer("timely", "containers of 1024 records from sources, 16 a turn; sources at most 8 turns, or 30 s of event "
-         "time, ahead of the sink; sums written in place; workers pinned", ["timely", "hashbrown", "mimalloc"]),
-    peer("renoir", "fixed batches of 4096 records; a watermark every 1024; no exchange at parallelism 1",
-         ["renoir", "mimalloc"]),
+         "time, ahead of the sink; sums written in place; maps of keysum and wordcount sized and touched before the "
+         "clock starts, in huge pages; inputs mapped ahead; text split by vector instructions; q5 at parallelism 2 "
+         "and more also in two phases; mimalloc; workers pinned", ["timely", "hashbrown", "mimalloc"]),
+    peer("renoir", "fixed batches of 4096 records; a watermark every 1024; no exchange at parallelism 1; its own maps, "
+         "which grow inside the timed span; inputs mapped ahead; text split by vector instructions; q5 at parallelism "
+         "2 and more also in two phases; mimalloc", ["renoir", "mimalloc"]),
     Flink(),
 ]

@@ -1,7 +1,7 @@
 //! Running sums per key.
 
 use foldhash::fast::FixedState;
-use harness::{Digest, Inputs, Keyed, Options, Outcome, blocks, h2, run_subtasks};
+use harness::{Digest, HugePages, Inputs, Keyed, Options, Outcome, blocks, h2, run_subtasks};
 use hashbrown::HashMap;
 
 use crate::exchange::{Exchange, owner};
@@ -17,8 +17,8 @@ fn keys(options: &Options) -> usize {
 /// One look-up a record, in the fastest general-purpose map, with room for all keys.
 pub(crate) fn plain(options: &Options, inputs: &'static Inputs) -> Outcome {
     let records = inputs.keyed();
-    let map: HashMap<u64, u64, FixedState> =
-        HashMap::with_capacity_and_hasher(keys(options), FixedState::default());
+    let map: HashMap<u64, u64, FixedState, HugePages> =
+        HashMap::with_capacity_and_hasher_in(keys(options), FixedState::default(), HugePages);
     run_subtasks(records.len(), vec![map], |_, sums| {
         let mut digest = Digest::default();
         for record in records {

@@ -1,7 +1,9 @@
 //! Running counts of words.
 
 use foldhash::fast::FixedState;
-use harness::{Digest, Inputs, Lines, Options, Outcome, fnv1a64, h2, run_subtasks};
+use harness::{
+    Digest, HugePages, Inputs, Lines, Options, Outcome, Parts, fnv1a64, h2, run_subtasks,
+};
 use hashbrown::HashMap;
 
 use crate::exchange::{Exchange, owner};
@@ -11,16 +13,18 @@ use crate::word_table::{Word, WordTable};
 const BATCH: usize = 128;
 /// Room for so many words is made beforehand.
 const VOCABULARY: usize = 100_000;
+/// What stands between words.
+const SEPARATORS: [u8; 2] = *b" \n";
 
 /// One look-up a word, in the fastest general-purpose map.
 pub(crate) fn plain(_: &Options, inputs: &'static Inputs) -> Outcome {
     let text = inputs.text();
-    let map: HashMap<&[u8], u64, FixedState> =
-        HashMap::with_capacity_and_hasher(VOCABULARY, FixedState::default());
+    let map: HashMap<&[u8], u64, FixedState, HugePages> =
+        HashMap::with_capacity_and_hasher_in(VOCABULARY, FixedState::default(), HugePages);
     let outcome = run_subtasks(0, vec![map], |_, counts| {
         let mut digest = Digest::default();
-        let words = text.split(|byte| matches!(byte, b' ' | b'\n'));
-        for word in words.filter(|word| !word.is_empty()) {
+        for word in Parts::new(text, SEPARATORS) {
+            let word = &text[word];
             let count = counts.entry(word).or_insert(0);
             *count += 1;
             digest.add(h2(fnv1a64(word), *count));
@@ -106,60 +110,19 @@ impl Batch {
         }
     }
 
-    /// Splits `lines`, a part of `text` that ends with a line's end, and hands on the words in batches.
+    /// Splits `lines`, a part of `text`, and hands on the words in batches.
     #[inline(always)]
     fn split(&mut self, text: &[u8], lines: &[u8], mut full: impl FnMut(&[Word])) {
         let first = lines.as_ptr() as usize - text.as_ptr() as usize;
-        let (mut start, mut count) = (first, 0);
-        for (chunk_index, chunk) in lines.chunks(64).enumerate() {
-            let mut ends = ends_of_words(chunk);
-            while ends != 0 {
-                let end = first + chunk_index * 64 + ends.trailing_zeros() as usize;
-                ends &= ends - 1;
-                if end > start {
-                    self.words[count] = Word::new(text, start, end);
-                    count += 1;
-                    if count == BATCH {
-                        full(&self.words);
-                        count = 0;
-                    }
-                }
-                start = end + 1;
-            }
-        }
-        let last = first + lines.len();
-        if start < last {
-            self.words[count] = Word::new(text, start, last);
+        let mut count = 0;
+        for word in Parts::new(lines, SEPARATORS) {
+            self.words[count] = Word::new(text, first + word.start, first + word.end);
             count += 1;
+            if count == BATCH {
+                full(&self.words);
+                count = 0;
+            }
         }
         full(&self.words[..count]);
     }
-}
-
-/// A bit for every byte that ends a word.
-#[inline(always)]
-fn ends_of_words(chunk: &[u8]) -> u64 {
-    #[cfg(target_feature = "avx2")]
-    if let Ok(chunk) = <&[u8; 64]>::try_from(chunk) {
-        use std::arch::x86_64::{
-            _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
-            _mm256_set1_epi8,
-        };
-        let half = |at: usize| {
-            // SAFETY: half of the chunk is 32 readable bytes, and the instructions are there.
-            unsafe {
-                let bytes = _mm256_loadu_si256(chunk.as_ptr().add(at).cast());
-                // In a text of letters, what is no larger than a space is a space or a line's end.
-                let least = _mm256_min_epu8(bytes, _mm256_set1_epi8(b' ' as i8));
-                _mm256_movemask_epi8(_mm256_cmpeq_epi8(least, bytes)) as u32
-            }
-        };
-        return u64::from(half(0)) | u64::from(half(32)) << 32;
-    }
-    let bit = |(at, &byte): (usize, &u8)| u64::from(byte <= b' ') << at;
-    chunk
-        .iter()
-        .enumerate()
-        .map(bit)
-        .fold(0, |ends, bit| ends | bit)
 }

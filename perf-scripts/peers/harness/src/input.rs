@@ -1,10 +1,11 @@
 //! The inputs: files of fixed-size records, mapped and populated before any clock starts.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use bytemuck::{Pod, Zeroable};
-use memmap2::{Mmap, MmapOptions};
+use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
 use crate::options::{Options, Query};
@@ -13,6 +14,8 @@ use crate::options::{Options, Query};
 pub const BLOCK_RECORDS: usize = 1024;
 /// Bytes of a block of `words.txt`.
 pub const BLOCK_BYTES: usize = 64 << 10;
+/// Files larger than this are faulted in as they are read, in Thalweg too.
+const POPULATE_MAX: usize = 4 << 30;
 
 /// A record of `bids.bin`.
 #[repr(C)]
@@ -148,11 +151,23 @@ impl Inputs {
     }
 }
 
+/// Maps a file with the advice that Thalweg's file sources give, and populates it unless it is huge.
 fn map(path: &Path) -> Result<Mmap, String> {
-    let named = |error: std::io::Error| format!("{}: {error}", path.display());
+    use memmap2::Advice::{HugePage, PopulateRead, Sequential};
+    let named = |error: io::Error| format!("{}: {error}", path.display());
     let file = File::open(path).map_err(named)?;
-    // SAFETY: the inputs are not written while a benchmark runs; `compare` makes them beforehand.
-    unsafe { MmapOptions::new().populate().map(&file) }.map_err(named)
+    // SAFETY: the inputs are not written while a benchmark runs; they are made beforehand.
+    let bytes = unsafe { Mmap::map(&file) }.map_err(named)?;
+    // What the system or the file system does not have of this only costs time.
+    let _ = bytes.advise(Sequential);
+    let _ = bytes.advise(HugePage);
+    if bytes.len() <= POPULATE_MAX {
+        match bytes.advise(PopulateRead) {
+            Err(error) if error.kind() != io::ErrorKind::InvalidInput => return Err(named(error)),
+            _ => {}
+        }
+    }
+    Ok(bytes)
 }
 
 /// The blocks of subtask `index` of `parallelism`: block b goes to subtask b mod P.

@@ -5,10 +5,12 @@
 //! containers that hand-written state is made of, in the loops and in the engines alike.
 
 mod digest;
+mod huge_pages;
 mod input;
 mod key_table;
 mod options;
 mod panes;
+mod parts;
 mod report;
 mod sliding;
 mod subtask;
@@ -20,12 +22,14 @@ mod word;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub use digest::{Digest, fnv1a64, h2, h3, h4, mix64};
+pub use huge_pages::HugePages;
 pub use input::{
     Auction, BLOCK_BYTES, BLOCK_RECORDS, Bid, Inputs, Keyed, Lines, Person, blocks, price_in_euros,
 };
 pub use key_table::KeyTable;
 pub use options::{Options, Query};
 pub use panes::Panes;
+pub use parts::Parts;
 pub use report::{Clock, Outcome, Stopwatch, Variant, main};
 pub use sliding::{Counts, Most, SLIDE_MS, Sliding, WINDOW_MS};
 pub use subtask::{pin, run_subtasks};

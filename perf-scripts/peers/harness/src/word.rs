@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::digest::fnv1a64;
+use crate::parts::Parts;
 
 /// A part of the mapped text: a record points to it rather than owns a copy. Workers share memory, so
 /// that no part of it is ever written out, though engines ask for the means.
@@ -24,10 +25,16 @@ impl<'de> Deserialize<'de> for Text {
 }
 
 impl Text {
+    /// The lines of a run of lines.
+    #[inline(always)]
+    pub fn lines(self) -> impl Iterator<Item = Text> + Send {
+        Parts::new(self.0, *b"\n").map(move |line| Text(&self.0[line]))
+    }
+
     /// The words of a line.
+    #[inline(always)]
     pub fn words(self) -> impl Iterator<Item = Word> + Send {
-        let words = self.0.split(|byte| *byte == b' ');
-        words.filter(|word| !word.is_empty()).map(Word::new)
+        Parts::new(self.0, *b" ").map(move |word| Word::new(&self.0[word]))
     }
 }
 

@@ -13,8 +13,7 @@ pub(crate) fn wordcount(options: &Options, inputs: &'static Inputs) -> Outcome {
         |run| {
             let lines = run.source(move |index, parallelism| {
                 let runs = Lines::new(text, index, parallelism);
-                let lines = runs.flat_map(|run| run.split(|byte| *byte == b'\n'));
-                lines.filter(|line| !line.is_empty()).map(Text)
+                runs.flat_map(|run| Text(run).lines())
             });
             let words = lines.flat_map(Text::words);
             by_key!(run, words, |word| *word, |keyed| {

@@ -1,7 +1,7 @@
 //! Running sums per key: dealt out by key, a map on every worker.
 
 use foldhash::fast::FixedState;
-use harness::{Inputs, Keyed, Options, Outcome, h2, mix64};
+use harness::{HugePages, Inputs, Keyed, Options, Outcome, h2, mix64};
 use hashbrown::HashMap;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
@@ -23,10 +23,12 @@ pub(crate) fn keysum(options: &Options, inputs: &'static Inputs) -> Outcome {
                 by_key,
                 "sum",
                 |_, _| {
-                    let mut sums: HashMap<u64, u64, FixedState> = HashMap::with_capacity_and_hasher(
-                        share + share / 20,
-                        FixedState::default(),
-                    );
+                    let mut sums: HashMap<u64, u64, FixedState, HugePages> =
+                        HashMap::with_capacity_and_hasher_in(
+                            share + share / 20,
+                            FixedState::default(),
+                            HugePages,
+                        );
                     move |input, output| {
                         input.for_each(|capability, records| {
                             for record in records.iter_mut() {

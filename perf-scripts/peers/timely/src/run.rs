@@ -1,7 +1,7 @@
 //! A query's run: workers, sources that deal out blocks, sinks that digest.
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use harness::{Clock, Digest, Inputs, Options, Outcome, blocks};
 use timely::container::CapacityContainerBuilder;
@@ -40,6 +40,7 @@ pub(crate) fn run(
     let (shared, parallelism, jitter_ms) = (clock.clone(), options.parallelism, options.jitter_ms);
     let keys = options.query.keys().unwrap_or(0);
     let config = timely::Config::process(parallelism);
+    let built = Barrier::new(parallelism);
     let guards = timely::execute(config, move |worker| {
         harness::pin(worker.index());
         let run = Run {
@@ -52,6 +53,8 @@ pub(crate) fn run(
             sunk: Rc::new(Handle::new()),
         };
         worker.dataflow::<u64, _, _>(|scope| build(scope, &run));
+        // No source starts the clock while another worker still makes its tables.
+        built.wait();
     });
     for result in guards.expect("workers start").join() {
         result.expect("no worker panics");

@@ -1,6 +1,6 @@
 //! Running counts of words: lines split, words dealt out, counted.
 
-use harness::{Inputs, Lines, Options, Outcome, Text, Word, h2};
+use harness::{HugePages, Inputs, Lines, Options, Outcome, Text, Word, h2};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use timely::container::CapacityContainerBuilder;
@@ -19,8 +19,7 @@ pub(crate) fn wordcount(options: &Options, inputs: &'static Inputs) -> Outcome {
         |scope, run| {
             let mut blocks = Lines::new(run.inputs.text(), run.index, run.parallelism);
             let lines = run.source(scope, Pace::COUNTED, move || {
-                let lines = blocks.next()?.split(|byte| *byte == b'\n');
-                Some((lines.filter(|line| !line.is_empty()).map(Text).collect(), 0))
+                Some((Text(blocks.next()?).lines().collect(), 0))
             });
             let words = lines.flat_map(Text::words);
             let by_word = Exchange::new(|word: &Word| word.hash);
@@ -28,7 +27,8 @@ pub(crate) fn wordcount(options: &Options, inputs: &'static Inputs) -> Outcome {
                 by_word,
                 "count",
                 |_, _| {
-                    let mut counts: HashTable<(Word, u64)> = HashTable::with_capacity(100_000);
+                    let mut counts: HashTable<(Word, u64), HugePages> =
+                        HashTable::with_capacity_in(100_000, HugePages);
                     move |input, output| {
                         input.for_each(|capability, words| {
                             let mut session = output.session(&capability);

@@ -17,7 +17,9 @@ Measured:
   Seconds are those from the read of the first record to the moment when the last sink instance has
   seen the end of input; user CPU time is that of the whole process in between. The files are mapped
   into memory, and their pages present, before; where more than 4 GiB of a file are mapped, its pages
-  come as they are reached, and their time counts. A warm-up run, which is not reported, goes first.
+  come as they are reached, and their time counts. Tables sized by `expected_keys` (keysum-*,
+  wordcount) are mapped and touched before the clock starts; with several workers, it starts when the
+  first is done with its own. A warm-up run, which is not reported, goes first.
 
 Checked:
   The checksum is the sum of the hashes of all rows, whatever their order: runs over the same data
