@@ -6,8 +6,9 @@ use thalweg::ring::WaitStrategy;
 
 use crate::error::Failure;
 
+use super::latency_sink::LatencySink;
 use super::processor_time::ProcessorTime;
-use super::recorder::{Latencies, LatencySink};
+use super::recorder::Latencies;
 use super::tick::{Counted, RunningCount, Tick};
 use super::trial::{Setup, Trial};
 

@@ -9,8 +9,9 @@ use thalweg::ring::WaitStrategy;
 use crate::error::Failure;
 
 use super::dataflow::{Shape, draw};
+use super::latency_sink::LatencySink;
 use super::processor_time::{ProcessorTime, Reading};
-use super::recorder::{LatencySink, Recorder};
+use super::recorder::Recorder;
 use super::stopwatch::Stopwatch;
 use super::tick::Tick;
 

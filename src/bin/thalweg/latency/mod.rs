@@ -4,22 +4,27 @@
 //! |---|---|
 //! | `schedule`, `stopwatch` | which record is due when, and the clock of both ends |
 //! | `tick`, `tick_source` | the records, the open loop, the expected result |
-//! | `recorder` | records the latency of every record, in the sink |
+//! | `recorder`, `latency_sink` | records the latency of every record, in the sink |
 //! | `trial` | one measurement: its threads and its duration |
 //! | `dataflow`, `embedded`, `ring_hop`, `idle` | what is measured |
 //! | `processor_time`, `core_distance` | what the cores did meanwhile, and how far apart they were |
-//! | `report`, `percentile_plot` | the output |
+//! | `report`, `run_json`, `percentile_plot` | the output |
+//!
+//! The peers in `perf-scripts/peers` are built from the same `schedule`, `stopwatch`, `recorder`, `processor_time` and
+//! `run_json`: what is measured beside this is measured alike.
 
 mod core_distance;
 mod dataflow;
 mod embedded;
 mod idle;
+mod latency_sink;
 mod options;
 mod percentile_plot;
 mod processor_time;
 mod recorder;
 mod report;
 mod ring_hop;
+mod run_json;
 mod schedule;
 mod session;
 mod stopwatch;

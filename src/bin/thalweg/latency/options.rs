@@ -18,12 +18,13 @@ What is measured:
   Every run checks that all counts have come.
 
 Modes:
-  hop       source on one worker, count and sink on the other: one ring between two cores
+  hop       source on one worker, count and sink on the other: one ring between two cores. The floor,
+            a bare `rtrb`, is measured before and after it.
   fused     all on one worker: no ring
   embedded  a client's thread pushes into an inlet and polls an outlet: two hops, there and back.
             One thread does both, and has a core of its own: on two cores a third thread would
             only measure the scheduler. It spins, however the workers wait.
-  ring      the floor: this crate's ring, and `rtrb`, between two spinning threads, without a job
+  ring      this crate's ring, and `rtrb`, between two spinning threads, without a job
   all       one after the other
 
 Reading it:

@@ -111,12 +111,13 @@ fn draw_on(
     Ok(())
 }
 
-/// Draws the names of the curves, in the order in which they end at the right.
+/// Draws the names of the curves, each once, in the order in which they end at the right.
 fn draw_key(
     area: &Area<'_>,
     mut curves: Vec<(Line, Vec<(f64, f64)>)>,
 ) -> Result<(), Box<dyn Error>> {
     let end = |curve: &[(f64, f64)]| curve.last().map_or(0.0, |point| point.1);
+    curves.dedup_by_key(|(line, _)| *line);
     curves.sort_by(|(_, a), (_, b)| end(b).total_cmp(&end(a)));
     for (row, (line, _)) in (0..).zip(curves) {
         let y = 70 + 26 * row;

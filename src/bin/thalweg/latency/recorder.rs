@@ -1,19 +1,23 @@
 //! Records the latency of every record where it arrives.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use hdrhistogram::Histogram;
-use thalweg::operator::{Outcome, Sink, SinkWriter};
-use thalweg::time::Timestamp;
 
 use super::stopwatch::Stopwatch;
-use super::tick::Counted;
 
 /// The longest latency that can be distinguished from longer ones: 18 minutes.
 const NANOS_MAX: u64 = 1 << 40;
 
 /// The number of significant digits of recorded latencies.
 const DIGITS: u8 = 3;
+
+/// The percentiles that are reported, next to the maximum.
+pub(crate) const PERCENTILES: [(&str, f64); 5] = [
+    ("p50", 50.0),
+    ("p90", 90.0),
+    ("p99", 99.0),
+    ("p99.9", 99.9),
+    ("p99.99", 99.99),
+];
 
 /// The latencies of one sink instance, and the checksum of its records.
 #[derive(Clone, Debug)]
@@ -38,7 +42,8 @@ pub(crate) struct Latencies {
 }
 
 impl Latencies {
-    fn new() -> Self {
+    /// Nothing yet.
+    pub(crate) fn new() -> Self {
         let histogram = Histogram::new_with_bounds(1, NANOS_MAX, DIGITS);
         Latencies {
             histogram: histogram.expect("the bounds are constants and in order"),
@@ -97,65 +102,6 @@ impl Recorder {
     /// The findings.
     pub(crate) fn into_latencies(self) -> Latencies {
         self.latencies
-    }
-}
-
-/// A sink that records the latency of every count, separately per instance.
-#[derive(Clone, Debug)]
-pub(crate) struct LatencySink {
-    recorder: Recorder,
-    finished: Arc<Mutex<Option<Latencies>>>,
-}
-
-impl LatencySink {
-    /// A sink whose instances start as copies of `recorder`.
-    pub(crate) fn new(recorder: Recorder) -> Self {
-        LatencySink {
-            recorder,
-            finished: Arc::default(),
-        }
-    }
-
-    /// The findings of all instances; valid once the job has finished.
-    pub(crate) fn into_latencies(self) -> Latencies {
-        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        finished.take().unwrap_or_else(Latencies::new)
-    }
-}
-
-impl Sink<Counted> for LatencySink {
-    type Writer = LatencyWriter;
-
-    fn writer(&self, _index: u32, _parallelism: u32) -> LatencyWriter {
-        LatencyWriter {
-            recorder: self.recorder.clone(),
-            finished: Arc::clone(&self.finished),
-        }
-    }
-}
-
-/// One instance of a [`LatencySink`].
-#[derive(Debug)]
-pub(crate) struct LatencyWriter {
-    recorder: Recorder,
-    finished: Arc<Mutex<Option<Latencies>>>,
-}
-
-impl SinkWriter<Counted> for LatencyWriter {
-    #[inline(always)]
-    fn write(&mut self, counted: &Counted, _at: Timestamp) -> Outcome {
-        self.recorder.arrived(counted.due_nanos, counted.count);
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Outcome {
-        let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = &self.recorder.latencies;
-        match &mut *finished {
-            Some(others) => others.merge(own),
-            None => *finished = Some(own.clone()),
-        }
-        Ok(())
     }
 }
 

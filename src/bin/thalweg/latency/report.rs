@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::duration::shown;
 use crate::number::grouped;
@@ -12,16 +12,9 @@ use crate::table::table;
 use super::idle::Idleness;
 use super::options::{LatencyOptions, Wait};
 use super::processor_time::ProcessorTime;
+use super::recorder::PERCENTILES;
+use super::run_json::{self, cpu};
 use super::trial::{Line, Measurement};
-
-/// The percentiles that are reported, followed by the maximum.
-const PERCENTILES: [(&str, f64); 5] = [
-    ("p50", 50.0),
-    ("p90", 90.0),
-    ("p99", 99.0),
-    ("p99.9", 99.9),
-    ("p99.99", 99.99),
-];
 
 /// A run whose last record arrives later than this has not kept up with its rate.
 const BEHIND_NANOS_MAX: u64 = 100_000_000;
@@ -79,41 +72,17 @@ impl Report<'_> {
 }
 
 fn run(measurement: &Measurement) -> Value {
-    let latencies = &measurement.latencies;
-    let mut run = Map::new();
-    run.insert("mode".to_owned(), json!(measurement.line.name()));
-    run.insert("workers".to_owned(), json!(measurement.workers));
-    run.insert("records".to_owned(), json!(latencies.records));
-    run.insert("recorded".to_owned(), json!(latencies.histogram.len()));
-    for (name, percentile) in PERCENTILES {
-        let nanos = latencies.at_percentile(percentile);
-        run.insert(format!("{name}_nanos"), json!(nanos));
-    }
-    run.insert("max_nanos".to_owned(), json!(latencies.histogram.max()));
-    run.insert("mean_nanos".to_owned(), json!(latencies.histogram.mean()));
-    run.insert("behind_nanos".to_owned(), json!(latencies.last_nanos));
-    run.insert("cpu".to_owned(), cpu(&measurement.time));
+    let mut run = run_json::run(
+        measurement.line.name(),
+        measurement.workers,
+        &measurement.latencies,
+        &measurement.time,
+    );
     let apart = measurement
         .cores_apart
         .map(|(before, after)| [before, after]);
     run.insert("cores_apart_nanos".to_owned(), json!(apart));
-    run.insert("waited".to_owned(), json!(measurement.time.waited()));
-    run.insert("steal".to_owned(), json!(measurement.time.steal));
     Value::Object(run)
-}
-
-fn cpu(time: &ProcessorTime) -> Value {
-    let threads = time.threads.iter();
-    json!({
-        "cores": time.cores(),
-        "user_cores": time.user_and_system.map(|(user, _)| user),
-        "system_cores": time.user_and_system.map(|(_, system)| system),
-        "threads": threads
-            .map(|thread| json!({
-                "name": thread.name, "cores": thread.cores, "waited": thread.waited,
-            }))
-            .collect::<Vec<_>>(),
-    })
 }
 
 /// The percentiles of every measurement.
@@ -170,14 +139,15 @@ fn told(number: Option<f64>, unit: &str) -> String {
     number.map_or_else(|| "-".to_owned(), |number| format!("{number:.2}{unit}"))
 }
 
-/// The distance to the floor, and which measurements fell behind.
+/// The distance to the floor, as the mean of the ratios to the floor before the hop and after it, and which measurements fell behind.
 fn notes(measurements: &[Measurement]) -> String {
     let mut text = String::new();
-    let of = |line| measurements.iter().find(|found| found.line == line);
-    if let Some((hop, floor)) = of(Line::Hop).zip(of(Line::Rtrb)) {
+    let of = |line| measurements.iter().filter(move |found| found.line == line);
+    if let (Some(hop), Some(_)) = (of(Line::Hop).next(), of(Line::Rtrb).next()) {
         let ratio = |percentile| {
             let nanos = |found: &Measurement| found.latencies.at_percentile(percentile);
-            nanos(hop) as f64 / nanos(floor).max(1) as f64
+            let ratio = |floor| nanos(hop) as f64 / nanos(floor).max(1) as f64;
+            of(Line::Rtrb).map(ratio).sum::<f64>() / of(Line::Rtrb).count() as f64
         };
         let _ = writeln!(
             text,
@@ -223,7 +193,7 @@ pub(crate) fn idle_text(idleness: &Idleness, wait: Wait, seconds: f64) -> String
             cores * 100.0,
             threads(time),
         ),
-        None => "processor times of threads are not told here: nothing was measured\n".to_owned(),
+        None => "processor times of threads are not available: nothing was measured\n".to_owned(),
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn run(options: &LatencyOptions) -> Result<(), Failure> {
     let clock_reading_nanos = Stopwatch::start().reading_nanos();
     let mut measurements = measure(options, &setup)?;
     check(&measurements, setup.schedule(0).count)?;
-    measurements.sort_unstable_by_key(|found| found.line);
+    measurements.sort_by_key(|found| found.line);
     let report = Report {
         options,
         cores: setup.cores.len(),
@@ -83,14 +83,15 @@ fn tell(text: String) -> Result<(), Failure> {
 }
 
 fn measure(options: &LatencyOptions, setup: &Setup) -> Result<Vec<Measurement>, Failure> {
+    // The floor is measured before and after the hop: a machine that becomes faster or slower favours neither.
     let lines: &[Line] = match options.mode {
-        Mode::Hop => &[Line::Hop],
+        Mode::Hop => &[Line::Rtrb, Line::Hop, Line::Rtrb],
         Mode::Fused => &[Line::Fused],
         Mode::Embedded => &[Line::Embedded],
         Mode::Ring => &[Line::Ring, Line::Rtrb],
-        // The floors are measured on both sides of the hop, so that drift is less likely to favour one.
         Mode::All => &[
             Line::Ring,
+            Line::Rtrb,
             Line::Hop,
             Line::Rtrb,
             Line::Fused,

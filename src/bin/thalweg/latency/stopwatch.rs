@@ -3,7 +3,6 @@
 //! It is the system's monotonic clock, read without a system call (about 25 ns on a virtual machine of 2024). The
 //! processor's own counter takes 10 ns, but the system knows better than this program whether it is synchronized
 //! across cores and at which rate it runs.
-//! rate it runs, the system knows better than this program.
 
 use std::time::{Duration, Instant};
 
