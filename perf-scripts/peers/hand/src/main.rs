@@ -48,5 +48,5 @@ fn variants(options: &Options) -> Vec<Variant> {
 }
 
 fn main() -> ExitCode {
-    harness::main("hand", variants)
+    harness::main("hand", variants, None)
 }

@@ -8,6 +8,7 @@ mod digest;
 mod huge_pages;
 mod input;
 mod key_table;
+mod latency;
 mod options;
 mod panes;
 mod parts;
@@ -27,6 +28,7 @@ pub use input::{
     Auction, BLOCK_BYTES, BLOCK_RECORDS, Bid, Inputs, Keyed, Lines, Person, blocks, price_in_euros,
 };
 pub use key_table::KeyTable;
+pub use latency::{Arrivals, Latency, Tick, Ticks, Trial};
 pub use options::{Options, Query};
 pub use panes::Panes;
 pub use parts::Parts;

@@ -89,8 +89,12 @@ pub struct Options {
 }
 
 /// How to call a peer.
-pub(crate) fn usage(system: &str) -> String {
+pub(crate) fn usage(system: &str, has_latency: bool) -> String {
     let queries: Vec<_> = QUERIES.iter().map(|(name, _)| *name).collect();
+    let latency = match has_latency {
+        true => format!("\n\n`{system} latency --help` tells how latencies are measured."),
+        false => String::new(),
+    };
     format!(
         "Usage: {system} QUERY --data DIR [--parallelism N] [--limit N] [--jitter-ms J] [--suffix S]
        [--runs N] [--warmup N] [--variant V]
@@ -103,7 +107,7 @@ Runs QUERY over the inputs in DIR and prints one JSON object for every run.
   --jitter-ms J    watermarks stand J ms behind (default 0)
   --suffix S       read e.g. persons_x10.bin with S = _x10
   --runs N         runs to report (default 1), after --warmup N others (default 1)
-  --variant V      only variant V, where there are several",
+  --variant V      only variant V, where there are several{latency}",
         queries.join(" ")
     )
 }

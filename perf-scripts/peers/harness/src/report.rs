@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::digest::Digest;
 use crate::input::Inputs;
+use crate::latency::{self, Latency};
 use crate::options::{Options, usage};
 
 /// What one run of a query came to.
@@ -107,14 +108,22 @@ fn cpu_time() -> (Duration, Duration) {
 pub type Variant = (&'static str, fn(&Options, &'static Inputs) -> Outcome);
 
 /// A peer's `main`: parses the command line, maps the inputs, runs, reports. `variants` answers with
-/// the ways this peer has of running the query, none where it has none.
-pub fn main(system: &str, variants: impl Fn(&Options) -> Vec<Variant>) -> ExitCode {
+/// the ways this peer has of running the query, none where it has none; `latency` is its job for
+/// that command, if it has one.
+pub fn main(
+    system: &str,
+    variants: impl Fn(&Options) -> Vec<Variant>,
+    latency: Option<Latency>,
+) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let (Some(job), Some("latency")) = (latency, arguments.first().map(String::as_str)) {
+        return latency::main(system, job, &arguments[1..]);
+    }
     if arguments
         .iter()
         .any(|argument| argument == "-h" || argument == "--help")
     {
-        println!("{}", usage(system));
+        println!("{}", usage(system, latency.is_some()));
         return ExitCode::SUCCESS;
     }
     let prepared = Options::parse(arguments)
@@ -122,7 +131,7 @@ pub fn main(system: &str, variants: impl Fn(&Options) -> Vec<Variant>) -> ExitCo
     let (options, inputs) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
-            eprintln!("{system}: {error}\n\n{}", usage(system));
+            eprintln!("{system}: {error}\n\n{}", usage(system, latency.is_some()));
             return ExitCode::from(2);
         }
     };

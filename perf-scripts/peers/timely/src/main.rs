@@ -6,6 +6,7 @@
 
 mod join;
 mod keysum;
+mod latency;
 mod run;
 mod stateless;
 mod window;
@@ -38,5 +39,5 @@ fn variants(options: &Options) -> Vec<Variant> {
 }
 
 fn main() -> ExitCode {
-    harness::main("timely", variants)
+    harness::main("timely", variants, Some(latency::LATENCY))
 }

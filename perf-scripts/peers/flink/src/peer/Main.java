@@ -1,5 +1,6 @@
 package peer;
 
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -36,6 +37,10 @@ public final class Main {
     }
 
     public static void main(String[] arguments) throws Exception {
+        if (arguments.length > 0 && arguments[0].equals("latency")) {
+            Latency.main(Arrays.copyOfRange(arguments, 1, arguments.length));
+            return;
+        }
         if (java.util.List.of(arguments).contains("--help")) {
             System.out.println(Options.USAGE);
             return;

@@ -21,7 +21,9 @@ final class Options {
               --jitter-ms J    watermarks stand J ms behind (default 0)
               --suffix S       read e.g. persons_x10.bin with S = _x10
               --runs N         runs to report (default 1), after --warmup N others (default 1)
-              --variant V      only variant V, where there are several"""
+              --variant V      only variant V, where there are several
+
+            `run latency --help` tells how latencies are measured."""
             .formatted(String.join(" ", QUERIES));
 
     String query;
