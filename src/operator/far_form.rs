@@ -108,7 +108,7 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
 }
 
 impl<T: Record + ?Sized, D: Push<Far<T>>> Operator for FarForm<T, D> {
-    pass_on!(next: deadline, snapshot, close);
+    pass_on!(next: takes_singly, deadline, snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;
@@ -140,11 +140,6 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> Operator for FarForm<T, D> {
     #[inline(always)]
     fn ready(&self) -> bool {
         !self.held && self.next.ready()
-    }
-
-    #[inline(always)]
-    fn takes_singly(&self) -> bool {
-        self.next.takes_singly()
     }
 
     fn takes_barrier(&self) -> bool {

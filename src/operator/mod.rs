@@ -336,6 +336,9 @@ macro_rules! pass_on {
         fn ready(&self) -> bool { self.$next.ready() }
         fn takes_barrier(&self) -> bool { self.$next.takes_barrier() }
         fn pauses_source(&self) -> bool { self.$next.pauses_source() }
+        $crate::operator::pass_on!(@ $next takes_singly);
+    };
+    (@ $next:tt takes_singly) => {
         #[inline(always)]
         fn takes_singly(&self) -> bool { self.$next.takes_singly() }
     };

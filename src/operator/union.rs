@@ -34,7 +34,7 @@ impl<D> Union<D> {
 }
 
 impl<D: Operator> Operator for Union<D> {
-    pass_on!(next: open, begin, flush, deadline, snapshot, close);
+    pass_on!(next: takes_singly, open, begin, flush, deadline, snapshot, close);
 
     fn signal(&mut self, signal: Signal) {
         if self.waiting.is_empty() && (signal.overtakes() || self.next.ready()) {
@@ -55,11 +55,6 @@ impl<D: Operator> Operator for Union<D> {
 
     fn pauses_source(&self) -> bool {
         self.next.pauses_source()
-    }
-
-    #[inline(always)]
-    fn takes_singly(&self) -> bool {
-        self.next.takes_singly()
     }
 
     fn resume(&mut self, budget: &mut Budget) {

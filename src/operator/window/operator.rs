@@ -391,6 +391,10 @@ where
         !self.busy && self.next.takes_barrier()
     }
 
+    fn takes_singly(&self) -> bool {
+        self.next.takes_singly()
+    }
+
     fn resume(&mut self, budget: &mut Budget) {
         self.next.resume(budget);
         self.advance(budget);
