@@ -22,8 +22,8 @@ def nanos(value):
 
 
 def times(value):
-    """A ratio in three digits."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    """A ratio in three digits, or two decimals."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def render(figures, options, measured_peers):
@@ -70,7 +70,7 @@ def ratios(figures, rate, wait):
                           *((f"{peer} / hop", beside(figures, peer)) for peer in NAMES)]:
         found = [figure(rate, wait, name) for name in COMPARED]
         if all(found):
-            lines.append(f"  {about:<14}" + "".join(cell(one).rjust(24) for one in found))
+            lines.append(f"  {about:<14}" + "".join(f" {cell(one):>23}" for one in found))
     if not lines:
         return []
     title = f"{rate:,} records/s, {wait}"

@@ -37,7 +37,7 @@ class Floor(unittest.TestCase):
         rows = [row for number, hop in [(1, 200), (2, 300), (3, 800)]
                 for row in (run("rtrb", 100, number), run("hop", hop, number), run("rtrb", 100, number))]
         figure = Figures(rows, 0.01).above_floor(1_000_000, "spin", "p99")
-        self.assertEqual(report.cell(figure), "3 (2–8)")
+        self.assertEqual(report.cell(figure), "3.00 (2.00–8.00)")
 
 
 class Peers(unittest.TestCase):
