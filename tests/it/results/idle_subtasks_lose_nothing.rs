@@ -5,7 +5,7 @@ use thalweg::datastream::Environment;
 use thalweg::operator::Tumbling;
 use thalweg::runtime::Step;
 use thalweg::state::Count;
-use thalweg::time::{ManualClock, Monotonous, Timestamp, nanoseconds, secs};
+use thalweg::time::{ManualClock, Monotonous, Timestamp, WatermarkStrategy, nanoseconds, secs};
 
 use crate::schedule::sorted;
 
