@@ -189,11 +189,11 @@ fn dropped_late_records_are_counted_on_standard_error() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().to_str().expect("text");
     data(6, 3000).write(directory.path(), "");
-    let ended = program::run(&["bench", "q5", "--data", path, "--runs", "2"]);
+    let ended = program::run(&["bench", "q7", "--data", path, "--runs", "2"]);
     assert!(ended.status.success());
     let told = String::from_utf8(ended.stderr).expect("text");
     assert!(
-        told.starts_with("q5: ") && told.contains("--jitter-ms"),
+        told.starts_with("q7: ") && told.contains("--jitter-ms"),
         "{told}"
     );
     assert_eq!(told.lines().count(), 1, "{told}");

@@ -50,6 +50,9 @@ impl Target {
         }
         if outside.failures > 0 && checkpoint > 1 {
             outside.failures -= 1;
+            drop(outside);
+            // Until then a savepoint is complete.
+            std::thread::sleep(Duration::from_millis(300));
             return Err("the target is away".into());
         }
         outside.committed.push((checkpoint, numbers.collect()));
