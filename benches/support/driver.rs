@@ -4,37 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use thalweg::checkpoint::SnapshotOutput;
-use thalweg::metrics::MetricGroup;
 use thalweg::operator::{
-    Budget, Checkpointing, Collector, OpenContext, Operator, OperatorError, Outputs, Push, Signal,
-    SubtaskInfo,
+    Budget, Collector, OpenContext, Operator, OperatorError, Outputs, Push, Signal,
 };
-use thalweg::record::{KeyGroupAssignment, KeyHasher, MaxParallelism};
-use thalweg::time::{Clock, Timestamp};
+use thalweg::testing::open_context;
+use thalweg::time::Timestamp;
 
 /// The processing time of all turns.
 const NOW: Timestamp = Timestamp(0);
 
 /// Opens a chain as the only subtask of a job.
 pub(crate) fn open<D: Operator>(chain: D) -> Outputs<D> {
-    let groups = MaxParallelism::default_for(1);
     let mut chain = Outputs::new(chain);
-    let opened = chain.open(&OpenContext {
-        subtask: SubtaskInfo {
-            job: "bench".into(),
-            vertex: "bench".into(),
-            index: 0,
-            parallelism: 1,
-            attempt: 0,
-        },
-        metrics: MetricGroup::new(),
-        hasher: KeyHasher::new(KeyGroupAssignment::Hash, groups),
-        key_groups: groups.range(0, 1),
-        waker: None,
-        clock: Clock::System,
-        checkpointing: Checkpointing::default(),
-    });
-    opened.expect("nothing is restored");
+    chain.open(&open_context()).expect("nothing is restored");
     chain
 }
 

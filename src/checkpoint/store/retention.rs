@@ -1,12 +1,14 @@
 //! Decides which files are no longer needed, and when they are removed.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::{Arc, Weak};
 
 use super::CheckpointStore;
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::manifest::{Manifest, manifest_name};
 use crate::checkpoint::segment_writer::{remove_leftover, segment_name};
+use crate::checkpoint::storage::Storage;
 
 /// Segments that are being read: they are kept until it is dropped.
 pub(in crate::checkpoint) type Pin = Arc<Vec<u64>>;
@@ -98,6 +100,14 @@ impl FileName {
     }
 }
 
+/// Removes a file; it is no error if it is gone already.
+fn remove_if_there(storage: &dyn Storage, name: &str) -> io::Result<()> {
+    match storage.remove(name) {
+        Err(cause) if storage.open(name).is_ok() => Err(cause),
+        _ => Ok(()),
+    }
+}
+
 impl CheckpointStore {
     /// Removes the checkpoints from number `since` on: those of a cancelled job that is to leave none. Manifests are
     /// removed first, the newest last, so that an interruption leaves only whole checkpoints.
@@ -134,12 +144,10 @@ impl CheckpointStore {
         if failed.is_empty() {
             return Ok(());
         }
-        let remove = |name: &String| match self.storage.remove(name) {
-            // It may never have got its name.
-            Err(cause) if self.storage.open(name).is_ok() => {
-                Err(CheckpointError::storage("remove", name, cause))
-            }
-            _ => Ok(()),
+        // It may never have got its name.
+        let remove = |name: &String| {
+            let removed = remove_if_there(&*self.storage, name);
+            removed.map_err(|cause| CheckpointError::storage("remove", name, cause))
         };
         let withdrawn = failed.iter().try_for_each(remove).and_then(|()| {
             let synced = self.storage.sync_directory();
@@ -186,9 +194,8 @@ impl CheckpointStore {
                 Some(FileName::Segment(number)) if self.retention.spare.is_none() => {
                     self.retention.spare = Some(number);
                 }
-                // A failed removal is retried, unless the file is gone.
-                _ if self.storage.remove(&name).is_ok() => {}
-                _ if self.storage.open(&name).is_err() => {}
+                // A failed removal is retried.
+                _ if remove_if_there(&*self.storage, &name).is_ok() => {}
                 _ => left.push(name),
             }
         }
@@ -247,7 +254,7 @@ impl CheckpointStore {
     }
 
     /// Removes files that predate the opening of the store and that no checkpoint names, except one spare segment.
-    pub(super) fn sweep(&mut self) -> std::io::Result<()> {
+    pub(super) fn sweep(&mut self) -> io::Result<()> {
         let kept = self.kept();
         for name in self.storage.list()? {
             let is_old = |number| number < self.retention.first_number;

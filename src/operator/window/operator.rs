@@ -30,7 +30,7 @@ use crate::checkpoint::SnapshotOutput;
 use crate::operator::key_context::Keys;
 use crate::operator::{
     Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, RecordRun,
-    Signal, earlier, raise,
+    Signal, earlier, pass_on, raise,
 };
 use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
 use crate::time::Timestamp;
@@ -327,6 +327,8 @@ where
     D: Push<F::Out>,
     T: WindowTime,
 {
+    pass_on!(next: takes_singly);
+
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.hasher = cx.hasher;
         let metrics = cx.operator_metrics(&self.timeline.name);
@@ -389,10 +391,6 @@ where
 
     fn takes_barrier(&self) -> bool {
         !self.busy && self.next.takes_barrier()
-    }
-
-    fn takes_singly(&self) -> bool {
-        self.next.takes_singly()
     }
 
     fn resume(&mut self, budget: &mut Budget) {

@@ -175,9 +175,9 @@ impl<K, V> Directory<K, V> {
     #[inline(always)]
     pub(super) fn segment(&self, hash: KeyHash) -> Segment<K, V> {
         let handle = self.handle(hash);
-        let first = &raw const self.counts[self.first_slot(hash, handle.depth())];
+        let counts = NonNull::from(&self.counts[self.first_slot(hash, handle.depth())]);
         // SAFETY: both are from the directory, and nothing changes segments while it is borrowed.
-        unsafe { Segment::of(handle, NonNull::new_unchecked(first.cast_mut())) }
+        unsafe { Segment::of(handle, counts) }
     }
 
     /// The segment of a hash, to be changed before another one is requested.
@@ -479,7 +479,6 @@ pub(super) fn hand_out_segment<K, V>(segment: &mut Segment<K, V>, changes: &mut 
 
 impl<K, V> Drop for Directory<K, V> {
     fn drop(&mut self) {
-        let groups_full = self.groups_full;
         let mut position = Some(0);
         while let Some(start) = position {
             position = self.after(start);
@@ -488,7 +487,7 @@ impl<K, V> Drop for Directory<K, V> {
                 segment.drop_entries();
             }
             // Full-size blocks are freed with their chunks.
-            if segment.group_count() != groups_full {
+            if segment.group_count() != self.groups_full {
                 // SAFETY: the directory is being dropped, and visits every segment once.
                 unsafe { self.release(&segment) };
             }

@@ -88,6 +88,15 @@ impl Counting {
         let (panes, sliding) = (Panes::new(SLIDE_MS), Sliding::default());
         Counting { panes, sliding }
     }
+
+    /// Closes what is over by then; adds the windows that end to `rows`.
+    fn fire(&mut self, watermark: i64, rows: &mut VecDeque<(i64, Most)>) {
+        let mut fire = |end, most| rows.push_back((end, most));
+        let sliding = &mut self.sliding;
+        self.panes
+            .close(watermark, |end, pane| sliding.take(end, pane, &mut fire));
+        sliding.advance(watermark, &mut fire);
+    }
 }
 
 impl Windows<(u64, u64), (i64, Most)> for Counting {
@@ -97,11 +106,7 @@ impl Windows<(u64, u64), (i64, Most)> for Counting {
     }
 
     fn advance(&mut self, watermark: i64, rows: &mut VecDeque<(i64, Most)>) {
-        let mut fire = |end, most| rows.push_back((end, most));
-        let sliding = &mut self.sliding;
-        self.panes
-            .close(watermark, |end, pane| sliding.take(end, pane, &mut fire));
-        sliding.advance(watermark, &mut fire);
+        self.fire(watermark, rows);
     }
 }
 
@@ -159,21 +164,14 @@ impl Windows<u64, Part> for Parts {
     }
 }
 
-/// The parts of the auctions that are this replica's, added up.
-#[derive(Clone)]
-struct Adding {
-    counting: Counting,
-}
-
-impl Windows<(u64, Part), (i64, Most)> for Adding {
+impl Windows<(u64, Part), (i64, Most)> for Counting {
     #[inline]
     fn take(&mut self, (auction, part): (u64, Part), _: i64, _: &mut VecDeque<(i64, Most)>) {
-        let pane = self.counting.panes.at(part.end - SLIDE_MS);
-        *pane.value(auction) += part.count;
+        *self.panes.at(part.end - SLIDE_MS).value(auction) += part.count;
     }
 
     fn advance(&mut self, watermark: i64, rows: &mut VecDeque<(i64, Most)>) {
-        self.counting.advance(watermark, rows);
+        self.fire(watermark, rows);
     }
 }
 
@@ -192,8 +190,7 @@ pub(crate) fn q5_two_phase(options: &Options, inputs: &'static Inputs) -> Outcom
             let mut held = Held::new(Parts { panes });
             let parts = votes.rich_map_custom(move |elements| step(&mut held, elements));
             by_key!(run, parts, |part| part.auction, |keyed| {
-                let counting = Counting::new();
-                let mut held = Held::new(Adding { counting });
+                let mut held = Held::new(Counting::new());
                 let parts = keyed.rich_map_custom(move |elements| step(&mut held, elements));
                 largest(run, parts, |end, (count, auction)| {
                     h3(end as u64, !auction, count)

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::Operator;
 use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::{Capability, Operator};
 use timely::progress::frontier::MutableAntichain;
 
 use crate::run::{Pace, QUANTUM, run};
@@ -24,6 +24,14 @@ pub(crate) fn watermark(frontier: &MutableAntichain<u64>) -> i64 {
         .frontier()
         .first()
         .map_or(i64::MAX, |time| *time as i64)
+}
+
+/// Lets go of all times before the frontier.
+fn follow(held: &mut Option<Capability<u64>>, frontier: &MutableAntichain<u64>) {
+    match (held.as_mut(), frontier.frontier().first()) {
+        (Some(capability), Some(time)) => capability.downgrade(time),
+        _ => *held = None,
+    }
 }
 
 /// What counting needs of a bid.
@@ -124,10 +132,7 @@ fn counts<'s>(bids: StreamVec<'s, u64, Bid>) -> StreamVec<'s, u64, Part> {
                     pane.clear();
                 });
                 drop(session);
-                match frontier.frontier().first() {
-                    Some(time) => capability.downgrade(time),
-                    None => held = None,
-                }
+                follow(&mut held, frontier);
             }
         },
     )
@@ -162,10 +167,7 @@ where
                 panes.close(watermark, |end, pane| sliding.take(end, pane, &mut fire));
                 sliding.advance(watermark, &mut fire);
                 drop(session);
-                match frontier.frontier().first() {
-                    Some(time) => capability.downgrade(time),
-                    None => held = None,
-                }
+                follow(&mut held, frontier);
             }
         },
     )
@@ -212,10 +214,7 @@ pub(crate) fn q7(options: &Options, inputs: &'static Inputs) -> Outcome {
                                 session.give((end, std::mem::take(pane)));
                             });
                             drop(session);
-                            match frontier.frontier().first() {
-                                Some(time) => capability.downgrade(time),
-                                None => held = None,
-                            }
+                            follow(&mut held, frontier);
                         }
                     },
                 );
@@ -255,10 +254,7 @@ where
                     session.give(window.remove_entry());
                 }
                 drop(session);
-                match frontier.frontier().first() {
-                    Some(time) => capability.downgrade(time),
-                    None => held = None,
-                }
+                follow(&mut held, frontier);
             }
         },
     )

@@ -7,6 +7,9 @@ use super::checksum::Row;
 
 pub(super) use crate::nexmark::{Auction, Bid, Person};
 
+/// What the names of persons and auctions that are ten times as long end in.
+pub(crate) const X10_SUFFIX: &str = "_x10";
+
 /// A key and a number to add to its sum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Pod, Zeroable)]
 #[repr(C)]

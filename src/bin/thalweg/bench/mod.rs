@@ -11,6 +11,6 @@ mod query;
 mod run;
 mod stopwatch;
 
-pub(crate) use input::KeyValue;
+pub(crate) use input::{KeyValue, X10_SUFFIX};
 pub(crate) use options::{BenchOptions, HELP};
 pub(crate) use run::run;

@@ -11,6 +11,7 @@ use crate::number::grouped;
 
 use super::checkpoint;
 use super::draft::Draft;
+use super::input::X10_SUFFIX;
 use super::measurement::Measurement;
 use super::options::{BenchOptions, Task};
 use super::query::Query;
@@ -97,7 +98,7 @@ fn failure(error: JobError, options: &BenchOptions) -> Failure {
 
 /// How to get the input files that `options` name.
 fn cure(options: &BenchOptions) -> String {
-    let long = if options.suffix == "_x10" {
+    let long = if options.suffix == X10_SUFFIX {
         " --x10"
     } else {
         ""

@@ -1,9 +1,10 @@
 //! The input files: their names and contents.
 
+use crate::bench::X10_SUFFIX;
 use crate::nexmark::Counts;
 
 use super::content::Content;
-use super::options::{GenerateOptions, X10_SUFFIX};
+use super::options::GenerateOptions;
 
 /// How many times longer the long files are.
 const X10: u64 = 10;

@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::bench::X10_SUFFIX;
 use crate::nexmark::JITTER_MS_MAX;
-
-/// What the names of the long files end in.
-pub(super) const X10_SUFFIX: &str = "_x10";
 
 /// The text below the options in `--help`.
 pub(crate) const HELP: &str = "\

@@ -6,6 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use super::schedule::Schedule;
+use super::stopwatch::Stopwatch;
+
 /// The system's counters at one moment.
 #[derive(Debug)]
 pub(crate) struct Reading {
@@ -14,6 +17,9 @@ pub(crate) struct Reading {
     machine: Option<MachineTicks>,
     threads: Vec<Thread>,
 }
+
+/// The counters are read this long before recording starts, so that it does not disturb the recording.
+const LEAD_NANOS: i64 = 20_000_000;
 
 /// Ticks per second in what the kernel reports, whatever its own timer frequency.
 const TICKS_PER_SEC: f64 = 100.0;
@@ -102,6 +108,16 @@ impl Reading {
 }
 
 impl ProcessorTime {
+    /// Sleeps until every record of a schedule was due; returns what the processors did while latencies were recorded.
+    ///
+    /// The calling thread does nothing between the readings: on two cores it would interfere.
+    pub(crate) fn while_recorded(schedule: &Schedule, stopwatch: Stopwatch) -> Self {
+        stopwatch.sleep_until(schedule.recorded_from_nanos() - LEAD_NANOS);
+        let before = Reading::now();
+        stopwatch.sleep_until(schedule.end_nanos());
+        Reading::now().since(&before)
+    }
+
     /// The number of cores used by all threads together; `None` if it is not reported.
     pub(crate) fn cores(&self) -> Option<f64> {
         let known = !self.threads.is_empty();

@@ -9,7 +9,7 @@ use thalweg::ring::WaitStrategy;
 use crate::error::Failure;
 
 use super::core_distance;
-use super::processor_time::{ProcessorTime, Reading};
+use super::processor_time::ProcessorTime;
 use super::recorder::{Latencies, Recorder};
 use super::schedule::Schedule;
 use super::stopwatch::Stopwatch;
@@ -39,9 +39,6 @@ impl Setup {
 
 /// The time from building a job to its first record: enough for all threads to start.
 const START_DELAY_NANOS: i64 = 50_000_000;
-
-/// Processor time is read this long before recording starts, so that it does not disturb the recording.
-const READING_LEAD_NANOS: i64 = 20_000_000;
 
 /// One measurement.
 #[derive(Debug)]
@@ -81,15 +78,8 @@ impl Trial {
     }
 
     /// Sleeps until every record was due, then lets the source end; returns what the processors did meanwhile.
-    ///
-    /// The calling thread does nothing between the readings: on two cores it would interfere.
     pub(crate) fn watch(&self) -> ProcessorTime {
-        let recorded_from = self.schedule.recorded_from_nanos();
-        self.stopwatch
-            .sleep_until(recorded_from - READING_LEAD_NANOS);
-        let before = Reading::now();
-        self.stopwatch.sleep_until(self.schedule.end_nanos());
-        let time = Reading::now().since(&before);
+        let time = ProcessorTime::while_recorded(&self.schedule, self.stopwatch);
         self.let_go.store(true, Ordering::Relaxed);
         time
     }

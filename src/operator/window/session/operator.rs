@@ -17,7 +17,7 @@ use crate::operator::window::{
 };
 use crate::operator::{
     Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
-    earlier, raise,
+    earlier, pass_on, raise,
 };
 use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
 use crate::state::{Table, TableOptions};
@@ -245,6 +245,8 @@ where
     G: SessionGap<V>,
     T: WindowTime,
 {
+    pass_on!(next: takes_singly);
+
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;
         self.hasher = cx.hasher;
@@ -301,10 +303,6 @@ where
 
     fn takes_barrier(&self) -> bool {
         !self.busy && self.next.takes_barrier()
-    }
-
-    fn takes_singly(&self) -> bool {
-        self.next.takes_singly()
     }
 
     fn resume(&mut self, budget: &mut Budget) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::options::{Options, usage};
-use super::processor_time::{ProcessorTime, Reading};
+use super::processor_time::ProcessorTime;
 use super::recorder::{Latencies, Recorder};
 use super::run_json;
 use super::schedule::Schedule;
@@ -16,9 +16,6 @@ use super::tick::{Ticks, sum_of_counts};
 
 /// From building the job to its first record: enough for all threads to start.
 const START_DELAY_NANOS: i64 = 200_000_000;
-
-/// Processor time is read this long before recording starts, so that it does not disturb the recording.
-const READING_LEAD_NANOS: i64 = 20_000_000;
 
 /// A peer's job for `latency`.
 #[derive(Clone, Copy, Debug)]
@@ -74,12 +71,7 @@ impl Trial {
 
     /// Sleeps until every record was due, then lets the source end; gives what the processors did meanwhile.
     fn watch(&self) -> ProcessorTime {
-        let recorded_from = self.schedule.recorded_from_nanos();
-        self.stopwatch
-            .sleep_until(recorded_from - READING_LEAD_NANOS);
-        let before = Reading::now();
-        self.stopwatch.sleep_until(self.schedule.end_nanos());
-        let time = Reading::now().since(&before);
+        let time = ProcessorTime::while_recorded(&self.schedule, self.stopwatch);
         self.let_go.store(true, Ordering::Relaxed);
         time
     }
