@@ -123,8 +123,9 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
             let ahead = (ahead, run.known());
             (self.table).upsert_looking_ahead((&keys, &mut ()), records, ahead, first, each)
         } else {
-            let records = run.part(0..wanted);
-            (self.table).upsert_run((&keys, &mut ()), records, first, each)
+            let mut records = run.part(0..wanted);
+            (self.table).upsert_run((&keys, &mut ()), &mut records, first, each);
+            wanted - records.len()
         }
     }
 

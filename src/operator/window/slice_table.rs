@@ -116,7 +116,7 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
     pub(super) fn accumulate<'a, V, S, F>(
         &mut self,
         keys: &Keys<'a, V, S>,
-        records: impl Iterator<Item = (&'a V, Timestamp)>,
+        mut records: impl Iterator<Item = (&'a V, Timestamp)>,
         function: &mut F,
         create: impl Fn(&F) -> A,
         add: impl Fn(&mut F, &mut A, &V),
@@ -134,7 +134,7 @@ impl<K: Key + ?Sized, A> SliceTable<K, A> {
                 add(function, accumulator, record);
                 true
             };
-        (self.entries).upsert_run((keys, function), records, first, each);
+        (self.entries).upsert_run((keys, function), &mut records, first, each);
     }
 
     /// Restores an entry from a checkpoint.

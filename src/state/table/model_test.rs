@@ -198,7 +198,9 @@ impl<const BULK: usize> Model<BULK> {
             let records = (records, ids.len());
             (self.table).upsert_looking_ahead(context, records, records, first, each)
         } else {
-            (self.table).upsert_run(context, ids.iter().copied(), first, each)
+            let mut records = ids.iter().copied();
+            (self.table).upsert_run(context, &mut records, first, each);
+            ids.len() - records.len()
         };
         assert_eq!(taken, wanted.clamp(1, ids.len()));
     }

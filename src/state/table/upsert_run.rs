@@ -62,30 +62,30 @@ pub trait RunKeys<K> {
 impl<K: TableKey, V> Table<K, V> {
     /// Finds the value of each record's key, or inserts the one that `first` returns, and calls `each` with it and
     /// whether it was inserted, until `each` returns `false`; the values passed to `each` count as changed. Both get
-    /// `context`. Returns how many records were taken.
+    /// `context`. The records that are left remain in the iterator; counting those that were taken would cost the loop
+    /// a register.
     #[inline(always)]
     pub fn upsert_run<R: RunKeys<K>, C>(
         &mut self,
         (keys, context): (&R, &mut C),
-        records: impl Iterator<Item = R::Record>,
+        records: &mut impl Iterator<Item = R::Record>,
         mut first: impl FnMut(&mut C, &R::Record) -> V,
         mut each: impl FnMut(&mut C, R::Record, (&mut V, bool)) -> bool,
-    ) -> usize {
-        let (mut records, mut taken) = (records, 0);
+    ) {
         loop {
             let (keys, calls) = ((keys, &mut *context), (&mut first, &mut each));
             let is_over = if self.directory.is_one_segment() {
-                self.upsert_some::<true, _, _>(keys, (&mut records, &mut taken), calls)
+                self.upsert_some::<true, _, _>(keys, records, calls)
             } else {
-                self.upsert_some::<false, _, _>(keys, (&mut records, &mut taken), calls)
+                self.upsert_some::<false, _, _>(keys, records, calls)
             };
             if is_over {
-                return taken;
+                return;
             }
         }
     }
 
-    /// Upserts and counts records until `each` ends it or there are no more; with `ONE`, also until an insertion gives
+    /// Upserts records until `each` ends it or there are no more; with `ONE`, also until an insertion gives
     /// the table a second segment. Returns whether the run is over.
     ///
     /// Compiled for both: a table of one segment is in the nearest caches, where looking up the segment is a tenth of
@@ -94,7 +94,7 @@ impl<K: TableKey, V> Table<K, V> {
     fn upsert_some<const ONE: bool, R: RunKeys<K>, C>(
         &mut self,
         (keys, context): (&R, &mut C),
-        (records, taken): (&mut impl Iterator<Item = R::Record>, &mut usize),
+        records: &mut impl Iterator<Item = R::Record>,
         (first, each): (
             &mut impl FnMut(&mut C, &R::Record) -> V,
             &mut impl FnMut(&mut C, R::Record, (&mut V, bool)) -> bool,
@@ -102,7 +102,6 @@ impl<K: TableKey, V> Table<K, V> {
     ) -> bool {
         let mut way = self.directory.way::<ONE>();
         for record in records {
-            *taken += 1;
             let hash = keys.hash(&record);
             // SAFETY: the way is that of the directory as it is now.
             let home = unsafe { way.home(hash) };
