@@ -200,6 +200,8 @@ pub(super) struct TablePool<K: Key + ?Sized, A> {
     pub(super) changes: Option<EncodeChange<K::Stored, A>>,
     /// Tables released while they owed something to a checkpoint, and how many keys they had.
     owing: Vec<(TableId, usize)>,
+    /// The size of all tables, unless one may have changed since it was measured.
+    size: Option<(usize, usize)>,
 }
 
 /// A table with this many times the memory that its keys needed is replaced.
@@ -216,6 +218,7 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
             sketched,
             changes: None,
             owing: Vec::new(),
+            size: None,
         }
     }
 
@@ -243,6 +246,7 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
             None => {
                 let table = self.make(level, keys);
                 self.tables.push(Box::new(table));
+                self.size = None;
                 TableId(self.tables.len() as u32 - 1)
             }
         }
@@ -288,13 +292,10 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
     where
         A: Clone,
     {
-        let tables = [from.0 as usize, into.0 as usize];
-        let [from, into] = self
-            .tables
-            .get_disjoint_mut(tables)
-            .expect("two slices have two tables");
+        let hasher = self.shape.hasher;
+        let [from, into] = self.two_mut(from, into);
         for (key, accumulator) in &from.entries {
-            let hash = self.shape.hasher.hash(key.key());
+            let hash = hasher.hash(key.key());
             let known = into.entries.get(hash, |stored| stored == key);
             let accumulator = match known.cloned() {
                 None => accumulator.clone(),
@@ -314,14 +315,25 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
 
     #[inline(always)]
     pub(super) fn get_mut(&mut self, id: TableId) -> &mut Box<SliceTable<K, A>> {
+        self.size = None;
         &mut self.tables[id.0 as usize]
     }
 
-    /// Returns the number of entries of all tables and the bytes that they take.
-    pub(super) fn size(&self) -> (usize, usize) {
-        let sizes = self.tables.iter();
-        let sizes = sizes.map(|table| (table.entries.len(), table.memory_bytes()));
-        sizes.fold((0, 0), |(n, b), (entries, bytes)| (n + entries, b + bytes))
+    fn two_mut(&mut self, one: TableId, other: TableId) -> [&mut Box<SliceTable<K, A>>; 2] {
+        self.size = None;
+        let both = [one.0 as usize, other.0 as usize];
+        let both = self.tables.get_disjoint_mut(both);
+        both.expect("a table is not merged into itself")
+    }
+
+    /// Returns the number of entries of all tables and the bytes that they take. Measuring visits every table, so the
+    /// result is kept until one may have changed: most turns of a subtask change only the current slice's.
+    pub(super) fn size(&mut self) -> (usize, usize) {
+        *self.size.get_or_insert_with(|| {
+            let sizes = self.tables.iter();
+            let sizes = sizes.map(|table| (table.entries.len(), table.memory_bytes()));
+            sizes.fold((0, 0), |(n, b), (entries, bytes)| (n + entries, b + bytes))
+        })
     }
 
     /// Returns how many tables there are.
@@ -341,12 +353,9 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
     where
         A: Clone,
     {
-        let tables = [from.0 as usize, into.0 as usize];
-        let [from, into] = self
-            .tables
-            .get_disjoint_mut(tables)
-            .expect("a table is not merged into itself");
-        let (hasher, mut merged) = (self.shape.hasher, 0);
+        let hasher = self.shape.hasher;
+        let [from, into] = self.two_mut(from, into);
+        let mut merged = 0;
         let all = from.entries.scan(bookmark, |key, accumulator| {
             into.merge(hasher.hash(key.key()), key, accumulator, &merge);
             merged += 1;
