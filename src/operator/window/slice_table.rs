@@ -319,6 +319,7 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         &mut self.tables[id.0 as usize]
     }
 
+    /// Returns two different tables.
     fn two_mut(&mut self, one: TableId, other: TableId) -> [&mut Box<SliceTable<K, A>>; 2] {
         self.size = None;
         let both = [one.0 as usize, other.0 as usize];

@@ -85,8 +85,8 @@ impl<K: TableKey, V> Table<K, V> {
         }
     }
 
-    /// Upserts records until `each` ends it or there are no more; with `ONE`, also until an insertion gives
-    /// the table a second segment. Returns whether the run is over.
+    /// Upserts records until `each` ends it or there are no more; with `ONE`, also until an insertion gives the table a
+    /// second segment. Returns whether the run is over.
     ///
     /// Compiled for both: a table of one segment is in the nearest caches, where looking up the segment is a tenth of
     /// the cost of a record.
