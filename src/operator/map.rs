@@ -33,6 +33,11 @@ where
         let mapped = (self.function)(record);
         self.next.push(&mapped, at);
     }
+
+    #[inline(always)]
+    fn is_straight(&self) -> bool {
+        self.next.is_straight()
+    }
 }
 
 /// Creates [`Map`]s.

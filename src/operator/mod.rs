@@ -105,6 +105,7 @@ pub use process::{Process, ProcessFunction};
 pub use process_context::{KeyedProcessContext, ProcessContext, TimeDomain};
 pub use record_run::RecordRun;
 pub(crate) use record_run::fetch_behind;
+use record_run::fetch_next_page;
 use record_run::{looks_ahead, push_each, push_looking_ahead};
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
@@ -261,6 +262,13 @@ pub trait Push<V: ?Sized>: Operator {
     fn push_hashed(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let _ = hash;
         self.push(record, at);
+    }
+
+    /// Returns whether records only pass through functions into a sink. The loop over a run may then be vectorised,
+    /// which prefetching each record would prevent.
+    #[inline(always)]
+    fn is_straight(&self) -> bool {
+        false
     }
 
     /// Pushes the first records of a run, at most `wanted`, as long as the operator is ready; returns how many.

@@ -29,6 +29,15 @@ const WORTHWHILE: usize = 32;
 /// How many bytes beyond the record being read are prefetched: half a page.
 const FETCHED: usize = 2048;
 
+/// The size of a page in bytes.
+const PAGE: usize = 4096;
+
+/// The size of a cache line in bytes.
+const LINE: usize = 64;
+
+/// How many cache lines at the beginning of a page are prefetched.
+const FETCHED_LINES: usize = 8;
+
 /// Records that a head has at hand, numbered from 0.
 pub trait RecordRun<V: ?Sized> {
     /// Whether any record may have a timestamp: known when the loop over them is compiled, or `true`.
@@ -71,8 +80,8 @@ pub(super) const fn pays(wanted: usize) -> bool {
 }
 
 /// Prefetches what lies half a page beyond a record being read. Records that arrive many at a time lie one after the
-/// other, especially in a file; the hardware prefetcher reads ahead, but not beyond a page, and a loop of a few
-/// instructions is at the page's end before the next one has arrived.
+/// other, especially in a file; the hardware prefetcher reads ahead, but not beyond a page, and neither does it keep
+/// ahead of a loop that waits for state, too.
 #[inline(always)]
 pub(crate) fn fetch_behind<V: ?Sized>(record: &V) {
     prefetch(
@@ -80,6 +89,18 @@ pub(crate) fn fetch_behind<V: ?Sized>(record: &V) {
             .cast::<u8>()
             .wrapping_add(FETCHED),
     );
+}
+
+/// Prefetches the beginning of the page after the one in which `records` begins; returns how many records begin in
+/// the latter. The hardware prefetcher does the rest of a page, if the loop over the records is light.
+#[inline(always)]
+pub(super) fn fetch_next_page<V>(records: &[V]) -> usize {
+    let begin = records.as_ptr().cast::<u8>();
+    let left = PAGE - begin.addr() % PAGE;
+    for line in 0..FETCHED_LINES {
+        prefetch(begin.wrapping_add(left + line * LINE));
+    }
+    left.div_ceil(size_of::<V>().max(1))
 }
 
 /// Has `push` push the first `wanted` records of a run while `next` is ready; returns how many.

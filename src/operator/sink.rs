@@ -333,4 +333,9 @@ impl<V: ?Sized, W: SinkWriter<V>> Push<V> for SinkOperator<W, V> {
         let outcome = self.writer.write(record, at);
         self.check(outcome);
     }
+
+    #[inline(always)]
+    fn is_straight(&self) -> bool {
+        true
+    }
 }

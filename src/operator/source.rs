@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 use super::on_stack::on_stack;
 use super::{
     BoxError, Budget, OpenContext, Operator, OutputTag, Outputs, Push, RecordRun, Signal, SplitId,
-    fetch_behind,
+    fetch_behind, fetch_next_page,
 };
 
 /// The outcome of polling a source.
@@ -206,7 +206,7 @@ impl<'a, D> Collector<'a, D> {
         // is enough: nothing goes to them from here.
         let done = if self.next.ready() {
             on_stack(&mut self.next.main, |next| {
-                next.push_run(&Slice(records), wanted)
+                push_slice(next, records, wanted)
             })
         } else {
             0
@@ -246,17 +246,40 @@ impl<'a, D> Collector<'a, D> {
     }
 }
 
-/// Records of at least this many bytes are prefetched. Smaller ones need more computation per cache line, so the
-/// processor keeps up by itself; and a loop that prefetches is not vectorised.
-const FETCHED_SIZE: usize = 32;
+/// Pushes the first `wanted` records of a slice while `next` is ready; returns how many.
+#[inline(always)]
+fn push_slice<V, D: Push<V>>(next: &mut D, records: &[V], wanted: usize) -> usize {
+    let is_straight = next.is_straight();
+    let fetches = !is_straight && size_of::<V>() >= FETCHED_SIZE;
+    let mut done = 0;
+    loop {
+        let records = &records[done..];
+        let mut part = wanted - done;
+        if is_straight {
+            part = part.min(fetch_next_page(records));
+        }
+        let taken = next.push_run(&Slice { records, fetches }, part);
+        done += taken;
+        if !is_straight || taken < part || done == wanted {
+            return done;
+        }
+    }
+}
+
+/// Records of at least this many bytes are prefetched one by one. Smaller ones are too many per cache line.
+const FETCHED_SIZE: usize = 16;
 
 /// A slice of records without timestamps.
-struct Slice<'a, V>(&'a [V]);
+struct Slice<'a, V> {
+    records: &'a [V],
+    /// Whether each record that is read prefetches a later one.
+    fetches: bool,
+}
 
 impl<V> RecordRun<V> for Slice<'_, V> {
     #[inline(always)]
     fn known(&self) -> usize {
-        self.0.len()
+        self.records.len()
     }
 
     #[inline(always)]
@@ -273,9 +296,9 @@ impl<V> RecordRun<V> for Slice<'_, V> {
     where
         V: 'b,
     {
-        let records = self.0[numbers].iter();
+        let records = self.records[numbers].iter();
         records.map(|record| {
-            if size_of::<V>() >= FETCHED_SIZE {
+            if self.fetches {
                 fetch_behind(record);
             }
             (record, Timestamp::MIN)
@@ -287,6 +310,6 @@ impl<V> RecordRun<V> for Slice<'_, V> {
     where
         V: 'b,
     {
-        self.0[numbers].iter()
+        self.records[numbers].iter()
     }
 }
