@@ -83,12 +83,20 @@ pub(super) const fn pays(wanted: usize) -> bool {
 /// other, especially in a file; the hardware prefetcher reads ahead, but not beyond a page, and neither does it keep
 /// ahead of a loop that waits for state, too.
 #[inline(always)]
-pub(crate) fn fetch_behind<V: ?Sized>(record: &V) {
+pub(super) fn fetch_behind<V: ?Sized>(record: &V) {
     prefetch(
         std::ptr::from_ref(record)
             .cast::<u8>()
             .wrapping_add(FETCHED),
     );
+}
+
+/// Prefetches the first half page of records that will be read after some others, behind which they do not lie.
+#[inline(always)]
+pub(crate) fn fetch_beginning<V>(records: &[V]) {
+    for place in (0..FETCHED.min(size_of_val(records))).step_by(LINE) {
+        prefetch(records.as_ptr().cast::<u8>().wrapping_add(place));
+    }
 }
 
 /// Prefetches the beginning of the page after the one in which `records` begins; returns how many records begin in

@@ -14,7 +14,7 @@ use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
 use crate::operator::{
     Barrier, Budget, ChannelId, ChannelState, FrameLog, OpenContext, Operator, OperatorError, Push,
-    RecordRun, Route, SENT, Signal, Target, fetch_behind, raise,
+    RecordRun, Route, SENT, Signal, Target, raise,
 };
 use crate::record::{Far, Form, FrameHeader, FrameKind, Record, RunWriter, Scratch, Wire};
 use crate::ring::{Producer, RingError, RingOptions};
@@ -461,7 +461,6 @@ where
         while self.full == 0
             && let Some((record, at)) = records.next()
         {
-            fetch_behind(record);
             self.send(record, at);
         }
         let sent = wanted - records.len();

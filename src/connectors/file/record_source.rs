@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use bytemuck::AnyBitPattern;
 
-use crate::operator::{BoxError, Collector, OpenContext, Push, Source, SourceReader, SourceStatus};
+use crate::operator::{
+    BoxError, Collector, OpenContext, Push, Source, SourceReader, SourceStatus, fetch_beginning,
+};
 
 use super::FileError;
 use super::blocks::Blocks;
@@ -153,6 +155,16 @@ fn run(blocks: &Blocks, records: usize) -> std::ops::Range<usize> {
     place(start.saturating_add(next.offset))..place(end)
 }
 
+/// The index of the first record of the subtask's next block, unless the subtask runs alone.
+fn next_block(blocks: &Blocks) -> usize {
+    let current = blocks.left.current();
+    let next = current.next.saturating_add(current.stride);
+    match current.stride {
+        1 => usize::MAX,
+        _ => usize::try_from(next.saturating_mul(blocks.length)).unwrap_or(usize::MAX),
+    }
+}
+
 /// Advances by `records` records of the run.
 fn advance(blocks: &mut Blocks, records: usize) {
     let offset = blocks.left.current().offset + records as u64;
@@ -206,6 +218,11 @@ impl<T: AnyBitPattern + Send + Sync> SourceReader for RecordReader<T> {
             if run.is_empty() {
                 mapping.check()?;
                 return Ok(SourceStatus::Finished);
+            }
+            if self.blocks.left.current().offset == 0
+                && let Some(next) = records.get(next_block(&self.blocks)..)
+            {
+                fetch_beginning(next);
             }
             let emitted = out.emit_slice(run);
             advance(&mut self.blocks, emitted);
