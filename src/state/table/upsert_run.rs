@@ -31,12 +31,15 @@ use crate::record::KeyHash;
 /// How far ahead groups are looked up.
 const FAR: usize = Lookahead::Far.distance();
 /// How far ahead the other lines of groups are prefetched.
-const NEAR: usize = BLOCK_MAX;
-/// The maximum number of records looked up together.
-const BLOCK_MAX: usize = 16;
-const ROOM: usize = FAR + BLOCK_MAX;
+const NEAR: usize = 16;
+/// The maximum number of records looked up together. As many as a core has loads in flight would all wait for the
+/// last one.
+const BLOCK_MAX: usize = 8;
+/// A power of two above `FAR`.
+const ROOM: usize = 64;
 
-const _: () = assert!(FAR.is_multiple_of(BLOCK_MAX) && NEAR < FAR && ROOM.is_power_of_two());
+const _: () = assert!(FAR.is_multiple_of(BLOCK_MAX) && NEAR.is_multiple_of(BLOCK_MAX));
+const _: () = assert!(NEAR < FAR && FAR + BLOCK_MAX <= ROOM && ROOM.is_power_of_two());
 
 /// How to get the keys of records.
 pub trait RunKeys<K> {
@@ -258,7 +261,7 @@ impl<K, V> Homes<K, V> {
     /// How many records are looked up, and then upserted, at a time. Fewer if groups have two lines: a core has no more
     /// than about twenty loads in flight, and when it had to wait, running sums beside a count took a third longer.
     const BLOCK: usize = if Group::<K, V>::SIZE > LINE {
-        BLOCK_MAX / 4
+        BLOCK_MAX / 2
     } else {
         BLOCK_MAX
     };
