@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::operator::{
     BoxError, Collector, OpenContext, Push, Source, SourceReader, SourceStatus, Split,
+    fetch_beginning,
 };
 
 use super::FileError;
@@ -161,6 +162,12 @@ impl Lines {
             let block_end = self.block_end();
             if offset < block_end {
                 let until = offset.saturating_add(CHUNK_SIZE).min(block_end);
+                // There the next chunk ends.
+                fetch_beginning(
+                    bytes
+                        .get(until.saturating_add(CHUNK_SIZE)..)
+                        .unwrap_or_default(),
+                );
                 return (offset, &bytes[offset..line_start(bytes, until).max(offset)]);
             }
             // Skip blocks that one long line fills: no line begins in them.
