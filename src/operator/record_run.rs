@@ -198,3 +198,22 @@ impl HashesAhead {
         self.0[index % ROOM]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_before_the_next_page_is_fetched_begins_in_one_page() {
+        let records = vec![[0_u8; 24]; 1000];
+        let page = |record: &[u8; 24]| std::ptr::from_ref(record).addr() / PAGE;
+        let mut left = &records[..];
+        while let Some(first) = left.first() {
+            let count = fetch_next_page(left).min(left.len());
+            let (read, rest) = left.split_at(count);
+            assert!(read.iter().all(|record| page(record) == page(first)));
+            assert!(rest.first().is_none_or(|next| page(next) > page(first)));
+            left = rest;
+        }
+    }
+}
