@@ -10,7 +10,7 @@
 use std::ops::Range;
 
 use crate::record::KeyHash;
-use crate::state::{Lookahead, prefetch};
+use crate::state::{Lookahead, prefetch, prefetch_bytes};
 use crate::time::Timestamp;
 
 use super::{Operator, Push};
@@ -32,11 +32,8 @@ const FETCHED: usize = 2048;
 /// The size of a page in bytes.
 const PAGE: usize = 4096;
 
-/// The size of a cache line in bytes.
-const LINE: usize = 64;
-
-/// How many cache lines at the beginning of a page are prefetched.
-const FETCHED_LINES: usize = 8;
+/// How many bytes at the beginning of a page are prefetched.
+const FETCHED_OF_PAGE: usize = 512;
 
 /// Records that a head has at hand, numbered from 0.
 pub trait RecordRun<V: ?Sized> {
@@ -94,9 +91,7 @@ pub(super) fn fetch_behind<V: ?Sized>(record: &V) {
 /// Prefetches the first half page of records that will be read after some others, behind which they do not lie.
 #[inline(always)]
 pub(crate) fn fetch_beginning<V>(records: &[V]) {
-    for place in (0..FETCHED.min(size_of_val(records))).step_by(LINE) {
-        prefetch(records.as_ptr().cast::<u8>().wrapping_add(place));
-    }
+    prefetch_bytes(records.as_ptr(), FETCHED.min(size_of_val(records)));
 }
 
 /// Prefetches the beginning of the page after the one in which `records` begins; returns how many records begin in
@@ -105,9 +100,7 @@ pub(crate) fn fetch_beginning<V>(records: &[V]) {
 pub(super) fn fetch_next_page<V>(records: &[V]) -> usize {
     let begin = records.as_ptr().cast::<u8>();
     let left = PAGE - begin.addr() % PAGE;
-    for line in 0..FETCHED_LINES {
-        prefetch(begin.wrapping_add(left + line * LINE));
-    }
+    prefetch_bytes(begin.wrapping_add(left), FETCHED_OF_PAGE);
     left.div_ceil(size_of::<V>().max(1))
 }
 

@@ -246,7 +246,8 @@ impl<'a, D> Collector<'a, D> {
     }
 }
 
-/// Pushes the first `wanted` records of a slice while `next` is ready; returns how many.
+/// Pushes the first `wanted` records of a slice while `next` is ready; returns how many. A straight chain gets them page
+/// by page, any other all at once.
 #[inline(always)]
 fn push_slice<V, D: Push<V>>(next: &mut D, records: &[V], wanted: usize) -> usize {
     let is_straight = next.is_straight();

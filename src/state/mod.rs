@@ -14,7 +14,7 @@ mod list;
 mod log;
 mod map;
 mod prefetch;
-pub(crate) use prefetch::prefetch;
+pub(crate) use prefetch::{LINE, prefetch, prefetch_bytes};
 mod reducing;
 mod schema;
 mod table;

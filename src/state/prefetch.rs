@@ -2,6 +2,17 @@
 
 #![expect(unsafe_code, reason = "the processor's own instruction")]
 
+/// The size of a cache line in bytes.
+pub(crate) const LINE: usize = 64;
+
+/// Prefetches `bytes` bytes from an address on, which need not be valid, a cache line at a time.
+#[inline(always)]
+pub(crate) fn prefetch_bytes<T>(address: *const T, bytes: usize) {
+    for offset in (0..bytes).step_by(LINE) {
+        prefetch(address.cast::<u8>().wrapping_add(offset));
+    }
+}
+
 /// Prefetches the cache line at an address, which need not be valid: a prefetch reads nothing.
 #[inline(always)]
 pub(crate) fn prefetch<T>(address: *const T) {

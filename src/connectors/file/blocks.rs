@@ -41,6 +41,11 @@ impl Blocks {
         }
     }
 
+    /// Where `block` begins, in records or bytes.
+    pub(super) fn start(&self, block: u64) -> usize {
+        usize::try_from(block.saturating_mul(self.length)).unwrap_or(usize::MAX)
+    }
+
     /// Checks that the file is the one that was being read when the checkpoint was taken.
     pub(super) fn check(&self, mapping: &Mapping) -> Result<(), FileError> {
         if self

@@ -131,17 +131,12 @@ fn line_start(bytes: &[u8], from: usize) -> usize {
 }
 
 impl Lines {
-    /// The offset at which `block` begins.
-    fn start(&self, block: u64) -> usize {
-        usize::try_from(block.saturating_mul(self.blocks.length)).unwrap_or(usize::MAX)
-    }
-
     /// The end of the current block. A subtask that runs alone reads the file as a single block.
     fn block_end(&self) -> usize {
         let next = self.blocks.left.current();
         match next.stride {
             1 => usize::MAX,
-            _ => self.start(next.next.saturating_add(1)),
+            _ => self.blocks.start(next.next.saturating_add(1)),
         }
     }
 
@@ -152,7 +147,7 @@ impl Lines {
             let next = *self.blocks.left.current();
             let mut offset = next.offset as usize;
             if offset == 0 {
-                offset = line_start(bytes, self.start(next.next));
+                offset = line_start(bytes, self.blocks.start(next.next));
                 self.blocks.left.set_offset(offset as u64);
             }
             // If no line begins in this or any later block, there is nothing left.

@@ -158,10 +158,9 @@ fn run(blocks: &Blocks, records: usize) -> std::ops::Range<usize> {
 /// The index of the first record of the subtask's next block, unless the subtask runs alone.
 fn next_block(blocks: &Blocks) -> usize {
     let current = blocks.left.current();
-    let next = current.next.saturating_add(current.stride);
     match current.stride {
         1 => usize::MAX,
-        _ => usize::try_from(next.saturating_mul(blocks.length)).unwrap_or(usize::MAX),
+        stride => blocks.start(current.next.saturating_add(stride)),
     }
 }
 

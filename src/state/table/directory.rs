@@ -30,12 +30,13 @@ use std::ptr::NonNull;
 use super::change::Changes;
 use super::handle::{Handle, Search};
 use super::key::TableKey;
-use super::layout::{Entry, Group, LINE, Place};
+use super::layout::{Entry, Group, Place};
 use super::memory::{Arena, MemoryMode};
 use super::segment::{Counts, Segment};
 use super::shape::Shape;
 use super::way::Way;
 use crate::record::{KeyHash, KeyHasher};
+use crate::state::LINE;
 
 const SLOTS_FREELY: usize = 4096;
 const SLOTS_PER_SEGMENT_MAX: usize = 64;

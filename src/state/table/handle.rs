@@ -25,8 +25,9 @@
 use std::{hint::select_unpredictable, marker::PhantomData, ptr::NonNull};
 
 use super::group::Tag;
-use super::layout::{Group, Place, prefetch_line};
+use super::layout::{Group, Place};
 use crate::record::KeyHash;
+use crate::state::prefetch;
 
 /// Alignment of blocks: a group of 128 bytes then never straddles a pair of cache lines.
 pub(super) const BLOCK_ALIGN: usize = 128;
@@ -135,7 +136,7 @@ impl<K, V> Handle<K, V> {
         let inserted = [self.block(), group.last_line()];
         for (further, inserted) in further.into_iter().zip(inserted) {
             let other = select_unpredictable(tags.overflows(), further, inserted);
-            prefetch_line(select_unpredictable(found.is_some(), entry, other));
+            prefetch(select_unpredictable(found.is_some(), entry, other).as_ptr());
         }
     }
 

@@ -24,8 +24,8 @@ use std::{marker::PhantomData, ptr::NonNull};
 
 use super::change::SAMPLED;
 use super::group::{Marks, SLOTS_MAX, Slots, Tags};
+use crate::state::{LINE, prefetch};
 
-pub(super) const LINE: usize = 64;
 /// 2^32 divided by the golden ratio: its multiples are evenly spread.
 const GOLDEN: u32 = 0x9e37_79b1;
 
@@ -154,10 +154,9 @@ impl<K, V> Group<K, V> {
     /// Prefetches its first cache line or, in one stage, its first two.
     #[inline(always)]
     pub(super) fn prefetch(self, one_stage: bool) {
-        prefetch_line(self.start);
+        prefetch(self.start.as_ptr());
         if one_stage && Self::SIZE > LINE {
-            // SAFETY: the second line of the group.
-            prefetch_line(unsafe { self.start.add(LINE) });
+            prefetch(self.start.as_ptr().wrapping_add(LINE));
         }
     }
 
@@ -332,16 +331,3 @@ impl<'a, K, V> Iterator for GroupEntries<'a, K, V> {
 }
 
 impl<K, V> ExactSizeIterator for GroupEntries<'_, K, V> {}
-
-/// Prefetches a cache line.
-#[inline(always)]
-pub(super) fn prefetch_line(address: NonNull<u8>) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing and SSE is part of every x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.as_ptr().cast()) };
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = address;
-}

@@ -16,9 +16,10 @@ use super::change::{Changes, Owed};
 use super::chunks::ROOM;
 use super::group::Slots;
 use super::handle::{BLOCK_ALIGN, HEADER_SIZE, Handle};
-use super::layout::{Group, GroupEntries, LINE, Place, prefetch_line};
+use super::layout::{Group, GroupEntries, Place};
 use crate::record::KeyHash;
 use crate::seeded_bugs::seeded;
+use crate::state::{LINE, prefetch};
 
 const SEGMENT_SIZE: usize = 64 << 10;
 /// If at most one entry in this many is away from home, searches seldom continue.
@@ -315,7 +316,7 @@ impl<K, V> Segment<K, V> {
                 let bit = 64 * place + word.trailing_zeros() as usize;
                 word &= word - 1;
                 for group in bit << shift..self.group_count().min((bit + 1) << shift) {
-                    prefetch_line(self.group(group).start());
+                    prefetch(self.group(group).start().as_ptr());
                 }
             }
         }
@@ -325,7 +326,7 @@ impl<K, V> Segment<K, V> {
     #[inline]
     pub(super) fn prefetch_group(&self, index: usize) {
         if index < self.group_count() {
-            prefetch_line(self.group(index).start());
+            prefetch(self.group(index).start().as_ptr());
         }
     }
 

@@ -25,8 +25,9 @@ use super::directory::Directory;
 use super::group::Tag;
 use super::key::TableKey;
 use super::keyed::{Lookahead, Table};
-use super::layout::{Group, LINE, Place};
+use super::layout::{Group, Place};
 use crate::record::KeyHash;
+use crate::state::LINE;
 
 /// How far ahead groups are looked up.
 const FAR: usize = Lookahead::Far.distance();
@@ -35,11 +36,10 @@ const NEAR: usize = 16;
 /// The maximum number of records looked up together. As many as a core has loads in flight would all wait for the
 /// last one.
 const BLOCK_MAX: usize = 8;
-/// A power of two above `FAR`.
-const ROOM: usize = 64;
+const ROOM: usize = (FAR + BLOCK_MAX).next_power_of_two();
 
 const _: () = assert!(FAR.is_multiple_of(BLOCK_MAX) && NEAR.is_multiple_of(BLOCK_MAX));
-const _: () = assert!(NEAR < FAR && FAR + BLOCK_MAX <= ROOM && ROOM.is_power_of_two());
+const _: () = assert!(NEAR < FAR);
 
 /// How to get the keys of records.
 pub trait RunKeys<K> {
