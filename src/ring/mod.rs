@@ -23,6 +23,9 @@ mod options;
 mod overtaking_test;
 mod parker;
 mod producer;
+mod run_producer;
+#[cfg(all(test, not(loom)))]
+mod run_producer_test;
 mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -33,4 +36,5 @@ pub use error::RingError;
 pub use options::{RingOptions, ring};
 pub use parker::{Parker, Prepared, Waker};
 pub use producer::{Claim, Producer, Run};
+pub(crate) use run_producer::RunProducer;
 pub use wait_strategy::{Idle, Rest, WaitStrategy};

@@ -28,6 +28,7 @@ mod job_master;
 mod job_status;
 mod mailbox;
 mod origin;
+mod output_channel;
 mod pace;
 mod pipe;
 mod replay;

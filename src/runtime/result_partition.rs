@@ -1,10 +1,10 @@
 //! The result partition: the end of a region in rings, one to each subtask downstream of the exchange.
 //!
-//! Records are copied into the rings' memory and published at the end of a batch, or when enough
-//! bytes have accumulated. They are sent in runs, see [`RunWriter`]. A full ring never blocks: what does not fit
-//! is kept in the channel's *overflow*, the partition is no longer ready, and its subtask is not
-//! given another record until the overflow is gone. So the overflow holds at most what one record caused, and
-//! backpressure is a state that can be observed and counted.
+//! Records are written to the rings' memory in runs (see [`RunProducer`](crate::ring::RunProducer)), and published at
+//! the end of a batch or when enough bytes have accumulated. A full ring never blocks: what does not fit is kept in the
+//! channel's *overflow*, the partition is no longer ready, and its subtask is not given another record until the
+//! overflow is gone. So the overflow holds at most what one record caused, and backpressure is a state that can be
+//! observed and counted.
 //!
 //! A barrier that overtakes enters its rings, which reserve room for it, before the contents of the overflows, which
 //! become part of the checkpoint. So does what precedes a barrier that is made to overtake later. A
@@ -13,222 +13,23 @@
 use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
 use crate::operator::{
-    Barrier, Budget, ChannelId, ChannelState, FrameLog, OpenContext, Operator, OperatorError, Push,
-    RecordRun, Route, SENT, Signal, Target, raise,
+    Barrier, Budget, ChannelId, ChannelState, OpenContext, Operator, OperatorError, Push,
+    RecordRun, Route, SENT, Signal, Target,
 };
-use crate::record::{Far, Form, FrameHeader, FrameKind, Record, RunWriter, Scratch, Wire};
-use crate::ring::{Producer, RingError, RingOptions};
+use crate::record::{Far, Form, FrameHeader, FrameKind, Record, Scratch};
+use crate::ring::Producer;
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
 use super::channels::Channels;
-
-/// A channel publishes when this many bytes have accumulated, even within a batch.
-const PUBLISH_BYTES: usize = 8 * 1024;
-
-/// A run is sent at about this many bytes, or at a quarter of the largest frame that the ring takes.
-const RUN_BYTES: usize = 4 * 1024;
+use super::output_channel::{OutputChannel, Sent};
 
 /// The rings' fill is measured only once in this many flushes, because it reads what the consumers write.
 const FILL_INTERVAL: u32 = 64;
 
-/// One ring to one subtask, and what did not fit. It starts on a cache line, so that a channel is found by a
-/// shift, which happens for every record.
-#[derive(Debug)]
-#[repr(align(64))]
-struct Channel {
-    producer: Producer,
-    /// Records that are not in the ring yet.
-    run: RunWriter,
-    /// The usual length of a run.
-    run_usual: usize,
-    overflow: FrameLog,
-    /// A barrier that enters the ring before the overflow.
-    overtaking: Option<FrameHeader>,
-    /// The last barrier, while it waits for room in the ring.
-    waiting: Option<Timestamp>,
-    /// Whether the overflow or an overtaking barrier waits for room in the ring.
-    is_full: bool,
-}
-
-impl Channel {
-    fn new(producer: Producer) -> Self {
-        Channel {
-            run_usual: RUN_BYTES.min(producer.payload_max() / 4),
-            producer,
-            run: RunWriter::default(),
-            overflow: FrameLog::default(),
-            overtaking: None,
-            waiting: None,
-            is_full: false,
-        }
-    }
-
-    /// Sends a record: as part of the run, or as a frame of its own.
-    #[inline(always)]
-    fn send_record<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> Sent {
-        if self.run.push(record, at) {
-            return Sent::InRing;
-        }
-        self.begin_run(record, at)
-    }
-
-    /// Sends the accumulated run, and starts one with this record or sends the record as a frame of its own.
-    #[cold]
-    #[inline(never)]
-    fn begin_run<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp) -> Sent {
-        let sent = self.end_run();
-        if self.run.begin(record, at, self.run_usual) {
-            self.run.push(record, at);
-            return sent;
-        }
-        let payload = record.as_bytes();
-        let header = FrameHeader::new(FrameKind::RECORD, 0, payload.len() as u32, at);
-        match self.send(header, payload) {
-            Sent::StillFull => sent,
-            also => also,
-        }
-    }
-
-    /// Sends the accumulated run.
-    #[inline(never)]
-    fn end_run(&mut self) -> Sent {
-        if self.run.is_empty() {
-            return Sent::InRing;
-        }
-        let mut run = std::mem::take(&mut self.run);
-        let (header, payload) = run.end();
-        let sent = self.send(header, payload);
-        self.run = run;
-        sent
-    }
-
-    #[inline(always)]
-    fn send(&mut self, header: FrameHeader, payload: &[u8]) -> Sent {
-        if !self.is_full {
-            match self.try_push(header, payload) {
-                Ok(()) => return Sent::InRing,
-                Err(RingError::Full { .. }) => self.producer.publish(),
-                Err(RingError::TooLarge { size, limit }) => too_large(size, limit),
-                // There is no reader any more: the job is ending, and so will this subtask.
-                Err(_) => return Sent::InRing,
-            }
-        }
-        self.keep(header, payload)
-    }
-
-    #[inline(always)]
-    fn try_push(&mut self, header: FrameHeader, payload: &[u8]) -> Result<(), RingError> {
-        self.producer
-            .push(header.kind(), header.aux(), header.time, payload)?;
-        if self.producer.unpublished() >= PUBLISH_BYTES {
-            self.producer.publish();
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn keep(&mut self, header: FrameHeader, payload: &[u8]) -> Sent {
-        let first = !std::mem::replace(&mut self.is_full, true);
-        self.overflow.push(header, payload);
-        if header.kind() == FrameKind::BARRIER {
-            self.waiting = Some(header.time);
-        }
-        if first {
-            Sent::NowFull
-        } else {
-            Sent::StillFull
-        }
-    }
-
-    /// Sends a barrier ahead of everything that the ring has no room for, and returns the data overtaken.
-    fn overtake(&mut self, barrier: FrameHeader) -> FrameLog {
-        let mut overtaken = FrameLog::default();
-        let mut kept = FrameLog::default();
-        let mut is_behind = false;
-        for (header, payload) in self.overflow.frames() {
-            if header.kind() == FrameKind::BARRIER && header.time == barrier.time {
-                is_behind = true;
-                continue;
-            }
-            if !is_behind {
-                overtaken.add(header, payload);
-            }
-            kept.push(header, payload);
-        }
-        self.overflow.clear();
-        self.overflow.append(&kept);
-        self.overtaking = Some(barrier);
-        self.waiting = Some(barrier.time);
-        self.is_full = !self.push_overtaking() || !self.overflow.is_empty();
-        overtaken
-    }
-
-    /// Pushes the overtaking barrier, if there is one. Returns whether none is left to push.
-    fn push_overtaking(&mut self) -> bool {
-        let Some(barrier) = self.overtaking else {
-            return true;
-        };
-        let (kind, aux, id) = (barrier.kind(), barrier.aux(), barrier.time);
-        let pushed = self.producer.push_reserved(kind, aux, id);
-        self.producer.publish();
-        if !matches!(pushed, Err(RingError::Full { .. })) {
-            self.overtaking = None;
-            self.has_sent(id);
-        }
-        self.overtaking.is_none()
-    }
-
-    /// Notes that a barrier has entered the ring.
-    fn has_sent(&mut self, barrier: Timestamp) {
-        self.waiting.take_if(|waiting| *waiting == barrier);
-    }
-
-    /// Moves what fits from the overflow into the ring; returns whether nothing is left.
-    fn drain(&mut self) -> bool {
-        if !self.push_overtaking() {
-            return false;
-        }
-        while let Some((header, payload)) = self.overflow.front() {
-            let pushed = self
-                .producer
-                .push(header.kind(), header.aux(), header.time, payload);
-            if matches!(pushed, Err(RingError::Full { .. })) {
-                self.producer.publish();
-                return false;
-            }
-            if header.kind() == FrameKind::BARRIER {
-                self.has_sent(header.time);
-            }
-            self.overflow.pop_front();
-        }
-        self.is_full = false;
-        self.producer.publish();
-        true
-    }
-}
-
-/// Fails the subtask: the record fits no ring, not even an empty one.
-#[cold]
-fn too_large(size: usize, limit: usize) -> ! {
-    raise(OperatorError::RecordTooLarge {
-        size,
-        limit,
-        capacity: RingOptions::capacity_for(size),
-    })
-}
-
-/// What happened to a frame.
-#[derive(PartialEq, Eq)]
-enum Sent {
-    InRing,
-    NowFull,
-    StillFull,
-}
-
 /// Ends a region: distributes records of type `T` over rings, by `route`.
 pub(crate) struct ResultPartition<T: ?Sized, R> {
-    channels: Vec<Channel>,
+    channels: Vec<OutputChannel>,
     route: R,
     scratch: Scratch,
     /// How many channels have an overflow.
@@ -274,7 +75,7 @@ impl<T: Record + ?Sized, R> ResultPartition<T, R> {
         });
         ResultPartition {
             sent_state,
-            channels: producers.into_iter().map(Channel::new).collect(),
+            channels: producers.into_iter().map(OutputChannel::new).collect(),
             route,
             scratch: Scratch::new(),
             full: 0,
@@ -306,13 +107,13 @@ impl<T: Record + ?Sized, R> ResultPartition<T, R> {
 
     /// Makes a barrier overtake what waits for room in the channels that are `wanted`, and stores the overtaken data. A
     /// channel whose end is already in the ring, so that nothing more is to come, needs no barrier.
-    fn overtake(&mut self, barrier: FrameHeader, wanted: impl Fn(&Channel) -> bool) {
+    fn overtake(&mut self, barrier: FrameHeader, wanted: impl Fn(&OutputChannel) -> bool) {
         let Some(sent) = &mut self.sent_state else {
             return;
         };
         let checkpoint = barrier.time.0.cast_unsigned();
         for (channel, id) in self.channels.iter_mut().zip(&sent.ids) {
-            let was_full = channel.is_full;
+            let was_full = channel.is_full();
             if !wanted(channel) || (self.ended && !was_full) {
                 continue;
             }
@@ -320,7 +121,7 @@ impl<T: Record + ?Sized, R> ResultPartition<T, R> {
             if !seeded("sent-not-kept") {
                 sent.state.add(checkpoint, *id, overtaken);
             }
-            self.full += usize::from(channel.is_full);
+            self.full += usize::from(channel.is_full());
             self.full -= usize::from(was_full);
         }
     }
@@ -342,7 +143,7 @@ impl<T: Record + ?Sized, R: Send> Operator for ResultPartition<T, R> {
             times_full: metrics.counter("output_full_times"),
             ring_bytes: metrics.gauge("output_ring_bytes"),
         };
-        let capacity: usize = self.channels.iter().map(|c| c.producer.capacity()).sum();
+        let capacity: usize = self.channels.iter().map(|c| c.ring().capacity()).sum();
         metrics
             .gauge("output_ring_capacity_bytes")
             .set(capacity as i64);
@@ -384,7 +185,7 @@ impl<T: Record + ?Sized, R: Send> Operator for ResultPartition<T, R> {
     }
 
     fn resume(&mut self, _budget: &mut Budget) {
-        for channel in self.channels.iter_mut().filter(|c| c.is_full) {
+        for channel in self.channels.iter_mut().filter(|c| c.is_full()) {
             self.full -= usize::from(channel.drain());
         }
     }
@@ -392,7 +193,7 @@ impl<T: Record + ?Sized, R: Send> Operator for ResultPartition<T, R> {
     fn flush(&mut self) {
         for channel in &mut self.channels {
             self.full += usize::from(channel.end_run() == Sent::NowFull);
-            channel.producer.publish();
+            channel.publish();
         }
         self.metrics.records_out.set(self.sent);
         if self.full > 0 {
@@ -400,8 +201,8 @@ impl<T: Record + ?Sized, R: Send> Operator for ResultPartition<T, R> {
         }
         self.flushes = self.flushes.wrapping_add(1);
         if self.flushes.is_multiple_of(FILL_INTERVAL) {
-            let used = |channel: &Channel| channel.producer.capacity() - channel.producer.free();
-            let used: usize = self.channels.iter().map(used).sum();
+            let rings = self.channels.iter().map(OutputChannel::ring);
+            let used: usize = rings.map(|ring| ring.capacity() - ring.free()).sum();
             self.metrics.ring_bytes.set(used as i64);
         }
     }
@@ -424,12 +225,10 @@ impl<T: Record + ?Sized, R: Send> Operator for ResultPartition<T, R> {
                 let options = barrier.aux() | Barrier::UNALIGNED;
                 let header = FrameHeader::new(FrameKind::BARRIER, options, 0, barrier.time);
                 let ended = self.ended;
-                self.overtake(header, |channel| {
-                    ended || channel.waiting == Some(barrier.time)
-                });
+                self.overtake(header, |channel| ended || channel.awaits(barrier.time));
             }
             let mut channels = self.channels.iter();
-            if channels.any(|channel| channel.waiting == Some(barrier.time)) {
+            if channels.any(|channel| channel.awaits(barrier.time)) {
                 return false;
             }
         }

@@ -33,6 +33,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/ring/consumer.rs",
     "src/ring/memory.rs",
     "src/ring/producer.rs",
+    "src/ring/run_producer.rs",
     "src/runtime/input_gate.rs",
     "src/runtime/runs.rs",
     "src/state/backend.rs",

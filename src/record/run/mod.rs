@@ -17,8 +17,9 @@
 //! So the part of a run that has been read can be cut off at its end, and a record of any number is found directly. A
 //! record so long that only a few would fit into a run has a frame of its own; it is read as a run of one.
 //!
-//! The sender collects a run in memory of its own, which stays in the nearest cache, and copies it to the ring as a
-//! whole: the lines that the receiver's core gives up are then written in one go.
+//! The sender collects a run in the memory of the ring, where its frame will be. Only if there is no room it does so in
+//! memory of its own, from which the run is copied. (If every run is copied, an exchange of 16-byte records takes up to
+//! 8 % longer.)
 
 mod reader;
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The writer of a run.
 #![expect(
     unsafe_code,
-    reason = "asks once for each record whether there is room"
+    reason = "writes to memory of a ring, and asks once for each record whether there is room"
 )]
+
+use std::ptr::NonNull;
+use std::slice;
 
 use super::{Layout, Start, aux, is_timed, place_max};
 use crate::record::{FrameHeader, FrameKind, ShortBytes, Wire};
@@ -20,17 +23,40 @@ const RECORDS_MIN: usize = 32;
 /// A short record is written together with trailing zeros.
 const SLACK: usize = ShortBytes::LENGTH_MAX;
 
-/// A run being collected, in memory of its own.
-#[derive(Debug, Default)]
+/// A run being collected, in memory of its own or in memory that was lent for it.
+#[derive(Debug)]
 pub(crate) struct RunWriter {
-    /// Filled by runs of records of one length. Other records fill the first half, and their notes the second half,
-    /// from the end down.
-    bytes: Box<[u8]>,
+    /// Where the records go, and the notes at the end: the beginning of `own` or of what was lent. As many bytes belong
+    /// to the run as it had room at first.
+    place: NonNull<u8>,
+    is_lent: bool,
+    /// Not accessed but through `place`: a vector may be moved without that becoming invalid.
+    own: Vec<u8>,
+    /// Filled from the end down, if records differ in length.
+    notes: Box<[u8]>,
     /// Bytes of records collected: never more than the room.
     filled: usize,
     rooms: Rooms,
-    /// From the end of the room to the end of `bytes`: a note takes its bytes from both.
+    /// From the end of the room to the end of `notes`: a note takes its bytes from both. It wraps around where there
+    /// are no notes.
     above: usize,
+}
+
+// SAFETY: `place` leads into `own` or into memory that nothing else uses until the run is ended, on any thread.
+unsafe impl Send for RunWriter {}
+
+impl Default for RunWriter {
+    fn default() -> Self {
+        RunWriter {
+            place: NonNull::dangling(),
+            is_lent: false,
+            own: Vec::new(),
+            notes: Box::default(),
+            filled: 0,
+            rooms: Rooms::default(),
+            above: 0,
+        }
+    }
 }
 
 /// How many bytes records without and with timestamps may fill: the room for the kind of which the run is, zero for the
@@ -76,9 +102,9 @@ impl RunWriter {
         if end > room {
             return false;
         }
-        // SAFETY: `end` is at most `room`, which is at most the number of bytes, and no less than `filled`: both terms
-        // of the sum are lengths of something in memory, so it did not overflow.
-        let place = unsafe { self.bytes.get_unchecked_mut(self.filled..end) };
+        // SAFETY: `end` is at most `room`, which is at most the number of bytes; both terms of the sum are lengths of
+        // something in memory, so it did not overflow.
+        let place = unsafe { self.bytes(self.filled, layout.stride) };
         if let Some(at) = at {
             if layout.stride > size_of::<Timestamp>() + payload.len() {
                 place.fill(0);
@@ -102,23 +128,22 @@ impl RunWriter {
             return false;
         }
         let room_left = room - note_size;
-        let note = room_left + self.above;
-        // SAFETY: the room and `above` add up to at most the number of bytes, of which the note takes the last ones; a
-        // record and the slack behind it end within the room. No sum has overflowed: its terms are lengths of things in
-        // memory.
+        let note = room_left.wrapping_add(self.above);
+        // SAFETY: the room and `above` add up to the number of bytes of notes that are left, of which this note takes
+        // the last ones; a record and the slack behind it end within the room. No other sum has overflowed: its terms
+        // are lengths of things in memory.
         unsafe {
             if V::ALIGN > 1 {
-                let padding = self.bytes.get_unchecked_mut(before..before + SLACK);
-                padding.fill(0);
+                self.bytes(before, SLACK).fill(0);
             }
-            let place = self.bytes.get_unchecked_mut(start..end + SLACK);
+            let place = self.bytes(start, payload.len() + SLACK);
             match (ShortBytes::of(payload), place.first_chunk_mut()) {
                 (Some(short), Some(place)) => short.write(place),
                 _ => place
                     .get_unchecked_mut(..payload.len())
                     .copy_from_slice(payload),
             }
-            let note = self.bytes.get_unchecked_mut(note..note + note_size);
+            let note = self.notes.get_unchecked_mut(note..note + note_size);
             note[..size_of::<Start>()].copy_from_slice(&(before as Start).to_ne_bytes());
             if let Some(at) = at {
                 note[size_of::<Start>()..].copy_from_slice(&at.0.to_ne_bytes());
@@ -129,33 +154,54 @@ impl RunWriter {
         true
     }
 
+    /// Some bytes of the memory in which the run is collected.
+    ///
+    /// # Safety
+    /// They must end within the room that the run had at first.
+    #[inline(always)]
+    unsafe fn bytes(&mut self, start: usize, length: usize) -> &mut [u8] {
+        // SAFETY: so many bytes belong to the run, and all are initialised: those of `own` are, and those lent by the
+        // promise of the lender.
+        unsafe { slice::from_raw_parts_mut(self.place.add(start).as_ptr(), length) }
+    }
+
     /// Whether nothing has been collected.
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.filled == 0 && self.noted() == self.bytes.len()
+        self.filled == 0 && self.noted() == self.notes.len()
+    }
+
+    /// Whether a run has been begun in memory that was lent for it, and has not been ended.
+    #[inline(always)]
+    pub(crate) fn is_lent(&self) -> bool {
+        self.is_lent
     }
 
     /// The offset of the last note.
     #[inline(always)]
     fn noted(&self) -> usize {
-        self.rooms.plain + self.rooms.timed + self.above
+        (self.rooms.plain + self.rooms.timed).wrapping_add(self.above)
     }
 
-    /// Ends the run and returns its frame; the writer is empty afterwards.
+    /// Ends the run and returns its frame; the writer is empty afterwards. If memory was lent for the run, the payload
+    /// is at its beginning.
     pub(crate) fn end(&mut self) -> (FrameHeader, &[u8]) {
         let timed = self.rooms.timed > 0;
         let noted = self.noted();
-        let notes = self.bytes.len() - noted;
-        self.bytes.copy_within(noted.., self.filled);
-        let length = self.filled + notes;
-        let aux = aux(notes / Layout::notes(timed).stride, timed);
-        (self.filled, self.above) = (0, self.bytes.len());
+        let (records, notes) = (self.filled, self.notes.len() - noted);
+        let length = records + notes;
+        (self.filled, self.above) = (0, self.notes.len());
         self.rooms = Rooms::default();
+        self.is_lent = false;
+        // SAFETY: records and notes together had room.
+        let payload = unsafe { slice::from_raw_parts_mut(self.place.as_ptr(), length) };
+        payload[records..].copy_from_slice(&self.notes[noted..]);
+        let aux = aux(notes / Layout::notes(timed).stride, timed);
         let header = FrameHeader::new(FrameKind::RUN, aux, length as u32, Timestamp::MIN);
-        (header, &self.bytes[..length])
+        (header, payload)
     }
 
-    /// Begins the next run, in the same memory, for records like this one, which is not appended. The run is about
+    /// Begins the next run, in memory of its own, for records like this one, which is not appended. The run is about
     /// `usual` bytes long. Returns `false` if this record should have a frame of its own. A frame must have room for a
     /// payload of four times `usual`.
     pub(crate) fn begin<V: Wire + ?Sized>(
@@ -164,28 +210,56 @@ impl RunWriter {
         at: Timestamp,
         usual: usize,
     ) -> bool {
-        debug_assert!(self.is_empty());
+        // SAFETY: nothing is lent.
+        unsafe { self.begin_in(record, at, usual, |_| None) }
+    }
+
+    /// Like [`begin`](Self::begin), but the run is collected in memory that `lend` lends for it, if it does. It is
+    /// told how many bytes are needed.
+    ///
+    /// # Safety
+    /// Memory that is lent must be initialised and have so many bytes, and nothing else may access them until the run
+    /// is [ended](Self::end).
+    pub(crate) unsafe fn begin_in<V: Wire + ?Sized>(
+        &mut self,
+        record: &V,
+        at: Timestamp,
+        usual: usize,
+        lend: impl FnOnce(usize) -> Option<NonNull<u8>>,
+    ) -> bool {
+        debug_assert!(self.is_empty() && !self.is_lent);
         let (length, timed) = (record.as_bytes().len(), is_timed::<V>(at));
-        let (max, size, memory);
+        let (max, size, notes);
         if V::LENGTH.is_some() {
             max = (LONGEST * usual).max(place_max::<V>());
             size = Layout::of::<V>(timed).stride;
-            memory = max;
+            notes = 0;
         } else {
             max = (LONGEST * usual).min(usize::from(Start::MAX));
             size = length.next_multiple_of(V::ALIGN) + Layout::of::<V>(timed).stride;
-            memory = 2 * max;
+            notes = max;
             let is_long = size.saturating_mul(RECORDS_MIN) > max;
             if is_long || size + SLACK > max {
                 return false;
             }
         }
-        if self.bytes.len() != memory {
-            self.bytes = vec![0; memory].into_boxed_slice();
+        if self.notes.len() != notes {
+            self.notes = vec![0; notes].into_boxed_slice();
         }
         let room = size.saturating_mul(RECORDS_USUAL).max(usual).min(max);
+        let lent = lend(room);
+        self.is_lent = lent.is_some();
+        self.place = lent.unwrap_or_else(|| self.own(max));
         *self.rooms.of(timed) = room;
-        self.above = memory - room;
+        self.above = notes.wrapping_sub(room);
         true
+    }
+
+    /// Memory of its own, of at least `length` bytes.
+    fn own(&mut self, length: usize) -> NonNull<u8> {
+        if self.own.len() < length {
+            self.own = vec![0; length];
+        }
+        NonNull::new(self.own.as_mut_ptr()).unwrap_or(NonNull::dangling())
     }
 }
