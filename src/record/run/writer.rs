@@ -128,10 +128,8 @@ impl RunWriter {
             return false;
         }
         let room_left = room - note_size;
-        let note = room_left.wrapping_add(self.above);
-        // SAFETY: the room and `above` add up to the number of bytes of notes that are left, of which this note takes
-        // the last ones; a record and the slack behind it end within the room. No other sum has overflowed: its terms
-        // are lengths of things in memory.
+        // SAFETY: a record and the slack behind it end within the room. No sum has overflowed: its terms are lengths of
+        // things in memory.
         unsafe {
             if V::ALIGN > 1 {
                 self.bytes(before, SLACK).fill(0);
@@ -143,11 +141,11 @@ impl RunWriter {
                     .get_unchecked_mut(..payload.len())
                     .copy_from_slice(payload),
             }
-            let note = self.notes.get_unchecked_mut(note..note + note_size);
-            note[..size_of::<Start>()].copy_from_slice(&(before as Start).to_ne_bytes());
-            if let Some(at) = at {
-                note[size_of::<Start>()..].copy_from_slice(&at.0.to_ne_bytes());
-            }
+        }
+        let note = &mut self.notes[room_left.wrapping_add(self.above)..][..note_size];
+        note[..size_of::<Start>()].copy_from_slice(&(before as Start).to_ne_bytes());
+        if let Some(at) = at {
+            note[size_of::<Start>()..].copy_from_slice(&at.0.to_ne_bytes());
         }
         *self.rooms.of(at.is_some()) = room_left;
         self.filled = end;
