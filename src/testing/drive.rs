@@ -7,7 +7,7 @@ use crate::operator::{Budget, Checkpointing, OpenContext, OperatorError, Signal}
 use crate::time::Timestamp;
 
 use super::contract::open_context;
-use super::restoring::{Checkpoints, Taken, sort_ties};
+use super::restoring::{Checkpoints, Taken, Told, sort_ties};
 use super::tail::{Output, Pace, Tail};
 use super::violation::{Fault, Phase, Violation};
 
@@ -106,6 +106,7 @@ impl Driving {
             slice,
             life,
             overtake: false,
+            tells_late: false,
         });
         self
     }
@@ -113,6 +114,13 @@ impl Driving {
     const fn overtaking(mut self) -> Self {
         if let Some(checkpoints) = &mut self.checkpoints {
             checkpoints.overtake = true;
+        }
+        self
+    }
+
+    const fn telling_late(mut self) -> Self {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.tells_late = true;
         }
         self
     }
@@ -138,6 +146,14 @@ const DRIVINGS: &[Driving] = &[
     ),
     driving("with a barrier after every element", 1, 1024, (0, 0)).checkpoints(1, 1024, 0),
     driving("restored after every element", 1, 1024, (0, 0)).checkpoints(1, 3, 1),
+    driving(
+        "restored after every element, before its inputs have watermarks",
+        1,
+        1024,
+        (0, 0),
+    )
+    .checkpoints(1, 3, 1)
+    .telling_late(),
     driving(
         "restored to a checkpoint some elements ago",
         3,
@@ -222,6 +238,7 @@ where
             now: Timestamp(0),
             fed: 0,
             taken: Taken::new(),
+            untold: Vec::new(),
             records: std::marker::PhantomData,
         };
         let violation = |step, fault| Violation {
@@ -296,6 +313,8 @@ pub(super) struct Run<'a, E, O, S> {
     pub(super) fed: usize,
     /// Checkpoints that were taken.
     pub(super) taken: Taken,
+    /// What a restored operator has not been told yet of its inputs.
+    pub(super) untold: Vec<Told>,
     records: std::marker::PhantomData<fn(&E)>,
 }
 
@@ -313,6 +332,9 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
                     self.now = *now;
                 }
                 Step::Element(element) => {
+                    if self.subject.signal_of(element).is_some() {
+                        self.tell()?;
+                    }
                     self.feed(element)?;
                     self.fed += 1;
                     if self.fed >= self.driving.batch {
@@ -324,6 +346,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
                 at = self.checkpoint(checkpoints, script, at)?;
             }
         }
+        self.tell()?;
         self.settle()?;
         self.end_batch()?;
         self.finish()

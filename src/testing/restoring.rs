@@ -6,7 +6,8 @@
 //! snapshots        └ slices ┘└ slices ┘└ never written
 //! ```
 //! Output after the checkpoint's barrier is discarded, and the input from there on is fed again. The new operator is
-//! first sent the watermark and the status of every input, as the upstream operators would.
+//! sent the watermark and the status of every input, as the upstream operators would: first of all, or only before the
+//! next signal, because upstream operators that are restored, too, may have records before they have a watermark.
 
 use std::fmt::Debug;
 
@@ -33,6 +34,8 @@ pub(super) struct Checkpoints {
     pub(super) life: usize,
     /// Whether barriers overtake: they arrive while the output is full, if the operator accepts them then.
     pub(super) overtake: bool,
+    /// Whether a restored operator learns of the watermarks of its inputs only before the next signal.
+    pub(super) tells_late: bool,
 }
 
 /// A complete checkpoint: what was written, the position in the script, and the output so far.
@@ -79,7 +82,7 @@ impl Taken {
 
 /// The last known status of an input.
 #[derive(Clone, Copy, Default)]
-struct Told {
+pub(super) struct Told {
     watermark: Option<Timestamp>,
     idle: bool,
     ended: bool,
@@ -110,7 +113,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         }
         let life = checkpoints.life * stride;
         if life > 0 && self.taken.lived >= life && self.taken.begun > 0 {
-            return self.fail(checkpoints.slice, script);
+            return self.fail(checkpoints, script);
         }
         Ok(at)
     }
@@ -201,9 +204,9 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
     }
 
     /// Discards the operator and restores a new one from the last complete checkpoint. Returns its position.
-    fn fail(&mut self, slice: usize, script: &[Step<E>]) -> Result<usize, Fault> {
+    fn fail(&mut self, checkpoints: Checkpoints, script: &[Step<E>]) -> Result<usize, Fault> {
         if self.taken.completed == 0 {
-            self.write_all(slice)?;
+            self.write_all(checkpoints.slice)?;
         }
         self.close()?;
         let taken = &mut self.taken;
@@ -222,12 +225,23 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         let (told, now) = self.told(&script[..complete.position]);
         self.now = now;
         self.open(Some(complete.restored))?;
-        self.tell(&told, passed)?;
+        // An input that has ended gets no barriers, which the operator must know.
+        let waits = checkpoints.tells_late && !told.iter().any(|told| told.ended);
+        self.untold = told;
+        if !waits {
+            self.tell()?;
+        }
         Ok(complete.position)
     }
 
-    /// Sends a restored operator what the upstream operators knew of every input.
-    fn tell(&mut self, told: &[Told], passed: Passed) -> Result<(), Fault> {
+    /// Sends a restored operator what the upstream operators knew of every input, if it has not been told yet.
+    pub(super) fn tell(&mut self) -> Result<(), Fault> {
+        let told = std::mem::take(&mut self.untold);
+        if told.is_empty() {
+            return Ok(());
+        }
+        self.settle()?;
+        let before = self.tail.log().before_telling();
         for (input, told) in told.iter().enumerate() {
             let signals = [
                 told.watermark.map(Signal::Watermark),
@@ -240,7 +254,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
             }
         }
         self.settle()?;
-        let records = self.tail.log().retell(passed);
+        let records = self.tail.log().after_telling(before);
         // The end of an input makes a function emit the same records again.
         match records.first() {
             Some(record) if !told.iter().any(|told| told.ended) => {

@@ -114,15 +114,21 @@ impl<O> Log<O> {
     pub(super) fn rewind(&mut self, passed: Passed) {
         self.outputs.truncate(passed.outputs);
         self.barriers.retain(|b| b.checkpoint <= passed.checkpoint);
-        (self.watermark, self.ended) = (Timestamp::MIN, false);
+        (self.watermark, self.ended) = (passed.watermark, false);
         self.calls = Calls::default();
     }
 
-    /// Discards the output of a restored operator that was sent the watermarks of its inputs; returns the records in
-    /// it.
-    pub(super) fn retell(&mut self, passed: Passed) -> Vec<Output<O>> {
-        self.watermark = passed.watermark;
-        let told = self.outputs.split_off(passed.outputs);
+    /// Prepares for a restored operator being sent the watermarks of its inputs: it may emit some again. Returns how
+    /// much output there is, and the watermark.
+    pub(super) fn before_telling(&mut self) -> (usize, Timestamp) {
+        let watermark = std::mem::replace(&mut self.watermark, Timestamp::MIN);
+        (self.outputs.len(), watermark)
+    }
+
+    /// Discards what has been emitted since; returns the records in it.
+    pub(super) fn after_telling(&mut self, before: (usize, Timestamp)) -> Vec<Output<O>> {
+        self.watermark = before.1;
+        let told = self.outputs.split_off(before.0);
         let is_record = |output: &Output<O>| !matches!(output, Output::Signal(_));
         told.into_iter().filter(is_record).collect()
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput, StateRef, ValueSnapshot};
 use crate::operator::OpenContext;
 use crate::record::FormError;
+use crate::seeded_bugs::seeded;
 use crate::state::StateKind;
 use crate::time::Timestamp;
 
@@ -112,7 +113,7 @@ impl Progress {
             });
         }
         let mut times = times.unwrap_or(Times::START);
-        if times.watermark == Timestamp::MAX {
+        if times.watermark == Timestamp::MAX || seeded("progress-not-restored") {
             times.watermark = Timestamp::MIN;
         }
         Ok(times)
