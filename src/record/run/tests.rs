@@ -233,6 +233,15 @@ fn a_run_is_timed_or_it_is_not() {
     assert!(!run.is_empty());
 }
 
+#[test]
+fn a_run_is_of_records_of_one_length_or_it_is_not() {
+    let mut run = RunWriter::default();
+    run.begin(&1u64, Timestamp::MIN, 1024);
+    assert!(!run.push("a", Timestamp::MIN));
+    run.begin("a", Timestamp::MIN, 1024);
+    assert!(!run.push(&1u64, Timestamp::MIN));
+}
+
 /// How many records like this one fit into a run.
 fn room<V: Wire + ?Sized>(record: &V, at: Timestamp, usual: usize) -> usize {
     let mut run = RunWriter::default();

@@ -37,8 +37,7 @@ pub(crate) struct RunWriter {
     /// Bytes of records collected: never more than the room.
     filled: usize,
     rooms: Rooms,
-    /// From the end of the room to the end of `notes`: a note takes its bytes from both. It wraps around where there
-    /// are no notes.
+    /// From the end of the room to the end of `notes`: a note takes its bytes from both.
     above: usize,
 }
 
@@ -59,22 +58,30 @@ impl Default for RunWriter {
     }
 }
 
-/// How many bytes records without and with timestamps may fill: the room for the kind of which the run is, zero for the
-/// other. So one comparison detects either reason to end the run.
+/// How many bytes records may fill: the room for the kind of which the run is, zero for all others. So one comparison
+/// detects every reason to end the run.
 #[derive(Debug, Default)]
 struct Rooms {
     plain: usize,
     timed: usize,
+    /// With notes.
+    plain_noted: usize,
+    timed_noted: usize,
 }
 
 impl Rooms {
     #[inline(always)]
-    fn of(&mut self, timed: bool) -> &mut usize {
-        if timed {
-            &mut self.timed
-        } else {
-            &mut self.plain
+    fn of<V: Wire + ?Sized>(&mut self, timed: bool) -> &mut usize {
+        match (V::LENGTH.is_some(), timed) {
+            (true, false) => &mut self.plain,
+            (true, true) => &mut self.timed,
+            (false, false) => &mut self.plain_noted,
+            (false, true) => &mut self.timed_noted,
         }
+    }
+
+    fn are_timed(&self) -> bool {
+        self.timed + self.timed_noted > 0
     }
 }
 
@@ -97,7 +104,7 @@ impl RunWriter {
     #[inline(always)]
     fn put<V: Wire + ?Sized>(&mut self, payload: &[u8], at: Option<Timestamp>) -> bool {
         let layout = Layout::places(payload.len(), V::ALIGN, at.is_some());
-        let room = *self.rooms.of(at.is_some());
+        let room = *self.rooms.of::<V>(at.is_some());
         let end = self.filled + layout.stride;
         if end > room {
             return false;
@@ -120,7 +127,7 @@ impl RunWriter {
     #[inline(always)]
     fn put_with_note<V: Wire + ?Sized>(&mut self, payload: &[u8], at: Option<Timestamp>) -> bool {
         let note_size = Layout::notes(at.is_some()).stride;
-        let room = *self.rooms.of(at.is_some());
+        let room = *self.rooms.of::<V>(at.is_some());
         let before = self.filled;
         let start = before.next_multiple_of(V::ALIGN);
         let end = start + payload.len();
@@ -128,8 +135,10 @@ impl RunWriter {
             return false;
         }
         let room_left = room - note_size;
-        // SAFETY: a record and the slack behind it end within the room. No sum has overflowed: its terms are lengths of
-        // things in memory.
+        let note = room_left + self.above;
+        // SAFETY: the room and `above` add up to the bytes of notes that are left, of which this one takes the last; a
+        // record and the slack behind it end within the room. No sum has overflowed: its terms are lengths of things in
+        // memory.
         unsafe {
             if V::ALIGN > 1 {
                 self.bytes(before, SLACK).fill(0);
@@ -141,13 +150,13 @@ impl RunWriter {
                     .get_unchecked_mut(..payload.len())
                     .copy_from_slice(payload),
             }
+            let note = self.notes.get_unchecked_mut(note..note + note_size);
+            note[..size_of::<Start>()].copy_from_slice(&(before as Start).to_ne_bytes());
+            if let Some(at) = at {
+                note[size_of::<Start>()..].copy_from_slice(&at.0.to_ne_bytes());
+            }
         }
-        let note = &mut self.notes[room_left.wrapping_add(self.above)..][..note_size];
-        note[..size_of::<Start>()].copy_from_slice(&(before as Start).to_ne_bytes());
-        if let Some(at) = at {
-            note[size_of::<Start>()..].copy_from_slice(&at.0.to_ne_bytes());
-        }
-        *self.rooms.of(at.is_some()) = room_left;
+        *self.rooms.of::<V>(at.is_some()) = room_left;
         self.filled = end;
         true
     }
@@ -178,13 +187,13 @@ impl RunWriter {
     /// The offset of the last note.
     #[inline(always)]
     fn noted(&self) -> usize {
-        (self.rooms.plain + self.rooms.timed).wrapping_add(self.above)
+        self.rooms.plain_noted + self.rooms.timed_noted + self.above
     }
 
     /// Ends the run and returns its frame; the writer is empty afterwards. If memory was lent for the run, the payload
     /// is at its beginning.
     pub(crate) fn end(&mut self) -> (FrameHeader, &[u8]) {
-        let timed = self.rooms.timed > 0;
+        let timed = self.rooms.are_timed();
         let noted = self.noted();
         let (records, notes) = (self.filled, self.notes.len() - noted);
         let length = records + notes;
@@ -248,8 +257,9 @@ impl RunWriter {
         let lent = lend(room);
         self.is_lent = lent.is_some();
         self.place = lent.unwrap_or_else(|| self.own(max));
-        *self.rooms.of(timed) = room;
-        self.above = notes.wrapping_sub(room);
+        self.rooms = Rooms::default();
+        *self.rooms.of::<V>(timed) = room;
+        self.above = notes.saturating_sub(room);
         true
     }
 
