@@ -7,7 +7,7 @@ use crate::operator::{Budget, Checkpointing, OpenContext, OperatorError, Signal}
 use crate::time::Timestamp;
 
 use super::contract::open_context;
-use super::restoring::{Checkpoints, Taken, Told, sort_ties};
+use super::restoring::{Checkpoints, Taken, sort_ties};
 use super::tail::{Output, Pace, Tail};
 use super::violation::{Fault, Phase, Violation};
 
@@ -238,7 +238,6 @@ where
             now: Timestamp(0),
             fed: 0,
             taken: Taken::new(),
-            untold: Vec::new(),
             records: std::marker::PhantomData,
         };
         let violation = |step, fault| Violation {
@@ -313,8 +312,6 @@ pub(super) struct Run<'a, E, O, S> {
     pub(super) fed: usize,
     /// Checkpoints that were taken.
     pub(super) taken: Taken,
-    /// What a restored operator has not been told yet of its inputs.
-    pub(super) untold: Vec<Told>,
     records: std::marker::PhantomData<fn(&E)>,
 }
 
@@ -333,6 +330,7 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
                 }
                 Step::Element(element) => {
                     if self.subject.signal_of(element).is_some() {
+                        self.settle()?;
                         self.tell()?;
                     }
                     self.feed(element)?;
@@ -346,8 +344,8 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
                 at = self.checkpoint(checkpoints, script, at)?;
             }
         }
-        self.tell()?;
         self.settle()?;
+        self.tell()?;
         self.end_batch()?;
         self.finish()
     }

@@ -63,6 +63,8 @@ pub(super) struct Taken {
     lived: usize,
     begun: usize,
     completed: usize,
+    /// What a restored operator has not been told yet of its inputs.
+    untold: Vec<Told>,
 }
 
 impl Taken {
@@ -76,13 +78,14 @@ impl Taken {
             lived: 0,
             begun: 0,
             completed: 0,
+            untold: Vec::new(),
         }
     }
 }
 
 /// The last known status of an input.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Told {
+struct Told {
     watermark: Option<Timestamp>,
     idle: bool,
     ended: bool,
@@ -227,20 +230,20 @@ impl<E, O: Debug + Send, S: Subject<E>> Run<'_, E, O, S> {
         self.open(Some(complete.restored))?;
         // An input that has ended gets no barriers, which the operator must know.
         let waits = checkpoints.tells_late && !told.iter().any(|told| told.ended);
-        self.untold = told;
+        self.taken.untold = told;
         if !waits {
             self.tell()?;
         }
         Ok(complete.position)
     }
 
-    /// Sends a restored operator what the upstream operators knew of every input, if it has not been told yet.
+    /// Sends a restored operator what the upstream operators knew of every input, if it has not been told yet. It must
+    /// have settled if it has been fed.
     pub(super) fn tell(&mut self) -> Result<(), Fault> {
-        let told = std::mem::take(&mut self.untold);
+        let told = std::mem::take(&mut self.taken.untold);
         if told.is_empty() {
             return Ok(());
         }
-        self.settle()?;
         let before = self.tail.log().before_telling();
         for (input, told) in told.iter().enumerate() {
             let signals = [
