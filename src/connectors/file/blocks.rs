@@ -46,6 +46,15 @@ impl Blocks {
         usize::try_from(block.saturating_mul(self.length)).unwrap_or(usize::MAX)
     }
 
+    /// Where the current block ends, in records or bytes. A subtask that runs alone reads the file as a single block.
+    pub(super) fn end(&self) -> usize {
+        let current = self.left.current();
+        match current.stride {
+            1 => usize::MAX,
+            _ => self.start(current.next.saturating_add(1)),
+        }
+    }
+
     /// Checks that the file is the one that was being read when the checkpoint was taken.
     pub(super) fn check(&self, mapping: &Mapping) -> Result<(), FileError> {
         if self

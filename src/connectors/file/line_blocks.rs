@@ -131,15 +131,6 @@ fn line_start(bytes: &[u8], from: usize) -> usize {
 }
 
 impl Lines {
-    /// The end of the current block. A subtask that runs alone reads the file as a single block.
-    fn block_end(&self) -> usize {
-        let next = self.blocks.left.current();
-        match next.stride {
-            1 => usize::MAX,
-            _ => self.blocks.start(next.next.saturating_add(1)),
-        }
-    }
-
     /// The next run of complete adjacent lines and its offset; empty at the end.
     fn chunk<'a>(&mut self, bytes: &'a [u8]) -> (usize, &'a [u8]) {
         let bytes = &bytes[..self.end];
@@ -154,7 +145,7 @@ impl Lines {
             if self.blocks.left.is_done() || offset >= self.end {
                 return (self.end, &[]);
             }
-            let block_end = self.block_end();
+            let block_end = self.blocks.end();
             if offset < block_end {
                 let until = offset.saturating_add(CHUNK_SIZE).min(block_end);
                 // There the next chunk ends.

@@ -146,13 +146,9 @@ fn check_size<T>(path: &Path, size: u64) -> Result<(), FileError> {
 /// The index range of the next run of adjacent records, in a file of `records` records.
 fn run(blocks: &Blocks, records: usize) -> std::ops::Range<usize> {
     let next = blocks.left.current();
-    let start = next.next.saturating_mul(blocks.length);
-    let end = match next.stride {
-        1 => u64::MAX,
-        _ => start.saturating_add(blocks.length),
-    };
-    let place = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(records);
-    place(start.saturating_add(next.offset))..place(end)
+    let offset = usize::try_from(next.offset).unwrap_or(usize::MAX);
+    let start = blocks.start(next.next).saturating_add(offset);
+    start.min(records)..blocks.end().min(records)
 }
 
 /// The index of the first record of the subtask's next block, unless the subtask runs alone.
