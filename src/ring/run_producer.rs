@@ -44,7 +44,10 @@ impl RunProducer {
         assert!(self.run.is_empty() && !self.run.is_lent());
         let producer = &mut self.producer;
         let lend = |length| {
-            let mut claim = (!apart).then(|| producer.claim(length).ok()).flatten()?;
+            if apart {
+                return None;
+            }
+            let mut claim = producer.claim(length).ok()?;
             Some(NonNull::from(claim.payload()).cast())
         };
         // SAFETY: the claim found so many bytes, which are initialised and the producer's own until it commits

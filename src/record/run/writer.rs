@@ -268,6 +268,6 @@ impl RunWriter {
         if self.own.len() < length {
             self.own = vec![0; length];
         }
-        NonNull::new(self.own.as_mut_ptr()).unwrap_or(NonNull::dangling())
+        NonNull::from(self.own.as_mut_slice()).cast()
     }
 }
