@@ -42,8 +42,8 @@ pub struct Deployment<'a> {
     wakers: Vec<Waker>,
     /// The heads of every subtask, in the order of the execution graph's subtasks.
     heads: Vec<Vec<Box<dyn Head>>>,
-    /// Chains of the branches of forked streams, by the fork's node: `Branches<V>`.
-    forks: HashMap<NodeId, Box<dyn Any>>,
+    /// Chains of the branches of forks that do not have all of them yet: `Branches<V>`.
+    forks: HashMap<ForkId, Box<dyn Any>>,
     /// Side outputs of every node and subtask.
     sides: HashMap<(NodeId, u32), SideOutputs>,
     /// How many side outputs of a node have no chain yet.
@@ -56,6 +56,17 @@ impl std::fmt::Debug for Deployment<'_> {
         f.debug_struct("Deployment")
             .field("job", &self.job)
             .finish_non_exhaustive()
+    }
+}
+
+/// Identifies a fork: the address of what its branches share. A node may be forked more than once: a branch without
+/// operators, forked again, ends at the same one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct ForkId(usize);
+
+impl ForkId {
+    pub(crate) fn of<T>(shared: &Arc<T>) -> Self {
+        ForkId(Arc::as_ptr(shared).addr())
     }
 }
 
@@ -195,21 +206,26 @@ impl<'a> Deployment<'a> {
         self.heads[place].push(head);
     }
 
-    /// Adds one branch's chains to the fork at `node`. Once the last of `count` branches has been added, returns the
-    /// chains of all branches, by subtask.
+    /// Adds one branch's chains to a fork. Once the last of `count` branches has been added, returns the chains of all
+    /// branches, by subtask.
     pub(crate) fn add_branch<V: ?Sized + 'static>(
         &mut self,
-        node: NodeId,
+        fork: ForkId,
         count: usize,
         chains: Vec<Box<dyn Push<V>>>,
     ) -> Option<Branches<V>> {
-        let entry = self.forks.entry(node);
+        let entry = self.forks.entry(fork);
         let branches = entry.or_insert_with(|| Box::new(Branches::<V>::new()));
         let branches = branches
             .downcast_mut::<Branches<V>>()
             .expect("a fork has one record type");
         branches.push(chains);
-        (branches.len() == count).then(|| transpose(std::mem::take(branches)))
+        if branches.len() < count {
+            return None;
+        }
+        let branches = std::mem::take(branches);
+        self.forks.remove(&fork);
+        Some(transpose(branches))
     }
 
     /// Adds the chains of a side output of `node`. If the node's own chain waited only for this one, builds it.
@@ -347,6 +363,10 @@ impl<'a> Deployment<'a> {
         debug_assert!(
             self.deferred.is_empty(),
             "a side output's stream was never attached"
+        );
+        debug_assert!(
+            self.forks.is_empty(),
+            "a branch of a fork was never attached"
         );
         let heads = std::mem::take(&mut self.heads);
         let subtask = |(place, heads): (usize, Vec<Box<dyn Head>>)| {

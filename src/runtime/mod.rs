@@ -61,7 +61,7 @@ pub use stepper::{Step, Stepper};
 
 pub(crate) use affinity::core_count;
 pub(crate) use config::Config;
-pub(crate) use deployment::{Attempt, Blueprint, SenderParts, WorkerParts};
+pub(crate) use deployment::{Attempt, Blueprint, ForkId, SenderParts, WorkerParts};
 pub(crate) use input_gate::InputGate;
 pub(crate) use job_master::start;
 pub(crate) use pipe::Terminal;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::graph::NodeId;
 use crate::operator::{FanOut, Push, Shallow};
-use crate::runtime::{Deployment, Pipe};
+use crate::runtime::{Deployment, ForkId, Pipe};
 
 /// One branch of a forked stream. The prefix is built once the chains of all branches have been added.
 #[derive(Debug)]
@@ -41,7 +41,8 @@ impl<P: Pipe> Pipe for Forked<P> {
         for subtask in 0..plan.parallelism(self.node) {
             chains.push(Box::new(next(subtask)));
         }
-        let Some(branches) = plan.add_branch(self.node, self.branches, chains) else {
+        let Some(branches) = plan.add_branch(ForkId::of(&self.shared), self.branches, chains)
+        else {
             return;
         };
         let mut branches = branches.into_iter();

@@ -98,3 +98,41 @@ fn branches_do_not_depend_on_each_other() {
         );
     }
 }
+
+/// A branch that is forked again, at once or behind an exchange: whatever the order in which the branches are used, each
+/// has all records.
+#[test]
+fn branches_of_branches_have_every_record() {
+    for schedule in Schedule::all() {
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ] {
+            let env = schedule.environment();
+            let [a, b] = env.source("numbers", Sequence::new(0..COUNT)).fork();
+            let [c, d] = a.fork();
+            let (mut b, mut c, mut d) = (Some(b), Some(c), Some(d));
+            let results = [(); 3].map(|()| Collected::new());
+            for branch in order {
+                let sink = results[branch].sink();
+                let stream = match branch {
+                    0 => b.take().map(|b| b.sink("outer", sink)),
+                    1 => c.take().map(|c| c.sink("inner", sink)),
+                    _ => d.take().map(|d| d.rebalance().sink("exchanged", sink)),
+                };
+                assert!(stream.is_some());
+            }
+            schedule.run(&env);
+            for (branch, results) in results.iter().enumerate() {
+                assert!(
+                    sorted(results.take()).into_iter().eq(0..COUNT),
+                    "branch {branch}, {order:?}, {schedule:?}"
+                );
+            }
+        }
+    }
+}
