@@ -1,5 +1,6 @@
 //! `SnapshotOutput`: where an operator writes its frozen state.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::piece::{Piece, PieceKind, StateRef};
@@ -64,6 +65,8 @@ pub struct SnapshotOutput<'a> {
     budget: usize,
     overtakes: bool,
     has_written: bool,
+    /// Whether an operator asked for room when there was none.
+    was_short: Cell<bool>,
 }
 
 impl std::fmt::Debug for SnapshotOutput<'_> {
@@ -93,6 +96,7 @@ impl<'a> SnapshotOutput<'a> {
             budget,
             overtakes: false,
             has_written: false,
+            was_short: Cell::new(false),
         }
     }
 
@@ -117,7 +121,15 @@ impl<'a> SnapshotOutput<'a> {
     /// How many entries may still be written in this slice; 0 while the sink has no room.
     #[must_use]
     pub fn budget(&self) -> usize {
-        if self.sink.has_room() { self.budget } else { 0 }
+        let budget = if self.sink.has_room() { self.budget } else { 0 };
+        self.was_short.set(self.was_short.get() || budget == 0);
+        budget
+    }
+
+    /// Whether nothing was written in this slice although there was room whenever an operator asked: whoever is not done
+    /// waits for something else. There may be room now where there was none then, as pieces are taken on another thread.
+    pub(crate) fn nothing_to_write(&self) -> bool {
+        !self.has_written && !self.was_short.get()
     }
 
     /// Takes `entries` off the budget.

@@ -77,8 +77,9 @@ impl Head for EndlessHead {
         self.holds_barrier
     }
 
-    fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
+    fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        let _ = out.budget();
         false
     }
 

@@ -148,7 +148,7 @@ impl SubtaskSnapshot {
         // Where the barrier of an aborted checkpoint was dropped, nothing will be frozen. One that still waits in a
         // chain will freeze the tables behind it, and they must be drained before the next one comes.
         let is_aborted = self.concluded.contains(checkpoint);
-        let is_over = is_aborted && !out.has_written() && out.budget() > 0;
+        let is_over = is_aborted && out.nothing_to_write();
         all |= is_over && !heads.iter().any(|head| head.may_hold_barrier());
         all.then(|| {
             self.current = None;
@@ -173,8 +173,10 @@ impl SubtaskSnapshot {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
-    use crate::checkpoint::MemorySnapshot;
+    use crate::checkpoint::{Deferred, MemorySnapshot, Piece};
     use crate::runtime::endless_head::EndlessHead;
 
     fn barrier(checkpoint: u64) -> Barrier {
@@ -235,6 +237,40 @@ mod tests {
         assert_eq!(snapshot.trigger(barrier(2)), None, "it waits");
         assert!(snapshot.write(&mut inputs([1, 1])).is_some());
         assert_eq!(snapshot.next(), Some(barrier(2)));
+    }
+
+    /// Has no room when it is asked for the first time, and then has.
+    #[derive(Default)]
+    struct Busy {
+        asked: Cell<bool>,
+    }
+
+    impl PieceSink for Busy {
+        fn has_room(&self) -> bool {
+            self.asked.replace(true)
+        }
+
+        fn is_full(&self) -> bool {
+            false
+        }
+
+        fn send(&mut self, _checkpoint: u64, _piece: Piece) {}
+
+        fn defer(&mut self, _checkpoint: u64, _work: Deferred) {}
+
+        fn buffer(&mut self) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn aborted_checkpoint_is_not_over_while_there_was_no_room_for_what_is_left_of_it() {
+        let mut snapshot = SubtaskSnapshot::new(0, Box::new(Busy::default()));
+        assert!(snapshot.write(&mut inputs([1, 1])).is_none());
+        snapshot.abort(1);
+        snapshot.sink = Box::new(Busy::default());
+        assert!(snapshot.write(&mut inputs([1, 1])).is_none());
+        assert!(snapshot.write(&mut inputs([1, 1])).is_some(), "it had room");
     }
 
     #[test]
