@@ -23,8 +23,8 @@ use super::windowed_stream::{WindowResult, WindowedStream};
 /// saves nothing.
 ///
 /// Results are those of one-phase windows. Records that are too late are counted and dropped: once aggregated, there
-/// is no record left that could go to a side output. A subtask that was idle emits what it has at every watermark from
-/// then on, as event time no longer waits for it.
+/// is no record left that could go to a side output. A subtask that was idle aggregates nothing any more, as event time
+/// may not be waiting for it: from then on each of its records crosses the exchange.
 #[derive(Debug)]
 pub struct TwoPhaseWindows<P: Pipe, S, A>
 where

@@ -5,7 +5,9 @@ use thalweg::datastream::Environment;
 use thalweg::operator::Tumbling;
 use thalweg::runtime::Step;
 use thalweg::state::Count;
-use thalweg::time::{ManualClock, Monotonous, Timestamp, WatermarkStrategy, nanoseconds, secs};
+use thalweg::time::{
+    BoundedOutOfOrderness, ManualClock, Timestamp, WatermarkStrategy, nanoseconds, secs,
+};
 
 use crate::schedule::sorted;
 
@@ -22,15 +24,27 @@ enum Counting {
     ByKeyInTwoPhases,
 }
 
-/// Returns what has been counted when one of two subtasks has gone idle and come back behind the other one.
-fn counted(counting: Counting) -> Vec<Counted> {
+/// What comes to two subtasks, of which the first goes idle and comes back behind the other one.
+struct Story {
+    /// By how much records may be out of order.
+    disorder: u64,
+    begin: &'static [Placed],
+    /// One a second.
+    meanwhile: &'static [Placed],
+    /// One at a time.
+    back: &'static [Placed],
+}
+
+/// Returns what has been counted by the time that the subtask is idle, and what afterwards.
+fn counted(counting: Counting, story: &Story) -> [Vec<Counted>; 2] {
     let env = Environment::new().parallelism(2);
     let (mut records, source) = inlet::<Placed>(1 << 12);
     let counts = Collected::new();
+    let strategy = BoundedOutOfOrderness::of(nanoseconds(story.disorder));
     let placed = env
         .source("records", source)
         .partition_custom(|record, subtasks| record[0] as usize % subtasks)
-        .timestamps(Monotonous.with_idleness(secs(1)), |record| {
+        .timestamps(strategy.with_idleness(secs(1)), |record| {
             Timestamp(record[1] as i64)
         });
     let windows = Tumbling::of(nanoseconds(10));
@@ -59,29 +73,50 @@ fn counted(counting: Counting) -> Vec<Counted> {
         }
         assert_eq!(job.run().expect("runs"), Step::Idle);
     };
-    push(&[[0, 1], [1, 2]]);
-    for at in 12..16 {
+    push(story.begin);
+    for record in story.meanwhile {
         clock.advance(secs(1));
-        push(&[[1, at]]);
+        push(&[*record]);
     }
-    // Subtask 0 is idle, so the first window is over.
-    assert_eq!(counts.take(), [(0, 2)], "{counting:?}");
-    push(&[[1, 28]]);
-    push(&[[0, 26]]);
-    push(&[[1, 35]]);
+    let early = sorted(counts.take());
+    story.back.iter().for_each(|record| push(&[*record]));
     drop(records);
     assert_eq!(job.run().expect("runs"), Step::Finished);
-    sorted(counts.take())
+    [early, sorted(counts.take())]
 }
 
-#[test]
-fn records_of_a_subtask_that_goes_idle_are_in_their_windows() {
+/// Checks what is counted, however it is.
+fn check(story: &Story, early: &[Counted], later: &[Counted]) {
     for counting in [
         Counting::ByKey,
         Counting::OverAll,
         Counting::ByKeyInTwoPhases,
     ] {
-        let expected = [(10, 4), (20, 2), (30, 1)];
-        assert_eq!(counted(counting), expected, "{counting:?}");
+        assert_eq!(counted(counting, story), [early, later], "{counting:?}");
     }
+}
+
+#[test]
+fn records_of_a_subtask_that_goes_idle_are_in_their_windows() {
+    let story = Story {
+        disorder: 0,
+        begin: &[[0, 1], [1, 2]],
+        meanwhile: &[[1, 12], [1, 13], [1, 14], [1, 15]],
+        back: &[[1, 28], [0, 26], [1, 35]],
+    };
+    check(&story, &[(0, 2)], &[(10, 4), (20, 2), (30, 1)]);
+}
+
+#[test]
+fn records_behind_the_watermark_of_a_subtask_that_was_idle_are_in_their_windows() {
+    // The one at 65 moves no watermark on. When it comes, event time is 60; by the next watermark of its subtask it is
+    // 80.
+    let story = Story {
+        disorder: 20,
+        begin: &[[0, 30], [1, 31]],
+        meanwhile: &[[1, 31], [1, 31], [1, 31], [1, 81]],
+        back: &[[0, 70], [0, 65], [1, 101], [0, 140]],
+    };
+    let later = [(60, 1), (70, 1), (80, 1), (100, 1), (140, 1)];
+    check(&story, &[(30, 5)], &later);
 }

@@ -31,7 +31,7 @@ where
     push(&mut operator, 22);
     push(&mut operator, 31);
     operator.signal(Signal::Active);
-    // It may not count yet.
+    // It may not count yet, and whether it does remains unknown.
     push(&mut operator, 33);
     push(&mut operator, 38);
     operator.signal(Signal::Watermark(Timestamp(32)));
@@ -44,7 +44,8 @@ where
         record(1, 22),
         record(1, 31),
         Event::Signal(Signal::Active),
-        record(2, 39),
+        record(1, 33),
+        record(1, 38),
         watermark(32),
     ];
     [recorder.take(), expected]
