@@ -80,12 +80,12 @@ impl Interval {
 
     /// When right records join with a left one.
     fn of_left(self, at: Timestamp) -> RangeInclusive<Timestamp> {
-        at.saturating_add(self.lower)..=at.saturating_add(self.upper)
+        around(at, self.lower, self.upper)
     }
 
     /// When left records join with a right one.
     fn of_right(self, at: Timestamp) -> RangeInclusive<Timestamp> {
-        at.saturating_sub(self.upper)..=at.saturating_sub(self.lower)
+        around(at, self.upper.saturating_neg(), self.lower.saturating_neg())
     }
 
     /// For how long a left record is kept, after its own time.
@@ -96,6 +96,16 @@ impl Interval {
     /// For how long a right record is kept, after its own time.
     fn right_kept(self) -> i64 {
         self.lower.min(0).saturating_neg()
+    }
+}
+
+/// From `lower` to `upper` nanoseconds after a time. None, rather than the last or first of all, if that is after the end
+/// of time or before its beginning.
+fn around(at: Timestamp, lower: i64, upper: i64) -> RangeInclusive<Timestamp> {
+    match (at.0.checked_add(lower), at.0.checked_add(upper)) {
+        (None, _) if lower > 0 => Timestamp::MAX..=Timestamp::MIN,
+        (_, None) if upper < 0 => Timestamp::MAX..=Timestamp::MIN,
+        (from, to) => from.map_or(Timestamp::MIN, Timestamp)..=to.map_or(Timestamp::MAX, Timestamp),
     }
 }
 
