@@ -103,6 +103,21 @@ fn watched_file_that_is_removed_before_it_is_opened_is_left_out() {
     assert!(error.to_string().contains("does not exist"));
 }
 
+#[test]
+fn watched_file_that_changes_before_it_is_opened_is_read_once() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a"), "a1\n").unwrap();
+    let source = LineSource::watch(dir.path(), secs(1));
+    source.start().unwrap();
+    fs::write(dir.path().join("a"), "a1\na2\n").unwrap();
+    let (mut chain, mut reader) = (chain(), source.reader(0, 1));
+    for _ in 0..3 {
+        chain.try_drain(&mut reader).unwrap();
+        chain.clock.advance(secs(1));
+    }
+    assert_eq!(chain.values(), ["a1", "a2"]);
+}
+
 /// A reader's remaining work.
 fn positions<R: SourceReader>(reader: &mut R) -> Vec<Vec<u8>> {
     let mut positions = Vec::new();

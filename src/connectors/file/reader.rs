@@ -267,7 +267,8 @@ impl<C: Decoder> FileReader<C> {
         self.emitted * u64::from(self.parallelism)
     }
 
-    /// Opens a file. Returns `None` if a watched file has been removed, or has changed since it was partly read.
+    /// Opens a file. Returns `None` if a watched file has been removed, or has changed since it was found or partly read:
+    /// the directory's next listing finds it anew.
     fn open_file(&self, split: SplitId, file: BegunFile) -> Result<Option<OpenFile<C>>, BoxError> {
         let BegunFile {
             path,
@@ -281,7 +282,8 @@ impl<C: Decoder> FileReader<C> {
             }
             input => input?,
         };
-        if place != FilePlace::default() && input.identity()? != identity {
+        let is_begun = place != FilePlace::default();
+        if (is_begun || self.files.is_watched()) && input.identity()? != identity {
             if self.files.is_watched() {
                 tracing::info!(path = %path.display(), "a watched file has changed: it is read anew");
                 return Ok(None);
