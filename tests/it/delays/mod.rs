@@ -320,6 +320,18 @@ fn closed_pipe_is_no_error() {
 }
 
 #[test]
+fn files_are_written_though_nobody_reads_the_standard_output() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("out");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = command(&["--output", out.to_str().expect("text")]);
+    let status = command.stdout(writer).stderr(Stdio::null()).status();
+    assert!(status.expect("starts").success());
+    assert!(std::fs::read_dir(&out).expect("written").count() > 0);
+}
+
+#[test]
 fn rate_is_kept_and_plain_files_are_read() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = flights(directory.path(), &[("UA", "1", "1"); 21]);

@@ -49,7 +49,11 @@ pub(crate) fn run(options: &DelaysOptions) -> Result<(), Failure> {
     }
     let is_table = options.format == Format::Table;
     let plan = job.plan(PlanFormat::Text)?;
-    tell(is_table, &format!("{plan}\n"))?;
+    match tell(is_table, &format!("{plan}\n")) {
+        // Nobody reads the plan, but the job has files to write, too.
+        Ok(()) | Err(Failure::PipeClosed) => {}
+        Err(failure) => return Err(failure),
+    }
     // A progress bar must not mix with results on the same terminal, nor with messages about checkpoints.
     let shows_progress = io::stderr().is_terminal()
         && (is_table || !io::stdout().is_terminal())
