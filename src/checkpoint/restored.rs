@@ -53,6 +53,7 @@ pub trait Pieces: Send + Sync {
 #[derive(Clone)]
 pub struct Restored {
     pieces: Arc<dyn Pieces>,
+    passed_over: Vec<(u64, Arc<CheckpointError>)>,
 }
 
 impl std::fmt::Debug for Restored {
@@ -67,7 +68,25 @@ impl Restored {
     /// The checkpoint made up of these pieces.
     #[must_use]
     pub fn new(pieces: Arc<dyn Pieces>) -> Self {
-        Restored { pieces }
+        Restored {
+            pieces,
+            passed_over: Vec::new(),
+        }
+    }
+
+    /// Says which newer checkpoints were passed over because they are unusable, and why.
+    #[must_use]
+    pub(super) fn passing_over(self, passed_over: Vec<(u64, Arc<CheckpointError>)>) -> Self {
+        Restored {
+            passed_over,
+            ..self
+        }
+    }
+
+    /// The newer checkpoints that were passed over because they are unusable, newest first, and why they are.
+    #[must_use]
+    pub fn passed_over(&self) -> &[(u64, Arc<CheckpointError>)] {
+        &self.passed_over
     }
 
     /// The checkpoint's number.

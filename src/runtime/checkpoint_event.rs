@@ -10,6 +10,14 @@ use super::checkpoint_writer::CheckpointSize;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum CheckpointEvent {
+    /// A checkpoint is unusable, so the job goes on from an earlier one. What its sinks have committed since that is
+    /// committed again, unless they notice.
+    PassedOver {
+        /// Its number.
+        checkpoint: u64,
+        /// Why it is unusable.
+        reason: String,
+    },
     /// An attempt of the job was restored from this checkpoint.
     Restored {
         /// Its number.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::checkpoint::Storage;
+use crate::checkpoint::{Restored, Storage};
 
 use super::checkpoint_event::{CheckpointEvent, CheckpointObserver};
 
@@ -39,6 +39,19 @@ impl CheckpointSettings {
         if let Some(observer) = &self.observer {
             observer.tell(event);
         }
+    }
+
+    /// Reports from which checkpoint an attempt is restored, after those that were passed over for it.
+    pub(crate) fn tell_restored(&self, restored: &Restored) {
+        for (checkpoint, cause) in restored.passed_over() {
+            self.tell(&CheckpointEvent::PassedOver {
+                checkpoint: *checkpoint,
+                reason: cause.to_string(),
+            });
+        }
+        self.tell(&CheckpointEvent::Restored {
+            checkpoint: restored.checkpoint(),
+        });
     }
 }
 

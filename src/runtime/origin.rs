@@ -13,7 +13,6 @@ use crate::graph::ExecutionGraph;
 use crate::operator::{Edge, keeps_ends_only};
 use crate::record::{KeyHasher, MaxParallelism};
 
-use super::checkpoint_event::CheckpointEvent;
 use super::checkpoints::{Checkpoints, Place, RestoreFrom};
 use super::config::Config;
 use super::error::JobError;
@@ -71,9 +70,7 @@ impl Origin {
             }
             check_graph(restored, graph, config.allow_non_restored).map_err(failed)?;
             if let Some(checkpoints) = checkpoints {
-                let checkpoint = restored.checkpoint();
-                let event = CheckpointEvent::Restored { checkpoint };
-                checkpoints.settings.tell(&event);
+                checkpoints.settings.tell_restored(restored);
             }
         }
         Ok(Origin {

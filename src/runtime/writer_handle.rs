@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 use crate::checkpoint::{CheckpointStore, Restored};
 use crate::operator::{CommitTask, Committer, panic_message};
 
-use super::checkpoint_event::CheckpointEvent;
 use super::checkpoint_writer::{PieceSender, WriterMessage, Written, checkpoint_writer};
 use super::checkpoints::Checkpoints;
 use super::error::JobError;
@@ -89,9 +88,7 @@ impl WriterHandle {
         match answer.recv() {
             Ok(Ok(restored)) => {
                 if let Some(restored) = &restored {
-                    let checkpoint = restored.checkpoint();
-                    let event = CheckpointEvent::Restored { checkpoint };
-                    self.checkpoints.settings.tell(&event);
+                    self.checkpoints.settings.tell_restored(restored);
                 }
                 Ok(restored)
             }

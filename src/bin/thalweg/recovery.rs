@@ -101,6 +101,10 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
 /// Reports on standard error what happened to a checkpoint.
 fn tell(event: &CheckpointEvent) {
     match event {
+        CheckpointEvent::PassedOver { checkpoint, reason } => eprintln!(
+            "checkpoint {checkpoint} is unusable ({reason}): going on from an earlier one, so what was committed since \
+             that is written again"
+        ),
         CheckpointEvent::Restored { checkpoint } => {
             eprintln!("restored checkpoint {checkpoint}");
         }

@@ -329,7 +329,14 @@ impl CheckpointStore {
             let checked = CheckpointFiles::open(&*self.storage, entry.get().clone())
                 .and_then(|files| files.verify().map(|_| files));
             match checked {
-                Ok(files) => return Ok(Some(Restored::new(Arc::new(files)))),
+                Ok(files) => {
+                    let restored = Restored::new(Arc::new(files));
+                    let checkpoint = restored.checkpoint();
+                    let newer = |r: &&Rejected| r.checkpoint > checkpoint;
+                    let passed_over = self.rejected.iter().take_while(newer);
+                    let passed_over = passed_over.map(|r| (r.checkpoint, Arc::clone(&r.cause)));
+                    return Ok(Some(restored.passing_over(passed_over.collect())));
+                }
                 Err(cause) if !cause.is_damage() => return Err(cause),
                 Err(cause) => {
                     let checkpoint = entry.remove().checkpoint;

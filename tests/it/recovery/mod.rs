@@ -6,6 +6,7 @@ mod changed_edges_are_refused;
 mod checkpoints_overlap;
 mod commits_are_done_elsewhere;
 mod crashes_lose_and_double_nothing;
+mod damaged_checkpoints_are_passed_over;
 mod failed_jobs_start_again;
 mod files_are_read_and_written_once;
 mod killed;
