@@ -85,6 +85,22 @@ impl Rooms {
     }
 }
 
+/// A record of up to this many words is copied word by word.
+const WORDS_MAX: usize = 8;
+
+/// Copies a record: word by word, unless it is long. If it was just made of words, a copy in larger pieces would first
+/// have to wait until all of them are in memory: ten or more cycles.
+#[inline(always)]
+fn copy_record(to: &mut [u8], from: &[u8]) {
+    let (words, rest) = from.as_chunks::<{ size_of::<u64>() }>();
+    if !rest.is_empty() || words.len() > WORDS_MAX {
+        return to.copy_from_slice(from);
+    }
+    for (to, word) in to.as_chunks_mut().0.iter_mut().zip(words) {
+        *to = *word;
+    }
+}
+
 impl RunWriter {
     /// Appends a record. Returns `false`, and does nothing, if a new run has to be [begun](Self::begin) for it: there
     /// is no room, or the run's records have timestamps and this one has none, or vice versa.
@@ -118,7 +134,7 @@ impl RunWriter {
             }
             place[..size_of::<Timestamp>()].copy_from_slice(&at.0.to_ne_bytes());
         }
-        place[layout.offset..layout.offset + payload.len()].copy_from_slice(payload);
+        copy_record(&mut place[layout.offset..][..payload.len()], payload);
         self.filled = end;
         true
     }
