@@ -304,3 +304,29 @@ impl<A, B, O: 'static, F> IntervalJoin<A, B, O, F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_beyond_the_ends_of_time_holds_nothing() {
+        let shown = |lower, upper, at| {
+            let interval = Interval { lower, upper };
+            let times = [
+                interval.of_left(Timestamp(at)),
+                interval.of_right(Timestamp(at)),
+            ];
+            times.map(|times| (!times.is_empty()).then(|| (times.start().0, times.end().0)))
+        };
+        let (first, last) = (i64::MIN, i64::MAX);
+        assert_eq!(shown(-3, 5, 10), [Some((7, 15)), Some((5, 13))]);
+        assert_eq!(
+            shown(-3, 5, last),
+            [Some((last - 3, last)), Some((last - 5, last))]
+        );
+        assert_eq!(shown(2, 5, last), [None, Some((last - 5, last - 2))]);
+        assert_eq!(shown(-5, -2, last), [Some((last - 5, last - 2)), None]);
+        assert_eq!(shown(-5, -2, first), [None, Some((first + 2, first + 5))]);
+    }
+}
