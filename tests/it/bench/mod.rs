@@ -175,6 +175,20 @@ fn input_that_is_missing_or_cut_off_is_named_with_the_cure() {
 }
 
 #[test]
+fn input_without_sensible_records_is_named_with_the_cure() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_str().expect("text");
+    let bids = directory.path().join("bids.bin");
+    let cure = format!("`thalweg generate --data {path}`");
+    let sensible = [0_u8; 32];
+    for records in [[[0xA5; 32], sensible], [sensible, [0xA5; 32]]] {
+        fs::write(&bids, records.concat()).expect("written");
+        let parts = [bids.to_str().expect("text"), "times", &cure];
+        assert_fails(&["q5", "--data", path], 1, &parts);
+    }
+}
+
+#[test]
 fn empty_input_is_named_with_the_cure() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().to_str().expect("text");

@@ -1,5 +1,6 @@
 //! The context in which a query is defined: its inputs and its sink.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use bytemuck::AnyBitPattern;
@@ -11,7 +12,7 @@ use thalweg::time::{BoundedOutOfOrderness, millis};
 use crate::nexmark::{Counts, MadeUp, Recipe, TextAuction, TextBid, TextPerson, TextSource};
 
 use super::checksum::Checksum;
-use super::input::{Auction, Bid, KeyValue, Person};
+use super::input::{Auction, Bid, KeyValue, Person, Plausible, may_be_of};
 use super::options::BenchOptions;
 use super::stopwatch::{Stopwatch, Timed};
 
@@ -25,6 +26,8 @@ pub(super) struct Draft<'a> {
     pub(super) env: Environment,
     pub(super) stopwatch: Stopwatch,
     checksum: Checksum,
+    /// An input file that has records of another kind.
+    strange: RefCell<Option<PathBuf>>,
 }
 
 impl<'a> Draft<'a> {
@@ -39,7 +42,13 @@ impl<'a> Draft<'a> {
             env,
             checksum: Checksum::new(&stopwatch),
             stopwatch,
+            strange: RefCell::default(),
         }
+    }
+
+    /// An input file that has records of another kind, if there is one.
+    pub(super) fn strange_input(&self) -> Option<PathBuf> {
+        self.strange.take()
     }
 
     /// Whether records have strings.
@@ -115,14 +124,19 @@ impl<'a> Draft<'a> {
 
     fn records<T>(&self, name: &str) -> Stream<impl Pipe<Out = T> + use<T>>
     where
-        T: AnyBitPattern + Send + Sync,
+        T: AnyBitPattern + Plausible + Send + Sync,
     {
-        let mut records = RecordSource::<T>::file(self.path(name, "bin"));
+        let path = self.path(name, "bin");
+        if !may_be_of::<T>(&path) {
+            self.strange.replace(Some(path.clone()));
+        }
+        let mut records = RecordSource::<T>::file(path);
         if let Some(limit) = self.options.limit {
             records = records.limit(limit);
         }
         self.env.source(name, Timed::new(records, &self.stopwatch))
     }
+
     fn made_up<T: MadeUp>(&self, name: &str, count: u64) -> Stream<impl Pipe<Out = T> + use<T>> {
         let recipe = Recipe {
             jitter_ms: self.options.jitter_ms,

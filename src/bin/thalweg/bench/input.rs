@@ -1,10 +1,15 @@
 //! The records of the input files: consecutive little-endian numbers.
 
-use bytemuck::{Pod, Zeroable};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use bytemuck::{AnyBitPattern, Pod, Zeroable};
 use thalweg::record::Record;
 
 use super::checksum::Row;
 
+use crate::nexmark::Dated;
 pub(super) use crate::nexmark::{Auction, Bid, Person};
 
 /// What the names of persons and auctions that are ten times as long end in.
@@ -20,6 +25,49 @@ pub(crate) struct KeyValue {
 
 impl Record for KeyValue {
     type Form = thalweg::record::Pod;
+}
+
+/// What records of an input file may look like.
+pub(super) trait Plausible {
+    /// Whether this may be one. Any bytes of the right number are a record, even those of another kind.
+    fn is_plausible(&self) -> bool {
+        true
+    }
+}
+
+impl Plausible for KeyValue {}
+
+/// The times of events, in milliseconds since the epoch: those that are timestamps in nanoseconds, too, until 2262.
+const TIMES: std::ops::RangeInclusive<i64> = 0..=i64::MAX / 1_000_000;
+
+macro_rules! dated {
+    ($($type:ty)*) => { $(
+        impl Plausible for $type {
+            fn is_plausible(&self) -> bool {
+                TIMES.contains(&self.date_time_ms())
+            }
+        }
+    )* };
+}
+
+dated!(Bid Person Auction);
+
+/// Whether the first and the last record of a file may be ones. If they cannot be read, the source will say so.
+pub(super) fn may_be_of<T: AnyBitPattern + Plausible>(path: &Path) -> bool {
+    let size = size_of::<T>();
+    let record = |file: &File, number: u64| {
+        let mut bytes = vec![0; size];
+        let read = file.read_exact_at(&mut bytes, number * size as u64);
+        read.is_err() || bytemuck::pod_read_unaligned::<T>(&bytes).is_plausible()
+    };
+    let Ok(file) = File::open(path) else {
+        return true;
+    };
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    match (length / size as u64).checked_sub(1) {
+        Some(last) => record(&file, 0) && record(&file, last),
+        None => true,
+    }
 }
 
 impl Row for Bid {

@@ -53,6 +53,13 @@ pub(crate) fn run(options: &BenchOptions) -> Result<(), Failure> {
 fn measure(query: Query, options: &BenchOptions, run: u32) -> Result<Measurement, Failure> {
     let draft = Draft::new(options);
     query.draw(&draft);
+    if let Some(path) = draft.strange_input() {
+        return Err(Failure::new(format_args!(
+            "{} has records of another kind, or none that make sense: their times are impossible; {}",
+            path.display(),
+            cure(options)
+        )));
+    }
     let mut name = query.name();
     if options.strings && query.has_strings_variant() {
         name += "-strings";
