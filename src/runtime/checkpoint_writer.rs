@@ -37,8 +37,13 @@ pub(crate) enum WriterMessage {
     Piece(u64, Piece),
     /// Work to do before a checkpoint is completed.
     Defer(u64, Deferred),
-    /// All pieces have been sent: complete the checkpoint.
-    Complete(u64, Box<Contents>),
+    /// All pieces have been sent: complete the checkpoint. If it is `kept`, it will be copied: until then it stays, even
+    /// if newer ones take its place.
+    Complete {
+        checkpoint: u64,
+        contents: Box<Contents>,
+        kept: bool,
+    },
     /// Discard a checkpoint that will not be completed.
     Abandon(u64),
     /// Discard everything incomplete, and reply with the checkpoint to restore from.
@@ -155,6 +160,8 @@ pub(crate) struct CheckpointWriter {
     incoming: HashMap<u64, Incoming>,
     /// Pieces of these checkpoints come too late.
     concluded: Concluded,
+    /// Checkpoints that are yet to be copied.
+    kept: HashMap<u64, Export>,
     /// Checkpoints before this one belong to an earlier run, from which this one was not resumed.
     first: u64,
     /// What the job was first restored from, until it has a checkpoint of its own.
@@ -181,6 +188,7 @@ pub(crate) fn checkpoint_writer(
         traffic,
         incoming: HashMap::new(),
         concluded: Concluded::default(),
+        kept: HashMap::new(),
         origin,
     };
     (writer, sender, pieces)
@@ -231,7 +239,7 @@ impl CheckpointWriter {
         while let Ok(message) = self.messages.recv() {
             if let WriterMessage::Export(checkpoint, storage) = message {
                 exporting.retain(|thread: &JoinHandle<()>| !thread.is_finished());
-                let export = self.store.export(checkpoint);
+                let export = self.export(checkpoint);
                 exporting.extend(spawn_export(checkpoint, export, storage, tell.clone()));
                 continue;
             }
@@ -248,7 +256,7 @@ impl CheckpointWriter {
                 // So does an export. One that panicked has reported nothing, but nobody is left to hear of it.
                 exporting.drain(..).map(JoinHandle::join).for_each(drop);
             }
-            let completes = matches!(message, WriterMessage::Complete(..));
+            let completes = matches!(message, WriterMessage::Complete { .. });
             self.take(message).into_iter().for_each(&tell);
             if is_last {
                 return;
@@ -263,7 +271,7 @@ impl CheckpointWriter {
     pub(crate) fn step(&mut self, tell: impl FnMut(Written)) -> bool {
         match self.messages.try_recv() {
             Ok(message) => {
-                let completes = matches!(message, WriterMessage::Complete(..));
+                let completes = matches!(message, WriterMessage::Complete { .. });
                 self.take(message).into_iter().for_each(tell);
                 if completes && let Some(fold) = self.store.plan_fold() {
                     self.attach(fold.run());
@@ -282,8 +290,15 @@ impl CheckpointWriter {
                     incoming.work.push(work);
                 }
             }
-            WriterMessage::Complete(checkpoint, contents) => {
+            WriterMessage::Complete {
+                checkpoint,
+                contents,
+                kept,
+            } => {
                 let completed = self.complete(checkpoint, *contents);
+                if kept && let Ok(export) = self.store.export(checkpoint) {
+                    self.kept.insert(checkpoint, export);
+                }
                 return Some(Written::Checkpoint(checkpoint, completed));
             }
             WriterMessage::Abandon(checkpoint) => {
@@ -294,12 +309,20 @@ impl CheckpointWriter {
                 let _ = reply.send(self.restore());
             }
             WriterMessage::Export(checkpoint, storage) => {
-                let export = self.store.export(checkpoint);
+                let export = self.export(checkpoint);
                 return Some(run_export(checkpoint, export, &storage));
             }
             WriterMessage::Close { discard } => self.close(discard),
         }
         None
+    }
+
+    /// Prepares the copy of a checkpoint.
+    fn export(&mut self, checkpoint: u64) -> Result<Export, CheckpointError> {
+        match self.kept.remove(&checkpoint) {
+            Some(export) => Ok(export),
+            None => self.store.export(checkpoint),
+        }
     }
 
     /// The checkpoint that pieces belong to; `None` if it is completed or aborted.
@@ -375,6 +398,7 @@ impl CheckpointWriter {
     }
 
     fn abandon_all(&mut self) {
+        self.kept.clear();
         let incoming: Vec<u64> = self.incoming.keys().copied().collect();
         for checkpoint in incoming {
             self.concluded.conclude(checkpoint);

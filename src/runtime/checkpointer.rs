@@ -312,8 +312,11 @@ impl Checkpointer {
                     parts,
                 } => {
                     let contents = self.contents(checkpoint, parent, purpose, parts, wall);
-                    let message = WriterMessage::Complete(checkpoint, Box::new(contents));
-                    instructions.push(Instruction::Write(message));
+                    instructions.push(Instruction::Write(WriterMessage::Complete {
+                        checkpoint,
+                        contents: Box::new(contents),
+                        kept: self.savepoints.contains_key(&checkpoint),
+                    }));
                 }
                 Action::Complete {
                     checkpoint,

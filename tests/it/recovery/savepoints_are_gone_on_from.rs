@@ -243,3 +243,25 @@ fn stateful_operator_without_uid_is_refused_where_there_are_checkpoints() {
     let error = env.execute("counts").expect_err("no uid");
     assert!(error.to_string().contains("uid"), "{error}");
 }
+
+#[test]
+fn a_savepoint_is_complete_though_newer_checkpoints_take_its_place_in_the_directory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let env = Environment::new().checkpoints(
+        Checkpoints::every(millis(1))
+            .to_storage(heap())
+            .retained(1)
+            .max_concurrent(2)
+            .tolerable_failures(u32::MAX),
+    );
+    env.source("numbers", Generator::new(|n| n).rate(10_000))
+        .key_by(|n| n % 7)
+        .aggregate(Count)
+        .uid("counts")
+        .sink("nowhere", Discard::new());
+    let job = env.spawn("counts").expect("a job");
+    for number in 0..10 {
+        let target = directory.path().join(number.to_string());
+        job.savepoint(target).expect("a savepoint");
+    }
+}
