@@ -73,7 +73,7 @@ pub enum InletError {
          make a new inlet, and run the job without restarts"
     )]
     AlreadyStarted,
-    /// A checkpoint was requested.
+    /// The job takes checkpoints.
     #[error(
         "an inlet cannot be part of a checkpoint, because what was pushed cannot be read again: feed the \
          job through a `durable_inlet`, or run it without checkpoints"
@@ -250,6 +250,10 @@ impl<T: Record + ?Sized> Source for InletSource<T> {
 
     fn is_bounded(&self) -> bool {
         false
+    }
+
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Err(InletError::NoPosition.into())
     }
 
     fn start(&self) -> Result<(), BoxError> {

@@ -36,8 +36,8 @@ impl std::fmt::Debug for Environment {
     }
 }
 
-/// Starts an attempt of a source, from scratch or from the positions in a checkpoint.
-type Start = dyn Fn(Option<&[Vec<u8>]>) -> Result<(), BoxError> + Send;
+/// Starts an attempt of a source, with or without checkpoints, from scratch or from the positions in one.
+type Start = dyn Fn(bool, Option<&[Vec<u8>]>) -> Result<(), BoxError> + Send;
 /// A source's node and the function that starts it.
 type Starter = (NodeId, Box<Start>);
 
@@ -157,9 +157,14 @@ impl Environment {
         let node = self.add(NodeKind::Source { limit }, name, Vec::new());
         let source = Arc::new(source);
         let starter = Arc::clone(&source);
-        let start: Box<Start> = Box::new(move |positions| match positions {
-            Some(positions) => starter.resume(positions),
-            None => starter.start(),
+        let start: Box<Start> = Box::new(move |takes_checkpoints, positions| {
+            if takes_checkpoints {
+                starter.check_positions()?;
+            }
+            match positions {
+                Some(positions) => starter.resume(positions),
+                None => starter.start(),
+            }
         });
         let mut drawing = self.drawing();
         drawing.graph.offer_side_outputs(node);
@@ -240,12 +245,13 @@ impl Environment {
     pub fn stepper(&self, name: &str, clock: ManualClock) -> Result<Stepper, JobError> {
         let (mut config, graph, groups) = self.parts()?;
         config.clock = Clock::Manual(clock);
-        Stepper::new(name.into(), config, &graph, groups, self)
+        let blueprint = Arc::new(self.clone());
+        Stepper::new(name.into(), config, &graph, groups, blueprint)
     }
 }
 
 impl Blueprint for Environment {
-    fn deploy(
+    fn build(
         &self,
         graph: &ExecutionGraph,
         config: &Config,
@@ -305,7 +311,8 @@ impl Drawing {
             let restored = restored_positions(&attempt.checkpointing, &uid);
             let restored = restored.map_err(|cause| JobError::restore(name, cause))?;
             let positions = restored.as_ref().map(|(positions, _)| &positions[..]);
-            start(positions).map_err(|cause| JobError::Source {
+            let started = start(attempt.checkpointing.enabled, positions);
+            started.map_err(|cause| JobError::Source {
                 source_name: Arc::clone(&self.graph.node(*node).name),
                 cause,
             })?;

@@ -190,9 +190,10 @@ impl<P: Pipe> Stream<P> {
         self.chain_with_sides("process", F::STATEFUL, ProcessFactory(function))
     }
 
-    /// Returns `N` streams of the same records, to be used independently.
+    /// Returns `N` streams of the same records, to be used independently: at least one.
     #[must_use]
     pub fn fork<const N: usize>(self) -> [Stream<Forked<P>>; N] {
+        const { assert!(N > 0, "without a branch the records would go nowhere") };
         let (env, node, before) = self.take();
         let mut branches = fork(before, node, N);
         std::array::from_fn(|_| {

@@ -43,6 +43,15 @@ pub trait Source: Send + Sync + 'static {
         true
     }
 
+    /// Checks that readers have positions for checkpoints to store. Called before every attempt of a job that takes
+    /// checkpoints.
+    ///
+    /// # Errors
+    /// If they have none; the job is not started then.
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Starts an attempt: shared assignment of splits to readers starts afresh.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::graph::{ExecutionGraph, NodeId, Partitioning};
@@ -86,8 +87,8 @@ pub(crate) struct Attempt {
 
 /// A job as defined by its builder, from which every attempt is built.
 pub(crate) trait Blueprint: Send + Sync {
-    /// Starts the sources of an attempt and builds its chains.
-    fn deploy(
+    /// Starts the sources of an attempt and builds its chains. Sources, sinks and closures that are copied may panic.
+    fn build(
         &self,
         graph: &ExecutionGraph,
         config: &Config,
@@ -95,6 +96,20 @@ pub(crate) trait Blueprint: Send + Sync {
         metrics: &MetricGroup,
         attempt: Attempt,
     ) -> Result<Vec<WorkerParts>, JobError>;
+
+    /// As [`build`](Self::build), but a panic is an error.
+    fn deploy(
+        &self,
+        graph: &ExecutionGraph,
+        config: &Config,
+        job: &Arc<str>,
+        metrics: &MetricGroup,
+        attempt: Attempt,
+    ) -> Result<Vec<WorkerParts>, JobError> {
+        let build = || self.build(graph, config, job, metrics, attempt);
+        let built = catch_unwind(AssertUnwindSafe(build));
+        built.unwrap_or_else(|panic| Err(JobError::panicked(job, &*panic)))
+    }
 
     /// Tells the sinks that the job has ended for good.
     fn job_ended(&self);
@@ -360,15 +375,19 @@ impl<'a> Deployment<'a> {
 
     /// Returns the finished chains, by worker.
     pub(crate) fn finish(mut self) -> Vec<WorkerParts> {
-        debug_assert!(
+        assert!(
             self.deferred.is_empty(),
             "a side output's stream was never attached"
         );
-        debug_assert!(
+        assert!(
             self.forks.is_empty(),
             "a branch of a fork was never attached"
         );
         let heads = std::mem::take(&mut self.heads);
+        assert!(
+            heads.iter().all(|heads| !heads.is_empty()),
+            "the stream of a source or an exchange was never attached"
+        );
         let subtask = |(place, heads): (usize, Vec<Box<dyn Head>>)| {
             let placed = &self.graph.subtasks()[place];
             (

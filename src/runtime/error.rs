@@ -1,10 +1,11 @@
 //! Errors of running jobs.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::checkpoint::CheckpointError;
 use crate::graph::GraphError;
-use crate::operator::{BoxError, OperatorError};
+use crate::operator::{BoxError, OperatorError, panic_message};
 
 /// Why a job could not run or did not finish.
 ///
@@ -69,7 +70,7 @@ pub enum JobError {
         reason: String,
     },
     /// Code of the job's user panicked where no subtask runs it: an observer of checkpoints, or a source or sink that
-    /// makes its readers or writers for another attempt.
+    /// makes its readers or writers, or a closure that is copied for a subtask.
     #[error("job `{job}` panicked outside of its subtasks: {message}")]
     Panicked {
         /// The job's name.
@@ -93,6 +94,14 @@ impl JobError {
         JobError::Restore {
             job: Arc::clone(job),
             cause: Box::new(cause),
+        }
+    }
+
+    /// The error of a panic with this payload, of code that no subtask runs.
+    pub(crate) fn panicked(job: &Arc<str>, payload: &(dyn Any + Send)) -> Self {
+        JobError::Panicked {
+            job: Arc::clone(job),
+            message: panic_message(payload),
         }
     }
 }

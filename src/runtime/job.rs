@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use crate::checkpoint::{RealStorage, Storage};
 use crate::metrics::{MetricGroup, MetricSample};
-use crate::operator::panic_message;
 
 use super::checkpointer::StopMode;
 use super::deployment::Blueprint;
@@ -309,10 +308,7 @@ fn run(
     let ended = ended.unwrap_or_else(|panic| {
         shared.advance(JobStatus::Failing);
         shared.advance(JobStatus::Failed);
-        Err(JobError::Panicked {
-            job: Arc::clone(&shared.name),
-            message: panic_message(&*panic),
-        })
+        Err(JobError::panicked(&shared.name, &*panic))
     });
     shared.ending.end();
     ended

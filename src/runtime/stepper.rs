@@ -4,6 +4,7 @@
 //! is fully reproducible: the way to test or simulate a job, or to embed one without giving up a
 //! thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub struct Stepper {
     random: u64,
     opened: bool,
     metrics: MetricGroup,
+    /// Until the sinks have been told that the job has ended.
+    blueprint: Option<Arc<dyn Blueprint>>,
 }
 
 impl std::fmt::Debug for Stepper {
@@ -73,7 +76,7 @@ impl Stepper {
         config: Config,
         graph: &ExecutionGraph,
         max_parallelism: MaxParallelism,
-        blueprint: &dyn Blueprint,
+        blueprint: Arc<dyn Blueprint>,
     ) -> Result<Self, JobError> {
         let origin = Origin::find(&config, &job, graph, max_parallelism)?;
         let (metrics, clock) = (MetricGroup::new(), config.clock.clone());
@@ -121,6 +124,7 @@ impl Stepper {
             random: 0,
             opened: false,
             metrics,
+            blueprint: Some(blueprint),
         })
     }
 
@@ -176,6 +180,26 @@ impl Stepper {
     /// # Errors
     /// [`JobError::Failed`] if one fails; all others are closed.
     pub fn step(&mut self) -> Result<Step, JobError> {
+        let stepped = self.take_turns();
+        match stepped {
+            Ok(Step::Worked | Step::Idle) => {}
+            Ok(Step::Finished) => self.end()?,
+            // The first error is the one to report.
+            Err(_) => drop(self.end()),
+        }
+        stepped
+    }
+
+    /// Tells the sinks that the job has ended for good, once.
+    fn end(&mut self) -> Result<(), JobError> {
+        let Some(blueprint) = self.blueprint.take() else {
+            return Ok(());
+        };
+        let told = catch_unwind(AssertUnwindSafe(|| blueprint.job_ended()));
+        told.map_err(|panic| JobError::panicked(&self.job, &*panic))
+    }
+
+    fn take_turns(&mut self) -> Result<Step, JobError> {
         if !std::mem::replace(&mut self.opened, true) {
             for place in 0..self.subtasks.len() {
                 let opened = self.subtasks[place].open();
@@ -295,5 +319,6 @@ impl Stepper {
 impl Drop for Stepper {
     fn drop(&mut self) {
         self.subtasks.iter_mut().for_each(Subtask::cancel);
+        drop(self.end());
     }
 }

@@ -364,6 +364,60 @@ fn a_panic_outside_of_subtasks_fails_the_job_and_ends_its_workers() {
     assert!(probe.count(Moment::Open) > 0);
 }
 
+/// Panics when it is copied for a subtask.
+struct Uncopiable;
+
+impl Clone for Uncopiable {
+    fn clone(&self) -> Self {
+        panic!("not to be copied")
+    }
+}
+
+#[test]
+fn a_panic_while_the_job_is_deployed_is_its_error() {
+    let env = Environment::new();
+    let uncopiable = Uncopiable;
+    env.source("numbers", Sequence::new(0..10))
+        .map(move |n| {
+            let _ = &uncopiable;
+            *n
+        })
+        .sink("sink", Discard::new());
+    let clock = ManualClock::new(Timestamp(0));
+    let errors = [
+        env.execute("uncopiable").expect_err("it panics"),
+        env.stepper("uncopiable", clock).expect_err("it panics"),
+    ];
+    for error in errors {
+        assert!(
+            matches!(&error, JobError::Panicked { message, .. } if message == "not to be copied"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn the_outlet_of_a_stepped_job_that_failed_or_was_dropped_is_finished() {
+    for drops in [true, false] {
+        let (mut records, sink) = outlet::<u64>(1 << 12);
+        let env = Environment::new().parallelism(2);
+        env.source("numbers", Sequence::new(0..100))
+            .map(|n| if *n == 99 { panic!("the last one") } else { *n })
+            .rebalance()
+            .sink("outlet", sink);
+        let clock = ManualClock::new(Timestamp(0));
+        let mut job = env.stepper("failing", clock).expect("deploys").batch(10);
+        if drops {
+            job.step().expect("runs");
+            drop(job);
+        } else {
+            job.run().expect_err("it panics");
+        }
+        while records.poll(|_, _| ()) > 0 {}
+        assert!(records.is_finished(), "dropped: {drops}");
+    }
+}
+
 #[test]
 fn a_panic_in_a_sources_commit_fails_the_job() {
     let probe = Probe::failing(Moment::Commit, Trouble::Panic);

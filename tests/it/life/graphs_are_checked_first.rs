@@ -1,6 +1,9 @@
 //! A graph that cannot run is rejected with an explanation, before anything is opened.
 
-use thalweg::connectors::{Collected, Collection, Discard, Sequence};
+use std::sync::Arc;
+
+use thalweg::checkpoint::HeapStorage;
+use thalweg::connectors::{Collected, Collection, Discard, Sequence, inlet};
 use thalweg::datastream::Environment;
 use thalweg::graph::PlanFormat;
 use thalweg::operator::{
@@ -314,4 +317,20 @@ fn a_directory_of_checkpoints_that_cannot_be_opened_is_named() {
     let error = error.to_string();
     assert!(error.starts_with("job `refused` cannot keep checkpoints: cannot open"));
     assert!(error.contains(&*file.to_string_lossy()), "{error}");
+}
+
+#[test]
+fn an_inlet_in_a_job_with_checkpoints_is_refused() {
+    let checkpoints = Checkpoints::on_request().to_storage(Arc::new(HeapStorage::new()));
+    let env = Environment::new().checkpoints(checkpoints);
+    let (_inlet, source) = inlet::<u64>(1 << 12);
+    env.source("inlet", source)
+        .uid("inlet")
+        .sink("sink", Discard::new());
+    let error = env.spawn("fed").expect_err("it has no positions");
+    let error = error.to_string();
+    assert!(
+        error.contains("`inlet`") && error.contains("`durable_inlet`"),
+        "{error}"
+    );
 }
