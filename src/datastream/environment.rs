@@ -1,6 +1,7 @@
 //! The environment: where a job's graph is built, and from which it is run.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::graph::{ExecutionGraph, GraphError, NodeId, NodeKind, PlanFormat, StreamGraph};
@@ -251,7 +252,7 @@ impl Environment {
 }
 
 impl Blueprint for Environment {
-    fn build(
+    fn deploy(
         &self,
         graph: &ExecutionGraph,
         config: &Config,
@@ -263,9 +264,9 @@ impl Blueprint for Environment {
         if drawing.graph.nodes().len() != graph.stream_graph().nodes().len() {
             return Err(GraphError::Changed.into());
         }
-        Ok(drawing
-            .deploy((graph, config), job, metrics, attempt)?
-            .finish())
+        let deploy = || drawing.deploy((graph, config), job, metrics, attempt);
+        let deployed = catch_unwind(AssertUnwindSafe(|| Ok(deploy()?.finish())));
+        deployed.unwrap_or_else(|panic| Err(JobError::panicked(job, &*panic)))
     }
 
     fn job_ended(&self) {

@@ -7,7 +7,6 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::graph::{ExecutionGraph, NodeId, Partitioning};
@@ -87,17 +86,8 @@ pub(crate) struct Attempt {
 
 /// A job as defined by its builder, from which every attempt is built.
 pub(crate) trait Blueprint: Send + Sync {
-    /// Starts the sources of an attempt and builds its chains. Sources, sinks and closures that are copied may panic.
-    fn build(
-        &self,
-        graph: &ExecutionGraph,
-        config: &Config,
-        job: &Arc<str>,
-        metrics: &MetricGroup,
-        attempt: Attempt,
-    ) -> Result<Vec<WorkerParts>, JobError>;
-
-    /// As [`build`](Self::build), but a panic is an error.
+    /// Starts the sources of an attempt and builds its chains. A panic of a source, of a sink or of a closure that is
+    /// copied is an error.
     fn deploy(
         &self,
         graph: &ExecutionGraph,
@@ -105,11 +95,7 @@ pub(crate) trait Blueprint: Send + Sync {
         job: &Arc<str>,
         metrics: &MetricGroup,
         attempt: Attempt,
-    ) -> Result<Vec<WorkerParts>, JobError> {
-        let build = || self.build(graph, config, job, metrics, attempt);
-        let built = catch_unwind(AssertUnwindSafe(build));
-        built.unwrap_or_else(|panic| Err(JobError::panicked(job, &*panic)))
-    }
+    ) -> Result<Vec<WorkerParts>, JobError>;
 
     /// Tells the sinks that the job has ended for good.
     fn job_ended(&self);
