@@ -1,7 +1,7 @@
 //! The context in which a query is defined: its inputs and its sink.
 
-use std::cell::RefCell;
-use std::path::PathBuf;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 
 use bytemuck::AnyBitPattern;
 use thalweg::connectors::{LineBlocks, RecordSource};
@@ -9,10 +9,10 @@ use thalweg::datastream::{Environment, Stream};
 use thalweg::runtime::Pipe;
 use thalweg::time::{BoundedOutOfOrderness, millis};
 
-use crate::nexmark::{Counts, MadeUp, Recipe, TextAuction, TextBid, TextPerson, TextSource};
+use crate::nexmark::{Counts, Dated, MadeUp, Recipe, TextAuction, TextBid, TextPerson, TextSource};
 
 use super::checksum::Checksum;
-use super::input::{Auction, Bid, KeyValue, Person, Plausible, may_be_of};
+use super::input::{Auction, Bid, KeyValue, Person, has_possible_times};
 use super::options::BenchOptions;
 use super::stopwatch::{Stopwatch, Timed};
 
@@ -27,7 +27,7 @@ pub(super) struct Draft<'a> {
     pub(super) stopwatch: Stopwatch,
     checksum: Checksum,
     /// An input file that has records of another kind.
-    strange: RefCell<Option<PathBuf>>,
+    strange: OnceCell<PathBuf>,
 }
 
 impl<'a> Draft<'a> {
@@ -42,13 +42,13 @@ impl<'a> Draft<'a> {
             env,
             checksum: Checksum::new(&stopwatch),
             stopwatch,
-            strange: RefCell::default(),
+            strange: OnceCell::new(),
         }
     }
 
     /// An input file that has records of another kind, if there is one.
-    pub(super) fn strange_input(&self) -> Option<PathBuf> {
-        self.strange.take()
+    pub(super) fn strange_input(&self) -> Option<&Path> {
+        self.strange.get().map(PathBuf::as_path)
     }
 
     /// Whether records have strings.
@@ -63,17 +63,17 @@ impl<'a> Draft<'a> {
 
     /// Bids, in time order except for the jitter.
     pub(super) fn bids(&self) -> Stream<impl Pipe<Out = Bid> + use<>> {
-        self.records("bids")
+        self.dated("bids")
     }
 
     /// Persons, in time order except for the jitter.
     pub(super) fn persons(&self) -> Stream<impl Pipe<Out = Person> + use<>> {
-        self.records("persons")
+        self.dated("persons")
     }
 
     /// Auctions, in time order except for the jitter.
     pub(super) fn auctions(&self) -> Stream<impl Pipe<Out = Auction> + use<>> {
-        self.records("auctions")
+        self.dated("auctions")
     }
 
     /// Keys and values of the file called `name`.
@@ -122,15 +122,23 @@ impl<'a> Draft<'a> {
             .join(format!("{name}{suffix}.{extension}"))
     }
 
-    fn records<T>(&self, name: &str) -> Stream<impl Pipe<Out = T> + use<T>>
+    fn dated<T>(&self, name: &str) -> Stream<impl Pipe<Out = T> + use<T>>
     where
-        T: AnyBitPattern + Plausible + Send + Sync,
+        T: AnyBitPattern + Dated + Send + Sync,
     {
         let path = self.path(name, "bin");
-        if !may_be_of::<T>(&path) {
-            self.strange.replace(Some(path.clone()));
+        if !has_possible_times::<T>(&path) {
+            // One is enough to be told of.
+            let _ = self.strange.set(path);
         }
-        let mut records = RecordSource::<T>::file(path);
+        self.records(name)
+    }
+
+    fn records<T>(&self, name: &str) -> Stream<impl Pipe<Out = T> + use<T>>
+    where
+        T: AnyBitPattern + Send + Sync,
+    {
+        let mut records = RecordSource::<T>::file(self.path(name, "bin"));
         if let Some(limit) = self.options.limit {
             records = records.limit(limit);
         }

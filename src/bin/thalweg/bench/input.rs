@@ -27,38 +27,18 @@ impl Record for KeyValue {
     type Form = thalweg::record::Pod;
 }
 
-/// What records of an input file may look like.
-pub(super) trait Plausible {
-    /// Whether this may be one. Any bytes of the right number are a record, even those of another kind.
-    fn is_plausible(&self) -> bool {
-        true
-    }
-}
-
-impl Plausible for KeyValue {}
-
 /// The times of events, in milliseconds since the epoch: those that are timestamps in nanoseconds, too, until 2262.
 const TIMES: std::ops::RangeInclusive<i64> = 0..=i64::MAX / 1_000_000;
 
-macro_rules! dated {
-    ($($type:ty)*) => { $(
-        impl Plausible for $type {
-            fn is_plausible(&self) -> bool {
-                TIMES.contains(&self.date_time_ms())
-            }
-        }
-    )* };
-}
-
-dated!(Bid Person Auction);
-
-/// Whether the first and the last record of a file may be ones. If they cannot be read, the source will say so.
-pub(super) fn may_be_of<T: AnyBitPattern + Plausible>(path: &Path) -> bool {
+/// Whether the first and the last record of a file have possible times: any bytes of the right number are records, even
+/// those of another kind. If they cannot be read, the source will say so.
+pub(super) fn has_possible_times<T: AnyBitPattern + Dated>(path: &Path) -> bool {
     let size = size_of::<T>();
     let record = |file: &File, number: u64| {
         let mut bytes = vec![0; size];
         let read = file.read_exact_at(&mut bytes, number * size as u64);
-        read.is_err() || bytemuck::pod_read_unaligned::<T>(&bytes).is_plausible()
+        let at = || bytemuck::pod_read_unaligned::<T>(&bytes).date_time_ms();
+        read.is_err() || TIMES.contains(&at())
     };
     let Ok(file) = File::open(path) else {
         return true;
