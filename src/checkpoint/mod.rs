@@ -43,15 +43,13 @@ pub use memory::MemorySnapshot;
 pub use operator_state::{OperatorState, RestoredState};
 pub use piece::{Piece, PieceKind, PieceRef, StateRef};
 pub use redistribution::{share, share_from};
-pub use restored::{Pieces, Restored};
+pub use restored::{Pieces, Rejected, Restored};
 pub use savepoint::{Export, open_savepoint};
 pub use snapshot::{Deferred, PieceSink, SnapshotOutput, StateReport};
 pub use storage::{
     DirectoryLock, Durability, Fault, Faults, Filling, HeapStorage, Loss, Operation, OperationKind,
     ReadAt, RealStorage, SimulatedStorage, Storage, WriteOnce,
 };
-pub use store::{
-    CheckpointStore, Completed, Contents, Pending, Rejected, StoreOptions, SubtaskReport,
-};
+pub use store::{CheckpointStore, Completed, Contents, Pending, StoreOptions, SubtaskReport};
 pub use table_snapshot::{TableSnapshot, put_drained};
 pub use value_snapshot::ValueSnapshot;

@@ -49,11 +49,20 @@ pub trait Pieces: Send + Sync {
     ) -> Result<(), CheckpointError>;
 }
 
+/// A checkpoint that is unusable.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    /// Its number.
+    pub checkpoint: u64,
+    /// Why it is unusable.
+    pub cause: Arc<CheckpointError>,
+}
+
 /// The checkpoint from which a job is restored.
 #[derive(Clone)]
 pub struct Restored {
     pieces: Arc<dyn Pieces>,
-    passed_over: Vec<(u64, Arc<CheckpointError>)>,
+    passed_over: Vec<Rejected>,
 }
 
 impl std::fmt::Debug for Restored {
@@ -74,18 +83,18 @@ impl Restored {
         }
     }
 
-    /// Says which newer checkpoints were passed over because they are unusable, and why.
+    /// Says which newer checkpoints were passed over because they are unusable.
     #[must_use]
-    pub(super) fn passing_over(self, passed_over: Vec<(u64, Arc<CheckpointError>)>) -> Self {
+    pub(super) fn passing_over(self, passed_over: Vec<Rejected>) -> Self {
         Restored {
             passed_over,
             ..self
         }
     }
 
-    /// The newer checkpoints that were passed over because they are unusable, newest first, and why they are.
+    /// The newer checkpoints that were passed over because they are unusable, newest first.
     #[must_use]
-    pub fn passed_over(&self) -> &[(u64, Arc<CheckpointError>)] {
+    pub fn passed_over(&self) -> &[Rejected] {
         &self.passed_over
     }
 

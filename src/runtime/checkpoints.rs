@@ -43,10 +43,10 @@ impl CheckpointSettings {
 
     /// Reports from which checkpoint an attempt is restored, after those that were passed over for it.
     pub(crate) fn tell_restored(&self, restored: &Restored) {
-        for (checkpoint, cause) in restored.passed_over() {
+        for rejected in restored.passed_over() {
             self.tell(&CheckpointEvent::PassedOver {
-                checkpoint: *checkpoint,
-                reason: cause.to_string(),
+                checkpoint: rejected.checkpoint,
+                reason: rejected.cause.to_string(),
             });
         }
         self.tell(&CheckpointEvent::Restored {

@@ -28,7 +28,7 @@ use super::fold::{FoldQueue, FoldTask, Folded, is_due};
 use super::format::{Origin, SegmentHeader};
 use super::manifest::{Manifest, OperatorInfo};
 use super::piece::{Piece, StateRef};
-use super::restored::Restored;
+use super::restored::{Rejected, Restored};
 use super::savepoint::Export;
 use super::segment_writer::{SegmentWriter, remove_leftover, segment_name};
 use super::snapshot::StateReport;
@@ -110,15 +110,6 @@ pub struct Completed {
     pub entries: u64,
     /// How many bytes of state it holds in all.
     pub bytes: u64,
-}
-
-/// A checkpoint that is unusable.
-#[derive(Debug)]
-pub struct Rejected {
-    /// Its number.
-    pub checkpoint: u64,
-    /// Why it is unusable.
-    pub cause: Arc<CheckpointError>,
 }
 
 /// A checkpoint in progress.
@@ -333,8 +324,7 @@ impl CheckpointStore {
                     let restored = Restored::new(Arc::new(files));
                     let checkpoint = restored.checkpoint();
                     let newer = |r: &&Rejected| r.checkpoint > checkpoint;
-                    let passed_over = self.rejected.iter().take_while(newer);
-                    let passed_over = passed_over.map(|r| (r.checkpoint, Arc::clone(&r.cause)));
+                    let passed_over = self.rejected.iter().take_while(newer).cloned();
                     return Ok(Some(restored.passing_over(passed_over.collect())));
                 }
                 Err(cause) if !cause.is_damage() => return Err(cause),
