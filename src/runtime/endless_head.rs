@@ -79,6 +79,7 @@ impl Head for EndlessHead {
 
     fn snapshot(&mut self, out: &mut SnapshotOutput<'_>) -> bool {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        // As an operator that has more to write.
         let _ = out.budget();
         false
     }

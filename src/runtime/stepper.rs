@@ -199,6 +199,7 @@ impl Stepper {
         told.map_err(|panic| JobError::panicked(&self.job, &*panic))
     }
 
+    /// As [`step`](Self::step), but tells nobody of the end.
     fn take_turns(&mut self) -> Result<Step, JobError> {
         if !std::mem::replace(&mut self.opened, true) {
             for place in 0..self.subtasks.len() {
