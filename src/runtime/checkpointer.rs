@@ -107,6 +107,8 @@ pub(crate) struct Checkpointer {
     wanted: Vec<Savepoint>,
     /// Triggered, by the checkpoint that they are copied from.
     savepoints: BTreeMap<u64, Savepoint>,
+    /// Being copied from their checkpoints, which are complete.
+    exported: BTreeMap<u64, Savepoint>,
     /// When the checkpoints in progress started, by the wall clock.
     started: BTreeMap<u64, Timestamp>,
     /// The size of the last complete checkpoint.
@@ -147,6 +149,7 @@ impl Checkpointer {
             savepoint_count: 0,
             wanted: Vec::new(),
             savepoints: BTreeMap::new(),
+            exported: BTreeMap::new(),
             started: BTreeMap::new(),
             size: CheckpointSize::default(),
         }
@@ -154,6 +157,11 @@ impl Checkpointer {
 
     pub(crate) fn next_checkpoint(&self) -> u64 {
         self.coordinator.next_checkpoint()
+    }
+
+    /// Whether savepoints are being copied from complete checkpoints, so that their callers have an answer to come.
+    pub(crate) fn is_exporting(&self) -> bool {
+        !self.exported.is_empty()
     }
 
     pub(crate) fn deadline(&self) -> Option<Duration> {
@@ -217,7 +225,7 @@ impl Checkpointer {
                 self.instructions(actions, now, wall)
             }
             Written::Exported(checkpoint, exported) => {
-                let Some(savepoint) = self.savepoints.remove(&checkpoint) else {
+                let Some(savepoint) = self.exported.remove(&checkpoint) else {
                     return Vec::new();
                 };
                 let mut instructions = Vec::new();
@@ -377,22 +385,20 @@ impl Checkpointer {
         });
         tracing::info!(checkpoint, bytes = self.size.bytes, "checkpoint complete");
         instructions.push(Instruction::Notify(Notice::Complete(checkpoint)));
-        match self.savepoints.get(&checkpoint) {
-            Some(savepoint) => {
-                let target = Arc::clone(&savepoint.target);
-                instructions.push(Instruction::Write(WriterMessage::Export(
-                    checkpoint, target,
-                )));
-            }
-            None => {
-                let answer = Answer {
-                    checkpoint,
-                    savepoint: None,
-                };
-                instructions.push(Instruction::Answer(answer, Ok(())));
-            }
+        if let Some(savepoint) = self.savepoints.remove(&checkpoint) {
+            let target = Arc::clone(&savepoint.target);
+            self.exported.insert(checkpoint, savepoint);
+            instructions.push(Instruction::Write(WriterMessage::Export(
+                checkpoint, target,
+            )));
+            return;
         }
-        if purpose == Purpose::Final && !self.savepoints.contains_key(&checkpoint) {
+        let answer = Answer {
+            checkpoint,
+            savepoint: None,
+        };
+        instructions.push(Instruction::Answer(answer, Ok(())));
+        if purpose == Purpose::Final {
             instructions.push(Instruction::Finish);
         }
     }

@@ -200,15 +200,18 @@ impl JobHandle {
     /// savepoint and ends the job. A job restored from it starts with no open windows and processes only later input.
     ///
     /// # Errors
-    /// As [`savepoint`](Self::savepoint).
+    /// As [`savepoint`](Self::savepoint). The input is over then, so the job ends all the same, with a last checkpoint
+    /// of its own.
     pub fn drain(&self, directory: impl AsRef<Path>) -> Result<PathBuf, JobError> {
         self.save(directory.as_ref(), StopMode::Drain)
     }
 
     fn save(&self, directory: &Path, mode: StopMode) -> Result<PathBuf, JobError> {
-        let storage = RealStorage::create(directory).map_err(|cause| JobError::Checkpoint {
-            job: Arc::clone(&self.shared.name),
-            reason: format!("{}: {cause}", directory.display()),
+        if self.is_finished() {
+            return Err(self.has_ended());
+        }
+        let storage = RealStorage::create(directory).map_err(|cause| {
+            self.checkpoint_error(format!("{}: {cause}", directory.display()))
         })?;
         let (reply, answer) = channel();
         let target: Arc<dyn Storage> = Arc::new(storage);
@@ -230,12 +233,17 @@ impl JobHandle {
         &self,
         answer: &std::sync::mpsc::Receiver<Result<(), String>>,
     ) -> Result<(), JobError> {
-        let ended = || Err("the job has ended".to_owned());
-        let answer = answer.recv().unwrap_or_else(|_| ended());
-        answer.map_err(|reason| JobError::Checkpoint {
-            job: Arc::clone(&self.shared.name),
-            reason,
-        })
+        let answer = answer.recv().map_err(|_| self.has_ended())?;
+        answer.map_err(|reason| self.checkpoint_error(reason))
+    }
+
+    fn has_ended(&self) -> JobError {
+        self.checkpoint_error("the job has ended".to_owned())
+    }
+
+    fn checkpoint_error(&self, reason: String) -> JobError {
+        let job = Arc::clone(&self.shared.name);
+        JobError::Checkpoint { job, reason }
     }
 
     /// Returns whether the job has ended, however it did: then [`wait`](Self::wait) returns at once.

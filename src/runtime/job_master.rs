@@ -23,6 +23,7 @@ use super::job_status::JobStatus;
 use super::mailbox::Letter;
 use super::origin::Origin;
 use super::restart::{RestartStrategy, Restarts};
+use super::running::Running;
 use super::worker::Event;
 use super::workers::Workers;
 use super::writer_handle::{WriterHandle, start_committer};
@@ -48,40 +49,6 @@ impl std::fmt::Debug for Command {
     }
 }
 
-/// A caller that waits for the end of a checkpoint or savepoint.
-struct Waiting {
-    request: CheckpointRequest,
-    reply: Sender<Result<(), String>>,
-}
-
-/// A running attempt.
-struct Running {
-    workers: Workers,
-    /// How many of them have not ended.
-    alive: usize,
-    checkpointer: Option<Checkpointer>,
-    failure: Option<(SubtaskInfo, OperatorError)>,
-    suppressed: Vec<OperatorError>,
-    /// Why the job failed although no subtask did.
-    reason: Option<String>,
-    /// The delay before the next attempt, if there is one.
-    restart: Option<Duration>,
-    /// Whether it is ending, as its input has or as a savepoint asked for.
-    finishing: bool,
-    /// Callers to be told of a success once it has ended: if it fails meanwhile, it may go on.
-    stopped: Vec<Sender<Result<(), String>>>,
-}
-
-impl Running {
-    fn post(&self, letter: Letter) {
-        self.workers.post(letter);
-    }
-
-    fn has_failed(&self) -> bool {
-        self.failure.is_some() || self.reason.is_some()
-    }
-}
-
 /// Supervises one job.
 pub(crate) struct JobMaster {
     shared: Arc<Shared>,
@@ -94,7 +61,6 @@ pub(crate) struct JobMaster {
     restarts: Restarts,
     writer: Option<WriterHandle>,
     committer: Committer,
-    waiting: Vec<Waiting>,
     attempt: u32,
     /// The first attempt, built by the caller that starts the job, so that it learns of errors there and then.
     deployed: Option<Vec<WorkerParts>>,
@@ -142,7 +108,6 @@ pub(crate) fn start(
         restarts: Restarts::new(restart),
         writer,
         committer: start_committer(&events)?,
-        waiting: Vec::new(),
         attempt: 0,
         deployed: None,
     };
@@ -215,7 +180,7 @@ impl JobMaster {
             }
             match running.restart {
                 Some(delay) => self.wait_to_restart(delay),
-                None => break Err(self.failed(running)),
+                None => break Err(running.into_error(&self.shared.name)),
             }
         };
         let duration = self.now().0.saturating_sub(started);
@@ -246,25 +211,16 @@ impl JobMaster {
             )
         });
         let workers = Workers::start(parts, &self.config, &self.events)?;
-        Ok(Running {
-            alive: workers.count(),
-            workers,
-            checkpointer,
-            failure: None,
-            suppressed: Vec::new(),
-            reason: None,
-            restart: None,
-            finishing: false,
-            stopped: Vec::new(),
-        })
+        Ok(Running::new(workers, checkpointer))
     }
 
-    /// Handles the events of an attempt's workers, the writer and the host until all workers have ended.
+    /// Handles the events of an attempt's workers, the writer and the host until all workers have ended, and until
+    /// the savepoints that are complete are where they were asked for.
     fn supervise(&mut self, mut running: Running) -> Running {
         if self.shared.status() == JobStatus::Cancelling {
             running.post(Letter::Cancel);
         }
-        while running.alive > 0 {
+        while running.is_alive() {
             match self.next_event(running.checkpointer.as_ref()) {
                 Some(Event::Ended) => running.alive -= 1,
                 Some(Event::Failed { subtask, error }) => self.fail(&mut running, subtask, error),
@@ -273,8 +229,10 @@ impl JobMaster {
                 event => self.handle_checkpoint_event(&mut running, event),
             }
         }
-        running.workers.join();
-        self.settle(&mut running);
+        if let (Some(writer), Some(checkpointer)) = (&mut self.writer, &running.checkpointer) {
+            writer.next = checkpointer.next_checkpoint();
+        }
+        running.join();
         running
     }
 
@@ -285,30 +243,6 @@ impl JobMaster {
         };
         let left = deadline.saturating_sub(self.now().0);
         self.inbox.recv_timeout(left).ok()
-    }
-
-    /// Ends an attempt: keeps the number of its next checkpoint, and tells all callers that still wait that it was
-    /// interrupted.
-    fn settle(&mut self, running: &mut Running) {
-        if let (Some(writer), Some(checkpointer)) = (&mut self.writer, running.checkpointer.take())
-        {
-            writer.next = checkpointer.next_checkpoint();
-        }
-        let ended = match running.has_failed() {
-            true => Err(
-                "it is complete, but the job failed while it ended, and may go on after a restart"
-                    .to_owned(),
-            ),
-            false => Ok(()),
-        };
-        for reply in running.stopped.drain(..) {
-            let _ = reply.send(ended.clone());
-        }
-        for waiting in self.waiting.drain(..) {
-            let _ = waiting
-                .reply
-                .send(Err("the job was interrupted".to_owned()));
-        }
     }
 
     fn fail(&mut self, running: &mut Running, subtask: SubtaskInfo, error: OperatorError) {
@@ -373,7 +307,7 @@ impl JobMaster {
         reply: Sender<Result<(), String>>,
         instructions: Vec<Instruction>,
     ) {
-        self.waiting.push(Waiting { request, reply });
+        running.await_answer(request, reply);
         self.carry_out(running, instructions);
     }
 
@@ -412,16 +346,7 @@ impl JobMaster {
                         self.end_attempt(running, false);
                     }
                 }
-                Instruction::Answer(answer, result) => {
-                    let is_met = |waiting: &mut Waiting| waiting.request.is_met(answer);
-                    for waiting in self.waiting.extract_if(.., is_met) {
-                        if running.finishing && result.is_ok() {
-                            running.stopped.push(waiting.reply);
-                        } else {
-                            let _ = waiting.reply.send(result.clone());
-                        }
-                    }
-                }
+                Instruction::Answer(answer, result) => running.answer(answer, &result),
             }
         }
     }
@@ -442,23 +367,6 @@ impl JobMaster {
                 // Left over from the previous attempt.
                 Ok(_) => {}
             }
-        }
-    }
-
-    fn failed(&self, running: Running) -> JobError {
-        let job = Arc::clone(&self.shared.name);
-        match (running.failure, running.reason) {
-            (Some((subtask, cause)), _) => JobError::Failed {
-                job,
-                vertex: subtask.vertex,
-                subtask: subtask.index,
-                cause,
-                suppressed: running.suppressed,
-            },
-            (None, reason) => JobError::Checkpoint {
-                job,
-                reason: reason.unwrap_or_default(),
-            },
         }
     }
 

@@ -35,6 +35,7 @@ mod replay;
 mod report;
 mod restart;
 mod result_partition;
+mod running;
 mod runs;
 mod source_head;
 mod stepped_checkpoints;

@@ -265,3 +265,33 @@ fn a_savepoint_is_complete_though_newer_checkpoints_take_its_place_in_the_direct
         job.savepoint(target).expect("a savepoint");
     }
 }
+
+#[test]
+fn savepoint_that_is_refused_as_the_job_has_ended_is_not_there() {
+    let job_of = |checkpoints: Checkpoints| {
+        let env = Environment::new().checkpoints(checkpoints);
+        env.source("numbers", Sequence::new(0..2_000))
+            .key_by(|n| n % 7)
+            .aggregate(Count)
+            .uid("counts")
+            .sink("nowhere", Discard::new());
+        env
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut refused = 0;
+    for number in 0..30 {
+        let path = directory.path().join(number.to_string());
+        let checkpoints = Checkpoints::on_request().to_storage(heap());
+        let job = job_of(checkpoints.max_concurrent(2)).spawn("counts");
+        let job = job.expect("a job");
+        std::thread::sleep(std::time::Duration::from_micros(number * 100));
+        let saved = job.savepoint(&path);
+        job.wait().expect("it finishes");
+        let restored = job_of(Checkpoints::on_request().to_storage(heap()))
+            .restore(RestoreFrom::Path(path))
+            .stepper("counts", ManualClock::new(Timestamp(0)));
+        assert_eq!(saved.is_ok(), restored.is_ok(), "{number}: {saved:?}");
+        refused += u64::from(saved.is_err());
+    }
+    assert!(refused < 30, "no savepoint was in time");
+}
