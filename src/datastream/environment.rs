@@ -114,7 +114,7 @@ impl Environment {
         self.configured(|config| config.wait = wait)
     }
 
-    /// The size of each ring in bytes; a record may occupy up to a quarter of it. Default: 128 KiB.
+    /// The size of each ring in bytes, 1 GiB at most; a record may occupy up to a quarter of it. Default: 128 KiB.
     #[must_use]
     pub fn ring_capacity(self, bytes: usize) -> Self {
         self.configured(|config| config.ring_capacity = bytes)
@@ -281,10 +281,18 @@ impl Default for Environment {
     }
 }
 
+/// One such ring for each pair of subtasks is more than any machine has.
+const RING_CAPACITY_MAX: usize = 1 << 30;
+
 impl Drawing {
     fn execution_graph(&self) -> Result<ExecutionGraph, GraphError> {
         self.graph.check(self.config.checkpoints.is_some())?;
         self.groups()?;
+        let bytes = self.config.ring_capacity;
+        if bytes > RING_CAPACITY_MAX {
+            let limit = RING_CAPACITY_MAX;
+            return Err(GraphError::RingCapacity { bytes, limit });
+        }
         let workers = self.config.workers.unwrap_or_else(core_count);
         Ok(ExecutionGraph::new(self.graph.clone(), workers))
     }

@@ -66,6 +66,14 @@ pub enum GraphError {
     /// A parallelism of zero.
     #[error("operator `{0}`: a parallelism is 1 at least")]
     ZeroParallelism(Arc<str>),
+    /// Rings too large to be meant.
+    #[error("rings of {bytes} bytes each: `ring_capacity` is {limit} at most")]
+    RingCapacity {
+        /// The requested size of a ring.
+        bytes: usize,
+        /// The largest size.
+        limit: usize,
+    },
     /// A source cannot use that many subtasks.
     #[error(
         "source `{name}` cannot run with parallelism {parallelism}: {limit} at most \

@@ -122,6 +122,15 @@ fn a_source_has_its_limit() {
 }
 
 #[test]
+fn rings_have_a_largest_capacity() {
+    let error = refused_in(Environment::new().ring_capacity(1 << 60), |env| {
+        let numbers = env.source("numbers", Sequence::new(0..10));
+        numbers.rebalance().sink("nowhere", Discard::new());
+    });
+    assert!(error.contains("`ring_capacity`"), "{error}");
+}
+
+#[test]
 fn a_parallelism_is_one_at_least_and_the_key_groups_at_most() {
     let error = refused(|env| {
         env.source("none", Sequence::new(0..10))
