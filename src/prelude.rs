@@ -13,20 +13,22 @@ pub use crate::operator::{
     BoxError, CoProcessFunction, Elements, Group, IntervalBound, KeyedCoProcessFunction,
     KeyedOpenContext, KeyedProcessContext, KeyedProcessFunction, OpenContext, Outcome, OutputTag,
     ProcessContext, ProcessFunction, Session, Sliding, TimeDomain, TimeWindow, Tumbling,
+    Unrecoverable,
 };
-pub use crate::record::{Archived, Far, Key, Pod, Record, View};
+pub use crate::record::{Archived, Far, Key, KeyGroupAssignment, Pod, Record, View};
 pub use crate::ring::WaitStrategy;
 pub use crate::runtime::{
-    Checkpoints, JobError, JobHandle, JobResult, JobStatus, Pipe, RestartStrategy, RestoreFrom,
-    Step, Stepper,
+    BatchSize, Checkpoints, JobError, JobHandle, JobResult, JobStatus, Pipe, RestartStrategy,
+    RestoreFrom, Retention, Step, Stepper,
 };
 pub use crate::state::{
     Aggregate, AggregatingState, Count, ListState, MapState, Max, Mean, Min, ReducingState, Sum,
     ValueState,
 };
 pub use crate::time::{
-    BoundedOutOfOrderness, ManualClock, Monotonous, NoWatermarks, Punctuated, Timestamp,
-    WatermarkStrategy, hours, millis, mins, nanoseconds, secs,
+    AlignmentGroup, BoundedOutOfOrderness, ManualClock, Monotonous, NoWatermarks, Periodic,
+    ProcessingTimeLag, Punctuated, Timestamp, WatermarkStrategy, hours, millis, mins, nanoseconds,
+    secs,
 };
 
 #[cfg(test)]

@@ -63,6 +63,10 @@ impl<T: Send + Sync + 'static> Source for Collection<T> {
         1
     }
 
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     fn reader(&self, index: u32, _parallelism: u32) -> CollectionReader<T> {
         let position = if index == 0 { 0 } else { self.records.len() };
         CollectionReader {

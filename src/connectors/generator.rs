@@ -70,6 +70,10 @@ where
         self.count.is_some()
     }
 
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     fn reader(&self, index: u32, parallelism: u32) -> GeneratorReader<F> {
         GeneratorReader {
             function: self.function.clone(),

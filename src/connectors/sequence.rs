@@ -40,6 +40,10 @@ impl Source for Sequence {
     type Out = u64;
     type Reader = SequenceReader;
 
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     fn reader(&self, index: u32, parallelism: u32) -> SequenceReader {
         let start = share_start(&self.range, index, parallelism);
         let end = share_start(&self.range, index + 1, parallelism);

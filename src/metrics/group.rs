@@ -91,6 +91,12 @@ impl MetricGroup {
         gauge
     }
 
+    /// Empties the list, of which the subtasks of a new attempt register their own.
+    pub(crate) fn clear(&self) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.clear();
+    }
+
     /// Reads every metric in the list, in order of registration.
     #[must_use]
     pub fn samples(&self) -> Vec<MetricSample> {

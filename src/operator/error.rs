@@ -15,6 +15,31 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What a user function returns: nothing, or the error that fails its subtask.
 pub type Outcome = Result<(), BoxError>;
 
+/// An error of user code after which the job fails and does not restart, whatever its
+/// [`RestartStrategy`](crate::runtime::RestartStrategy): the same would happen again. Flink's `SuppressRestartsException`.
+///
+/// ```
+/// use thalweg::operator::{Outcome, Unrecoverable};
+///
+/// fn check(version: u32) -> Outcome {
+///     match version {
+///         1 => Ok(()),
+///         _ => Err(Unrecoverable::new(format!("a record of version {version}")).into()),
+///     }
+/// }
+/// # assert!(check(1).is_ok() && check(2).is_err());
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Unrecoverable(BoxError);
+
+impl Unrecoverable {
+    /// Marks an error as one that comes again.
+    pub fn new(cause: impl Into<BoxError>) -> Self {
+        Unrecoverable(cause.into())
+    }
+}
+
 /// Why a subtask failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -37,7 +62,7 @@ pub enum OperatorError {
         /// The operator's name.
         operator: Arc<str>,
         /// What is wrong.
-        cause: Box<CheckpointError>,
+        cause: BoxError,
     },
     /// A record without a timestamp reached an operator that needs one.
     #[error(
@@ -99,19 +124,29 @@ impl OperatorError {
     }
 
     /// A failure to restore the state of `operator`.
-    pub fn restore(operator: &Arc<str>, cause: CheckpointError) -> Self {
+    pub fn restore(operator: &Arc<str>, cause: impl Into<BoxError>) -> Self {
         OperatorError::Restore {
             operator: Arc::clone(operator),
-            cause: Box::new(cause),
+            cause: cause.into(),
         }
     }
 
     /// An error of code of `operator` that was to resume from a checkpoint: a failure to restore if the cause is a
     /// [`CheckpointError`], and one of its function otherwise.
     pub(crate) fn not_resumed(operator: &Arc<str>, cause: BoxError) -> Self {
-        match cause.downcast::<CheckpointError>() {
-            Ok(cause) => OperatorError::restore(operator, *cause),
-            Err(cause) => OperatorError::function(operator, cause),
+        match cause.is::<CheckpointError>() {
+            true => OperatorError::restore(operator, cause),
+            false => OperatorError::function(operator, cause),
+        }
+    }
+
+    /// Whether the job would fail in the same way again, however often it restarted: state that cannot be restored now
+    /// cannot be restored later either, and user code may know as much of its own errors ([`Unrecoverable`]).
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            OperatorError::Restore { .. } => true,
+            OperatorError::Function { cause, .. } => cause.is::<Unrecoverable>(),
+            _ => false,
         }
     }
 

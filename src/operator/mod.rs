@@ -79,7 +79,7 @@ pub use context::{Checkpointing, OpenContext, SubtaskInfo};
 pub use depth::{Deep, Depth, Shallow};
 pub use edge::Edge;
 pub(crate) use ended_inputs::keeps_ends_only;
-pub use error::{BoxError, OperatorError, Outcome, raise};
+pub use error::{BoxError, OperatorError, Outcome, Unrecoverable, raise};
 pub(crate) use error::{first_error, panic_message};
 pub(crate) use factory::operator_factory;
 pub use factory::{OperatorFactory, SideOutputFactory, Site, TwoInputFactory};

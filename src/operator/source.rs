@@ -44,12 +44,13 @@ pub trait Source: Send + Sync + 'static {
     }
 
     /// Checks that readers have positions for checkpoints to store. Called before every attempt of a job that takes
-    /// checkpoints.
+    /// checkpoints. A source whose reader implements [`position`](SourceReader::position) and
+    /// [`seek`](SourceReader::seek) returns `Ok`.
     ///
     /// # Errors
-    /// If they have none; the job is not started then.
+    /// If they have none, which is the default; the job is not started then.
     fn check_positions(&self) -> Result<(), BoxError> {
-        Ok(())
+        Err(NO_POSITIONS.into())
     }
 
     /// Starts an attempt: shared assignment of splits to readers starts afresh.
@@ -74,6 +75,9 @@ pub trait Source: Send + Sync + 'static {
     /// Creates the reader of subtask `index` of `parallelism`. Opens nothing yet.
     fn reader(&self, index: u32, parallelism: u32) -> Self::Reader;
 }
+
+const NO_POSITIONS: &str = "this source has no positions for checkpoints to store: implement \
+    `Source::check_positions`, `SourceReader::position` and `SourceReader::seek`";
 
 /// One subtask's reader of a source.
 pub trait SourceReader: Send + 'static {
@@ -104,10 +108,10 @@ pub trait SourceReader: Send + 'static {
     /// after later ones have begun.
     ///
     /// # Errors
-    /// If the reader cannot resume from where it is; no checkpoint of the job completes then.
+    /// If the reader cannot resume from where it is; the checkpoint fails.
     fn position(&mut self, checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
         let _ = (checkpoint, positions);
-        Err("this source has no positions: implement `SourceReader::position` and `seek`".into())
+        Err(NO_POSITIONS.into())
     }
 
     /// Resumes from a checkpoint, before [`open`](Self::open): `positions` are those of all readers that took part in
@@ -115,10 +119,11 @@ pub trait SourceReader: Send + 'static {
     /// positions and takes its own share.
     ///
     /// # Errors
-    /// If they are not positions of this source.
+    /// If they are not positions of this source. The job fails and does not restart; an input that is only missing for
+    /// now is [`open`](Self::open)'s to miss.
     fn seek(&mut self, positions: &[Vec<u8>], readers: u32) -> Result<(), BoxError> {
         let _ = (positions, readers);
-        Err("this source has no positions: implement `SourceReader::position` and `seek`".into())
+        Err(NO_POSITIONS.into())
     }
 
     /// The checkpoint is complete: what was read before its [`position`](Self::position) will not be read again.

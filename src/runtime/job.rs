@@ -102,12 +102,12 @@ fn total(metrics: &[MetricSample], name: &str) -> u64 {
 pub struct JobResult {
     /// Time from the start of the workers to the end of the last one.
     pub duration: Duration,
-    /// Every metric, with its final value.
+    /// Every metric, with its final value: that of the last attempt, if the job has restarted.
     pub metrics: Vec<MetricSample>,
 }
 
 impl JobResult {
-    /// The number of records that the sources emitted.
+    /// The number of records that the sources emitted, in the last attempt if the job has restarted.
     #[must_use]
     pub fn records(&self) -> u64 {
         self.total("source_records")
@@ -141,7 +141,7 @@ impl JobHandle {
         self.shared.status()
     }
 
-    /// Every metric of every subtask, with its latest value.
+    /// Every metric of every subtask, with its latest value. Each attempt counts anew.
     #[must_use]
     pub fn metrics(&self) -> Vec<MetricSample> {
         self.shared.metrics.samples()
@@ -210,9 +210,8 @@ impl JobHandle {
         if self.is_finished() {
             return Err(self.has_ended());
         }
-        let storage = RealStorage::create(directory).map_err(|cause| {
-            self.checkpoint_error(format!("{}: {cause}", directory.display()))
-        })?;
+        let storage = RealStorage::create(directory)
+            .map_err(|cause| self.checkpoint_error(format!("{}: {cause}", directory.display())))?;
         let (reply, answer) = channel();
         let target: Arc<dyn Storage> = Arc::new(storage);
         self.command(Command::Savepoint {

@@ -194,6 +194,7 @@ impl JobMaster {
             None => None,
         };
         self.attempt += 1;
+        self.shared.metrics.clear();
         self.deploy(restored)
     }
 
@@ -251,8 +252,7 @@ impl JobMaster {
             running.suppressed.push(error);
             return;
         }
-        // State that cannot be restored now cannot be restored later either.
-        let is_final = matches!(error, OperatorError::Restore { .. });
+        let is_final = error.is_final();
         running.failure = Some((subtask, error));
         self.end_attempt(running, is_final);
     }

@@ -92,7 +92,9 @@ impl Running {
         self.workers.join();
         let (complete, incomplete) = match self.has_failed() {
             true => (
-                Err("it is complete, but the job failed while it ended, and may go on after a restart"),
+                Err(
+                    "it is complete, but the job failed while it ended, and may go on after a restart",
+                ),
                 "the job failed before it was complete",
             ),
             false => (Ok(()), "the job ended before it was complete"),

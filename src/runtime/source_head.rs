@@ -99,7 +99,7 @@ impl<R: SourceReader> SourceInput<R> {
         if let Some((positions, readers)) = restored {
             self.reader
                 .seek(&positions, readers)
-                .map_err(|cause| OperatorError::function(&self.name, cause))?;
+                .map_err(|cause| OperatorError::restore(&self.name, cause))?;
         }
         self.reader
             .open(cx)

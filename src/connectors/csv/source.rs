@@ -186,6 +186,10 @@ where
         self.files.is_bounded()
     }
 
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     fn start(&self) -> Result<(), BoxError> {
         Ok(self.files.start()?)
     }

@@ -49,6 +49,10 @@ impl<T: Record + ?Sized> Source for DurableInletSource<T> {
         false
     }
 
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     fn reader(&self, _index: u32, _parallelism: u32) -> DurableInletReader<T> {
         DurableInletReader {
             files: self.files.clone(),

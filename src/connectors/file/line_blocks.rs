@@ -85,6 +85,10 @@ impl Source for LineBlocks {
     type Out = str;
     type Reader = LineBlockReader;
 
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     fn start(&self) -> Result<(), BoxError> {
         let path = self.file.path();
         if path

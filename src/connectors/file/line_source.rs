@@ -67,6 +67,10 @@ impl Source for LineSource {
         self.files.is_bounded()
     }
 
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     fn start(&self) -> Result<(), BoxError> {
         Ok(self.files.start()?)
     }

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::checkpoint::{Durability, Filling, RealStorage, Restored, Storage, WriteOnce};
 use crate::connectors::transaction::{TransactionError, TwoPhaseCommit, Work};
-use crate::operator::{BoxError, Checkpointing, CommitQueue, OpenContext, Outcome};
+use crate::operator::{BoxError, Checkpointing, CommitQueue, OpenContext, Outcome, Unrecoverable};
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
@@ -142,15 +142,17 @@ struct Handle<'a> {
 
 impl<'a> Handle<'a> {
     /// Parses a handle written by [`write`](Self::write).
-    fn read(bytes: &'a [u8]) -> Result<Self, TransactionError> {
-        let text = std::str::from_utf8(bytes).map_err(|_| TransactionError)?;
+    fn read(bytes: &'a [u8]) -> Result<Self, Unrecoverable> {
+        let text = std::str::from_utf8(bytes).map_err(|_| TransactionError::unrecoverable())?;
         let mut parts = text.split('/');
         let (Some(pending), Some(committed), Some(size), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(TransactionError);
+            return Err(TransactionError::unrecoverable());
         };
-        let size = size.parse().map_err(|_| TransactionError)?;
+        let size = size
+            .parse()
+            .map_err(|_| TransactionError::unrecoverable())?;
         Ok(Handle {
             pending,
             committed,

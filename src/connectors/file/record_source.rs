@@ -114,6 +114,10 @@ impl<T: AnyBitPattern + Send + Sync> Source for RecordSource<T> {
     type Out = T;
     type Reader = RecordReader<T>;
 
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     fn start(&self) -> Result<(), BoxError> {
         let size = self.file.size()?;
         Ok(check_size::<T>(self.file.path(), size)?)

@@ -259,7 +259,7 @@ fn upsert_rows(
     while !rows.is_empty() {
         values.clear();
         for _ in 0..width {
-            let value = take_value(&mut rows).ok_or(TransactionError)?;
+            let value = take_value(&mut rows).ok_or_else(TransactionError::unrecoverable)?;
             values.push(ToSqlOutput::Borrowed(value));
         }
         statement

@@ -291,7 +291,8 @@ impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, 
 
     fn recover(&mut self, transactions: Vec<Vec<u8>>) -> Outcome {
         for transaction in &transactions {
-            let (lane, epochs) = read_lane(transaction).ok_or(TransactionError)?;
+            let (lane, epochs) =
+                read_lane(transaction).ok_or_else(TransactionError::unrecoverable)?;
             let marker = self.past_marker(lane)?;
             for (number, output) in epochs {
                 if marker < number || seeded("marker-ignored") {

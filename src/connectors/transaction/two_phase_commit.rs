@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 
-use crate::operator::{BoxError, CommitQueue, OpenContext, Outcome, Prepared, Sink, SinkWriter};
+use crate::operator::{
+    BoxError, CommitQueue, OpenContext, Outcome, Prepared, Sink, SinkWriter, Unrecoverable,
+};
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
@@ -206,6 +208,13 @@ where
 #[error("the checkpoint's transaction of a sink is damaged, or another kind of sink wrote it")]
 pub struct TransactionError;
 
+impl TransactionError {
+    /// The error as what it is to a job, which would find the same transaction again.
+    pub(crate) fn unrecoverable() -> Unrecoverable {
+        Unrecoverable::new(TransactionError)
+    }
+}
+
 /// The first byte of a transaction stored in a checkpoint.
 const PENDING: u8 = b'P';
 const CURRENT: u8 = b'C';
@@ -368,13 +377,13 @@ impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalW
                 Some((&PENDING, rest)) => {
                     let (_checkpoint, handle) = rest
                         .split_at_checked(size_of::<u64>())
-                        .ok_or(TransactionError)?;
+                        .ok_or_else(TransactionError::unrecoverable)?;
                     if !seeded("transactions-not-recovered") {
                         self.target.recover_and_commit(handle)?;
                     }
                 }
                 Some((&CURRENT, handle)) => self.target.recover_and_abort(handle)?,
-                _ => return Err(TransactionError.into()),
+                _ => return Err(TransactionError::unrecoverable().into()),
             }
         }
         self.target.recovered()

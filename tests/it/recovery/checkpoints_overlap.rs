@@ -31,6 +31,10 @@ impl Source for Reluctant {
     type Out = u64;
     type Reader = ReluctantReader;
 
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     fn reader(&self, index: u32, parallelism: u32) -> ReluctantReader {
         ReluctantReader {
             numbers: self.numbers.reader(index, parallelism),

@@ -77,6 +77,76 @@ fn job_fails_for_good_when_its_strategy_says_so() {
 }
 
 #[test]
+fn metrics_are_those_of_the_attempt_that_runs() {
+    let (ledger, failures) = (Ledger::default(), Arc::default());
+    let strategy = RestartStrategy::fixed(10, Duration::from_millis(1));
+    let job = failing(&ledger, &failures, strategy).spawn("counts");
+    let result = job.expect("a job").wait().expect("it finishes");
+    assert!(failures.load(Ordering::Relaxed) > 0, "it has restarted");
+    let mut names: Vec<_> = result
+        .metrics
+        .iter()
+        .map(|sample| (&sample.operator, sample.subtask, sample.name))
+        .collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "a metric is there once");
+    assert!(result.records() < NUMBERS, "{}", result.records());
+}
+
+/// Runs a job that would restart for ever, and returns the error with which it does not.
+fn not_restarted(env: Environment) -> String {
+    let env = env.restart(RestartStrategy::exponential());
+    let error = env.execute("numbers").expect_err("it fails for good");
+    error.to_string()
+}
+
+#[test]
+fn error_that_comes_again_is_not_waited_for() {
+    let env = Environment::new();
+    env.source("numbers", Sequence::new(0..10))
+        .process(Unreadable)
+        .sink("nowhere", Discard::new());
+    let error = not_restarted(env);
+    assert!(error.contains("a record of version 7"), "{error}");
+}
+
+#[derive(Clone)]
+struct Unreadable;
+
+impl ProcessFunction<u64> for Unreadable {
+    type Out = u64;
+
+    fn process(&mut self, record: &u64, _cx: &mut impl ProcessContext<u64>) -> Outcome {
+        match record {
+            7 => Err(Unrecoverable::new("a record of version 7").into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn source_that_cannot_go_on_from_the_checkpoint_of_another_fails_its_job() {
+    let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+    let env_of = || {
+        let checkpoints = Checkpoints::on_request().to_storage(Arc::clone(&storage));
+        Environment::new()
+            .checkpoints(checkpoints)
+            .restore(RestoreFrom::Latest)
+    };
+    let env = env_of();
+    env.source("numbers", Collection::of([1, 2, 3]))
+        .sink("nowhere", Discard::new());
+    env.execute("numbers").expect("it finishes");
+    let env = env_of();
+    env.source("numbers", Sequence::new(0..10))
+        .sink("nowhere", Discard::new());
+    let error = not_restarted(env);
+    assert!(error.contains("give the new source a uid"), "{error}");
+}
+
+#[test]
 fn job_that_starts_anew_never_goes_on_from_what_an_earlier_run_has_left() {
     let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
     let mut expected: Vec<[u64; 2]> = (0..10)

@@ -56,6 +56,10 @@ impl Source for Changes {
     type Out = Addition;
     type Reader = ChangesReader;
 
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     fn reader(&self, index: u32, parallelism: u32) -> ChangesReader {
         self.shared.found().ends.resize(parallelism as usize, 0);
         ChangesReader {
