@@ -10,6 +10,12 @@ use super::checkpoint_writer::CheckpointSize;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum CheckpointEvent {
+    /// The job starts from scratch where an earlier run has left checkpoints, which its own will replace.
+    /// [`RestoreFrom::Latest`](super::RestoreFrom::Latest) goes on from them instead.
+    Replacing {
+        /// The number of the newest one.
+        newest: u64,
+    },
     /// A checkpoint is unusable, so the job goes on from an earlier one. What its sinks have committed since that is
     /// committed again, unless they notice.
     PassedOver {

@@ -61,6 +61,10 @@ impl CheckpointRequest {
     }
 }
 
+/// Why a job refuses to take a checkpoint or savepoint.
+pub(crate) const NO_CHECKPOINTS: &str =
+    "the job has no checkpoints: give its environment `.checkpoints(…)`";
+
 /// After how long a job whose input has ended retries its last checkpoint.
 const END_RETRY: Duration = Duration::from_millis(100);
 

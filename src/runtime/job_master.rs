@@ -13,7 +13,7 @@ use crate::record::MaxParallelism;
 use crate::time::Timestamp;
 
 use super::checkpoint_writer::WriterMessage;
-use super::checkpointer::{CheckpointRequest, Checkpointer, Instruction, StopMode};
+use super::checkpointer::{CheckpointRequest, Checkpointer, Instruction, NO_CHECKPOINTS, StopMode};
 use super::checkpoints::{RestoreFrom, Retention};
 use super::config::Config;
 use super::deployment::{Attempt, Blueprint, WorkerParts};
@@ -294,9 +294,7 @@ impl JobMaster {
             }
             (Command::Checkpoint(reply) | Command::Savepoint { reply, .. }, None) => reply,
         };
-        let _ = reply.send(Err(
-            "the job has no checkpoints: give its environment `.checkpoints(…)`".to_owned(),
-        ));
+        let _ = reply.send(Err(NO_CHECKPOINTS.to_owned()));
     }
 
     /// Records who waits for a checkpoint or savepoint, and follows the instructions that the request led to.

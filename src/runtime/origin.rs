@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::graph::ExecutionGraph;
 use crate::operator::{Edge, keeps_ends_only};
 use crate::record::{KeyHasher, MaxParallelism};
 
+use super::checkpoint_event::CheckpointEvent;
 use super::checkpoints::{Checkpoints, Place, RestoreFrom};
 use super::config::Config;
 use super::error::JobError;
@@ -52,15 +54,6 @@ impl Origin {
             (RestoreFrom::Latest, None) => return Err(JobError::NoCheckpoints(Arc::clone(job))),
             (RestoreFrom::Path(path), _) => Some(open_path(path).map_err(failed)?),
         };
-        if restored.is_none()
-            && let Some(newest) = store.as_ref().and_then(CheckpointStore::newest)
-        {
-            tracing::warn!(
-                job = %job, newest,
-                "the directory has checkpoints of an earlier run, which the job's own will replace; \
-                 `.restore(RestoreFrom::Latest)` goes on from them"
-            );
-        }
         let mut max_parallelism = max_parallelism;
         if let Some(restored) = &restored {
             max_parallelism =
@@ -69,19 +62,35 @@ impl Origin {
                 store.set_hasher(KeyHasher::new(config.key_groups, max_parallelism));
             }
             check_graph(restored, graph, config.allow_non_restored).map_err(failed)?;
-            if let Some(checkpoints) = checkpoints {
-                checkpoints.settings.tell_restored(restored);
-            }
         }
-        Ok(Origin {
+        let origin = Origin {
             store,
             restored,
             max_parallelism,
-        })
+        };
+        if let Some(checkpoints) = checkpoints {
+            let told = catch_unwind(AssertUnwindSafe(|| origin.tell(job, checkpoints)));
+            told.map_err(|panic| JobError::panicked(job, &*panic))?;
+        }
+        Ok(origin)
     }
-}
 
-impl Origin {
+    /// Tells the observer where the job starts from.
+    fn tell(&self, job: &Arc<str>, checkpoints: &Checkpoints) {
+        if let Some(restored) = &self.restored {
+            return checkpoints.settings.tell_restored(restored);
+        }
+        if let Some(newest) = self.store.as_ref().and_then(CheckpointStore::newest) {
+            tracing::warn!(
+                job = %job, newest,
+                "the directory has checkpoints of an earlier run, which the job's own will replace; \
+                 `.restore(RestoreFrom::Latest)` goes on from them"
+            );
+            let event = CheckpointEvent::Replacing { newest };
+            checkpoints.settings.tell(&event);
+        }
+    }
+
     /// The number of the first checkpoint of this run: after those in the directory, and after the one that the
     /// job is restored from, so that a number identifies one checkpoint of a job wherever it is kept.
     pub(crate) fn next_checkpoint(&self) -> u64 {

@@ -50,9 +50,10 @@ pub(super) fn reports(samples: &[MetricSample]) -> Vec<SubtaskReport> {
 }
 
 fn report(vertex: &Arc<str>, subtask: u32, samples: &[MetricSample]) -> SubtaskReport {
+    // Several vertices may have the same name, but each has a string of its own.
     let own = samples
         .iter()
-        .filter(|s| s.operator == *vertex && s.subtask == subtask);
+        .filter(|s| Arc::ptr_eq(&s.operator, vertex) && s.subtask == subtask);
     let own: Vec<&MetricSample> = own.collect();
     let sum = |name: &str| {
         own.iter()
@@ -117,19 +118,21 @@ mod tests {
 
     #[test]
     fn a_report_gathers_the_metrics_of_its_own_subtask() {
-        let sample = |operator: &str, subtask, name, value| MetricSample {
-            operator: operator.into(),
+        let sample = |operator: &Arc<str>, subtask, name, value| MetricSample {
+            operator: Arc::clone(operator),
             subtask,
             name,
             value,
         };
+        let (map, other_map): (Arc<str>, Arc<str>) = ("map".into(), "map".into());
         let samples = [
-            sample("a", 0, "busy_nanos", 75),
-            sample("a", 0, "idle_nanos", 25),
-            sample("a", 0, "records_in", 7),
-            sample("a", 1, "records_in", 100),
-            sample("a", 0, "watermark_nanos", 40),
-            sample("a", 0, "watermark_nanos", 30),
+            sample(&map, 0, "busy_nanos", 75),
+            sample(&map, 0, "idle_nanos", 25),
+            sample(&map, 0, "records_in", 7),
+            sample(&map, 1, "records_in", 100),
+            sample(&other_map, 0, "records_in", 1_000),
+            sample(&map, 0, "watermark_nanos", 40),
+            sample(&map, 0, "watermark_nanos", 30),
         ];
         let reports = reports(&samples);
         assert_eq!(reports.len(), 1);

@@ -1,5 +1,6 @@
 //! The checkpoints of a stepped job: the same coordinator and writer, on the caller's thread.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use crate::checkpoint::Storage;
 use crate::time::Clock;
 
 use super::checkpoint_writer::{CheckpointWriter, PieceSender, WriterMessage, Written};
-use super::checkpointer::{Checkpointer, Instruction, StopMode};
+use super::checkpointer::{CheckpointRequest, Checkpointer, Instruction, StopMode};
 use super::subtask::Subtask;
 use super::subtask_snapshot::Message;
 
@@ -23,6 +24,10 @@ pub(super) struct SteppedCheckpoints {
     pub(super) completed: Option<u64>,
     /// Why the job has failed.
     pub(super) failure: Option<String>,
+    /// Requested, and not ended yet.
+    pub(super) wanted: Vec<CheckpointRequest>,
+    /// Why requested checkpoints and savepoints have failed.
+    pub(super) refusals: VecDeque<String>,
 }
 
 impl SteppedCheckpoints {
@@ -63,7 +68,8 @@ impl SteppedCheckpoints {
 
     /// Requests a checkpoint.
     pub(super) fn want(&mut self, subtasks: &mut [Subtask]) {
-        let (_, instructions) = self.checkpointer.on_wanted(self.now(), self.clock.now());
+        let (request, instructions) = self.checkpointer.on_wanted(self.now(), self.clock.now());
+        self.wanted.push(request);
         self.carry_out(instructions, subtasks);
     }
 
@@ -75,7 +81,8 @@ impl SteppedCheckpoints {
         subtasks: &mut [Subtask],
     ) {
         let (now, wall) = (self.now(), self.clock.now());
-        let (_, instructions) = self.checkpointer.on_savepoint(target, mode, now, wall);
+        let (request, instructions) = self.checkpointer.on_savepoint(target, mode, now, wall);
+        self.wanted.push(request);
         self.carry_out(instructions, subtasks);
     }
 
@@ -95,10 +102,14 @@ impl SteppedCheckpoints {
                 }
                 Instruction::Finish => subtasks.iter_mut().for_each(Subtask::finish),
                 Instruction::Fail(reason) => self.failure = Some(reason),
-                Instruction::Answer(answer, Ok(())) => {
-                    self.completed = self.completed.max(Some(answer.checkpoint))
+                Instruction::Answer(answer, result) => {
+                    let met = self.wanted.extract_if(.., |request| request.is_met(answer));
+                    match (met.count(), result) {
+                        (_, Ok(())) => self.completed = self.completed.max(Some(answer.checkpoint)),
+                        (0, Err(_)) => {}
+                        (_, Err(reason)) => self.refusals.push_back(reason),
+                    }
                 }
-                Instruction::Answer(_, Err(_)) => {}
             }
         }
     }

@@ -4,6 +4,7 @@
 //! is fully reproducible: the way to test or simulate a job, or to embed one without giving up a
 //! thread.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::time::Clock;
 
 use super::batch::BatchSize;
 use super::checkpoint_writer::checkpoint_writer;
-use super::checkpointer::{Checkpointer, StopMode};
+use super::checkpointer::{Checkpointer, NO_CHECKPOINTS, StopMode};
 use super::config::Config;
 use super::deployment::{Attempt, Blueprint};
 use super::error::JobError;
@@ -51,6 +52,10 @@ pub struct Stepper {
     clock: Clock,
     random: u64,
     opened: bool,
+    /// Whether a step has returned an error.
+    failed: bool,
+    /// Why requested checkpoints and savepoints have failed.
+    refusals: VecDeque<String>,
     metrics: MetricGroup,
     /// Until the sinks have been told that the job has ended.
     blueprint: Option<Arc<dyn Blueprint>>,
@@ -107,6 +112,8 @@ impl Stepper {
                 clock: clock.clone(),
                 completed: None,
                 failure: None,
+                wanted: Vec::new(),
+                refusals: VecDeque::new(),
             }
         });
         if let Some(checkpoints) = &checkpoints {
@@ -123,6 +130,8 @@ impl Stepper {
             clock,
             random: 0,
             opened: false,
+            failed: false,
+            refusals: VecDeque::new(),
             metrics,
             blueprint: Some(blueprint),
         })
@@ -151,12 +160,12 @@ impl Stepper {
         self.metrics.samples()
     }
 
-    /// Requests a checkpoint; later steps take it.
+    /// Requests a checkpoint; later steps take it, or cannot ([`take_refusal`](Self::take_refusal)).
     pub fn checkpoint(&mut self) {
         self.wishes.push(None);
     }
 
-    /// Requests a savepoint in `target`; later steps take it.
+    /// Requests a savepoint in `target`; later steps take it, or cannot ([`take_refusal`](Self::take_refusal)).
     pub fn savepoint(&mut self, target: Arc<dyn Storage>) {
         self.wishes.push(Some(target));
     }
@@ -175,19 +184,42 @@ impl Stepper {
             .and_then(|checkpoints| checkpoints.completed)
     }
 
+    /// Why the first of the requested checkpoints and savepoints that have failed, and were not returned by an earlier
+    /// call, has failed.
+    pub fn take_refusal(&mut self) -> Option<JobError> {
+        let reason = self.refusals.pop_front()?;
+        Some(self.checkpoint_error(reason))
+    }
+
     /// Gives one turn to every subtask that still runs, and one to the checkpoint writer.
     ///
     /// # Errors
-    /// [`JobError::Failed`] if one fails; all others are closed.
+    /// [`JobError::Failed`] if one fails; all others are closed. [`JobError::Checkpoint`] if too many checkpoints have
+    /// failed, and whenever it is called after the job has failed.
     pub fn step(&mut self) -> Result<Step, JobError> {
-        let stepped = self.take_turns();
+        if self.failed {
+            return Err(self.checkpoint_error("it has failed before, and cannot go on".to_owned()));
+        }
+        let stepped = catch_unwind(AssertUnwindSafe(|| self.take_turns()));
+        let stepped = stepped.unwrap_or_else(|panic| {
+            self.subtasks.iter_mut().for_each(Subtask::cancel);
+            Err(JobError::panicked(&self.job, &*panic))
+        });
         match stepped {
             Ok(Step::Worked | Step::Idle) => {}
             Ok(Step::Finished) => self.end()?,
-            // The first error is the one to report.
-            Err(_) => drop(self.end()),
+            Err(_) => {
+                self.failed = true;
+                // The first error is the one to report.
+                drop(self.end());
+            }
         }
         stepped
+    }
+
+    fn checkpoint_error(&self, reason: String) -> JobError {
+        let job = Arc::clone(&self.job);
+        JobError::Checkpoint { job, reason }
     }
 
     /// Tells the sinks that the job has ended for good, once.
@@ -209,15 +241,7 @@ impl Stepper {
         }
         let now = self.clock.now();
         let mut worked = false;
-        if let Some(checkpoints) = &mut self.checkpoints {
-            checkpoints.tick(&mut self.subtasks);
-            for wish in self.wishes.drain(..) {
-                match wish {
-                    None => checkpoints.want(&mut self.subtasks),
-                    Some(target) => checkpoints.save(target, StopMode::GoOn, &mut self.subtasks),
-                }
-            }
-        }
+        self.start_checkpoints();
         for place in self.order() {
             let subtask = &mut self.subtasks[place];
             if !subtask.is_running() {
@@ -238,12 +262,28 @@ impl Stepper {
             }
         }
         worked |= self.write()?;
-        let running = self.subtasks.iter().any(Subtask::is_running);
-        Ok(match (running, worked) {
-            (false, _) => Step::Finished,
-            (true, true) => Step::Worked,
-            (true, false) => Step::Idle,
-        })
+        if !self.subtasks.iter().any(Subtask::is_running) {
+            return Ok(Step::Finished);
+        }
+        // What one subtask has released, or did not finish in its turn, is there for the next step.
+        let has_work = worked || self.subtasks.iter_mut().any(Subtask::has_work);
+        Ok(if has_work { Step::Worked } else { Step::Idle })
+    }
+
+    /// Triggers the checkpoints that are due, and those that were requested.
+    fn start_checkpoints(&mut self) {
+        let Some(checkpoints) = &mut self.checkpoints else {
+            let refused = self.wishes.drain(..).map(|_| NO_CHECKPOINTS.to_owned());
+            self.refusals.extend(refused);
+            return;
+        };
+        checkpoints.tick(&mut self.subtasks);
+        for wish in self.wishes.drain(..) {
+            match wish {
+                None => checkpoints.want(&mut self.subtasks),
+                Some(target) => checkpoints.save(target, StopMode::GoOn, &mut self.subtasks),
+            }
+        }
     }
 
     /// Lets the checkpoint writer process messages: all of them, or as many as the seed determines.
@@ -256,12 +296,12 @@ impl Stepper {
             return Ok(false);
         };
         let worked = checkpoints.write(steps, &mut self.subtasks) || steps == 0;
+        self.refusals.append(&mut checkpoints.refusals);
         match checkpoints.failure.take() {
             None => Ok(worked),
             Some(reason) => {
                 self.subtasks.iter_mut().for_each(Subtask::cancel);
-                let job = Arc::clone(&self.job);
-                Err(JobError::Checkpoint { job, reason })
+                Err(self.checkpoint_error(reason))
             }
         }
     }
@@ -271,14 +311,10 @@ impl Stepper {
     /// # Errors
     /// As [`Stepper::step`].
     pub fn run(&mut self) -> Result<Step, JobError> {
-        let mut idle = 0;
         loop {
             match self.step()? {
-                Step::Finished => return Ok(Step::Finished),
-                Step::Worked => idle = 0,
-                // Looks again: what one subtask released may be another one's input.
-                Step::Idle if idle == 0 => idle += 1,
-                Step::Idle => return Ok(Step::Idle),
+                Step::Worked => {}
+                ended => return Ok(ended),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The program's error messages and exit codes.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use thalweg::connectors::CsvError;
@@ -41,16 +41,23 @@ impl Failure {
         match self {
             Failure::PipeClosed => ExitCode::SUCCESS,
             Failure::Usage(message) => {
-                eprintln!("error: {message}\n\nFor more information, try '--help'.");
+                say(format_args!(
+                    "error: {message}\n\nFor more information, try '--help'."
+                ));
                 ExitCode::from(USAGE)
             }
             Failure::Message(message) => {
                 let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-                eprintln!("error: {line}");
+                say(format_args!("error: {line}"));
                 ExitCode::FAILURE
             }
         }
     }
+}
+
+/// Writes a line to standard error, where possible: that nobody reads it is no reason for a job to fail.
+pub(crate) fn say(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 impl From<io::Error> for Failure {

@@ -11,7 +11,7 @@ use thalweg::datastream::Environment;
 use thalweg::runtime::{CheckpointEvent, Checkpoints, RestartStrategy, RestoreFrom};
 
 use crate::duration;
-use crate::error::Failure;
+use crate::error::{Failure, say};
 use crate::number::{bytes, grouped};
 
 /// The number of completed checkpoints kept: if the last one is damaged, there is another.
@@ -101,25 +101,28 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
 /// Reports on standard error what happened to a checkpoint.
 fn tell(event: &CheckpointEvent) {
     match event {
-        CheckpointEvent::PassedOver { checkpoint, reason } => eprintln!(
+        CheckpointEvent::Replacing { newest } => say(format_args!(
+            "the checkpoints up to {newest} of an earlier run will be replaced; '--restore latest' goes on from them"
+        )),
+        CheckpointEvent::PassedOver { checkpoint, reason } => say(format_args!(
             "checkpoint {checkpoint} is unusable ({reason}): going on from an earlier one, so what was committed since \
              that is written again"
-        ),
+        )),
         CheckpointEvent::Restored { checkpoint } => {
-            eprintln!("restored checkpoint {checkpoint}");
+            say(format_args!("restored checkpoint {checkpoint}"));
         }
         CheckpointEvent::Completed {
             checkpoint,
             duration,
             size,
-        } => eprintln!(
+        } => say(format_args!(
             "checkpoint {checkpoint} complete: {} entries, {} in {}",
             grouped(size.entries),
             bytes(size.bytes),
             duration::shown(*duration),
-        ),
+        )),
         CheckpointEvent::Failed { checkpoint, reason } => {
-            eprintln!("checkpoint {checkpoint} given up: {reason}");
+            say(format_args!("checkpoint {checkpoint} given up: {reason}"));
         }
         _ => {}
     }
@@ -145,7 +148,7 @@ impl ProgressLog {
         };
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = file.write_all(line.as_bytes()) {
-            eprintln!("the progress log cannot be written: {error}");
+            say(format_args!("the progress log cannot be written: {error}"));
         }
     }
 }

@@ -5,3 +5,4 @@ mod failures_fail_the_job_only;
 mod graphs_are_checked_first;
 mod nothing_runs_before_it_must;
 mod probe;
+mod steppers_say_what_is_left;

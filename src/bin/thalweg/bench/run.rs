@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use thalweg::runtime::JobError;
 
-use crate::error::Failure;
+use crate::error::{Failure, say};
 use crate::format::Format;
 use crate::number::grouped;
 
@@ -77,10 +77,10 @@ fn measure(query: Query, options: &BenchOptions, run: u32) -> Result<Measurement
     }
     let dropped = ended.total("late_records_dropped");
     if dropped > 0 && run == 1 {
-        eprintln!(
+        say(format_args!(
             "{name}: {} records were late and dropped; --jitter-ms tells how far out of order they are",
             grouped(dropped)
-        );
+        ));
     }
     let total = draft.rows().total();
     Ok(Measurement {
