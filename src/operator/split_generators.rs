@@ -18,8 +18,11 @@ pub(super) struct Lane<G> {
     pub(super) assigner: WatermarkAssigner<G>,
     pub(super) records: u64,
     split: Option<SplitId>,
-    /// Its slot among the splits that count; none between the end of a split and the next one.
+    /// Its slot among the splits that count; none between the end of a split and the next one, if other splits count
+    /// or the reader is idle.
     slot: Option<SplitSlot>,
+    /// Whether it stands for a split that is yet to come, after the end of another one.
+    is_spare: bool,
 }
 
 impl<G> Lane<G> {
@@ -29,7 +32,13 @@ impl<G> Lane<G> {
             records: 0,
             split: None,
             slot: None,
+            is_spare: false,
         }
+    }
+
+    /// Whether it has a split, or records that belong to none.
+    fn is_read(&self) -> bool {
+        self.slot.is_some() && (!self.is_spare || self.records > 0)
     }
 }
 
@@ -164,13 +173,15 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         let Some(member) = &self.member else { return };
         let watermark = self.splits.watermark();
         let mut lanes = std::iter::once(&self.current).chain(&self.others);
-        let has_split = lanes.any(|lane| lane.slot.is_some());
+        let has_split = lanes.any(Lane::is_read);
         let silent = self.at_end || self.splits.is_idle() || !has_split;
         member.report(if silent { Timestamp::MAX } else { watermark });
         self.held = !silent && member.holds(watermark);
     }
 
-    /// Removes a finished split: it no longer holds the watermark back.
+    /// Removes a finished split: it no longer holds the watermark back. A reader that has no split any more sends no
+    /// watermark until it has one; if its strategy has an idle timeout, it is idle after that, as a reader that has
+    /// had no split yet. (In Flink, it never is, and holds the watermark downstream back for as long as it waits.)
     fn end_split(&mut self, split: SplitId) {
         let ended = if self.current.split == Some(split) {
             std::mem::replace(&mut self.current, Lane::new(&self.strategy))
@@ -182,6 +193,11 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         };
         if let Some(slot) = ended.slot {
             self.splits.unregister(slot);
+        }
+        let mut lanes = std::iter::once(&self.current).chain(&self.others);
+        if !self.splits.is_idle() && lanes.all(|lane| lane.slot.is_none()) {
+            self.current.slot = Some(self.splits.register());
+            self.current.is_spare = true;
         }
     }
 

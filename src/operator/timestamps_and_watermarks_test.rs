@@ -224,6 +224,23 @@ fn idle_split_holds_nothing_back_and_all_idle_is_sent_once() {
 }
 
 #[test]
+fn reader_whose_splits_have_ended_is_idle_after_the_timeout() {
+    let mut at = assign(Monotonous.with_idleness(nanoseconds(10)));
+    at.0.signal(Signal::Split(1));
+    assert_eq!(batch(&mut at, 0, &[5]), [watermark(4)]);
+    at.0.signal(Signal::SplitEnd(1));
+    assert_eq!(batch(&mut at, 1, &[]), []);
+    assert_eq!(at.0.deadline(), Some(Timestamp(12)));
+    assert_eq!(batch(&mut at, 12, &[]), [IDLE]);
+    at.0.signal(Signal::Split(2));
+    assert_eq!(batch(&mut at, 13, &[50]), [ACTIVE, watermark(49)]);
+    assert_eq!(batch(&mut at, 24, &[]), []);
+    assert_eq!(batch(&mut at, 35, &[]), [IDLE], "split 2 is");
+    at.0.signal(Signal::SplitEnd(2));
+    assert_eq!(batch(&mut at, 36, &[]), [], "it stays idle");
+}
+
+#[test]
 fn splits_that_become_idle_together_are_looked_at_once() {
     let mut at = assign(Monotonous.with_idleness(nanoseconds(10)));
     at.0.signal(Signal::Split(1));
