@@ -14,7 +14,7 @@ use super::inputs::Inputs;
 use super::process_services::ProcessServices;
 use super::{
     Budget, MultiInput, OpenContext, Operator, OperatorError, Outcome, Outputs, ProcessContext,
-    Push, Signal, TwoInput,
+    Push, Signal, SourcePace, TwoInput,
 };
 
 /// A function of the records of two inputs.
@@ -175,8 +175,8 @@ where
         self.services.outputs.takes_barrier()
     }
 
-    fn pauses_source(&self) -> bool {
-        self.services.outputs.pauses_source()
+    fn source_pace(&self) -> SourcePace {
+        self.services.outputs.source_pace()
     }
 
     #[inline(always)]

@@ -4,7 +4,9 @@
 use crate::checkpoint::SnapshotOutput;
 use crate::time::Timestamp;
 
-use super::{Budget, OpenContext, Operator, OperatorError, Push, Signal, earlier, first_error};
+use super::{
+    Budget, OpenContext, Operator, OperatorError, Push, Signal, SourcePace, earlier, first_error,
+};
 
 /// Passes every record to each of several boxed chains, in order.
 pub struct FanOut<V: ?Sized> {
@@ -55,8 +57,11 @@ impl<V: ?Sized> Operator for FanOut<V> {
         self.branches.iter().all(|branch| branch.takes_barrier())
     }
 
-    fn pauses_source(&self) -> bool {
-        self.branches.iter().any(|branch| branch.pauses_source())
+    fn source_pace(&self) -> SourcePace {
+        self.branches
+            .iter()
+            .map(|branch| branch.source_pace())
+            .collect()
     }
 
     fn takes_singly(&self) -> bool {

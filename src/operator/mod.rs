@@ -111,7 +111,7 @@ pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};
 pub use sink::{Prepared, Sink, SinkOperator, SinkWriter};
-pub use source::{Collector, Source, SourceReader, SourceStatus};
+pub use source::{Collector, Source, SourcePace, SourceReader, SourceStatus};
 pub use split::Split;
 pub(crate) use suspension::Suspension;
 pub use timestamps_and_watermarks::TimestampsAndWatermarks;
@@ -191,10 +191,9 @@ pub trait Operator: Send {
         self.ready()
     }
 
-    /// Whether the source that feeds the chain is to read nothing for now: watermark alignment. Signals and time go on,
-    /// so that neither a barrier nor its abort waits behind a source that waits for others.
-    fn pauses_source(&self) -> bool {
-        false
+    /// What watermark alignment asks of the source that feeds the chain.
+    fn source_pace(&self) -> SourcePace {
+        SourcePace::Unaligned
     }
 
     /// Whether [`ready`](Operator::ready) must be asked before every single record: one may be followed by a watermark,
@@ -343,7 +342,7 @@ macro_rules! pass_on {
         #[inline(always)]
         fn ready(&self) -> bool { self.$next.ready() }
         fn takes_barrier(&self) -> bool { self.$next.takes_barrier() }
-        fn pauses_source(&self) -> bool { self.$next.pauses_source() }
+        fn source_pace(&self) -> $crate::operator::SourcePace { self.$next.source_pace() }
         $crate::operator::pass_on!(@ $next takes_singly);
     };
     (@ $next:tt takes_singly) => {

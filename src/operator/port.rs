@@ -22,6 +22,7 @@ use crate::time::Timestamp;
 use super::record_run::push_while_ready;
 use super::{
     Budget, Concluded, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal,
+    SourcePace,
 };
 
 /// The control plane of an operator with several inputs: calls are made once per port and batch, signals are
@@ -251,9 +252,9 @@ macro_rules! port {
             shared.operator.takes_barrier()
         }
 
-        fn pauses_source(&self) -> bool {
+        fn source_pace(&self) -> SourcePace {
             port!(operator_of self, shared);
-            shared.operator.pauses_source()
+            shared.operator.source_pace()
         }
 
         #[inline(always)]

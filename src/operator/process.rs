@@ -9,6 +9,7 @@ use crate::time::Timestamp;
 use super::process_services::ProcessServices;
 use super::{
     Budget, OpenContext, Operator, OperatorError, Outcome, Outputs, ProcessContext, Push, Signal,
+    SourcePace,
 };
 
 /// A function of records of type `V` that emits any number of results.
@@ -162,8 +163,8 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
         self.services.outputs.takes_barrier()
     }
 
-    fn pauses_source(&self) -> bool {
-        self.services.outputs.pauses_source()
+    fn source_pace(&self) -> SourcePace {
+        self.services.outputs.source_pace()
     }
 
     #[inline(always)]

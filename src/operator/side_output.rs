@@ -9,8 +9,8 @@ use crate::record::KeyHash;
 use crate::time::Timestamp;
 
 use super::{
-    Budget, FanOut, OpenContext, Operator, OperatorError, Push, Signal, earlier, look_through,
-    pass_on,
+    Budget, FanOut, OpenContext, Operator, OperatorError, Push, Signal, SourcePace, earlier,
+    look_through, pass_on,
 };
 
 /// Names a side output and its record type. Clones name the same output.
@@ -188,8 +188,11 @@ impl Operator for SideOutputs {
         self.chains.iter().all(|(_, chain)| chain.takes_barrier())
     }
 
-    fn pauses_source(&self) -> bool {
-        self.chains.iter().any(|(_, chain)| chain.pauses_source())
+    fn source_pace(&self) -> SourcePace {
+        self.chains
+            .iter()
+            .map(|(_, chain)| chain.source_pace())
+            .collect()
     }
 
     fn takes_singly(&self) -> bool {
@@ -253,8 +256,8 @@ impl<D: Operator> Operator for Outputs<D> {
         self.main.takes_barrier() && self.sides.takes_barrier()
     }
 
-    fn pauses_source(&self) -> bool {
-        self.main.pauses_source() || self.sides.pauses_source()
+    fn source_pace(&self) -> SourcePace {
+        self.main.source_pace().and(self.sides.source_pace())
     }
 
     #[inline(always)]

@@ -76,6 +76,39 @@ pub trait Source: Send + Sync + 'static {
     fn reader(&self, index: u32, parallelism: u32) -> Self::Reader;
 }
 
+/// What watermark alignment asks of a source. Only records wait: signals and time go on, so that neither a barrier nor
+/// its abort waits behind a source that waits for others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SourcePace {
+    /// Nothing: it belongs to no group, or only to groups in which it counts for nothing at present.
+    Unaligned,
+    /// To read on.
+    Free,
+    /// To read nothing for now: it is ahead of its group.
+    Held,
+}
+
+impl SourcePace {
+    /// What is asked of the source of two chains. The one that is behind decides: if it belongs to the group that the
+    /// other one waits for, both would wait for ever.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (SourcePace::Unaligned, pace) | (pace, SourcePace::Unaligned) => pace,
+            (SourcePace::Held, SourcePace::Held) => SourcePace::Held,
+            _ => SourcePace::Free,
+        }
+    }
+}
+
+impl FromIterator<SourcePace> for SourcePace {
+    fn from_iter<I: IntoIterator<Item = SourcePace>>(paces: I) -> Self {
+        paces
+            .into_iter()
+            .fold(SourcePace::Unaligned, SourcePace::and)
+    }
+}
+
 const NO_POSITIONS: &str = "this source has no positions for checkpoints to store: implement \
     `Source::check_positions`, `SourceReader::position` and `SourceReader::seek`";
 

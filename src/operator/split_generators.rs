@@ -11,7 +11,7 @@ use crate::time::{
 };
 
 use super::signal::forward;
-use super::{Signal, SplitId, Suspension, earlier};
+use super::{Signal, SourcePace, SplitId, Suspension, earlier};
 
 /// The generator of one split.
 pub(super) struct Lane<G> {
@@ -60,7 +60,7 @@ pub(super) struct SplitGenerators<W: WatermarkStrategy> {
     /// The watermark alignment group that this reader belongs to, if any.
     member: Option<AlignmentMember>,
     /// Whether this reader is ahead of its group and waits.
-    pub(super) held: bool,
+    pub(super) pace: SourcePace,
     /// A generator has emitted a watermark for a record, which has not been sent yet.
     pub(super) waiting: bool,
     /// The watermark at the end of input has been sent: nothing follows.
@@ -94,7 +94,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
             blocked: false,
             back_pressured: Duration::ZERO,
             member: None,
-            held: false,
+            pace: SourcePace::Unaligned,
             waiting: false,
             at_end: false,
             suspension: Suspension::default(),
@@ -119,12 +119,13 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
     {
         let span = now.0.saturating_sub(self.now.0);
         self.now = now;
-        if self.blocked || self.held {
+        let held = self.pace == SourcePace::Held;
+        if self.blocked || held {
             self.back_pressured += Duration::from_nanos(span.max(0).unsigned_abs());
         }
         if self.blocked {
             self.end_batch::<V>(ready, emit);
-        } else if self.held {
+        } else if held {
             self.keep_together();
         }
     }
@@ -176,7 +177,11 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         let has_split = lanes.any(Lane::is_read);
         let silent = self.at_end || self.splits.is_idle() || !has_split;
         member.report(if silent { Timestamp::MAX } else { watermark });
-        self.held = !silent && member.holds(watermark);
+        self.pace = match silent {
+            true => SourcePace::Unaligned,
+            false if member.holds(watermark) => SourcePace::Held,
+            false => SourcePace::Free,
+        };
     }
 
     /// Removes a finished split: it no longer holds the watermark back. A reader that has no split any more sends no
@@ -282,7 +287,7 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
     where
         W::Generator: WatermarkGenerator<V>,
     {
-        if self.held {
+        if self.pace == SourcePace::Held {
             return Some(self.now.saturating_add(nanos(HELD_INTERVAL)));
         }
         if self.at_end || self.blocked {

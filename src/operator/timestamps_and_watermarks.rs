@@ -31,8 +31,8 @@ use crate::time::{Timestamp, WatermarkGenerator, WatermarkStrategy};
 use super::record_run::{looks_ahead, push_looking_ahead, push_while_ready};
 use super::split_generators::SplitGenerators;
 use super::{
-    Budget, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, earlier, look_through,
-    pass_on,
+    Budget, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, SourcePace, earlier,
+    look_through, pass_on,
 };
 
 /// Assigns timestamps to records and emits watermarks by the strategy `W`.
@@ -112,8 +112,8 @@ where
         !self.generators.waiting && self.next.ready()
     }
 
-    fn pauses_source(&self) -> bool {
-        self.generators.held || self.next.pauses_source()
+    fn source_pace(&self) -> SourcePace {
+        self.generators.pace.and(self.next.source_pace())
     }
 
     #[inline(always)]

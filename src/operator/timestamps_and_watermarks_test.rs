@@ -357,22 +357,28 @@ fn a_reader_that_is_ahead_of_its_group_waits_for_the_slowest_one() {
     let mut fast = assign(Monotonous.with_alignment(&group));
     let mut slow = assign(Monotonous.with_alignment(&group));
     batch(&mut fast, 0, &[100]);
-    assert!(!fast.0.pauses_source(), "nobody else has reported");
+    assert!(
+        fast.0.source_pace() != SourcePace::Held,
+        "nobody else has reported"
+    );
     batch(&mut slow, 0, &[50]);
     fast.0.begin(Timestamp(1));
     fast.0.flush();
-    assert!(fast.0.pauses_source() && !slow.0.pauses_source());
+    assert!(fast.0.source_pace() == SourcePace::Held && slow.0.source_pace() != SourcePace::Held);
     assert!(fast.0.ready(), "signals go on");
     assert!(fast.0.deadline().is_some(), "it looks again by itself");
     batch(&mut slow, 1, &[90]);
     fast.0.begin(Timestamp(2));
-    assert!(!fast.0.pauses_source(), "the drift is allowed");
+    assert!(
+        fast.0.source_pace() != SourcePace::Held,
+        "the drift is allowed"
+    );
     batch(&mut fast, 2, &[200]);
-    assert!(fast.0.pauses_source());
+    assert!(fast.0.source_pace() == SourcePace::Held);
     slow.0.signal(Signal::Watermark(Timestamp::MAX));
     fast.0.begin(Timestamp(3));
     assert!(
-        !fast.0.pauses_source(),
+        fast.0.source_pace() != SourcePace::Held,
         "the end of the slowest holds nobody back"
     );
 }
@@ -385,15 +391,18 @@ fn a_reader_that_waits_for_a_split_holds_nobody_of_its_group_back() {
     waiting.0.signal(Signal::Split(1));
     assert_eq!(batch(&mut waiting, 0, &[101]), [watermark(100)]);
     batch(&mut other, 0, &[112]);
-    assert!(other.0.pauses_source());
+    assert!(other.0.source_pace() == SourcePace::Held);
     waiting.0.signal(Signal::SplitEnd(1));
     assert_eq!(batch(&mut waiting, 1, &[]), [], "downstream it counts");
     other.0.begin(Timestamp(1));
-    assert!(!other.0.pauses_source());
+    assert!(other.0.source_pace() != SourcePace::Held);
     waiting.0.signal(Signal::Split(2));
     assert_eq!(batch(&mut waiting, 2, &[105]), [watermark(104)]);
     batch(&mut other, 2, &[120]);
-    assert!(other.0.pauses_source(), "it counts again with the next");
+    assert!(
+        other.0.source_pace() == SourcePace::Held,
+        "it counts again with the next"
+    );
 }
 
 #[test]
@@ -404,13 +413,13 @@ fn time_that_a_reader_waits_for_others_does_not_make_it_idle() {
     let mut slow = assign(Monotonous.with_alignment(&group));
     batch(&mut slow, 0, &[0]);
     batch(&mut fast, 0, &[100]);
-    assert!(fast.0.pauses_source());
+    assert!(fast.0.source_pace() == SourcePace::Held);
     for now in [50, 150, 250, 350] {
         assert_eq!(batch(&mut fast, now, &[]), []);
     }
     batch(&mut slow, 1, &[100]);
     batch(&mut fast, 400, &[]);
-    assert!(!fast.0.pauses_source());
+    assert!(fast.0.source_pace() != SourcePace::Held);
     assert_eq!(batch(&mut fast, 450, &[]), []);
     assert_eq!(batch(&mut fast, 550, &[]), [IDLE]);
 }

@@ -7,7 +7,8 @@ use crate::time::{Timestamp, Valve};
 
 use super::inputs::Inputs;
 use super::{
-    Budget, Lookahead, MultiInput, Operator, Push, Signal, TwoInput, look_through, pass_on,
+    Budget, Lookahead, MultiInput, Operator, Push, Signal, SourcePace, TwoInput, look_through,
+    pass_on,
 };
 
 /// Forwards the records of several inputs; for watermarks, each input counts as one channel.
@@ -53,8 +54,8 @@ impl<D: Operator> Operator for Union<D> {
         self.waiting.is_empty() && self.next.takes_barrier()
     }
 
-    fn pauses_source(&self) -> bool {
-        self.next.pauses_source()
+    fn source_pace(&self) -> SourcePace {
+        self.next.source_pace()
     }
 
     fn resume(&mut self, budget: &mut Budget) {

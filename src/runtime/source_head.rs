@@ -6,7 +6,7 @@ use crate::checkpoint::{CheckpointError, SnapshotOutput, StateRef, ValueSnapshot
 use crate::metrics::Counter;
 use crate::operator::{
     BoxError, Checkpointing, Collector, OpenContext, Operator, OperatorError, Outputs, Push,
-    Signal, SourceReader, SourceStatus, earlier,
+    Signal, SourcePace, SourceReader, SourceStatus, earlier,
 };
 use crate::state::StateKind;
 use crate::time::Timestamp;
@@ -195,7 +195,7 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
         {
             Some(progress) => progress,
             None if self.input.reads_nothing() => Progress::Idle,
-            None if self.next.pauses_source() => Progress::Blocked,
+            None if self.next.source_pace() == SourcePace::Held => Progress::Blocked,
             None => self.read(turn)?,
         };
         self.input.pending.deliver::<R::Out, _>(&mut self.next);
@@ -212,7 +212,8 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
         if !self.input.pending.is_empty() {
             return true;
         }
-        !self.is_done() && !self.next.pauses_source() && self.input.has_some()
+        let is_held = self.next.source_pace() == SourcePace::Held;
+        !self.is_done() && !is_held && self.input.has_some()
     }
 
     fn deadline(&self) -> Option<Timestamp> {

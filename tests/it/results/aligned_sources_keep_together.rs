@@ -77,3 +77,27 @@ fn a_barrier_passes_a_source_that_waits_for_another() {
         }
     }
 }
+
+#[test]
+fn branches_of_one_source_do_not_wait_for_each_other() {
+    let group = AlignmentGroup::within(nanoseconds(DRIFT as u64));
+    let seen = Collected::new();
+    let env = Environment::new();
+    let branches = env.source("steady", Collection::of(STEADY)).fork::<2>();
+    for (branch, slower) in branches.into_iter().zip([1, 10]) {
+        let aligned = Monotonous.with_alignment(&group);
+        branch
+            .timestamps(aligned, move |at: &i64| Timestamp(at / slower))
+            .sink("seen", seen.sink());
+    }
+    let clock = ManualClock::new(Timestamp(0));
+    let mut job = env
+        .stepper("branches", clock.clone())
+        .expect("a job")
+        .batch(1);
+    while job.run().expect("it runs") != Step::Finished {
+        assert!(clock.now() < Timestamp(1_000_000_000), "it hangs");
+        clock.advance(nanoseconds(10_000_000));
+    }
+    assert_eq!(seen.len(), 2 * STEADY.count());
+}
