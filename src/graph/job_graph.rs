@@ -138,6 +138,27 @@ impl JobGraph {
         self.vertex_of[node.index()]
     }
 
+    /// Whether some way leads from the vertex downstream of the exchange at `node` back to the one upstream: a region
+    /// may send through an exchange what it reads again from another region, or from itself.
+    #[must_use]
+    pub fn is_in_cycle(&self, node: NodeId) -> bool {
+        let Some(exchange) = self.exchanges.iter().find(|e| e.node == node) else {
+            return false;
+        };
+        let mut reached = vec![exchange.to];
+        let mut next = 0;
+        while let Some(from) = reached.get(next).copied() {
+            let unfused = self.exchanges.iter().filter(|e| e.unfused.is_some());
+            for to in unfused.filter(|e| e.from == from).map(|e| e.to) {
+                if !reached.contains(&to) {
+                    reached.push(to);
+                }
+            }
+            next += 1;
+        }
+        reached.contains(&exchange.from)
+    }
+
     /// Whether the exchange at `node` vanished.
     #[must_use]
     pub fn is_fused(&self, node: NodeId) -> bool {

@@ -7,8 +7,8 @@
 //! - A later barrier ends the alignment of an earlier one. A barrier that is not later than the last one forwarded, or
 //!   whose checkpoint was aborted, is ignored.
 //! - A channel that has ended counts as having delivered every barrier.
-//! - *Unaligned*: a barrier that overtakes is forwarded as soon as the first channel or the job master announces it,
-//!   and blocks no channel.
+//! - *Unaligned*: a barrier that overtakes is forwarded once the first channel or the job master has announced it, and
+//!   blocks no channel from then on.
 
 use std::collections::VecDeque;
 
@@ -99,6 +99,11 @@ impl BarrierAligner {
         self.held.fill(false);
         self.concluded.conclude(barrier.checkpoint);
         true
+    }
+
+    /// Whether the barrier of a checkpoint was neither forwarded nor given up.
+    pub(crate) fn awaits(&self, checkpoint: u64) -> bool {
+        !self.concluded.contains(checkpoint)
     }
 
     /// Whether a channel will deliver no more frames that precede this checkpoint's barrier.

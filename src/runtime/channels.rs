@@ -5,25 +5,28 @@ use crate::operator::{ChannelId, Edge};
 
 use super::wiring;
 
-/// An exchange whose barriers may overtake in-flight data.
+/// An exchange whose in-flight data can be kept in checkpoints.
 #[derive(Clone, Debug)]
 pub(crate) struct Channels {
     /// Identifies the state of the exchange.
     pub(crate) edge: Edge,
+    /// Whether barriers may overtake that data. Not in a cycle, though what an earlier checkpoint has kept is read
+    /// there, too: the barrier with which a receiver waits for the others might be its own, on its way round.
+    pub(crate) overtakes: bool,
     partitioning: Partitioning,
     senders: u32,
     receivers: u32,
 }
 
 impl Channels {
-    /// The channels of an exchange; `None` if barriers do not overtake there. In-flight data of a forward or
-    /// broadcast edge could not be redistributed at another parallelism (Flink's rule), and what a user's
-    /// partitioner would do with it then is unknown.
+    /// The channels of an exchange between these numbers of subtasks; `None` if its in-flight data is never kept. That
+    /// of a forward or broadcast edge could not be redistributed at another parallelism (Flink's rule), and what a
+    /// user's partitioner would do with it then is unknown.
     pub(crate) fn of(
         edge: Edge,
         partitioning: Partitioning,
-        senders: u32,
-        receivers: u32,
+        (senders, receivers): (u32, u32),
+        is_in_cycle: bool,
     ) -> Option<Self> {
         let stays_in_line = matches!(
             partitioning,
@@ -31,6 +34,7 @@ impl Channels {
         );
         (!stays_in_line).then_some(Channels {
             edge,
+            overtakes: !is_in_cycle,
             partitioning,
             senders,
             receivers,

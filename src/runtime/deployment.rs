@@ -113,6 +113,8 @@ pub(crate) struct GateParts {
     pub(crate) subtask: u32,
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) channels: Option<Channels>,
+    /// Whether some way leads from the receiver back to the senders.
+    pub(crate) is_in_cycle: bool,
 }
 
 /// The parts of one sender of an exchange.
@@ -177,16 +179,13 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    /// The channels of the exchange at `node`, if barriers may overtake in-flight data there.
+    /// The channels of the exchange at `node`, if its in-flight data can be kept.
     fn channels(&self, node: NodeId, partitioning: Partitioning) -> Option<Channels> {
         let from = self.graph.stream_graph().node(node).inputs[0];
-        let (senders, receivers) = (self.parallelism(from), self.parallelism(node));
-        Channels::of(
-            self.edge(node, partitioning),
-            partitioning,
-            senders,
-            receivers,
-        )
+        let ends = (self.parallelism(from), self.parallelism(node));
+        let edge = self.edge(node, partitioning);
+        let is_in_cycle = self.graph.job_graph().is_in_cycle(node);
+        Channels::of(edge, partitioning, ends, is_in_cycle)
     }
 
     /// The exchange at `node`, as checkpoints identify it.
@@ -292,12 +291,14 @@ impl<'a> Deployment<'a> {
     ) -> Vec<SenderParts> {
         let (producers, consumers) = self.rings(node, partitioning, size_min);
         let channels = self.channels(node, partitioning);
+        let is_in_cycle = self.graph.job_graph().is_in_cycle(node);
         for (subtask, consumers) in (0..).zip(consumers) {
             let channels = channels.clone();
             let gate = gate(GateParts {
                 subtask,
                 consumers,
                 channels,
+                is_in_cycle,
             });
             self.add_head(node, subtask, gate);
         }

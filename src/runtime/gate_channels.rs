@@ -46,6 +46,7 @@ pub(super) struct ChannelSignals {
     /// Replayed in-flight data is being read, through a single channel whose signals are already combined. A barrier
     /// that overtakes must wait for the end of it.
     replays: bool,
+    /// The barrier that is to overtake, as soon as all heads of the subtask let it.
     postponed: Option<Barrier>,
     open: usize,
     /// The last checkpoint that was triggered. Once all channels have ended, its barrier no longer arrives with the
@@ -65,16 +66,14 @@ impl ChannelSignals {
             FrameKind::ACTIVE => queue(self.valve.on_active(channel), pending),
             FrameKind::BARRIER => {
                 let barrier = barrier_of(header);
-                if self.may_overtake(barrier) {
-                    return self.overtake(barrier, Some(channel), pending);
-                }
                 let aligned = self.aligner.on_barrier(channel, barrier);
-                pending.extend(aligned.map(Signal::Barrier));
+                self.pass(aligned, pending);
+                self.postpone(barrier);
             }
             FrameKind::END => {
                 queue(self.valve.on_end(channel), pending);
                 let aligned = self.aligner.on_end(channel);
-                pending.extend(aligned.map(Signal::Barrier));
+                self.pass(aligned, pending);
                 self.open -= 1;
                 if self.open == 0 {
                     pending.add(Signal::End);
@@ -85,18 +84,30 @@ impl ChannelSignals {
         }
     }
 
-    fn may_overtake(&self, barrier: Barrier) -> bool {
-        barrier.overtakes() && self.log.is_some()
+    /// Forwards a barrier that all channels have brought.
+    fn pass(&mut self, aligned: Option<Barrier>, pending: &mut Pending) {
+        if let Some(barrier) = aligned {
+            let is_past = |postponed: &mut Barrier| postponed.checkpoint <= barrier.checkpoint;
+            self.postponed.take_if(is_past);
+            pending.add(Signal::Barrier(barrier));
+        }
     }
 
-    /// Forwards a barrier now that no channel, or only the channel `by`, has just delivered.
-    fn overtake(&mut self, barrier: Barrier, by: Option<usize>, pending: &mut Pending) {
-        if self.replays {
+    /// Keeps a barrier that may overtake until it can.
+    fn postpone(&mut self, barrier: Barrier) {
+        let may = barrier.overtakes() && self.log.is_some() && self.open > 0;
+        if may && self.aligner.awaits(barrier.checkpoint) {
             self.postponed = Some(barrier);
-            return;
         }
+    }
+
+    /// Forwards the postponed barrier.
+    fn overtake(&mut self, pending: &mut Pending) {
+        let Some(barrier) = self.postponed.take() else {
+            return;
+        };
         let (aligner, checkpoint) = (&mut self.aligner, barrier.checkpoint);
-        let is_missing = |channel| by != Some(channel) && !aligner.has_brought(channel, checkpoint);
+        let is_missing = |channel| !aligner.has_brought(channel, checkpoint);
         let missing: Vec<bool> = (0..aligner.channels()).map(is_missing).collect();
         if self.aligner.overtake(barrier)
             && let Some(log) = &mut self.log
@@ -114,8 +125,11 @@ impl ChannelSignals {
 
     /// Sends the triggered checkpoint's barrier, which is up to the gate once every channel has ended.
     fn pass_triggered(&mut self, pending: &mut Pending) {
-        if self.open == 0
-            && let Some(barrier) = self.triggered.take()
+        if self.open > 0 {
+            return;
+        }
+        self.postponed = None;
+        if let Some(barrier) = self.triggered.take()
             && barrier.checkpoint > pending.barrier_queued()
         {
             pending.add(Signal::Barrier(barrier));
@@ -169,7 +183,7 @@ impl GateChannels {
         let Some(mut restoring) = restoring else {
             return Ok(());
         };
-        if cx.checkpointing.enabled {
+        if cx.checkpointing.enabled && restoring.channels.overtakes {
             let ids = restoring.channels.of_receiver(cx.subtask.index);
             self.signals.log = Some(InputLog::new(ids, restoring.received()));
         }
@@ -202,16 +216,16 @@ impl GateChannels {
     }
 
     /// Ends a turn: switches to the actual channels once the replay has been read, and reports what was read.
-    pub(super) fn end_turn(&mut self, pending: &mut Pending) {
+    pub(super) fn end_turn(&mut self) {
         if self.behind.is_some() {
-            self.end_replay(pending);
+            self.end_replay();
         }
         self.metrics.records_in.set(self.read);
         self.metrics.watermark.set(self.watermark().0);
     }
 
     #[cold]
-    fn end_replay(&mut self, pending: &mut Pending) {
+    fn end_replay(&mut self) {
         if self
             .channels
             .iter_mut()
@@ -220,9 +234,6 @@ impl GateChannels {
         {
             self.channels = channels;
             self.signals.replays = false;
-            if let Some(barrier) = self.signals.postponed.take() {
-                self.signals.overtake(barrier, None, pending);
-            }
         }
     }
 
@@ -259,17 +270,34 @@ impl GateChannels {
         channels.any(|(n, channel)| !signals.is_held(n) && !channel.consumer.is_empty())
     }
 
+    /// The checkpoint whose barrier is to overtake.
+    pub(super) fn postponed(&self) -> Option<u64> {
+        let postponed = self.signals.postponed.as_ref();
+        postponed.map(|barrier| barrier.checkpoint)
+    }
+
+    /// Whether the barrier of a checkpoint need not be waited for, as no channel is left to bring it, or can overtake
+    /// now.
+    pub(super) fn let_overtake(&self, checkpoint: u64) -> bool {
+        let signals = &self.signals;
+        signals.open == 0 || self.postponed() == Some(checkpoint) && !signals.replays
+    }
+
+    /// Forwards the postponed barrier.
+    pub(super) fn overtake(&mut self, pending: &mut Pending) {
+        self.signals.overtake(pending);
+    }
+
     /// Handles a notice about a checkpoint.
     pub(super) fn notice(&mut self, notice: Notice, pending: &mut Pending) {
         match notice {
-            Notice::Overtake(barrier) if pending.overtake(barrier) => {}
-            Notice::Triggered(barrier) | Notice::Overtake(barrier)
-                if self.signals.open > 0 && self.signals.may_overtake(barrier) =>
-            {
-                self.signals.overtake(barrier, None, pending);
+            Notice::Overtake(barrier) => {
+                if !pending.overtake(barrier) {
+                    self.signals.postpone(barrier);
+                }
             }
-            Notice::Overtake(_) => {}
             Notice::Triggered(barrier) => {
+                self.signals.postpone(barrier);
                 self.signals.triggered = Some(barrier);
                 self.signals.pass_triggered(pending);
             }

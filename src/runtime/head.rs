@@ -85,6 +85,21 @@ pub(crate) trait Head: Send {
     /// If a source cannot report its position; the checkpoint is then declined.
     fn notice(&mut self, notice: Notice) -> Result<(), BoxError>;
 
+    /// The checkpoint whose barrier is to overtake what the head has not read, but has not yet.
+    fn postponed(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether the head lets the barriers of a checkpoint overtake in its subtask now: its own does not have to, has
+    /// entered the chain, or can enter it.
+    fn lets_overtake(&self, checkpoint: u64) -> bool {
+        let _ = checkpoint;
+        true
+    }
+
+    /// Makes the postponed barrier enter the chain.
+    fn overtake(&mut self) {}
+
     /// The last checkpoint whose barrier has entered the chain.
     fn barrier(&self) -> u64;
 

@@ -3,9 +3,13 @@
 //! Channels are read in turn, a batch at a time, records in place. Watermarks and idleness are merged
 //! by the valve; when all channels have ended, so does the chain's input.
 //!
-//! A barrier that overtakes enters the chain as soon as the gate learns of it, from a channel or from the
-//! job master; what channels deliver after that but before their own barrier is logged ([`InputLog`]). A job restored
-//! from such a checkpoint reads the logged data first ([`Restoring`]).
+//! A barrier that overtakes enters the chain soon after the gate has learned of it, from a channel or from the job
+//! master; what channels deliver after that but before their own barrier is logged ([`InputLog`]). A job restored from
+//! such a checkpoint reads the logged data first ([`Restoring`]).
+//!
+//! It enters the chains of all gates of a subtask at the same time, though some of them could take it earlier. Where
+//! these chains meet, the input of the first one would be held, and its gate read nothing more: but the other gate's
+//! barrier may come, in line, from a subtask upstream that cannot go on before the first gate has read what it sends.
 #![expect(unsafe_code, reason = "reads records in place in the rings' frames")]
 
 use std::marker::PhantomData;
@@ -25,19 +29,27 @@ use super::runs::push_next_run;
 pub(crate) struct InputGate<V: ?Sized, D> {
     inputs: GateChannels,
     pending: Pending,
-    /// Present until the gate is opened, if barriers may overtake.
+    /// Present until the gate is opened, if checkpoints keep in-flight data of the exchange.
     restoring: Option<Restoring<V>>,
+    /// Whether the barrier may be on its way from this very subtask, so that no other gate waits for it.
+    is_in_cycle: bool,
     next: D,
     record: PhantomData<fn(&V)>,
 }
 
 impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
-    /// Creates a gate of these rings. Barriers may overtake if `restoring` is given.
-    pub(crate) fn new(consumers: Vec<Consumer>, restoring: Option<Restoring<V>>, next: D) -> Self {
+    /// Creates a gate of these rings. `restoring` is given if checkpoints keep in-flight data of the exchange.
+    pub(crate) fn new(
+        consumers: Vec<Consumer>,
+        restoring: Option<Restoring<V>>,
+        is_in_cycle: bool,
+        next: D,
+    ) -> Self {
         InputGate {
             inputs: GateChannels::new(consumers),
             pending: Pending::default(),
             restoring,
+            is_in_cycle,
             next,
             record: PhantomData,
         }
@@ -139,7 +151,7 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
         if self.inputs.logs() {
             self.inputs.log_all_unread::<V>();
         }
-        self.inputs.end_turn(&mut self.pending);
+        self.inputs.end_turn();
         self.next.flush();
         Ok(progress)
     }
@@ -171,6 +183,26 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
     fn notice(&mut self, notice: Notice) -> Result<(), BoxError> {
         self.inputs.notice(notice, &mut self.pending);
         Ok(())
+    }
+
+    fn postponed(&self) -> Option<u64> {
+        self.inputs.postponed()
+    }
+
+    fn lets_overtake(&self, checkpoint: u64) -> bool {
+        let can_enter = self.pending.is_empty() && self.next.takes_barrier();
+        self.is_in_cycle
+            || self.pending.barrier_queued() >= checkpoint
+            || self.inputs.let_overtake(checkpoint) && can_enter
+    }
+
+    fn overtake(&mut self) {
+        self.inputs.overtake(&mut self.pending);
+        self.pending.deliver(&mut self.next);
+        if self.inputs.logs() {
+            self.inputs.log_all_unread::<V>();
+        }
+        self.next.flush();
     }
 
     fn barrier(&self) -> u64 {

@@ -64,8 +64,9 @@ struct PartitionMetrics {
 }
 
 impl<T: Record + ?Sized, R> ResultPartition<T, R> {
-    /// Creates an end in these rings; `channels` is given if barriers may overtake.
+    /// Creates an end in these rings; `channels` is given if what barriers overtake can be kept.
     pub(crate) fn new(producers: Vec<Producer>, route: R, channels: Option<Channels>) -> Self {
+        let channels = channels.filter(|channels| channels.overtakes);
         let sent_state = channels.map(|channels| SentState {
             ids: Vec::new(),
             state: ChannelState::of::<Far<T>>(&channels.edge, SENT),

@@ -273,6 +273,10 @@ impl Subtask {
                 pace.note(index, records - turn.budget.left());
                 used_up |= turn.budget.left() == 0 && share.is_none();
             }
+            if can_overtake(heads) {
+                heads.iter_mut().for_each(|head| head.overtake());
+                progress = Progress::Worked;
+            }
             Ok(progress)
         });
         if polled.is_ok() && self.snapshot.is_some() {
@@ -398,6 +402,7 @@ impl Subtask {
         let heads = &mut self.heads;
         self.finishing
             || writes
+            || can_overtake(heads)
             || !waits
                 && guarded(|| Ok(heads.iter_mut().any(|head| head.has_work()))).unwrap_or(true)
     }
@@ -416,6 +421,12 @@ impl Subtask {
 #[cfg(test)]
 #[path = "subtask_test.rs"]
 mod tests;
+
+/// Whether a barrier that was postponed can now overtake.
+fn can_overtake(heads: &[Box<dyn Head>]) -> bool {
+    let postponed = heads.iter().find_map(|head| head.postponed());
+    postponed.is_some_and(|checkpoint| heads.iter().all(|head| head.lets_overtake(checkpoint)))
+}
 
 /// Runs user code; a panic becomes an error.
 fn guarded<T>(run: impl FnOnce() -> Result<T, OperatorError>) -> Result<T, OperatorError> {

@@ -85,6 +85,7 @@ where
             Box::new(InputGate::<Far<P::Out>, D>::new(
                 parts.consumers,
                 restoring,
+                parts.is_in_cycle,
                 next,
             ))
         })

@@ -12,6 +12,7 @@ mod files_are_read_and_written_once;
 mod killed;
 mod ledger;
 mod output_disk;
+mod overtaken_branches_meet_again;
 mod power_loss_loses_and_doubles_nothing;
 mod savepoints_are_gone_on_from;
 mod stalled;
