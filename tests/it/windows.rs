@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use thalweg::connectors::{Collected, Collection};
+use thalweg::connectors::{Collected, Collection, Discard};
 use thalweg::datastream::Environment;
 use thalweg::operator::{OutputTag, Tumbling};
 use thalweg::state::Count;
-use thalweg::time::{BoundedOutOfOrderness, Timestamp, secs};
+use thalweg::time::{BoundedOutOfOrderness, Timestamp, nanoseconds, secs};
 
 #[test]
 fn tumbling_counts_are_the_group_by_and_late_records_go_to_the_side_output() {
@@ -51,5 +51,21 @@ fn tumbling_counts_are_the_group_by_and_late_records_go_to_the_side_output() {
         let (counts, late) = run(parallelism, 0);
         let counted: u64 = counts.iter().map(|c| c.2).sum();
         assert_eq!(counted + late as u64, 2_000);
+    }
+}
+
+#[test]
+fn state_of_windows_that_are_gone_is_not_counted() {
+    for parallelism in [1, 2] {
+        let env = Environment::new().parallelism(parallelism);
+        env.source("numbers", Collection::of(0..10_000_i64))
+            .timestamps(BoundedOutOfOrderness::of(secs(0)), |n| Timestamp(*n))
+            .key_by(|n| n % 10)
+            .window(Tumbling::of(nanoseconds(10)))
+            .allowed_lateness(nanoseconds(9_000))
+            .aggregate(Count)
+            .sink("nowhere", Discard::new());
+        let result = env.execute("counts").expect("it finishes");
+        assert_eq!(result.total("state_entries"), 0);
     }
 }

@@ -128,8 +128,8 @@ impl<K: Key + ?Sized, A: Clone> Timeline<K, A> {
         let metrics = &mut self.metrics;
         // Measuring visits every table, so with many tables it is done less often: a constant cost per flush.
         match metrics.flushes_left.checked_sub(1) {
-            Some(left) => metrics.flushes_left = left,
-            None => {
+            Some(left) if self.state.front().is_some() => metrics.flushes_left = left,
+            _ => {
                 let (entries, bytes) = self.state.pool.size();
                 let bytes = bytes + current.memory_bytes() + self.firing.memory_bytes();
                 let entries = entries + current.entries.len();
