@@ -36,8 +36,9 @@ impl Queue for Ours {
     const NAME: &'static str = "timer_queue";
 
     fn register(&mut self, key: u64, at: i64) -> bool {
+        let hash = KeyHash::of_u64(key);
         self.0
-            .register(KeyHash::of_u64(key), key, (), Timestamp(at))
+            .register(hash, |known| *known == key, || key, (), Timestamp(at))
     }
 
     fn pop_due(&mut self, watermark: i64) -> Option<(i64, u64)> {

@@ -44,7 +44,7 @@ where
         // An exchange that was given no parallelism of its own takes the other side's.
         env.drawing()
             .graph
-            .match_parallelism(second_node, first_node);
+            .match_parallelism(first_node, second_node);
         inputs.push(second_node);
     } else {
         // The second node is one of another graph. Neither will run: what is built below counts on that.

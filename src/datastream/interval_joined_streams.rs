@@ -13,6 +13,8 @@ use super::joined_streams::JoinedStreams;
 pub struct IntervalJoinedStreams<A: Pipe, B: Pipe, S1, S2> {
     joined: JoinedStreams<A, B, S1, S2>,
     interval: Interval,
+    excludes_lower: bool,
+    excludes_upper: bool,
     late_left: Option<OutputTag<A::Out>>,
     late_right: Option<OutputTag<B::Out>>,
 }
@@ -57,6 +59,8 @@ impl<A: Pipe, B: Pipe, S1, S2> JoinedStreams<A, B, S1, S2> {
         IntervalJoinedStreams {
             joined: self,
             interval: Interval::new(lower, upper),
+            excludes_lower: false,
+            excludes_upper: false,
             late_left: None,
             late_right: None,
         }
@@ -76,7 +80,7 @@ where
     #[must_use]
     pub fn lower_bound_exclusive(self) -> Self {
         IntervalJoinedStreams {
-            interval: self.interval.exclude_lower(),
+            excludes_lower: true,
             ..self
         }
     }
@@ -85,7 +89,7 @@ where
     #[must_use]
     pub fn upper_bound_exclusive(self) -> Self {
         IntervalJoinedStreams {
-            interval: self.interval.exclude_upper(),
+            excludes_upper: true,
             ..self
         }
     }
@@ -118,10 +122,17 @@ where
         F: FnMut(&A::Out, &B::Out) -> O + Clone + Send + 'static,
     {
         let JoinedStreams { left, right } = self.joined;
-        if self.interval.is_empty() {
+        let mut interval = self.interval;
+        if self.excludes_lower {
+            interval = interval.exclude_lower();
+        }
+        if self.excludes_upper {
+            interval = interval.exclude_upper();
+        }
+        if interval.is_empty() {
             left.stream.reject(GraphError::EmptyInterval);
         }
-        let function = IntervalJoin::new(self.interval, function)
+        let function = IntervalJoin::new(interval, function)
             .late_left_to(self.late_left)
             .late_right_to(self.late_right);
         left.connect(right).process_as("interval join", function)

@@ -61,6 +61,12 @@ impl<P: Pipe, S: KeySelector<P::Out>> KeyedStream<P, S> {
         self
     }
 
+    /// The records as a stream without a key, in the subtasks of their keys: for operators and sinks that do not ask for
+    /// it.
+    pub fn into_stream(self) -> Stream<P> {
+        self.stream
+    }
+
     /// Applies a function with keyed state, timers, a life cycle and side outputs.
     pub fn process<F>(self, function: F) -> Stream<SideChained<P, KeyedProcessFactory<S, F>>>
     where

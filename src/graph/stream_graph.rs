@@ -300,13 +300,19 @@ impl StreamGraph {
         }
     }
 
-    /// Gives the exchange at `id` the parallelism of `model`, if it has none of its own.
-    pub(crate) fn match_parallelism(&mut self, id: NodeId, model: NodeId) {
-        let parallelism = self.parallelism(model);
-        let node = &mut self.nodes[id.index()];
-        if matches!(node.kind, NodeKind::Exchange(_)) && node.parallelism.is_none() {
-            node.parallelism = Some(parallelism);
-        }
+    /// If one of the two nodes is an exchange that was given no parallelism, gives it the other one's: the second that
+    /// of the first, where both are.
+    pub(crate) fn match_parallelism(&mut self, first: NodeId, second: NodeId) {
+        let is_open = |id: NodeId| {
+            let node = self.node(id);
+            matches!(node.kind, NodeKind::Exchange(_)) && node.parallelism.is_none()
+        };
+        let (open, model) = match (is_open(first), is_open(second)) {
+            (_, true) => (second, first),
+            (true, false) => (first, second),
+            (false, false) => return,
+        };
+        self.nodes[open.index()].parallelism = Some(self.parallelism(model));
     }
 
     /// Puts the region that `id` is in into a slot sharing group: regions of different groups are

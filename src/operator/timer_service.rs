@@ -1,6 +1,6 @@
 //! The timers of one keyed operator: a queue per time domain.
 
-use crate::record::{Key, KeyHash, KeyHasher};
+use crate::record::{Key, KeyHash, KeyHasher, StoredKey};
 use crate::state::{DurableTimers, Timer, TimerQueue};
 use crate::time::Timestamp;
 
@@ -31,12 +31,13 @@ impl<K: Key + ?Sized> TimerService<K> {
     }
 
     pub(super) fn register(&mut self, domain: TimeDomain, hash: KeyHash, key: &K, at: Timestamp) {
+        let (is_key, stored) = (|stored: &K::Stored| stored.is(key), || key.to_stored());
         match domain {
             TimeDomain::Event => {
-                self.event.register(hash, key.to_stored(), (), at);
+                self.event.register(hash, is_key, stored, (), at);
             }
             TimeDomain::Processing => {
-                self.processing.register(hash, key.to_stored(), (), at);
+                self.processing.register(hash, is_key, stored, (), at);
                 if !self.ended {
                     self.next = Some(self.next.map_or(at, |next| next.min(at)));
                 }
@@ -45,13 +46,13 @@ impl<K: Key + ?Sized> TimerService<K> {
     }
 
     pub(super) fn delete(&mut self, domain: TimeDomain, hash: KeyHash, key: &K, at: Timestamp) {
-        let stored = key.to_stored();
+        let is_key = |stored: &K::Stored| stored.is(key);
         match domain {
             TimeDomain::Event => {
-                self.event.delete(hash, &stored, (), at);
+                self.event.delete(hash, is_key, (), at);
             }
             TimeDomain::Processing => {
-                self.stale |= self.processing.delete(hash, &stored, (), at);
+                self.stale |= self.processing.delete(hash, is_key, (), at);
             }
         }
     }

@@ -207,9 +207,12 @@ where
             return self.reject(record, at);
         }
         let table = timeline.slice(slice);
-        let nodes: Vec<TableId> = timeline.state.nodes_over(slice).collect();
         self.add_to(table, record);
-        nodes.into_iter().for_each(|node| self.add_to(node, record));
+        for level in self.timeline.state.levels() {
+            if let Some(node) = self.timeline.state.node_over(slice, level) {
+                self.add_to(node, record);
+            }
+        }
         for window in (first..=last).rev() {
             if self.timeline.is_late(window) {
                 break;

@@ -192,10 +192,14 @@ impl<K: Key + ?Sized, A> WindowState<K, A> {
         self.slices.0.front().map(|&(number, _)| number)
     }
 
-    /// Returns the tables of the nodes built over a slice.
-    pub(super) fn nodes_over(&self, slice: i64) -> impl Iterator<Item = TableId> + '_ {
-        let levels = self.levels.iter().zip(1..);
-        levels.filter_map(move |(nodes, level)| nodes.get(slice >> level))
+    /// The levels of nodes.
+    pub(super) fn levels(&self) -> std::ops::RangeInclusive<usize> {
+        1..=self.levels.len()
+    }
+
+    /// Returns the table of the node over a slice at a level, if it is built.
+    pub(super) fn node_over(&self, slice: i64, level: usize) -> Option<TableId> {
+        self.levels[level - 1].get(slice >> level)
     }
 
     fn list(&mut self, level: u32) -> &mut Numbered {
@@ -373,9 +377,13 @@ mod tests {
             1 + 3,
             "slice -8 and the three nodes that begin with it"
         );
-        assert_eq!(state.nodes_over(-7).count(), 0);
-        assert_eq!(state.nodes_over(-5).count(), 1, "slices -6 and -5");
-        assert_eq!(state.nodes_over(0).count(), 3);
+        let nodes_over = |slice| {
+            let is_built = |level: &usize| state.node_over(slice, *level).is_some();
+            state.levels().filter(is_built).count()
+        };
+        assert_eq!(nodes_over(-7), 0);
+        assert_eq!(nodes_over(-5), 1, "slices -6 and -5");
+        assert_eq!(nodes_over(0), 3);
         let mut seen = 0;
         state.visit(-7..8, |_| seen += 1);
         assert_eq!(seen, 4, "slice -7, the pair, the quartet, the octet");

@@ -72,15 +72,23 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         self.len() == 0
     }
 
-    /// Adds a timer; returns `false` if it existed already. `hash` is the key's.
-    pub fn register(&mut self, hash: KeyHash, key: K, namespace: N, at: Timestamp) -> bool {
+    /// Adds a timer; returns `false` if it existed already. `hash` is the hash of the key that `is_key` recognises and
+    /// `key` makes, for a timer that is new.
+    pub fn register(
+        &mut self,
+        hash: KeyHash,
+        is_key: impl Fn(&K) -> bool,
+        key: impl FnOnce() -> K,
+        namespace: N,
+        at: Timestamp,
+    ) -> bool {
         let tag = tag(hash, namespace, at);
-        if self.find(tag, &key, namespace, at).is_some() {
+        if self.find(tag, is_key, namespace, at).is_some() {
             return false;
         }
         let timer = Timer {
             hash,
-            key,
+            key: key(),
             namespace,
             at,
         };
@@ -96,10 +104,16 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         true
     }
 
-    /// Removes a timer; returns `false` if it did not exist. `hash` is the key's.
-    pub fn delete(&mut self, hash: KeyHash, key: &K, namespace: N, at: Timestamp) -> bool {
+    /// Removes a timer; returns `false` if it did not exist. `hash` is the hash of the key that `is_key` recognises.
+    pub fn delete(
+        &mut self,
+        hash: KeyHash,
+        is_key: impl Fn(&K) -> bool,
+        namespace: N,
+        at: Timestamp,
+    ) -> bool {
         let tag = tag(hash, namespace, at);
-        let Some(number) = self.find(tag, key, namespace, at) else {
+        let Some(number) = self.find(tag, is_key, namespace, at) else {
             return false;
         };
         self.index.remove(tag, number);
@@ -184,7 +198,14 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
     pub fn restore(&mut self, timers: impl IntoIterator<Item = Timer<K, N>>) {
         let notes = self.slab.take_notes();
         for timer in timers {
-            self.register(timer.hash, timer.key, timer.namespace, timer.at);
+            let Timer {
+                hash,
+                key,
+                namespace,
+                at,
+            } = timer;
+            let same = key.clone();
+            self.register(hash, |known| *known == same, || key, namespace, at);
         }
         self.slab.put_notes(notes);
     }
@@ -192,7 +213,7 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
     /// Removes a timer that a checkpoint lists as removed. That does not count as a change.
     pub fn restore_removal(&mut self, hash: KeyHash, key: &K, namespace: N, at: Timestamp) {
         let notes = self.slab.take_notes();
-        self.delete(hash, key, namespace, at);
+        self.delete(hash, |known| known == key, namespace, at);
         self.slab.put_notes(notes);
     }
 
@@ -223,10 +244,16 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
     }
 
     #[inline]
-    fn find(&self, tag: u32, key: &K, namespace: N, at: Timestamp) -> Option<u32> {
+    fn find(
+        &self,
+        tag: u32,
+        is_key: impl Fn(&K) -> bool,
+        namespace: N,
+        at: Timestamp,
+    ) -> Option<u32> {
         self.index.find(tag, |number| {
             self.slab.get(number).is_some_and(|timer| {
-                timer.at == at && timer.namespace == namespace && timer.key == *key
+                timer.at == at && timer.namespace == namespace && is_key(&timer.key)
             })
         })
     }

@@ -17,11 +17,25 @@ fn hash(key: u64) -> KeyHash {
 }
 
 fn register(queue: &mut Queue, key: u64, at: i64) -> bool {
-    queue.register(hash(key), key, 0, Timestamp(at))
+    register_in(queue, hash(key), (key, 0), at)
+}
+
+fn register_in(queue: &mut Queue, hash: KeyHash, (key, namespace): (u64, u8), at: i64) -> bool {
+    queue.register(
+        hash,
+        |known| *known == key,
+        || key,
+        namespace,
+        Timestamp(at),
+    )
 }
 
 fn delete(queue: &mut Queue, key: u64, at: i64) -> bool {
-    queue.delete(hash(key), &key, 0, Timestamp(at))
+    delete_in(queue, hash(key), (key, 0), at)
+}
+
+fn delete_in(queue: &mut Queue, hash: KeyHash, (key, namespace): (u64, u8), at: i64) -> bool {
+    queue.delete(hash, |known| *known == key, namespace, Timestamp(at))
 }
 
 fn pop(queue: &mut Queue, watermark: i64) -> Option<(i64, u64)> {
@@ -34,7 +48,7 @@ fn timer_registered_twice_fires_once() {
     let mut queue = Queue::new();
     assert!(register(&mut queue, 1, 10));
     assert!(!register(&mut queue, 1, 10));
-    assert!(queue.register(hash(1), 1, 9, Timestamp(10)), "a namespace");
+    assert!(register_in(&mut queue, hash(1), (1, 9), 10), "a namespace");
     assert!(register(&mut queue, 1, 11), "another time");
     assert!(register(&mut queue, 2, 10), "another key");
     assert_eq!(queue.len(), 4);
@@ -63,9 +77,9 @@ fn deleting_an_absent_timer_is_nothing() {
 fn keys_of_one_hash_are_told_apart() {
     let mut queue = Queue::new();
     for key in 0..100 {
-        assert!(queue.register(KeyHash(7), key, 0, Timestamp(5)));
+        assert!(register_in(&mut queue, KeyHash(7), (key, 0), 5));
     }
-    assert!(queue.delete(KeyHash(7), &50, 0, Timestamp(5)));
+    assert!(delete_in(&mut queue, KeyHash(7), (50, 0), 5));
     assert_eq!(queue.len(), 99);
     let fired: BTreeSet<u64> = std::iter::from_fn(|| pop(&mut queue, 5))
         .map(|(_, key)| key)
@@ -220,7 +234,8 @@ fn encoded_timers_are_put_back_by_the_hashes_of_their_keys() {
     let mut queue = TimerQueue::new();
     queue.note_changes(true);
     for n in 0..300 {
-        queue.register(hash(n), stored(n), (), Timestamp(n as i64 % 7));
+        let is_key = |known: &CompactString| *known == stored(n);
+        queue.register(hash(n), is_key, || stored(n), (), Timestamp(n as i64 % 7));
     }
     let mut drained = Drained::default();
     let mut timers = DurableTimers::new(&mut queue, hasher);
@@ -315,7 +330,7 @@ fn pass(
         prop_assert!(timer.at.0 <= watermark);
         prop_assert!(naive.remove(&identity(&timer)), "known, and only once");
         if let Some(at) = rearmed.pop() {
-            let is_new = queue.register(timer.hash, timer.key, 9, Timestamp(at));
+            let is_new = register_in(queue, timer.hash, (timer.key, 9), at);
             prop_assert_eq!(is_new, naive.insert((at, timer.key, 9)));
         }
     }
@@ -374,15 +389,15 @@ proptest! {
         for step in steps {
             match step {
                 Step::Register(key, namespace, at) => {
-                    let is_new = queue.register(hash(key), key, namespace, Timestamp(at));
+                    let is_new = register_in(&mut queue, hash(key), (key, namespace), at);
                     prop_assert_eq!(is_new, naive.insert((at, key, namespace)));
                 }
                 Step::Delete(key, namespace, at) => {
-                    let was_there = queue.delete(hash(key), &key, namespace, Timestamp(at));
+                    let was_there = delete_in(&mut queue, hash(key), (key, namespace), at);
                     prop_assert_eq!(was_there, naive.remove(&(at, key, namespace)));
                 }
                 Step::DeleteNext => if let Some((at, key, namespace)) = naive.pop_first() {
-                    prop_assert!(queue.delete(hash(key), &key, namespace, Timestamp(at)));
+                    prop_assert!(delete_in(&mut queue, hash(key), (key, namespace), at));
                 }
                 Step::Pass(watermark, rearmed) => pass(&mut queue, &mut naive, watermark, rearmed)?,
                 Step::Peek => {

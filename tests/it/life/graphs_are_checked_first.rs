@@ -109,6 +109,25 @@ fn streams_that_meet_have_one_parallelism() {
 }
 
 #[test]
+fn a_side_without_a_parallelism_takes_that_of_the_other_side() {
+    for sides in [[None, Some(2)], [Some(2), None], [None, None]] {
+        let env = Environment::new().parallelism(3);
+        let [first, second] = sides.map(|parallelism| {
+            let numbers = env.source("numbers", Sequence::new(0..10));
+            let keyed = numbers.key_by(|n| *n);
+            match parallelism {
+                Some(parallelism) => keyed.parallelism(parallelism),
+                None => keyed,
+            }
+        });
+        let both = first.into_stream().union(second.into_stream());
+        both.sink("nowhere", Discard::new());
+        env.execute("union")
+            .expect("both have the same parallelism");
+    }
+}
+
+#[test]
 fn a_source_has_its_limit() {
     let error = refused(|env| {
         env.source("list", Collection::of([1_u64]))

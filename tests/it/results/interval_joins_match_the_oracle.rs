@@ -115,7 +115,10 @@ fn driven(lower: i64, upper: i64, exclusive: bool) -> Driven {
         .between(span(lower), span(upper))
         .late_left_to(&late);
     if exclusive {
-        joined = joined.lower_bound_exclusive().upper_bound_exclusive();
+        // Said twice is said once.
+        for _ in 0..2 {
+            joined = joined.lower_bound_exclusive().upper_bound_exclusive();
+        }
     }
     let pairs = joined.apply(|left, right| [*left, *right]);
     let of_late = sender.clone();
