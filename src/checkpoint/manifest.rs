@@ -183,7 +183,7 @@ impl Manifest {
         for layout in [&entry.schema.key, &entry.schema.value] {
             fields.text(&layout.name);
             fields.u32(layout.length.is_some().into());
-            fields.u32(layout.length.unwrap_or_default());
+            fields.u32(layout.length.unwrap_or(layout.shape));
             fields.u32(layout.version);
             fields.u32(0);
         }
@@ -349,9 +349,9 @@ fn read_state(
 fn read_layout(fields: &mut FieldReader<'_>) -> Result<TypeLayout, CheckpointError> {
     let name = fields.text()?;
     let (has_length, length) = (fields.u32()?, fields.u32()?);
-    let length = match (has_length, length) {
-        (0, 0) => None,
-        (1, length) => Some(length),
+    let (length, shape) = match (has_length, length) {
+        (0, shape) => (None, shape),
+        (1, length) => (Some(length), 0),
         _ => return Err(fields.damaged("a type's length is none")),
     };
     let version = fields.u32()?;
@@ -359,6 +359,7 @@ fn read_layout(fields: &mut FieldReader<'_>) -> Result<TypeLayout, CheckpointErr
     Ok(TypeLayout {
         name,
         length,
+        shape,
         version,
     })
 }

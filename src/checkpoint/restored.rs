@@ -165,7 +165,7 @@ impl Restored {
             ("value", &saved.value, &wanted.value),
         ];
         for (part, saved, wanted) in parts {
-            if saved != wanted {
+            if !wanted.agrees(saved) {
                 return Err(CheckpointError::TypeChanged {
                     state: state.clone(),
                     part,

@@ -212,6 +212,7 @@ impl ChannelState {
                 value: TypeLayout {
                     name: std::any::type_name::<V>().into(),
                     length: None,
+                    shape: V::SHAPE,
                     version: V::VERSION,
                 },
             },

@@ -189,6 +189,11 @@ where
     } else {
         None
     };
+    const SHAPE: u32 = if T::KNOWN_ARCHIVE.is_flat {
+        0
+    } else {
+        size_of::<T::Archived>() as u32
+    };
     const ALIGN: usize = if T::KNOWN_ARCHIVE.is_flat {
         align_of::<T::Archived>()
     } else {

@@ -46,8 +46,8 @@ pub trait Record: 'static {
     /// The form: [`Pod`](super::Pod), [`Archived`](super::Archived) or [`Raw`](super::Raw).
     type Form: Form<Self>;
 
-    /// A version to increment when the type's fields change but its size does not: state of another version is not read
-    /// as this type.
+    /// A version to increment when the type's fields change but its size, or that of its archive's root, does not: state
+    /// of another version is not read as this type.
     const VERSION: u32 = 0;
 
     /// What the crate knows about the type's archives beyond what `rkyv` reports.
@@ -140,6 +140,9 @@ pub trait Wire: Record + sealed::InPlace {
     /// The payload length of every record, if all have the same.
     const LENGTH: Option<usize>;
 
+    /// What else there is to a record's length: see [`StateValue::SHAPE`].
+    const SHAPE: u32 = 0;
+
     /// The alignment that the bytes must have to be read in place; at most [`FRAME_ALIGN`].
     const ALIGN: usize;
 
@@ -185,6 +188,10 @@ pub trait StateValue: Sized + Clone + Send + 'static {
     /// The version of the type's layout: [`Record::VERSION`].
     const VERSION: u32;
 
+    /// What is known of the layout of values of any length, or 0: the size in bytes of an archive's root, or of what a
+    /// collection holds. Types of one name that differ in it are not each other's.
+    const SHAPE: u32 = 0;
+
     /// Whether a value's bytes are its encoding, so that [`itself`](Self::itself) returns them.
     const IN_PLACE: bool = false;
 
@@ -210,6 +217,14 @@ pub trait StateValue: Sized + Clone + Send + 'static {
     fn decode(bytes: &[u8]) -> Result<Self, FormError>;
 }
 
+/// The [`SHAPE`](StateValue::SHAPE) of a collection of such values.
+pub(crate) const fn shape_of_items<T: StateValue>() -> u32 {
+    match T::LENGTH {
+        Some(length) => length as u32,
+        None => T::SHAPE,
+    }
+}
+
 impl<T> StateValue for T
 where
     T: Record + Clone + Send,
@@ -218,6 +233,8 @@ where
     const LENGTH: Option<usize> = Far::<T>::LENGTH;
 
     const VERSION: u32 = T::VERSION;
+
+    const SHAPE: u32 = Far::<T>::SHAPE;
 
     const IN_PLACE: bool = T::Form::IN_PLACE;
 

@@ -18,7 +18,7 @@ pub use archived::{Archived, RecordSerializer, View};
 #[doc(hidden)]
 pub use form::KnownArchive;
 pub use form::{Far, Form, FormError, OwnedForm, Record, Scratch, StateValue, Wire};
-pub(crate) use form::{in_place, take_item, with_length};
+pub(crate) use form::{in_place, shape_of_items, take_item, with_length};
 pub use frame::{FRAME_ALIGN, FrameHeader, FrameKind, HEADER_SIZE, frame_size};
 pub use key::{Key, StoredKey};
 pub use key_group::{

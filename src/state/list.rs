@@ -6,7 +6,7 @@
 
 use super::KeyedScope;
 use super::backend::{Place, handle};
-use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
+use crate::record::{FormError, Scratch, StateValue, shape_of_items, take_item, with_length};
 
 /// The elements of one key.
 #[derive(Clone)]
@@ -58,6 +58,7 @@ impl<T> List<T> {
 impl<T: StateValue> StateValue for List<T> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = T::VERSION;
+    const SHAPE: u32 = shape_of_items::<T>();
 
     fn type_name() -> &'static str {
         T::type_name()

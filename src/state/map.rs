@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 
 use super::KeyedScope;
 use super::backend::{Place, handle};
-use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
+use crate::record::{FormError, Scratch, StateValue, shape_of_items, take_item, with_length};
 
 /// Encoded as keys and values alternating, as items, in key order.
 impl<K: StateValue + Ord, V: StateValue> StateValue for BTreeMap<K, V> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = K::VERSION ^ V::VERSION.rotate_left(16);
+    const SHAPE: u32 = shape_of_items::<K>() ^ shape_of_items::<V>().rotate_left(16);
 
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
         for (key, value) in self {

@@ -102,6 +102,8 @@ pub struct TypeLayout {
     /// The length of every value in bytes, if it is the same for all; otherwise each value is preceded by its length (4
     /// bytes).
     pub length: Option<u32>,
+    /// What else is known of values of any length, see [`StateValue::SHAPE`]; 0 if nothing is.
+    pub shape: u32,
     /// The version that the type declares.
     pub version: u32,
 }
@@ -113,8 +115,23 @@ impl TypeLayout {
         TypeLayout {
             name: T::type_name().into(),
             length: T::LENGTH.map(|length| length as u32),
+            shape: match T::LENGTH {
+                Some(_) => 0,
+                None => T::SHAPE,
+            },
             version: T::VERSION,
         }
+    }
+
+    /// Whether values of this layout are such as a checkpoint has them, as far as is known of both.
+    #[must_use]
+    pub fn agrees(&self, saved: &TypeLayout) -> bool {
+        let shapes_agree = self.shape == saved.shape || self.shape == 0 || saved.shape == 0;
+        let of_any_shape = |layout: &TypeLayout| TypeLayout {
+            shape: 0,
+            ..layout.clone()
+        };
+        shapes_agree && of_any_shape(self) == of_any_shape(saved)
     }
 
     /// The layout of a key type.
@@ -123,6 +140,7 @@ impl TypeLayout {
         TypeLayout {
             name: type_name::<S>().into(),
             length: S::LENGTH.map(|length| length as u32),
+            shape: 0,
             version: 0,
         }
     }
@@ -133,6 +151,7 @@ impl TypeLayout {
         TypeLayout {
             name: "()".into(),
             length: Some(0),
+            shape: 0,
             version: 0,
         }
     }
@@ -141,9 +160,10 @@ impl TypeLayout {
 impl fmt::Display for TypeLayout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.name)?;
-        match self.length {
-            Some(length) => write!(f, " ({length} bytes")?,
-            None => f.write_str(" (of any length")?,
+        match (self.length, self.shape) {
+            (Some(length), _) => write!(f, " ({length} bytes")?,
+            (None, 0) => f.write_str(" (of any length")?,
+            (None, shape) => write!(f, " (of any length, shape {shape}")?,
         }
         match self.version {
             0 => f.write_str(")"),
@@ -294,4 +314,38 @@ pub fn decode_value<T: StateValue>(bytes: &mut &[u8]) -> Result<T, FormError> {
 #[inline]
 pub fn decode_key<S: StoredKey>(bytes: &mut &[u8]) -> Result<S, FormError> {
     S::decode(take_item(S::LENGTH, bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn archives_of_one_name_whose_roots_differ_are_not_each_others() {
+        let archive = |shape| TypeLayout {
+            name: "Account".into(),
+            length: None,
+            shape,
+            version: 0,
+        };
+        assert!(archive(24).agrees(&archive(24)));
+        assert!(!archive(16).agrees(&archive(24)));
+        assert!(archive(16).agrees(&archive(0)), "it did not say");
+        let texts = TypeLayout::of_value::<String>();
+        assert!(texts.agrees(&texts) && !texts.agrees(&archive(0)));
+    }
+
+    #[test]
+    fn collections_have_the_shape_of_what_they_hold() {
+        type Lists<T> = crate::state::list::List<T>;
+        let shape = |layout: TypeLayout| layout.shape;
+        assert_eq!(
+            shape(TypeLayout::of_value::<u64>()),
+            0,
+            "its length says it"
+        );
+        assert_eq!(shape(TypeLayout::of_value::<Lists<u64>>()), 8);
+        assert_eq!(shape(TypeLayout::of_value::<Lists<[u64; 3]>>()), 24);
+        assert_eq!(shape(TypeLayout::of_value::<Lists<String>>()), 0);
+    }
 }

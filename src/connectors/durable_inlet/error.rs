@@ -35,17 +35,37 @@ pub enum DurableInletError {
         /// The byte offset of the damage.
         offset: u64,
     },
-    /// The log was written by another version of the program's record type, or of this library.
-    #[error("{} has {what} {found}, not {wanted}: read it to its end with the program that wrote it", path.display())]
-    Version {
+    /// The log was written by another version of this library.
+    #[error("{} has format {found}, not {wanted}: read it to its end with the program that wrote it", path.display())]
+    Format {
         /// The file.
         path: PathBuf,
-        /// Which version differs.
-        what: &'static str,
-        /// The version in the file.
+        /// The format of the file.
         found: u32,
-        /// The version that the program expects.
+        /// The format that this version reads.
         wanted: u32,
+    },
+    /// The log has records of another type, or of another version of it.
+    #[error(
+        "{} does not hold records of `{wanted}` as this program has them: read it to its end with the program that \
+         wrote it",
+        path.display()
+    )]
+    RecordType {
+        /// The file.
+        path: PathBuf,
+        /// The type that is to be read.
+        wanted: &'static str,
+    },
+    /// The checkpoint was taken of another log.
+    #[error(
+        "the log in {} is not the one of which the checkpoint was taken: put that one back, or start without the \
+         checkpoint",
+        path.display()
+    )]
+    OtherLog {
+        /// The directory.
+        path: PathBuf,
     },
     /// A record is too large.
     #[error(

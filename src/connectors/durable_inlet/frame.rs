@@ -1,7 +1,7 @@
 //! The binary format of a log.
 //!
 //! ```text
-//! segment  "THALWEGI" format:u32 version:u32 first:u64 checksum:u64          32 bytes
+//! segment  "THALWEGI" format:u32 zero:u32 log:u64 layout:u64 first:u64 checksum:u64    48 bytes
 //! frame    "TWFR" length:u32 count:u64 first:u64 checksum:u64                32 bytes, then `length`
 //! record   length:u32 zero:u32 time:i64                                      16 bytes, then the payload
 //! ```
@@ -13,21 +13,27 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::time::Timestamp;
 
+/// The size of a segment's header.
+pub(super) const SEGMENT_HEADER_SIZE: usize = 48;
+/// The size of a frame's header.
 pub(super) const HEADER_SIZE: usize = 32;
 pub(super) const RECORD_HEADER_SIZE: usize = 16;
 /// The version of the format.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// The maximum total size of a frame's records, in bytes.
 pub(super) const FRAME_MAX: usize = 64 << 20;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"THALWEGI";
 const FRAME_MAGIC: [u8; 4] = *b"TWFR";
-/// The offset of the checksum in a header; it covers everything before it.
-const CHECKSUM_AT: usize = 24;
+/// The offset of the checksum in a frame's header.
+const CHECKSUM_AT: usize = HEADER_SIZE - 8;
+/// The offset of the checksum in a segment's header.
+const SEGMENT_CHECKSUM_AT: usize = SEGMENT_HEADER_SIZE - 8;
 
+/// The checksum of a header, which ends with it, and of what follows.
 fn checksum(header: &[u8], body: &[u8]) -> [u8; 8] {
     let mut hasher = Xxh3Default::new();
-    hasher.update(&header[..CHECKSUM_AT]);
+    hasher.update(&header[..header.len() - 8]);
     hasher.update(body);
     hasher.digest().to_le_bytes()
 }
@@ -41,30 +47,35 @@ fn number<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 /// The header of a segment.
 pub(super) struct SegmentHeader {
     pub(super) format: u32,
-    /// The version of the record type's layout.
-    pub(super) version: u32,
+    /// What tells the log from others.
+    pub(super) log: u64,
+    /// A hash of the layout of its records.
+    pub(super) layout: u64,
     /// The number of the first record.
     pub(super) first: u64,
 }
 
 impl SegmentHeader {
-    pub(super) fn encode(&self) -> [u8; HEADER_SIZE] {
-        let mut bytes = [0; HEADER_SIZE];
+    pub(super) fn encode(&self) -> [u8; SEGMENT_HEADER_SIZE] {
+        let mut bytes = [0; SEGMENT_HEADER_SIZE];
         bytes[..8].copy_from_slice(&SEGMENT_MAGIC);
         bytes[8..12].copy_from_slice(&self.format.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.version.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.first.to_le_bytes());
+        for (at, number) in [(16, self.log), (24, self.layout), (32, self.first)] {
+            bytes[at..at + 8].copy_from_slice(&number.to_le_bytes());
+        }
         let checksum = checksum(&bytes, &[]);
-        bytes[CHECKSUM_AT..].copy_from_slice(&checksum);
+        bytes[SEGMENT_CHECKSUM_AT..].copy_from_slice(&checksum);
         bytes
     }
 
-    pub(super) fn decode(bytes: &[u8; HEADER_SIZE]) -> Option<Self> {
-        let valid = bytes[..8] == SEGMENT_MAGIC && bytes[CHECKSUM_AT..] == checksum(bytes, &[]);
-        valid.then(|| SegmentHeader {
+    pub(super) fn decode(bytes: &[u8; SEGMENT_HEADER_SIZE]) -> Option<Self> {
+        let is_valid =
+            bytes[..8] == SEGMENT_MAGIC && bytes[SEGMENT_CHECKSUM_AT..] == checksum(bytes, &[]);
+        is_valid.then(|| SegmentHeader {
             format: u32::from_le_bytes(number(bytes, 8)),
-            version: u32::from_le_bytes(number(bytes, 12)),
-            first: u64::from_le_bytes(number(bytes, 16)),
+            log: u64::from_le_bytes(number(bytes, 16)),
+            layout: u64::from_le_bytes(number(bytes, 24)),
+            first: u64::from_le_bytes(number(bytes, 32)),
         })
     }
 }

@@ -117,10 +117,9 @@ pub(super) fn open<T: Record + ?Sized>(
     storage: Arc<dyn Storage>,
     segment_bytes: u64,
 ) -> Result<(DurableInlet<T>, DurableInletSource<T>), DurableInletError> {
-    let files = LogFiles::new(storage, T::VERSION);
-    let log = Appender::open(files.clone(), segment_bytes)?;
+    let log = Appender::open(LogFiles::new::<T>(storage), segment_bytes)?;
     let shared = Arc::new(Shared::default());
-    let source = DurableInletSource::new(files, Arc::clone(&shared));
+    let source = DurableInletSource::new(log.files.clone(), Arc::clone(&shared));
     let inlet = DurableInlet {
         group: Arc::new(Group::new(log, shared)),
         scratch: Scratch::new(),

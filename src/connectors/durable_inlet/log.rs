@@ -5,15 +5,19 @@
 //! may come from the page cache, which no longer knows that the disk lacks it. Anything after that frame was never
 //! acknowledged. The first frame of a segment was, though: a file gets a segment's name when that frame is on the disk.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::Xxh3Default;
+
 use crate::checkpoint::{DirectoryLock, ReadAt, Storage, WriteOnce};
+use crate::record::{Far, Record, Wire};
 use crate::seeded_bugs::seeded;
 
 use super::DurableInletError;
-use super::frame::{FORMAT, FrameHeader, HEADER_SIZE, SegmentHeader};
+use super::frame::{FORMAT, FrameHeader, HEADER_SIZE, SEGMENT_HEADER_SIZE, SegmentHeader};
 
 /// The name of a new segment file until its first frame is on the disk.
 const UNNAMED: &str = "segment.new";
@@ -22,8 +26,30 @@ const UNNAMED: &str = "segment.new";
 #[derive(Clone, Debug)]
 pub(super) struct LogFiles {
     storage: Arc<dyn Storage>,
-    /// The version of the record type's layout.
-    version: u32,
+    /// What tells the log from others.
+    pub(super) log: u64,
+    layout: RecordLayout,
+}
+
+/// The layout of a log's records.
+#[derive(Clone, Copy, Debug)]
+struct RecordLayout {
+    type_name: &'static str,
+    hash: u64,
+}
+
+impl RecordLayout {
+    fn of<T: Record + ?Sized>() -> Self {
+        let type_name = std::any::type_name::<T>();
+        let mut hasher = Xxh3Default::new();
+        hasher.update(type_name.as_bytes());
+        let length = Far::<T>::LENGTH.map_or(u64::MAX, |length| length as u64);
+        for part in [length, Far::<T>::SHAPE.into(), T::VERSION.into()] {
+            hasher.update(&part.to_le_bytes());
+        }
+        let hash = hasher.digest();
+        RecordLayout { type_name, hash }
+    }
 }
 
 /// The file name of the segment whose first record has the number `first`.
@@ -32,8 +58,13 @@ fn name_of(first: u64) -> String {
 }
 
 impl LogFiles {
-    pub(super) fn new(storage: Arc<dyn Storage>, version: u32) -> Self {
-        LogFiles { storage, version }
+    /// The files of a log of records of type `T`, which may have to be made yet.
+    pub(super) fn new<T: Record + ?Sized>(storage: Arc<dyn Storage>) -> Self {
+        LogFiles {
+            storage,
+            log: RandomState::new().build_hasher().finish(),
+            layout: RecordLayout::of::<T>(),
+        }
     }
 
     /// The path of a file, for error messages; that of the directory if `name` is empty.
@@ -81,8 +112,8 @@ impl LogFiles {
         Ok(())
     }
 
-    /// Opens the segment whose first record has the number `first`.
-    pub(super) fn open(&self, first: u64) -> Result<Segment, DurableInletError> {
+    /// Opens the segment whose first record has the number `first`. It belongs to the log that its header names.
+    fn open_any(&self, first: u64) -> Result<(Segment, u64), DurableInletError> {
         let name = name_of(first);
         let file = self
             .storage
@@ -94,28 +125,35 @@ impl LogFiles {
             file,
             offset: 0,
         };
-        let mut bytes = [0; HEADER_SIZE];
+        let mut bytes = [0; SEGMENT_HEADER_SIZE];
         let header = match segment.read(0, &mut bytes)? {
             true => SegmentHeader::decode(&bytes).filter(|header| header.first == first),
             false => None,
         };
         let header = header.ok_or(DurableInletError::damaged(&segment.path, 0))?;
-        segment.offset = HEADER_SIZE as u64;
-        let versions = [
-            ("format", header.format, FORMAT),
-            ("record version", header.version, self.version),
-        ];
-        for (what, found, wanted) in versions {
-            if found != wanted {
-                return Err(DurableInletError::Version {
-                    path: segment.path,
-                    what,
-                    found,
-                    wanted,
-                });
-            }
+        segment.offset = SEGMENT_HEADER_SIZE as u64;
+        let path = segment.path.clone();
+        if header.format != FORMAT {
+            let (found, wanted) = (header.format, FORMAT);
+            return Err(DurableInletError::Format {
+                path,
+                found,
+                wanted,
+            });
         }
-        Ok(segment)
+        if header.layout != self.layout.hash {
+            let wanted = self.layout.type_name;
+            return Err(DurableInletError::RecordType { path, wanted });
+        }
+        Ok((segment, header.log))
+    }
+
+    /// Opens the segment of this log whose first record has the number `first`.
+    pub(super) fn open(&self, first: u64) -> Result<Segment, DurableInletError> {
+        match self.open_any(first)? {
+            (segment, log) if log == self.log => Ok(segment),
+            (segment, _) => Err(DurableInletError::damaged(&segment.path, 0)),
+        }
     }
 }
 
@@ -199,7 +237,7 @@ impl Segment {
 
 /// The writing end of a log.
 pub(super) struct Appender {
-    files: LogFiles,
+    pub(super) files: LogFiles,
     segment_bytes: u64,
     /// The last segment and its size, once this run has created one.
     segment: Option<(String, Box<dyn WriteOnce>, u64)>,
@@ -243,7 +281,8 @@ impl Appender {
     /// Finds the end of the log in the last segment.
     fn find_end(&mut self, last: u64) -> Result<(), DurableInletError> {
         self.next = last;
-        let mut segment = self.files.open(last)?;
+        let (mut segment, log) = self.files.open_any(last)?;
+        self.files.log = log;
         let mut last_frame = None;
         while let Some(frame) = segment.next()? {
             if frame.header.first != self.next {
@@ -272,7 +311,8 @@ impl Appender {
         let (files, name) = (&self.files, name_of(first));
         let header = SegmentHeader {
             format: FORMAT,
-            version: files.version,
+            log: files.log,
+            layout: files.layout.hash,
             first,
         };
         let created = files.storage.create(UNNAMED, 0);

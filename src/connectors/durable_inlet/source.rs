@@ -203,7 +203,7 @@ impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
 
     fn position(&mut self, checkpoint: u64, positions: &mut Vec<Vec<u8>>) -> Result<(), BoxError> {
         let next = self.next.ok_or("the reader is not open")?;
-        positions.push(Position::of(NAME).number(next).end());
+        positions.push(Position::of(NAME).number(self.files.log).number(next).end());
         self.positions.push_back((checkpoint, next));
         Ok(())
     }
@@ -211,8 +211,14 @@ impl<T: Record + ?Sized> SourceReader for DurableInletReader<T> {
     fn seek(&mut self, positions: &[Vec<u8>], _readers: u32) -> Result<(), BoxError> {
         for position in positions {
             let mut reader = PositionReader::of(NAME, position)?;
-            self.next = Some(reader.number()?);
+            let (log, next) = (reader.number()?, reader.number()?);
             reader.end()?;
+            // Before its first record, a log has no file that would name it.
+            if log != self.files.log && next > 0 {
+                let path = self.files.path("");
+                return Err(DurableInletError::OtherLog { path }.into());
+            }
+            self.next = Some(next);
         }
         Ok(())
     }

@@ -335,6 +335,38 @@ fn log_that_lost_its_end_or_a_segment_is_told_so() {
 }
 
 #[test]
+fn log_that_took_the_place_of_another_is_told_so() {
+    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let read_from = |dir: &tempfile::TempDir, start: Option<&[Vec<u8>]>| {
+        let (mut inlet, source) = durable_inlet::<str>(dir.path()).unwrap();
+        accept(&mut inlet, &["a", "b"]);
+        let mut chain = Chain::new(str::to_owned);
+        let mut reader = source.reader(0, 1);
+        if let Some(start) = start {
+            reader.seek(start, 1).map_err(|error| error.to_string())?;
+        }
+        chain.try_drain(&mut reader).unwrap();
+        Ok::<_, String>(positions(&mut reader, 1))
+    };
+    let end = read_from(&dirs[0], None).unwrap();
+    let error = read_from(&dirs[1], Some(&end)).unwrap_err();
+    assert!(error.contains("is not the one of which"), "{error}");
+    read_from(&dirs[0], Some(&end)).expect("the log is the same in another run");
+}
+
+#[test]
+fn log_is_read_as_records_of_the_type_that_wrote_it_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut inlet, _source) = durable_inlet::<u64>(dir.path()).unwrap();
+    inlet.push(&7).unwrap();
+    inlet.sync().unwrap();
+    drop((inlet, _source));
+    let error = durable_inlet::<f64>(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("records of `f64`"), "{error}");
+    durable_inlet::<u64>(dir.path()).expect("what wrote it");
+}
+
+#[test]
 fn sleeping_reader_is_woken_by_a_sync_and_by_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let (mut inlet, source) = durable_inlet::<u64>(dir.path()).unwrap();

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use crate::operator::stamped::{put_stamped, take_stamped};
-use crate::record::{FormError, Scratch, StateValue};
+use crate::record::{FormError, Scratch, StateValue, shape_of_items};
 use crate::time::Timestamp;
 
 /// Records with their timestamps, the earliest first; those of one time in the order in which they came.
@@ -54,6 +54,7 @@ impl<V> TimedRecords<V> {
 impl<V: StateValue> StateValue for TimedRecords<V> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = V::VERSION;
+    const SHAPE: u32 = shape_of_items::<V>();
 
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
         for (at, record) in &self.0 {

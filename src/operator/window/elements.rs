@@ -1,7 +1,7 @@
 //! `Elements`: the individual records of a window.
 
 use crate::operator::stamped::{put_stamped, take_stamped};
-use crate::record::{FormError, Scratch, StateValue};
+use crate::record::{FormError, Scratch, StateValue, shape_of_items};
 
 /// The records of one key in one window, in arrival order.
 ///
@@ -101,6 +101,7 @@ impl<E> DoubleEndedIterator for ElementsIter<'_, E> {
 impl<E: StateValue> StateValue for Elements<E> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = E::VERSION;
+    const SHAPE: u32 = shape_of_items::<E>();
 
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
         for (arrival, element) in &self.list {

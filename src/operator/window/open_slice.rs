@@ -17,6 +17,7 @@ impl<A: StateValue> StateValue for OpenSlice<A> {
         None => None,
     };
     const VERSION: u32 = A::VERSION;
+    const SHAPE: u32 = A::SHAPE;
 
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.number.to_ne_bytes());

@@ -1,6 +1,6 @@
 //! Reducing windows: the records of a key and window, combined pairwise into one.
 
-use crate::record::{FormError, Scratch, StateValue};
+use crate::record::{FormError, Scratch, StateValue, shape_of_items};
 
 use super::function::WindowFunction;
 use super::time_window::TimeWindow;
@@ -14,6 +14,7 @@ pub struct Reduced<V>(Option<V>);
 impl<V: StateValue> StateValue for Reduced<V> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = V::VERSION;
+    const SHAPE: u32 = shape_of_items::<V>();
 
     fn encode(&self, scratch: &mut Scratch, bytes: &mut Vec<u8>) {
         if let Some(record) = &self.0 {

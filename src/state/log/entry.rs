@@ -32,11 +32,13 @@ pub fn log_schema<S: StoredKey, V: Wire + ?Sized>(name: &str, kind: StateKind) -
         key: TypeLayout {
             name: type_name::<(S, u64)>().into(),
             length: length::<S>().map(|length| length as u32),
+            shape: 0,
             version: 0,
         },
         value: TypeLayout {
             name: type_name::<V>().into(),
             length: V::LENGTH.map(|length| length as u32),
+            shape: V::SHAPE,
             version: V::VERSION,
         },
     }

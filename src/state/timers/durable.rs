@@ -30,6 +30,7 @@ pub fn timer_schema<S: StoredKey>(name: &str) -> StateSchema {
         key: TypeLayout {
             name: type_name::<(S, i64)>().into(),
             length: length::<S>().map(|length| length as u32),
+            shape: 0,
             version: 0,
         },
         value: TypeLayout::none(),

@@ -77,6 +77,10 @@ impl Source for ProbedSource {
     type Out = u64;
     type Reader = ProbedReader;
 
+    fn check_positions(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     fn start(&self) -> Result<(), BoxError> {
         self.probe.pass(Moment::Start)
     }

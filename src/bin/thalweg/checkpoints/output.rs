@@ -373,6 +373,7 @@ mod tests {
         let layout = |name: &str| TypeLayout {
             name: name.into(),
             length: None,
+            shape: 0,
             version: 0,
         };
         let cases = [

@@ -6,7 +6,7 @@
 //! Invariant: sessions neither overlap nor touch; `earlier` is in time order, before `latest`.
 
 use crate::operator::window::TimeWindow;
-use crate::record::{FormError, Scratch, StateValue, take_item, with_length};
+use crate::record::{FormError, Scratch, StateValue, shape_of_items, take_item, with_length};
 use crate::time::Timestamp;
 
 /// A session and its accumulator.
@@ -218,6 +218,7 @@ impl<A> Sessions<A> {
 impl<A: StateValue> StateValue for Sessions<A> {
     const LENGTH: Option<usize> = None;
     const VERSION: u32 = A::VERSION;
+    const SHAPE: u32 = shape_of_items::<A>();
 
     fn type_name() -> &'static str {
         A::type_name()
