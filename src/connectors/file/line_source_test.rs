@@ -204,6 +204,26 @@ fn file_that_appears_after_the_start_of_a_bounded_source_is_not_read_by_a_restor
 }
 
 #[test]
+fn file_that_was_completed_before_it_was_opened_is_resumed_by_a_restored_job() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    fs::write(&path, "a1\n").unwrap();
+    let source = LineSource::directory(dir.path());
+    source.start().unwrap();
+    fs::write(&path, "a1\na2\na3\n").unwrap();
+    let (mut chain, mut reader) = (chain(), source.reader(0, 1));
+    chain.room = 1;
+    chain.poll(&mut reader);
+    let left = positions(&mut reader);
+    chain.room = usize::MAX;
+    source.resume(&left).unwrap();
+    let mut reader = source.reader(0, 1);
+    reader.seek(&left, 1).unwrap();
+    chain.drain(&mut reader);
+    assert_eq!(chain.values(), ["a1", "a2", "a3"]);
+}
+
+#[test]
 fn begun_file_that_was_changed_or_is_gone_is_an_error_and_a_watched_one_is_read_anew() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a");

@@ -30,6 +30,8 @@ const STEPS_MAX: u32 = 4096;
 /// The bytes of a file, decompressed if its name ends in `.gz`.
 pub struct Input {
     path: Arc<Path>,
+    /// The file's identity when it was opened.
+    identity: Identity,
     bytes: Bytes,
     /// The number of bytes read or skipped so far, and the last byte read.
     size: u64,
@@ -52,6 +54,8 @@ impl Input {
     /// If it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let file = File::open(path).map_err(|cause| FileError::io(path, "open it", cause))?;
+        let metadata = file.metadata();
+        let metadata = metadata.map_err(|cause| FileError::io(path, "look at it", cause))?;
         let compressed = path
             .extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("gz"));
@@ -60,9 +64,9 @@ impl Input {
         } else {
             Bytes::Plain(file)
         };
-        let path = path.into();
         Ok(Input {
-            path,
+            path: path.into(),
+            identity: Identity::of(&metadata),
             bytes,
             size: 0,
             last_byte: None,
@@ -94,16 +98,6 @@ impl Input {
         }
         let path = self.path.to_path_buf();
         Err(FileError::ChangedSinceCheckpoint { path })
-    }
-
-    /// The file's identity.
-    fn identity(&self) -> Result<Identity, FileError> {
-        let metadata = match &self.bytes {
-            Bytes::Plain(file) => file.metadata(),
-            Bytes::Decompressed(_) => std::fs::metadata(&self.path),
-        };
-        let metadata = metadata.map_err(|cause| FileError::io(&self.path, "look at it", cause))?;
-        Ok(Identity::of(&metadata))
     }
 
     /// Whether a row or line that ends at `offset` is at the end of the file and has no line terminator.
@@ -272,7 +266,7 @@ impl<C: Decoder> FileReader<C> {
     fn open_file(&self, split: SplitId, file: BegunFile) -> Result<Option<OpenFile<C>>, BoxError> {
         let BegunFile {
             path,
-            identity,
+            identity: expected,
             place,
         } = file;
         let input = match Input::open(&path) {
@@ -282,8 +276,10 @@ impl<C: Decoder> FileReader<C> {
             }
             input => input?,
         };
+        // A file that was completed since it was listed is another one than listed, but it is the one that is read.
+        let identity = input.identity;
         let is_begun = place != FilePlace::default();
-        if (is_begun || self.files.is_watched()) && input.identity()? != identity {
+        if (is_begun || self.files.is_watched()) && identity != expected {
             if self.files.is_watched() {
                 tracing::info!(path = %path.display(), "a watched file has changed: it is read anew");
                 return Ok(None);
