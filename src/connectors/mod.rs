@@ -9,7 +9,7 @@
 //! | [`Generator`] | a function of the index, at a rate | yes, interleaved | the rest of each share | exactly once¹ |
 //! | `CsvSource`, [`LineSource`] | rows or lines of files, directories | by file | files begun (byte, line), finished and waiting | exactly once² |
 //! | the same, watching a path | | by file | files begun and finished | exactly once, a changed file again in full |
-//! | [`LineBlocks`] | lines of a mapped file, in place | yes, by block | blocks left, a byte offset | exactly once² |
+//! | [`LineBlocks`] | lines of a mapped file | yes, by block | blocks left, a byte offset | exactly once² |
 //! | [`RecordSource`] | fixed-size records of a mapped file, in place | yes, by block | blocks left, a record count | exactly once² |
 //! | [`durable_inlet`] | what threads of the program push, logged on disk | no | a record's number | exactly once |
 //! | [`inlet`] | what a thread of the program pushes | no | none: it cannot be part of a checkpoint | at most once |

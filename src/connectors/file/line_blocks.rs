@@ -7,7 +7,8 @@
 //!       └────────────┴────────────┴────────────┴─────┘
 //! of 2   0            1            0            1          block 2 has `e ee ee`, block 3 nothing
 //! ```
-//! The file is mapped into memory, and lines are emitted in place without copying.
+//! The file is mapped into memory. A chunk of lines is copied before it is validated as UTF-8: the mapping changes if
+//! another process writes to the file, and then a `str` in it would not stay one.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -111,6 +112,7 @@ impl Source for LineBlocks {
                 end: 0,
                 blocks: Blocks::new(NAME, self.block_size, (index, parallelism)),
             },
+            copy: Vec::new(),
         }
     }
 }
@@ -184,9 +186,11 @@ pub struct LineBlockReader {
     limit: Option<u64>,
     mapping: Option<Arc<Mapping>>,
     lines: Lines,
+    /// A copy of the lines that are being emitted.
+    copy: Vec<u8>,
 }
 
-/// The text of complete lines that begin at offset `start`.
+/// The text of complete lines that begin at offset `start`, of which `chunk` is a copy.
 fn text<'a>(mapping: &Mapping, start: usize, chunk: &'a [u8]) -> Result<&'a str, FileError> {
     std::str::from_utf8(chunk).map_err(|error| {
         let before = &mapping.bytes()[..start + error.valid_up_to()];
@@ -229,7 +233,9 @@ impl SourceReader for LineBlockReader {
                 return Ok(SourceStatus::Finished);
             }
             let (mut read, end) = (start, start + chunk.len());
-            for line in Split::at('\n').parts(text(mapping, start, chunk)?) {
+            self.copy.clear();
+            self.copy.extend_from_slice(chunk);
+            for line in Split::at('\n').parts(text(mapping, start, &self.copy)?) {
                 // The empty remainder after the last line terminator is not a line.
                 if read == end {
                     break;
@@ -267,7 +273,9 @@ mod tests {
     use crate::connectors::test_chain::{Chain, cuts, emitted_in_attempts};
     use proptest::prelude::*;
     use std::fs;
+    use std::io::Write;
     use std::path::PathBuf;
+    use std::sync::OnceLock;
 
     fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -305,6 +313,27 @@ mod tests {
         chain.room = usize::MAX;
         assert_eq!(chain.poll(&mut reader), SourceStatus::Finished);
         assert_eq!(chain.values(), ["one", "two", "", "last"]);
+    }
+
+    #[test]
+    fn line_is_text_even_if_the_file_is_written_to_meanwhile() {
+        static PATH: OnceLock<PathBuf> = OnceLock::new();
+        let (_dir, path) = file(b"one\ntwo\n");
+        let path = PATH.get_or_init(|| path);
+        let mut chain = Chain::new(|line: &str| {
+            let file = fs::File::options().write(true).open(PATH.get().unwrap());
+            file.unwrap()
+                .write_all(b"\xff\xff\xff\n\xff\xff\xff\n\n")
+                .unwrap();
+            line.as_bytes().to_vec()
+        });
+        let error = chain.try_drain(&mut LineBlocks::file(path).reader(0, 1));
+        assert_eq!(chain.values(), [b"one", b"two"]);
+        let message = error.unwrap_err().to_string();
+        assert!(
+            message.ends_with("was changed while it was read"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -43,10 +43,11 @@ impl Mapping {
         let opened = Identity::of(&metadata);
         let size = usize::try_from(opened.size.min(size_max))
             .map_err(|_| failed("map it")(io::ErrorKind::FileTooLarge.into()))?;
-        // SAFETY: the bytes are only ever read, and only as types for which every bit pattern is valid, so a file
-        // that another process writes to meanwhile yields records that nobody wrote, but no invalid values. A file
-        // truncated meanwhile ends the process at the first missing page: it never reads memory that is not its own.
-        // Neither can happen if the caller leaves the file alone, which the sources require.
+        // SAFETY: the bytes are only ever read, and only as types for which every bit pattern is valid (text is made
+        // of a copy of them), so a file that another process writes to meanwhile yields records that nobody wrote, but
+        // no invalid values. A file truncated meanwhile ends the process at the first missing page: it never reads
+        // memory that is not its own. Neither can happen if the caller leaves the file alone, which the sources
+        // require.
         let bytes = unsafe { MmapOptions::new().len(size).map(&file) };
         let mapping = Mapping {
             path: Arc::clone(path),
