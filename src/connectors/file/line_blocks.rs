@@ -244,8 +244,12 @@ impl SourceReader for LineBlockReader {
                     self.lines.advance(read);
                     return Ok(SourceStatus::More);
                 }
-                read = end.min(read + line.len() + 1);
-                out.emit(line.strip_suffix('\r').unwrap_or(line));
+                read += line.len();
+                // At the end of the file the line may have no terminator, of which `\r` is a part only before `\n`.
+                let is_ended = read < end;
+                read += usize::from(is_ended);
+                let line = line.strip_suffix('\r').filter(|_| is_ended).unwrap_or(line);
+                out.emit(line);
             }
             self.lines.advance(read);
         }
@@ -313,6 +317,15 @@ mod tests {
         chain.room = usize::MAX;
         assert_eq!(chain.poll(&mut reader), SourceStatus::Finished);
         assert_eq!(chain.values(), ["one", "two", "", "last"]);
+    }
+
+    #[test]
+    fn carriage_return_without_a_newline_belongs_to_its_line() {
+        let (_dir, path) = file(b"a\r\nb\rc\n\r\r\nlast\r");
+        for block in [1, 3, 64] {
+            let lines = emitted(&LineBlocks::file(&path).block(block), 0, 1);
+            assert_eq!(lines, ["a", "b\rc", "\r", "last\r"]);
+        }
     }
 
     #[test]

@@ -120,8 +120,10 @@ impl Decoder for LineDecoder {
         }
         self.place.lines += 1;
         self.place.offset += size as u64;
-        let line = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = match self.bytes.strip_suffix(b"\n") {
+            Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
+            None => &self.bytes,
+        };
         let Ok(line) = std::str::from_utf8(line) else {
             let (path, line) = (path.to_path_buf(), self.place.lines);
             return Err(FileError::NotUtf8 { path, line }.into());

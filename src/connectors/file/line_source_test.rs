@@ -32,6 +32,16 @@ fn lines_come_without_their_ends_and_the_position_counts_bytes() {
 }
 
 #[test]
+fn carriage_return_without_a_newline_belongs_to_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lines.txt");
+    fs::write(&path, "a\r\nb\rc\n\r\r\nlast\r").unwrap();
+    let mut chain = chain();
+    chain.drain(&mut LineSource::file(&path).reader(0, 1));
+    assert_eq!(chain.values(), ["a", "b\rc", "\r", "last\r"]);
+}
+
+#[test]
 fn line_that_is_no_text_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lines.txt");
