@@ -3,6 +3,7 @@
 mod error;
 mod malformed;
 mod row;
+mod row_input;
 mod sink;
 mod source;
 

@@ -122,8 +122,7 @@ pub struct CsvRow<'a> {
     pub(super) columns: &'a Columns,
     pub(super) nulls: &'a [Box<str>],
     pub(super) file: &'a Arc<Path>,
-    /// The line on which the row ends, from 1.
-    pub(super) last_line: u64,
+    pub(super) line: u64,
     pub(super) look_ups: Cell<usize>,
 }
 
@@ -187,8 +186,7 @@ impl<'a> CsvRow<'a> {
     /// The line on which the row begins, from 1.
     #[must_use]
     pub fn line(&self) -> u64 {
-        let inside = self.fields.as_slice().iter().filter(|byte| **byte == b'\n');
-        self.last_line.saturating_sub(inside.count() as u64).max(1)
+        self.line
     }
 
     /// The location of the row, for error messages.

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use crate::operator::{BoxError, Collector, OpenContext, Push, Source};
 use super::error::CsvError;
 use super::malformed::Malformed;
 use super::row::{Columns, CsvRow, named};
+use super::row_input::RowInput;
 
 /// How a file is split into rows and fields, and what happens to malformed rows.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ struct Options {
 }
 
 impl Options {
-    fn rows(&self, input: BufReader<Input>) -> Reader<BufReader<Input>> {
+    fn rows(&self, input: RowInput) -> Reader<RowInput> {
         ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -233,31 +233,24 @@ impl<F> fmt::Debug for CsvDecoder<F> {
 /// A CSV file being read.
 struct OpenFile {
     path: Arc<Path>,
-    rows: Reader<BufReader<Input>>,
+    rows: Reader<RowInput>,
     columns: Columns,
     /// The number of fields per row; known from the first row on.
     width: Option<usize>,
-    /// Lines end in `\r\n`; `csv` leaves the `\n` to the next row.
-    crlf: bool,
     /// The position at which `rows` started reading.
     start: FilePlace,
+    /// The line on which the row just read begins, from 1.
+    line: u64,
 }
 
 impl OpenFile {
     fn read(&mut self, fields: &mut ByteRecord) -> Result<bool, FileError> {
-        let read = self.rows.read_byte_record(fields);
-        read.map_err(|error| FileError::io(&self.path, "read it", error.into()))
-    }
-
-    /// The line on which the row just read ends.
-    #[inline]
-    fn last_line(&self) -> u64 {
         let position = self.rows.position();
-        let input = self.rows.get_ref().get_ref();
-        // After a `\n` the position is on the following line, otherwise on the row's last line.
-        let end = self.start.offset + position.byte();
-        let is_behind = !self.crlf && !input.is_unended_at(end);
-        self.start.lines + position.line() - u64::from(is_behind)
+        let (consumed, line) = (position.byte(), position.line());
+        self.rows.get_mut().expect_row(consumed);
+        let read = self.rows.read_byte_record(fields);
+        self.line = self.start.lines + line + self.rows.get_ref().lines();
+        read.map_err(|error| FileError::io(&self.path, "read it", error.into()))
     }
 
     /// Reads the header, which must have the columns `asked_for`, if there is any row.
@@ -273,7 +266,7 @@ impl OpenFile {
         let names = fields.iter().map(name).collect::<Result<Vec<_>, _>>();
         let names = names.map_err(|_| FileError::NotUtf8 {
             path: self.path.to_path_buf(),
-            line: self.last_line(),
+            line: self.line,
         })?;
         self.width = Some(names.len());
         self.columns = Columns::new(names);
@@ -286,12 +279,6 @@ impl OpenFile {
             None => Ok(true),
         }
     }
-}
-
-/// Whether the first line in `start` ends in `\r\n`.
-fn has_crlf(start: &[u8]) -> bool {
-    let end = start.iter().position(|byte| *byte == b'\n');
-    end.is_some_and(|end| end > 0 && start[end - 1] == b'\r')
 }
 
 impl<T, F> Decoder for CsvDecoder<F>
@@ -318,17 +305,13 @@ where
 
     fn begin(&mut self, input: Input, from: FilePlace) -> Result<(), BoxError> {
         let path = Arc::clone(input.path());
-        let mut input = BufReader::with_capacity(Input::BUFFER_SIZE, input);
-        let start = input.fill_buf();
-        let start = start.map_err(|cause| FileError::io(&path, "read it", cause))?;
-        let crlf = has_crlf(start);
         let mut file = OpenFile {
             path,
-            rows: self.options.rows(input),
+            rows: self.options.rows(RowInput::new(input)),
             columns: Columns::default(),
             width: None,
-            crlf,
             start: FilePlace::default(),
+            line: 0,
         };
         if let Some(asked_for) = &self.options.header {
             let has_header = file.read_header(&mut self.fields, asked_for)?;
@@ -342,8 +325,8 @@ where
         if from.offset > file.rows.position().byte() {
             let mut input = Input::open(&file.path)?;
             input.skip_to(from.offset)?;
-            let input = BufReader::with_capacity(Input::BUFFER_SIZE, input);
-            (file.rows, file.start) = (self.options.rows(input), from);
+            let rows = self.options.rows(RowInput::new(input));
+            (file.rows, file.start) = (rows, from);
         }
         self.file = Some(file);
         Ok(())
@@ -371,7 +354,7 @@ where
             columns: &file.columns,
             nulls: &self.options.nulls,
             file: &file.path,
-            last_line: file.last_line(),
+            line: file.line,
             look_ups: Cell::new(0),
         };
         if row.len() != expected {

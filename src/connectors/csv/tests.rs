@@ -85,6 +85,32 @@ fn lines_are_right_with_any_line_end_and_with_blank_lines() {
 }
 
 #[test]
+fn line_is_that_on_which_the_row_begins_whatever_its_lines_end_in_and_a_restore_keeps_it() {
+    let gap = format!("1{}2\n", "\r\n\n".repeat(100_000));
+    for (text, expected) in [
+        ("0\n1\r\n2\n3\r\n\r\n4\r\n", &[1, 2, 3, 4, 6][..]),
+        ("0\r\n1\n\n\r\n2", &[1, 2, 5]),
+        ("\"0\n\"\r\n1\r\n2\r\n", &[1, 3, 4]),
+        ("0\n\"1\n\n2\n", &[1, 2]),
+        ("\u{feff}\n\n0\n", &[3]),
+        (&gap, &[1, 200_001]),
+    ] {
+        let (_dir, path) = file(text);
+        let source = CsvSource::file(path)
+            .without_header()
+            .records(|row| Ok((row.text(0)?.to_owned(), row.line())));
+        let rows = read(&source).unwrap();
+        let lines: Vec<_> = rows.iter().map(|(_, line)| *line).collect();
+        assert_eq!(lines, expected, "{text:.99?}");
+        let attempts: Vec<_> = rows
+            .iter()
+            .flat_map(|_| [(1, vec![1]), (1, vec![0])])
+            .collect();
+        assert_eq!(emitted_in_attempts(&source, Clone::clone, &attempts), rows);
+    }
+}
+
+#[test]
 fn each_kind_of_bad_row_is_said_in_its_own_words() {
     let get = |row: &CsvRow<'_>| row.get::<f64>("b");
     assert_eq!(

@@ -33,9 +33,8 @@ pub struct Input {
     /// The file's identity when it was opened.
     identity: Identity,
     bytes: Bytes,
-    /// The number of bytes read or skipped so far, and the last byte read.
+    /// The number of bytes read or skipped so far.
     size: u64,
-    last_byte: Option<u8>,
 }
 
 /// The underlying byte stream.
@@ -69,7 +68,6 @@ impl Input {
             identity: Identity::of(&metadata),
             bytes,
             size: 0,
-            last_byte: None,
         })
     }
 
@@ -99,13 +97,6 @@ impl Input {
         let path = self.path.to_path_buf();
         Err(FileError::ChangedSinceCheckpoint { path })
     }
-
-    /// Whether a row or line that ends at `offset` is at the end of the file and has no line terminator.
-    #[cfg(feature = "csv")]
-    #[inline]
-    pub(crate) fn is_unended_at(&self, offset: u64) -> bool {
-        offset == self.size && self.last_byte != Some(b'\n')
-    }
 }
 
 impl Read for Input {
@@ -115,7 +106,6 @@ impl Read for Input {
             Bytes::Decompressed(bytes) => bytes.read(buffer)?,
         };
         self.size += size as u64;
-        self.last_byte = buffer[..size].last().copied().or(self.last_byte);
         Ok(size)
     }
 }
