@@ -14,6 +14,8 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// `\n` or by the end of the file cannot be told from its fields.
 pub(super) struct RowInput {
     input: Input,
+    /// The number of bytes to hand out in front of those of the file.
+    extra: u64,
     /// A copy of the bytes handed out last; `csv` takes more only once it has consumed these.
     chunk: Vec<u8>,
     /// The number of bytes handed out so far.
@@ -25,15 +27,30 @@ pub(super) struct RowInput {
 }
 
 impl RowInput {
-    /// The bytes of a file from where `input` is.
+    /// The bytes of a file from its beginning.
     pub(super) fn new(input: Input) -> Self {
         RowInput {
             input,
+            extra: 0,
             chunk: Vec::new(),
             size: 0,
             is_found: false,
             lines: 0,
         }
+    }
+
+    /// The bytes of a file from somewhere else, **behind a `\r`**. `csv` skips that as a blank line without counting
+    /// it, and takes U+FEFF for a byte order mark only in front of everything.
+    pub(super) fn resumed(input: Input) -> Self {
+        let mut input = RowInput::new(input);
+        input.extra = 1;
+        input
+    }
+
+    /// The number of bytes of the file among the first `consumed` ones.
+    #[inline]
+    pub(super) fn of_file(&self, consumed: u64) -> u64 {
+        consumed.saturating_sub(self.extra)
     }
 
     /// Starts to look for the row that is read next; `csv` has consumed `consumed` bytes.
@@ -68,7 +85,11 @@ impl RowInput {
 
 impl Read for RowInput {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let size = self.input.read(buffer)?;
+        let size = if self.size < self.extra {
+            (&b"\r"[..]).read(buffer)?
+        } else {
+            self.input.read(buffer)?
+        };
         // At the end of the file, what came before stays: the next row is looked for behind it.
         if size > 0 {
             self.chunk.clear();

@@ -325,7 +325,7 @@ where
         if from.offset > file.rows.position().byte() {
             let mut input = Input::open(&file.path)?;
             input.skip_to(from.offset)?;
-            let rows = self.options.rows(RowInput::new(input));
+            let rows = self.options.rows(RowInput::resumed(input));
             (file.rows, file.start) = (rows, from);
         }
         self.file = Some(file);
@@ -378,8 +378,9 @@ where
     fn place(&self) -> FilePlace {
         self.file.as_ref().map_or(FilePlace::default(), |file| {
             let position = file.rows.position();
+            let read = file.rows.get_ref().of_file(position.byte());
             FilePlace {
-                offset: file.start.offset + position.byte(),
+                offset: file.start.offset + read,
                 lines: file.start.lines + position.line() - 1,
             }
         })

@@ -111,6 +111,48 @@ fn line_is_that_on_which_the_row_begins_whatever_its_lines_end_in_and_a_restore_
 }
 
 #[test]
+fn u_feff_that_begins_a_row_is_kept_whatever_is_restored_where() {
+    for text in [
+        "\u{feff}1\n\u{feff}2\n\u{feff}3\n",
+        "\u{feff}1\r\n\u{feff}2\r\n\u{feff}3",
+    ] {
+        let (_dir, path) = file(text);
+        let source = CsvSource::file(path)
+            .without_header()
+            .records(|row| row.text(0).map(str::to_owned));
+        let rows = ["1", "\u{feff}2", "\u{feff}3"];
+        assert_eq!(read(&source).unwrap(), rows);
+        let attempts = [1, 0, 0, 1, 0].map(|room| (1, vec![room]));
+        let emitted = emitted_in_attempts(&source, Clone::clone, &attempts);
+        assert_eq!(emitted, rows);
+    }
+}
+
+#[test]
+fn place_in_a_file_is_kept_by_a_restored_job_that_has_yet_to_read_from_it() {
+    let (_dir, path) = file("1\r\n2");
+    let source = CsvSource::file(path)
+        .without_header()
+        .records(|row| row.text(0).map(str::to_owned));
+    let mut chain = Chain::new(String::clone);
+    let mut left = Vec::new();
+    for (room, rows) in [(1, 1), (0, 1), (1, 2), (0, 2)] {
+        let mut reader = source.reader(0, 1);
+        if !left.is_empty() {
+            source.resume(&left).unwrap();
+            reader.seek(&left, 1).unwrap();
+        }
+        chain.room = room;
+        reader.open(&chain.cx()).unwrap();
+        chain.poll(&mut reader);
+        assert_eq!(chain.values(), ["1", "2"][..rows]);
+        let before = std::mem::take(&mut left);
+        reader.position(1, &mut left).unwrap();
+        assert_eq!(before == left, room == 0);
+    }
+}
+
+#[test]
 fn each_kind_of_bad_row_is_said_in_its_own_words() {
     let get = |row: &CsvRow<'_>| row.get::<f64>("b");
     assert_eq!(
