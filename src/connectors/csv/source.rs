@@ -151,7 +151,8 @@ impl<F> CsvSource<F> {
         self
     }
 
-    /// Emits `records_per_second` records, in total over all subtasks, see [`Pacer`].
+    /// Emits `records_per_second` records, in total over all subtasks, see [`Pacer`]. Those that have a file to read
+    /// share the rate equally.
     ///
     /// # Panics
     /// If the rate is zero.

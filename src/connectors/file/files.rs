@@ -1,7 +1,7 @@
 //! Determines which files a source reads: one file, those of a directory, or those that appear at a path.
 //!
 //! The readers of a source share one split enumerator. Each takes one file at a time from it, so the lock is taken
-//! once per file.
+//! once per file, and once per poll if they share a rate.
 //!
 //! For a checkpoint, each reader reports at its own barrier the files it is reading, those it has finished, and those
 //! that are waiting. A file that one reader reports as waiting may already have been assigned to another by that
@@ -24,6 +24,7 @@ use crate::time::{Timestamp, nanos};
 use super::FileError;
 use super::files_left::FilesLeft;
 use super::identity::Identity;
+use super::schedule::{Schedule, Share};
 
 /// How a path is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +66,7 @@ struct Enumerator {
     /// Files that were assigned or are waiting, if they still exist.
     known: HashMap<PathBuf, Identity>,
     next_scan: Option<Timestamp>,
+    schedule: Schedule,
 }
 
 /// The files of a source, shared by its readers.
@@ -220,6 +222,16 @@ impl Files {
         }
         let split = enumerator.waiting.pop_front();
         Ok(split.map_or(Assignment::Done, Assignment::Split))
+    }
+
+    /// Grants a reader of a file its share of the records that are due, or says when to ask again.
+    pub(super) fn grant(&self, share: &mut Share, now: Timestamp) -> Result<(), Timestamp> {
+        self.lock().schedule.grant(share, now)
+    }
+
+    /// Leaves the rate to the readers that have a file.
+    pub(super) fn leave(&self, share: &mut Share) {
+        self.lock().schedule.leave(share);
     }
 
     fn lock(&self) -> MutexGuard<'_, Enumerator> {

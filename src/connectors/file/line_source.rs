@@ -45,7 +45,8 @@ impl LineSource {
         LineSource { files, pacer: None }
     }
 
-    /// Emits `records_per_second` records, in total over all subtasks, see [`Pacer`].
+    /// Emits `records_per_second` records, in total over all subtasks, see [`Pacer`]. Those that have a file to read
+    /// share the rate equally.
     ///
     /// # Panics
     /// If the rate is zero.

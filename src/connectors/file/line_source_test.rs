@@ -313,6 +313,48 @@ fn rate_is_kept() {
 }
 
 #[test]
+fn rate_is_kept_in_total_however_few_readers_have_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = "x\n".repeat(1000);
+    fs::write(dir.path().join("a"), &lines).unwrap();
+    let source = LineSource::directory(dir.path()).rate(1000);
+    source.start().unwrap();
+    let (mut chain, mut readers) = (chain(), [0, 1, 2, 3].map(|index| source.reader(index, 4)));
+    for ms in 0..100 {
+        chain.clock.set(Timestamp::from_millis(ms));
+        for reader in &mut readers {
+            chain.poll(reader);
+        }
+        assert_eq!(chain.values().len(), ms as usize + 1);
+    }
+}
+
+#[test]
+fn rate_is_shared_equally_by_the_readers_that_have_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, lines) in [("a", 1000), ("b", 1000), ("c", 10)] {
+        fs::write(dir.path().join(name), format!("{name}\n").repeat(lines)).unwrap();
+    }
+    let source = LineSource::directory(dir.path()).rate(1000);
+    source.start().unwrap();
+    let (mut chain, mut readers) = (chain(), [0, 1, 2].map(|index| source.reader(index, 3)));
+    // Once a millisecond, then after a pause for which they have to make up.
+    for ms in (0..200).chain(400..600) {
+        chain.clock.set(Timestamp::from_millis(ms));
+        for reader in &mut readers {
+            chain.poll(reader);
+        }
+        let values = chain.values();
+        let [a, b, c] = ["a", "b", "c"].map(|name| values.iter().filter(|v| *v == name).count());
+        assert!(a.abs_diff(b) <= 3, "{a} and {b} at {ms}");
+        assert!(
+            (a + b + c).abs_diff(ms as usize) <= 4,
+            "{a}, {b}, {c} at {ms}"
+        );
+    }
+}
+
+#[test]
 fn empty_directory_finishes_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut chain = chain();

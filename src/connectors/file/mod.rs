@@ -14,6 +14,7 @@ mod mapping;
 mod part_file;
 mod reader;
 mod record_source;
+mod schedule;
 
 pub use error::FileError;
 pub use file_sink::{FileEncoder, FileFormat, FileSink, LineEncoder, Lines};

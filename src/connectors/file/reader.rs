@@ -20,6 +20,7 @@ use super::FileError;
 use super::files::{Assignment, Files};
 use super::files_left::{BegunFile, FilePlace, FilesLeft};
 use super::identity::Identity;
+use super::schedule::Share;
 use crate::connectors::pacer::Pacer;
 use crate::connectors::splits::deal_whole;
 
@@ -214,11 +215,10 @@ pub struct FileReader<C> {
     /// Files in progress at the checkpoint, yet to be opened.
     begun: Vec<BegunFile>,
     finished: Vec<(PathBuf, Identity)>,
-    pacer: Option<Pacer>,
+    /// This reader's part in the rate, if there is one.
+    share: Option<Share>,
     index: u32,
     parallelism: u32,
-    /// The number of records this reader has emitted.
-    emitted: u64,
 }
 
 impl<C: Decoder> FileReader<C> {
@@ -235,20 +235,10 @@ impl<C: Decoder> FileReader<C> {
             others: VecDeque::new(),
             begun: Vec::new(),
             finished: Vec::new(),
-            pacer,
+            share: pacer.map(Share::new),
             index,
             parallelism,
-            emitted: 0,
         }
-    }
-
-    /// The index of this reader's next record in the schedule that all readers share in turns.
-    fn turn(&self) -> u64 {
-        self.round() + u64::from(self.index)
-    }
-
-    fn round(&self) -> u64 {
-        self.emitted * u64::from(self.parallelism)
     }
 
     /// Opens a file. Returns `None` if a watched file has been removed, or has changed since it was found or partly read:
@@ -325,11 +315,6 @@ impl<C: Decoder> FileReader<C> {
         &mut self,
         out: &mut Collector<'_, D>,
     ) -> Result<SourceStatus, BoxError> {
-        let round = self.round();
-        let due = match &mut self.pacer {
-            Some(pacer) => pacer.due(round, out.now()),
-            None => u64::MAX,
-        };
         for _ in 0..STEPS_MAX {
             if !out.ready() {
                 return Ok(SourceStatus::More);
@@ -349,22 +334,41 @@ impl<C: Decoder> FileReader<C> {
                             self.start_split(split.id, out);
                         }
                     }
-                    Assignment::Wait(at) => return Ok(SourceStatus::Idle(Some(at))),
-                    Assignment::Done => return Ok(SourceStatus::Finished),
+                    Assignment::Wait(at) => {
+                        self.leave_rate();
+                        return Ok(SourceStatus::Idle(Some(at)));
+                    }
+                    Assignment::Done => {
+                        self.leave_rate();
+                        return Ok(SourceStatus::Finished);
+                    }
                 }
-            } else if let Some(pacer) = &self.pacer
-                && self.turn() >= due
+            } else if let Some(share) = &mut self.share
+                && !share.has_left()
             {
-                return Ok(SourceStatus::Idle(Some(pacer.deadline(self.turn()))));
+                if let Err(at) = self.files.grant(share, out.now()) {
+                    return Ok(SourceStatus::Idle(Some(at)));
+                }
             } else if let Some(file) = &mut self.current {
                 match file.decoder.step(out)? {
-                    Decoded::Record => self.emitted += 1,
+                    Decoded::Record => {
+                        if let Some(share) = &mut self.share {
+                            share.spend();
+                        }
+                    }
                     Decoded::Refused => {}
                     Decoded::End => self.end(out),
                 }
             }
         }
         Ok(SourceStatus::More)
+    }
+
+    /// Without a file, this reader has no part in the rate.
+    fn leave_rate(&mut self) {
+        if let Some(share) = &mut self.share {
+            self.files.leave(share);
+        }
     }
 
     /// This reader's report for a checkpoint.
