@@ -37,6 +37,12 @@ enum Mode {
     Watch(i64),
 }
 
+/// Files as listed.
+type Listing = Vec<(PathBuf, Identity)>;
+
+/// While one reader lists the files, the others ask again after this many nanoseconds.
+const LISTING_WAIT: i64 = 10_000_000;
+
 /// A file assigned to one reader.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct FileSplit {
@@ -66,6 +72,8 @@ struct Enumerator {
     /// Files that were assigned or are waiting, if they still exist.
     known: HashMap<PathBuf, Identity>,
     next_scan: Option<Timestamp>,
+    /// A reader is listing the files, without the lock.
+    is_listing: bool,
     schedule: Schedule,
 }
 
@@ -132,10 +140,7 @@ impl Files {
         match self.mode {
             Mode::File | Mode::Directory => enumerator.queue(&left.waiting),
             Mode::Watch(_) => {
-                let found = match list(&self.path) {
-                    Err(error) if error.is_not_found() => Vec::new(),
-                    found => found?,
-                };
+                let found = list_existing(&self.path)?;
                 let told: HashSet<_> = left.told().collect();
                 let known = |file: &&(PathBuf, Identity)| told.contains(&(&*file.0, file.1));
                 enumerator.known = found.iter().filter(known).cloned().collect();
@@ -200,24 +205,41 @@ impl Files {
 
     /// Assigns the next file to a reader, at processing time `now`.
     pub(crate) fn assign(&self, now: Timestamp) -> Result<Assignment, FileError> {
+        self.assign_of(now, list_existing)
+    }
+
+    /// Like [`assign`](Self::assign), with the files that `list` finds.
+    ///
+    /// A directory may be slow. It is listed without the lock, so that meanwhile no other reader has to wait for it,
+    /// least of all at a checkpoint. Only one reader lists at a time: a listing that is added after a newer one would
+    /// show changes that are none.
+    fn assign_of(
+        &self,
+        now: Timestamp,
+        list: impl FnOnce(&Path) -> Result<Listing, FileError>,
+    ) -> Result<Assignment, FileError> {
         let mut enumerator = self.lock();
         if let Mode::Watch(interval) = self.mode
             && enumerator.waiting.is_empty()
         {
-            let due = *enumerator
-                .next_scan
-                .get_or_insert(now.saturating_add(interval));
+            if enumerator.is_listing {
+                let soon = now.saturating_add(interval.min(LISTING_WAIT));
+                return Ok(Assignment::Wait(soon));
+            }
+            let next = now.saturating_add(interval);
+            let due = *enumerator.next_scan.get_or_insert(next);
             if now < due {
                 return Ok(Assignment::Wait(due));
             }
-            let found = match list(&self.path) {
-                Err(error) if error.is_not_found() => Vec::new(),
-                found => found?,
-            };
-            enumerator.add(found);
-            enumerator.next_scan = Some(now.saturating_add(interval));
+            enumerator.is_listing = true;
+            drop(enumerator);
+            let found = list(&self.path);
+            enumerator = self.lock();
+            enumerator.is_listing = false;
+            enumerator.add(found?);
+            enumerator.next_scan = Some(next);
             if enumerator.waiting.is_empty() {
-                return Ok(Assignment::Wait(now.saturating_add(interval)));
+                return Ok(Assignment::Wait(next));
             }
         }
         let split = enumerator.waiting.pop_front();
@@ -259,7 +281,7 @@ impl Enumerator {
     }
 
     /// Queues new and changed files from a complete listing, oldest first.
-    fn add(&mut self, mut found: Vec<(PathBuf, Identity)>) {
+    fn add(&mut self, mut found: Listing) {
         found.sort_by(|(a, x), (b, y)| (x.modified, a).cmp(&(y.modified, b)));
         let is_new = |file: &&(PathBuf, Identity)| self.known.get(&file.0) != Some(&file.1);
         let new: Vec<_> = found.iter().filter(is_new).cloned().collect();
@@ -273,7 +295,7 @@ fn metadata(path: &Path) -> Result<Metadata, FileError> {
 }
 
 /// The file at `path`, or the visible files directly in that directory.
-fn list(path: &Path) -> Result<Vec<(PathBuf, Identity)>, FileError> {
+fn list(path: &Path) -> Result<Listing, FileError> {
     let top = metadata(path)?;
     if !top.is_dir() {
         return Ok(vec![(path.to_path_buf(), Identity::of(&top))]);
@@ -298,6 +320,14 @@ fn list(path: &Path) -> Result<Vec<(PathBuf, Identity)>, FileError> {
         }
     }
     Ok(found)
+}
+
+/// Like [`list`]; nothing if the path does not exist.
+fn list_existing(path: &Path) -> Result<Listing, FileError> {
+    match list(path) {
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        found => found,
+    }
 }
 
 #[cfg(test)]
@@ -372,6 +402,26 @@ mod tests {
         write(&dir.path().join("old"), "x", 2);
         assert_eq!(assigned(&files, Timestamp::from_secs(2)), ["old", "a"]);
         assert!(assigned(&files, Timestamp::from_secs(3)).is_empty());
+    }
+
+    #[test]
+    fn slow_directory_holds_up_the_reader_that_lists_it_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::watch(dir.path(), secs(1));
+        files.start().unwrap();
+        assert!(assigned(&files, Timestamp(0)).is_empty());
+        let now = Timestamp::from_secs(1);
+        let assignment = files.assign_of(now, |path| {
+            assert!(files.enumerator.try_lock().is_ok());
+            // Another reader neither waits nor lists, but is soon back for its part of what is found.
+            let soon = Assignment::Wait(Timestamp::from_millis(1010));
+            assert_eq!(files.assign(now).unwrap(), soon);
+            write(&path.join("a"), "x", 10);
+            write(&path.join("b"), "x", 20);
+            list(path)
+        });
+        assert!(matches!(assignment.unwrap(), Assignment::Split(_)));
+        assert_eq!(assigned(&files, Timestamp::from_millis(1010)), ["b"]);
     }
 
     #[test]
