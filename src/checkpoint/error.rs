@@ -155,7 +155,7 @@ pub enum CheckpointError {
         subtask: u32,
         /// The last checkpoint whose output was delivered.
         delivered: u64,
-        /// The first checkpoint that the job may take.
+        /// The number after that of the checkpoint that the job was restored from.
         next: u64,
     },
     /// The directory is locked by another process.

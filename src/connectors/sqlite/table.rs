@@ -235,6 +235,19 @@ impl Database {
         Ok(epoch.map_or(0, i64::cast_unsigned))
     }
 
+    fn furthest(&self, index: u32, parallelism: u32) -> Result<Option<(u32, u64)>, BoxError> {
+        let connection = self.connection.as_ref().ok_or("the database is not open")?;
+        let furthest = connection
+            .query_row(
+                FURTHEST_MARKER,
+                (&*self.description.name, parallelism, index),
+                |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)),
+            )
+            .optional()
+            .map_err(self.description.refused("read the markers"))?;
+        Ok(furthest.map(|(lane, epoch)| (lane, epoch.cast_unsigned())))
+    }
+
     fn forget(&mut self, index: u32, parallelism: u32) -> Outcome {
         let name = Arc::clone(&self.description.name);
         let failed = self.description.refused("remove markers");
@@ -273,6 +286,8 @@ const CREATE_MARKERS: &str = "CREATE TABLE IF NOT EXISTS thalweg_markers \
     (sink TEXT NOT NULL, lane INTEGER NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (sink, lane)) \
     WITHOUT ROWID";
 const READ_MARKER: &str = "SELECT epoch FROM thalweg_markers WHERE sink = ? AND lane = ?";
+const FURTHEST_MARKER: &str = "SELECT lane, epoch FROM thalweg_markers WHERE sink = ? AND lane % ? = ? \
+    ORDER BY epoch DESC LIMIT 1";
 const FORGET_MARKERS: &str = "DELETE FROM thalweg_markers WHERE sink = ? AND lane % ? = ?";
 const SET_MARKER: &str = "INSERT INTO thalweg_markers (sink, lane, epoch) VALUES (?, ?, ?) \
     ON CONFLICT (sink, lane) DO UPDATE SET epoch = excluded.epoch";
@@ -298,6 +313,10 @@ where
 
     fn marker(&mut self, lane: u32) -> Result<u64, BoxError> {
         self.database().marker(lane)
+    }
+
+    fn furthest(&mut self, index: u32, parallelism: u32) -> Result<Option<(u32, u64)>, BoxError> {
+        self.database().furthest(index, parallelism)
     }
 
     fn forget(&mut self, index: u32, parallelism: u32) -> Outcome {

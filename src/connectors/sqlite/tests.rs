@@ -130,6 +130,26 @@ fn a_job_that_starts_anew_forgets_the_markers_of_the_one_before() {
 }
 
 #[test]
+fn a_job_that_is_behind_what_a_former_subtask_wrote_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("totals.db");
+    let _connection = database(&path);
+    let mut former = sink(&path).exactly_once("totals").writer(3, 4);
+    former.open(&checkpointed_context(3, 4, true)).unwrap();
+    write(&mut former, &[(1, 1)]);
+    prepare(&mut former, 9);
+    former.commit(9).unwrap();
+    let open = |index, name| {
+        let mut writer = sink(&path).exactly_once(name).writer(index, 2);
+        writer.open(&restored_context(index, 2, 8))
+    };
+    let error = open(1, "totals").unwrap_err().to_string();
+    assert!(error.contains("checkpoint 9 of subtask 3"), "{error}");
+    open(0, "totals").unwrap();
+    open(1, "another name").unwrap();
+}
+
+#[test]
 fn table_that_does_not_fit_and_row_of_another_width_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("totals.db");

@@ -43,6 +43,14 @@ pub trait OutboxTarget<V: ?Sized>: Send + 'static {
     /// If the marker cannot be read.
     fn marker(&mut self, lane: u32) -> Result<u64, BoxError>;
 
+    /// Of the lanes `index`, `index + parallelism`, `index + 2 * parallelism` and so on, one with the highest marker,
+    /// and that marker; `None` if none of them has one. A job that resumes asks, because its target may have output of
+    /// subtasks that neither the job nor its checkpoint has.
+    ///
+    /// # Errors
+    /// If the markers cannot be read.
+    fn furthest(&mut self, index: u32, parallelism: u32) -> Result<Option<(u32, u64)>, BoxError>;
+
     /// Removes the markers of the lanes `index`, `index + parallelism`, `index + 2 * parallelism` and so on, because a
     /// job starts from scratch: an earlier one may have had more subtasks.
     ///
@@ -122,9 +130,8 @@ pub struct OutboxWriter<V: ?Sized, T> {
     pending: VecDeque<Epoch>,
     /// The lane's marker once all deliveries are done.
     marker: u64,
-    /// The first epoch that may still be written. Without checkpoints, epochs are numbered from the marker on.
-    next: Option<u64>,
     deliveries: CommitQueue,
+    /// Without checkpoints, epochs are numbered from the marker on.
     checkpointing: bool,
     record: PhantomData<fn(&V)>,
 }
@@ -146,25 +153,23 @@ impl<V: ?Sized, T: OutboxTarget<V>> OutboxWriter<V, T> {
             current: Vec::new(),
             pending: VecDeque::new(),
             marker: 0,
-            next: None,
             deliveries: CommitQueue::default(),
             checkpointing: false,
             record: PhantomData,
         }
     }
 
-    /// The marker of a lane, which must not be that of an epoch yet to be written: that one would be taken for
-    /// delivered when the job resumes from its checkpoint.
-    fn past_marker(&mut self, lane: u32) -> Result<u64, BoxError> {
-        let marker = self.target.marker(lane)?;
-        match self.next {
-            Some(next) if marker >= next => Err(CheckpointError::TargetAhead {
+    /// Makes sure that the target has no output of an epoch after the restored checkpoint: the job is about to write
+    /// those records again.
+    fn check_markers(&mut self, restored: u64, parallelism: u32) -> Outcome {
+        match self.target.furthest(self.lane, parallelism)? {
+            Some((lane, marker)) if marker > restored => Err(CheckpointError::TargetAhead {
                 subtask: lane,
                 delivered: marker,
-                next,
+                next: restored + 1,
             }
             .into()),
-            _ => Ok(marker),
+            _ => Ok(()),
         }
     }
 
@@ -221,16 +226,18 @@ fn read_lane(bytes: &[u8]) -> Option<(u32, Vec<(u64, &[u8])>)> {
 impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, T> {
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         let checkpointing = &cx.checkpointing;
-        let restored = checkpointing.restored.as_ref();
-        let next = restored.map_or(1, |restored| restored.checkpoint() + 1);
         self.checkpointing = checkpointing.enabled;
-        self.next = (checkpointing.enabled).then_some(next.max(checkpointing.first));
         self.deliveries = CommitQueue::new(cx);
         self.target.open(cx)?;
-        if restored.is_none() {
-            self.target.forget(self.lane, cx.subtask.parallelism)?;
+        let parallelism = cx.subtask.parallelism;
+        match &checkpointing.restored {
+            None => self.target.forget(self.lane, parallelism)?,
+            Some(restored) if self.checkpointing => {
+                self.check_markers(restored.checkpoint(), parallelism)?;
+            }
+            Some(_) => {}
         }
-        self.marker = self.past_marker(self.lane)?;
+        self.marker = self.target.marker(self.lane)?;
         Ok(())
     }
 
@@ -293,7 +300,7 @@ impl<V: ?Sized + 'static, T: OutboxTarget<V>> SinkWriter<V> for OutboxWriter<V, 
         for transaction in &transactions {
             let (lane, epochs) =
                 read_lane(transaction).ok_or_else(TransactionError::unrecoverable)?;
-            let marker = self.past_marker(lane)?;
+            let marker = self.target.marker(lane)?;
             for (number, output) in epochs {
                 if marker < number || seeded("marker-ignored") {
                     self.target
