@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::{BoxError, OpenContext, Outcome};
+use super::{BoxError, OpenContext, Outcome, panic_message};
 use crate::checkpoint::Deferred;
 use crate::ring::Waker;
 
@@ -49,6 +49,8 @@ struct Ended {
     /// Those done, failed, or skipped after a failure.
     count: u64,
     error: Option<BoxError>,
+    /// What the error says, for checkpoints that wait for what has failed: the error itself goes to the writer.
+    reason: String,
 }
 
 impl Commits {
@@ -71,13 +73,18 @@ impl Commits {
             return true;
         }
         let done = catch_unwind(AssertUnwindSafe(work));
-        match done.unwrap_or_else(|_| Err("a commit has panicked".into())) {
+        let done = done.unwrap_or_else(|payload| {
+            Err(format!("a commit panicked: {}", panic_message(&*payload)).into())
+        });
+        match done {
             Ok(()) => {
                 self.done.fetch_add(1, Ordering::Release);
                 false
             }
             Err(error) => {
-                self.ended().error = Some(error);
+                let mut ended = self.ended();
+                ended.reason = error.to_string();
+                ended.error = Some(error);
                 self.has_failed.store(true, Ordering::Release);
                 true
             }
@@ -172,7 +179,7 @@ impl CommitQueue {
         Some(Box::new(move || {
             commits.wait(sent);
             match commits.has_failed.load(Ordering::Acquire) {
-                true => Err("what was to be written before has failed".into()),
+                true => Err(commits.ended().reason.as_str().into()),
                 false => Ok(()),
             }
         }))

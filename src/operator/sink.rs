@@ -227,6 +227,14 @@ impl<W, V: ?Sized> SinkOperator<W, V> {
     }
 }
 
+impl<W, V: ?Sized> SinkOperator<W, V> {
+    /// Work whose errors say whose they are: it is done elsewhere.
+    fn named(&self, work: Deferred) -> Deferred {
+        let name = Arc::clone(&self.name);
+        Box::new(move || work().map_err(|cause| OperatorError::function(&name, cause).into()))
+    }
+}
+
 impl<V: ?Sized, W: SinkWriter<V>> SinkOperator<W, V> {
     /// Prepares for a checkpoint and captures what it stores.
     fn prepare(&mut self, checkpoint: u64) -> Outcome {
@@ -234,7 +242,8 @@ impl<V: ?Sized, W: SinkWriter<V>> SinkOperator<W, V> {
         self.writer.prepare(checkpoint, &mut prepared)?;
         if let Some(transactions) = &mut self.transactions {
             transactions.capture(checkpoint, &prepared.transactions);
-            self.work = prepared.work;
+            let named = prepared.work.into_iter().map(|work| self.named(work));
+            self.work = named.collect();
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::connectors::test_chain::CommitTasks;
 use crate::connectors::test_chain::checkpointed_context;
-use crate::operator::{BoxError, Outcome, Prepared, Sink, SinkWriter};
+use crate::operator::{BoxError, CommitQueue, Outcome, Prepared, Sink, SinkWriter};
 use crate::time::Timestamp;
 
 type Journal = Arc<Mutex<Vec<String>>>;
@@ -262,4 +262,17 @@ fn what_the_last_checkpoint_commits_is_made_to_last_before_the_job_has_ended() {
     let mut run = Run::of("none", true, true);
     run.writer.close().unwrap();
     assert_eq!(run.journal(), [""; 0], "nothing was committed");
+}
+
+#[test]
+fn checkpoint_that_waits_for_a_commit_and_the_writer_are_both_told_why_it_failed() {
+    let tasks = CommitTasks::default();
+    let mut commits = CommitQueue::new(&tasks.context(true));
+    commits.send(|| panic!("the target is gone")).unwrap();
+    let wait = commits.until_done().unwrap();
+    assert_eq!(tasks.run(), [true]);
+    for error in [commits.check().unwrap_err(), wait().unwrap_err()] {
+        let message = error.to_string();
+        assert_eq!(message, "a commit panicked: the target is gone");
+    }
 }

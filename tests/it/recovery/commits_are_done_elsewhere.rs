@@ -20,6 +20,8 @@ struct Outside {
     failures: u32,
     /// How many more preparations are to panic.
     panics: u32,
+    /// How many more preparations are to fail.
+    refusals: u32,
     written: u64,
 }
 
@@ -85,9 +87,13 @@ impl TwoPhaseCommit<u64> for Target {
         let target = self.clone();
         Ok(Some(Box::new(move || {
             let mut outside = target.0.lock().expect("nobody panics with it");
-            let panics = outside.panics > 0;
+            let (panics, refuses) = (outside.panics > 0, outside.refusals > 0);
             outside.panics = outside.panics.saturating_sub(1);
+            outside.refusals = outside.refusals.saturating_sub(1);
             drop(outside);
+            if refuses {
+                return Err("the target is full".into());
+            }
             assert!(!panics, "the target is gone");
             Ok(())
         })))
@@ -207,9 +213,9 @@ fn job_whose_last_commit_fails_has_not_been_stopped() {
 }
 
 #[test]
-fn panic_before_a_checkpoint_is_complete_fails_that_checkpoint() {
+fn error_or_panic_before_a_checkpoint_is_complete_fails_that_checkpoint_and_is_its_reason() {
     let target = Target::default();
-    target.0.lock().expect("nobody panics").panics = 1;
+    target.0.lock().expect("nobody panics").refusals = 1;
     let env = Environment::new().checkpoints(
         Checkpoints::on_request()
             .tolerable_failures(10)
@@ -219,6 +225,10 @@ fn panic_before_a_checkpoint_is_complete_fails_that_checkpoint() {
     env.source("numbers", Generator::new(|n| n).rate(10_000))
         .sink("slow", Transactional::new(move |_, _| made.clone()));
     let job = env.spawn("numbers").expect("it starts");
+    let error = job.checkpoint().expect_err("the target refuses");
+    let reason = "operator `slow`: the target is full";
+    assert!(error.to_string().contains(reason), "{error}");
+    target.0.lock().expect("nobody panics").panics = 1;
     let error = job.checkpoint().expect_err("the target panics");
     assert!(error.to_string().contains("the target is gone"), "{error}");
     job.checkpoint().expect("the next one is complete");
