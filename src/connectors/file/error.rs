@@ -100,14 +100,20 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// Converts `cause`, the error of trying to `action` the file at `path`.
-    pub(crate) fn io(path: &Path, action: &'static str, cause: io::Error) -> Self {
-        let path = path.to_path_buf();
-        if cause.kind() == io::ErrorKind::NotFound {
-            return FileError::NotFound { path };
+    /// Converts `cause`, the error of trying to `action` the file at `path`, which is to be read.
+    pub(crate) fn input(path: &Path, action: &'static str, cause: io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::NotFound => FileError::NotFound {
+                path: path.to_path_buf(),
+            },
+            _ => FileError::output(path, action, cause),
         }
+    }
+
+    /// Converts `cause`, the error of trying to `action` the file at `path`, which is written and need not have existed.
+    pub(crate) fn output(path: &Path, action: &'static str, cause: io::Error) -> Self {
         FileError::Io {
-            path,
+            path: path.to_path_buf(),
             action,
             cause,
         }

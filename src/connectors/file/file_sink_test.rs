@@ -322,6 +322,21 @@ fn directory_that_cannot_be_made_is_named() {
     );
 }
 
+#[test]
+fn file_that_cannot_be_made_is_not_called_a_missing_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = FileSink::lines(dir.path()).extension("no/such/directory");
+    let mut writer = Sink::<u64>::writer(&sink, 0, 1);
+    writer.open(&checkpointed_context(0, 1, true)).unwrap();
+    write(&mut writer, [1]);
+    let error = writer.prepare(1, &mut Prepared::default()).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("inprogress: could not create it: No such file"),
+        "{message}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -291,7 +291,7 @@ impl Enumerator {
 }
 
 fn metadata(path: &Path) -> Result<Metadata, FileError> {
-    fs::metadata(path).map_err(|cause| FileError::io(path, "look at it", cause))
+    fs::metadata(path).map_err(|cause| FileError::input(path, "look at it", cause))
 }
 
 /// The file at `path`, or the visible files directly in that directory.
@@ -300,7 +300,7 @@ fn list(path: &Path) -> Result<Listing, FileError> {
     if !top.is_dir() {
         return Ok(vec![(path.to_path_buf(), Identity::of(&top))]);
     }
-    let failed = |cause| FileError::io(path, "list it", cause);
+    let failed = |cause| FileError::input(path, "list it", cause);
     let mut found = Vec::new();
     for entry in fs::read_dir(path).map_err(failed)? {
         let entry = entry.map_err(failed)?;

@@ -115,7 +115,7 @@ impl Decoder for LineDecoder {
         self.bytes.clear();
         let read = input.read_until(b'\n', &mut self.bytes);
         let path = input.get_ref().path();
-        let size = read.map_err(|cause| FileError::io(path, "read it", cause))?;
+        let size = read.map_err(|cause| FileError::input(path, "read it", cause))?;
         if size == 0 {
             return Ok(Decoded::End);
         }

@@ -34,7 +34,7 @@ pub(super) struct Mapping {
 impl Mapping {
     /// Maps the first `size_max` bytes of the file at `path`, or the whole file if it is shorter.
     fn open(path: &Arc<Path>, size_max: u64) -> Result<Self, FileError> {
-        let failed = |action| move |cause| FileError::io(path, action, cause);
+        let failed = |action| move |cause| FileError::input(path, action, cause);
         let file = File::open(path).map_err(failed("open it"))?;
         let metadata = file.metadata().map_err(failed("look at it"))?;
         if metadata.is_dir() {
@@ -71,7 +71,7 @@ impl Mapping {
         }
         match self.bytes.advise(PopulateRead) {
             Err(cause) if cause.kind() != io::ErrorKind::InvalidInput => {
-                Err(FileError::io(&self.path, "read it", cause))
+                Err(FileError::input(&self.path, "read it", cause))
             }
             _ => Ok(()),
         }
@@ -102,7 +102,8 @@ impl Mapping {
     /// last byte.
     pub(super) fn check(&self) -> Result<(), FileError> {
         let metadata = self.file.metadata();
-        let metadata = metadata.map_err(|cause| FileError::io(&self.path, "look at it", cause))?;
+        let metadata =
+            metadata.map_err(|cause| FileError::input(&self.path, "look at it", cause))?;
         if Identity::of(&metadata) == self.opened {
             return Ok(());
         }
@@ -135,7 +136,8 @@ impl MappedFile {
     /// The current size of the file in bytes.
     pub(super) fn size(&self) -> Result<u64, FileError> {
         let metadata = std::fs::metadata(&self.path);
-        let metadata = metadata.map_err(|cause| FileError::io(&self.path, "look at it", cause))?;
+        let metadata =
+            metadata.map_err(|cause| FileError::input(&self.path, "look at it", cause))?;
         Ok(metadata.len())
     }
 

@@ -57,7 +57,7 @@ impl Target {
         what: &'static str,
     ) -> impl FnOnce(std::io::Error) -> FileError + use<> {
         let path = self.path(name);
-        move |cause| FileError::io(&path, what, cause)
+        move |cause| FileError::output(&path, what, cause)
     }
 
     fn open(&self) -> Result<Arc<dyn Storage>, FileError> {
@@ -65,7 +65,7 @@ impl Target {
             Target::Storage(storage) => Ok(Arc::clone(storage)),
             Target::Directory(directory) => {
                 let storage = RealStorage::create(directory)
-                    .map_err(|cause| FileError::io(directory, "create it", cause))?;
+                    .map_err(|cause| FileError::output(directory, "create it", cause))?;
                 Ok(Arc::new(storage.filled_by(Filling::Write)))
             }
         }
@@ -355,7 +355,7 @@ impl Unsynced {
             OnDisk::Synced => {}
             OnDisk::Waiting(bytes) => {
                 let finished = bytes.finish(Durability::Synced);
-                finished.map_err(|cause| FileError::io(&self.path, "sync it", cause))?;
+                finished.map_err(|cause| FileError::output(&self.path, "sync it", cause))?;
             }
             OnDisk::Refused => {
                 let path = self.path.clone();

@@ -53,9 +53,9 @@ impl Input {
     /// # Errors
     /// If it cannot be opened.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let file = File::open(path).map_err(|cause| FileError::io(path, "open it", cause))?;
+        let file = File::open(path).map_err(|cause| FileError::input(path, "open it", cause))?;
         let metadata = file.metadata();
-        let metadata = metadata.map_err(|cause| FileError::io(path, "look at it", cause))?;
+        let metadata = metadata.map_err(|cause| FileError::input(path, "look at it", cause))?;
         let compressed = path
             .extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("gz"));
@@ -91,7 +91,7 @@ impl Input {
                 read.map(|read| self.size + read)
             }
         };
-        self.size = skipped.map_err(|cause| FileError::io(&self.path, "read it", cause))?;
+        self.size = skipped.map_err(|cause| FileError::input(&self.path, "read it", cause))?;
         if self.size == offset {
             return Ok(());
         }
