@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::ToSqlOutput;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params_from_iter};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params_from_iter,
+};
 
 use crate::connectors::transaction::{OutboxTarget, TransactionError, Work};
 use crate::operator::{BoxError, OpenContext, Outcome};
@@ -15,6 +17,8 @@ use super::row::{SqlRow, take_value};
 
 /// How long to wait for another subtask's transaction. All of them are short.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait before asking again, where SQLite itself does not wait.
+const BUSY_PAUSE: Duration = Duration::from_millis(2);
 
 /// A database could not be written to.
 #[derive(Debug, thiserror::Error)]
@@ -175,13 +179,31 @@ fn open(database: &Mutex<Database>) -> MutexGuard<'_, Database> {
     database.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Switches the database to its write-ahead log. SQLite does not wait here for a connection that is writing, such as
+/// another subtask's that does the same: it only waits where the connection holds no lock itself.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.execute_batch("PRAGMA journal_mode = WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && begun.elapsed() < BUSY_TIMEOUT =>
+            {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 impl Database {
     fn connect(&mut self) -> Result<(), SqliteError> {
         let failed = self.description.refused("open it");
         let connection = Connection::open(&self.description.path).map_err(&failed)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(&failed)?;
+        write_ahead(&connection).map_err(&failed)?;
         connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            .execute_batch("PRAGMA synchronous = FULL")
             .map_err(&failed)?;
         self.upsert = self.description.upsert()?;
         // A statement that does not fit the table is reported before the first record.

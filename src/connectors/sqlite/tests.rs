@@ -177,6 +177,20 @@ fn table_that_does_not_fit_and_row_of_another_width_are_named() {
 }
 
 #[test]
+fn a_database_that_another_connection_writes_to_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("totals.db");
+    let connection = database(&path);
+    // Before the database has a write-ahead log, as when several subtasks open a new one.
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut writer = sink(&path).exactly_once("totals").writer(0, 1);
+    let opening = std::thread::spawn(move || writer.open(&checkpointed_context(0, 1, true)));
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    connection.execute_batch("COMMIT").unwrap();
+    opening.join().unwrap().unwrap();
+}
+
+#[test]
 fn values_of_every_type_arrive() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("values.db");
