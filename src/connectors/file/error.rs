@@ -81,6 +81,15 @@ pub enum FileError {
         /// The part file.
         path: PathBuf,
     },
+    /// Another sink, of this job or another, writes part files to the directory.
+    #[error(
+        "{} is in use: another sink writes part files there; stop that job, or give each sink a directory of its own",
+        path.display()
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Another file already has the name of a part file.
     #[error("{} exists already, so a part file cannot get its name: move it away", path.display())]
     PartExists {

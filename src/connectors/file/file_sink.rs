@@ -9,7 +9,8 @@ use crate::connectors::line_format::{By, ByDebug, ByDisplay, LineFormat};
 use crate::connectors::transaction::TransactionalWriter;
 use crate::operator::{Outcome, Sink};
 
-use super::part_file::{PartFiles, Target};
+use super::output::Output;
+use super::part_file::PartFiles;
 
 /// The format in which records are written to files.
 pub trait FileFormat<V: ?Sized>: Send + Sync + 'static {
@@ -55,8 +56,9 @@ pub trait FileEncoder<V: ?Sized>: Send + 'static {
 /// no part file, and no file is ever overwritten.
 ///
 /// A job that resumes from a checkpoint makes that checkpoint's part files visible. Whether it resumes or starts from
-/// scratch, it removes hidden ones that no checkpoint can refer to. So **a directory belongs to one sink of one job**.
-/// It is created if it does not exist.
+/// scratch, it removes hidden ones that no checkpoint can refer to. So **a directory belongs to one sink of one job**,
+/// and while it is in use no other sink can open it, where the file system has locks. It is created if it does not
+/// exist.
 ///
 /// ```
 /// use thalweg::connectors::FileSink;
@@ -65,12 +67,23 @@ pub trait FileEncoder<V: ?Sized>: Send + 'static {
 /// let sums = FileSink::lines("out");
 /// let sums = sums.with(|sum: &(u64, f64), f| write!(f, "{}\t{:.2}", sum.0, sum.1));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use]
 pub struct FileSink<F> {
-    target: Target,
+    output: Arc<Output>,
     pub(in crate::connectors) extension: Arc<str>,
     pub(in crate::connectors) format: F,
+}
+
+impl<F: Clone> Clone for FileSink<F> {
+    /// Another sink to the same place: the two cannot be in use at the same time.
+    fn clone(&self) -> Self {
+        FileSink {
+            output: Arc::new(self.output.of_another_sink()),
+            extension: Arc::clone(&self.extension),
+            format: self.format.clone(),
+        }
+    }
 }
 
 impl FileSink<Lines<ByDisplay>> {
@@ -84,7 +97,7 @@ impl<F> FileSink<F> {
     /// Writes records in a custom format.
     pub fn new(directory: impl AsRef<Path>, format: F) -> Self {
         FileSink {
-            target: Target::Directory(directory.as_ref().to_path_buf()),
+            output: Arc::new(Output::directory(directory.as_ref())),
             extension: "".into(),
             format,
         }
@@ -92,7 +105,7 @@ impl<F> FileSink<F> {
 
     /// Writes part files to `storage` instead of a directory.
     pub fn to_storage(mut self, storage: Arc<dyn Storage>) -> Self {
-        self.target = Target::Storage(storage);
+        self.output = Arc::new(Output::storage(storage));
         self
     }
 
@@ -104,7 +117,7 @@ impl<F> FileSink<F> {
 
     pub(in crate::connectors) fn format<G>(self, format: impl FnOnce(F) -> G) -> FileSink<G> {
         FileSink {
-            target: self.target,
+            output: self.output,
             extension: self.extension,
             format: format(self.format),
         }
@@ -132,7 +145,7 @@ impl<V: ?Sized + 'static, F: FileFormat<V>> Sink<V> for FileSink<F> {
 
     fn writer(&self, index: u32, parallelism: u32) -> Self::Writer {
         let (subtask, encoder) = ((index, parallelism), self.format.encoder());
-        let parts = PartFiles::new(&self.target, &self.extension, encoder, subtask);
+        let parts = PartFiles::new(&self.output, &self.extension, encoder, subtask);
         TransactionalWriter::new(parts)
     }
 }

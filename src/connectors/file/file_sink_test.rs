@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{FileSink, LineEncoder};
+use super::{FileSink, LineEncoder, Lines};
 use crate::connectors::file::part_file::PartFiles;
 use crate::connectors::line_format::ByDisplay;
 use crate::connectors::test_chain::{CommitTasks, checkpointed_context, restored_context};
@@ -53,9 +53,16 @@ fn prepare(writer: &mut Writer, checkpoint: u64) -> Vec<Vec<u8>> {
     prepared.transactions().to_vec()
 }
 
+fn texts(directory: &Path) -> FileSink<Lines<ByDisplay>> {
+    FileSink::lines(directory).extension("txt")
+}
+
 fn open(directory: &Path, index: u32, parallelism: u32) -> Writer {
-    let sink = FileSink::lines(directory).extension("txt");
-    let mut writer = Sink::<u64>::writer(&sink, index, parallelism);
+    open_of(&texts(directory), index, parallelism)
+}
+
+fn open_of(sink: &FileSink<Lines<ByDisplay>>, index: u32, parallelism: u32) -> Writer {
+    let mut writer = Sink::<u64>::writer(sink, index, parallelism);
     writer
         .open(&checkpointed_context(index, parallelism, true))
         .unwrap();
@@ -69,11 +76,16 @@ fn restore(
     from: u64,
     kept: Vec<Vec<u8>>,
 ) -> Writer {
-    let mut writer = Sink::<u64>::writer(
-        &FileSink::lines(directory).extension("txt"),
-        index,
-        parallelism,
-    );
+    restore_of(&texts(directory), (index, parallelism), from, kept)
+}
+
+fn restore_of(
+    sink: &FileSink<Lines<ByDisplay>>,
+    (index, parallelism): (u32, u32),
+    from: u64,
+    kept: Vec<Vec<u8>>,
+) -> Writer {
+    let mut writer = Sink::<u64>::writer(sink, index, parallelism);
     writer
         .open(&restored_context(index, parallelism, from))
         .unwrap();
@@ -146,13 +158,36 @@ fn recovery_commits_what_the_checkpoint_kept_once_and_removes_what_came_later() 
         restore(dir.path(), (0, 1), 1, kept.clone());
         assert_eq!(names(dir.path()), ["part-0-0.txt"]);
     }
-    fs::remove_file(dir.path().join("part-0-0.txt")).unwrap();
+}
+
+#[test]
+fn part_that_is_gone_while_its_job_runs_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
     let mut writer = open(dir.path(), 0, 1);
-    let message = writer.recover(kept.clone()).unwrap_err().to_string();
+    write(&mut writer, [1]);
+    prepare(&mut writer, 1);
+    fs::remove_file(dir.path().join(".part-0-0.txt.1.pending")).unwrap();
+    let message = writer.commit(1).unwrap_err().to_string();
     assert!(message.contains("part-0-0.txt is lost"), "{message}");
-    fs::write(dir.path().join(".part-0-0.txt.1.pending"), "").unwrap();
-    let message = writer.recover(kept).unwrap_err().to_string();
-    assert!(message.contains("pending is lost"), "{message}");
+}
+
+#[test]
+fn directory_is_refused_to_a_second_sink_until_the_first_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = texts(dir.path());
+    let mut writers = [open_of(&sink, 0, 2), open_of(&sink, 1, 2)];
+    for other in [sink.clone(), texts(dir.path())] {
+        let mut other = Sink::<u64>::writer(&other, 0, 1);
+        let error = other.open(&checkpointed_context(0, 1, true)).unwrap_err();
+        let message = error.to_string();
+        let expected = format!("{} is in use: another sink", dir.path().display());
+        assert!(message.starts_with(&expected), "{message}");
+    }
+    for writer in &mut writers {
+        writer.close().unwrap();
+    }
+    open(dir.path(), 0, 1);
+    assert!(names(dir.path()).is_empty(), "the lock leaves no file");
 }
 
 #[test]
@@ -167,8 +202,8 @@ fn job_that_starts_anew_removes_what_no_checkpoint_can_have_kept() {
     write(&mut older, 0..100_000);
     drop(older);
     // Another run, whose checkpoints start with the third: two subtasks, one of which is gone in the next attempt.
+    let sink = texts(dir.path());
     let start = |index, parallelism| {
-        let sink = FileSink::lines(dir.path()).extension("txt");
         let mut writer = Sink::<u64>::writer(&sink, index, parallelism);
         let mut cx = checkpointed_context(index, parallelism, true);
         cx.checkpointing.first = 3;
@@ -233,7 +268,7 @@ fn job_that_goes_back_to_a_savepoint_keeps_what_a_later_checkpoint_of_its_direct
 fn parts_of_checkpoints_that_fail_do_not_stay_open() {
     let dir = tempfile::tempdir().unwrap();
     let is_part = |entry: std::io::Result<fs::DirEntry>| {
-        fs::read_link(entry.unwrap().path()).is_ok_and(|path| path.starts_with(dir.path()))
+        fs::read_link(entry.unwrap().path()).is_ok_and(|path| path.parent() == Some(dir.path()))
     };
     let open_parts = || {
         let open = fs::read_dir("/proc/self/fd").unwrap();
@@ -354,12 +389,13 @@ proptest! {
         for (parallelism, epochs) in attempts {
             let size = kept.len().div_ceil(parallelism as usize).max(1);
             let mut shares = kept.chunks(size).map(<[_]>::to_vec);
+            let sink = texts(dir.path());
             let mut writers: Vec<_> = (0..parallelism).map(|index| {
                 if checkpoint == 0 {
-                    return open(dir.path(), index, parallelism);
+                    return open_of(&sink, index, parallelism);
                 }
                 let share = shares.next().unwrap_or_default();
-                restore(dir.path(), (index, parallelism), checkpoint, share)
+                restore_of(&sink, (index, parallelism), checkpoint, share)
             }).collect();
             if checkpoint > 0 {
                 prop_assert_eq!(visible(dir.path()), (0..written).collect::<Vec<_>>());

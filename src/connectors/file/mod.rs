@@ -11,6 +11,7 @@ mod identity;
 mod line_blocks;
 mod line_source;
 mod mapping;
+mod output;
 mod part_file;
 mod reader;
 mod record_source;

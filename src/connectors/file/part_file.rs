@@ -13,10 +13,10 @@
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::checkpoint::{Durability, Filling, RealStorage, Restored, Storage, WriteOnce};
+use crate::checkpoint::{Durability, Restored, Storage, WriteOnce};
 use crate::connectors::transaction::{TransactionError, TwoPhaseCommit, Work};
 use crate::operator::{BoxError, Checkpointing, CommitQueue, OpenContext, Outcome, Unrecoverable};
 use crate::seeded_bugs::seeded;
@@ -24,6 +24,7 @@ use crate::time::Timestamp;
 
 use super::FileError;
 use super::file_sink::FileEncoder;
+use super::output::{Opened, Output};
 
 /// The buffer size in bytes at which a writer writes out.
 const BUFFER_SIZE: usize = 128 * 1024;
@@ -32,52 +33,12 @@ const BUFFER_SIZE: usize = 128 * 1024;
 const IN_PROGRESS: &str = "inprogress";
 const PENDING: &str = "pending";
 
-/// Where a sink writes its part files.
-#[derive(Clone, Debug)]
-pub(super) enum Target {
-    /// A directory, created when the sink is opened.
-    Directory(PathBuf),
-    /// A custom storage.
-    Storage(Arc<dyn Storage>),
-}
-
-impl Target {
-    /// The path of a file, for error messages.
-    fn path(&self, name: &str) -> PathBuf {
-        match self {
-            Target::Directory(directory) => directory.join(name),
-            Target::Storage(storage) => Path::new(&storage.place()).join(name),
-        }
-    }
-
-    /// Returns a function that converts an I/O error on a file.
-    fn failed(
-        &self,
-        name: &str,
-        what: &'static str,
-    ) -> impl FnOnce(std::io::Error) -> FileError + use<> {
-        let path = self.path(name);
-        move |cause| FileError::output(&path, what, cause)
-    }
-
-    fn open(&self) -> Result<Arc<dyn Storage>, FileError> {
-        match self {
-            Target::Storage(storage) => Ok(Arc::clone(storage)),
-            Target::Directory(directory) => {
-                let storage = RealStorage::create(directory)
-                    .map_err(|cause| FileError::output(directory, "create it", cause))?;
-                Ok(Arc::new(storage.filled_by(Filling::Write)))
-            }
-        }
-    }
-}
-
 /// The part files of one subtask.
 #[derive(Debug)]
 pub struct PartFiles<E> {
-    target: Target,
-    /// Set once opened.
-    files: Option<Arc<dyn Storage>>,
+    output: Arc<Output>,
+    /// Set while open.
+    opened: Option<Arc<Opened>>,
     index: u32,
     parallelism: u32,
     /// Includes the dot; may be empty.
@@ -196,16 +157,16 @@ fn is_left(name: &str, state: &str, checkpointing: &Checkpointing) -> bool {
 }
 
 impl<E> PartFiles<E> {
-    /// Part files in `target` whose names end in `extension`.
+    /// Part files in `output` whose names end in `extension`.
     pub(super) fn new(
-        target: &Target,
+        output: &Arc<Output>,
         extension: &Arc<str>,
         encoder: E,
         (index, parallelism): (u32, u32),
     ) -> Self {
         PartFiles {
-            target: target.clone(),
-            files: None,
+            output: Arc::clone(output),
+            opened: None,
             index,
             parallelism,
             extension: Arc::clone(extension),
@@ -225,12 +186,16 @@ impl<E> PartFiles<E> {
         format!(".{}.{IN_PROGRESS}", self.committed_name(number))
     }
 
-    /// The storage, opened on first use.
-    fn files(&mut self) -> Result<Arc<dyn Storage>, FileError> {
-        match &self.files {
-            Some(files) => Ok(Arc::clone(files)),
-            None => Ok(Arc::clone(self.files.insert(self.target.open()?))),
+    /// The output, opened on first use.
+    fn opened(&mut self) -> Result<&Opened, FileError> {
+        match &mut self.opened {
+            Some(opened) => Ok(opened),
+            opened => Ok(opened.insert(self.output.open()?)),
         }
+    }
+
+    fn files(&mut self) -> Result<Arc<dyn Storage>, FileError> {
+        Ok(Arc::clone(&self.opened()?.files))
     }
 
     /// Returns a function that converts an I/O error on a file.
@@ -239,7 +204,7 @@ impl<E> PartFiles<E> {
         name: &str,
         what: &'static str,
     ) -> impl FnOnce(std::io::Error) -> FileError + use<E> {
-        self.target.failed(name, what)
+        self.output.failed(name, what)
     }
 
     /// The names of all files in the directory.
@@ -307,38 +272,53 @@ impl<E> PartFiles<E> {
 
 /// The size of a file in bytes, if it exists.
 fn size_of_file(
-    target: &Target,
+    output: &Output,
     files: &dyn Storage,
     name: &str,
 ) -> Result<Option<u64>, FileError> {
     match files.open(name) {
         Ok(file) => Ok(Some(file.length())),
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(target.failed(name, "look at it")(cause)),
+        Err(cause) => Err(output.failed(name, "look at it")(cause)),
+    }
+}
+
+/// Under which name a part file is found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Pending,
+    Committed,
+    Neither,
+}
+
+fn find(output: &Output, files: &dyn Storage, handle: &Handle<'_>) -> Result<Found, FileError> {
+    let pending = size_of_file(output, files, handle.pending)?;
+    let committed = size_of_file(output, files, handle.committed)?;
+    match (pending, committed) {
+        (Some(size), _) if size != handle.size => Err(FileError::PartLost {
+            path: output.path(handle.pending),
+        }),
+        (Some(_), Some(_)) => Err(FileError::PartExists {
+            path: output.path(handle.committed),
+        }),
+        (Some(_), None) => Ok(Found::Pending),
+        (None, Some(_)) => Ok(Found::Committed),
+        (None, None) => Ok(Found::Neither),
     }
 }
 
 /// Gives a part file its final name, if it does not have it yet.
-fn rename(target: &Target, files: &dyn Storage, handle: &Handle<'_>) -> Result<(), FileError> {
-    let pending = size_of_file(target, files, handle.pending)?;
-    let committed = size_of_file(target, files, handle.committed)?;
-    let lost = |name: &str| {
-        let path = target.path(name);
-        Err(FileError::PartLost { path })
-    };
-    match (pending, committed) {
-        (Some(size), _) if size != handle.size => return lost(handle.pending),
-        (Some(_), Some(_)) => {
-            let path = target.path(handle.committed);
-            return Err(FileError::PartExists { path });
+fn rename(output: &Output, files: &dyn Storage, handle: &Handle<'_>) -> Result<(), FileError> {
+    match find(output, files, handle)? {
+        Found::Pending => {
+            let renamed = files.rename(handle.pending, handle.committed);
+            renamed.map_err(output.failed(handle.pending, "rename it"))
         }
-        (Some(_), None) => {}
-        // It was renamed earlier.
-        (None, Some(_)) => return Ok(()),
-        (None, None) => return lost(handle.committed),
+        Found::Committed => Ok(()),
+        Found::Neither => Err(FileError::PartLost {
+            path: output.path(handle.committed),
+        }),
     }
-    let renamed = files.rename(handle.pending, handle.committed);
-    renamed.map_err(target.failed(handle.pending, "rename it"))
 }
 
 impl Unsynced {
@@ -431,7 +411,7 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
         };
         let handle = handle.write();
         let unsynced = Unsynced {
-            path: self.target.path(&pending),
+            path: self.output.path(&pending),
             file: Mutex::new(OnDisk::Waiting(file)),
         };
         self.unsynced.insert(pending, Arc::new(unsynced));
@@ -458,10 +438,10 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
 
     fn commit(&mut self, handle: &[u8]) -> Result<Work, BoxError> {
         self.unsynced.remove(Handle::read(handle)?.pending);
-        let (target, handle) = (self.target.clone(), handle.to_vec());
+        let (output, handle) = (Arc::clone(&self.output), handle.to_vec());
         let files = self.files()?;
         Ok(Box::new(move || {
-            Ok(rename(&target, &*files, &Handle::read(&handle)?)?)
+            Ok(rename(&output, &*files, &Handle::read(&handle)?)?)
         }))
     }
 
@@ -475,6 +455,11 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
             drop(file);
             self.remove(&self.in_progress(number))?;
         }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Outcome {
+        self.opened = None;
         Ok(())
     }
 }
