@@ -60,6 +60,11 @@ pub trait FileEncoder<V: ?Sized>: Send + 'static {
 /// and while it is in use no other sink can open it, where the file system has locks. It is created if it does not
 /// exist.
 ///
+/// Visible files may be moved away or removed at any time. One that the checkpoint ended and that is neither visible
+/// nor hidden when the job resumes is taken for moved away, with a warning, because nothing tells it from one that was
+/// lost. If the whole directory is missing, or a hidden file has not the size that the checkpoint has for it, the job
+/// fails.
+///
 /// ```
 /// use thalweg::connectors::FileSink;
 ///

@@ -161,6 +161,37 @@ fn recovery_commits_what_the_checkpoint_kept_once_and_removes_what_came_later() 
 }
 
 #[test]
+fn part_that_was_moved_away_does_not_keep_a_job_from_going_on_but_one_that_is_lost_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let mut writer = open(&out, 0, 1);
+    write(&mut writer, [1]);
+    let kept = prepare(&mut writer, 1);
+    writer.commit(1).unwrap();
+    drop(writer);
+    fs::rename(out.join("part-0-0.txt"), dir.path().join("moved")).unwrap();
+    let mut writer = restore(&out, (0, 1), 1, kept.clone());
+    write(&mut writer, [2]);
+    prepare(&mut writer, 2);
+    writer.commit(2).unwrap();
+    assert_eq!(names(&out), ["part-0-1.txt"], "no name is used again");
+    drop(writer);
+    let resume = || {
+        let mut writer = Sink::<u64>::writer(&texts(&out), 0, 1);
+        writer.open(&restored_context(0, 1, 1)).unwrap();
+        writer.recover(kept.clone()).unwrap_err().to_string()
+    };
+    fs::write(out.join(".part-0-0.txt.1.pending"), "").unwrap();
+    let message = resume();
+    assert!(message.contains("pending is lost"), "{message}");
+    fs::remove_dir_all(&out).unwrap();
+    for _attempt in 0..2 {
+        let message = resume();
+        assert!(message.contains("part-0-0.txt is lost"), "{message}");
+    }
+}
+
+#[test]
 fn part_that_is_gone_while_its_job_runs_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = open(dir.path(), 0, 1);

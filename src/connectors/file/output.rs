@@ -1,6 +1,6 @@
 //! `Output`: where a sink writes its part files, which one sink does at a time.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -30,6 +30,8 @@ pub(super) struct Output {
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) files: Arc<dyn Storage>,
+    /// The directory was created for it: it cannot have had any files.
+    pub(super) is_new: bool,
     _lock: Option<Box<dyn DirectoryLock>>,
 }
 
@@ -88,13 +90,14 @@ impl Output {
     }
 
     fn open_first(&self) -> Result<Opened, FileError> {
-        let (files, lock): (Arc<dyn Storage>, _) = match &self.target {
-            Target::Storage(storage) => (Arc::clone(storage), storage.lock().map(Some)),
+        let (files, is_new, lock): (Arc<dyn Storage>, _, _) = match &self.target {
+            Target::Storage(storage) => (Arc::clone(storage), false, storage.lock().map(Some)),
             Target::Directory(directory) => {
+                let is_new = !directory.exists();
                 let storage = RealStorage::create(directory);
                 let storage = storage.map_err(self.failed("", "create it"))?;
                 let files = Arc::new(storage.filled_by(Filling::Write));
-                (files, lock_unseen(directory))
+                (files, is_new, lock_unseen(directory))
             }
         };
         let lock = lock.map_err(|cause| match cause.kind() {
@@ -103,7 +106,18 @@ impl Output {
             },
             _ => self.failed("", "lock it")(cause),
         })?;
-        Ok(Opened { files, _lock: lock })
+        Ok(Opened {
+            files,
+            is_new,
+            _lock: lock,
+        })
+    }
+
+    /// Removes the directory again, if nothing is in it.
+    pub(super) fn undo_creation(&self) {
+        if let Target::Directory(directory) = &self.target {
+            let _ = fs::remove_dir(directory);
+        }
     }
 }
 

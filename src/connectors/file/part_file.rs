@@ -445,6 +445,32 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
         }))
     }
 
+    fn recover_and_commit(&mut self, handle: &[u8]) -> Outcome {
+        let handle = Handle::read(handle)?;
+        if let Some((subtask, number, _)) = parse(handle.committed)
+            && subtask == self.index
+        {
+            self.next = self.next.max(number + 1);
+        }
+        let files = self.files()?;
+        if find(&self.output, &*files, &handle)? != Found::Neither {
+            return Ok(rename(&self.output, &*files, &handle)?);
+        }
+        let path = self.output.path(handle.committed);
+        if self.opened()?.is_new {
+            // The next attempt is to find it missing again.
+            self.output.undo_creation();
+            return Err(FileError::PartLost { path }.into());
+        }
+        let part = path.display();
+        tracing::warn!(
+            %part,
+            "a part file of the restored checkpoint is gone, hidden or not: it is taken for one that was finished and \
+             then moved away. If nobody did so, its records are lost: start from another checkpoint",
+        );
+        Ok(())
+    }
+
     fn recovered(&mut self) -> Outcome {
         Ok(self.sync_names()?)
     }
