@@ -53,6 +53,8 @@ pub struct Checkpointing {
     /// The number of the first checkpoint of this run, across attempts: lower numbers belong to
     /// other runs.
     pub first: u64,
+    /// Tells the directory of this run's checkpoints from all others: numbers count within one.
+    pub directory: Option<u64>,
     /// The checkpoint from which the job resumes.
     pub restored: Option<Restored>,
     /// Whether state in that checkpoint may be left unclaimed (Flink's `allowNonRestoredState`).

@@ -125,6 +125,7 @@ impl JobMaster {
             checkpointing: Checkpointing {
                 enabled: writer.is_some(),
                 first: writer.map_or(0, |writer| writer.first),
+                directory: writer.map(|writer| writer.directory),
                 restored,
                 allow_non_restored: self.config.allow_non_restored,
                 committer: self.committer.clone(),

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::checkpoint::{Restored, Storage};
+use crate::checkpoint::{CheckpointStore, Restored, Storage};
 use crate::graph::ExecutionGraph;
 use crate::metrics::{MetricGroup, MetricSample};
 use crate::operator::Checkpointing;
@@ -92,6 +92,7 @@ impl Stepper {
             checkpointing: Checkpointing {
                 enabled: origin.store.is_some(),
                 first: next,
+                directory: origin.store.as_ref().map(CheckpointStore::identity),
                 restored: origin.restored.clone(),
                 allow_non_restored: config.allow_non_restored,
                 ..Checkpointing::default()

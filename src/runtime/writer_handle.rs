@@ -40,6 +40,8 @@ pub(super) struct WriterHandle {
     thread: Option<JoinHandle<()>>,
     /// The number of the job's first checkpoint.
     pub(super) first: u64,
+    /// Tells the directory of its checkpoints from all others.
+    pub(super) directory: u64,
     /// The number that the next checkpoint will have.
     pub(super) next: u64,
 }
@@ -52,6 +54,7 @@ impl WriterHandle {
         origin: Option<Restored>,
         events: &Sender<Event>,
     ) -> Result<Self, JobError> {
+        let directory = store.identity();
         let (writer, messages, pieces) = checkpoint_writer(store, next, origin);
         let events = events.clone();
         let tell = move |written| {
@@ -72,6 +75,7 @@ impl WriterHandle {
             pieces,
             thread: Some(thread),
             first: next,
+            directory,
             next,
         })
     }

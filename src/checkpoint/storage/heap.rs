@@ -1,6 +1,7 @@
 //! Storage in memory, for use without files.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +15,8 @@ pub struct HeapStorage {
     files: Arc<Mutex<BTreeMap<String, File>>>,
     /// Held by whoever has the lock.
     lock: Arc<Mutex<Option<Arc<()>>>>,
+    /// Hashes nothing to what no other storage does.
+    identity: RandomState,
 }
 
 fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -82,7 +85,10 @@ impl Storage for HeapStorage {
         }
         let held = Arc::new(());
         *holder = Some(Arc::clone(&held));
-        Ok(Box::new(HeapLock { _held: held }))
+        Ok(Box::new(HeapLock {
+            identity: self.identity.hash_one(()),
+            _held: held,
+        }))
     }
 
     fn place(&self) -> String {
@@ -92,10 +98,15 @@ impl Storage for HeapStorage {
 
 #[derive(Debug)]
 struct HeapLock {
+    identity: u64,
     _held: Arc<()>,
 }
 
-impl DirectoryLock for HeapLock {}
+impl DirectoryLock for HeapLock {
+    fn identity(&self) -> u64 {
+        self.identity
+    }
+}
 
 struct HeapFile(File);
 

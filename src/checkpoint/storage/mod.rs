@@ -131,7 +131,11 @@ pub trait ReadAt: Send + Sync {
 }
 
 /// The exclusive right to write to a directory, held until it is dropped.
-pub trait DirectoryLock: Send + Sync + fmt::Debug {}
+pub trait DirectoryLock: Send + Sync + fmt::Debug {
+    /// A number that tells the directory from all others, also from one that takes its place later. Every lock of the
+    /// directory has the same.
+    fn identity(&self) -> u64;
+}
 
 /// Reads all bytes of a file of at most `length_max` bytes.
 pub(super) fn read_whole(file: &dyn ReadAt, length_max: u64) -> io::Result<Vec<u8>> {

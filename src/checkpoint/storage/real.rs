@@ -1,6 +1,7 @@
 //! Storage in a directory.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -174,7 +175,10 @@ impl Storage for RealStorage {
         let file = options.write(true).create(true).truncate(false);
         let file = file.open(self.path(LOCK))?;
         match file.try_lock() {
-            Ok(()) => Ok(Box::new(FileLock { _file: file })),
+            Ok(()) => Ok(Box::new(FileLock {
+                identity: identity(&file)?,
+                _file: file,
+            })),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -193,13 +197,28 @@ fn is_named(file: &File, path: &Path) -> io::Result<bool> {
     Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
 }
 
+/// A number for a file that is created once and never written to: which one it is, and since when.
+fn identity(file: &File) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+
+    let metadata = file.metadata()?;
+    let mut hasher = DefaultHasher::new();
+    (metadata.ino(), metadata.mtime(), metadata.mtime_nsec()).hash(&mut hasher);
+    Ok(hasher.finish())
+}
+
 /// Closing the file releases the lock.
 #[derive(Debug)]
 struct FileLock {
+    identity: u64,
     _file: File,
 }
 
-impl DirectoryLock for FileLock {}
+impl DirectoryLock for FileLock {
+    fn identity(&self) -> u64 {
+        self.identity
+    }
+}
 
 /// Open for reading under a shared lock, so that nothing overwrites it.
 struct ReadFile {

@@ -69,8 +69,10 @@ fn keeps_its_promises(storage: &dyn Storage) {
     let lock = storage.lock().expect("free");
     let locked = storage.lock().map(drop).expect_err("taken");
     assert_eq!(locked.kind(), io::ErrorKind::WouldBlock);
+    let identity = lock.identity();
     drop(lock);
-    storage.lock().expect("free again");
+    let again = storage.lock().expect("free again");
+    assert_eq!(again.identity(), identity, "the directory is the same");
 }
 
 /// A file that takes another's place has only its own bytes, whether it is longer or shorter.
@@ -120,6 +122,20 @@ fn a_directory_keeps_its_promises() {
         let storage = RealStorage::create(directory.path().join("a/b")).expect("made");
         keeps_its_promises(&storage.filled_by(filling));
     }
+}
+
+#[test]
+#[cfg(not(miri))]
+fn a_directory_is_told_from_one_that_takes_its_place() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let identity = || {
+        let storage = RealStorage::create(directory.path().join("a")).expect("made");
+        storage.lock().expect("free").identity()
+    };
+    let first = identity();
+    assert_eq!(identity(), first);
+    std::fs::rename(directory.path().join("a"), directory.path().join("b")).expect("moved");
+    assert_ne!(identity(), first);
 }
 
 #[test]

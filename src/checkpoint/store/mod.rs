@@ -181,7 +181,7 @@ impl Pending {
 pub struct CheckpointStore {
     storage: Arc<dyn Storage>,
     options: StoreOptions,
-    _lock: Box<dyn DirectoryLock>,
+    lock: Box<dyn DirectoryLock>,
     /// The usable checkpoints, by number.
     completed: BTreeMap<u64, Manifest>,
     rejected: Vec<Rejected>,
@@ -213,6 +213,12 @@ impl CheckpointStore {
     #[must_use]
     pub fn newest(&self) -> Option<u64> {
         self.completed.last_key_value().map(|(number, _)| *number)
+    }
+
+    /// What tells this directory from all others, as [`DirectoryLock::identity`].
+    #[must_use]
+    pub fn identity(&self) -> u64 {
+        self.lock.identity()
     }
 
     /// A number greater than that of every checkpoint ever found here.

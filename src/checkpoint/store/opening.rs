@@ -62,7 +62,7 @@ impl CheckpointStore {
         let mut store = CheckpointStore {
             storage,
             options,
-            _lock: lock,
+            lock,
             completed: BTreeMap::new(),
             rejected: Vec::new(),
             next_number: largest + 1,

@@ -296,6 +296,40 @@ fn job_that_goes_back_to_a_savepoint_keeps_what_a_later_checkpoint_of_its_direct
 }
 
 #[test]
+fn job_keeps_what_a_checkpoint_of_another_directory_may_have_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = |directory, restored: Option<u64>| {
+        let mut cx = match restored {
+            Some(checkpoint) => restored_context(0, 1, checkpoint),
+            None => checkpointed_context(0, 1, true),
+        };
+        cx.checkpointing.first = restored.unwrap_or(0) + 1;
+        cx.checkpointing.directory = Some(directory);
+        let mut writer = Sink::<u64>::writer(&texts(dir.path()), 0, 1);
+        writer.open(&cx).unwrap();
+        writer
+    };
+    let mut older = start(7, None);
+    write(&mut older, [1]);
+    let kept = prepare(&mut older, 3);
+    drop(older);
+    let pending = ".part-0-0.txt.3-0000000000000007.pending";
+    // In a directory of their own, the same number is yet to come. From scratch, or from a savepoint.
+    for restored in [None, Some(2)] {
+        start(8, restored);
+        assert_eq!(names(dir.path()), [pending]);
+    }
+    start(7, Some(3)).recover(kept).unwrap();
+    assert_eq!(visible(dir.path()), [1]);
+    let mut left = start(7, Some(3));
+    write(&mut left, [2]);
+    prepare(&mut left, 4);
+    drop(left);
+    start(7, Some(3));
+    assert_eq!(names(dir.path()), ["part-0-0.txt"], "its own is removed");
+}
+
+#[test]
 fn parts_of_checkpoints_that_fail_do_not_stay_open() {
     let dir = tempfile::tempdir().unwrap();
     let is_part = |entry: std::io::Result<fs::DirEntry>| {

@@ -13,6 +13,7 @@ mod line_source;
 mod mapping;
 mod output;
 mod part_file;
+mod part_name;
 mod reader;
 mod record_source;
 mod schedule;

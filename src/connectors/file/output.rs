@@ -32,7 +32,7 @@ pub(super) struct Opened {
     pub(super) files: Arc<dyn Storage>,
     /// The directory was created for it: it cannot have had any files.
     pub(super) is_new: bool,
-    _lock: Option<Box<dyn DirectoryLock>>,
+    _lock: Option<Lock>,
 }
 
 impl Output {
@@ -91,7 +91,12 @@ impl Output {
 
     fn open_first(&self) -> Result<Opened, FileError> {
         let (files, is_new, lock): (Arc<dyn Storage>, _, _) = match &self.target {
-            Target::Storage(storage) => (Arc::clone(storage), false, storage.lock().map(Some)),
+            Target::Storage(storage) => {
+                let lock = storage
+                    .lock()
+                    .map(|held| Some(Lock::Storage { _held: held }));
+                (Arc::clone(storage), false, lock)
+            }
             Target::Directory(directory) => {
                 let is_new = !directory.exists();
                 let storage = RealStorage::create(directory);
@@ -121,19 +126,20 @@ impl Output {
     }
 }
 
+/// The right to write, held until it is dropped.
+#[derive(Debug)]
+enum Lock {
+    Storage { _held: Box<dyn DirectoryLock> },
+    Directory { _held: File },
+}
+
 /// Locks a directory without leaving a file in it, for whoever reads all of its files. `None` on a file system that has
 /// no such locks.
-fn lock_unseen(directory: &Path) -> io::Result<Option<Box<dyn DirectoryLock>>> {
+fn lock_unseen(directory: &Path) -> io::Result<Option<Lock>> {
     let file = File::open(directory)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(Box::new(Unseen(file)))),
+        Ok(()) => Ok(Some(Lock::Directory { _held: file })),
         Err(TryLockError::WouldBlock) => Err(ErrorKind::WouldBlock.into()),
         Err(TryLockError::Error(_)) => Ok(None),
     }
 }
-
-/// Closing the directory releases the lock.
-#[derive(Debug)]
-struct Unseen(#[expect(dead_code, reason = "it is held")] File);
-
-impl DirectoryLock for Unseen {}

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! .part-<subtask>-<n>.inprogress            being written
-//! .part-<subtask>-<n>.<checkpoint>.pending  complete, part of that checkpoint, not yet committed
+//! .part-<subtask>-<n>.<checkpoint>.pending  complete, part of that checkpoint, not yet committed; the number is
+//!                                           followed by the identity of the directory in which it counts
 //! part-<subtask>-<n>                        committed: never changes again
 //! ```
 //! `n` is larger than that of any other part file of the subtask in the directory, from any attempt or run, so no
@@ -16,22 +17,19 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::checkpoint::{Durability, Restored, Storage, WriteOnce};
+use crate::checkpoint::{Durability, Storage, WriteOnce};
 use crate::connectors::transaction::{TransactionError, TwoPhaseCommit, Work};
-use crate::operator::{BoxError, Checkpointing, CommitQueue, OpenContext, Outcome, Unrecoverable};
+use crate::operator::{BoxError, CommitQueue, OpenContext, Outcome, Unrecoverable};
 use crate::seeded_bugs::seeded;
 use crate::time::Timestamp;
 
 use super::FileError;
 use super::file_sink::FileEncoder;
 use super::output::{Opened, Output};
+use super::part_name::{IN_PROGRESS, PENDING, is_left, label, parse};
 
 /// The buffer size in bytes at which a writer writes out.
 const BUFFER_SIZE: usize = 128 * 1024;
-
-/// The last components of hidden names.
-const IN_PROGRESS: &str = "inprogress";
-const PENDING: &str = "pending";
 
 /// The part files of one subtask.
 #[derive(Debug)]
@@ -39,6 +37,8 @@ pub struct PartFiles<E> {
     output: Arc<Output>,
     /// Set while open.
     opened: Option<Arc<Opened>>,
+    /// In which the checkpoints are.
+    directory: Option<u64>,
     index: u32,
     parallelism: u32,
     /// Includes the dot; may be empty.
@@ -127,35 +127,6 @@ impl<'a> Handle<'a> {
     }
 }
 
-/// The subtask, number and hidden state encoded in a part file's name.
-fn parse(name: &str) -> Option<(u32, u64, Option<&str>)> {
-    let hidden = name.strip_prefix('.');
-    let rest = hidden.unwrap_or(name).strip_prefix("part-")?;
-    let (subtask, rest) = rest.split_once('-')?;
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, rest) = rest.split_at(digits);
-    let state = hidden.and(rest.rsplit('.').next());
-    Some((subtask.parse().ok()?, number.parse().ok()?, state))
-}
-
-/// Whether a hidden part file will never be committed: it was still being written, or it was complete for a
-/// checkpoint of this job that never completed or is newer than the restored one. A part file that a checkpoint of
-/// another run may refer to is kept, even if the job does not resume from that checkpoint.
-fn is_left(name: &str, state: &str, checkpointing: &Checkpointing) -> bool {
-    let checkpoint = name.rsplit('.').nth(1).and_then(|part| part.parse().ok());
-    let restored = checkpointing.restored.as_ref().map(Restored::checkpoint);
-    match (state, checkpoint) {
-        (IN_PROGRESS, _) => true,
-        // It was to become visible at the end of a job without checkpoints.
-        (PENDING, Some(0)) => true,
-        (PENDING, Some(checkpoint)) => {
-            let is_own = checkpointing.enabled && checkpoint >= checkpointing.first;
-            is_own && restored.is_none_or(|restored| checkpoint > restored)
-        }
-        _ => false,
-    }
-}
-
 impl<E> PartFiles<E> {
     /// Part files in `output` whose names end in `extension`.
     pub(super) fn new(
@@ -167,6 +138,7 @@ impl<E> PartFiles<E> {
         PartFiles {
             output: Arc::clone(output),
             opened: None,
+            directory: None,
             index,
             parallelism,
             extension: Arc::clone(extension),
@@ -353,6 +325,7 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         self.buffer.reserve(BUFFER_SIZE + BUFFER_SIZE / 4);
         self.syncs = CommitQueue::new(cx);
+        self.directory = cx.checkpointing.directory;
         for name in self.names()? {
             let Some((subtask, number, hidden)) = parse(&name) else {
                 continue;
@@ -400,7 +373,10 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
         };
         self.sync_waiting()?;
         let committed = self.committed_name(number);
-        let pending = format!(".{committed}.{checkpoint}.{PENDING}");
+        let pending = format!(
+            ".{committed}.{}.{PENDING}",
+            label(checkpoint, self.directory)
+        );
         let from = self.in_progress(number);
         let failed = self.failed(&from, "rename it");
         self.files()?.rename(&from, &pending).map_err(failed)?;

@@ -45,6 +45,8 @@ pub(super) struct Disk {
     live: BTreeMap<String, usize>,
     durable: BTreeMap<String, usize>,
     changes: Vec<Change>,
+    /// That of the directory.
+    pub(super) identity: u64,
     pub(super) lock: Option<Arc<()>>,
     pub(super) faults: Faults,
     pub(super) operations: u64,
@@ -359,6 +361,7 @@ impl Disk {
             }
         }
         let mut disk = Disk {
+            identity: self.identity,
             random: self.random.clone(),
             ..Disk::default()
         };

@@ -28,6 +28,7 @@ impl SimulatedStorage {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut disk = Disk::default();
+        disk.identity = seed;
         disk.random = Random::new(seed);
         SimulatedStorage::with(disk)
     }
@@ -155,7 +156,11 @@ impl Storage for SimulatedStorage {
         }
         let held = Arc::new(());
         disk.lock = Some(Arc::clone(&held));
-        disk.after(Box::new(SimulatedLock { _held: held }) as Box<dyn DirectoryLock>)
+        let lock = SimulatedLock {
+            identity: disk.identity,
+            _held: held,
+        };
+        disk.after(Box::new(lock) as Box<dyn DirectoryLock>)
     }
 
     fn place(&self) -> String {
@@ -165,10 +170,15 @@ impl Storage for SimulatedStorage {
 
 #[derive(Debug)]
 struct SimulatedLock {
+    identity: u64,
     _held: Arc<()>,
 }
 
-impl DirectoryLock for SimulatedLock {}
+impl DirectoryLock for SimulatedLock {
+    fn identity(&self) -> u64 {
+        self.identity
+    }
+}
 
 struct SimulatedFile {
     storage: SimulatedStorage,
