@@ -214,7 +214,8 @@ impl Environment {
         Ok(self.drawing().execution_graph()?.plan(format).to_string())
     }
 
-    /// Runs the job and waits until it ends.
+    /// Runs the job and waits until it ends. The environment stays as it is: another call runs the same job again. What
+    /// is added to it meanwhile is refused when the job restarts.
     ///
     /// # Errors
     /// [`JobError`] if the graph cannot run, a source cannot start, or a subtask fails.

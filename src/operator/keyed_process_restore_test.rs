@@ -3,8 +3,9 @@
 
 use super::*;
 use crate::checkpoint::{MemorySnapshot, Restored};
-use crate::operator::keyed_snapshot::{EVENT_TIMERS, restored_watermark};
+use crate::operator::keyed_snapshot::EVENT_TIMERS;
 use crate::operator::recorder::{Recorder, open_context};
+use crate::operator::watermark_snapshot::restored_watermarks;
 use crate::operator::{Barrier, Checkpointing};
 use crate::record::{MaxParallelism, OwnedSelector};
 use crate::state::{ListState, ValueState};
@@ -194,9 +195,10 @@ fn the_watermark_is_restored_as_the_lowest_of_the_old_subtasks() {
         assert!(recorder.take().is_empty(), "it does not recede");
     }
     let cx = context(0, 1, None);
-    let ended = restored_watermark(&[vec![i64::MAX], vec![4]], &cx);
-    assert_eq!(ended, Timestamp(4));
-    assert_eq!(restored_watermark(&[vec![i64::MAX]], &cx), Timestamp::MIN);
+    let ended = restored_watermarks(&[vec![i64::MAX], vec![4]], &cx);
+    assert_eq!(*ended.start(), Timestamp(4));
+    let all_ended = restored_watermarks(&[vec![i64::MAX]], &cx);
+    assert_eq!(*all_ended.start(), Timestamp::MIN);
 }
 
 #[test]

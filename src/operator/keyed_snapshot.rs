@@ -8,18 +8,16 @@
 //! not late for its key. A watermark at the end of time is not restored: it marked the end of an input, not
 //! its time.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::checkpoint::{
-    CheckpointError, Restored, SnapshotOutput, StateRef, TableSnapshot, ValueSnapshot,
-};
+use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput, StateRef, TableSnapshot};
 use crate::record::Key;
 use crate::seeded_bugs::seeded;
-use crate::state::{KeyedBackend, KeyedTable, StateError, StateKind, hash_of_timer, timer_schema};
+use crate::state::{KeyedBackend, KeyedTable, StateError, hash_of_timer, timer_schema};
 use crate::time::Timestamp;
 
 use super::timer_service::TimerService;
+use super::watermark_snapshot::WatermarkSnapshot;
 use super::{Barrier, OpenContext, TimeDomain};
 
 /// The names of the states besides those that the function registers.
@@ -32,7 +30,7 @@ pub(super) struct KeyedSnapshot {
     /// In the order of the backend's tables.
     tables: Vec<TableSnapshot>,
     timers: [(TimeDomain, TableSnapshot); 2],
-    watermark: ValueSnapshot,
+    watermark: WatermarkSnapshot,
 }
 
 impl KeyedSnapshot {
@@ -66,7 +64,7 @@ impl KeyedSnapshot {
                 timers(TimeDomain::Event, EVENT_TIMERS),
                 timers(TimeDomain::Processing, PROCESSING_TIMERS),
             ],
-            watermark: ValueSnapshot::of::<i64>(StateRef::new(uid, WATERMARK), StateKind::Progress),
+            watermark: WatermarkSnapshot::new(uid, WATERMARK),
         })
     }
 
@@ -93,7 +91,7 @@ impl KeyedSnapshot {
         for (domain, snapshot) in &mut self.timers {
             snapshot.freeze(&mut timers.durable(*domain, hasher), checkpoint, extent);
         }
-        self.watermark.capture(checkpoint, [&watermark.0]);
+        self.watermark.capture(checkpoint, watermark);
     }
 
     /// Writes part of what was frozen; returns whether it is done.
@@ -125,7 +123,7 @@ impl KeyedSnapshot {
         timers: &mut TimerService<K>,
     ) -> Result<Timestamp, CheckpointError> {
         let hashes = cx.hashes();
-        let saved = restored.states(&self.watermark.state().operator);
+        let saved = restored.states(self.watermark.operator());
         for (snapshot, table) in self.tables.iter_mut().zip(backend.tables_mut()) {
             let saved = saved.iter().find(|saved| saved.name == *table.name());
             let old = saved.map(|saved| saved.value.clone());
@@ -143,27 +141,6 @@ impl KeyedSnapshot {
             snapshot.restore(&mut timers, restored, &hashes)?;
         }
         timers.rearm();
-        let (state, schema) = (self.watermark.state(), self.watermark.schema());
-        let watermarks = restored.values::<i64>(state, schema)?.unwrap_or_default();
-        Ok(restored_watermark(&watermarks, cx))
+        self.watermark.restore(restored, cx)
     }
-}
-
-/// Returns the watermark to resume from, given those of the old subtasks.
-pub(super) fn restored_watermark(old: &[Vec<i64>], cx: &OpenContext) -> Timestamp {
-    *restored_watermarks(old, cx).start()
-}
-
-/// Returns the lowest and the highest watermark of the old subtasks; at unchanged parallelism, just this subtask's.
-pub(super) fn restored_watermarks(old: &[Vec<i64>], cx: &OpenContext) -> RangeInclusive<Timestamp> {
-    let index = cx.subtask.index as usize;
-    let same = old.len() == cx.subtask.parallelism as usize;
-    let own = if same { &old[index..=index] } else { old };
-    if seeded("watermark-not-restored") {
-        return Timestamp::MIN..=Timestamp::MIN;
-    }
-    let times = own.iter().flatten().copied().filter(|at| *at != i64::MAX);
-    let [lowest, highest] = [times.clone().min(), times.max()];
-    let [lowest, highest] = [lowest, highest].map(|at| at.map_or(Timestamp::MIN, Timestamp));
-    lowest..=highest
 }

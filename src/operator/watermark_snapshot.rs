@@ -7,23 +7,24 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, Restored, SnapshotOutput, StateRef, ValueSnapshot};
+use crate::seeded_bugs::seeded;
 use crate::state::StateKind;
 use crate::time::Timestamp;
 
 use super::OpenContext;
-use super::keyed_snapshot::restored_watermarks;
-
-/// The name of the state.
-pub(super) const WATERMARK: &str = "watermark";
-
 /// The snapshots of one operator's watermark.
 pub(super) struct WatermarkSnapshot(ValueSnapshot);
 
 impl WatermarkSnapshot {
-    /// Creates the snapshots for the operator with this uid.
-    pub(super) fn new(uid: &Arc<str>) -> Self {
-        let state = StateRef::new(uid, WATERMARK);
+    /// Creates the snapshots for the operator with this uid, in its state called `name`.
+    pub(super) fn new(uid: &Arc<str>, name: &str) -> Self {
+        let state = StateRef::new(uid, name);
         WatermarkSnapshot(ValueSnapshot::of::<i64>(state, StateKind::Progress))
+    }
+
+    /// The uid of the operator.
+    pub(super) fn operator(&self) -> &Arc<str> {
+        &self.0.state().operator
     }
 
     /// Captures the watermark for a checkpoint.
@@ -54,4 +55,18 @@ impl WatermarkSnapshot {
         let old = restored.values::<i64>(self.0.state(), self.0.schema())?;
         Ok(restored_watermarks(&old.unwrap_or_default(), cx))
     }
+}
+
+/// Returns the lowest and the highest watermark of the old subtasks; at unchanged parallelism, just this subtask's.
+pub(super) fn restored_watermarks(old: &[Vec<i64>], cx: &OpenContext) -> RangeInclusive<Timestamp> {
+    let index = cx.subtask.index as usize;
+    let same = old.len() == cx.subtask.parallelism as usize;
+    let own = if same { &old[index..=index] } else { old };
+    if seeded("watermark-not-restored") {
+        return Timestamp::MIN..=Timestamp::MIN;
+    }
+    let times = own.iter().flatten().copied().filter(|at| *at != i64::MAX);
+    let [lowest, highest] = [times.clone().min(), times.max()];
+    let [lowest, highest] = [lowest, highest].map(|at| at.map_or(Timestamp::MIN, Timestamp));
+    lowest..=highest
 }

@@ -203,7 +203,7 @@ impl Checkpoints {
 }
 
 /// What a job restores its state from.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum RestoreFrom {
     /// Nothing: the job starts from scratch. Its checkpoint numbers continue from those in the directory.
     #[default]
@@ -212,4 +212,6 @@ pub enum RestoreFrom {
     Latest,
     /// A savepoint, or the last complete checkpoint in another job's directory.
     Path(PathBuf),
+    /// The same, in a storage that is no directory, or not only that.
+    Storage(Arc<dyn Storage>),
 }

@@ -381,7 +381,9 @@ impl JobMaster {
             // Those of an earlier run that this one did not go on from are not this one's to discard.
             let since = match self.config.restore {
                 RestoreFrom::Latest => 0,
-                RestoreFrom::Nothing | RestoreFrom::Path(_) => writer.first,
+                RestoreFrom::Nothing | RestoreFrom::Path(_) | RestoreFrom::Storage(_) => {
+                    writer.first
+                }
             };
             writer.send(WriterMessage::Close {
                 discard: (cancelled && discard).then_some(since),

@@ -53,6 +53,7 @@ impl Origin {
             (RestoreFrom::Latest, Some(store)) => store.restore_newest().map_err(failed)?,
             (RestoreFrom::Latest, None) => return Err(JobError::NoCheckpoints(Arc::clone(job))),
             (RestoreFrom::Path(path), _) => Some(open_path(path).map_err(failed)?),
+            (RestoreFrom::Storage(storage), _) => Some(open_savepoint(&**storage).map_err(failed)?),
         };
         let mut max_parallelism = max_parallelism;
         if let Some(restored) = &restored {

@@ -65,6 +65,16 @@ impl RestartStrategy {
     pub fn fixed(attempts: u32, delay: Duration) -> Self {
         RestartStrategy::FixedDelay { attempts, delay }
     }
+
+    /// Restarts, each time after `delay`, while there are not more than `failures_max` failures in any `interval`.
+    #[must_use]
+    pub fn failure_rate(failures_max: u32, interval: Duration, delay: Duration) -> Self {
+        RestartStrategy::FailureRate {
+            failures_max,
+            interval,
+            delay,
+        }
+    }
 }
 
 /// A strategy and its record of the failures so far. All times are of one monotonic clock.
@@ -167,11 +177,7 @@ mod tests {
 
     #[test]
     fn failure_rate_gives_up_at_one_failure_too_many_in_an_interval() {
-        let strategy = RestartStrategy::FailureRate {
-            failures_max: 2,
-            interval: secs(60),
-            delay: secs(1),
-        };
+        let strategy = RestartStrategy::failure_rate(2, secs(60), secs(1));
         let mut restarts = Restarts::new(strategy);
         assert_eq!(restarts.on_failure(secs(0)), Some(secs(1)));
         assert_eq!(restarts.on_failure(secs(10)), Some(secs(1)));

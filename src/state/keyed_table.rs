@@ -111,8 +111,10 @@ impl<S: StoredKey, T: StateValue> KeyedTable for TypedTable<S, T> {
     }
 
     fn migrating(&mut self, saved: &TypeLayout) -> Option<Box<dyn DurableTable + '_>> {
-        let is_old = |m: &&Migration<T>| m.old == *saved && *saved != TypeLayout::of_value::<T>();
-        let migration = self.migration.as_ref().filter(is_old)?;
+        if TypeLayout::of_value::<T>().agrees(saved) {
+            return None;
+        }
+        let migration = self.migration.as_ref().filter(|m| m.old.agrees(saved))?;
         Some(Box::new(Migrating {
             table: &mut self.table,
             migration,

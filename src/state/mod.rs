@@ -38,8 +38,8 @@ pub use schema::{
     encode_value, hash_of_key,
 };
 pub use table::{
-    Bookmark, CHUNK_BYTES, Chunk, Chunks, Cursor, Drained, EncodeChange, Extent, GroupEntries,
-    Iter, Lookahead, MemoryMode, RunKeys, Table, TableKey, TableOptions,
+    Bookmark, CHUNK_BYTES, Chunk, Chunks, Drained, EncodeChange, Extent, GroupEntries, Iter,
+    Lookahead, MemoryMode, RunKeys, Table, TableKey, TableOptions,
 };
 pub use timers::{DurableTimers, Timer, TimerQueue, hash_of_timer, timer_schema};
 pub use value::ValueState;

@@ -102,15 +102,6 @@ impl<G> WatermarkAssigner<G> {
         }
     }
 
-    /// Handles a signal from upstream, for an assigner in mid-stream: swallows all but the watermark at the end
-    /// of input.
-    pub fn on_upstream(&mut self, signal: TimeSignal) -> TimeSignals {
-        match signal {
-            TimeSignal::Watermark(Timestamp::MAX) => self.emit(Timestamp::MAX),
-            _ => TimeSignals::NONE,
-        }
-    }
-
     fn emit(&mut self, watermark: Timestamp) -> TimeSignals {
         if watermark <= self.last_output {
             return TimeSignals::NONE;
@@ -199,21 +190,5 @@ mod tests {
         assert!(assigner.on_batch_end::<()>(stalled).is_empty());
         let idle = assigner.on_batch_end::<()>(batch(106, 0));
         assert_eq!(idle, TimeSignals::one(Idle));
-    }
-
-    #[test]
-    fn upstream_signals_are_swallowed_but_for_the_end_of_input() {
-        let mut assigner = WatermarkAssigner::new(&Monotonous.with_idleness(nanoseconds(10)));
-        for signal in [watermark(5), Idle, Active] {
-            assert!(assigner.on_upstream(signal).is_empty());
-        }
-        assert_eq!(assigner.watermark(), Timestamp::MIN);
-        assert!(assigner.on_batch_end::<()>(batch(0, 0)).is_empty());
-        let idle = assigner.on_batch_end::<()>(batch(11, 0));
-        assert_eq!(idle, TimeSignals::one(Idle));
-        let end = assigner.on_upstream(Watermark(Timestamp::MAX));
-        let expected = [Active, Watermark(Timestamp::MAX)];
-        assert_eq!(end.collect::<Vec<_>>(), expected);
-        assert!(assigner.on_upstream(Watermark(Timestamp::MAX)).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Draining in slices: a frozen generation, or all entries of a table that is being emptied.
+//! Draining a frozen generation in slices.
 
 use super::change::{Changes, Drained, Frozen};
 use super::directory::Directory;
@@ -8,65 +8,7 @@ use crate::record::KeyHash;
 /// Looking at a single group here and there costs as much as this many consecutive entries.
 const NOTED_GROUP_COST: usize = 4;
 
-/// The position of a drain; [`Table::drain_some`] advances it.
-#[derive(Debug, Clone, Default)]
-pub struct Cursor {
-    /// The current segment begins at this hash.
-    position: u64,
-    /// Groups before this one are drained.
-    group: usize,
-    /// The shape of the table when `group` was set.
-    shape: u64,
-}
-
 impl<K, V> Table<K, V> {
-    /// Removes about `budget` entries and passes them to `take`, in the order of their segments' hash ranges. Returns
-    /// whether all are gone: then the cursor is back at the start.
-    ///
-    /// The table may change between slices. An entry inserted behind the cursor stays. The budget counts entries and
-    /// also, because scanning empty memory is not free, empty groups.
-    pub fn drain_some(
-        &mut self,
-        cursor: &mut Cursor,
-        budget: usize,
-        mut take: impl FnMut(K, V),
-    ) -> bool {
-        let mut spent = 0;
-        if cursor.shape != self.directory.shape() {
-            *cursor = Cursor {
-                position: cursor.position,
-                group: 0,
-                shape: self.directory.shape(),
-            };
-        }
-        loop {
-            let mut segment = self.directory.segment_mut(KeyHash(cursor.position));
-            while cursor.group < segment.group_count() && segment.len() > 0 {
-                if spent >= budget {
-                    return false;
-                }
-                let before = self.len;
-                segment.remove_group(cursor.group, &mut self.changes, |entry| {
-                    self.len -= 1;
-                    take(entry.key, entry.value);
-                });
-                spent += (before - self.len).max(1);
-                cursor.group += 1;
-            }
-            if segment.len() == 0 {
-                segment.reset_overflow();
-            }
-            cursor.group = 0;
-            match self.directory.after(cursor.position) {
-                Some(next) => cursor.position = next,
-                None => {
-                    cursor.position = 0;
-                    return true;
-                }
-            }
-        }
-    }
-
     /// Appends about `budget` changes of the frozen generation to `out`: first removed keys, then entries as they were
     /// at the freeze. Returns whether that was all, or nothing is frozen. Entries stay in the table until they fill a
     /// chunk or are the last.

@@ -32,26 +32,6 @@ impl<K, V> Segment<K, V> {
         unsafe { self.group(index).entry(slot).as_ref() }
     }
 
-    /// The entry of an occupied slot, marked as changed, for changing.
-    pub(super) fn entry_mut(
-        &mut self,
-        index: usize,
-        slot: usize,
-        changes: &mut Changes<K, V>,
-    ) -> &mut Entry<K, V> {
-        assert!(self.occupied(index).contains(slot));
-        let place = Place {
-            group: self.group(index),
-            slot,
-        };
-        // SAFETY: an occupied slot of a group in range is a place; borrowed exclusively, like the
-        // handle.
-        unsafe {
-            self.touch(place, changes);
-            place.entry().as_mut()
-        }
-    }
-
     /// Whether the entry in this slot was changed in the current generation.
     pub(super) fn is_changed(&self, index: usize, slot: usize, changes: &Changes<K, V>) -> bool {
         changes.tracked() && self.group(index).generation(slot) == changes.generation

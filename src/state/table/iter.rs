@@ -61,21 +61,6 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// Calls `visit` with every entry for changing: all count as changed.
-    pub fn for_each_mut(&mut self, mut visit: impl FnMut(&K, &mut V)) {
-        let mut position = Some(0);
-        while let Some(start) = position {
-            let mut segment = self.directory.segment_mut(KeyHash(start));
-            for index in 0..segment.group_count() {
-                for slot in segment.occupied(index) {
-                    let entry = segment.entry_mut(index, slot, &mut self.changes);
-                    visit(&entry.key, &mut entry.value);
-                }
-            }
-            position = self.directory.after(start);
-        }
-    }
-
     /// Removes all entries. The memory and the shape are kept: filling the table again needs no splits.
     ///
     /// If changes are tracked, this is a removal of every key.
@@ -93,31 +78,6 @@ impl<K, V> Table<K, V> {
 }
 
 impl<K: TableKey, V> Table<K, V> {
-    /// Calls `visit` with every entry in ascending order of hashes, and so key group by key group.
-    ///
-    /// Sorts one segment at a time: takes some tens of nanoseconds per entry, and little memory.
-    pub fn for_each_in_order(&self, mut visit: impl FnMut(KeyHash, &K, &V)) {
-        let hasher = self.directory.hasher;
-        let mut order: Vec<(KeyHash, usize, usize)> = Vec::new();
-        let mut position = Some(0);
-        while let Some(start) = position {
-            let segment = self.directory.segment(KeyHash(start));
-            order.clear();
-            for index in 0..segment.group_count() {
-                for slot in segment.occupied(index) {
-                    let hash = segment.entry(index, slot).key.hash_under(&hasher);
-                    order.push((hash, index, slot));
-                }
-            }
-            order.sort_unstable();
-            for &(hash, index, slot) in &order {
-                let entry = segment.entry(index, slot);
-                visit(hash, &entry.key, &entry.value);
-            }
-            position = self.directory.after(start);
-        }
-    }
-
     /// Keeps only the entries for which `keep` returns `true`. Calling it marks nothing as changed.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
         let hasher = self.directory.hasher;

@@ -16,10 +16,10 @@
 //! | `upsert_run`, `way` | upserts of consecutive records |
 //! | `handle`, `segment`, `entry` | one small open-addressing table: search; its metadata; insertion and removal |
 //! | `layout`, `group` | a group in memory; its two words as arithmetic |
-//! | `change`, `drain` | change marks, the frozen generation; draining in slices |
+//! | `change`, `drain` | change marks, the frozen generation; draining it in slices |
 //! | `chunks` | drained entries, in reusable buffers |
 //! | `restore` | restoring entries and removals from a checkpoint |
-//! | `iter`, `scan` | iteration, optionally in hash order; in steps |
+//! | `iter`, `scan` | iteration; in steps |
 //! | `memory`, `page`, `chunk_pool` | blocks, huge pages, the thread that prepares them |
 //!
 //! # Prefetching
@@ -97,7 +97,6 @@ mod way;
 
 pub use change::{Drained, EncodeChange, Extent};
 pub use chunks::{CHUNK_BYTES, Chunk, Chunks};
-pub use drain::Cursor;
 pub use iter::Iter;
 pub use key::TableKey;
 pub use keyed::{Lookahead, Table, TableOptions};

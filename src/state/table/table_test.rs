@@ -6,8 +6,8 @@ use compact_str::CompactString;
 
 use super::handle::steps;
 use super::{
-    CHUNK_BYTES, Cursor, Drained, EncodeChange, Extent, Lookahead, MemoryMode, RunKeys, Table,
-    TableKey, TableOptions,
+    CHUNK_BYTES, Drained, EncodeChange, Extent, Lookahead, MemoryMode, RunKeys, Table, TableKey,
+    TableOptions,
 };
 use crate::record::KeyHash;
 use crate::state::encode_changes;
@@ -20,7 +20,6 @@ fn empty_table_finds_nothing() {
     assert!(table.get_mut(KeyHash(u64::MAX), |_| true).is_none());
     assert!(table.remove(KeyHash(1 << 63), |_| true).is_none());
     assert!(table.is_empty() && table.iter().next().is_none());
-    assert!(table.drain_some(&mut Cursor::default(), 1, |_, ()| ()));
 }
 
 #[test]

@@ -107,6 +107,39 @@ fn sink_that_keeps_nothing_may_be_gone_behind_a_savepoint() {
 }
 
 #[test]
+fn state_that_no_operator_claims_is_dropped_only_if_that_is_allowed() {
+    let storage: Arc<dyn Storage> = heap();
+    let job_of = |uid: &str, checkpoints: Checkpoints| {
+        let env = Environment::new().checkpoints(checkpoints);
+        let totals = Collected::new();
+        env.source("numbers", Sequence::new(0..100))
+            .key_by(|_| 0)
+            .aggregate_with(Count, |_, count| count)
+            .uid(uid)
+            .sink("totals", totals.sink());
+        (env, totals)
+    };
+    let own = || Checkpoints::on_request().to_storage(heap());
+    let clock = ManualClock::new(Timestamp(0));
+    let (env, _) = job_of("old", own());
+    let mut job = env.stepper("counts", clock).expect("a job").batch(60);
+    job.step().expect("it counts");
+    job.savepoint(Arc::clone(&storage));
+    job.run().expect("it finishes");
+    assert!(job.take_refusal().is_none());
+
+    let (env, totals) = job_of("new", own());
+    let env = env.restore(RestoreFrom::Storage(Arc::clone(&storage)));
+    let error = env.execute("counts").expect_err("`old` has nowhere to go");
+    assert!(error.to_string().contains("`old`"), "{error}");
+    let env = env.allow_non_restored_state(true);
+    env.execute("counts").expect("it finishes");
+    let counted = totals.take();
+    assert!((1..100).contains(&counted.len()), "the source goes on");
+    assert_eq!(counted[0], 1, "and the count begins anew");
+}
+
+#[test]
 fn state_of_another_type_is_refused_by_name() {
     let ledger = Ledger::default();
     let directory = tempfile::tempdir().expect("a directory");

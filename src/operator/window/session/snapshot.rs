@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::checkpoint::{CheckpointError, SnapshotOutput, StateRef, TableSnapshot};
-use crate::operator::watermark_snapshot::{WATERMARK, WatermarkSnapshot};
+use crate::operator::watermark_snapshot::WatermarkSnapshot;
 use crate::operator::window::{WindowFunction, WindowTime};
 use crate::operator::{Barrier, OpenContext, OperatorError, Push};
 use crate::record::KeySelector;
@@ -20,8 +20,9 @@ use super::gap::SessionGap;
 use super::operator::SessionOperator;
 use super::sessions::Sessions;
 
-/// The name of the keyed state.
+/// The names of the states.
 const SESSIONS: &str = "sessions";
+const WATERMARK: &str = "watermark";
 
 /// The progress of one operator's snapshots.
 pub(super) struct SessionSnapshot {
@@ -55,7 +56,7 @@ where
                 state,
                 StateKind::Window,
             ),
-            watermark: WatermarkSnapshot::new(&clockwork.uid),
+            watermark: WatermarkSnapshot::new(&clockwork.uid, WATERMARK),
         };
         let name = Arc::clone(&clockwork.name);
         let put_back = self.put_back(&snapshot, cx);
