@@ -225,9 +225,7 @@ impl<W, V: ?Sized> SinkOperator<W, V> {
             raise(OperatorError::function(&self.name, cause));
         }
     }
-}
 
-impl<W, V: ?Sized> SinkOperator<W, V> {
     /// Work whose errors say whose they are: it is done elsewhere.
     fn named(&self, work: Deferred) -> Deferred {
         let name = Arc::clone(&self.name);

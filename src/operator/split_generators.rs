@@ -184,9 +184,9 @@ impl<W: WatermarkStrategy> SplitGenerators<W> {
         };
     }
 
-    /// Removes a finished split: it no longer holds the watermark back. A reader that has no split any more sends no
-    /// watermark until it has one; if its strategy has an idle timeout, it is idle after that, as a reader that has
-    /// had no split yet. (In Flink, it never is, and holds the watermark downstream back for as long as it waits.)
+    /// Removes a finished split: it no longer holds the watermark back. A reader that has no split any more is like one
+    /// that has had none yet: if its strategy has an idle timeout, it is idle after that. (In Flink, it never is, and
+    /// holds the watermark downstream back for as long as it waits.)
     fn end_split(&mut self, split: SplitId) {
         let ended = if self.current.split == Some(split) {
             std::mem::replace(&mut self.current, Lane::new(&self.strategy))

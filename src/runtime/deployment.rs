@@ -180,11 +180,15 @@ impl<'a> Deployment<'a> {
     }
 
     /// The channels of the exchange at `node`, if its in-flight data can be kept.
-    fn channels(&self, node: NodeId, partitioning: Partitioning) -> Option<Channels> {
+    fn channels(
+        &self,
+        node: NodeId,
+        partitioning: Partitioning,
+        is_in_cycle: bool,
+    ) -> Option<Channels> {
         let from = self.graph.stream_graph().node(node).inputs[0];
         let ends = (self.parallelism(from), self.parallelism(node));
         let edge = self.edge(node, partitioning);
-        let is_in_cycle = self.graph.job_graph().is_in_cycle(node);
         Channels::of(edge, partitioning, ends, is_in_cycle)
     }
 
@@ -290,8 +294,8 @@ impl<'a> Deployment<'a> {
         gate: &mut dyn FnMut(GateParts) -> Box<dyn Head>,
     ) -> Vec<SenderParts> {
         let (producers, consumers) = self.rings(node, partitioning, size_min);
-        let channels = self.channels(node, partitioning);
         let is_in_cycle = self.graph.job_graph().is_in_cycle(node);
+        let channels = self.channels(node, partitioning, is_in_cycle);
         for (subtask, consumers) in (0..).zip(consumers) {
             let channels = channels.clone();
             let gate = gate(GateParts {

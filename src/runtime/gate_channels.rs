@@ -86,11 +86,15 @@ impl ChannelSignals {
 
     /// Forwards a barrier that all channels have brought.
     fn pass(&mut self, aligned: Option<Barrier>, pending: &mut Pending) {
-        if let Some(barrier) = aligned {
-            let is_past = |postponed: &mut Barrier| postponed.checkpoint <= barrier.checkpoint;
-            self.postponed.take_if(is_past);
-            pending.add(Signal::Barrier(barrier));
+        let Some(mut barrier) = aligned else { return };
+        let is_past = |postponed: &mut Barrier| postponed.checkpoint <= barrier.checkpoint;
+        // Downstream it may still overtake.
+        if let Some(postponed) = self.postponed.take_if(is_past)
+            && postponed.checkpoint == barrier.checkpoint
+        {
+            barrier.options |= postponed.options;
         }
+        pending.add(Signal::Barrier(barrier));
     }
 
     /// Keeps a barrier that may overtake until it can.

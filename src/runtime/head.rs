@@ -90,8 +90,8 @@ pub(crate) trait Head: Send {
         None
     }
 
-    /// Whether the head lets the barriers of a checkpoint overtake in its subtask now: its own does not have to, has
-    /// entered the chain, or can enter it.
+    /// Whether the head lets the barriers of a checkpoint overtake in its subtask now: its own does not have to, has come
+    /// in line, or can enter the chain.
     fn lets_overtake(&self, checkpoint: u64) -> bool {
         let _ = checkpoint;
         true

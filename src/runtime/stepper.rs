@@ -27,6 +27,9 @@ use super::origin::Origin;
 use super::stepped_checkpoints::SteppedCheckpoints;
 use super::subtask::Subtask;
 
+/// Why a checkpoint is refused that was requested too late.
+const UNMET: &str = "the job ended before it was complete";
+
 /// What a step achieved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
@@ -207,13 +210,18 @@ impl Stepper {
             Err(JobError::panicked(&self.job, &*panic))
         });
         match stepped {
-            Ok(Step::Worked | Step::Idle) => {}
+            Ok(Step::Worked | Step::Idle) => return stepped,
             Ok(Step::Finished) => self.end()?,
             Err(_) => {
                 self.failed = true;
                 // The first error is the one to report.
                 drop(self.end());
             }
+        }
+        self.refuse_wishes(UNMET);
+        if let Some(checkpoints) = &mut self.checkpoints {
+            let unmet = checkpoints.wanted.drain(..).map(|_| UNMET.to_owned());
+            self.refusals.extend(unmet);
         }
         stepped
     }
@@ -264,7 +272,13 @@ impl Stepper {
         }
         worked |= self.write()?;
         if !self.subtasks.iter().any(Subtask::is_running) {
-            return Ok(Step::Finished);
+            let checkpoints = self.checkpoints.as_ref();
+            let is_exporting = checkpoints.is_some_and(SteppedCheckpoints::is_exporting);
+            return Ok(if is_exporting {
+                Step::Worked
+            } else {
+                Step::Finished
+            });
         }
         // What one subtask has released, or did not finish in its turn, is there for the next step.
         let has_work = worked || self.subtasks.iter_mut().any(Subtask::has_work);
@@ -274,9 +288,7 @@ impl Stepper {
     /// Triggers the checkpoints that are due, and those that were requested.
     fn start_checkpoints(&mut self) {
         let Some(checkpoints) = &mut self.checkpoints else {
-            let refused = self.wishes.drain(..).map(|_| NO_CHECKPOINTS.to_owned());
-            self.refusals.extend(refused);
-            return;
+            return self.refuse_wishes(NO_CHECKPOINTS);
         };
         checkpoints.tick(&mut self.subtasks);
         for wish in self.wishes.drain(..) {
@@ -285,6 +297,11 @@ impl Stepper {
                 Some(target) => checkpoints.save(target, StopMode::GoOn, &mut self.subtasks),
             }
         }
+    }
+
+    fn refuse_wishes(&mut self, reason: &str) {
+        let refused = self.wishes.drain(..).map(|_| reason.to_owned());
+        self.refusals.extend(refused);
     }
 
     /// Lets the checkpoint writer process messages: all of them, or as many as the seed determines.

@@ -61,6 +61,8 @@ pub(crate) struct Subtask {
     finishing: bool,
     /// Present if there are checkpoints.
     snapshot: Option<SubtaskSnapshot>,
+    /// An error that came between two turns, for the next one.
+    broken: Option<OperatorError>,
     /// Messages not yet sent to the job master.
     messages: Vec<Message>,
     /// When the last turn ended, by the worker's monotonic clock.
@@ -97,6 +99,7 @@ impl Subtask {
             lifecycle: Lifecycle::Deploying,
             finishing: false,
             snapshot: None,
+            broken: None,
             messages: Vec::new(),
             times: Times::default(),
             batch: Batch::new(batch),
@@ -236,6 +239,10 @@ impl Subtask {
     /// # Errors
     /// The error that occurred; the subtask was closed.
     pub(crate) fn poll(&mut self, now: Timestamp, at: &mut u64) -> Result<Progress, OperatorError> {
+        if let Some(error) = self.broken.take() {
+            self.end(Lifecycle::Failed);
+            return Err(error);
+        }
         let started_at = *at;
         let slowest = self.pace.slowest(|index| {
             let head = &self.heads[index];
@@ -398,13 +405,19 @@ impl Subtask {
         let snapshot = self.snapshot.as_ref();
         let writes = snapshot.is_some_and(SubtaskSnapshot::has_work);
         let waits = snapshot.is_some_and(SubtaskSnapshot::is_full);
-        // A panic in this check recurs, and is reported, in the next turn.
+        if self.finishing || writes || self.broken.is_some() {
+            return true;
+        }
+        if waits {
+            return false;
+        }
+        // To find out, a chain that has no room tries to go on, which runs user code.
         let heads = &mut self.heads;
-        self.finishing
-            || writes
-            || can_overtake(heads)
-            || !waits
-                && guarded(|| Ok(heads.iter_mut().any(|head| head.has_work()))).unwrap_or(true)
+        let has_work = || Ok(can_overtake(heads) || heads.iter_mut().any(|head| head.has_work()));
+        guarded(has_work).unwrap_or_else(|error| {
+            self.broken = Some(error);
+            true
+        })
     }
 
     /// When a turn is needed even if nothing arrives.

@@ -1,10 +1,11 @@
 //! Storage in a directory.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{DirectoryLock, Durability, ReadAt, Storage, WriteOnce};
 
@@ -202,9 +203,13 @@ fn identity(file: &File) -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
 
     let metadata = file.metadata()?;
-    let mut hasher = DefaultHasher::new();
-    (metadata.ino(), metadata.mtime(), metadata.mtime_nsec()).hash(&mut hasher);
-    Ok(hasher.finish())
+    // Not the device, whose number may be another one after the machine has started again.
+    let mut hasher = Xxh3Default::new();
+    hasher.update(&metadata.ino().to_le_bytes());
+    for time in [metadata.mtime(), metadata.mtime_nsec()] {
+        hasher.update(&time.to_le_bytes());
+    }
+    Ok(hasher.digest())
 }
 
 /// Closing the file releases the lock.

@@ -46,7 +46,6 @@ fn number<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 /// The header of a segment.
 pub(super) struct SegmentHeader {
-    pub(super) format: u32,
     /// What tells the log from others.
     pub(super) log: u64,
     /// A hash of the layout of its records.
@@ -59,7 +58,7 @@ impl SegmentHeader {
     pub(super) fn encode(&self) -> [u8; SEGMENT_HEADER_SIZE] {
         let mut bytes = [0; SEGMENT_HEADER_SIZE];
         bytes[..8].copy_from_slice(&SEGMENT_MAGIC);
-        bytes[8..12].copy_from_slice(&self.format.to_le_bytes());
+        bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
         for (at, number) in [(16, self.log), (24, self.layout), (32, self.first)] {
             bytes[at..at + 8].copy_from_slice(&number.to_le_bytes());
         }
@@ -68,11 +67,14 @@ impl SegmentHeader {
         bytes
     }
 
+    /// The format of a segment that begins with these bytes.
+    pub(super) fn format(bytes: &[u8; SEGMENT_HEADER_SIZE]) -> Option<u32> {
+        (bytes[..8] == SEGMENT_MAGIC).then(|| u32::from_le_bytes(number(bytes, 8)))
+    }
+
     pub(super) fn decode(bytes: &[u8; SEGMENT_HEADER_SIZE]) -> Option<Self> {
-        let is_valid =
-            bytes[..8] == SEGMENT_MAGIC && bytes[SEGMENT_CHECKSUM_AT..] == checksum(bytes, &[]);
-        is_valid.then(|| SegmentHeader {
-            format: u32::from_le_bytes(number(bytes, 8)),
+        let is_valid = bytes[SEGMENT_CHECKSUM_AT..] == checksum(bytes, &[]);
+        (Self::format(bytes) == Some(FORMAT) && is_valid).then(|| SegmentHeader {
             log: u64::from_le_bytes(number(bytes, 16)),
             layout: u64::from_le_bytes(number(bytes, 24)),
             first: u64::from_le_bytes(number(bytes, 32)),

@@ -126,21 +126,22 @@ impl LogFiles {
             offset: 0,
         };
         let mut bytes = [0; SEGMENT_HEADER_SIZE];
-        let header = match segment.read(0, &mut bytes)? {
-            true => SegmentHeader::decode(&bytes).filter(|header| header.first == first),
-            false => None,
-        };
-        let header = header.ok_or(DurableInletError::damaged(&segment.path, 0))?;
-        segment.offset = SEGMENT_HEADER_SIZE as u64;
         let path = segment.path.clone();
-        if header.format != FORMAT {
-            let (found, wanted) = (header.format, FORMAT);
+        let damaged = || DurableInletError::damaged(&path, 0);
+        if !segment.read(0, &mut bytes)? {
+            return Err(damaged());
+        }
+        // One bit of damage is not taken for another format.
+        if let Some(found @ 1..FORMAT) = SegmentHeader::format(&bytes) {
             return Err(DurableInletError::Format {
                 path,
                 found,
-                wanted,
+                wanted: FORMAT,
             });
         }
+        let header = SegmentHeader::decode(&bytes).filter(|header| header.first == first);
+        let header = header.ok_or_else(damaged)?;
+        segment.offset = SEGMENT_HEADER_SIZE as u64;
         if header.layout != self.layout.hash {
             let wanted = self.layout.type_name;
             return Err(DurableInletError::RecordType { path, wanted });
@@ -310,7 +311,6 @@ impl Appender {
     fn begin(&mut self, first: u64, frame: &[&[u8]]) -> Result<(), DurableInletError> {
         let (files, name) = (&self.files, name_of(first));
         let header = SegmentHeader {
-            format: FORMAT,
             log: files.log,
             layout: files.layout.hash,
             first,

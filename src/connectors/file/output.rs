@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::checkpoint::{DirectoryLock, Filling, RealStorage, Storage};
@@ -24,15 +25,30 @@ pub(super) struct Output {
     target: Target,
     /// Alive while some subtask is open.
     opened: Mutex<Weak<Opened>>,
+    /// A job that resumes has not found the directory, and has not committed anything there since: a part file that its
+    /// checkpoint has and that is not there cannot have been moved away. It stays so over the job's restarts.
+    is_lost: Arc<AtomicBool>,
 }
 
 /// An output that is open.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) files: Arc<dyn Storage>,
-    /// The directory was created for it: it cannot have had any files.
-    pub(super) is_new: bool,
+    created: Option<PathBuf>,
+    is_lost: Arc<AtomicBool>,
     _lock: Option<Lock>,
+}
+
+impl Drop for Opened {
+    /// A directory that was lost is to be missing the next time, too, even if that is another program's.
+    fn drop(&mut self) {
+        if let Some(directory) = &self.created
+            && self.is_lost.load(Ordering::Relaxed)
+        {
+            // Which does nothing if there is a file in it.
+            let _ = fs::remove_dir(directory);
+        }
+    }
 }
 
 impl Output {
@@ -48,6 +64,7 @@ impl Output {
         Output {
             target,
             opened: Mutex::default(),
+            is_lost: Arc::default(),
         }
     }
 
@@ -79,30 +96,40 @@ impl Output {
     }
 
     /// Opens it, unless another subtask has.
-    pub(super) fn open(&self) -> Result<Arc<Opened>, FileError> {
+    pub(super) fn open(&self, resumes: bool) -> Result<Arc<Opened>, FileError> {
         let mut shared = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = shared.upgrade() {
             return Ok(opened);
         }
-        let opened = Arc::new(self.open_first()?);
+        let opened = Arc::new(self.open_first(resumes)?);
         *shared = Arc::downgrade(&opened);
         Ok(opened)
     }
 
-    fn open_first(&self) -> Result<Opened, FileError> {
-        let (files, is_new, lock): (Arc<dyn Storage>, _, _) = match &self.target {
+    /// Whether what a checkpoint has there is lost with the directory.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// A part file was committed: the directory is what the job goes on with.
+    pub(super) fn is_used(&self) {
+        self.is_lost.store(false, Ordering::Relaxed);
+    }
+
+    fn open_first(&self, resumes: bool) -> Result<Opened, FileError> {
+        let (files, created, lock): (Arc<dyn Storage>, _, _) = match &self.target {
             Target::Storage(storage) => {
                 let lock = storage
                     .lock()
                     .map(|held| Some(Lock::Storage { _held: held }));
-                (Arc::clone(storage), false, lock)
+                (Arc::clone(storage), None, lock)
             }
             Target::Directory(directory) => {
-                let is_new = !directory.exists();
+                let created = (!directory.exists()).then(|| directory.clone());
                 let storage = RealStorage::create(directory);
                 let storage = storage.map_err(self.failed("", "create it"))?;
                 let files = Arc::new(storage.filled_by(Filling::Write));
-                (files, is_new, lock_unseen(directory))
+                (files, created, lock_unseen(directory))
             }
         };
         let lock = lock.map_err(|cause| match cause.kind() {
@@ -111,18 +138,15 @@ impl Output {
             },
             _ => self.failed("", "lock it")(cause),
         })?;
+        if resumes && created.is_some() {
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
         Ok(Opened {
             files,
-            is_new,
+            created,
+            is_lost: Arc::clone(&self.is_lost),
             _lock: lock,
         })
-    }
-
-    /// Removes the directory again, if nothing is in it.
-    pub(super) fn undo_creation(&self) {
-        if let Target::Directory(directory) = &self.target {
-            let _ = fs::remove_dir(directory);
-        }
     }
 }
 

@@ -39,6 +39,8 @@ pub struct PartFiles<E> {
     opened: Option<Arc<Opened>>,
     /// In which the checkpoints are.
     directory: Option<u64>,
+    /// Whether the job resumes from one.
+    resumes: bool,
     index: u32,
     parallelism: u32,
     /// Includes the dot; may be empty.
@@ -139,6 +141,7 @@ impl<E> PartFiles<E> {
             output: Arc::clone(output),
             opened: None,
             directory: None,
+            resumes: false,
             index,
             parallelism,
             extension: Arc::clone(extension),
@@ -162,7 +165,7 @@ impl<E> PartFiles<E> {
     fn opened(&mut self) -> Result<&Opened, FileError> {
         match &mut self.opened {
             Some(opened) => Ok(opened),
-            opened => Ok(opened.insert(self.output.open()?)),
+            opened => Ok(opened.insert(self.output.open(self.resumes)?)),
         }
     }
 
@@ -326,6 +329,7 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
         self.buffer.reserve(BUFFER_SIZE + BUFFER_SIZE / 4);
         self.syncs = CommitQueue::new(cx);
         self.directory = cx.checkpointing.directory;
+        self.resumes = cx.checkpointing.restored.is_some();
         for name in self.names()? {
             let Some((subtask, number, hidden)) = parse(&name) else {
                 continue;
@@ -417,7 +421,9 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
         let (output, handle) = (Arc::clone(&self.output), handle.to_vec());
         let files = self.files()?;
         Ok(Box::new(move || {
-            Ok(rename(&output, &*files, &Handle::read(&handle)?)?)
+            rename(&output, &*files, &Handle::read(&handle)?)?;
+            output.is_used();
+            Ok(())
         }))
     }
 
@@ -433,10 +439,8 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
             return Ok(rename(&self.output, &*files, &handle)?);
         }
         let path = self.output.path(handle.committed);
-        if self.opened()?.is_new {
-            // The next attempt is to find it missing again.
-            self.output.undo_creation();
-            return Err(FileError::PartLost { path }.into());
+        if self.output.is_lost() {
+            return Err(Unrecoverable::new(FileError::PartLost { path }).into());
         }
         let part = path.display();
         tracing::warn!(

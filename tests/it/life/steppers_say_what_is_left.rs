@@ -96,6 +96,54 @@ fn checkpoint_that_cannot_be_taken_is_told() {
         job.savepoint(Arc::clone(&target));
         job.run().expect("it finishes");
         assert_eq!(job.take_refusal().is_none(), is_free);
+        job.checkpoint();
+        job.run().expect("it stays finished");
+        let refusal = job.take_refusal().expect("it is too late");
+        assert!(refusal.to_string().contains("ended"), "{refusal}");
+    }
+}
+
+#[test]
+fn error_of_a_timer_fails_the_job_whichever_timer_it_is() {
+    for failing in (1..=600).step_by(37).chain([256, 257, 258]) {
+        let clock = ManualClock::new(Timestamp(0));
+        let (mut numbers, source) = inlet::<u64>(1 << 12);
+        let env = Environment::new();
+        env.source("numbers", source)
+            .key_by(|n| *n)
+            .process(FailingAt(failing))
+            .sink("nowhere", Discard::new());
+        let mut job = env.stepper("timers", clock.clone()).expect("a job");
+        numbers.push(&7).expect("room");
+        job.run().expect("it registers timers");
+        clock.set(Timestamp(1_000));
+        let error = job.run().expect_err("a timer fails").to_string();
+        assert!(error.contains("timer"), "{failing}: {error}");
+    }
+}
+
+/// Registers many timers for each record, one of which fails.
+#[derive(Clone)]
+struct FailingAt(i64);
+
+impl KeyedProcessFunction<u64, u64> for FailingAt {
+    type Out = u64;
+
+    fn process(&mut self, _record: &u64, cx: &mut impl KeyedProcessContext<u64, u64>) -> Outcome {
+        (1..=600).for_each(|nanos| cx.register_processing_timer(Timestamp(nanos)));
+        Ok(())
+    }
+
+    fn on_timer(
+        &mut self,
+        at: Timestamp,
+        _domain: TimeDomain,
+        _cx: &mut impl KeyedProcessContext<u64, u64>,
+    ) -> Outcome {
+        match at == Timestamp(self.0) {
+            true => Err("a timer fails".into()),
+            false => Ok(()),
+        }
     }
 }
 

@@ -131,3 +131,32 @@ fn each_line_of_a_mapped_file_is_counted_once_however_often_the_job_is_killed() 
     fs::write(&path, lines.collect::<String>()).expect("a file");
     survives(|| LineBlocks::file(&path).block(100), 1..9);
 }
+
+#[test]
+fn job_whose_directory_of_part_files_is_gone_fails_for_good() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("out");
+    let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+    let env_of = |parallelism: u32| {
+        let checkpoints = Checkpoints::on_request().to_storage(Arc::clone(&storage));
+        let env = Environment::new()
+            .parallelism(parallelism)
+            .workers(1)
+            .restart(RestartStrategy::fixed(3, millis(1)))
+            .restore(RestoreFrom::Latest)
+            .checkpoints(checkpoints);
+        // One subtask has all the records, and so the only part file.
+        env.source("numbers", Sequence::new(0..1_000))
+            .filter(|n| *n < 400)
+            .sink("out", FileSink::lines(&out));
+        env
+    };
+    env_of(2).execute("numbers").expect("it finishes");
+    std::fs::remove_dir_all(&out).expect("it was there");
+    for _ in 0..2 {
+        let error = env_of(2)
+            .execute("numbers")
+            .expect_err("its output is gone");
+        assert!(error.to_string().contains("is lost"), "{error}");
+    }
+}
