@@ -34,7 +34,16 @@ enum Mode {
     /// The files of a directory, once.
     Directory,
     /// Files that exist or appear at the path, listed at this interval in nanoseconds.
-    Watch(i64),
+    Watch(i64, Known),
+}
+
+/// By what a watched file is known to have been read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Known {
+    /// By its contents: one that has changed is read again.
+    Contents,
+    /// By its path: it is read once, whatever becomes of it (the rule of Flink's `FileSource`).
+    Path,
 }
 
 /// Files as listed.
@@ -95,7 +104,11 @@ impl Files {
     }
 
     pub(crate) fn watch(path: &Path, interval: Duration) -> Self {
-        Files::new(path, Mode::Watch(nanos(interval).max(1)))
+        Files::new(path, Mode::Watch(nanos(interval).max(1), Known::Contents))
+    }
+
+    pub(crate) fn watch_new(path: &Path, interval: Duration) -> Self {
+        Files::new(path, Mode::Watch(nanos(interval).max(1), Known::Path))
     }
 
     fn new(path: &Path, mode: Mode) -> Self {
@@ -115,7 +128,12 @@ impl Files {
     }
 
     pub(crate) fn is_watched(&self) -> bool {
-        matches!(self.mode, Mode::Watch(_))
+        matches!(self.mode, Mode::Watch(..))
+    }
+
+    /// Whether a file that has changed since it was listed is another one, which is listed anew.
+    pub(super) fn reads_changes(&self) -> bool {
+        matches!(self.mode, Mode::Watch(_, Known::Contents))
     }
 
     /// Whether a reader may read several files, each as a split.
@@ -139,12 +157,15 @@ impl Files {
         };
         match self.mode {
             Mode::File | Mode::Directory => enumerator.queue(&left.waiting),
-            Mode::Watch(_) => {
+            Mode::Watch(_, known) => {
                 let found = list_existing(&self.path)?;
                 let told: HashSet<_> = left.told().collect();
-                let known = |file: &&(PathBuf, Identity)| told.contains(&(&*file.0, file.1));
-                enumerator.known = found.iter().filter(known).cloned().collect();
-                enumerator.add(found);
+                let is_told = |file: &&(PathBuf, Identity)| told.contains(&(&*file.0, file.1));
+                enumerator.known = match known {
+                    Known::Contents => found.iter().filter(is_told).cloned().collect(),
+                    Known::Path => told.iter().map(|(path, id)| (path.into(), *id)).collect(),
+                };
+                enumerator.add(found, known);
             }
         }
         Ok(())
@@ -172,9 +193,9 @@ impl Files {
             .collect()
     }
 
-    /// Of a watched path, removes finished files that no longer exist or have changed.
+    /// Of a watched path, removes finished files that no longer exist or have changed, if those are read again.
     pub(super) fn forget_gone(&self, finished: &mut Vec<(PathBuf, Identity)>) {
-        if self.is_watched() {
+        if self.reads_changes() {
             let known = &self.lock().known;
             finished.retain(|(path, identity)| known.get(path) == Some(identity));
         }
@@ -197,7 +218,7 @@ impl Files {
                 _ => {}
             }
             let found = list(&self.path)?;
-            enumerator.add(found);
+            enumerator.add(found, Known::Contents);
             enumerator.started = true;
         }
         Ok(())
@@ -219,7 +240,7 @@ impl Files {
         list: impl FnOnce(&Path) -> Result<Listing, FileError>,
     ) -> Result<Assignment, FileError> {
         let mut enumerator = self.lock();
-        if let Mode::Watch(interval) = self.mode
+        if let Mode::Watch(interval, known) = self.mode
             && enumerator.waiting.is_empty()
         {
             if enumerator.is_listing {
@@ -236,7 +257,7 @@ impl Files {
             let found = list(&self.path);
             enumerator = self.lock();
             enumerator.is_listing = false;
-            enumerator.add(found?);
+            enumerator.add(found?, known);
             enumerator.next_scan = Some(next);
             if enumerator.waiting.is_empty() {
                 return Ok(Assignment::Wait(next));
@@ -281,12 +302,18 @@ impl Enumerator {
     }
 
     /// Queues new and changed files from a complete listing, oldest first.
-    fn add(&mut self, mut found: Listing) {
+    fn add(&mut self, mut found: Listing, known: Known) {
         found.sort_by(|(a, x), (b, y)| (x.modified, a).cmp(&(y.modified, b)));
-        let is_new = |file: &&(PathBuf, Identity)| self.known.get(&file.0) != Some(&file.1);
+        let is_new = |file: &&(PathBuf, Identity)| match known {
+            Known::Contents => self.known.get(&file.0) != Some(&file.1),
+            Known::Path => !self.known.contains_key(&file.0),
+        };
         let new: Vec<_> = found.iter().filter(is_new).cloned().collect();
         self.queue(&new);
-        self.known = found.into_iter().collect();
+        match known {
+            Known::Contents => self.known = found.into_iter().collect(),
+            Known::Path => self.known.extend(new),
+        }
     }
 }
 
@@ -422,6 +449,23 @@ mod tests {
         });
         assert!(matches!(assignment.unwrap(), Assignment::Split(_)));
         assert_eq!(assigned(&files, Timestamp::from_millis(1010)), ["b"]);
+    }
+
+    #[test]
+    fn path_that_is_watched_for_new_files_is_read_once_whatever_becomes_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| dir.path().join(name));
+        write(&a, "x", 100);
+        let files = Files::watch_new(dir.path(), secs(1));
+        files.start().unwrap();
+        assert_eq!(assigned(&files, Timestamp(0)), ["a"]);
+        write(&a, "longer", 200);
+        write(&b, "x", 1);
+        assert_eq!(assigned(&files, Timestamp::from_secs(1)), ["b"]);
+        fs::remove_file(&a).unwrap();
+        assert!(assigned(&files, Timestamp::from_secs(2)).is_empty());
+        write(&a, "another", 300);
+        assert!(assigned(&files, Timestamp::from_secs(3)).is_empty());
     }
 
     #[test]

@@ -41,6 +41,12 @@ impl LineSource {
         LineSource::of(Files::watch(path.as_ref(), interval))
     }
 
+    /// The lines of the files that exist at a path or appear there; lists it every `interval`. A path is read once, even
+    /// if its file changes later, or another one takes its place: what was read is remembered, and part of checkpoints.
+    pub fn watch_new(path: impl AsRef<Path>, interval: Duration) -> Self {
+        LineSource::of(Files::watch_new(path.as_ref(), interval))
+    }
+
     fn of(files: Files) -> Self {
         LineSource { files, pacer: None }
     }

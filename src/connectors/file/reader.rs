@@ -259,8 +259,9 @@ impl<C: Decoder> FileReader<C> {
         // A file that was completed since it was listed is another one than listed, but it is the one that is read.
         let identity = input.identity;
         let is_begun = place != FilePlace::default();
-        if (is_begun || self.files.is_watched()) && identity != expected {
-            if self.files.is_watched() {
+        let reads_changes = self.files.reads_changes();
+        if (is_begun || reads_changes) && identity != expected {
+            if reads_changes {
                 tracing::info!(path = %path.display(), "a watched file has changed: it is read anew");
                 return Ok(None);
             }

@@ -160,3 +160,33 @@ fn job_whose_directory_of_part_files_is_gone_fails_for_good() {
         assert!(error.to_string().contains("is lost"), "{error}");
     }
 }
+
+#[test]
+fn restored_job_that_watches_for_new_files_reads_none_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| directory.path().join(name);
+    let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+    let seen = Collected::new();
+    let step_to_idle = |seconds: i64, restore| {
+        let checkpoints = Checkpoints::on_request().to_storage(Arc::clone(&storage));
+        let env = Environment::new().restore(restore).checkpoints(checkpoints);
+        env.source("lines", LineSource::watch_new(directory.path(), secs(1)))
+            .sink("seen", seen.sink_with(|line: &str, _| line.to_owned()));
+        let clock = ManualClock::new(Timestamp::from_secs(seconds));
+        let mut job = env.stepper("lines", clock).expect("a job");
+        job.run().expect("it runs");
+        job.checkpoint();
+        assert_eq!(job.run().expect("it runs"), Step::Idle);
+        assert!(job.completed_checkpoint().is_some());
+        seen.take()
+    };
+    fs::write(file("a"), "one\n").expect("a file");
+    assert_eq!(step_to_idle(0, RestoreFrom::Nothing), ["one"]);
+    fs::write(file("a"), "one\ntwo\n").expect("a file");
+    fs::write(file("b"), "three\n").expect("a file");
+    assert_eq!(step_to_idle(10, RestoreFrom::Latest), ["three"]);
+    fs::remove_file(file("a")).expect("it is there");
+    assert!(step_to_idle(20, RestoreFrom::Latest).is_empty());
+    fs::write(file("a"), "four\n").expect("a file");
+    assert!(step_to_idle(30, RestoreFrom::Latest).is_empty());
+}
