@@ -24,7 +24,8 @@ pub enum CheckpointEvent {
         /// Why it is unusable.
         reason: String,
     },
-    /// An attempt of the job was restored from this checkpoint.
+    /// An attempt of the job was restored from this checkpoint. One that became complete while the attempt before
+    /// failed may not have been reported as such.
     Restored {
         /// Its number.
         checkpoint: u64,

@@ -15,6 +15,7 @@ use crate::time::Timestamp;
 
 use super::checkpoint_coordinator::{Action, CheckpointCoordinator, Part, Purpose};
 use super::checkpoint_event::{CheckpointEvent, CheckpointObserver};
+use super::checkpoint_request::{Answer, CheckpointRequest};
 use super::checkpoint_writer::{CheckpointSize, WriterMessage, Written};
 use super::checkpoints::CheckpointSettings;
 use super::head::Notice;
@@ -33,37 +34,6 @@ pub(crate) enum Instruction {
     /// A checkpoint, and the savepoint copied from it if there is one, has completed or failed.
     Answer(Answer, Result<(), String>),
 }
-
-/// Which checkpoint, and which savepoint, an answer is about.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Answer {
-    pub(crate) checkpoint: u64,
-    /// The number of the savepoint.
-    savepoint: Option<u64>,
-}
-
-/// What a caller waits for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum CheckpointRequest {
-    /// A checkpoint: the first one with at least this number.
-    Checkpoint(u64),
-    /// The savepoint with this number, and no other.
-    Savepoint(u64),
-}
-
-impl CheckpointRequest {
-    /// Whether `answer` concludes it.
-    pub(crate) fn is_met(self, answer: Answer) -> bool {
-        match self {
-            CheckpointRequest::Checkpoint(first) => first <= answer.checkpoint,
-            CheckpointRequest::Savepoint(number) => answer.savepoint == Some(number),
-        }
-    }
-}
-
-/// Why a job refuses to take a checkpoint or savepoint.
-pub(crate) const NO_CHECKPOINTS: &str =
-    "the job has no checkpoints: give its environment `.checkpoints(…)`";
 
 /// After how long a job whose input has ended retries its last checkpoint.
 const END_RETRY: Duration = Duration::from_millis(100);
@@ -117,6 +87,8 @@ pub(crate) struct Checkpointer {
     started: BTreeMap<u64, Timestamp>,
     /// The size of the last complete checkpoint.
     size: CheckpointSize,
+    /// The subtasks were told to close.
+    finishing: bool,
 }
 
 impl std::fmt::Debug for Checkpointer {
@@ -156,7 +128,21 @@ impl Checkpointer {
             exported: BTreeMap::new(),
             started: BTreeMap::new(),
             size: CheckpointSize::default(),
+            finishing: false,
         }
+    }
+
+    /// Whether the job is about to end, or will be if a request succeeds.
+    fn is_ending(&self) -> bool {
+        let triggered = self.savepoints.values().chain(self.exported.values());
+        let mut requests = self.wanted.iter().chain(triggered);
+        self.finishing || requests.any(|savepoint| savepoint.mode != StopMode::GoOn)
+    }
+
+    /// Has the subtasks closed.
+    fn finish(&mut self) -> Instruction {
+        self.finishing = true;
+        Instruction::Finish
     }
 
     pub(crate) fn next_checkpoint(&self) -> u64 {
@@ -235,14 +221,14 @@ impl Checkpointer {
                 let mut instructions = Vec::new();
                 match (savepoint.mode, &exported) {
                     (StopMode::GoOn, _) => {}
-                    (_, Ok(())) => instructions.push(Instruction::Finish),
+                    (_, Ok(())) => instructions.push(self.finish()),
                     // The job continues as if there had been no request; after a drain it ends, with its own last
                     // checkpoint.
                     (StopMode::Suspend, Err(_)) => {
                         self.coordinator.resume_periodic(now);
                         instructions.push(Instruction::Notify(Notice::Aborted(checkpoint)));
                     }
-                    (StopMode::Drain, Err(_)) => instructions.push(Instruction::Finish),
+                    (StopMode::Drain, Err(_)) => instructions.push(self.finish()),
                 }
                 let savepoint = Some(savepoint.number);
                 let answer = Answer {
@@ -270,7 +256,8 @@ impl Checkpointer {
         (request, self.instructions(actions, now, wall))
     }
 
-    /// Requests a savepoint. One that drains waits until all inputs have ended.
+    /// Requests a savepoint. One that drains waits until all inputs have ended. A job ends once: a request that would
+    /// end it is refused while there is another one.
     pub(crate) fn on_savepoint(
         &mut self,
         target: Arc<dyn Storage>,
@@ -281,6 +268,11 @@ impl Checkpointer {
         self.savepoint_count += 1;
         let number = self.savepoint_count;
         let request = CheckpointRequest::Savepoint(number);
+        if mode != StopMode::GoOn && self.is_ending() {
+            let answer = Answer::of_savepoint(number);
+            let reason = "the job is being stopped or drained already".to_owned();
+            return (request, vec![Instruction::Answer(answer, Err(reason))]);
+        }
         self.wanted.push(Savepoint {
             number,
             target,
@@ -403,7 +395,7 @@ impl Checkpointer {
         };
         instructions.push(Instruction::Answer(answer, Ok(())));
         if purpose == Purpose::Final {
-            instructions.push(Instruction::Finish);
+            instructions.push(self.finish());
         }
     }
 
@@ -469,27 +461,5 @@ impl Checkpointer {
             operators: operators.into_values().collect(),
             reports,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn savepoint_is_answered_by_its_own_end_and_a_checkpoint_by_that_of_a_later_one() {
-        let periodic = Answer {
-            checkpoint: 7,
-            savepoint: None,
-        };
-        let savepoint = Answer {
-            checkpoint: 6,
-            savepoint: Some(1),
-        };
-        assert!(!CheckpointRequest::Savepoint(1).is_met(periodic));
-        assert!(CheckpointRequest::Savepoint(1).is_met(savepoint));
-        assert!(!CheckpointRequest::Savepoint(2).is_met(savepoint));
-        assert!(CheckpointRequest::Checkpoint(6).is_met(periodic));
-        assert!(!CheckpointRequest::Checkpoint(7).is_met(savepoint));
     }
 }

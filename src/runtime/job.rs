@@ -191,7 +191,7 @@ impl JobHandle {
     /// savepoint.
     ///
     /// # Errors
-    /// As [`savepoint`](Self::savepoint); the job then continues.
+    /// As [`savepoint`](Self::savepoint), and if the job is being stopped or drained already; the job then continues.
     pub fn stop(&self, directory: impl AsRef<Path>) -> Result<PathBuf, JobError> {
         self.save(directory.as_ref(), StopMode::Suspend)
     }
@@ -200,8 +200,9 @@ impl JobHandle {
     /// savepoint and ends the job. A job restored from it starts with no open windows and processes only later input.
     ///
     /// # Errors
-    /// As [`savepoint`](Self::savepoint). The input is over then, so the job ends all the same, with a last checkpoint
-    /// of its own.
+    /// As [`savepoint`](Self::savepoint), and if the job is being stopped or drained already. If only the savepoint
+    /// cannot be written, the job ends all the same, as its input is over, with a last checkpoint of its own. If the job
+    /// fails meanwhile and restarts, it reads on.
     pub fn drain(&self, directory: impl AsRef<Path>) -> Result<PathBuf, JobError> {
         self.save(directory.as_ref(), StopMode::Drain)
     }

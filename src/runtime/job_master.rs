@@ -12,8 +12,9 @@ use crate::operator::{Checkpointing, Committer, OperatorError, SubtaskInfo};
 use crate::record::MaxParallelism;
 use crate::time::Timestamp;
 
+use super::checkpoint_request::{CheckpointRequest, NO_CHECKPOINTS};
 use super::checkpoint_writer::WriterMessage;
-use super::checkpointer::{CheckpointRequest, Checkpointer, Instruction, NO_CHECKPOINTS, StopMode};
+use super::checkpointer::{Checkpointer, Instruction, StopMode};
 use super::checkpoints::{RestoreFrom, Retention};
 use super::config::Config;
 use super::deployment::{Attempt, Blueprint, WorkerParts};

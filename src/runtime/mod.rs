@@ -11,6 +11,7 @@ mod batch;
 mod channels;
 mod checkpoint_coordinator;
 mod checkpoint_event;
+mod checkpoint_request;
 mod checkpoint_writer;
 mod checkpointer;
 mod checkpoints;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::operator::{OperatorError, SubtaskInfo};
 
-use super::checkpointer::{Answer, CheckpointRequest, Checkpointer};
+use super::checkpoint_request::{Answer, CheckpointRequest};
+use super::checkpointer::Checkpointer;
 use super::error::JobError;
 use super::mailbox::Letter;
 use super::workers::Workers;

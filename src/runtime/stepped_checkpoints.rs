@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::checkpoint::Storage;
 use crate::time::Clock;
 
+use super::checkpoint_request::CheckpointRequest;
 use super::checkpoint_writer::{CheckpointWriter, PieceSender, WriterMessage, Written};
-use super::checkpointer::{CheckpointRequest, Checkpointer, Instruction, StopMode};
+use super::checkpointer::{Checkpointer, Instruction, StopMode};
 use super::subtask::Subtask;
 use super::subtask_snapshot::Message;
 

@@ -17,8 +17,9 @@ use crate::record::MaxParallelism;
 use crate::time::Clock;
 
 use super::batch::BatchSize;
+use super::checkpoint_request::NO_CHECKPOINTS;
 use super::checkpoint_writer::checkpoint_writer;
-use super::checkpointer::{Checkpointer, NO_CHECKPOINTS, StopMode};
+use super::checkpointer::{Checkpointer, StopMode};
 use super::config::Config;
 use super::deployment::{Attempt, Blueprint};
 use super::error::JobError;

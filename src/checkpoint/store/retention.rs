@@ -124,7 +124,25 @@ impl CheckpointStore {
             let removed = self.storage.remove(&name);
             removed.map_err(|cause| CheckpointError::storage("remove", &name, cause))?;
         }
+        self.discard_garbage();
         Ok(())
+    }
+
+    /// Removes, where possible, what waits for a sync of the directory after which it may be removed. There will be
+    /// none: this is the end.
+    fn discard_garbage(&mut self) {
+        let (named, kept) = (self.named(), self.kept());
+        let is_used = |name: &String| match FileName::parse(name) {
+            Some(FileName::Manifest(checkpoint)) => self.completed.contains_key(&checkpoint),
+            Some(FileName::Segment(number)) => named.contains(&number) || kept.contains(&number),
+            _ => false,
+        };
+        let mut left = std::mem::take(&mut self.retention.garbage);
+        // Manifests come first: the segments behind them may be theirs.
+        left.append(&mut self.retention.behind);
+        for name in left.iter().filter(|name| !is_used(name)) {
+            remove_leftover(&*self.storage, name);
+        }
     }
 
     /// Removes manifests that were published although their checkpoints were reported as failed: a job that goes on

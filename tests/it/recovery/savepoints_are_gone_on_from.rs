@@ -328,3 +328,28 @@ fn savepoint_that_is_refused_as_the_job_has_ended_is_not_there() {
     }
     assert!(refused < 30, "no savepoint was in time");
 }
+
+#[test]
+fn job_is_stopped_or_drained_but_not_both() {
+    for round in 0..20 {
+        let (storage, ledger) = (heap(), Ledger::default());
+        let directory = tempfile::tempdir().expect("a directory");
+        let [stop, drain] = ["stop", "drain"].map(|name| directory.path().join(name));
+        let job = counts(2, &storage, &ledger).spawn("counts").expect("a job");
+        let (stopped, drained) = std::thread::scope(|scope| {
+            let drained = scope.spawn(|| {
+                std::thread::sleep(std::time::Duration::from_micros(round * 20));
+                job.drain(&drain)
+            });
+            (job.stop(&stop), drained.join().expect("no panic"))
+        });
+        assert!(
+            stopped.is_ok() ^ drained.is_ok(),
+            "{stopped:?}, {drained:?}"
+        );
+        let refused = stopped.and(drained).expect_err("one of them").to_string();
+        let reasons = ["already", "ended before", "has ended"];
+        assert!(reasons.iter().any(|r| refused.contains(r)), "{refused}");
+        job.wait().expect("it finishes");
+    }
+}
