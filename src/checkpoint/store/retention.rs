@@ -128,18 +128,19 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// Removes, where possible, what waits for a sync of the directory after which it may be removed. There will be
-    /// none: this is the end.
+    /// Removes, where possible, what waits for a sync of the directory after which it may be removed, and what was folded
+    /// for the next checkpoint: there will be none, this is the end.
     fn discard_garbage(&mut self) {
-        let (named, kept) = (self.named(), self.kept());
+        let used = &self.named() | &self.pinned();
         let is_used = |name: &String| match FileName::parse(name) {
             Some(FileName::Manifest(checkpoint)) => self.completed.contains_key(&checkpoint),
-            Some(FileName::Segment(number)) => named.contains(&number) || kept.contains(&number),
+            Some(FileName::Segment(number)) => used.contains(&number),
             _ => false,
         };
         let mut left = std::mem::take(&mut self.retention.garbage);
         // Manifests come first: the segments behind them may be theirs.
         left.append(&mut self.retention.behind);
+        left.extend(self.folds.segment().map(|info| segment_name(info.number)));
         for name in left.iter().filter(|name| !is_used(name)) {
             remove_leftover(&*self.storage, name);
         }
@@ -191,10 +192,13 @@ impl CheckpointStore {
         let mut kept = self.named();
         kept.extend(self.folds.segment().map(|info| info.number));
         kept.extend(self.retention.spare);
-        for pin in self.retention.pins.iter().filter_map(Weak::upgrade) {
-            kept.extend(pin.iter());
-        }
-        kept
+        &kept | &self.pinned()
+    }
+
+    /// The numbers of the segments that somebody else still reads.
+    fn pinned(&self) -> BTreeSet<u64> {
+        let pins = self.retention.pins.iter().filter_map(Weak::upgrade);
+        pins.flat_map(|pin| (*pin).clone()).collect()
     }
 
     /// Removes what was due, now that the directory has been synced since it became unreferenced.

@@ -214,3 +214,25 @@ fn job_that_starts_anew_and_is_cancelled_deletes_its_own_checkpoints_only() {
         assert_eq!(manifests(), left);
     }
 }
+
+#[test]
+fn cancelled_job_that_deletes_its_checkpoints_leaves_no_file() {
+    for round in 0..40 {
+        let storage: Arc<dyn Storage> = Arc::new(HeapStorage::new());
+        let checkpoints = Checkpoints::every(Duration::from_millis(1))
+            .to_storage(Arc::clone(&storage))
+            .on_cancellation(Retention::DeleteOnCancellation);
+        let env = Environment::new().checkpoints(checkpoints);
+        env.source("numbers", Generator::new(|n| n).rate(100_000))
+            .key_by(|n| n % 1_000)
+            .aggregate(Count)
+            .uid("counts")
+            .sink("nowhere", Discard::new());
+        let job = env.spawn("numbers").expect("it starts");
+        std::thread::sleep(Duration::from_micros(400 * round));
+        job.cancel();
+        job.wait().expect_err("it is cancelled");
+        let left = storage.list().expect("readable");
+        assert!(left.is_empty(), "round {round}: {left:?}");
+    }
+}
