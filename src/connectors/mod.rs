@@ -8,7 +8,7 @@
 //! | [`Sequence`] | consecutive numbers | yes, contiguous shares | the rest of each share | exactly once |
 //! | [`Generator`] | a function of the index, at a rate | yes, interleaved | the rest of each share | exactly once¹ |
 //! | `CsvSource`, [`LineSource`] | rows or lines of files, directories | by file | files begun (byte, line), finished and waiting | exactly once² |
-//! | the same, watching a path | | by file | files begun and finished | exactly once, a changed file again in full |
+//! | the same, watching a path | | by file | files begun and finished | exactly once, a changed file again in full, or by `watch_new` never |
 //! | [`LineBlocks`] | lines of a mapped file | yes, by block | blocks left, a byte offset | exactly once² |
 //! | [`RecordSource`] | fixed-size records of a mapped file, in place | yes, by block | blocks left, a record count | exactly once² |
 //! | [`durable_inlet`] | what threads of the program push, logged on disk | no | a record's number | exactly once |

@@ -184,8 +184,9 @@ impl Checkpoints {
 
     /// Lets barriers overtake the data in flight between subtasks, which becomes part of the checkpoint (Flink's
     /// unaligned checkpoints). A checkpoint then does not wait for records in full rings, but stores their bytes.
-    /// Barriers stay aligned on forward, broadcast and custom edges, for savepoints, and with
-    /// [`at_least_once`](Self::at_least_once).
+    /// Barriers stay aligned on forward, broadcast and custom edges, where a region reads what it has sent to another
+    /// one, for savepoints, and with [`at_least_once`](Self::at_least_once). An operator that reads such an edge and
+    /// another one waits for the aligned barrier.
     pub fn unaligned(self) -> Self {
         self.unaligned_after(Duration::ZERO)
     }
