@@ -1,5 +1,6 @@
 //! A stand-in for a job: what tests put downstream of a reader and around a writer.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::checkpoint::{CheckpointError, PieceRef, Pieces, Restored, SnapshotOutput, StateRef};
@@ -13,6 +14,14 @@ use crate::ring::Waker;
 use crate::state::StateSchema;
 use crate::time::{Clock, ManualClock, Timestamp};
 use proptest::prelude::*;
+
+/// A file called `name`, in a directory that is there as long as the handle is.
+pub(super) fn file(name: &str, bytes: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    (dir, path)
+}
 
 /// The maximum number of records per poll.
 const BUDGET: u32 = 256;

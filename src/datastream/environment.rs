@@ -1,7 +1,6 @@
 //! The environment: where a job's graph is built, and from which it is run.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::graph::{ExecutionGraph, GraphError, NodeId, NodeKind, PlanFormat, StreamGraph};
@@ -266,8 +265,7 @@ impl Blueprint for Environment {
             return Err(GraphError::Changed.into());
         }
         let deploy = || drawing.deploy((graph, config), job, metrics, attempt);
-        let deployed = catch_unwind(AssertUnwindSafe(|| Ok(deploy()?.finish())));
-        deployed.unwrap_or_else(|panic| Err(JobError::panicked(job, &*panic)))
+        JobError::or_panicked(job, || Ok(deploy()?.finish()))
     }
 
     fn job_ended(&self) {

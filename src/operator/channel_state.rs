@@ -209,11 +209,10 @@ impl ChannelState {
                 name: name.into(),
                 kind: StateKind::InFlight,
                 key: edge.layout(),
+                // Whole frames are kept, which may be of any length.
                 value: TypeLayout {
-                    name: std::any::type_name::<V>().into(),
                     length: None,
-                    shape: V::SHAPE,
-                    version: V::VERSION,
+                    ..TypeLayout::of_wire::<V>()
                 },
             },
             checkpoint: 0,

@@ -1,6 +1,7 @@
 //! Errors of running jobs.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::checkpoint::CheckpointError;
@@ -95,6 +96,23 @@ impl JobError {
             job: Arc::clone(job),
             cause: Box::new(cause),
         }
+    }
+
+    /// A checkpoint or savepoint that could not be completed.
+    pub(crate) fn checkpoint(job: &Arc<str>, reason: impl Into<String>) -> Self {
+        JobError::Checkpoint {
+            job: Arc::clone(job),
+            reason: reason.into(),
+        }
+    }
+
+    /// Runs what may call user code that no subtask runs; a panic becomes the job's error.
+    pub(crate) fn or_panicked<T>(
+        job: &Arc<str>,
+        run: impl FnOnce() -> Result<T, JobError>,
+    ) -> Result<T, JobError> {
+        let ran = catch_unwind(AssertUnwindSafe(run));
+        ran.unwrap_or_else(|panic| Err(JobError::panicked(job, &*panic)))
     }
 
     /// The error of a panic with this payload, of code that no subtask runs.

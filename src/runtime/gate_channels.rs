@@ -106,7 +106,7 @@ impl ChannelSignals {
     }
 
     /// Forwards the postponed barrier.
-    fn overtake(&mut self, pending: &mut Pending) {
+    pub(super) fn overtake(&mut self, pending: &mut Pending) {
         let Some(barrier) = self.postponed.take() else {
             return;
         };
@@ -285,11 +285,6 @@ impl GateChannels {
     pub(super) fn let_overtake(&self, checkpoint: u64) -> bool {
         let signals = &self.signals;
         signals.open == 0 || self.postponed() == Some(checkpoint) && !signals.replays
-    }
-
-    /// Forwards the postponed barrier.
-    pub(super) fn overtake(&mut self, pending: &mut Pending) {
-        self.signals.overtake(pending);
     }
 
     /// Handles a notice about a checkpoint.

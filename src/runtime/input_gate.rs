@@ -197,7 +197,7 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
     }
 
     fn overtake(&mut self) {
-        self.inputs.overtake(&mut self.pending);
+        self.inputs.signals.overtake(&mut self.pending);
         self.pending.deliver(&mut self.next);
         if self.inputs.logs() {
             self.inputs.log_all_unread::<V>();

@@ -211,8 +211,10 @@ impl JobHandle {
         if self.is_finished() {
             return Err(self.has_ended());
         }
-        let storage = RealStorage::create(directory)
-            .map_err(|cause| self.checkpoint_error(format!("{}: {cause}", directory.display())))?;
+        let storage = RealStorage::create(directory).map_err(|cause| {
+            let reason = format!("{}: {cause}", directory.display());
+            JobError::checkpoint(&self.shared.name, reason)
+        })?;
         let (reply, answer) = channel();
         let target: Arc<dyn Storage> = Arc::new(storage);
         self.command(Command::Savepoint {
@@ -234,16 +236,11 @@ impl JobHandle {
         answer: &std::sync::mpsc::Receiver<Result<(), String>>,
     ) -> Result<(), JobError> {
         let answer = answer.recv().map_err(|_| self.has_ended())?;
-        answer.map_err(|reason| self.checkpoint_error(reason))
+        answer.map_err(|reason| JobError::checkpoint(&self.shared.name, reason))
     }
 
     fn has_ended(&self) -> JobError {
-        self.checkpoint_error("the job has ended".to_owned())
-    }
-
-    fn checkpoint_error(&self, reason: String) -> JobError {
-        let job = Arc::clone(&self.shared.name);
-        JobError::Checkpoint { job, reason }
+        JobError::checkpoint(&self.shared.name, "the job has ended")
     }
 
     /// Returns whether the job has ended, however it did: then [`wait`](Self::wait) returns at once.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -70,8 +69,10 @@ impl Origin {
             max_parallelism,
         };
         if let Some(checkpoints) = checkpoints {
-            let told = catch_unwind(AssertUnwindSafe(|| origin.tell(job, checkpoints)));
-            told.map_err(|panic| JobError::panicked(job, &*panic))?;
+            JobError::or_panicked(job, || {
+                origin.tell(job, checkpoints);
+                Ok(())
+            })?;
         }
         Ok(origin)
     }

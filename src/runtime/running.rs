@@ -110,19 +110,15 @@ impl Running {
 
     /// Why it failed, if it has.
     pub(super) fn into_error(self, job: &Arc<str>) -> JobError {
-        let job = Arc::clone(job);
         match (self.failure, self.reason) {
             (Some((subtask, cause)), _) => JobError::Failed {
-                job,
+                job: Arc::clone(job),
                 vertex: subtask.vertex,
                 subtask: subtask.index,
                 cause,
                 suppressed: self.suppressed,
             },
-            (None, reason) => JobError::Checkpoint {
-                job,
-                reason: reason.unwrap_or_default(),
-            },
+            (None, reason) => JobError::checkpoint(job, reason.unwrap_or_default()),
         }
     }
 }

@@ -36,11 +36,6 @@ impl SteppedCheckpoints {
         Duration::from_nanos(self.clock.monotonic_nanos())
     }
 
-    /// Whether complete savepoints are still to be copied to where they were asked for.
-    pub(super) fn is_exporting(&self) -> bool {
-        self.checkpointer.is_exporting()
-    }
-
     /// Handles the passing of time.
     pub(super) fn tick(&mut self, subtasks: &mut [Subtask]) {
         let instructions = self.checkpointer.on_time(self.now(), self.clock.now());

@@ -5,7 +5,6 @@
 //! thread.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -193,7 +192,7 @@ impl Stepper {
     /// call, has failed.
     pub fn take_refusal(&mut self) -> Option<JobError> {
         let reason = self.refusals.pop_front()?;
-        Some(self.checkpoint_error(reason))
+        Some(JobError::checkpoint(&self.job, reason))
     }
 
     /// Gives one turn to every subtask that still runs, and one to the checkpoint writer.
@@ -203,18 +202,17 @@ impl Stepper {
     /// failed, and whenever it is called after the job has failed.
     pub fn step(&mut self) -> Result<Step, JobError> {
         if self.failed {
-            return Err(self.checkpoint_error("it has failed before, and cannot go on".to_owned()));
+            let reason = "it has failed before, and cannot go on";
+            return Err(JobError::checkpoint(&self.job, reason));
         }
-        let stepped = catch_unwind(AssertUnwindSafe(|| self.take_turns()));
-        let stepped = stepped.unwrap_or_else(|panic| {
-            self.subtasks.iter_mut().for_each(Subtask::cancel);
-            Err(JobError::panicked(&self.job, &*panic))
-        });
+        let job = Arc::clone(&self.job);
+        let stepped = JobError::or_panicked(&job, || self.take_turns());
         match stepped {
             Ok(Step::Worked | Step::Idle) => return stepped,
             Ok(Step::Finished) => self.end()?,
             Err(_) => {
                 self.failed = true;
+                self.subtasks.iter_mut().for_each(Subtask::cancel);
                 // The first error is the one to report.
                 drop(self.end());
             }
@@ -227,18 +225,15 @@ impl Stepper {
         stepped
     }
 
-    fn checkpoint_error(&self, reason: String) -> JobError {
-        let job = Arc::clone(&self.job);
-        JobError::Checkpoint { job, reason }
-    }
-
     /// Tells the sinks that the job has ended for good, once.
     fn end(&mut self) -> Result<(), JobError> {
         let Some(blueprint) = self.blueprint.take() else {
             return Ok(());
         };
-        let told = catch_unwind(AssertUnwindSafe(|| blueprint.job_ended()));
-        told.map_err(|panic| JobError::panicked(&self.job, &*panic))
+        JobError::or_panicked(&self.job, || {
+            blueprint.job_ended();
+            Ok(())
+        })
     }
 
     /// As [`step`](Self::step), but tells nobody of the end.
@@ -246,7 +241,7 @@ impl Stepper {
         if !std::mem::replace(&mut self.opened, true) {
             for place in 0..self.subtasks.len() {
                 let opened = self.subtasks[place].open();
-                opened.map_err(|error| self.fail(place, error))?;
+                opened.map_err(|error| self.failed(place, error))?;
             }
         }
         let now = self.clock.now();
@@ -261,7 +256,7 @@ impl Stepper {
             let turn = subtask.poll(now, &mut at);
             match turn.and_then(|progress| subtask.close_ended().map(|_| progress)) {
                 Ok(progress) => worked |= progress == Progress::Worked,
-                Err(error) => return Err(self.fail(place, error)),
+                Err(error) => return Err(self.failed(place, error)),
             }
             for message in self.subtasks[place].take_messages() {
                 worked = true;
@@ -274,7 +269,7 @@ impl Stepper {
         worked |= self.write()?;
         if !self.subtasks.iter().any(Subtask::is_running) {
             let checkpoints = self.checkpoints.as_ref();
-            let is_exporting = checkpoints.is_some_and(SteppedCheckpoints::is_exporting);
+            let is_exporting = checkpoints.is_some_and(|own| own.checkpointer.is_exporting());
             return Ok(if is_exporting {
                 Step::Worked
             } else {
@@ -318,10 +313,7 @@ impl Stepper {
         self.refusals.append(&mut checkpoints.refusals);
         match checkpoints.failure.take() {
             None => Ok(worked),
-            Some(reason) => {
-                self.subtasks.iter_mut().for_each(Subtask::cancel);
-                Err(self.checkpoint_error(reason))
-            }
+            Some(reason) => Err(JobError::checkpoint(&self.job, reason)),
         }
     }
 
@@ -338,9 +330,8 @@ impl Stepper {
         }
     }
 
-    fn fail(&mut self, place: usize, cause: crate::operator::OperatorError) -> JobError {
+    fn failed(&self, place: usize, cause: crate::operator::OperatorError) -> JobError {
         let info = self.subtasks[place].info().clone();
-        self.subtasks.iter_mut().for_each(Subtask::cancel);
         JobError::Failed {
             job: info.job,
             vertex: info.vertex,

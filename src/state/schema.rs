@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::table::{EncodeChange, GroupEntries};
 use crate::record::{
-    FormError, KeyHash, KeyHasher, Scratch, StateValue, StoredKey, take_item, with_length,
+    FormError, KeyHash, KeyHasher, Scratch, StateValue, StoredKey, Wire, take_item, with_length,
 };
 
 /// The kind of a state.
@@ -115,11 +115,19 @@ impl TypeLayout {
         TypeLayout {
             name: T::type_name().into(),
             length: T::LENGTH.map(|length| length as u32),
-            shape: match T::LENGTH {
-                Some(_) => 0,
-                None => T::SHAPE,
-            },
+            shape: T::SHAPE,
             version: T::VERSION,
+        }
+    }
+
+    /// The layout of records that are their own bytes.
+    #[must_use]
+    pub fn of_wire<V: Wire + ?Sized>() -> Self {
+        TypeLayout {
+            name: type_name::<V>().into(),
+            length: V::LENGTH.map(|length| length as u32),
+            shape: V::SHAPE,
+            version: V::VERSION,
         }
     }
 

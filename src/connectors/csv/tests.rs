@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::connectors::test_chain::{Chain, cuts, emitted_in_attempts};
+use crate::connectors::test_chain::{self, Chain, cuts, emitted_in_attempts};
 use crate::operator::{BoxError, OutputTag, Source, SourceReader, SourceStatus};
 use crate::time::Timestamp;
 
@@ -19,10 +19,7 @@ fn pair(row: &CsvRow<'_>) -> Result<Pair, CsvError> {
 }
 
 fn file(text: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("flights.csv");
-    fs::write(&path, text).unwrap();
-    (dir, path)
+    test_chain::file("flights.csv", text)
 }
 
 /// Everything a source emits until its end, or its error.

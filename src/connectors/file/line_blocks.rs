@@ -274,7 +274,7 @@ impl SourceReader for LineBlockReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connectors::test_chain::{Chain, cuts, emitted_in_attempts};
+    use crate::connectors::test_chain::{self, Chain, cuts, emitted_in_attempts};
     use proptest::prelude::*;
     use std::fs;
     use std::io::Write;
@@ -282,10 +282,7 @@ mod tests {
     use std::sync::OnceLock;
 
     fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lines.txt");
-        fs::write(&path, bytes).unwrap();
-        (dir, path)
+        test_chain::file("lines.txt", bytes)
     }
 
     fn emitted(source: &LineBlocks, index: u32, parallelism: u32) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Tests of the line source, both initially and after a restore.
 
 use super::*;
-use crate::connectors::test_chain::{Chain, cuts, emitted_in_attempts};
+use crate::connectors::test_chain::{Chain, cuts, emitted_in_attempts, file};
 use crate::operator::{Signal, SourceReader, SourceStatus};
 use crate::time::{Timestamp, millis, secs};
 use proptest::prelude::*;
@@ -13,9 +13,7 @@ fn chain() -> Chain<str, String> {
 
 #[test]
 fn lines_come_without_their_ends_and_the_position_counts_bytes() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("lines.txt");
-    fs::write(&path, "one\ntwo\r\n\nlast").unwrap();
+    let (_dir, path) = file("lines.txt", "one\ntwo\r\n\nlast");
     let mut chain = chain();
     let mut reader = LineSource::file(&path).reader(0, 1);
     chain.room = 2;
@@ -33,9 +31,7 @@ fn lines_come_without_their_ends_and_the_position_counts_bytes() {
 
 #[test]
 fn carriage_return_without_a_newline_belongs_to_its_line() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("lines.txt");
-    fs::write(&path, "a\r\nb\rc\n\r\r\nlast\r").unwrap();
+    let (_dir, path) = file("lines.txt", "a\r\nb\rc\n\r\r\nlast\r");
     let mut chain = chain();
     chain.drain(&mut LineSource::file(&path).reader(0, 1));
     assert_eq!(chain.values(), ["a", "b\rc", "\r", "last\r"]);
@@ -43,9 +39,7 @@ fn carriage_return_without_a_newline_belongs_to_its_line() {
 
 #[test]
 fn line_that_is_no_text_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("lines.txt");
-    fs::write(&path, b"one\n\xff\n").unwrap();
+    let (_dir, path) = file("lines.txt", b"one\n\xff\n");
     let error = chain().try_drain(&mut LineSource::file(&path).reader(0, 1));
     let message = error.unwrap_err().to_string();
     assert!(
@@ -298,9 +292,7 @@ fn watched_file_that_was_finished_is_not_read_again_by_a_restored_job() {
 
 #[test]
 fn rate_is_kept() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("lines.txt");
-    fs::write(&path, "1\n2\n3\n").unwrap();
+    let (_dir, path) = file("lines.txt", "1\n2\n3\n");
     let mut reader = LineSource::file(&path).rate(1000).reader(0, 1);
     let mut chain = chain();
     let at = |ms| SourceStatus::Idle(Some(Timestamp::from_millis(ms)));

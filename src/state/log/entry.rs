@@ -35,12 +35,7 @@ pub fn log_schema<S: StoredKey, V: Wire + ?Sized>(name: &str, kind: StateKind) -
             shape: 0,
             version: 0,
         },
-        value: TypeLayout {
-            name: type_name::<V>().into(),
-            length: V::LENGTH.map(|length| length as u32),
-            shape: V::SHAPE,
-            version: V::VERSION,
-        },
+        value: TypeLayout::of_wire::<V>(),
     }
 }
 

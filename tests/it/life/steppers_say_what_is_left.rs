@@ -7,15 +7,18 @@ use thalweg::checkpoint::{HeapStorage, Storage};
 use thalweg::prelude::*;
 use thalweg::runtime::CheckpointEvent;
 
-/// Registers many timers for each record, of which only the last one emits.
+/// Registers many timers for each record, one of which emits, or fails.
 #[derive(Clone)]
-struct LastOfMany(i64);
+struct OneOfMany {
+    at: i64,
+    fails: bool,
+}
 
-impl KeyedProcessFunction<u64, u64> for LastOfMany {
+impl KeyedProcessFunction<u64, u64> for OneOfMany {
     type Out = u64;
 
     fn process(&mut self, _record: &u64, cx: &mut impl KeyedProcessContext<u64, u64>) -> Outcome {
-        (1..=self.0).for_each(|nanos| cx.register_processing_timer(Timestamp(nanos)));
+        (1..=600).for_each(|nanos| cx.register_processing_timer(Timestamp(nanos)));
         Ok(())
     }
 
@@ -25,8 +28,10 @@ impl KeyedProcessFunction<u64, u64> for LastOfMany {
         _domain: TimeDomain,
         cx: &mut impl KeyedProcessContext<u64, u64>,
     ) -> Outcome {
-        if at == Timestamp(self.0) {
-            cx.emit(&1);
+        match at == Timestamp(self.at) {
+            true if self.fails => return Err("a timer fails".into()),
+            true => cx.emit(&1),
+            false => {}
         }
         Ok(())
     }
@@ -41,7 +46,10 @@ fn job_is_idle_only_when_what_is_due_has_reached_its_sink() {
         let env = Environment::new().parallelism(2);
         env.source("numbers", source)
             .key_by(|n| *n)
-            .process(LastOfMany(600))
+            .process(OneOfMany {
+                at: 600,
+                fails: false,
+            })
             .rebalance()
             .map(|n| *n)
             .sink("seen", seen.sink());
@@ -111,7 +119,10 @@ fn error_of_a_timer_fails_the_job_whichever_timer_it_is() {
         let env = Environment::new();
         env.source("numbers", source)
             .key_by(|n| *n)
-            .process(FailingAt(failing))
+            .process(OneOfMany {
+                at: failing,
+                fails: true,
+            })
             .sink("nowhere", Discard::new());
         let mut job = env.stepper("timers", clock.clone()).expect("a job");
         numbers.push(&7).expect("room");
@@ -119,31 +130,6 @@ fn error_of_a_timer_fails_the_job_whichever_timer_it_is() {
         clock.set(Timestamp(1_000));
         let error = job.run().expect_err("a timer fails").to_string();
         assert!(error.contains("timer"), "{failing}: {error}");
-    }
-}
-
-/// Registers many timers for each record, one of which fails.
-#[derive(Clone)]
-struct FailingAt(i64);
-
-impl KeyedProcessFunction<u64, u64> for FailingAt {
-    type Out = u64;
-
-    fn process(&mut self, _record: &u64, cx: &mut impl KeyedProcessContext<u64, u64>) -> Outcome {
-        (1..=600).for_each(|nanos| cx.register_processing_timer(Timestamp(nanos)));
-        Ok(())
-    }
-
-    fn on_timer(
-        &mut self,
-        at: Timestamp,
-        _domain: TimeDomain,
-        _cx: &mut impl KeyedProcessContext<u64, u64>,
-    ) -> Outcome {
-        match at == Timestamp(self.0) {
-            true => Err("a timer fails".into()),
-            false => Ok(()),
-        }
     }
 }
 
