@@ -10,7 +10,7 @@ use super::{BoxError, OpenContext, Outcome, panic_message};
 use crate::checkpoint::Deferred;
 use crate::ring::Waker;
 
-/// Work to be done elsewhere; returns whether it failed, or was skipped because earlier work had failed.
+/// Work to be done elsewhere; returns whether it failed, or any work of its queue had failed before.
 pub(crate) type CommitTask = Box<dyn FnOnce() -> bool + Send>;
 
 /// Runs the work it is given, in order: on a thread of the job, or immediately if there is none, as in a job that is
@@ -35,7 +35,9 @@ impl Committer {
 /// The state of one writer's commits.
 #[derive(Debug, Default)]
 struct Commits {
-    /// How many are done, counted from the first.
+    /// Each is tried, whether or not an earlier one has failed.
+    tries_all: bool,
+    /// How many are done, counted from the first, up to the first that has failed.
     done: AtomicU64,
     has_failed: AtomicBool,
     ended: Mutex<Ended>,
@@ -67,9 +69,10 @@ impl Commits {
         }
     }
 
-    /// Runs one commit, unless an earlier one has failed. Returns whether any has failed.
+    /// Runs one commit, unless an earlier one has failed and not all are to be tried. Returns whether any has failed.
     fn run(&self, work: impl FnOnce() -> Outcome) -> bool {
-        if self.has_failed.load(Ordering::Acquire) {
+        let has_failed = self.has_failed.load(Ordering::Acquire);
+        if has_failed && !self.tries_all {
             return true;
         }
         let done = catch_unwind(AssertUnwindSafe(work));
@@ -77,6 +80,7 @@ impl Commits {
             Err(format!("a commit panicked: {}", panic_message(&*payload)).into())
         });
         match done {
+            _ if has_failed => true,
             Ok(()) => {
                 self.done.fetch_add(1, Ordering::Release);
                 false
@@ -114,10 +118,20 @@ pub struct CommitQueue {
 }
 
 impl CommitQueue {
-    /// Creates an empty queue for a writer that is being opened.
+    /// Creates an empty queue for a writer that is being opened. Once a commit has failed, the later ones are skipped.
     #[must_use]
     pub fn new(cx: &OpenContext) -> Self {
+        Self::queue(cx, false)
+    }
+
+    /// A queue of commits that do not rely on earlier ones: all are tried, and the first error is kept.
+    pub(crate) fn trying_all(cx: &OpenContext) -> Self {
+        Self::queue(cx, true)
+    }
+
+    fn queue(cx: &OpenContext, tries_all: bool) -> Self {
         let commits = Commits {
+            tries_all,
             waker: cx.waker.clone(),
             ..Commits::default()
         };
@@ -128,7 +142,7 @@ impl CommitQueue {
         }
     }
 
-    /// Queues a commit behind the earlier ones, unless one of them fails. Returns its number, from 0.
+    /// Queues a commit behind the earlier ones. Returns its number, from 0.
     ///
     /// # Errors
     /// If it was run immediately and failed: it has no number.
@@ -197,7 +211,7 @@ impl CommitQueue {
         self.commits.ended().error.take().map_or(Ok(()), Err)
     }
 
-    /// Waits until every commit has been done, or skipped after a failure.
+    /// Waits until every commit has been tried, or skipped after a failure.
     ///
     /// # Errors
     /// As [`check`](Self::check).

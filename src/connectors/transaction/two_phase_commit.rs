@@ -126,8 +126,8 @@ pub trait TwoPhaseCommit<V: ?Sized>: Send + 'static {
 
     /// Returns the work of committing a transaction, which must do nothing if it is already committed. The work runs
     /// on another thread, after that of earlier transactions, while records continue to be written. If it fails,
-    /// later work is not done, the subtask fails, and all the transactions are committed when the job resumes from a
-    /// checkpoint.
+    /// the later transactions are committed nevertheless, then the subtask fails with the first error, and all that a
+    /// checkpoint stores are committed again when the job resumes from it.
     ///
     /// # Errors
     /// If it is already known that the transaction cannot be committed.
@@ -319,7 +319,7 @@ impl<V: ?Sized, T: TwoPhaseCommit<V>> TransactionalWriter<V, T> {
 impl<V: ?Sized + 'static, T: TwoPhaseCommit<V>> SinkWriter<V> for TransactionalWriter<V, T> {
     fn open(&mut self, cx: &OpenContext) -> Outcome {
         self.checkpointing = cx.checkpointing.enabled;
-        self.commits = CommitQueue::new(cx);
+        self.commits = CommitQueue::trying_all(cx);
         self.target.open(cx)
     }
 

@@ -229,20 +229,27 @@ fn commits_are_done_elsewhere_and_a_checkpoint_keeps_what_they_have_not_come_to(
 }
 
 #[test]
-fn commit_that_fails_elsewhere_fails_the_subtask_and_holds_those_behind_it() {
+fn commit_that_fails_elsewhere_fails_the_subtask_once_the_others_have_been_tried() {
     let (mut run, tasks) = (Run::open("b", true), CommitTasks::default());
     run.writer.open(&tasks.context(true)).unwrap();
-    for (record, checkpoint) in [("a", 1), ("b", 2), ("c", 3)] {
+    for (record, checkpoint) in [("a", 1), ("b1", 2), ("b2", 3), ("c", 4)] {
         run.write(record);
         run.prepare(checkpoint);
     }
     run.journal();
-    run.writer.commit(3).unwrap();
+    run.writer.commit(4).unwrap();
     run.writer.flush().unwrap();
-    assert_eq!(tasks.run(), [false, true, true], "the last is not done");
-    assert_eq!(run.journal(), ["commit a", "commit b"]);
+    assert_eq!(tasks.run(), [false, true, true, true]);
+    assert_eq!(
+        run.journal(),
+        ["commit a", "commit b1", "commit b2", "commit c"]
+    );
     let error = run.writer.flush().unwrap_err().to_string();
-    assert_eq!(error, "b was refused");
+    assert_eq!(error, "b1 was refused", "the first");
+    assert!(
+        run.prepare(5).len() > 3,
+        "a checkpoint would keep the refused"
+    );
     run.writer.close().unwrap();
 }
 
