@@ -48,6 +48,8 @@ mod generator;
 mod inlet;
 mod line_format;
 mod outlet;
+#[cfg(test)]
+mod outlet_test;
 mod pacer;
 mod print;
 mod record_ring;

@@ -39,7 +39,7 @@ pub fn outlet<T: Record + ?Sized>(capacity: usize) -> (Outlet<T>, OutletSink<T>)
     let outlet = Outlet {
         shared,
         channels: Vec::new(),
-        parallelism: 0,
+        attempt: Attempt::default(),
         ended: BTreeSet::new(),
     };
     (outlet, sink)
@@ -69,11 +69,19 @@ pub enum OutletError {
     },
 }
 
+/// One start of the job that writes to the outlet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Attempt {
+    /// Counted from 1.
+    number: u64,
+    parallelism: u32,
+}
+
 /// The reading end of one subtask's ring.
 struct Channel<V: ?Sized> {
     ring: RecordConsumer<V>,
     index: u32,
-    parallelism: u32,
+    attempt: u64,
     /// Set when the subtask has written its last record; not set if it failed.
     ended: Arc<AtomicBool>,
 }
@@ -81,6 +89,8 @@ struct Channel<V: ?Sized> {
 /// Rings that newly opened subtasks pass to the outlet.
 struct Arrivals<V: ?Sized> {
     channels: Vec<Channel<V>>,
+    /// The newest.
+    attempt: Attempt,
     /// The outlet has been dropped.
     closed: bool,
 }
@@ -89,6 +99,7 @@ impl<V: ?Sized> Default for Arrivals<V> {
     fn default() -> Self {
         Arrivals {
             channels: Vec::new(),
+            attempt: Attempt::default(),
             closed: false,
         }
     }
@@ -96,7 +107,7 @@ impl<V: ?Sized> Default for Arrivals<V> {
 
 struct Shared<V: ?Sized> {
     arrivals: Mutex<Arrivals<V>>,
-    /// Whether `arrivals` has new rings.
+    /// Whether `arrivals` has new rings, or a new attempt.
     arrived: AtomicBool,
     /// The job has ended for good, and was not started anew.
     job_ended: AtomicBool,
@@ -130,8 +141,8 @@ impl<V: ?Sized> Shared<V> {
 pub struct Outlet<T: Record + ?Sized> {
     shared: Arc<Shared<Far<T>>>,
     channels: Vec<Channel<Far<T>>>,
-    parallelism: u32,
-    /// The subtasks whose last record has been read.
+    attempt: Attempt,
+    /// The subtasks of this attempt whose last record has been read.
     ended: BTreeSet<u32>,
 }
 
@@ -160,14 +171,16 @@ impl<T: Record + ?Sized> Outlet<T> {
         self.receive();
         let ended = &mut self.ended;
         self.channels.retain_mut(|channel| {
-            // In this order, for the same reason.
+            // In this order, for the same reason; and the ring of a writer that has ended is closed last.
+            let is_closed = channel.ring.is_closed();
             let has_ended = channel.ended.load(Ordering::Acquire) && channel.ring.is_empty();
-            if has_ended {
+            if has_ended && channel.attempt == self.attempt.number {
                 ended.insert(channel.index);
             }
-            !has_ended && !channel.ring.is_closed()
+            !has_ended && !is_closed
         });
-        let all_ended = self.parallelism > 0 && self.ended.len() as u32 == self.parallelism;
+        let Attempt { parallelism, .. } = self.attempt;
+        let all_ended = parallelism > 0 && self.ended.len() as u32 == parallelism;
         all_ended || (self.channels.is_empty() && (job_ended || self.is_alone()))
     }
 
@@ -180,11 +193,12 @@ impl<T: Record + ?Sized> Outlet<T> {
         if !self.shared.arrived.swap(false, Ordering::Acquire) {
             return;
         }
-        for channel in self.shared.lock().channels.drain(..) {
-            self.parallelism = channel.parallelism;
-            self.ended.remove(&channel.index);
-            self.channels.push(channel);
+        let mut arrivals = self.shared.lock();
+        if self.attempt != arrivals.attempt {
+            self.attempt = arrivals.attempt;
+            self.ended.clear();
         }
+        self.channels.append(&mut arrivals.channels);
     }
 }
 
@@ -215,7 +229,13 @@ where
     }
 
     fn writer(&self, index: u32, parallelism: u32) -> OutletWriter<Far<T>> {
-        self.shared.job_ended.store(false, Ordering::Release);
+        let mut arrivals = self.shared.lock();
+        if index == 0 {
+            arrivals.attempt.number += 1;
+            arrivals.attempt.parallelism = parallelism;
+            self.shared.arrived.store(true, Ordering::Release);
+            self.shared.job_ended.store(false, Ordering::Release);
+        }
         let (producer, consumer) = record_ring(self.capacity);
         let ended = Arc::new(AtomicBool::new(false));
         OutletWriter {
@@ -227,7 +247,7 @@ where
             channel: Some(Channel {
                 ring: consumer,
                 index,
-                parallelism,
+                attempt: arrivals.attempt.number,
                 ended,
             }),
         }
@@ -318,165 +338,5 @@ where
         self.ending = true;
         self.end_if_written();
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::connectors::test_chain::open_context;
-    use crate::ring::Parker;
-
-    type Writer = OutletWriter<u64>;
-
-    fn opened(sink: &OutletSink<u64>, index: u32, parallelism: u32) -> Writer {
-        let mut writer = Sink::<u64>::writer(sink, index, parallelism);
-        let cx = open_context(index, parallelism);
-        SinkWriter::<u64>::open(&mut writer, &cx).unwrap();
-        writer
-    }
-
-    fn polled(outlet: &mut Outlet<u64>) -> Vec<u64> {
-        let mut found = Vec::new();
-        let count = outlet.poll(|number, _at| found.push(*number));
-        assert_eq!(count, found.len());
-        found
-    }
-
-    #[test]
-    fn outlet_is_finished_when_every_subtask_has_ended_and_all_is_read() {
-        let (mut outlet, sink) = outlet::<u64>(1 << 12);
-        let mut writers = [opened(&sink, 0, 2), opened(&sink, 1, 2)];
-        for (number, writer) in writers.iter_mut().enumerate() {
-            writer.write(&(number as u64), Timestamp(3)).unwrap();
-            SinkWriter::<u64>::flush(writer).unwrap();
-        }
-        let [mut first, mut second] = writers;
-        SinkWriter::<u64>::finish(&mut first).unwrap();
-        drop(first);
-        assert!(!outlet.is_finished());
-        SinkWriter::<u64>::finish(&mut second).unwrap();
-        assert!(!outlet.is_finished(), "two records are not read yet");
-        assert_eq!(polled(&mut outlet), [0, 1]);
-        assert!(outlet.is_finished(), "whether or not the writer is dropped");
-    }
-
-    #[test]
-    fn failed_attempt_does_not_finish_the_outlet_but_the_end_of_the_job_does() {
-        let (mut outlet, sink) = outlet::<u64>(1 << 12);
-        let mut writer = opened(&sink, 0, 1);
-        writer.write(&1_u64, Timestamp::MIN).unwrap();
-        SinkWriter::<u64>::flush(&mut writer).unwrap();
-        drop(writer);
-        assert_eq!(polled(&mut outlet), [1]);
-        assert!(!outlet.is_finished());
-        drop(opened(&sink, 0, 1));
-        assert!(!outlet.is_finished());
-        drop(sink);
-        assert!(outlet.is_finished());
-    }
-
-    #[test]
-    fn end_of_a_job_finishes_the_outlet_though_its_sink_stays_once_all_is_read() {
-        let (mut outlet, sink) = outlet::<u64>(1 << 12);
-        for number in 0..2_u64 {
-            let mut writer = opened(&sink, 0, 1);
-            writer.write(&number, Timestamp::MIN).unwrap();
-            SinkWriter::<u64>::flush(&mut writer).unwrap();
-            assert!(!outlet.is_finished(), "it is running, again perhaps");
-            drop(writer);
-            Sink::<u64>::job_ended(&sink);
-            assert!(!outlet.is_finished(), "a record is not read yet");
-            assert_eq!(polled(&mut outlet), [number]);
-            assert!(outlet.is_finished());
-        }
-    }
-
-    #[test]
-    fn subtask_that_is_restarted_after_its_end_has_not_ended() {
-        let (mut outlet, sink) = outlet::<u64>(1 << 12);
-        let mut writers = [opened(&sink, 0, 2), opened(&sink, 1, 2)];
-        SinkWriter::<u64>::finish(&mut writers[0]).unwrap();
-        assert!(!outlet.is_finished());
-        drop(writers);
-        let mut writers = [opened(&sink, 0, 2), opened(&sink, 1, 2)];
-        SinkWriter::<u64>::finish(&mut writers[1]).unwrap();
-        assert!(!outlet.is_finished());
-        SinkWriter::<u64>::finish(&mut writers[0]).unwrap();
-        assert!(outlet.is_finished());
-    }
-
-    #[test]
-    fn full_ring_makes_the_writer_unready_until_the_outlet_is_polled() {
-        let (mut outlet, sink) = outlet::<u64>(0);
-        let mut writer = opened(&sink, 0, 1);
-        let mut written = 0;
-        while SinkWriter::<u64>::ready(&writer) {
-            writer.write(&written, Timestamp::MIN).unwrap();
-            written += 1;
-        }
-        // One more, as a record's fan-out may produce before `ready` is checked.
-        writer.write(&written, Timestamp::MIN).unwrap();
-        SinkWriter::<u64>::flush(&mut writer).unwrap();
-        SinkWriter::<u64>::finish(&mut writer).unwrap();
-        SinkWriter::<u64>::resume(&mut writer).unwrap();
-        assert!(!SinkWriter::<u64>::ready(&writer));
-        let mut found = polled(&mut outlet);
-        SinkWriter::<u64>::resume(&mut writer).unwrap();
-        assert!(SinkWriter::<u64>::ready(&writer));
-        drop(writer);
-        found.extend(polled(&mut outlet));
-        assert_eq!(found, (0..=written).collect::<Vec<_>>());
-        assert!(outlet.is_finished());
-    }
-
-    #[test]
-    fn dropped_outlet_and_large_records_are_named_errors() {
-        let (outlet, sink) = outlet::<str>(256);
-        let mut writer = Sink::<String>::writer(&sink, 0, 1);
-        SinkWriter::<String>::open(&mut writer, &open_context(0, 1)).unwrap();
-        let long = "x".repeat(100);
-        let error = writer.write(&long, Timestamp::MIN).unwrap_err().to_string();
-        assert!(error.starts_with("a record of 100 bytes does not fit an outlet"));
-        drop(outlet);
-        let error = SinkWriter::<str>::flush(&mut writer).unwrap_err();
-        assert_eq!(error.to_string(), OutletError::Dropped.to_string());
-        let mut late = Sink::<str>::writer(&sink, 0, 1);
-        let error = SinkWriter::<str>::open(&mut late, &open_context(0, 1)).unwrap_err();
-        assert_eq!(error.to_string(), OutletError::Dropped.to_string());
-    }
-
-    #[test]
-    fn records_cross_threads_in_order_and_a_full_writer_is_woken() {
-        let count = if cfg!(miri) { 30 } else { 20_000_u64 };
-        let (mut outlet, sink) = outlet::<u64>(256);
-        let writing = std::thread::spawn(move || {
-            let mut parker = Parker::new();
-            let mut cx = open_context(0, 1);
-            cx.waker = Some(parker.waker());
-            let mut writer = Sink::<u64>::writer(&sink, 0, 1);
-            SinkWriter::<u64>::open(&mut writer, &cx).unwrap();
-            for number in 0..count {
-                writer.write(&number, Timestamp::MIN).unwrap();
-                SinkWriter::<u64>::flush(&mut writer).unwrap();
-                while !SinkWriter::<u64>::ready(&writer) {
-                    let prepared = parker.prepare();
-                    SinkWriter::<u64>::resume(&mut writer).unwrap();
-                    if SinkWriter::<u64>::ready(&writer) {
-                        prepared.cancel();
-                    } else {
-                        prepared.park(None);
-                    }
-                }
-            }
-            SinkWriter::<u64>::finish(&mut writer).unwrap();
-        });
-        let mut found = Vec::new();
-        while !outlet.is_finished() {
-            outlet.poll(|number, _at| found.push(*number));
-            std::thread::yield_now();
-        }
-        writing.join().unwrap();
-        assert_eq!(found, (0..count).collect::<Vec<_>>());
     }
 }

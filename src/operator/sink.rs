@@ -17,7 +17,8 @@ pub trait Sink<V: ?Sized>: Send + Sync + 'static {
     /// The writer of one subtask.
     type Writer: SinkWriter<V>;
 
-    /// Creates the writer of one subtask. Opens nothing yet.
+    /// Creates the writer of one subtask. Opens nothing yet. Each time the job is started, and started anew after a
+    /// failure, this is called in the order of the indices.
     fn writer(&self, index: u32, parallelism: u32) -> Self::Writer;
 
     /// The job has ended for good, however it did, and all writers are closed. One that is started anew asks for

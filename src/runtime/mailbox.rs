@@ -33,7 +33,8 @@ impl Post {
     /// Sends a letter and wakes the worker. Sending to a worker that has ended has no effect.
     pub(crate) fn send(&self, letter: Letter) {
         if self.letters.send(letter).is_ok() {
-            self.waiting.store(true, Ordering::Release);
+            // Exchanged, not stored: whoever lowers the flag has then seen the letters of all who have raised it.
+            self.waiting.swap(true, Ordering::Release);
             self.waker.wake();
         }
     }
@@ -72,12 +73,54 @@ impl Mailbox {
         if !self.has_letter() {
             return None;
         }
+        // Lowered before looking, so that the flag of a letter that arrives meanwhile stays; and raised again as long
+        // as something is found, because one flag stands for all letters that have come.
+        self.waiting.swap(false, Ordering::Acquire);
         let letter = self.letters.try_recv().ok();
-        if letter.is_none() {
-            self.waiting.store(false, Ordering::Release);
-            // A letter that arrived in between is taken now rather than lost.
-            return self.letters.try_recv().ok();
+        if letter.is_some() {
+            self.waiting.store(true, Ordering::Release);
         }
         letter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::ring::Parker;
+
+    #[test]
+    fn no_letter_is_left_behind_however_they_arrive() {
+        let pairs = if cfg!(miri) { 20 } else { 200_000 };
+        let (post, mailbox) = mailbox(Parker::new().waker());
+        let taken = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for pair in 0..pairs {
+                    post.send(Letter::Turn);
+                    post.send(Letter::Finish);
+                    while taken.load(Ordering::Acquire) < 2 * (pair + 1) {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+            let mut last = Instant::now();
+            while taken.load(Ordering::Relaxed) < 2 * pairs {
+                // As a worker does: it sleeps while the flag is down.
+                while mailbox.take().is_some() {
+                    taken.fetch_add(1, Ordering::Release);
+                    last = Instant::now();
+                }
+                if last.elapsed() > Duration::from_secs(20) {
+                    let left = mailbox.letters.try_iter().count();
+                    taken.store(u64::MAX, Ordering::Release);
+                    panic!("{left} letters were left behind");
+                }
+            }
+        });
+        assert!(mailbox.take().is_none() && !mailbox.has_letter());
     }
 }

@@ -152,7 +152,11 @@ impl<K, V> Segment<K, V> {
             }
             count += 1;
         }
-        self.counts_mut().len -= count as u32;
+        let counts = self.counts_mut();
+        counts.len -= count as u32;
+        if counts.len == 0 {
+            counts.strayed = 0;
+        }
         count
     }
 }
@@ -305,6 +309,25 @@ mod tests {
                 found,
                 (90..110).map(|key| key * 1000 + 3).collect::<Vec<_>>()
             );
+        }
+    }
+
+    #[test]
+    fn a_table_filled_and_emptied_again_and_again_does_not_grow() {
+        let keys = if cfg!(miri) { 1500 } else { 40_000 };
+        let mut table = Table::new(TableOptions::default());
+        let mut bytes = 0;
+        for round in 0..30 {
+            // Keys as if at random: some of them do not find room at home.
+            for key in (0..keys).map(|n: u64| n.wrapping_mul(0xD6E8_FEB8_6659_FD93).rotate_left(29))
+            {
+                table.find_or_insert_with(key.key_hash(), |k| *k == key, || (key, key));
+            }
+            if round == 0 {
+                bytes = table.memory_bytes();
+            }
+            assert_eq!(table.memory_bytes(), bytes, "round {round}");
+            while !table.walk(&mut Bookmark::default(), true, |_, _| true) {}
         }
     }
 

@@ -92,10 +92,10 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
             namespace,
             at,
         };
-        let number = self.slab.insert(tag, timer);
+        let (number, fills) = self.slab.insert(tag, timer);
         self.index.insert(tag, number);
         let at = ordered(at);
-        let due = Due { at, number, tag };
+        let due = Due { at, number, fills };
         if at < self.wheel.base() {
             self.early.push(Reverse(due));
         } else {
@@ -156,7 +156,7 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
             }
             let due = self.next_taken(limit)?;
             if is_live(&self.slab, due) {
-                self.index.remove(due.tag, due.number);
+                self.index.remove(self.slab.tag(due.number), due.number);
                 return self.slab.remove(due.number);
             }
         }
@@ -168,7 +168,7 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
         if self.run.len() <= LOOK_AHEAD_MAX {
             let (slab, index) = (&self.slab, &self.index);
             self.run.retain(|due| {
-                index.touch(due.tag);
+                index.touch(slab.tag(due.number));
                 is_live(slab, *due)
             });
         }
@@ -280,7 +280,7 @@ impl<K: Clone + Eq, N: Copy + Eq + Hash> TimerQueue<K, N> {
 
 #[inline]
 fn is_live<K: Clone, N: Clone>(slab: &Slab<K, N>, due: Due) -> bool {
-    slab.holds(due.number, due.tag, timestamp(due.at))
+    slab.holds(due.number, due.fills, timestamp(due.at))
 }
 
 /// The timestamp as an unsigned number with the same order.

@@ -28,7 +28,11 @@ pub struct Timer<K, N> {
 #[derive(Debug)]
 pub(super) struct Slot<K, N> {
     pub(super) timer: Option<Timer<K, N>>,
+    /// The hash of the timer's identity.
     tag: u32,
+    /// How often the slot was filled: tells its timer from earlier ones, which may have had the same identity. That it
+    /// wraps around costs an entry of the queue that is dropped later.
+    fills: u16,
     /// The generation in which the timer was registered, until it is drained; otherwise 0.
     pub(super) born: u8,
     /// The generation whose notes list the slot; otherwise 0.
@@ -82,15 +86,22 @@ impl<K: Clone, N: Clone> Slab<K, N> {
         self.slot(number).timer.as_ref()
     }
 
-    /// Whether the slot holds a timer with this tag and time.
+    /// Whether the slot still holds the timer of this time with which it was filled for the `fills`-th time.
     #[inline]
-    pub(super) fn holds(&self, number: u32, tag: u32, at: Timestamp) -> bool {
+    pub(super) fn holds(&self, number: u32, fills: u16, at: Timestamp) -> bool {
         let slot = self.slot(number);
-        slot.tag == tag && slot.timer.as_ref().is_some_and(|timer| timer.at == at)
+        slot.fills == fills && slot.timer.as_ref().is_some_and(|timer| timer.at == at)
     }
 
+    /// The tag of the slot's last timer.
     #[inline]
-    pub(super) fn insert(&mut self, tag: u32, timer: Timer<K, N>) -> u32 {
+    pub(super) fn tag(&self, number: u32) -> u32 {
+        self.slot(number).tag
+    }
+
+    /// Returns the number of the timer's slot, and how often that was filled.
+    #[inline]
+    pub(super) fn insert(&mut self, tag: u32, timer: Timer<K, N>) -> (u32, u16) {
         let number = match self.free.pop() {
             Some(number) => number,
             None => self.add_block(),
@@ -100,12 +111,14 @@ impl<K: Clone, N: Clone> Slab<K, N> {
         let slot = self.slot_mut(number);
         slot.timer = Some(timer);
         slot.tag = tag;
+        slot.fills = slot.fills.wrapping_add(1);
+        let fills = slot.fills;
         slot.born = generation;
         if slot.listed != generation {
             slot.listed = generation;
             self.note_listed(number);
         }
-        number
+        (number, fills)
     }
 
     #[inline]
@@ -182,6 +195,7 @@ impl<K: Clone, N: Clone> Slab<K, N> {
         let empty = || Slot {
             timer: None,
             tag: 0,
+            fills: 0,
             born: 0,
             listed: 0,
         };

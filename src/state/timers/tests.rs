@@ -159,6 +159,25 @@ fn churn_before_the_watermark_does_not_pile_up() {
 }
 
 #[test]
+fn timers_that_are_set_again_to_the_same_time_do_not_pile_up() {
+    for at in [10, 5_000] {
+        let mut queue = Queue::new();
+        register(&mut queue, 0, 1_000);
+        assert_eq!(pop(&mut queue, 1_000), Some((1_000, 0)));
+        (0..500).for_each(|key| assert!(register(&mut queue, key, at)));
+        for round in 0..200_000_u64 {
+            assert!(delete(&mut queue, round % 500, at));
+            assert!(register(&mut queue, round % 500, at));
+        }
+        let entries = queue.entry_count();
+        assert!(entries < 2_000, "{entries} entries at {at}");
+        let mut fired: Vec<_> = std::iter::from_fn(|| pop(&mut queue, at)).collect();
+        fired.sort_unstable();
+        assert_eq!(fired, (0..500).map(|key| (at, key)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn many_timers_at_many_scales_fire_in_order() {
     let mut queue = Queue::new();
     let mut state = 1_u64;

@@ -26,12 +26,13 @@ const CHUNK: usize = 63;
 const RUN_MAX: usize = CHUNK;
 const NONE: u32 = u32::MAX;
 
-/// An entry: its time, as an unsigned number in the order of timestamps, and its timer's slot and tag.
+/// An entry: its time, as an unsigned number in the order of timestamps, its timer's slot, and how often that had been
+/// filled then.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(super) struct Due {
     pub(super) at: u64,
     pub(super) number: u32,
-    pub(super) tag: u32,
+    pub(super) fills: u16,
 }
 
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ const EMPTY_SLOT: Slot = Slot {
     earliest: Due {
         at: u64::MAX,
         number: 0,
-        tag: 0,
+        fills: 0,
     },
 };
 
