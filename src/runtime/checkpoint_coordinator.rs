@@ -350,8 +350,12 @@ impl CheckpointCoordinator {
         actions
     }
 
-    /// Aborts a checkpoint, and every later one whose deltas are based on it; counts the failure.
+    /// Aborts a checkpoint, and every later one whose deltas are based on it; counts them as one failure. One that has
+    /// ended stays as it is: it may have fallen with another.
     fn abort(&mut self, checkpoint: u64, reason: &str, actions: &mut Vec<Action>) {
+        if self.pending.iter().all(|p| p.checkpoint != checkpoint) {
+            return;
+        }
         let mut fallen = Some(checkpoint);
         let mut because = reason.to_owned();
         while let Some(checkpoint) = fallen {

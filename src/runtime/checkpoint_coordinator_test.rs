@@ -214,6 +214,21 @@ fn checkpoint_expires_and_its_late_parts_are_of_no_use() {
 }
 
 #[test]
+fn checkpoints_that_fall_with_one_that_expires_are_one_failure() {
+    let pair = CheckpointSettings {
+        timeout: secs(5),
+        tolerable_failures: 1,
+        max_concurrent: 2,
+        ..settings()
+    };
+    let mut coordinator = CheckpointCoordinator::new(pair, 2, 1, secs(0));
+    coordinator.on_time(secs(10));
+    coordinator.on_request(Purpose::Savepoint, secs(10));
+    assert_eq!(coordinator.pending.len(), 2);
+    assert_eq!(shown(&coordinator.on_time(secs(15))), "a1 a2");
+}
+
+#[test]
 fn failures_count_until_one_succeeds() {
     let one = CheckpointSettings {
         tolerable_failures: 1,

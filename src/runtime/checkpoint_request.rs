@@ -1,21 +1,12 @@
 //! Requests for checkpoints and savepoints, and what answers them.
 
-/// Which checkpoint, and which savepoint, an answer is about.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Answer {
-    pub(crate) checkpoint: u64,
-    /// The number of the savepoint.
-    pub(super) savepoint: Option<u64>,
-}
-
-impl Answer {
-    /// That of a savepoint for which no checkpoint was triggered.
-    pub(super) fn of_savepoint(number: u64) -> Self {
-        Answer {
-            checkpoint: 0,
-            savepoint: Some(number),
-        }
-    }
+/// What has ended, well or not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Answer {
+    /// The checkpoint with this number.
+    Checkpoint(u64),
+    /// The savepoint with this number: its checkpoint failed, or was copied, or could not be.
+    Savepoint(u64),
 }
 
 /// What a caller waits for.
@@ -30,9 +21,10 @@ pub(crate) enum CheckpointRequest {
 impl CheckpointRequest {
     /// Whether `answer` concludes it.
     pub(crate) fn is_met(self, answer: Answer) -> bool {
-        match self {
-            CheckpointRequest::Checkpoint(first) => first <= answer.checkpoint,
-            CheckpointRequest::Savepoint(number) => answer.savepoint == Some(number),
+        match (self, answer) {
+            (CheckpointRequest::Checkpoint(first), Answer::Checkpoint(number)) => first <= number,
+            (CheckpointRequest::Savepoint(this), Answer::Savepoint(number)) => this == number,
+            _ => false,
         }
     }
 }
@@ -47,18 +39,12 @@ mod tests {
 
     #[test]
     fn savepoint_is_answered_by_its_own_end_and_a_checkpoint_by_that_of_a_later_one() {
-        let periodic = Answer {
-            checkpoint: 7,
-            savepoint: None,
-        };
-        let savepoint = Answer {
-            checkpoint: 6,
-            savepoint: Some(1),
-        };
-        assert!(!CheckpointRequest::Savepoint(1).is_met(periodic));
-        assert!(CheckpointRequest::Savepoint(1).is_met(savepoint));
-        assert!(!CheckpointRequest::Savepoint(2).is_met(savepoint));
-        assert!(CheckpointRequest::Checkpoint(6).is_met(periodic));
-        assert!(!CheckpointRequest::Checkpoint(7).is_met(savepoint));
+        let (checkpoint, savepoint) = (Answer::Checkpoint(7), Answer::Savepoint(7));
+        assert!(!CheckpointRequest::Savepoint(7).is_met(checkpoint));
+        assert!(CheckpointRequest::Savepoint(7).is_met(savepoint));
+        assert!(!CheckpointRequest::Savepoint(8).is_met(savepoint));
+        assert!(CheckpointRequest::Checkpoint(6).is_met(checkpoint));
+        assert!(!CheckpointRequest::Checkpoint(6).is_met(savepoint));
+        assert!(!CheckpointRequest::Checkpoint(8).is_met(checkpoint));
     }
 }

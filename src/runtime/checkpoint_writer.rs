@@ -1,7 +1,7 @@
 //! The checkpoint writer: takes the pieces of all subtasks off the workers and puts them into the store.
 //!
 //! It is driven message by message: by a thread of its own, which is never pinned, or, in step mode, by the
-//! caller. All access to the files of checkpoints while a job runs happens here.
+//! caller. Everything that a running job writes of its checkpoints is directed from here.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -200,14 +200,18 @@ fn spawn_fold(fold: FoldTask) -> Option<JoinHandle<Result<Folded, CheckpointErro
     thread.spawn(move || fold.run()).ok()
 }
 
-/// Copies a checkpoint.
+/// Copies a checkpoint, to a storage that may be the user's own.
 fn run_export(
     checkpoint: u64,
     export: Result<Export, CheckpointError>,
     storage: &Arc<dyn Storage>,
 ) -> Written {
-    let exported = export.and_then(|export| export.to(storage));
-    Written::Exported(checkpoint, exported.map_err(|error| error.to_string()))
+    let copied = AssertUnwindSafe(|| export?.to(storage));
+    let exported = match catch_unwind(copied) {
+        Ok(exported) => exported.map_err(|error| error.to_string()),
+        Err(payload) => Err(format!("its copy panicked: {}", panic_message(&*payload))),
+    };
+    Written::Exported(checkpoint, exported)
 }
 
 /// Copies a checkpoint on a separate thread; fails if the operating system refuses one.
@@ -253,7 +257,7 @@ impl CheckpointWriter {
                     .for_each(|folded| self.attach(folded));
             }
             if is_last {
-                // So does an export. One that panicked has reported nothing, but nobody is left to hear of it.
+                // So does an export.
                 exporting.drain(..).map(JoinHandle::join).for_each(drop);
             }
             let completes = matches!(message, WriterMessage::Complete { .. });
@@ -392,6 +396,7 @@ impl CheckpointWriter {
     }
 
     fn abandon(&mut self, checkpoint: u64) {
+        self.kept.remove(&checkpoint);
         if let Some(Incoming { file: Ok(file), .. }) = self.incoming.remove(&checkpoint) {
             self.store.abandon(file);
         }

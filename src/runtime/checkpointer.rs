@@ -230,11 +230,7 @@ impl Checkpointer {
                     }
                     (StopMode::Drain, Err(_)) => instructions.push(self.finish()),
                 }
-                let savepoint = Some(savepoint.number);
-                let answer = Answer {
-                    checkpoint,
-                    savepoint,
-                };
+                let answer = Answer::Savepoint(savepoint.number);
                 instructions.push(Instruction::Answer(answer, exported));
                 instructions
             }
@@ -269,7 +265,7 @@ impl Checkpointer {
         let number = self.savepoint_count;
         let request = CheckpointRequest::Savepoint(number);
         if mode != StopMode::GoOn && self.is_ending() {
-            let answer = Answer::of_savepoint(number);
+            let answer = Answer::Savepoint(number);
             let reason = "the job is being stopped or drained already".to_owned();
             return (request, vec![Instruction::Answer(answer, Err(reason))]);
         }
@@ -381,6 +377,7 @@ impl Checkpointer {
         });
         tracing::info!(checkpoint, bytes = self.size.bytes, "checkpoint complete");
         instructions.push(Instruction::Notify(Notice::Complete(checkpoint)));
+        instructions.push(Instruction::Answer(Answer::Checkpoint(checkpoint), Ok(())));
         if let Some(savepoint) = self.savepoints.remove(&checkpoint) {
             let target = Arc::clone(&savepoint.target);
             self.exported.insert(checkpoint, savepoint);
@@ -389,11 +386,6 @@ impl Checkpointer {
             )));
             return;
         }
-        let answer = Answer {
-            checkpoint,
-            savepoint: None,
-        };
-        instructions.push(Instruction::Answer(answer, Ok(())));
         if purpose == Purpose::Final {
             instructions.push(self.finish());
         }
@@ -412,17 +404,19 @@ impl Checkpointer {
             checkpoint,
             reason: reason.clone(),
         });
-        let savepoint = self.savepoints.remove(&checkpoint);
-        let answer = Answer {
-            checkpoint,
-            savepoint: savepoint.as_ref().map(|savepoint| savepoint.number),
-        };
-        if savepoint.is_some_and(|savepoint| savepoint.mode == StopMode::Suspend) {
-            self.coordinator.resume_periodic(now);
-        }
         instructions.push(Instruction::Write(WriterMessage::Abandon(checkpoint)));
         instructions.push(Instruction::Notify(Notice::Aborted(checkpoint)));
-        instructions.push(Instruction::Answer(answer, Err(reason)));
+        if let Some(savepoint) = self.savepoints.remove(&checkpoint) {
+            if savepoint.mode == StopMode::Suspend {
+                self.coordinator.resume_periodic(now);
+            }
+            let answer = Answer::Savepoint(savepoint.number);
+            instructions.push(Instruction::Answer(answer, Err(reason.clone())));
+        }
+        instructions.push(Instruction::Answer(
+            Answer::Checkpoint(checkpoint),
+            Err(reason),
+        ));
     }
 
     fn contents(

@@ -73,6 +73,10 @@ impl Head for EndlessHead {
         self.barrier
     }
 
+    fn barrier_queued(&self) -> u64 {
+        self.barrier
+    }
+
     fn may_hold_barrier(&self) -> bool {
         self.holds_barrier
     }

@@ -8,7 +8,7 @@ use crate::ring::Consumer;
 use crate::time::{TimeSignals, Timestamp, Valve};
 
 use super::barrier_aligner::BarrierAligner;
-use super::head::{Notice, Pending};
+use super::head::{Notice, Pending, Turn};
 use super::input_log::InputLog;
 use super::replay::Restoring;
 
@@ -97,6 +97,13 @@ impl ChannelSignals {
         pending.add(Signal::Barrier(barrier));
     }
 
+    /// Whether a barrier that has arrived must wait in its channel for the state of another checkpoint to be written.
+    /// One that will be ignored does not: the next one may be behind it.
+    pub(super) fn must_wait(&self, header: FrameHeader, turn: &Turn, pending: &Pending) -> bool {
+        let barrier = barrier_of(header);
+        turn.waits_for(barrier, pending) && self.aligner.awaits(barrier.checkpoint)
+    }
+
     /// Keeps a barrier that may overtake until it can.
     fn postpone(&mut self, barrier: Barrier) {
         let may = barrier.overtakes() && self.log.is_some() && self.open > 0;
@@ -141,7 +148,7 @@ impl ChannelSignals {
     }
 }
 
-pub(super) fn barrier_of(header: FrameHeader) -> Barrier {
+fn barrier_of(header: FrameHeader) -> Barrier {
     Barrier {
         checkpoint: header.time.0.cast_unsigned(),
         options: header.aux(),

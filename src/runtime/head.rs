@@ -25,17 +25,19 @@ pub(crate) enum Progress {
 pub(crate) struct Turn {
     pub(crate) now: Timestamp,
     pub(crate) budget: Budget,
-    /// The last checkpoint whose state is written, and the one whose state is being written.
+    /// The last checkpoint whose state is written, and the last whose barrier a head of the subtask has taken, perhaps
+    /// in this turn.
     pub(crate) written: u64,
-    pub(crate) snapshot: Option<u64>,
+    pub(crate) taken: u64,
 }
 
 impl Turn {
-    /// Whether a barrier must wait because the state of an earlier checkpoint is not written yet: of the one being
-    /// written, or of the one whose barrier was queued last, possibly in this turn.
+    /// Whether a barrier must wait because the state of another checkpoint is not written yet: of the last one whose
+    /// barrier was taken, here or by another head of the subtask. If that is a later one, this one was aborted, and the
+    /// notice of it is on its way.
     pub(crate) fn waits_for(&self, barrier: Barrier, pending: &Pending) -> bool {
-        let before = self.snapshot.unwrap_or(0).max(pending.barrier_queued);
-        self.written < before && before < barrier.checkpoint && !seeded("barrier-not-waited-with")
+        let taken = self.taken.max(pending.barrier_queued);
+        self.written < taken && taken != barrier.checkpoint && !seeded("barrier-not-waited-with")
     }
 }
 
@@ -102,6 +104,9 @@ pub(crate) trait Head: Send {
 
     /// The last checkpoint whose barrier has entered the chain.
     fn barrier(&self) -> u64;
+
+    /// The last checkpoint whose barrier was taken, though it may wait to enter the chain.
+    fn barrier_queued(&self) -> u64;
 
     /// Whether a barrier that has entered the chain may still wait in it, in front of an operator that is not ready.
     fn may_hold_barrier(&self) -> bool {
@@ -285,7 +290,7 @@ mod tests {
             now: Timestamp(now),
             budget: Budget::new(1),
             written: 0,
-            snapshot: None,
+            taken: 0,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::record::{FrameKind, Wire, holds_records};
 use crate::ring::Consumer;
 use crate::time::Timestamp;
 
-use super::gate_channels::{Channel, GateChannels, barrier_of};
+use super::gate_channels::{Channel, GateChannels};
 use super::head::{Head, Notice, Pending, Progress, Turn, gets_on, start_turn};
 use super::replay::Restoring;
 use super::runs::push_next_run;
@@ -117,7 +117,9 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
                     }
                     *within = 0;
                 }
-                FrameKind::BARRIER if turn.waits_for(barrier_of(frame.header), pending) => break,
+                FrameKind::BARRIER if channel_signals.must_wait(frame.header, turn, pending) => {
+                    break;
+                }
                 _ => {
                     signals = true;
                     channel_signals.take(channel, frame.header, pending);
@@ -209,6 +211,10 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
         self.pending.barrier()
     }
 
+    fn barrier_queued(&self) -> u64 {
+        self.pending.barrier_queued()
+    }
+
     fn may_hold_barrier(&self) -> bool {
         !self.next.takes_barrier()
     }
@@ -220,5 +226,42 @@ impl<V: Wire + ?Sized, D: Push<V>> Head for InputGate<V, D> {
 
     fn close(&mut self) -> Result<(), OperatorError> {
         self.next.close()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::recorder::{Event, Recorder, open_context};
+    use crate::operator::{Budget, Signal};
+    use crate::ring::{RingOptions, ring};
+
+    #[test]
+    fn barrier_of_an_aborted_checkpoint_waits_for_the_notice_where_the_next_one_was_taken() {
+        let (mut producer, consumer) = ring(RingOptions::default());
+        for checkpoint in [1, 2] {
+            let pushed = producer.push_reserved(FrameKind::BARRIER, 0, Timestamp(checkpoint));
+            pushed.expect("there is room");
+        }
+        producer.publish();
+        let recorder = Recorder::<u64>::new();
+        let mut gate = InputGate::<u64, _>::new(vec![consumer], None, false, recorder);
+        gate.open(&open_context()).expect("nothing fails");
+        let poll = |gate: &mut InputGate<u64, Recorder<u64>>, taken| {
+            let mut turn = Turn {
+                now: Timestamp(0),
+                budget: Budget::new(8),
+                written: 0,
+                taken,
+            };
+            gate.poll(&mut turn).expect("nothing fails");
+            gate.barrier()
+        };
+        // Another head of the subtask has taken the second checkpoint's.
+        assert_eq!(poll(&mut gate, 2), 0);
+        gate.notice(Notice::Aborted(1)).expect("nothing fails");
+        assert_eq!(poll(&mut gate, 2), 2, "and the first one is ignored");
+        let is_first = |event: &Event<u64>| matches!(event, Event::Signal(Signal::Barrier(b)) if b.checkpoint == 1);
+        assert!(!gate.next.take().iter().any(is_first));
     }
 }

@@ -244,6 +244,10 @@ impl<R: SourceReader, D: Push<R::Out>> Head for SourceHead<R, D> {
         self.input.pending.barrier()
     }
 
+    fn barrier_queued(&self) -> u64 {
+        self.input.pending.barrier_queued()
+    }
+
     fn may_hold_barrier(&self) -> bool {
         !self.next.takes_barrier()
     }

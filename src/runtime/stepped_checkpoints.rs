@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::checkpoint::Storage;
 use crate::time::Clock;
 
-use super::checkpoint_request::CheckpointRequest;
+use super::checkpoint_request::{Answer, CheckpointRequest};
 use super::checkpoint_writer::{CheckpointWriter, PieceSender, WriterMessage, Written};
 use super::checkpointer::{Checkpointer, Instruction, StopMode};
 use super::subtask::Subtask;
@@ -105,10 +105,13 @@ impl SteppedCheckpoints {
                 Instruction::Fail(reason) => self.failure = Some(reason),
                 Instruction::Answer(answer, result) => {
                     let met = self.wanted.extract_if(.., |request| request.is_met(answer));
-                    match (met.count(), result) {
-                        (_, Ok(())) => self.completed = self.completed.max(Some(answer.checkpoint)),
-                        (0, Err(_)) => {}
-                        (_, Err(reason)) => self.refusals.push_back(reason),
+                    let is_wanted = met.count() > 0;
+                    match (answer, result) {
+                        (Answer::Checkpoint(number), Ok(())) => {
+                            self.completed = self.completed.max(Some(number));
+                        }
+                        (_, Err(reason)) if is_wanted => self.refusals.push_back(reason),
+                        _ => {}
                     }
                 }
             }

@@ -251,8 +251,9 @@ impl Subtask {
         let (heads, batch) = (&mut self.heads, self.batch.records());
         let pace = &mut self.pace;
         let snapshots = self.snapshot.as_ref();
-        let snapshot = snapshots.and_then(SubtaskSnapshot::current);
         let written = snapshots.map_or(0, SubtaskSnapshot::written);
+        let queued = heads.iter().map(|head| head.barrier_queued());
+        let mut taken = queued.max().unwrap_or(0);
         let mut used_up = false;
         let waits = self.snapshot.as_ref().is_some_and(SubtaskSnapshot::is_full);
         let mut polled = guarded(|| {
@@ -274,13 +275,14 @@ impl Subtask {
                     now,
                     budget: Budget::new(records),
                     written,
-                    snapshot,
+                    taken,
                 };
                 progress = progress.max(head.poll(&mut turn)?);
+                taken = taken.max(head.barrier_queued());
                 pace.note(index, records - turn.budget.left());
                 used_up |= turn.budget.left() == 0 && share.is_none();
             }
-            if can_overtake(heads) {
+            if can_overtake(heads, written) {
                 heads.iter_mut().for_each(|head| head.overtake());
                 progress = Progress::Worked;
             }
@@ -413,7 +415,9 @@ impl Subtask {
         }
         // To find out, a chain that has no room tries to go on, which runs user code.
         let heads = &mut self.heads;
-        let has_work = || Ok(can_overtake(heads) || heads.iter_mut().any(|head| head.has_work()));
+        let written = snapshot.map_or(0, SubtaskSnapshot::written);
+        let has_work =
+            || Ok(can_overtake(heads, written) || heads.iter_mut().any(|head| head.has_work()));
         guarded(has_work).unwrap_or_else(|error| {
             self.broken = Some(error);
             true
@@ -435,10 +439,16 @@ impl Subtask {
 #[path = "subtask_test.rs"]
 mod tests;
 
-/// Whether a barrier that was postponed can now overtake.
-fn can_overtake(heads: &[Box<dyn Head>]) -> bool {
-    let postponed = heads.iter().find_map(|head| head.postponed());
-    postponed.is_some_and(|checkpoint| heads.iter().all(|head| head.lets_overtake(checkpoint)))
+/// Whether a barrier that was postponed can now overtake: everywhere in the subtask, and nothing frozen for another
+/// checkpoint is left to write, `written` being the last whose state is.
+fn can_overtake(heads: &[Box<dyn Head>], written: u64) -> bool {
+    let Some(checkpoint) = heads.iter().find_map(|head| head.postponed()) else {
+        return false;
+    };
+    heads.iter().all(|head| {
+        let taken = head.barrier_queued();
+        (taken <= written || taken == checkpoint) && head.lets_overtake(checkpoint)
+    })
 }
 
 /// Runs user code; a panic becomes an error.

@@ -245,6 +245,10 @@ mod tests {
             0
         }
 
+        fn barrier_queued(&self) -> u64 {
+            0
+        }
+
         fn snapshot(&mut self, _out: &mut SnapshotOutput<'_>) -> bool {
             true
         }

@@ -222,7 +222,7 @@ where
 pub struct CsvDecoder<F> {
     options: Options,
     function: F,
-    /// A file without a header is left alone: it is read again once something is written to it.
+    /// A file without a header is left alone: it is watched, and read again once something is written to it.
     may_be_empty: bool,
     malformed_rows: Counter,
     file: Option<OpenFile>,

@@ -267,6 +267,15 @@ impl Files {
         Ok(split.map_or(Assignment::Done, Assignment::Split))
     }
 
+    /// Takes back that a watched file was found, since it was not read: the next listing finds it anew.
+    pub(super) fn forget(&self, path: &Path, identity: Identity) {
+        let known = &mut self.lock().known;
+        // Meanwhile it may have been found with other contents.
+        if known.get(path) == Some(&identity) {
+            known.remove(path);
+        }
+    }
+
     /// Grants a reader of a file its share of the records that are due, or says when to ask again.
     pub(super) fn grant(&self, share: &mut Share, now: Timestamp) -> Result<(), Timestamp> {
         self.lock().schedule.grant(share, now)

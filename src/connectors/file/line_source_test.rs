@@ -122,6 +122,31 @@ fn watched_file_that_changes_before_it_is_opened_is_read_once() {
     assert_eq!(chain.values(), ["a1", "a2"]);
 }
 
+#[test]
+fn file_that_is_read_only_once_is_not_missed_though_it_was_gone_or_empty_when_it_was_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let [gone, empty] = ["gone", "empty"].map(|name| dir.path().join(name));
+    fs::write(&gone, "").unwrap();
+    fs::write(&empty, "").unwrap();
+    let source = LineSource::watch_new(dir.path(), secs(1));
+    source.start().unwrap();
+    fs::remove_file(&gone).unwrap();
+    let (mut chain, mut reader) = (chain(), source.reader(0, 1));
+    let mut turn = |texts: [&str; 2]| {
+        for (path, text) in [&gone, &empty].into_iter().zip(texts) {
+            fs::write(path, text).unwrap();
+        }
+        chain.clock.advance(secs(1));
+        chain.try_drain(&mut reader).unwrap();
+        chain.values()
+    };
+    assert!(turn(["", ""]).is_empty());
+    let mut seen = turn(["g\n", "e\n"]);
+    seen.sort();
+    assert_eq!(seen, ["e", "g"]);
+    assert_eq!(turn(["more\n", "more\n"]).len(), 2, "once");
+}
+
 /// A reader's remaining work.
 fn positions<R: SourceReader>(reader: &mut R) -> Vec<Vec<u8>> {
     let mut positions = Vec::new();

@@ -241,8 +241,8 @@ impl<C: Decoder> FileReader<C> {
         }
     }
 
-    /// Opens a file. Returns `None` if a watched file has been removed, or has changed since it was found or partly read:
-    /// the directory's next listing finds it anew.
+    /// Opens a file. Returns `None` if a watched file has been removed, has changed since it was found or partly read, or
+    /// is still empty though it is read only once: the directory's next listing finds it anew.
     fn open_file(&self, split: SplitId, file: BegunFile) -> Result<Option<OpenFile<C>>, BoxError> {
         let BegunFile {
             path,
@@ -252,6 +252,7 @@ impl<C: Decoder> FileReader<C> {
         let input = match Input::open(&path) {
             Err(error) if error.is_not_found() && self.files.is_watched() => {
                 tracing::info!(path = %path.display(), "a watched file was removed unread");
+                self.files.forget(&path, expected);
                 return Ok(None);
             }
             input => input?,
@@ -260,6 +261,11 @@ impl<C: Decoder> FileReader<C> {
         let identity = input.identity;
         let is_begun = place != FilePlace::default();
         let reads_changes = self.files.reads_changes();
+        if self.files.is_watched() && !reads_changes && !is_begun && identity.size == 0 {
+            // It is read but once: not before something has been written to it.
+            self.files.forget(&path, expected);
+            return Ok(None);
+        }
         if (is_begun || reads_changes) && identity != expected {
             if reads_changes {
                 tracing::info!(path = %path.display(), "a watched file has changed: it is read anew");

@@ -5,6 +5,7 @@ mod barriers_overtake;
 mod changed_edges_are_refused;
 mod checkpoints_overlap;
 mod commits_are_done_elsewhere;
+mod copies_fail;
 mod crashes_lose_and_double_nothing;
 mod damaged_checkpoints_are_passed_over;
 mod failed_jobs_start_again;
