@@ -67,11 +67,10 @@ impl<T: Send + Sync + 'static> Source for Collection<T> {
         Ok(())
     }
 
-    fn reader(&self, index: u32, _parallelism: u32) -> CollectionReader<T> {
-        let position = if index == 0 { 0 } else { self.records.len() };
+    fn reader(&self, _index: u32, _parallelism: u32) -> CollectionReader<T> {
         CollectionReader {
             records: Arc::clone(&self.records),
-            position,
+            position: 0,
         }
     }
 }

@@ -4,11 +4,15 @@
 //! the other fields stay those of the *first* record of the key; `min_by` and `max_by` keep a whole
 //! record, the first among equals.
 //!
+//! Of floats, NaN is an extremum only until there is another.
+//!
 //! A field is named by a lens `|trade| &mut trade.volume`. Reading through it requires cloning the record;
 //! for plain data the compiler removes the copy. For records that own memory, use
 //! [`Reduce`](super::Reduce).
 
 use std::ops::AddAssign;
+
+use crate::state::yields;
 
 use super::reduce::RollingFunction;
 
@@ -64,7 +68,7 @@ macro_rules! extremum {
             fn roll(&mut self, reduced: &mut V, record: &V) {
                 let number = *(self.0)(&mut record.clone());
                 let best = (self.0)(reduced);
-                if number $better *best {
+                if number $better *best || yields(*best, number) {
                     *best = number;
                 }
             }
@@ -92,7 +96,8 @@ macro_rules! extremum {
         {
             #[inline(always)]
             fn roll(&mut self, reduced: &mut V, record: &V) {
-                if (self.0)(record) $better (self.0)(reduced) {
+                let (number, best) = ((self.0)(record), (self.0)(reduced));
+                if number $better best || yields(best, number) {
                     reduced.clone_from(record);
                 }
             }

@@ -272,7 +272,8 @@ pub(crate) fn with_length(
     let start = bytes.len();
     bytes.extend_from_slice(&[0; ITEM_LENGTH]);
     encode(bytes);
-    let written = (bytes.len() - start - ITEM_LENGTH) as u32;
+    let written = u32::try_from(bytes.len() - start - ITEM_LENGTH);
+    let written = written.expect("an item of state is shorter than 4 GiB");
     bytes[start..start + ITEM_LENGTH].copy_from_slice(&written.to_ne_bytes());
 }
 

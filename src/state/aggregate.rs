@@ -108,6 +108,7 @@ where
 macro_rules! extremum {
     ($name:ident, $better:tt, $what:literal) => {
         #[doc = concat!("The ", $what, " of a number taken from each record; `None` of no record.")]
+        /// Of floats, NaN counts only if there is nothing else.
         #[derive(Clone, Debug)]
         pub struct $name<F, N>(F, PhantomData<fn() -> N>);
 
@@ -139,7 +140,7 @@ macro_rules! extremum {
             #[inline(always)]
             fn add(&self, best: &mut Option<N>, record: &V) {
                 let number = (self.0)(record);
-                if best.is_none_or(|best| number $better best) {
+                if best.is_none_or(|best| number $better best || yields(best, number)) {
                     *best = Some(number);
                 }
             }
@@ -147,7 +148,7 @@ macro_rules! extremum {
             #[inline(always)]
             fn merge(&self, best: &mut Option<N>, other: &Option<N>) {
                 if let Some(number) = *other
-                    && best.is_none_or(|best| number $better best)
+                    && best.is_none_or(|best| number $better best || yields(best, number))
                 {
                     *best = Some(number);
                 }
@@ -159,6 +160,12 @@ macro_rules! extremum {
             }
         }
     };
+}
+
+/// Whether an extremum is none, being NaN, where `number` would be one: otherwise the order of records would decide.
+#[inline(always)]
+pub(crate) fn yields<N: PartialOrd>(best: N, number: N) -> bool {
+    best.partial_cmp(&best).is_none() && number.partial_cmp(&number).is_some()
 }
 
 extremum!(Min, <, "smallest");

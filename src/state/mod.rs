@@ -21,6 +21,7 @@ mod table;
 mod timers;
 mod value;
 
+pub(crate) use aggregate::yields;
 pub use aggregate::{Aggregate, Count, Max, Mean, Min, Sum};
 pub use aggregating::AggregatingState;
 pub use backend::{KeyedBackend, KeyedScope, Scope, ScopeMut};

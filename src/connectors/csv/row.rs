@@ -145,7 +145,6 @@ impl<'a> CsvRow<'a> {
     /// text and `NA`, see [`CsvSource::nulls`](super::CsvSource::nulls).
     ///
     /// # Errors
-    /// [`CsvError`], if the column does not exist or its field does not parse.
     /// [`CsvError`], if there is no such column or its field does not parse.
     #[inline]
     pub fn optional<T>(&self, column: impl Column) -> Result<Option<T>, CsvError>

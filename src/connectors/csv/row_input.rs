@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use crate::connectors::file::Input;
+use crate::connectors::file::{FileError, Input};
 
 /// A byte order mark, which `csv` takes off the front of what it reads.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -57,6 +57,7 @@ impl RowInput {
     #[inline]
     pub(super) fn expect_row(&mut self, consumed: u64) {
         (self.is_found, self.lines) = (false, 0);
+        self.input.begin_record();
         let left = (self.size - consumed) as usize;
         self.look(self.chunk.len() - left);
     }
@@ -65,6 +66,11 @@ impl RowInput {
     #[inline]
     pub(super) fn lines(&self) -> u64 {
         self.lines
+    }
+
+    /// The error of reading the row that begins in `line`.
+    pub(super) fn failed(&self, line: u64, cause: io::Error) -> FileError {
+        self.input.failed(line, cause)
     }
 
     /// Looks for the row in the chunk from index `start`.

@@ -257,7 +257,8 @@ impl OpenFile {
         self.rows.get_mut().expect_row(consumed);
         let read = self.rows.read_byte_record(fields);
         self.line = self.start.lines + line + self.rows.get_ref().lines();
-        read.map_err(|error| FileError::input(&self.path, "read it", error.into()))
+        let input = self.rows.get_ref();
+        read.map_err(|error| input.failed(self.line, error.into()))
     }
 
     /// Reads the header, which must have the columns `asked_for`, if there is any row.

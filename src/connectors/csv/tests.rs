@@ -8,6 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::connectors::file::Input;
 use crate::connectors::test_chain::{self, Chain, cuts, emitted_in_attempts};
 use crate::operator::{BoxError, OutputTag, Source, SourceReader, SourceStatus};
 use crate::time::Timestamp;
@@ -188,6 +189,24 @@ const SOME_BAD: &str = "name,delay\na,1\nb,x\nc,2,3\nd,4\n";
 fn bad_rows_fail_by_default() {
     let message = failure(SOME_BAD, pair);
     assert!(message.starts_with("flights.csv, line 3, column `delay`"));
+}
+
+#[test]
+fn quote_that_nothing_closes_is_an_error_that_names_its_line_and_skips_nothing() {
+    let mut text = "name,delay\na,1\n\"b,2\n".to_owned();
+    text.extend(std::iter::repeat_n(
+        "c,3\n",
+        (Input::RECORD_MAX / 3) as usize,
+    ));
+    let (_dir, path) = file(text);
+    let source = CsvSource::file(&path)
+        .records(pair)
+        .malformed(Malformed::Skip);
+    let message = read(&source).unwrap_err().to_string();
+    assert!(
+        message.contains("begins in line 3 does not end"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -91,35 +91,27 @@ pub struct DurableInletReader<T: ?Sized> {
 
 impl<T: Record + ?Sized> DurableInletReader<T> {
     /// Opens the segment that contains the record `next`.
-    fn open_segment(&mut self, next: u64) -> Result<(), DurableInletError> {
+    fn open_segment(&mut self, next: u64) -> Result<&mut Segment, DurableInletError> {
         let all = self.files.segments()?;
         let own = all.iter().rev().find(|first| **first <= next);
         let first = *own.ok_or(DurableInletError::Removed {
             first: all.first().copied().unwrap_or(0),
             wanted: next,
         })?;
-        self.segment = Some(self.files.open(first)?);
-        Ok(())
+        Ok(self.segment.insert(self.files.open(first)?))
     }
 
     /// Reads the frame that contains the record `next`, which is on the disk.
     fn read_frame(&mut self, next: u64) -> Result<(), DurableInletError> {
-        if self.segment.is_none() {
-            self.open_segment(next)?;
-        }
         loop {
-            let Some(segment) = &mut self.segment else {
-                return Err(DurableInletError::damaged(&self.files.path(""), 0));
+            let segment = match &mut self.segment {
+                Some(segment) => segment,
+                None => self.open_segment(next)?,
             };
             let (path, offset) = (segment.path.clone(), segment.offset);
             let Some(frame) = segment.next()? else {
                 // The next segment must start with this record; if it does not exist, the current one is damaged.
-                self.open_segment(next)?;
-                if self
-                    .segment
-                    .as_ref()
-                    .is_none_or(|segment| segment.path == path)
-                {
+                if self.open_segment(next)?.path == path {
                     return Err(DurableInletError::damaged(&path, offset));
                 }
                 continue;

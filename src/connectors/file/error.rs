@@ -33,6 +33,19 @@ pub enum FileError {
         /// The line, from 1.
         line: u64,
     },
+    /// A record does not end within [`Input`](super::Input)'s limit.
+    #[error(
+        "{}: the record that begins in line {line} does not end within {} bytes: its line end, or a closing quote, may \
+         be missing",
+        path.display(),
+        super::Input::RECORD_MAX
+    )]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+    },
     /// The file is compressed, but the program was built without decompression.
     #[error("{} is compressed: build with the feature `csv` to read `.gz` files", path.display())]
     Compressed {

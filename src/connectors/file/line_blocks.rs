@@ -18,9 +18,9 @@ use crate::operator::{
     fetch_beginning,
 };
 
-use super::FileError;
 use super::blocks::Blocks;
 use super::mapping::{MappedFile, Mapping};
+use super::{FileError, Input};
 
 /// How error messages refer to this source.
 const NAME: &str = "the blocks of a file of lines";
@@ -190,15 +190,17 @@ pub struct LineBlockReader {
     copy: Vec<u8>,
 }
 
+/// The line, from 1, that the byte at `offset` is in.
+fn line_of(mapping: &Mapping, offset: usize) -> u64 {
+    let before = mapping.bytes()[..offset].iter();
+    before.filter(|byte| **byte == b'\n').count() as u64 + 1
+}
+
 /// The text of complete lines that begin at offset `start`, of which `chunk` is a copy.
 fn text<'a>(mapping: &Mapping, start: usize, chunk: &'a [u8]) -> Result<&'a str, FileError> {
-    std::str::from_utf8(chunk).map_err(|error| {
-        let before = &mapping.bytes()[..start + error.valid_up_to()];
-        let newlines = before.iter().filter(|byte| **byte == b'\n').count();
-        FileError::NotUtf8 {
-            path: mapping.path().to_path_buf(),
-            line: newlines as u64 + 1,
-        }
+    std::str::from_utf8(chunk).map_err(|error| FileError::NotUtf8 {
+        path: mapping.path().to_path_buf(),
+        line: line_of(mapping, start + error.valid_up_to()),
     })
 }
 
@@ -233,6 +235,11 @@ impl SourceReader for LineBlockReader {
                 return Ok(SourceStatus::Finished);
             }
             let (mut read, end) = (start, start + chunk.len());
+            // It holds little more than its last line.
+            if chunk.len() as u64 > Input::RECORD_MAX {
+                let (path, line) = (mapping.path().to_path_buf(), line_of(mapping, end - 1));
+                return Err(FileError::TooLong { path, line }.into());
+            }
             self.copy.clear();
             self.copy.extend_from_slice(chunk);
             for line in Split::at('\n').parts(text(mapping, start, &self.copy)?) {

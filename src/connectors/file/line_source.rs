@@ -119,9 +119,10 @@ impl Decoder for LineDecoder {
             return Ok(Decoded::End);
         };
         self.bytes.clear();
+        input.get_mut().begin_record();
         let read = input.read_until(b'\n', &mut self.bytes);
-        let path = input.get_ref().path();
-        let size = read.map_err(|cause| FileError::input(path, "read it", cause))?;
+        let file = input.get_ref();
+        let size = read.map_err(|cause| file.failed(self.place.lines + 1, cause))?;
         if size == 0 {
             return Ok(Decoded::End);
         }
@@ -132,7 +133,7 @@ impl Decoder for LineDecoder {
             None => &self.bytes,
         };
         let Ok(line) = std::str::from_utf8(line) else {
-            let (path, line) = (path.to_path_buf(), self.place.lines);
+            let (path, line) = (file.path().to_path_buf(), self.place.lines);
             return Err(FileError::NotUtf8 { path, line }.into());
         };
         out.emit(line);

@@ -147,6 +147,21 @@ fn file_that_is_read_only_once_is_not_missed_though_it_was_gone_or_empty_when_it
     assert_eq!(turn(["more\n", "more\n"]).len(), 2, "once");
 }
 
+#[test]
+fn line_without_an_end_does_not_fill_the_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    fs::write(&path, "a1\n").unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let source = LineSource::file(&path);
+    source.start().unwrap();
+    let mut chain = chain();
+    let error = chain.try_drain(&mut source.reader(0, 1)).unwrap_err();
+    assert!(error.to_string().contains("begins in line 2 does not end"));
+    assert_eq!(chain.values(), ["a1"]);
+}
+
 /// A reader's remaining work.
 fn positions<R: SourceReader>(reader: &mut R) -> Vec<Vec<u8>> {
     let mut positions = Vec::new();

@@ -335,7 +335,7 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
                 continue;
             };
             if subtask == self.index {
-                self.next = self.next.max(number + 1);
+                self.next = self.next.max(number.saturating_add(1));
             }
             // Part files of subtasks that no longer exist are divided among the current ones. No subtask writes under
             // those names yet.
@@ -432,7 +432,7 @@ impl<V: ?Sized, E: FileEncoder<V>> TwoPhaseCommit<V> for PartFiles<E> {
         if let Some((subtask, number, _)) = parse(handle.committed)
             && subtask == self.index
         {
-            self.next = self.next.max(number + 1);
+            self.next = self.next.max(number.saturating_add(1));
         }
         let files = self.files()?;
         if find(&self.output, &*files, &handle)? != Found::Neither {

@@ -41,9 +41,13 @@ pub(super) fn take(ahead: usize) -> Option<Pages> {
     taken
 }
 
-/// Returns pages that are no longer used.
+/// Returns pages that are no longer used, as their table is gone, and with them what is ready: nobody may grow any more.
+/// A table that still does has more prepared when it takes the next chunk.
 pub(super) fn give_back(pages: Pages) {
     if let Ok(mut stock) = POOL.stock.try_lock() {
+        stock.wanted = 0;
+        let ready = std::mem::take(&mut stock.ready);
+        stock.returned.extend(ready);
         stock.returned.push(pages);
         drop(stock);
         wake();
