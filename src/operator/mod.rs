@@ -5,7 +5,7 @@
 //! or per signal. A *head* (a source or a ring reader, in the runtime) drives the chain in turns:
 //!
 //! ```text
-//! open ─► ( begin ─► resume ─► ( push | signal )* while ready ─► flush )* ─► signal(End) ─► close
+//! open ─► ( resume? ─► begin ─► ( push | signal )* while ready ─► flush )* ─► signal(End) ─► close
 //! ```
 //! Checkpointed state is frozen when [`Signal::Barrier`] passes and written between turns
 //! ([`Operator::snapshot`]); `open` restores it from the last checkpoint.

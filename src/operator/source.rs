@@ -187,6 +187,8 @@ pub struct Collector<'a, D> {
     budget: &'a mut Budget,
     now: Timestamp,
     emitted: u64,
+    /// Watermarks for which the outputs had no room: one may start more than a call can do.
+    later: Vec<Signal>,
 }
 
 impl<'a, D> Collector<'a, D> {
@@ -197,7 +199,13 @@ impl<'a, D> Collector<'a, D> {
             budget,
             now,
             emitted: 0,
+            later: Vec::new(),
         }
+    }
+
+    /// Takes the watermarks that the outputs have yet to be given, before anything else.
+    pub(crate) fn into_later(self) -> Vec<Signal> {
+        self.later
     }
 
     /// Returns the processing time at the start of this batch.
@@ -218,7 +226,7 @@ impl<'a, D> Collector<'a, D> {
     where
         D: Push<V>,
     {
-        self.budget.left() > 0 && self.next.ready()
+        self.budget.left() > 0 && self.next.ready() && self.later.is_empty()
     }
 
     /// Emits a record without a timestamp.
@@ -251,7 +259,7 @@ impl<'a, D> Collector<'a, D> {
         let wanted = records.len().min(self.budget.left() as usize);
         // Side outputs are boxed: without them, nothing in the loop is opaque to the compiler. Checking them once
         // is enough: nothing goes to them from here.
-        let done = if self.next.ready() {
+        let done = if self.next.ready() && self.later.is_empty() {
             on_stack(&mut self.next.main, |next| {
                 push_slice(next, records, wanted)
             })
@@ -289,7 +297,12 @@ impl<'a, D> Collector<'a, D> {
     where
         D: Push<V>,
     {
-        self.next.signal(Signal::Watermark(at));
+        let signal = Signal::Watermark(at);
+        if self.later.is_empty() && self.next.ready() {
+            self.next.signal(signal);
+        } else {
+            self.later.push(signal);
+        }
     }
 }
 

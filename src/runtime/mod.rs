@@ -2,8 +2,8 @@
 //!
 //! A [`Deployment`] turns an execution graph and typed [`Pipe`]s into subtasks. Each subtask is driven by
 //! *heads* (sources and input gates) in bounded turns; a *worker* is a pinned thread that runs its subtasks in turn;
-//! the job master, an unpinned thread, supervises the workers. Nothing blocks a worker: one separate thread writes
-//! checkpoints, another performs the commits of sinks.
+//! the job master, an unpinned thread, supervises the workers. Nothing blocks a worker but a sink's close,
+//! which waits for its commits: one separate thread writes checkpoints, another performs the commits of sinks.
 
 mod affinity;
 mod barrier_aligner;

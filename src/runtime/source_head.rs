@@ -75,6 +75,7 @@ impl<R: SourceReader, D: Push<R::Out>> SourceHead<R, D> {
         let mut collector = Collector::new(&mut self.next, &mut turn.budget, turn.now);
         let polled = self.input.reader.poll(&mut collector);
         let emitted = collector.emitted();
+        self.input.pending.extend(collector.into_later());
         self.input.take_status(polled, emitted)
     }
 }

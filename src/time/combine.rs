@@ -16,7 +16,6 @@ struct Part {
 enum Status {
     Active,
     Idle,
-    Ended,
     /// The part is not registered; its slot may be reused.
     Absent,
 }
@@ -64,7 +63,7 @@ impl Combined {
         let (mut some_present, mut some_active) = (false, false);
         for part in parts {
             match part.status {
-                Status::Active | Status::Ended => {
+                Status::Active => {
                     some_active = true;
                     minimum = minimum.min(part.watermark);
                 }
@@ -137,7 +136,7 @@ impl Combiner {
         self.combined.update(&self.inputs)
     }
 
-    /// Handles `input` becoming idle; an ended one does not.
+    /// Handles `input` becoming idle.
     pub fn on_idle(&mut self, input: usize) -> TimeSignals {
         self.inputs[input].set_idle(true);
         self.combined.update(&self.inputs)
@@ -146,15 +145,6 @@ impl Combiner {
     /// Handles `input` becoming active.
     pub fn on_active(&mut self, input: usize) -> TimeSignals {
         self.inputs[input].set_idle(false);
-        self.combined.update(&self.inputs)
-    }
-
-    /// Handles the end of `input`: it stays at [`Timestamp::MAX`] and is never idle again.
-    pub fn on_end(&mut self, input: usize) -> TimeSignals {
-        self.inputs[input] = Part {
-            watermark: Timestamp::MAX,
-            status: Status::Ended,
-        };
         self.combined.update(&self.inputs)
     }
 }
@@ -333,19 +323,6 @@ mod tests {
             (0, Idle, &[Idle]),
             (1, mark(9), &[Active, mark(9)]),
         ]);
-    }
-
-    #[test]
-    fn end_of_time_comes_after_both_inputs_ended() {
-        let mut combiner = Combiner::new(2);
-        assert!(combiner.on_end(0).is_empty());
-        assert!(combiner.on_idle(0).is_empty(), "an ended input never idles");
-        let other = combiner.on_watermark(1, Timestamp(5));
-        assert_eq!(other, TimeSignals::one(mark(5)));
-        let end = combiner.on_end(1);
-        assert_eq!(end, TimeSignals::one(mark(i64::MAX)));
-        assert!(combiner.on_idle(1).is_empty());
-        assert!(!combiner.is_idle());
     }
 
     fn sent(signals: TimeSignals) -> Vec<TimeSignal> {

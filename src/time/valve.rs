@@ -83,14 +83,6 @@ impl Valve {
         (status != Status::Ended).then_some((watermark, status == Status::Idle))
     }
 
-    /// The aligned channel that holds the watermark back, to diagnose why it stalls.
-    #[must_use]
-    pub fn blocking_channel(&self) -> Option<usize> {
-        (0..self.channels.len())
-            .filter(|&channel| self.channels[channel].aligned)
-            .min_by_key(|&channel| self.held[channel])
-    }
-
     /// Handles a watermark on `channel`; one that is not above the channel's last is ignored, and
     /// so is any on an idle channel (rule 2).
     pub fn on_watermark(&mut self, channel: usize, watermark: Timestamp) -> TimeSignals {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use thalweg::connectors::{Collected, Collection, Discard};
 use thalweg::datastream::Environment;
-use thalweg::operator::{OutputTag, Tumbling};
+use thalweg::operator::{
+    BoxError, Collector, OutputTag, Push, Source, SourceReader, SourceStatus, Tumbling,
+};
 use thalweg::state::Count;
 use thalweg::time::{BoundedOutOfOrderness, Timestamp, nanoseconds, secs};
 
@@ -51,6 +53,63 @@ fn tumbling_counts_are_the_group_by_and_late_records_go_to_the_side_output() {
         let (counts, late) = run(parallelism, 0);
         let counted: u64 = counts.iter().map(|c| c.2).sum();
         assert_eq!(counted + late as u64, 2_000);
+    }
+}
+
+const KEYS: u64 = 5_000;
+
+/// Emits a record of each key in each of three windows, then the watermarks that end these, at once.
+struct Bursts;
+
+struct BurstReader(u64);
+
+impl Source for Bursts {
+    type Out = u64;
+    type Reader = BurstReader;
+
+    fn max_parallelism(&self) -> u32 {
+        1
+    }
+
+    fn reader(&self, _index: u32, _parallelism: u32) -> BurstReader {
+        BurstReader(0)
+    }
+}
+
+impl SourceReader for BurstReader {
+    type Out = u64;
+
+    fn poll<D: Push<u64>>(&mut self, out: &mut Collector<'_, D>) -> Result<SourceStatus, BoxError> {
+        while self.0 < 3 * KEYS {
+            if !out.ready() {
+                return Ok(SourceStatus::More);
+            }
+            let (key, window) = (self.0 % KEYS, (self.0 / KEYS) as i64);
+            out.emit_at(&key, Timestamp(window * 10));
+            self.0 += 1;
+        }
+        for window in 1..=3 {
+            out.watermark::<u64>(Timestamp(window * 10));
+        }
+        Ok(SourceStatus::Finished)
+    }
+}
+
+#[test]
+fn watermarks_that_a_source_emits_at_once_end_their_windows_one_after_the_other() {
+    for parallelism in [1, 2] {
+        let env = Environment::new().parallelism(parallelism);
+        let counts = Collected::new();
+        env.source("bursts", Bursts)
+            .key_by(|key| *key)
+            .window(Tumbling::of(nanoseconds(10)))
+            .aggregate_with(Count, |key, window, count| (window.start.0, *key, count))
+            .sink("counts", counts.sink());
+        env.execute("windows").expect("the job finishes");
+        let mut counts = counts.take();
+        counts.sort_unstable();
+        let expected = (0..3).flat_map(|window| (0..KEYS).map(move |key| (window * 10, key, 1)));
+        assert_eq!(counts, expected.collect::<Vec<_>>());
     }
 }
 

@@ -265,20 +265,6 @@ fn idle_channel_that_ends_is_active_first() {
     );
 }
 
-#[test]
-fn blocking_channel_is_the_lowest_that_counts() {
-    let mut valve = Valve::new(3);
-    for (channel, watermark) in [(0, 9), (1, 4), (2, 6)] {
-        feed(&mut valve, channel, Mark(watermark));
-    }
-    assert_eq!(valve.blocking_channel(), Some(1));
-    feed(&mut valve, 1, Idle);
-    assert_eq!(valve.blocking_channel(), Some(2));
-    feed(&mut valve, 2, Idle);
-    feed(&mut valve, 0, Idle);
-    assert_eq!(valve.blocking_channel(), None);
-}
-
 /// The rules as sets and sorted lists, recomputed from scratch at each step.
 #[derive(Default)]
 struct Naive {
