@@ -26,6 +26,14 @@ def known(plan, found):
     return answers
 
 
+def unknown(plan, answers):
+    """A line on the queries whose answers are only compared with each other."""
+    others = [query for query in plan.chosen.queries if query not in answers]
+    reason = ("part of the input is read, or it is jittered" if plan.chosen.limit or plan.chosen.jitter_ms
+              else "the inputs are not those of `thalweg generate --x10`, or are damaged")
+    return [f"answers of {', '.join(others)} were compared with each other only: {reason}"] if others else []
+
+
 def same(path, wanted):
     """Whether a file is the one that was meant."""
     return (wanted is not None and path.is_file()

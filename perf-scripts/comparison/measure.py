@@ -46,9 +46,8 @@ class Plan:
     def command(self, system, case):
         """The whole command line."""
         chosen = self.chosen
-        runs = system.runs or chosen.runs
         command = [*system.command(), case.query, "--data", str(chosen.data),
-                   "--parallelism", str(case.parallelism), "--runs", str(runs)]
+                   "--parallelism", str(case.parallelism), "--runs", str(chosen.runs)]
         if self.suffix(case.query):
             command += ["--suffix", self.suffix(case.query)]
         if chosen.limit:

@@ -39,7 +39,7 @@ def write_runs(file, running, runs):
         writer.writerows({**run, "flags": flags[run["system"]]} for run in runs)
 
 
-def write_about(path, plan, stopped, facts, failures, figures, verdicts):
+def write_about(path, plan, stopped, facts, known, failures, figures, verdicts):
     """Writes everything else as JSON."""
     chosen = plan.chosen
     about = {
@@ -49,7 +49,9 @@ def write_about(path, plan, stopped, facts, failures, figures, verdicts):
             "queries": chosen.queries, "parallelism": chosen.parallelism,
             "suffix": {query: plan.suffix(query) for query in chosen.queries},
             "rounds": chosen.rounds, "runs": chosen.runs, "limit": chosen.limit,
-            "jitter_ms": chosen.jitter_ms, "built": not chosen.no_build,
+            "jitter_ms": chosen.jitter_ms,
+            # What each query's answers were compared with.
+            "answers": {query: "known" if query in known else "each other" for query in chosen.queries}, "built": not chosen.no_build,
             "bytes": inputs.sizes(chosen.data),
         },
         "systems": {

@@ -1,8 +1,8 @@
 """The systems: how each is built, called, and described."""
 
-import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import cargo
@@ -23,10 +23,16 @@ def output(*command):
 
 
 def locked(package, lock=PEERS / "Cargo.lock"):
-    """The version of a crate in a lock file."""
-    text = lock.read_text() if lock.exists() else ""
-    found = re.search(rf'name = "{package}"\nversion = "([^"]+)"', text)
-    return f"{package} {found[1]}" if found else package
+    """The version of a crate in a lock file: the one that the workspace's own crates depend on, if there are several."""
+    if not lock.exists():
+        return package
+    packages = tomllib.loads(lock.read_text())["package"]
+    versions = {one["version"] for one in packages if one["name"] == package}
+    if len(versions) > 1:
+        own = [one for one in packages if "source" not in one]
+        wanted = {name for one in own for name in one.get("dependencies", []) if name.split()[0] == package}
+        versions = {name.split()[1] for name in wanted}
+    return " ".join([package, *sorted(versions)])
 
 
 class Rust:
@@ -34,7 +40,6 @@ class Rust:
 
     flags = cargo.NATIVE
     pinned = True
-    runs = None
 
     def __init__(self, name, workspace, arguments, settings, crates):
         self.name = name
@@ -80,11 +85,10 @@ class Flink:
 
     name = "flink"
     settings = ("local MiniCluster in one JVM; object reuse; hand-written serializers; heap state, counters "
-                "updated in place; buffers sent when full; parallel garbage collector, 6 GB heap")
+                "updated in place; buffers sent when full; parallel garbage collector, 6 GB heap; warm-up runs of 5 s "
+                "together at least; q5 also in two phases")
     flags = None
     pinned = False
-    # Its runs are long, and its warm-up compiles.
-    runs = 1
 
     def missing(self):
         """Why it cannot run, if it cannot."""
@@ -123,17 +127,18 @@ def peer(name, settings, crates):
 ALL = [
     Thalweg("thalweg", ROOT, ["bench", "--format", "json"],
             "defaults of `thalweg bench`: `expected_keys` given exactly (keysum, wordcount), and tables of that size "
-            "mapped and touched before the first record is read; huge pages; inputs mapped ahead; text split by vector "
+            "mapped and touched before the first record is read; huge pages; inputs mapped and fetched ahead; text split by vector "
             "instructions; q5 at parallelism 2 and more in two phases; mimalloc; workers pinned", []),
     peer("hand", "one loop a query; tables sized exactly (keysum, wordcount) and touched before the clock starts; huge "
-         "pages; inputs mapped ahead; text split by vector instructions; two subtasks: rings of 32768 records, q5 also "
+         "pages; inputs mapped and fetched ahead; text split by vector instructions; two subtasks: rings of 32768 records, q5 also "
          "in two phases; mimalloc; threads pinned", ["hashbrown", "foldhash", "rtrb", "mimalloc"]),
     peer("timely", "containers of 1024 records from sources, 16 a turn; sources at most 8 turns, or 30 s of event "
          "time, ahead of the sink; sums written in place; maps of keysum and wordcount sized and touched before the "
-         "clock starts, in huge pages; inputs mapped ahead; text split by vector instructions; q5 at parallelism 2 "
+         "clock starts, in huge pages; inputs mapped and fetched ahead; text split by vector instructions; q5 at parallelism 2 "
          "and more also in two phases; mimalloc; workers pinned", ["timely", "hashbrown", "mimalloc"]),
-    peer("renoir", "fixed batches of 4096 records; a watermark every 1024; no exchange at parallelism 1; its own maps, "
-         "which grow inside the timed span; inputs mapped ahead; text split by vector instructions; q5 at parallelism "
-         "2 and more also in two phases; mimalloc", ["renoir", "mimalloc"]),
+    peer("renoir", "fixed batches of 4096 records; a watermark every 1024; at parallelism 1 no exchange but those of its "
+         "joins and merges, whose inputs have threads of their own; its own maps, which grow inside the timed span; "
+         "inputs mapped and fetched ahead; text split by vector instructions; q5 at parallelism 2 and more also in two "
+         "phases; mimalloc", ["renoir", "mimalloc"]),
     Flink(),
 ]

@@ -12,18 +12,22 @@ def load():
     return json.loads((systems.SCRIPTS / "targets.json").read_text())["targets"]
 
 
-def judged(plan):
+def judged(plan, known):
     """The cases that the targets are meant for, and the reasons why others have no verdict."""
     cases = [(case.query, case.parallelism) for case in plan.cases]
     if plan.chosen.limit:
         return [], ["no verdicts: with --limit, start and end weigh too much"]
     if "thalweg" not in plan.chosen.systems:
         return [], ["no verdicts: thalweg is not among --systems"]
-    short = [query for query in plan.chosen.queries
-             if query in ("q3", "q8") and plan.suffix(query) != inputs.LONG]
-    reasons = [f"no verdicts on {' and '.join(short)}: the targets are for the longer inputs that "
-               "`thalweg generate --x10` makes"] if short else []
-    return [case for case in cases if case[0] not in short], reasons
+    other = [query for query in plan.chosen.queries if query not in known]
+    short = [query for query in other if query in ("q3", "q8") and plan.suffix(query) != inputs.LONG]
+    reasons = []
+    if short:
+        reasons.append(f"no verdicts on {' and '.join(short)}: the targets are for the longer inputs that "
+                       "`thalweg generate --x10` makes")
+    if rest := [query for query in other if query not in short]:
+        reasons.append(f"no verdicts on {', '.join(rest)}: the targets are for inputs with known answers")
+    return [case for case in cases if case[0] in known], reasons
 
 
 def verdicts(entries, targets, cases, why):

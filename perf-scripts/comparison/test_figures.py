@@ -133,12 +133,16 @@ class Targets(unittest.TestCase):
         [verdict] = verdicts(runs, {"hand": 1}, known={"q0": (9, 9, "b")})
         self.assertEqual(verdict["reason"], "the answer of hand is wrong")
 
-    def test_short_inputs_have_no_verdicts(self):
-        self.assertEqual(targets.judged(plan(suffix="_x10")), ([("q0", 1), ("q3", 1)], []))
-        cases, [reason] = targets.judged(plan())
+    def test_inputs_without_a_known_answer_have_no_verdicts(self):
+        known = {"q0": (9, 9, "a"), "q3": (9, 9, "a")}
+        self.assertEqual(targets.judged(plan(suffix="_x10"), known), ([("q0", 1), ("q3", 1)], []))
+        cases, [reason] = targets.judged(plan(), {"q0": known["q0"]})
         self.assertEqual(cases, [("q0", 1)])
         self.assertIn("q3", reason)
-        cases, [reason] = targets.judged(plan(limit=9))
+        cases, [_, reason] = targets.judged(plan(), {})
+        self.assertEqual(cases, [])
+        self.assertIn("q0", reason)
+        cases, [reason] = targets.judged(plan(limit=9), known)
         self.assertEqual(cases, [])
         self.assertIn("--limit", reason)
 

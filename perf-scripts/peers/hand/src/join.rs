@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use foldhash::fast::FixedState;
 use harness::{
-    Auction, BLOCK_RECORDS, Digest, Inputs, KeyTable, Options, Outcome, Person, Waiting, h3, h4,
-    run_subtasks,
+    Auction, BLOCK_RECORDS, Digest, Inputs, KeyTable, Options, Outcome, Person, Waiting, ahead, h3,
+    h4, run_subtasks,
 };
 use hashbrown::HashMap;
 
@@ -27,10 +27,10 @@ pub(crate) fn q3(_: &Options, inputs: &'static Inputs) -> Outcome {
     run_subtasks(persons.len() + auctions.len(), vec![()], |_, ()| {
         let mut digest = Digest::default();
         let mut by_id: Map<(u64, u64)> = Map::default();
-        for person in persons.iter().filter(|person| wanted_person(person)) {
+        for person in ahead(persons).filter(|person| wanted_person(person)) {
             by_id.insert(person.id, (person.state_id, person.city_id));
         }
-        for auction in auctions.iter().filter(|auction| wanted_auction(auction)) {
+        for auction in ahead(auctions).filter(|auction| wanted_auction(auction)) {
             if let Some(&(state, city)) = by_id.get(&auction.seller) {
                 digest.add(h4(auction.seller, state, city, auction.id));
             }
@@ -53,21 +53,13 @@ pub(crate) fn q3_symmetric(_: &Options, inputs: &'static Inputs) -> Outcome {
         let mut auctions = auctions.chunks(3 * BLOCK_RECORDS);
         loop {
             let (some_persons, some_auctions) = (persons.next(), auctions.next());
-            for person in some_persons
-                .unwrap_or_default()
-                .iter()
-                .filter(|p| wanted_person(p))
-            {
+            for person in ahead(some_persons.unwrap_or_default()).filter(|p| wanted_person(p)) {
                 by_id.insert(person.id, (person.state_id, person.city_id));
                 waiting.take(person.id, |auction| {
                     digest.add(h4(person.id, person.state_id, person.city_id, auction));
                 });
             }
-            for auction in some_auctions
-                .unwrap_or_default()
-                .iter()
-                .filter(|a| wanted_auction(a))
-            {
+            for auction in ahead(some_auctions.unwrap_or_default()).filter(|a| wanted_auction(a)) {
                 if let Some(&(state, city)) = by_id.get(&auction.seller) {
                     digest.add(h4(auction.seller, state, city, auction.id));
                 } else {
@@ -146,7 +138,8 @@ fn by_window(mut persons: &[Person], mut auctions: &[Auction], jitter: i64) -> D
     let mut digest = Digest::default();
     while !persons.is_empty() || !auctions.is_empty() || windows.any() {
         let end = windows.start + WINDOW_MS;
-        for person in take_until(&mut persons, |person| person.date_time - jitter >= end) {
+        let persons = take_until(&mut persons, |person| person.date_time - jitter >= end);
+        for person in ahead(persons) {
             windows.at(person.date_time).persons.value(person.id);
         }
         let auctions = take_until(&mut auctions, |auction| auction.date_time - jitter >= end);
@@ -160,7 +153,7 @@ fn by_window(mut persons: &[Person], mut auctions: &[Auction], jitter: i64) -> D
             meet(seller, auction);
         }
         let mut early = false;
-        for auction in auctions {
+        for auction in ahead(auctions) {
             if auction.date_time < end {
                 meet(auction.seller, auction.id);
             } else {

@@ -1,7 +1,10 @@
 //! Running sums per key.
 
 use foldhash::fast::FixedState;
-use harness::{Digest, HugePages, Inputs, Keyed, Options, Outcome, blocks, h2, run_subtasks};
+use harness::{
+    Digest, HugePages, Inputs, Keyed, Options, Outcome, blocks, fetch_after, h2, pages,
+    run_subtasks,
+};
 use hashbrown::HashMap;
 
 use crate::exchange::{Exchange, owner};
@@ -22,6 +25,7 @@ pub(crate) fn plain(options: &Options, inputs: &'static Inputs) -> Outcome {
     run_subtasks(records.len(), vec![map], |_, sums| {
         let mut digest = Digest::default();
         for record in records {
+            fetch_after(record);
             // A key is new at most once: looking it up first is cheaper than an entry.
             let sum = match sums.get_mut(&record.key) {
                 Some(sum) => sum,
@@ -57,6 +61,7 @@ fn update(table: &mut LineTable, records: &[Keyed], digest: &mut Digest) {
     }
     let (most, last) = records.split_at(records.len() - ahead);
     for (record, later) in most.iter().zip(&records[ahead..]) {
+        fetch_after(later);
         table.prefetch(later.key);
         digest.add(h2(record.key, table.add(record.key, record.value)));
     }
@@ -78,9 +83,9 @@ pub(crate) fn exchange(options: &Options, inputs: &'static Inputs) -> Outcome {
         let mut digest = Digest::default();
         for block in blocks(records, index, parallelism) {
             let deal = |record: &Keyed| (owner(record.key, parallelism), *record);
-            exchange.send(block, deal, |_, arrived| {
-                update(table, arrived, &mut digest)
-            });
+            for page in pages(block) {
+                exchange.send(page, deal, |_, arrived| update(table, arrived, &mut digest));
+            }
         }
         exchange.finish(|_, arrived| update(table, arrived, &mut digest));
         digest

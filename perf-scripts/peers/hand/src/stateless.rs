@@ -1,7 +1,7 @@
 //! q0, q1, q2: one pass, nothing remembered. Two subtasks read every other block.
 
 use harness::{
-    Bid, Digest, Inputs, Options, Outcome, blocks, h2, h4, price_in_euros, run_subtasks,
+    Bid, Digest, Inputs, Options, Outcome, blocks, h2, h4, pages, price_in_euros, run_subtasks,
 };
 
 /// Every bid.
@@ -43,8 +43,8 @@ fn over_blocks(
     let (bids, parallelism) = (inputs.bids(), options.parallelism);
     run_subtasks(bids.len(), vec![(); parallelism], |index, ()| {
         let mut digest = Digest::default();
-        for block in blocks(bids, index, parallelism) {
-            body(block, &mut digest);
+        for page in blocks(bids, index, parallelism).flat_map(pages) {
+            body(page, &mut digest);
         }
         digest
     })

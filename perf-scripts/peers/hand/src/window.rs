@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use harness::{
     BLOCK_RECORDS, Bid, Counts, Digest, Inputs, Most, Options, Outcome, Panes, SLIDE_MS, Sliding,
-    blocks, h3, h4, run_subtasks,
+    blocks, h3, h4, pages, run_subtasks,
 };
 
 use crate::exchange::{Exchange, owner};
@@ -21,11 +21,13 @@ pub(crate) fn q5(options: &Options, inputs: &'static Inputs) -> Outcome {
         let mut sliding = Sliding::default();
         let mut panes: Panes<Counts> = Panes::new(SLIDE_MS);
         for block in blocks(bids, 0, 1) {
-            panes.run(
-                block,
-                |bid| bid.date_time,
-                |pane, bid| *pane.value(bid.auction) += 1,
-            );
+            for page in pages(block) {
+                panes.run(
+                    page,
+                    |bid| bid.date_time,
+                    |pane, bid| *pane.value(bid.auction) += 1,
+                );
+            }
             let watermark = block[block.len() - 1].date_time - jitter;
             panes.close(watermark, |end, pane| sliding.take(end, pane, &mut fire));
         }
@@ -111,7 +113,9 @@ pub(crate) fn q5_exchange(options: &Options, inputs: &'static Inputs) -> Outcome
                     };
                     (owner(bid.auction, parallelism), vote)
                 };
-                exchange.send(block, deal, &mut arrived);
+                for page in pages(block) {
+                    exchange.send(page, deal, &mut arrived);
+                }
             }
             exchange.finish(arrived);
             windows.hand_in(owned.finish(), hash_of_most)
@@ -166,11 +170,13 @@ pub(crate) fn q5_two_phase(options: &Options, inputs: &'static Inputs) -> Outcom
             };
             let mut panes: Panes<Counts> = Panes::new(SLIDE_MS);
             for block in blocks(bids, index, parallelism) {
-                panes.run(
-                    block,
-                    |bid| bid.date_time,
-                    |pane, bid| *pane.value(bid.auction) += 1,
-                );
+                for page in pages(block) {
+                    panes.run(
+                        page,
+                        |bid| bid.date_time,
+                        |pane, bid| *pane.value(bid.auction) += 1,
+                    );
+                }
                 panes.close(block[block.len() - 1].date_time - jitter, &mut complete);
             }
             panes.close(i64::MAX, &mut complete);
@@ -195,15 +201,17 @@ pub(crate) fn q7(options: &Options, inputs: &'static Inputs) -> Outcome {
         let mut fired = Vec::new();
         let mut panes: Panes<Highest> = Panes::new(TUMBLE_MS);
         for block in blocks(bids, index, parallelism) {
-            panes.run(
-                block,
-                |bid| bid.date_time,
-                |highest, bid| {
-                    if bid.price >= highest.0 {
-                        *highest = (*highest).max((bid.price, !bid.auction, !bid.bidder));
-                    }
-                },
-            );
+            for page in pages(block) {
+                panes.run(
+                    page,
+                    |bid| bid.date_time,
+                    |highest, bid| {
+                        if bid.price >= highest.0 {
+                            *highest = (*highest).max((bid.price, !bid.auction, !bid.bidder));
+                        }
+                    },
+                );
+            }
             let watermark = block[block.len() - 1].date_time - jitter;
             panes.close(watermark, |end, pane| {
                 fired.push((end, std::mem::take(pane)))

@@ -6,8 +6,9 @@
 //! A word of up to sixteen bytes is its own key, padded with zeros; longer ones, which are rare, are
 //! keyed by where they stand in the text and counted in a map beside.
 
+use allocator_api2::vec::Vec;
 use foldhash::fast::FixedState;
-use harness::fnv1a64;
+use harness::{HugePages, fnv1a64};
 use hashbrown::HashMap;
 
 /// Set in the second half of a key that is a place in the text; ASCII never sets it.
@@ -70,10 +71,19 @@ struct Slot {
     unused: u64,
 }
 
+type Slots = Vec<Slot, HugePages>;
+
+/// Free slots, whose memory is in place.
+fn free(count: usize) -> Slots {
+    let mut slots = Vec::with_capacity_in(count, HugePages);
+    slots.resize(count, Slot::default());
+    slots
+}
+
 /// Counts per word of one text.
 pub(crate) struct WordTable<'a> {
     text: &'a [u8],
-    slots: Vec<Slot>,
+    slots: Slots,
     shift: u32,
     len: usize,
     long: HashMap<&'a [u8], u64, FixedState>,
@@ -83,11 +93,10 @@ impl<'a> WordTable<'a> {
     /// A table with room for `words`, whose memory is in place.
     pub(crate) fn new(text: &'a [u8], words: usize) -> Self {
         let slots = (words * 2).next_power_of_two().max(64);
-        let one = std::hint::black_box(Slot::default());
         let long = HashMap::default();
         WordTable {
             text,
-            slots: vec![one; slots],
+            slots: free(slots),
             shift: 64 - slots.ilog2(),
             len: 0,
             long,
@@ -142,11 +151,11 @@ impl<'a> WordTable<'a> {
             return *count;
         }
         if (self.len + 1) * 2 > self.slots.len() {
-            let larger = vec![Slot::default(); self.slots.len() * 2];
+            let larger = free(self.slots.len() * 2);
             let old = std::mem::replace(&mut self.slots, larger);
             self.shift -= 1;
-            for slot in old.into_iter().filter(|slot| slot.count > 0) {
-                self.put(hash_of(slot.key), slot);
+            for slot in old.iter().filter(|slot| slot.count > 0) {
+                self.put(hash_of(slot.key), *slot);
             }
         }
         self.put(

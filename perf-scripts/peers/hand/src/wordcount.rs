@@ -60,7 +60,9 @@ pub(crate) fn prefetch(_: &Options, inputs: &'static Inputs) -> Outcome {
 /// Words dealt out by owner.
 pub(crate) fn exchange(options: &Options, inputs: &'static Inputs) -> Outcome {
     let (text, parallelism) = (inputs.text(), options.parallelism);
-    let table = || WordTable::new(text, VOCABULARY);
+    let share = VOCABULARY.div_ceil(parallelism);
+    // A share of the words is not exact: a twentieth more, and some for the few.
+    let table = || WordTable::new(text, share + share / 20 + 100);
     let contexts = Exchange::new(parallelism)
         .map(|exchange| (exchange, table()))
         .collect();

@@ -2,8 +2,9 @@
 //!
 //! A peer gives [`main`] a function that runs one query once; everything that could make two peers
 //! incomparable (what is timed, what is hashed, how a file is dealt out) stands here, and so do the
-//! containers that hand-written state is made of, in the loops and in the engines alike.
+//! containers that the hand-written state of windows and joins is made of, in the loops and in the engines alike.
 
+mod ahead;
 mod digest;
 mod huge_pages;
 mod input;
@@ -22,6 +23,7 @@ mod word;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+pub use ahead::{ahead, fetch_after, pages};
 pub use digest::{Digest, fnv1a64, h2, h3, h4, mix64};
 pub use huge_pages::HugePages;
 pub use input::{

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use harness::{BLOCK_RECORDS, Clock, Digest, Options, Outcome, blocks};
+use harness::{BLOCK_RECORDS, Clock, Digest, Options, Outcome, blocks, fetch_after};
 use renoir::Stream;
 use renoir::operator::source::ParallelIteratorSource;
 use renoir::operator::{Operator, StreamElement};
@@ -72,6 +72,7 @@ impl<B: Iterator<Item = &'static [R]>, R: Copy> Iterator for Records<B, R> {
     fn next(&mut self) -> Option<R> {
         loop {
             if let Some(record) = self.current.next() {
+                fetch_after(record);
                 return Some(*record);
             }
             self.current = self.blocks.next()?.iter();

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::{Arc, Barrier};
 
-use harness::{Clock, Digest, Inputs, Options, Outcome, blocks};
+use harness::{Clock, Digest, Inputs, Options, Outcome, blocks, pages};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::source;
@@ -107,7 +107,9 @@ impl Run {
         let mut blocks = blocks(records, self.index, self.parallelism);
         self.source(scope, pace, move || {
             let block = blocks.next()?;
-            Some((block.to_vec(), block.last().map_or(0, time)))
+            let mut container = Vec::with_capacity(block.len());
+            pages(block).for_each(|page| container.extend_from_slice(page));
+            Some((container, block.last().map_or(0, time)))
         })
     }
 

@@ -21,6 +21,7 @@ public final class Main {
             case "q5" -> {
                 found.put("windows", Windows::q5);
                 found.put("sliced", Windows::q5Sliced);
+                found.put("two-phase", Windows::q5TwoPhase);
             }
             case "q7" -> {
                 found.put("windows", Windows::q7);
@@ -58,18 +59,24 @@ public final class Main {
             if (options.variant != null && !options.variant.equals(variant.getKey())) {
                 continue;
             }
-            for (int run = 0; run < options.warmup + options.runs; run++) {
-                Clock.reset();
-                Job job = new Job(options);
-                variant.getValue().accept(job);
-                job.environment.execute(options.query);
-                if (run >= options.warmup) {
-                    report(options, variant.getKey());
-                }
+            long begin = System.nanoTime();
+            for (int run = 0; run < options.warmup || System.nanoTime() - begin < options.warmupSeconds * 1e9; run++) {
+                execute(options, variant.getValue());
+            }
+            for (int run = 0; run < options.runs; run++) {
+                execute(options, variant.getValue());
+                report(options, variant.getKey());
             }
         }
         // Threads of the cluster may linger; all has been said.
         System.exit(0);
+    }
+
+    private static void execute(Options options, Consumer<Job> variant) throws Exception {
+        Clock.reset();
+        Job job = new Job(options);
+        variant.accept(job);
+        job.environment.execute(options.query);
     }
 
     private static void report(Options options, String variant) {

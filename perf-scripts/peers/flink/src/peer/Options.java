@@ -11,7 +11,7 @@ final class Options {
 
     static final String USAGE = """
             Usage: run QUERY --data DIR [--parallelism N] [--limit N] [--jitter-ms J] [--suffix S]
-                   [--runs N] [--warmup N] [--variant V]
+                   [--runs N] [--warmup N] [--warmup-seconds S] [--variant V]
 
             Runs QUERY over the inputs in DIR and prints one JSON object for every run.
 
@@ -20,7 +20,8 @@ final class Options {
               --limit N        only the first N records of every input (of words: lines)
               --jitter-ms J    watermarks stand J ms behind (default 0)
               --suffix S       read e.g. persons_x10.bin with S = _x10
-              --runs N         runs to report (default 1), after --warmup N others (default 1)
+              --runs N         runs to report (default 1), after --warmup N others (default 1), and as many more
+                               as --warmup-seconds S take (default 5, with --limit 0), for the JIT
               --variant V      only variant V, where there are several
 
             `run latency --help` tells how latencies are measured."""
@@ -34,6 +35,7 @@ final class Options {
     String suffix = "";
     int runs = 1;
     int warmup = 1;
+    long warmupSeconds = -1;
     String variant;
 
     /** Parses the arguments; an IllegalArgumentException says what is wrong with them. */
@@ -56,6 +58,7 @@ final class Options {
                 case "--suffix" -> options.suffix = value;
                 case "--runs" -> options.runs = (int) number(argument, value);
                 case "--warmup" -> options.warmup = (int) number(argument, value);
+                case "--warmup-seconds" -> options.warmupSeconds = number(argument, value);
                 case "--variant" -> options.variant = value;
                 default -> throw new IllegalArgumentException("there is no option " + argument);
             }
@@ -63,6 +66,9 @@ final class Options {
         check(options.query != null, "no query given");
         check(options.data != null, "--data is missing");
         check(options.parallelism > 0, "--parallelism is at least 1");
+        if (options.warmupSeconds < 0) {
+            options.warmupSeconds = options.limit == Long.MAX_VALUE ? 5 : 0;
+        }
         return options;
     }
 

@@ -39,6 +39,16 @@ final class Windows {
         most(job, largest);
     }
 
+    /** Panes counted where their bids are read; the owner of an auction adds up what the subtasks counted. */
+    static void q5TwoPhase(Job job) {
+        var tumbling = TumblingEventTimeWindows.of(Duration.ofMillis(SLIDE_MS));
+        var parts = job.bids(bid -> bid.dateTime).transform("count panes", Row.INFO, new CountPanes());
+        var panes = parts.keyBy(row -> row.b, Types.LONG).window(tumbling)
+                .aggregate(new Add(), new Counted(), Counter.INFO, Row.INFO);
+        var largest = panes.transform("slide", Row.INFO, new Slide());
+        most(job, largest);
+    }
+
     private static DataStream<Id> auctions(Job job) {
         return job.bids(bid -> bid.dateTime).map(new ToAuction(), Id.INFO);
     }
@@ -63,6 +73,30 @@ final class Windows {
         @Override
         public Counter add(Id auction, Counter counter) {
             counter.value++;
+            return counter;
+        }
+
+        @Override
+        public Counter getResult(Counter counter) {
+            return counter;
+        }
+
+        @Override
+        public Counter merge(Counter one, Counter other) {
+            one.value += other.value;
+            return one;
+        }
+    }
+
+    private static final class Add implements AggregateFunction<Row, Counter, Counter> {
+        @Override
+        public Counter createAccumulator() {
+            return new Counter();
+        }
+
+        @Override
+        public Counter add(Row part, Counter counter) {
+            counter.value += part.c;
             return counter;
         }
 
