@@ -163,8 +163,11 @@ impl<K: TableKey, V> Table<K, V> {
                     self.directory.prefetch_entry(near.get().1);
                 }
             }
-            let block = records(start..(start + block_len).min(wanted));
-            for (place, (record, home)) in block.zip(homes.block(start)).enumerate() {
+            let mut block = records(start..(start + block_len).min(wanted));
+            for (place, home) in homes.block(start).iter().enumerate() {
+                let Some(record) = block.next() else {
+                    break;
+                };
                 let (home, hash) = home.get();
                 let found = self.find_at_home(keys, record, (hash, home));
                 let (mut value, inserted) = match found {
