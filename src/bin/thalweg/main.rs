@@ -12,6 +12,7 @@ mod latency;
 mod nexmark;
 mod number;
 mod recovery;
+mod sizes;
 mod soak;
 mod table;
 

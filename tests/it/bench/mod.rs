@@ -175,6 +175,31 @@ fn input_that_is_missing_or_cut_off_is_named_with_the_cure() {
 }
 
 #[test]
+fn generated_input_that_was_cut_between_records_or_mixed_up_is_named_with_the_cure() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_str().expect("text");
+    let small = ["--bids", "1000", "--keys", "100", "--words-bytes", "2000"];
+    program::succeed(&[&["generate", "--data", path], &small[..]].concat());
+    let file = |name: &str| directory.path().join(name);
+    let cut = |name: &str, length: u64| {
+        let opened = fs::File::options().write(true).open(file(name));
+        opened.and_then(|file| file.set_len(length)).expect("cut");
+    };
+    bench(&["q0", "--data", path]);
+    cut("bids.bin", 32 * 500);
+    fs::copy(file("bids.bin"), file("keys_1k.bin")).expect("copied");
+    cut("words.txt", 1000);
+    for (query, name) in [
+        ("q0", "bids.bin"),
+        ("keysum-1k", "keys_1k.bin"),
+        ("wordcount", "words.txt"),
+    ] {
+        let parts = [name, "when it was generated", "--force"];
+        assert_fails(&[query, "--data", path], 1, &parts);
+    }
+}
+
+#[test]
 fn input_without_sensible_records_is_named_with_the_cure() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().to_str().expect("text");

@@ -29,12 +29,13 @@ fn numbers(directory: &Path, name: &str) -> Vec<u64> {
     numbers.iter().map(|n| u64::from_le_bytes(*n)).collect()
 }
 
-/// The names in a directory, in order.
+/// The names in a directory, in order, but for the sizes that `bench` compares.
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).expect("a directory");
     let names = entries.map(|entry| entry.expect("an entry").file_name());
     let mut names: Vec<_> = names
         .map(|name| name.into_string().expect("text"))
+        .filter(|name| name != ".sizes")
         .collect();
     names.sort_unstable();
     names

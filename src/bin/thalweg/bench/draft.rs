@@ -10,6 +10,7 @@ use thalweg::runtime::Pipe;
 use thalweg::time::{BoundedOutOfOrderness, millis};
 
 use crate::nexmark::{Counts, Dated, MadeUp, Recipe, TextAuction, TextBid, TextPerson, TextSource};
+use crate::sizes;
 
 use super::checksum::Checksum;
 use super::input::{Auction, Bid, KeyValue, Person, has_possible_times};
@@ -26,8 +27,8 @@ pub(super) struct Draft<'a> {
     pub(super) env: Environment,
     pub(super) stopwatch: Stopwatch,
     checksum: Checksum,
-    /// An input file that has records of another kind.
-    strange: OnceCell<PathBuf>,
+    /// What is wrong with an input file: one is enough to be told of.
+    wrong: OnceCell<String>,
 }
 
 impl<'a> Draft<'a> {
@@ -42,13 +43,13 @@ impl<'a> Draft<'a> {
             env,
             checksum: Checksum::new(&stopwatch),
             stopwatch,
-            strange: OnceCell::new(),
+            wrong: OnceCell::new(),
         }
     }
 
-    /// An input file that has records of another kind, if there is one.
-    pub(super) fn strange_input(&self) -> Option<&Path> {
-        self.strange.get().map(PathBuf::as_path)
+    /// What is wrong with an input file, if anything is.
+    pub(super) fn wrong_input(&self) -> Option<&str> {
+        self.wrong.get().map(String::as_str)
     }
 
     /// Whether records have strings.
@@ -115,11 +116,19 @@ impl<'a> Draft<'a> {
         self.checksum.clone()
     }
 
+    /// The path of an input file, whose size is checked.
     fn path(&self, name: &str, extension: &str) -> PathBuf {
         let suffix = &self.options.suffix;
-        self.options
-            .data
-            .join(format!("{name}{suffix}.{extension}"))
+        let name = format!("{name}{suffix}.{extension}");
+        let path = self.options.data.join(name);
+        if let Some(wrong) = sizes::wrong(&path) {
+            self.note(&path, &wrong);
+        }
+        path
+    }
+
+    fn note(&self, path: &Path, wrong: &str) {
+        let _ = self.wrong.set(format!("{} {wrong}", path.display()));
     }
 
     fn dated<T>(&self, name: &str) -> Stream<impl Pipe<Out = T> + use<T>>
@@ -128,8 +137,9 @@ impl<'a> Draft<'a> {
     {
         let path = self.path(name, "bin");
         if !has_possible_times::<T>(&path) {
-            // One is enough to be told of.
-            let _ = self.strange.set(path);
+            let wrong =
+                "has records of another kind, or none that make sense: their times are impossible";
+            self.note(&path, wrong);
         }
         self.records(name)
     }

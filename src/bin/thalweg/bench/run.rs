@@ -53,12 +53,8 @@ pub(crate) fn run(options: &BenchOptions) -> Result<(), Failure> {
 fn measure(query: Query, options: &BenchOptions, run: u32) -> Result<Measurement, Failure> {
     let draft = Draft::new(options);
     query.draw(&draft);
-    if let Some(path) = draft.strange_input() {
-        return Err(Failure::new(format_args!(
-            "{} has records of another kind, or none that make sense: their times are impossible; {}",
-            path.display(),
-            cure(options)
-        )));
+    if let Some(wrong) = draft.wrong_input() {
+        return Err(Failure::new(format_args!("{wrong}; {}", cure(options))));
     }
     let mut name = query.name();
     if options.strings && query.has_strings_variant() {

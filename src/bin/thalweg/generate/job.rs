@@ -8,6 +8,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::Failure;
+use crate::sizes;
 
 use super::input::Input;
 use super::input_file::{InputFile, cannot};
@@ -39,6 +40,11 @@ pub(crate) fn run(options: &GenerateOptions) -> Result<(), Failure> {
         rows.push(made.inspect_err(|_| progress.finish_and_clear())?);
     }
     progress.finish_and_clear();
+    let sizes = rows
+        .iter()
+        .map(|row| (row.name.as_str(), row.finished.bytes));
+    sizes::keep(directory, sizes)
+        .map_err(|error| cannot("write the sizes of the files in", directory, error))?;
     let summary = Summary::new(rows, started.elapsed());
     io::stdout()
         .lock()
