@@ -193,22 +193,25 @@ fn time_windows<Q: Queue>(criterion: &mut Criterion, keys: u64) {
     });
 }
 
-fn check() {
-    let ours = Distinct::<Ours>::new(LIVE_QUICK).run(20_000);
-    assert_eq!(ours, Distinct::<HeapAndSet>::new(LIVE_QUICK).run(20_000));
-    assert_eq!(ours, Distinct::<HeapOnly>::new(LIVE_QUICK).run(20_000));
-    let ours = windows(&mut Ours::default(), 100, 20_000);
-    assert_eq!(ours, windows(&mut HeapAndSet::default(), 100, 20_000));
+/// Checks passes over as many timers as are then timed.
+fn check(live: u64) {
+    let count = 2 * live;
+    let ours = Distinct::<Ours>::new(live).run(count);
+    assert_eq!(ours, Distinct::<HeapAndSet>::new(live).run(count));
+    assert_eq!(ours, Distinct::<HeapOnly>::new(live).run(count));
+    let (keys, records) = (live / 10, 10 * live);
+    let ours = windows(&mut Ours::default(), keys, records);
+    assert_eq!(ours, windows(&mut HeapAndSet::default(), keys, records));
     assert!(ours.0 > 0);
 }
 
 fn timers(criterion: &mut Criterion) {
-    check();
     let is_test = std::env::args().any(|argument| argument == "--test");
     for live in [LIVE_QUICK, LIVE] {
         if is_test && live == LIVE {
             continue;
         }
+        check(live);
         time_distinct::<Ours>(criterion, live);
         time_distinct::<HeapAndSet>(criterion, live);
         time_distinct::<HeapOnly>(criterion, live);
