@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::operator::{OpenContext, Outcome, Sink, SinkWriter};
@@ -30,7 +30,7 @@ pub fn outlet<T: Record + ?Sized>(capacity: usize) -> (Outlet<T>, OutletSink<T>)
     let shared = Arc::new(Shared {
         arrivals: Mutex::default(),
         arrived: AtomicBool::new(false),
-        job_ended: AtomicBool::new(false),
+        job_ended: AtomicU64::new(RUNS),
     });
     let sink = OutletSink {
         shared: Arc::clone(&shared),
@@ -109,9 +109,12 @@ struct Shared<V: ?Sized> {
     arrivals: Mutex<Arrivals<V>>,
     /// Whether `arrivals` has new rings, or a new attempt.
     arrived: AtomicBool,
-    /// The job has ended for good, and was not started anew.
-    job_ended: AtomicBool,
+    /// The attempt with which the job has ended for good, or [`RUNS`].
+    job_ended: AtomicU64,
 }
+
+/// Stands for an attempt where the job has not ended yet.
+const RUNS: u64 = u64::MAX;
 
 impl<V: ?Sized> fmt::Debug for Shared<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -181,7 +184,8 @@ impl<T: Record + ?Sized> Outlet<T> {
         });
         let Attempt { parallelism, .. } = self.attempt;
         let all_ended = parallelism > 0 && self.ended.len() as u32 == parallelism;
-        all_ended || (self.channels.is_empty() && (job_ended || self.is_alone()))
+        let is_over = job_ended == self.attempt.number;
+        all_ended || (self.channels.is_empty() && (is_over || self.is_alone()))
     }
 
     /// Whether the sink and all writers are gone and left no ring behind.
@@ -225,7 +229,8 @@ where
     type Writer = OutletWriter<Far<T>>;
 
     fn job_ended(&self) {
-        self.shared.job_ended.store(true, Ordering::Release);
+        let attempt = self.shared.lock().attempt.number;
+        self.shared.job_ended.store(attempt, Ordering::Release);
     }
 
     fn writer(&self, index: u32, parallelism: u32) -> OutletWriter<Far<T>> {
@@ -234,7 +239,6 @@ where
             arrivals.attempt.number += 1;
             arrivals.attempt.parallelism = parallelism;
             self.shared.arrived.store(true, Ordering::Release);
-            self.shared.job_ended.store(false, Ordering::Release);
         }
         let (producer, consumer) = record_ring(self.capacity);
         let ended = Arc::new(AtomicBool::new(false));
