@@ -15,6 +15,13 @@ pub(crate) fn owner(key: u64, parallelism: usize) -> usize {
     ((u128::from(hash) * parallelism as u128) >> 64) as usize
 }
 
+/// How many of `keys` to make room for at one of their owners: a share is not exact, so a twentieth more, and some for
+/// the few.
+pub(crate) fn share(keys: usize, parallelism: usize) -> usize {
+    let share = keys.div_ceil(parallelism);
+    share + share / 20 + 100
+}
+
 /// One subtask's ends of all the rings it has.
 pub(crate) struct Exchange<T> {
     index: usize,

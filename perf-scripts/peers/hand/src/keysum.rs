@@ -7,7 +7,7 @@ use harness::{
 };
 use hashbrown::HashMap;
 
-use crate::exchange::{Exchange, owner};
+use crate::exchange::{Exchange, owner, share};
 use crate::line_table::LineTable;
 
 /// How many records ahead a line is fetched: enough to hide main memory, few enough to stay in L1.
@@ -73,9 +73,7 @@ fn update(table: &mut LineTable, records: &[Keyed], digest: &mut Digest) {
 /// Each subtask reads its blocks, keeps the records whose keys it owns and sends the others to theirs.
 pub(crate) fn exchange(options: &Options, inputs: &'static Inputs) -> Outcome {
     let (records, parallelism) = (inputs.keyed(), options.parallelism);
-    let share = keys(options).div_ceil(parallelism);
-    // A share of the keys is not exact: a twentieth more, and some for the few.
-    let table = || LineTable::new(share + share / 20 + 100);
+    let table = || LineTable::new(share(keys(options), parallelism));
     let contexts = Exchange::new(parallelism)
         .map(|exchange| (exchange, table()))
         .collect();

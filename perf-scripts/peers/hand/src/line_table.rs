@@ -7,6 +7,7 @@
 //! touches one line, which can be fetched long before it is needed. The memory is asked for in huge
 //! pages and touched before use. Room for all keys is made at once: the table does not grow.
 
+use harness::fetch;
 use memmap2::{Advice, MmapMut};
 
 const KEYS: usize = 4;
@@ -57,15 +58,8 @@ impl LineTable {
     /// Fetches the line of `key` into the cache, ahead of its update.
     #[inline(always)]
     pub(crate) fn prefetch(&self, key: u64) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let at = line_of(key, self.lines) * size_of::<Line>();
-            // SAFETY: the offset is within the mapping, and a prefetch reads nothing.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.memory.as_ptr().add(at).cast()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = key;
+        let at = line_of(key, self.lines) * size_of::<Line>();
+        fetch(self.memory.as_ptr().wrapping_add(at));
     }
 
     /// Adds to the sum of `key` and gives the new sum.

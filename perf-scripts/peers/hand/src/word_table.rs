@@ -8,7 +8,7 @@
 
 use allocator_api2::vec::Vec;
 use foldhash::fast::FixedState;
-use harness::{HugePages, fnv1a64};
+use harness::{HugePages, fetch, fnv1a64};
 use hashbrown::HashMap;
 
 /// Set in the second half of a key that is a place in the text; ASCII never sets it.
@@ -111,15 +111,7 @@ impl<'a> WordTable<'a> {
     /// Fetches the slot of `word` into the cache, ahead of its count.
     #[inline(always)]
     pub(crate) fn prefetch(&self, word: &Word) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let slot = self.slots.as_ptr().wrapping_add(self.place(word.hash));
-            // SAFETY: a prefetch reads nothing.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(slot.cast()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = word;
+        fetch(self.slots.as_ptr().wrapping_add(self.place(word.hash)));
     }
 
     /// Counts `word` and gives its count.

@@ -6,7 +6,7 @@ use harness::{
 };
 use hashbrown::HashMap;
 
-use crate::exchange::{Exchange, owner};
+use crate::exchange::{Exchange, owner, share};
 use crate::word_table::{Word, WordTable};
 
 /// Words split off before they are counted, their slots being fetched meanwhile.
@@ -60,9 +60,7 @@ pub(crate) fn prefetch(_: &Options, inputs: &'static Inputs) -> Outcome {
 /// Words dealt out by owner.
 pub(crate) fn exchange(options: &Options, inputs: &'static Inputs) -> Outcome {
     let (text, parallelism) = (inputs.text(), options.parallelism);
-    let share = VOCABULARY.div_ceil(parallelism);
-    // A share of the words is not exact: a twentieth more, and some for the few.
-    let table = || WordTable::new(text, share + share / 20 + 100);
+    let table = || WordTable::new(text, share(VOCABULARY, parallelism));
     let contexts = Exchange::new(parallelism)
         .map(|exchange| (exchange, table()))
         .collect();

@@ -45,8 +45,9 @@ pub fn fetch_after<T>(record: &T) {
     );
 }
 
+/// Fetches the cache line at an address, which need not be valid.
 #[inline(always)]
-fn fetch(address: *const u8) {
+pub fn fetch<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -23,7 +23,7 @@ mod word;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-pub use ahead::{ahead, fetch_after, pages};
+pub use ahead::{ahead, fetch, fetch_after, pages};
 pub use digest::{Digest, fnv1a64, h2, h3, h4, mix64};
 pub use huge_pages::HugePages;
 pub use input::{

@@ -64,16 +64,11 @@ final class Windows {
         }
     }
 
-    private static final class Count implements AggregateFunction<Id, Counter, Counter> {
+    /** Adds up in a counter that heap state keeps. */
+    private abstract static class Sum<T> implements AggregateFunction<T, Counter, Counter> {
         @Override
         public Counter createAccumulator() {
             return new Counter();
-        }
-
-        @Override
-        public Counter add(Id auction, Counter counter) {
-            counter.value++;
-            return counter;
         }
 
         @Override
@@ -88,27 +83,19 @@ final class Windows {
         }
     }
 
-    private static final class Add implements AggregateFunction<Row, Counter, Counter> {
+    private static final class Count extends Sum<Id> {
         @Override
-        public Counter createAccumulator() {
-            return new Counter();
+        public Counter add(Id auction, Counter counter) {
+            counter.value++;
+            return counter;
         }
+    }
 
+    private static final class Add extends Sum<Row> {
         @Override
         public Counter add(Row part, Counter counter) {
             counter.value += part.c;
             return counter;
-        }
-
-        @Override
-        public Counter getResult(Counter counter) {
-            return counter;
-        }
-
-        @Override
-        public Counter merge(Counter one, Counter other) {
-            one.value += other.value;
-            return one;
         }
     }
 
