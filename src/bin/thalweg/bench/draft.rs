@@ -84,7 +84,7 @@ impl<'a> Draft<'a> {
 
     /// The lines of the text file called `name`.
     pub(super) fn lines(&self, name: &str) -> Stream<impl Pipe<Out = str> + use<>> {
-        let mut lines = LineBlocks::file(self.path(name, "txt"));
+        let mut lines = LineBlocks::file(self.checked(name, "txt"));
         if let Some(limit) = self.options.limit {
             lines = lines.limit(limit);
         }
@@ -116,11 +116,16 @@ impl<'a> Draft<'a> {
         self.checksum.clone()
     }
 
-    /// The path of an input file, whose size is checked.
     fn path(&self, name: &str, extension: &str) -> PathBuf {
         let suffix = &self.options.suffix;
-        let name = format!("{name}{suffix}.{extension}");
-        let path = self.options.data.join(name);
+        self.options
+            .data
+            .join(format!("{name}{suffix}.{extension}"))
+    }
+
+    /// The path of an input file that is to be read, whose size is checked.
+    fn checked(&self, name: &str, extension: &str) -> PathBuf {
+        let path = self.path(name, extension);
         if let Some(wrong) = sizes::wrong(&path) {
             self.note(&path, &wrong);
         }
@@ -148,7 +153,7 @@ impl<'a> Draft<'a> {
     where
         T: AnyBitPattern + Send + Sync,
     {
-        let mut records = RecordSource::<T>::file(self.path(name, "bin"));
+        let mut records = RecordSource::<T>::file(self.checked(name, "bin"));
         if let Some(limit) = self.options.limit {
             records = records.limit(limit);
         }
