@@ -37,6 +37,11 @@ class Plan:
         """What stands after the names of a query's inputs."""
         return inputs.suffix(self.chosen.data, query, self.chosen.suffix)
 
+    def inputs(self):
+        """The files that are read, as paths."""
+        names = {name for query in self.chosen.queries for name in inputs.files(query, self.suffix(query))}
+        return [self.chosen.data / name for name in sorted(names)]
+
     def pin(self, system, parallelism):
         """The cores a process may use: the last ones, as the first serve the devices. None: all."""
         if not shutil.which("taskset") or not (system.pinned or self.chosen.pin_flink):

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import inputs
+import page_cache
 
 from . import answers, measure, record, table, targets
 
@@ -28,6 +29,34 @@ def plan(directory=".", **chosen):
     chosen = {"queries": ["q0", "q3"], "parallelism": [1], "systems": ["thalweg", "hand"], "limit": None,
               "jitter_ms": 0, "suffix": None, "data": Path(directory), "name": "a machine", **chosen}
     return measure.Plan(SimpleNamespace(**chosen), [], [0])
+
+
+class Pages(unittest.TestCase):
+    """Where the inputs lie in memory."""
+
+    MAPS = """\
+7f00-8f00 r--s 00000000 fe:00 12 /data of a run/bids.bin
+Rss:                 320 kB
+FilePmdMapped:       256 kB
+8f00-9f00 rw-p 00000000 00:00 0
+FilePmdMapped:       512 kB
+9f00-af00 r--s 00000000 fe:00 13 /data of a run/bids.bin.old
+FilePmdMapped:      1024 kB
+"""
+
+    def test_the_huge_pages_of_a_file_are_those_of_its_mapping(self):
+        found = page_cache.in_huge_pages(self.MAPS.splitlines(True), "/data of a run/bids.bin")
+        self.assertEqual(found, 256 * 1024)
+
+    def test_of_files_without_bytes_there_is_no_share(self):
+        with tempfile.NamedTemporaryFile() as file:
+            self.assertIsNone(page_cache.lay_out([Path(file.name)]))
+
+    def test_the_share_of_a_file_is_not_more_than_all(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(bytes(5000))
+            file.flush()
+            self.assertIn(page_cache.lay_out([Path(file.name)]), (None, 0.0))
 
 
 class Answers(unittest.TestCase):

