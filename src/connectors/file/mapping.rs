@@ -4,10 +4,10 @@
 //! closed. It is prepared before the first record is read: the pages of files up to 4 GiB are mapped at once
 //! (`MADV_POPULATE_READ`), so that reading is plain memory access.
 //!
-//! It is in huge pages if the system has them for the file and first reads it for this mapping (`MADV_HUGEPAGE`). A file
-//! that is in the page cache already stays in the pages in which it was written or read: if those are small and
-//! scattered over the memory, finding each of them takes as long as half of its records (running sums of a thousand
-//! keys, in a virtual machine).
+//! The pages are huge if the file system has those and the file is first read for this mapping (`MADV_HUGEPAGE`). A
+//! file that is in the page cache already stays in the pages in which it was written or read. If those are small and
+//! scattered over the memory, finding them takes time: with running sums of a thousand keys 6.1 instead of 4.3 ns a
+//! record, in a virtual machine.
 //!
 //! The bytes are guaranteed to be those of the file as long as nobody changes it. If the file was truncated or
 //! written to while it was read, this is reported as an error at the end ([`Mapping::check`]), unless the process

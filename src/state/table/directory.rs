@@ -202,8 +202,11 @@ impl<K, V> Directory<K, V> {
     /// segment](Self::is_one_segment).
     #[inline(always)]
     pub(super) fn way<const ONE: bool>(&self) -> Way<K, V, ONE> {
+        let first = self.slots[0];
+        debug_assert!(!self.is_one_segment() || first.depth() == 0);
         Way {
-            first: self.slots[0],
+            // SAFETY: every segment has a group.
+            first: unsafe { first.group(0) },
             slots: self.slots.as_ptr(),
             shift: self.shift,
             groups: self.groups as u64,

@@ -31,15 +31,14 @@ const EVERY_SLOT: u32 = (1 << SLOTS_MAX) - 1;
 const EVERY_BYTE: u64 = 0x0101_0101_0101_0101;
 const OVERFLOW_ONE: u64 = 1 << 56;
 
-/// The tag of an occupied slot: never 0, and from bits that choose neither segment nor group. Only the low byte counts;
-/// masking the others off is left to those who need it.
+/// The tag of an occupied slot: never 0, and from bits that choose neither segment nor group.
 #[derive(Clone, Copy)]
-pub(super) struct Tag(u32);
+pub(super) struct Tag(u8);
 
 impl Tag {
     #[inline(always)]
     pub(super) const fn of(hash: KeyHash) -> Self {
-        Tag(hash.0 as u32 | 0x80)
+        Tag(hash.0 as u8 | 0x80)
     }
 }
 
@@ -53,15 +52,12 @@ impl Tags {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     pub(super) fn matching(self, tag: Tag) -> Slots {
         use std::arch::x86_64::{
-            _mm_cmpeq_epi8, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm_movemask_epi8,
-            _mm_shufflelo_epi16, _mm_unpacklo_epi8,
+            _mm_cmpeq_epi8, _mm_cvtsi64_si128, _mm_movemask_epi8, _mm_set1_epi8,
         };
         // SAFETY: SSE2 is part of every x86-64, and these read no memory.
         let equal = unsafe {
             let tags = _mm_cvtsi64_si128(self.0 as i64);
-            let tag = _mm_cvtsi32_si128(tag.0 as i32);
-            let eight = _mm_shufflelo_epi16::<0>(_mm_unpacklo_epi8(tag, tag));
-            _mm_movemask_epi8(_mm_cmpeq_epi8(tags, eight))
+            _mm_movemask_epi8(_mm_cmpeq_epi8(tags, _mm_set1_epi8(tag.0 as i8)))
         };
         Slots(equal as u32 & EVERY_SLOT)
     }
@@ -70,7 +66,7 @@ impl Tags {
     #[inline(always)]
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     pub(super) fn matching(self, tag: Tag) -> Slots {
-        let differences = self.0 ^ (EVERY_BYTE * u64::from(tag.0 & 0xff));
+        let differences = self.0 ^ (EVERY_BYTE * u64::from(tag.0));
         Slots::of_bytes(differences.wrapping_sub(EVERY_BYTE) & !differences)
     }
 
@@ -102,7 +98,7 @@ impl Tags {
     }
 
     pub(super) const fn with(self, slot: usize, tag: Tag) -> Self {
-        Tags(self.0 | (tag.0 as u64 & 0xff) << (8 * slot))
+        Tags(self.0 | (tag.0 as u64) << (8 * slot))
     }
 
     pub(super) const fn without(self, slot: usize) -> Self {

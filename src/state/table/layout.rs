@@ -95,6 +95,16 @@ impl<K, V> Group<K, V> {
         }
     }
 
+    /// The group `count` places further on in the same segment.
+    ///
+    /// # Safety
+    /// There must be one.
+    #[inline(always)]
+    pub(super) unsafe fn later(self, count: usize) -> Self {
+        // SAFETY: as the caller promises.
+        unsafe { Group::new(self.start.add(count * Self::SIZE)) }
+    }
+
     #[inline(always)]
     pub(super) fn start(self) -> NonNull<u8> {
         self.start

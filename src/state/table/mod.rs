@@ -57,14 +57,13 @@
 //!   keys takes two thirds longer.
 //! * Segments of 32 KB: the directory of a large table then crowds the second-level cache. Of 128 KB and more: no clear
 //!   gain, and splits take longer.
-//! * Looking ahead by 24, 96 or 128 records instead of 48: a sixth, a thirteenth and an eighth more time for hot keys.
-//! * Four records at once where groups have one line: in a bare loop over this layout a tenth less time at ten million
-//!   keys, here a fifth more for hot keys, because setting the loops up then weighs more. Eight: neither.
+//! * Looking ahead by 24 records instead of 48: a sixth more time for hot keys. By 96: a twentieth more, everywhere.
+//! * Four or sixteen records at once where groups have one line, instead of eight: a twentieth more time for hot keys.
+//!   Sixteen at a million keys: an eighth more.
 //! * Eight or sixteen records at once where groups have two lines: more lines at once than the processor can fetch, a
 //!   tenth and a quarter more time at a million keys.
-//! * Prefetching lines into the second-level cache only (`prefetcht1`), with or without a second prefetch nearby:
-//!   uniform access to a million keys takes a twentieth less time, and a third less while others crowd the last-level
-//!   cache; hot keys of a million take a fourteenth more, and joins a thirtieth.
+//! * Prefetching lines into the second-level cache only (`prefetcht1`): no difference; while others crowd the last-level
+//!   cache, a third less time for uniform access to a million keys. Joins take a thirtieth more.
 //! * A fuller table. To 3/4 instead of 11/16, if a million keys are expected: a twentieth less time, and a tenth more
 //!   for randomly distributed keys; beyond that it is no faster, because even evenly spread keys are then away from
 //!   home. To 7/8, with randomly distributed keys: a tenth of the searches continues to a second group, and at a

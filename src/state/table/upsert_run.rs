@@ -108,7 +108,7 @@ impl<K: TableKey, V> Table<K, V> {
             let hash = keys.hash(&record);
             // SAFETY: the way is that of the directory as it is now.
             let home = unsafe { way.home(hash) };
-            let found = self.find_at_home(keys, record, (hash, home));
+            let found = self.find_at_home(keys, record, home, (Tag::of(hash), || hash));
             // Computed here, for few records; after `each`, every record would have to check whether it was inserted:
             // three instructions.
             let mut has_grown = false;
@@ -159,32 +159,32 @@ impl<K: TableKey, V> Table<K, V> {
                 continue;
             };
             if !one_stage {
-                for near in homes.block(start + NEAR) {
-                    self.directory.prefetch_entry(near.get().1);
+                for near in start + NEAR..start + NEAR + block_len {
+                    self.directory.prefetch_entry(homes.hash(near));
                 }
             }
-            let mut block = records(start..(start + block_len).min(wanted));
-            for (place, home) in homes.block(start).iter().enumerate() {
-                let Some(record) = block.next() else {
-                    break;
-                };
-                let (home, hash) = home.get();
-                let found = self.find_at_home(keys, record, (hash, home));
+            let mut number = start;
+            for record in records(start..(start + block_len).min(wanted)) {
+                let home = homes.group(number);
+                let hash = || homes.hash(number);
+                let found = self.find_at_home(keys, record, home, (homes.tag(number), hash));
                 let (mut value, inserted) = match found {
                     Some(value) => (value, false),
                     None => {
                         let shape = self.directory.shape();
                         let first = |record: &_| first(context, record);
-                        let upserted = self.upsert_otherwise(keys, record, (hash, home), first);
+                        let home = (homes.hash(number), home);
+                        let upserted = self.upsert_otherwise(keys, record, home, first);
                         if self.directory.shape() != shape {
                             homes.find_again(&self.directory);
                         }
                         upserted
                     }
                 };
+                number += 1;
                 // SAFETY: the entry was just found or written; it stays while the table is borrowed.
                 if !each(context, record, (unsafe { value.as_mut() }, inserted)) {
-                    return start + place + 1;
+                    return number;
                 }
             }
         }
@@ -206,16 +206,17 @@ impl<K: TableKey, V> Table<K, V> {
         &mut self,
         keys: &R,
         record: R::Record,
-        (hash, home): (KeyHash, Group<K, V>),
+        home: Group<K, V>,
+        (tag, hash): (Tag, impl FnOnce() -> KeyHash),
     ) -> Option<NonNull<V>> {
-        let slot = home.tags().matching(Tag::of(hash)).first()?;
+        let slot = home.tags().matching(tag).first()?;
         let place = Place { group: home, slot };
         // SAFETY: `matching` yields occupied slots only, and those hold an entry.
         if !keys.is(&record, unsafe { &place.entry().as_ref().key }) {
             return None;
         }
         if home.generation(slot) != self.changes.generation {
-            self.first_touch(hash, place);
+            self.first_touch(hash(), place);
         }
         Some(place.value())
     }
@@ -254,11 +255,14 @@ impl<K: TableKey, V> Table<K, V> {
     }
 }
 
-/// The homes of the records from the one being upserted to the one being looked up, in blocks.
-struct Homes<K, V>([Cell<Home<K, V>>; ROOM]);
-
-/// The home of a hash.
-type Home<K, V> = (Group<K, V>, KeyHash);
+/// The homes of the records from the one being upserted to the one being looked up, by the records' numbers, which count
+/// modulo the room: cheaper than a check that they are in it.
+struct Homes<K, V> {
+    groups: [Cell<Group<K, V>>; ROOM],
+    hashes: [Cell<KeyHash>; ROOM],
+    /// The tags of the hashes, ready to be compared.
+    tags: [Cell<Tag>; ROOM],
+}
 
 impl<K, V> Homes<K, V> {
     /// How many records are looked up, and then upserted, at a time. Fewer if groups have two lines: a core has no more
@@ -273,11 +277,15 @@ impl<K, V> Homes<K, V> {
     #[inline(always)]
     fn new(directory: &Directory<K, V>) -> Self {
         let hash = KeyHash::default();
-        let home = (directory.home(hash), hash);
-        Homes(array::from_fn(|_| Cell::new(home)))
+        let home = directory.home(hash);
+        Homes {
+            groups: array::from_fn(|_| Cell::new(home)),
+            hashes: array::from_fn(|_| Cell::new(hash)),
+            tags: array::from_fn(|_| Cell::new(Tag::of(hash))),
+        }
     }
 
-    /// Looks up the homes of the block of records that begins with number `start`, and prefetches their cache lines.
+    /// Looks up the homes of the records from number `start` on, and prefetches their cache lines.
     #[inline(always)]
     fn look<R: RunKeys<K>>(
         &self,
@@ -286,13 +294,14 @@ impl<K, V> Homes<K, V> {
         directory: &Directory<K, V>,
         one_stage: bool,
     ) {
-        let mut places = self.block(start).iter();
+        let mut number = start;
         keys.hash_all(records, |hash| {
             let home = directory.home(hash);
             home.prefetch(one_stage);
-            if let Some(place) = places.next() {
-                place.set((home, hash));
-            }
+            self.groups[number % ROOM].set(home);
+            self.hashes[number % ROOM].set(hash);
+            self.tags[number % ROOM].set(Tag::of(hash));
+            number += 1;
         });
     }
 
@@ -300,15 +309,23 @@ impl<K, V> Homes<K, V> {
     #[cold]
     #[inline(never)]
     fn find_again(&self, directory: &Directory<K, V>) {
-        for place in &self.0 {
-            let (_, hash) = place.get();
-            place.set((directory.home(hash), hash));
+        for (group, hash) in self.groups.iter().zip(&self.hashes) {
+            group.set(directory.home(hash.get()));
         }
     }
 
-    /// The homes of the block that begins with record number `start`.
     #[inline(always)]
-    fn block(&self, start: usize) -> &[Cell<Home<K, V>>] {
-        &self.0[start % ROOM..][..Self::BLOCK]
+    fn group(&self, number: usize) -> Group<K, V> {
+        self.groups[number % ROOM].get()
+    }
+
+    #[inline(always)]
+    fn hash(&self, number: usize) -> KeyHash {
+        self.hashes[number % ROOM].get()
+    }
+
+    #[inline(always)]
+    fn tag(&self, number: usize) -> Tag {
+        self.tags[number % ROOM].get()
     }
 }

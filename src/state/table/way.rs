@@ -7,9 +7,10 @@ use super::layout::Group;
 use crate::record::KeyHash;
 
 /// The values that the mapping needs, as a copy: they can stay in registers while the table is changed. `ONE`: there is
-/// only one segment, so it need not be looked up.
+/// only one segment, which covers all hashes, so it need not be looked up.
 pub(super) struct Way<K, V, const ONE: bool> {
-    pub(super) first: Handle<K, V>,
+    /// The first group of the first segment.
+    pub(super) first: Group<K, V>,
     /// The directory's slots.
     pub(super) slots: *const Handle<K, V>,
     pub(super) shift: u32,
@@ -26,11 +27,11 @@ impl<K, V, const ONE: bool> Way<K, V, ONE> {
     pub(super) unsafe fn home(&self, hash: KeyHash) -> Group<K, V> {
         // SAFETY: there are `2^(64 - shift)` slots, and all segments have this many groups.
         unsafe {
-            let handle = if ONE {
-                self.first
-            } else {
-                *self.slots.add((hash.0 >> self.shift) as usize)
-            };
+            if ONE {
+                let index = (u128::from(hash.0) * u128::from(self.groups)) >> 64;
+                return self.first.later(index as usize);
+            }
+            let handle = *self.slots.add((hash.0 >> self.shift) as usize);
             handle.home_group(hash, self.groups)
         }
     }
