@@ -71,13 +71,13 @@ def facts():
     }
 
 
-def warn_if_busy():
-    """Watches for two seconds, and says so where others keep the cores busy: no figure is worth much then. Gives what
-    it saw."""
+def warn_if_busy(script):
+    """Watches for two seconds, and says so in a script's name where others keep the cores busy: no figure is worth much
+    then. Gives what it saw."""
     watch = Watch()
     time.sleep(2)
     seen = watch.seen()
     if seen["others_cores"] > 0.1 or seen["steal"] > 0.05:
-        print(f"compare: the machine is busy: others use {seen['others_cores']:.1f} of {os.cpu_count()} cores, and the "
+        print(f"{script}: the machine is busy: others use {seen['others_cores']:.1f} of {os.cpu_count()} cores, and the "
               f"hypervisor has {seen['steal']:.0%}: ratios will be rough, and rates low", file=sys.stderr)
     return seen

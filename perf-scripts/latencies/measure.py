@@ -71,50 +71,57 @@ def own(options, number, rate, wait, plot):
     return [row_of(case, measured) for measured in found["runs"]]
 
 
-def peers(options, number, rate, commands, failures):
-    """Every peer, one after the other."""
-    rows = []
+def peer(options, number, rate, mode, command):
+    """One of the peers: its run as a row, or what went wrong."""
     timeout = options.warm_up + options.seconds + PEER_EXTRA_SECONDS
-    for mode, command in commands.items():
-        found, failure = called([*command, "--rate", str(rate), "--seconds", str(options.seconds),
-                                 "--warm-up", str(options.warm_up)], timeout)
-        if failure:
-            failures.append(f"{mode} at {rate:,} records/s: {failure}")
-            print(failures[-1], file=sys.stderr, flush=True)
-            continue
-        # Peers wait in ways of their own.
-        case = {"round": number, "rate": rate, "wait": "", "seconds": options.seconds}
-        rows.append(row_of(case, {**found, "mode": mode}))
-    return rows
+    found, failure = called([*command, "--rate", str(rate), "--seconds", str(options.seconds),
+                             "--warm-up", str(options.warm_up)], timeout)
+    if failure:
+        return [], f"{mode} at {rate:,} records/s: {failure}"
+    # Peers wait in ways of their own.
+    case = {"round": number, "rate": rate, "wait": "", "seconds": options.seconds}
+    return [row_of(case, {**found, "mode": mode})], None
+
+
+def turns(number, waits, commands):
+    """What is measured at each rate of a round, in an order that begins elsewhere in every round: what the machine does
+    to the one after the other in a round, it does to each of them."""
+    order = [*waits, *commands]
+    first = (number - 1) % len(order)
+    return order[first:] + order[:first]
 
 
 def rounds(options, stem, commands):
     """All rounds; every run as a row, written down as soon as it is there. And what went wrong with peers."""
     rows, failures, quietest = [], [], {}
-    path = options.results / f"{stem}.csv"
 
-    def keep(new):
-        rows.extend(new)
-        write_csv(path, rows)
+    def drawn(number, rate, wait):
+        """Thalweg's modes, whose drawing stays if they were disturbed least so far."""
+        plot = options.results / f"{stem}-{rate}-{wait}.svg"
+        fresh = plot.with_suffix(".svg.tmp")
+        try:
+            new = own(options, number, rate, wait, fresh)
+            disturbed = max(row["waited"] or 0.0 for row in new)
+            if disturbed < quietest.get(plot, float("inf")):
+                quietest[plot] = disturbed
+                fresh.replace(plot)
+            return new
+        finally:
+            fresh.unlink(missing_ok=True)
 
     for number, rate in itertools.product(range(1, options.rounds + 1), options.rates):
-        for wait in options.waits:
-            print(f"round {number} of {options.rounds}: {rate:,} records/s, {wait}", file=sys.stderr, flush=True)
-            plot = options.results / f"{stem}-{rate}-{wait}.svg"
-            fresh = plot.with_suffix(".svg.tmp")
-            try:
-                new = own(options, number, rate, wait, fresh)
-                keep(new)
-                disturbed = max(row["waited"] or 0.0 for row in new)
-                if disturbed < quietest.get(plot, float("inf")):
-                    quietest[plot] = disturbed
-                    fresh.replace(plot)
-            finally:
-                fresh.unlink(missing_ok=True)
-        if commands:
-            print(f"round {number} of {options.rounds}: {rate:,} records/s, {', '.join(commands)}",
-                  file=sys.stderr, flush=True)
-            keep(peers(options, number, rate, commands, failures))
+        for turn in turns(number, options.waits, commands):
+            print(f"round {number} of {options.rounds}: {rate:,} records/s, {turn}", file=sys.stderr, flush=True)
+            if turn in options.waits:
+                new = drawn(number, rate, turn)
+            else:
+                new, failure = peer(options, number, rate, turn, commands[turn])
+                if failure:
+                    failures.append(failure)
+                    print(failure, file=sys.stderr, flush=True)
+            rows.extend(new)
+            if rows:
+                write_csv(options.results / f"{stem}.csv", rows)
     return rows, failures
 
 

@@ -100,10 +100,9 @@ def verdict_line(verdict):
     sign, bound = target["is"]
     about, at = target["figure"], target.get("at", [])
     shown = {"hop": nanos, "idle": lambda share: f"{share * 100:.3g} % of a core"}.get(about, times)
-    told = {None: "not measured", True: "met", False: "missed"}[verdict.met]
     where = f" at {', '.join(at)}" if at else ""
     rate = f"{target['rate']:,} records/s, " if "rate" in target else ""
-    line = f"  {told:<13} {about}{where}, {rate}{target['wait']}: {SIGNS[sign]} {shown(bound)}"
+    line = f"  {verdict.told():<13} {about}{where}, {rate}{target['wait']}: {SIGNS[sign]} {shown(bound)}"
     if verdict.found is None:
         return line
     worst = f" at {verdict.at}" if len(at) > 1 else ""

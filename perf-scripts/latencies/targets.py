@@ -9,6 +9,9 @@ from .peers import NAMES
 
 SIGNS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
+# What is recorded for less time may lie between two interruptions by the hypervisor or the scheduler.
+SECONDS_MIN = 5
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -20,6 +23,10 @@ class Verdict:
     found: float | None = None
     at: str | None = None
 
+    def told(self):
+        """In words."""
+        return {None: "not measured", True: "met", False: "missed"}[self.met]
+
 
 def load():
     """The targets of latency."""
@@ -27,8 +34,10 @@ def load():
     return json.loads(path.read_text())["latency"]["targets"]
 
 
-def verdicts(figures, idle, targets):
-    """One for every target."""
+def verdicts(figures, idle, targets, seconds):
+    """One for every target; none of what was recorded for too short a time."""
+    if seconds < SECONDS_MIN:
+        return [Verdict(target, None) for target in targets]
     return [verdict(target, figures, idle) for target in targets]
 
 

@@ -2,7 +2,7 @@
 
 import unittest
 
-from . import report, targets
+from . import measure, report, targets
 from .figures import Figures
 from .measure import PERCENTILES
 
@@ -74,9 +74,22 @@ class Verdicts(unittest.TestCase):
     def test_every_target_of_the_file_can_be_judged(self):
         rows = [run("rtrb", 100), run("hop", 120), run("rtrb", 100), run("hop", 120, wait="backoff"),
                 run("timely", 500), run("renoir", 500), run("flink:0ms", 500_000)]
-        found = targets.verdicts(Figures(rows, 0.01), {"backoff": 0.001}, targets.load())
+        found = targets.verdicts(Figures(rows, 0.01), {"backoff": 0.001}, targets.load(), 5)
         self.assertEqual({one.met for one in found}, {True})
         self.assertEqual(report.render_verdicts(found).count(" met "), len(found))
+
+    def test_of_runs_of_less_than_five_seconds_nothing_is_said(self):
+        found = targets.verdicts(Figures([run("hop", 500)], 0.01), {"backoff": 0.001}, targets.load(), 4.9)
+        self.assertEqual({one.told() for one in found}, {"not measured"})
+
+
+class Turns(unittest.TestCase):
+    """The order of a round."""
+
+    def test_everything_is_first_in_some_round(self):
+        rounds = [measure.turns(number, ["spin", "park"], {"timely": []}) for number in (1, 2, 3, 4)]
+        self.assertEqual([turns[0] for turns in rounds], ["spin", "park", "timely", "spin"])
+        self.assertEqual({frozenset(turns) for turns in rounds}, {frozenset(["spin", "park", "timely"])})
 
 
 if __name__ == "__main__":
