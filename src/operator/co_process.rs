@@ -213,6 +213,10 @@ where
     F: CoProcessFunction<A, B>,
     D: Push<F::Out>,
 {
+    fn is_held(&self, input: usize) -> bool {
+        self.inputs.is_held(input)
+    }
+
     fn signal_from(&mut self, input: usize, signal: Signal) {
         if signal == Signal::End && self.services.ends.end(input) {
             let cx = &mut self.services.context(Timestamp::MIN);

@@ -5,13 +5,13 @@
 //! nothing back, like an idle one, but the watermark at the end of input is forwarded only when every input is drained.
 //! (In Flink one idle input and one drained input make the end of time; records of the idle one would all be late.)
 //!
-//! A barrier is forwarded once, when it has arrived on every input that has not ended: it may also arrive on inputs
-//! that have, before or after that. Blocking an input on which it has arrived is up to the caller.
+//! A [`BarrierAligner`] defines when a barrier is forwarded: once, when it has arrived on every input that has not ended;
+//! it may also arrive on inputs that have, before or after that. Blocking the inputs that wait is up to the caller.
 
 use crate::time::{Combiner, TimeSignals, Timestamp, Valve};
 
 use super::signal::forward;
-use super::{Barrier, Signal};
+use super::{BarrierAligner, Signal};
 
 /// A rule that combines the watermarks and statuses of several inputs.
 pub(super) trait Merge {
@@ -46,22 +46,12 @@ macro_rules! merge {
 merge!(Combiner);
 merge!(Valve);
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Input {
-    drained: bool,
-    ended: bool,
-    /// The pending barrier has arrived on it.
-    aligned: bool,
-}
-
 /// Combines the signals of several inputs.
 #[derive(Debug)]
 pub(super) struct Inputs<M> {
     merge: M,
-    inputs: Box<[Input]>,
-    barrier: Option<Barrier>,
-    /// The checkpoint of the last barrier that was forwarded.
-    passed: Option<u64>,
+    drained: Box<[bool]>,
+    aligner: BarrierAligner,
 }
 
 impl<M: Merge> Inputs<M> {
@@ -69,10 +59,14 @@ impl<M: Merge> Inputs<M> {
     pub(super) fn new(count: usize, merge: M) -> Self {
         Inputs {
             merge,
-            inputs: vec![Input::default(); count].into_boxed_slice(),
-            barrier: None,
-            passed: None,
+            drained: vec![false; count].into_boxed_slice(),
+            aligner: BarrierAligner::new(count),
         }
+    }
+
+    /// Whether an input is blocked: a barrier has arrived on it for which it waits.
+    pub(super) fn is_held(&self, input: usize) -> bool {
+        self.aligner.is_held(input)
     }
 
     /// Handles a signal of one input: what it means for the operator goes to `send`. Splits end here.
@@ -80,23 +74,22 @@ impl<M: Merge> Inputs<M> {
         match signal {
             Signal::Watermark(Timestamp::MAX) => self.drain(input, &mut send),
             Signal::Barrier(barrier) => {
-                self.align(input, barrier);
-                self.forward_barrier(&mut send);
+                let aligned = self.aligner.on_barrier(input, barrier);
+                aligned.map(Signal::Barrier).into_iter().for_each(send);
             }
             Signal::End => {
-                self.inputs[input].ended = true;
-                self.forward_barrier(&mut send);
-                if self.inputs.iter().all(|input| input.ended) {
-                    send(Signal::End);
-                }
+                let aligned = self.aligner.on_end(input);
+                let ended = self.aligner.has_ended().then_some(Signal::End);
+                let signals = aligned.map(Signal::Barrier).into_iter().chain(ended);
+                signals.for_each(send);
             }
             Signal::Split(_) | Signal::SplitEnd(_) => {}
             Signal::CheckpointAborted(checkpoint) => {
-                self.abort(checkpoint);
+                self.aligner.abort(checkpoint);
                 send(signal);
             }
             Signal::CheckpointComplete(_) => send(signal),
-            _ if self.inputs[input].drained => {}
+            _ if self.drained[input] => {}
             Signal::Watermark(at) => forward(self.merge.on_watermark(input, at), &mut send),
             Signal::Idle => forward(self.merge.on_idle(input), &mut send),
             Signal::Active => forward(self.merge.on_active(input), &mut send),
@@ -104,10 +97,10 @@ impl<M: Merge> Inputs<M> {
     }
 
     fn drain(&mut self, input: usize, send: &mut impl FnMut(Signal)) {
-        if std::mem::replace(&mut self.inputs[input].drained, true) {
+        if std::mem::replace(&mut self.drained[input], true) {
             return;
         }
-        if self.inputs.iter().all(|input| input.drained) {
+        if self.drained.iter().all(|drained| *drained) {
             if self.merge.is_idle() {
                 send(Signal::Active);
             }
@@ -116,52 +109,12 @@ impl<M: Merge> Inputs<M> {
             forward(self.merge.on_idle(input), send);
         }
     }
-
-    fn align(&mut self, input: usize, barrier: Barrier) {
-        if self
-            .passed
-            .is_some_and(|passed| barrier.checkpoint <= passed)
-        {
-            return;
-        }
-        if self
-            .barrier
-            .is_none_or(|b| b.checkpoint < barrier.checkpoint)
-        {
-            self.barrier = Some(barrier);
-            self.inputs.iter_mut().for_each(|i| i.aligned = false);
-        }
-        if let Some(current) = &mut self.barrier
-            && current.checkpoint == barrier.checkpoint
-        {
-            // The barrier may have arrived on one input before it was told to overtake.
-            current.options |= barrier.options;
-            self.inputs[input].aligned = true;
-        }
-    }
-
-    /// Stops waiting for the barrier of an aborted checkpoint.
-    fn abort(&mut self, checkpoint: u64) {
-        if self.barrier.is_some_and(|b| b.checkpoint == checkpoint) {
-            self.barrier = None;
-            self.inputs.iter_mut().for_each(|i| i.aligned = false);
-        }
-    }
-
-    fn forward_barrier(&mut self, send: &mut impl FnMut(Signal)) {
-        if self.inputs.iter().all(|i| i.aligned || i.ended)
-            && let Some(barrier) = self.barrier.take()
-        {
-            self.inputs.iter_mut().for_each(|i| i.aligned = false);
-            self.passed = Some(barrier.checkpoint);
-            send(Signal::Barrier(barrier));
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::Barrier;
 
     fn barriers_of(signals: &[(usize, Signal)]) -> Vec<u64> {
         let mut inputs = Inputs::new(2, Combiner::new(2));

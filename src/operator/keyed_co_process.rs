@@ -256,6 +256,10 @@ where
     F: KeyedCoProcessFunction<S1::Key, A, B>,
     D: Push<F::Out>,
 {
+    fn is_held(&self, input: usize) -> bool {
+        self.inputs.is_held(input)
+    }
+
     fn signal_from(&mut self, input: usize, signal: Signal) {
         let (function, services) = (&mut self.function, &mut self.services);
         if signal == Signal::End && services.plain.ends.end(input) {

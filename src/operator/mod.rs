@@ -13,6 +13,7 @@
 //! *Architecture invariant:* nothing here starts a thread, touches a ring or a file, or reads a clock:
 //! an operator can be tested by simply calling it.
 
+mod barrier_aligner;
 mod boxed_chain;
 mod channel_replay;
 mod channel_state;
@@ -68,6 +69,7 @@ mod union;
 mod watermark_snapshot;
 mod window;
 
+pub(crate) use barrier_aligner::BarrierAligner;
 pub use boxed_chain::BoxedChain;
 pub(crate) use channel_replay::{replay, replayed_signal};
 pub(crate) use channel_state::{ChannelId, ChannelState, FrameLog, RECEIVED, SENT};

@@ -21,8 +21,7 @@ use crate::time::Timestamp;
 
 use super::record_run::push_while_ready;
 use super::{
-    Budget, Concluded, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal,
-    SourcePace,
+    Budget, Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, SourcePace,
 };
 
 /// The control plane of an operator with several inputs: calls are made once per port and batch, signals are
@@ -31,6 +30,10 @@ pub trait MultiInput: Operator {
     /// Handles a signal of input 0, 1 …: combining the inputs' watermarks is up to the operator, and
     /// [`Signal::End`] applies to each input separately.
     fn signal_from(&mut self, input: usize, signal: Signal);
+
+    /// Whether an input is blocked, because a barrier has arrived on it for which another one waits. Changes with a
+    /// signal only.
+    fn is_held(&self, input: usize) -> bool;
 }
 
 /// An operator with two inputs.
@@ -102,54 +105,11 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
     }
 }
 
-/// Which of the two ports is blocked, because a barrier has arrived on it but not on the other
-/// (`BarrierAligner` does the same for the channels of a gate).
-#[derive(Debug, Default)]
-struct Alignment {
-    /// The last barrier of each port; all of them count as arrived on one that has ended.
-    barriers: [u64; 2],
-    held: [bool; 2],
-    /// Neither port waits for the barriers of these: they have arrived on both, or were aborted.
-    concluded: Concluded,
-}
-
-impl Alignment {
-    fn on_signal(&mut self, input: usize, signal: Signal) {
-        let other = 1 - input;
-        match signal {
-            Signal::Barrier(barrier) if barrier.checkpoint > self.barriers[input] => {
-                self.barriers[input] = barrier.checkpoint;
-                let [this, that] = [input, other].map(|port| self.barriers[port]);
-                self.held[input] =
-                    barrier.holds() && that < this && !self.concluded.contains(barrier.checkpoint);
-                self.held[other] &= this < that;
-                self.concluded.conclude(this.min(that));
-            }
-            Signal::End => {
-                self.barriers[input] = u64::MAX;
-                self.held = [false; 2];
-            }
-            // The blocked port takes no signals, including this one: it comes through the other.
-            Signal::CheckpointAborted(checkpoint) => {
-                self.concluded.abort(checkpoint);
-                for (held, barrier) in self.held.iter_mut().zip(self.barriers) {
-                    *held &= barrier != checkpoint;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    #[inline(always)]
-    fn is_held(&self, input: usize) -> bool {
-        self.held[input]
-    }
-}
-
 /// What the two ports share.
 struct Shared<T> {
     operator: T,
-    alignment: Alignment,
+    /// Which port is blocked.
+    held: [bool; 2],
     opened: bool,
     closed: bool,
 }
@@ -188,7 +148,7 @@ pub unsafe fn ports<A: ?Sized, B: ?Sized, T: TwoInput<A, B>>(
 ) -> (First<T, B>, Second<T, A>) {
     let shared = Rc::new(UnsafeCell::new(Shared {
         operator,
-        alignment: Alignment::default(),
+        held: [false; 2],
         opened: false,
         closed: false,
     }));
@@ -237,14 +197,14 @@ macro_rules! port {
 
         fn signal(&mut self, signal: Signal) {
             port!(operator_of self, shared);
-            shared.alignment.on_signal($input, signal);
             shared.operator.signal_from($input, signal);
+            shared.held = [0, 1].map(|input| shared.operator.is_held(input));
         }
 
         #[inline(always)]
         fn ready(&self) -> bool {
             port!(operator_of self, shared);
-            !shared.alignment.is_held($input) && shared.operator.ready()
+            !shared.held[$input] && shared.operator.ready()
         }
 
         fn takes_barrier(&self) -> bool {
@@ -383,7 +343,8 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<B> for Second<T, A> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::Barrier;
+    use crate::operator::recorder::Recorder;
+    use crate::operator::{Barrier, Union};
 
     fn barrier(checkpoint: u64) -> Signal {
         Signal::Barrier(Barrier {
@@ -394,40 +355,22 @@ mod tests {
 
     #[test]
     fn port_that_waits_for_the_other_one_is_let_go_when_that_hears_of_the_abort() {
-        let mut alignment = Alignment::default();
-        alignment.on_signal(0, barrier(1));
-        assert!(alignment.is_held(0) && !alignment.is_held(1));
-        alignment.on_signal(1, Signal::CheckpointAborted(1));
-        assert!(!alignment.is_held(0));
-        alignment.on_signal(1, barrier(2));
-        alignment.on_signal(0, Signal::CheckpointAborted(1));
-        assert!(alignment.is_held(1), "the next one is waited with");
-        alignment.on_signal(0, barrier(2));
-        assert!(!alignment.is_held(1));
-    }
-
-    #[test]
-    fn port_waits_for_the_barrier_of_a_checkpoint_though_a_later_one_is_aborted_or_an_earlier_one_comes()
-     {
-        let mut alignment = Alignment::default();
-        alignment.on_signal(0, Signal::CheckpointAborted(2));
-        alignment.on_signal(0, barrier(1));
-        assert!(alignment.is_held(0));
-        alignment.on_signal(1, barrier(1));
-        assert!(!alignment.is_held(0));
-        alignment.on_signal(0, Signal::CheckpointAborted(3));
-        alignment.on_signal(0, barrier(4));
-        alignment.on_signal(1, barrier(3));
-        assert!(alignment.is_held(0) && !alignment.is_held(1));
-    }
-
-    #[test]
-    fn barrier_of_an_aborted_checkpoint_holds_no_port() {
-        let mut alignment = Alignment::default();
-        alignment.on_signal(1, Signal::CheckpointAborted(1));
-        alignment.on_signal(0, barrier(1));
-        assert!(!alignment.is_held(0));
-        alignment.on_signal(0, barrier(2));
-        assert!(alignment.is_held(0));
+        let union = Union::new(2, Recorder::<u64>::new());
+        // SAFETY: both stay on this thread, and take turns.
+        let (mut first, mut second) = unsafe { ports::<u64, u64, _>(union) };
+        let ready = |first: &First<_, _>, second: &Second<_, _>| [first.ready(), second.ready()];
+        first.signal(barrier(1));
+        assert_eq!(ready(&first, &second), [false, true]);
+        second.signal(Signal::CheckpointAborted(1));
+        assert_eq!(ready(&first, &second), [true, true]);
+        second.signal(barrier(2));
+        first.signal(Signal::CheckpointAborted(1));
+        assert_eq!(
+            ready(&first, &second),
+            [true, false],
+            "the next one is waited with"
+        );
+        first.signal(barrier(2));
+        assert_eq!(ready(&first, &second), [true, true]);
     }
 }

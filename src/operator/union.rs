@@ -69,6 +69,10 @@ impl<D: Operator> Operator for Union<D> {
 }
 
 impl<D: Operator> MultiInput for Union<D> {
+    fn is_held(&self, input: usize) -> bool {
+        self.inputs.is_held(input)
+    }
+
     fn signal_from(&mut self, input: usize, signal: Signal) {
         let (next, waiting) = (&mut self.next, &mut self.waiting);
         self.inputs.on_signal(input, signal, |signal| {

@@ -2,12 +2,13 @@
 
 use crate::checkpoint::SnapshotOutput;
 use crate::metrics::{Counter, Gauge};
-use crate::operator::{Barrier, OpenContext, OperatorError, Signal, replayed_signal};
+use crate::operator::{
+    Barrier, BarrierAligner, OpenContext, OperatorError, Signal, replayed_signal,
+};
 use crate::record::{FrameHeader, FrameKind, Wire};
 use crate::ring::Consumer;
 use crate::time::{TimeSignals, Timestamp, Valve};
 
-use super::barrier_aligner::BarrierAligner;
 use super::head::{Notice, Pending, Turn};
 use super::input_log::InputLog;
 use super::replay::Restoring;
@@ -86,14 +87,9 @@ impl ChannelSignals {
 
     /// Forwards a barrier that all channels have brought.
     fn pass(&mut self, aligned: Option<Barrier>, pending: &mut Pending) {
-        let Some(mut barrier) = aligned else { return };
-        let is_past = |postponed: &mut Barrier| postponed.checkpoint <= barrier.checkpoint;
-        // Downstream it may still overtake.
-        if let Some(postponed) = self.postponed.take_if(is_past)
-            && postponed.checkpoint == barrier.checkpoint
-        {
-            barrier.options |= postponed.options;
-        }
+        let Some(barrier) = aligned else { return };
+        self.postponed
+            .take_if(|postponed| postponed.checkpoint <= barrier.checkpoint);
         pending.add(Signal::Barrier(barrier));
     }
 

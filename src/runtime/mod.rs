@@ -6,7 +6,6 @@
 //! which waits for its commits: one separate thread writes checkpoints, another performs the commits of sinks.
 
 mod affinity;
-mod barrier_aligner;
 mod batch;
 mod channels;
 mod checkpoint_coordinator;

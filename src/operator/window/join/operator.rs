@@ -409,6 +409,10 @@ where
     F: JoinFunction<S1::Key, L, R>,
     D: Push<F::Out>,
 {
+    fn is_held(&self, input: usize) -> bool {
+        self.inputs.is_held(input)
+    }
+
     fn signal_from(&mut self, input: usize, signal: Signal) {
         let waiting = &mut self.waiting;
         (self.inputs).on_signal(input, signal, |signal| waiting.push_back(signal));

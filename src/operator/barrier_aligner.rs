@@ -1,18 +1,19 @@
-//! `BarrierAligner`: when a barrier that arrives on several channels is forwarded, and which channels wait for it.
+//! `BarrierAligner`: when a barrier that arrives on several channels is forwarded, and which channels wait for it. The
+//! channels are those of a gate, or the inputs of an operator.
 //!
 //! Flink's rules (`SingleCheckpointBarrierHandler`, `CheckpointBarrierTracker`), as a value without I/O:
 //!
 //! - A channel that has delivered a checkpoint's barrier is blocked until every open channel has; then the barrier is
 //!   forwarded. *At least once*: no channel is blocked, and several checkpoints may be in progress.
-//! - A later barrier ends the alignment of an earlier one. A barrier that is not later than the last one forwarded, or
-//!   whose checkpoint was aborted, is ignored.
+//! - A later barrier ends the alignment of all earlier ones, also of those that arrive after it, unless it blocks no
+//!   channel. A barrier that is not later than the last one forwarded, or whose checkpoint was aborted, is ignored.
 //! - A channel that has ended counts as having delivered every barrier.
 //! - *Unaligned*: a barrier that overtakes is forwarded once the first channel or the job master has announced it, and
 //!   blocks no channel from then on.
 
 use std::collections::VecDeque;
 
-use crate::operator::{Barrier, Concluded};
+use super::{Barrier, Concluded};
 use crate::seeded_bugs::seeded;
 
 /// A barrier that some channels have delivered.
@@ -60,13 +61,8 @@ impl BarrierAligner {
         if self.concluded.contains(barrier.checkpoint) {
             return None;
         }
-        if barrier.holds()
-            && self
-                .arriving
-                .back()
-                .is_some_and(|a| a.barrier.checkpoint < barrier.checkpoint)
-        {
-            self.give_up();
+        if barrier.holds() {
+            self.give_up_before(barrier.checkpoint);
         }
         let known = self
             .arriving
@@ -83,7 +79,10 @@ impl BarrierAligner {
             self.arriving.insert(place, Arriving { barrier, brought });
             place
         });
-        self.arriving[place].brought[channel] = true;
+        let arriving = &mut self.arriving[place];
+        arriving.brought[channel] = true;
+        // On the first channel it may have arrived before it was told to overtake.
+        arriving.barrier.options |= barrier.options;
         self.held[channel] = barrier.holds();
         self.go_on(place)
     }
@@ -113,6 +112,11 @@ impl BarrierAligner {
             || arriving.any(|a| a.barrier.checkpoint == checkpoint && a.brought[channel])
     }
 
+    /// Whether all channels have ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.iter().all(|ended| *ended)
+    }
+
     /// Handles the end of a channel. Returns the barrier to forward now, if any: the latest, which subsumes those
     /// before it.
     pub(crate) fn on_end(&mut self, channel: usize) -> Option<Barrier> {
@@ -125,24 +129,24 @@ impl BarrierAligner {
 
     /// Aborts a checkpoint: its barriers are no longer awaited, and ignored from now on.
     pub(crate) fn abort(&mut self, checkpoint: u64) {
-        if self
-            .arriving
-            .iter()
-            .any(|a| a.barrier.checkpoint == checkpoint)
-        {
-            self.arriving.retain(|a| a.barrier.checkpoint != checkpoint);
+        let is_aborted = |a: &Arriving| a.barrier.checkpoint == checkpoint;
+        let place = self.arriving.iter().position(is_aborted);
+        let aborted = place.and_then(|place| self.arriving.remove(place));
+        if aborted.is_some_and(|a| a.barrier.holds()) {
             self.held.fill(false);
         }
         self.concluded.abort(checkpoint);
     }
 
-    /// Stops waiting for any of the barriers that are arriving.
-    fn give_up(&mut self) {
-        if let Some(latest) = self.arriving.back() {
-            self.concluded.conclude(latest.barrier.checkpoint);
+    /// Ends the alignment of all earlier barriers, also of those that come only now: on another channel they were aborted
+    /// before they were sent.
+    fn give_up_before(&mut self, checkpoint: u64) {
+        let earlier = |a: &Arriving| a.barrier.checkpoint < checkpoint;
+        if self.arriving.iter().any(earlier) {
+            self.arriving.retain(|a| !earlier(a));
+            self.held.fill(false);
         }
-        self.arriving.clear();
-        self.held.fill(false);
+        self.concluded.conclude(checkpoint.saturating_sub(1));
     }
 
     fn go_on(&mut self, place: usize) -> Option<Barrier> {
@@ -155,9 +159,8 @@ impl BarrierAligner {
         let barrier = arriving.barrier;
         self.concluded.conclude(barrier.checkpoint);
         self.arriving.drain(..=place);
-        if barrier.holds() {
-            self.held.fill(false);
-        }
+        // Whoever waits does so for this barrier or an earlier one: a later one that blocks would have ended these.
+        self.held.fill(false);
         Some(barrier)
     }
 }
@@ -214,6 +217,43 @@ mod tests {
             aligner.on_barrier(0, exactly_once(2)),
             Some(exactly_once(2))
         );
+    }
+
+    #[test]
+    fn earlier_barrier_that_comes_after_a_later_one_releases_nobody_and_is_ignored() {
+        let mut aligner = BarrierAligner::new(2);
+        assert_eq!(aligner.on_barrier(0, exactly_once(4)), None);
+        // It was aborted before channel 0 sent it, and nobody has told so here.
+        assert_eq!(aligner.on_barrier(1, exactly_once(3)), None);
+        assert!(aligner.is_held(0) && !aligner.is_held(1));
+        aligner.abort(3);
+        assert!(aligner.is_held(0));
+        assert_eq!(
+            aligner.on_barrier(1, exactly_once(4)),
+            Some(exactly_once(4))
+        );
+    }
+
+    #[test]
+    fn barrier_that_overtakes_on_any_channel_goes_on_as_one_that_does() {
+        let overtaking = Barrier {
+            checkpoint: 1,
+            options: Barrier::UNALIGNED,
+        };
+        for barriers in [[exactly_once(1), overtaking], [overtaking, exactly_once(1)]] {
+            let mut aligner = BarrierAligner::new(2);
+            assert_eq!(aligner.on_barrier(0, barriers[0]), None);
+            assert_eq!(aligner.on_barrier(1, barriers[1]), Some(overtaking));
+        }
+    }
+
+    #[test]
+    fn abort_of_a_checkpoint_that_holds_nobody_releases_nobody() {
+        let mut aligner = BarrierAligner::new(2);
+        assert_eq!(aligner.on_barrier(0, exactly_once(1)), None);
+        assert_eq!(aligner.on_barrier(1, at_least_once(2)), None);
+        aligner.abort(2);
+        assert!(aligner.is_held(0));
     }
 
     #[test]
