@@ -10,23 +10,26 @@ import re
 # Not among the constants of the module `mmap`.
 MADV_POPULATE_READ = 22
 
+HUGE = 2 << 20
+
 
 def lay_out(paths):
-    """Has files lie in huge pages where the system allows it, and gives the share of their bytes that do: 0 to 1, or
-    nothing for no bytes, or where the system does not tell. Files that mostly do not are read from the disk again."""
-    huge = total = 0
+    """Has files lie in huge pages, and gives the share that does of what could: 0 to 1, or nothing where that is not
+    known, or nothing could. Files that mostly do not are read from the disk again."""
+    huge = most = 0
     for path in paths:
         size = path.stat().st_size
-        if not size:
+        possible = size // HUGE * HUGE
+        if not possible:
             continue
         found = mapped(path, size)
-        if found is not None and found < size / 2:
+        if found is not None and found < 0.9 * possible:
             leave(path)
             found = mapped(path, size)
         if found is None:
             return None
-        huge, total = huge + found, total + size
-    return round(huge / total, 3) if total else None
+        huge, most = huge + found, most + possible
+    return round(huge / most, 3) if most else None
 
 
 def leave(path):

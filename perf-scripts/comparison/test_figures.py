@@ -48,15 +48,17 @@ FilePmdMapped:      1024 kB
         found = page_cache.in_huge_pages(self.MAPS.splitlines(True), "/data of a run/bids.bin")
         self.assertEqual(found, 256 * 1024)
 
-    def test_of_files_without_bytes_there_is_no_share(self):
-        with tempfile.NamedTemporaryFile() as file:
-            self.assertIsNone(page_cache.lay_out([Path(file.name)]))
-
-    def test_the_share_of_a_file_is_not_more_than_all(self):
+    def test_of_files_smaller_than_a_page_there_is_no_share(self):
         with tempfile.NamedTemporaryFile() as file:
             file.write(bytes(5000))
             file.flush()
-            self.assertIn(page_cache.lay_out([Path(file.name)]), (None, 0.0))
+            self.assertIsNone(page_cache.lay_out([Path(file.name)]))
+
+    def test_the_share_of_a_file_is_at_most_all(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(bytes(5 << 20))
+            file.flush()
+            self.assertIn(page_cache.lay_out([Path(file.name)]), (None, 0.0, 0.5, 1.0))
 
 
 class Answers(unittest.TestCase):
