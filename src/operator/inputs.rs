@@ -64,7 +64,7 @@ impl<M: Merge> Inputs<M> {
         }
     }
 
-    /// Whether an input is blocked: a barrier has arrived on it for which it waits.
+    /// Whether an input is blocked: a barrier has arrived on it, and not yet on another one.
     pub(super) fn is_held(&self, input: usize) -> bool {
         self.aligner.is_held(input)
     }

@@ -31,7 +31,7 @@ pub trait MultiInput: Operator {
     /// [`Signal::End`] applies to each input separately.
     fn signal_from(&mut self, input: usize, signal: Signal);
 
-    /// Whether an input is blocked, because a barrier has arrived on it for which another one waits. Changes with a
+    /// Whether an input is blocked, because a barrier has arrived on it and not yet on another one. Changes with a
     /// signal only.
     fn is_held(&self, input: usize) -> bool;
 }
