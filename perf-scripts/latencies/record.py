@@ -7,11 +7,12 @@ import sys
 import results
 from comparison import systems
 
-from .peers import NAMES
+from .peers import system_of
 
 
-def write_about(path, options, facts, idle, failures, verdicts):
+def write_about(path, options, commands, facts, idle, failures, verdicts):
     """Writes everything but the runs as JSON."""
+    measured = {system_of(mode) for mode in commands}
     about = {
         "machine": facts,
         "measurement": {
@@ -21,7 +22,7 @@ def write_about(path, options, facts, idle, failures, verdicts):
         },
         "peers": {
             system.name: {"versions": system.versions(), "settings": system.settings}
-            for system in systems.ALL if system.name in NAMES and system.name in options.peers
+            for system in systems.ALL if system.name in measured
         },
         # Cores that a job without records uses, by wait strategy.
         "idle": idle,

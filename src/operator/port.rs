@@ -108,7 +108,7 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
 /// What the two ports share.
 struct Shared<T> {
     operator: T,
-    /// Which port is blocked.
+    /// Which port is blocked, as the operator said after the last signal: every record asks.
     held: [bool; 2],
     opened: bool,
     closed: bool,

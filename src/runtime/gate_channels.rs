@@ -49,7 +49,6 @@ pub(super) struct ChannelSignals {
     replays: bool,
     /// The barrier that is to overtake, as soon as all heads of the subtask let it.
     postponed: Option<Barrier>,
-    open: usize,
     /// The last checkpoint that was triggered. Once all channels have ended, its barrier no longer arrives with the
     /// records.
     triggered: Option<Barrier>,
@@ -75,8 +74,7 @@ impl ChannelSignals {
                 queue(self.valve.on_end(channel), pending);
                 let aligned = self.aligner.on_end(channel);
                 self.pass(aligned, pending);
-                self.open -= 1;
-                if self.open == 0 {
+                if self.aligner.has_ended() {
                     pending.add(Signal::End);
                     self.pass_triggered(pending);
                 }
@@ -102,7 +100,7 @@ impl ChannelSignals {
 
     /// Keeps a barrier that may overtake until it can.
     fn postpone(&mut self, barrier: Barrier) {
-        let may = barrier.overtakes() && self.log.is_some() && self.open > 0;
+        let may = barrier.overtakes() && self.log.is_some() && !self.aligner.has_ended();
         if may && self.aligner.awaits(barrier.checkpoint) {
             self.postponed = Some(barrier);
         }
@@ -132,7 +130,7 @@ impl ChannelSignals {
 
     /// Sends the triggered checkpoint's barrier, which is up to the gate once every channel has ended.
     fn pass_triggered(&mut self, pending: &mut Pending) {
-        if self.open > 0 {
+        if !self.aligner.has_ended() {
             return;
         }
         self.postponed = None;
@@ -171,7 +169,6 @@ impl GateChannels {
                 log: None,
                 replays: false,
                 postponed: None,
-                open: channels,
                 triggered: None,
             },
             behind: None,
@@ -287,7 +284,7 @@ impl GateChannels {
     /// now.
     pub(super) fn let_overtake(&self, checkpoint: u64) -> bool {
         let signals = &self.signals;
-        signals.open == 0 || self.postponed() == Some(checkpoint) && !signals.replays
+        signals.aligner.has_ended() || self.postponed() == Some(checkpoint) && !signals.replays
     }
 
     /// Handles a notice about a checkpoint.

@@ -96,7 +96,7 @@ impl<K, V> Handle<K, V> {
     pub(super) fn home_among(self, hash: KeyHash, groups: u64) -> usize {
         // A shift only looks at the low bits of the handle.
         let own = hash.0.wrapping_shl(self.start.addr().get() as u32);
-        ((u128::from(own) * u128::from(groups)) >> 64) as usize
+        share_of(groups, own)
     }
 
     /// # Safety
@@ -104,7 +104,7 @@ impl<K, V> Handle<K, V> {
     #[inline(always)]
     pub(super) unsafe fn group(self, index: usize) -> Group<K, V> {
         // SAFETY: as the caller promises, so the offset stays in the block.
-        unsafe { Group::new(self.first().add(index * Group::<K, V>::SIZE)) }
+        unsafe { Group::new(self.first()).later(index) }
     }
 
     /// The home group, given the number of groups, which saves reading the header: that is another cache line.
@@ -201,6 +201,12 @@ impl<K, V> Handle<K, V> {
         }
         None
     }
+}
+
+/// The part of `groups` that `fraction` is of all hashes.
+#[inline(always)]
+pub(super) fn share_of(groups: u64, fraction: u64) -> usize {
+    ((u128::from(fraction) * u128::from(groups)) >> 64) as usize
 }
 
 /// The group that a search from `home` reaches after `step` steps, which must be fewer than there are groups.

@@ -95,7 +95,7 @@ impl<K, V> Group<K, V> {
         }
     }
 
-    /// The group `count` places further on in the same segment.
+    /// The group `count` groups further on in the same segment.
     ///
     /// # Safety
     /// There must be one.

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "reads the directory's slots by hashes")]
 
-use super::handle::Handle;
+use super::handle::{Handle, share_of};
 use super::layout::Group;
 use crate::record::KeyHash;
 
@@ -28,8 +28,7 @@ impl<K, V, const ONE: bool> Way<K, V, ONE> {
         // SAFETY: there are `2^(64 - shift)` slots, and all segments have this many groups.
         unsafe {
             if ONE {
-                let index = (u128::from(hash.0) * u128::from(self.groups)) >> 64;
-                return self.first.later(index as usize);
+                return self.first.later(share_of(self.groups, hash.0));
             }
             let handle = *self.slots.add((hash.0 >> self.shift) as usize);
             handle.home_group(hash, self.groups)
