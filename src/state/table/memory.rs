@@ -3,8 +3,8 @@
 //! A table begins with blocks from the allocator. Once it has outgrown a few of them it takes blocks from *chunks* of 2
 //! MB, each one huge page if the system provides it. Touching a huge page for the first time costs milliseconds (the
 //! system clears it, a hypervisor may have to find it), so chunks are prepared ahead by a helper thread
-//! ([`super::chunk_pool`]); a table that needs one before it is ready takes an unprepared one with small pages, which
-//! cost a microsecond each when first touched.
+//! ([`super::chunk_pool`]); a table that needs one before it is ready takes an unprepared one, whose small pages are
+//! faulted in block by block.
 
 #![expect(unsafe_code, reason = "allocates and frees raw memory")]
 
@@ -41,6 +41,8 @@ pub(super) struct Arena {
     next: NonNull<u8>,
     /// How many unused blocks follow `next`.
     left: usize,
+    /// Whether those are in an unprepared chunk of pages.
+    unprepared: bool,
     /// Returned blocks, zeroed.
     free: Vec<NonNull<u8>>,
     bytes: usize,
@@ -69,6 +71,7 @@ impl Arena {
             chunks: Vec::new(),
             next,
             left: 0,
+            unprepared: false,
             free,
             bytes: 0,
             taken: 0,
@@ -90,7 +93,7 @@ impl Arena {
                 } else {
                     pages.prepare();
                 }
-                self.add_pages(pages);
+                self.add_pages(pages, true);
             }
             None => self.add_heap(blocks),
         }
@@ -120,6 +123,9 @@ impl Arena {
         }
         let block = self.next;
         self.left -= 1;
+        if self.unprepared {
+            self.populate(block);
+        }
         // SAFETY: the chunk has room for the block returned and those left.
         self.next = unsafe { block.add(self.full_size) };
         block
@@ -147,9 +153,11 @@ impl Arena {
             // has.
             self.taken += 1;
             let ahead = 1 + (self.taken / 2).min(self.bytes / CHUNK_SIZE / 4);
-            let prepared = chunk_pool::take(ahead);
-            if let Some(pages) = prepared.or_else(|| Pages::map(CHUNK_SIZE)) {
-                return self.add_pages(pages);
+            if let Some(pages) = chunk_pool::take(ahead) {
+                return self.add_pages(pages, true);
+            }
+            if let Some(pages) = Pages::map(CHUNK_SIZE) {
+                return self.add_pages(pages, false);
             }
         }
         self.add_heap((CHUNK_SIZE / self.full_size).max(1));
@@ -159,12 +167,22 @@ impl Arena {
         let layout = layout(self.full_size * blocks);
         let start = allocate(layout);
         self.chunks.push(Chunk::Heap(start, layout));
-        (self.next, self.left) = (start, blocks);
+        (self.next, self.left, self.unprepared) = (start, blocks, false);
         self.bytes += layout.size();
     }
 
-    fn add_pages(&mut self, pages: Pages) {
+    /// Has the small pages of a block faulted in together. One by one they would be read first, and then written, which
+    /// takes two faults each, and an interrupt of every other core that runs this process.
+    fn populate(&mut self, block: NonNull<u8>) {
+        if let Some(Chunk::Pages(pages)) = self.chunks.last() {
+            let offset = block.addr().get() - pages.start().addr().get();
+            pages.populate(offset..offset + self.full_size);
+        }
+    }
+
+    fn add_pages(&mut self, pages: Pages, prepared: bool) {
         (self.next, self.left) = (pages.start(), pages.size() / self.full_size);
+        self.unprepared = !prepared;
         self.bytes += pages.size();
         self.chunks.push(Chunk::Pages(pages));
     }

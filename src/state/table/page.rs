@@ -6,11 +6,16 @@
 )]
 
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::thread::JoinHandle;
 
 /// The size and alignment of a chunk: one huge page.
 pub(super) const CHUNK_SIZE: usize = 2 << 20;
+
+/// The size of a small page; where the system's are larger, populating fails, and they are faulted in on demand.
+#[cfg(all(target_os = "linux", not(miri)))]
+const PAGE_SIZE: usize = 4096;
 
 /// Zeroed pages that we own, aligned to [`CHUNK_SIZE`].
 pub(super) struct Pages {
@@ -67,7 +72,7 @@ impl Pages {
     pub(super) fn prepare(&mut self) {
         self.advise();
         if !self.populate(0..self.size) {
-            for offset in (0..self.size).step_by(4096) {
+            for offset in (0..self.size).step_by(PAGE_SIZE) {
                 // SAFETY: a page of ours, which nobody uses yet.
                 unsafe { self.start.add(offset).write_volatile(0) };
             }
@@ -98,13 +103,14 @@ impl Pages {
         unsafe { libc::madvise(self.start.as_ptr().cast(), self.size, libc::MADV_HUGEPAGE) };
     }
 
-    /// Populates pages. Returns `false` if the system cannot.
-    fn populate(&self, range: std::ops::Range<usize>) -> bool {
+    /// Has the pages with these bytes faulted in. Returns `false` if the system cannot.
+    pub(super) fn populate(&self, range: Range<usize>) -> bool {
         debug_assert!(range.end <= self.size);
+        let first = range.start & !(PAGE_SIZE - 1);
         // SAFETY: the range is part of pages that are mapped; populating does not change what they hold.
         let result = unsafe {
-            let start = self.start.as_ptr().add(range.start);
-            libc::madvise(start.cast(), range.len(), libc::MADV_POPULATE_WRITE)
+            let start = self.start.as_ptr().add(first);
+            libc::madvise(start.cast(), range.end - first, libc::MADV_POPULATE_WRITE)
         };
         result == 0
     }
@@ -141,6 +147,10 @@ impl Pages {
     pub(super) fn prepare_meanwhile(&mut self) -> Option<Preparation> {
         None
     }
+
+    pub(super) fn populate(&self, _range: Range<usize>) -> bool {
+        false
+    }
 }
 
 /// Lets the calling thread run on any core that the process's first thread may use: a helper that was started by a
@@ -153,6 +163,26 @@ pub(super) fn unpin() {
         let process = libc::getpid();
         if libc::sched_getaffinity(process, size_of_val(&cores), &raw mut cores) == 0 {
             libc::sched_setaffinity(0, size_of_val(&cores), &raw const cores);
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_with_a_populated_byte_is_present_and_no_other() {
+        let pages = Pages::map(CHUNK_SIZE).expect("memory for a chunk");
+        // Linux before 5.14 cannot populate.
+        if pages.populate(PAGE_SIZE + 1..2 * PAGE_SIZE + 1) {
+            let mut present = [0; 4];
+            let (start, size) = (pages.start.as_ptr().cast(), 4 * PAGE_SIZE);
+            // SAFETY: the pages are mapped, and there is room for a byte about each.
+            assert_eq!(0, unsafe {
+                libc::mincore(start, size, present.as_mut_ptr())
+            });
+            assert_eq!([0, 1, 1, 0], present.map(|page| page & 1));
         }
     }
 }
