@@ -179,11 +179,6 @@ where
         self.services.outputs.source_pace()
     }
 
-    #[inline(always)]
-    fn takes_singly(&self) -> bool {
-        self.services.outputs.takes_singly()
-    }
-
     fn resume(&mut self, budget: &mut Budget) {
         self.services.outputs.resume(budget);
     }

@@ -64,10 +64,6 @@ impl<V: ?Sized> Operator for FanOut<V> {
             .collect()
     }
 
-    fn takes_singly(&self) -> bool {
-        self.branches.iter().any(|branch| branch.takes_singly())
-    }
-
     fn resume(&mut self, budget: &mut Budget) {
         self.branches
             .iter_mut()

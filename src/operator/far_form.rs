@@ -108,7 +108,7 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
 }
 
 impl<T: Record + ?Sized, D: Push<Far<T>>> Operator for FarForm<T, D> {
-    pass_on!(next: takes_singly, deadline, snapshot, close);
+    pass_on!(next: deadline, snapshot, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;

@@ -9,7 +9,6 @@ use crate::state::{Aggregate, StateKind};
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::results::{Results, Room};
 use super::{
     Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, on_stack, pass_on,
 };
@@ -118,6 +117,9 @@ where
 
     /// The downstream chain is moved out of the operator for the length of the loop: the table is occasionally accessed
     /// through calls, and whatever those might access too cannot stay in registers.
+    ///
+    /// Each result goes on at once. If 64 of them went on together, in a loop that the compiler can vectorise, no state
+    /// would be fetched meanwhile: running sums took a thirtieth to a sixth longer.
     #[inline(always)]
     fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
         let (state, aggregate, emit) = (&mut self.state, &self.aggregate, &mut self.emit);
@@ -125,17 +127,13 @@ where
             if !next.ready() {
                 return 0;
             }
-            let mut room = Room::new();
-            let mut results = Results::new(&mut room, next);
             let create = |_: &V| aggregate.create();
-            let taken = state.update_run(run, wanted, create, |key, (record, at), value| {
+            state.update_run(run, wanted, create, |key, (record, at), value| {
                 let (accumulator, _) = value;
                 aggregate.add(accumulator, record);
-                let result = emit(key, aggregate.result(accumulator));
-                results.push(result, run.may_have_times().then_some(at), next)
-            });
-            results.hand_on(next);
-            taken
+                next.push(&emit(key, aggregate.result(accumulator)), at);
+                next.ready()
+            })
         })
     }
 

@@ -220,11 +220,6 @@ where
         self.services.takes_barrier()
     }
 
-    #[inline(always)]
-    fn takes_singly(&self) -> bool {
-        self.services.plain.outputs.takes_singly()
-    }
-
     fn resume(&mut self, budget: &mut Budget) {
         self.services.resume(budget, &mut self.function);
     }

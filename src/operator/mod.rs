@@ -52,7 +52,6 @@ mod record_run;
 #[cfg(test)]
 pub(crate) mod recorder;
 mod reduce;
-mod results;
 mod side_output;
 mod signal;
 mod sink;
@@ -198,14 +197,6 @@ pub trait Operator: Send {
         SourcePace::Unaligned
     }
 
-    /// Whether [`ready`](Operator::ready) must be asked before every single record: one may be followed by a watermark,
-    /// which the next must not overtake. Asked once per run. Operators that forward results of several records must
-    /// pass it on.
-    #[inline(always)]
-    fn takes_singly(&self) -> bool {
-        false
-    }
-
     /// Continues unfinished work (a window firing, a full output) within `budget`.
     fn resume(&mut self, budget: &mut Budget);
 
@@ -345,11 +336,6 @@ macro_rules! pass_on {
         fn ready(&self) -> bool { self.$next.ready() }
         fn takes_barrier(&self) -> bool { self.$next.takes_barrier() }
         fn source_pace(&self) -> $crate::operator::SourcePace { self.$next.source_pace() }
-        $crate::operator::pass_on!(@ $next takes_singly);
-    };
-    (@ $next:tt takes_singly) => {
-        #[inline(always)]
-        fn takes_singly(&self) -> bool { self.$next.takes_singly() }
     };
     (@ $next:tt resume) => {
         #[inline]

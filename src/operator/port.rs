@@ -217,12 +217,6 @@ macro_rules! port {
             shared.operator.source_pace()
         }
 
-        #[inline(always)]
-        fn takes_singly(&self) -> bool {
-            port!(operator_of self, shared);
-            shared.operator.takes_singly()
-        }
-
         fn resume(&mut self, budget: &mut Budget) {
             port!(operator_of self, shared);
             shared.operator.resume(budget);

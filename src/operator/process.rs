@@ -167,11 +167,6 @@ impl<V: ?Sized, F: ProcessFunction<V>, D: Push<F::Out>> Operator for Process<V, 
         self.services.outputs.source_pace()
     }
 
-    #[inline(always)]
-    fn takes_singly(&self) -> bool {
-        self.services.outputs.takes_singly()
-    }
-
     fn resume(&mut self, budget: &mut Budget) {
         self.services.outputs.resume(budget);
     }

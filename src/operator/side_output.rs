@@ -195,10 +195,6 @@ impl Operator for SideOutputs {
             .collect()
     }
 
-    fn takes_singly(&self) -> bool {
-        self.chains.iter().any(|(_, chain)| chain.takes_singly())
-    }
-
     fn resume(&mut self, budget: &mut Budget) {
         self.each().for_each(|chain| chain.resume(budget));
     }
@@ -258,11 +254,6 @@ impl<D: Operator> Operator for Outputs<D> {
 
     fn source_pace(&self) -> SourcePace {
         self.main.source_pace().and(self.sides.source_pace())
-    }
-
-    #[inline(always)]
-    fn takes_singly(&self) -> bool {
-        self.main.takes_singly() || (!self.sides.is_empty() && self.sides.takes_singly())
     }
 
     fn resume(&mut self, budget: &mut Budget) {

@@ -14,11 +14,10 @@
 //! maximum and a count.
 //!
 //! A watermark that a generator emits for a record follows that record and precedes the next one, as in
-//! Flink. It *waits* until whoever pushes asks: until it has been sent, the operator is not ready, and it has operators
-//! that gather results [ask before each](Operator::takes_singly). Only records that are pushed without asking, several
-//! results that a function emits for one record, go ahead of it: the chain may be in the middle of firing what the
-//! watermark ends, and takes no record before that is done. Nor can they be kept here, since a record need not be
-//! `Clone`.
+//! Flink. It *waits* until whoever pushes asks: until it has been sent, the operator is not ready. Only records that
+//! are pushed without asking, several results that a function emits for one record, go ahead of it: the chain may be
+//! in the middle of firing what the watermark ends, and takes no record before that is done. Nor can they be kept
+//! here, since a record need not be `Clone`.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -114,11 +113,6 @@ where
 
     fn source_pace(&self) -> SourcePace {
         self.generators.pace.and(self.next.source_pace())
-    }
-
-    #[inline(always)]
-    fn takes_singly(&self) -> bool {
-        !W::Generator::NEEDS_GREATEST_ONLY || self.next.takes_singly()
     }
 
     fn takes_barrier(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Punctuated watermarks behind an operator that gathers the results of many records.
+//! Punctuated watermarks behind an operator that takes runs of records.
 
 use super::*;
 use crate::operator::recorder::{Event, Recorder, Records, open_context, watermark};

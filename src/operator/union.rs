@@ -35,7 +35,7 @@ impl<D> Union<D> {
 }
 
 impl<D: Operator> Operator for Union<D> {
-    pass_on!(next: takes_singly, open, begin, flush, deadline, snapshot, close);
+    pass_on!(next: open, begin, flush, deadline, snapshot, close);
 
     fn signal(&mut self, signal: Signal) {
         if self.waiting.is_empty() && (signal.overtakes() || self.next.ready()) {

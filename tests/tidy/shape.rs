@@ -19,7 +19,6 @@ const UNSAFE_FILES: &[&str] = &[
     "src/operator/co_process_test.rs",
     "src/operator/on_stack.rs",
     "src/operator/port.rs",
-    "src/operator/results.rs",
     "src/operator/split.rs",
     "src/operator/stage.rs",
     "src/record/archived.rs",

@@ -348,7 +348,7 @@ where
     A: Aggregate<V>,
     D: Push<(Stored<S::Key>, A::Accumulator)>,
 {
-    pass_on!(next: takes_singly, deadline, close);
+    pass_on!(next: deadline, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         let name = Arc::clone(&self.slices.name);

@@ -30,7 +30,7 @@ use crate::checkpoint::SnapshotOutput;
 use crate::operator::key_context::Keys;
 use crate::operator::{
     Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, RecordRun,
-    Signal, earlier, pass_on, raise,
+    Signal, earlier, raise,
 };
 use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
 use crate::time::Timestamp;
@@ -330,8 +330,6 @@ where
     D: Push<F::Out>,
     T: WindowTime,
 {
-    pass_on!(next: takes_singly);
-
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.hasher = cx.hasher;
         let metrics = cx.operator_metrics(&self.timeline.name);

@@ -262,7 +262,7 @@ where
     A: Aggregate<V>,
     D: Push<A::Accumulator>,
 {
-    pass_on!(next: takes_singly, deadline, close);
+    pass_on!(next: deadline, close);
 
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;

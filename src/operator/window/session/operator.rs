@@ -17,7 +17,7 @@ use crate::operator::window::{
 };
 use crate::operator::{
     Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, Signal,
-    earlier, pass_on, raise,
+    earlier, raise,
 };
 use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
 use crate::state::{Table, TableOptions};
@@ -245,8 +245,6 @@ where
     G: SessionGap<V>,
     T: WindowTime,
 {
-    pass_on!(next: takes_singly);
-
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.next.open(cx)?;
         self.hasher = cx.hasher;
