@@ -238,11 +238,6 @@ impl<'a, T: Record + ?Sized, R: RecordRun<T>> FarRun<'a, T, R> {
 
 impl<T: Record + ?Sized, R: RecordRun<T>> RecordRun<Far<T>> for FarRun<'_, T, R> {
     #[inline(always)]
-    fn may_have_times(&self) -> bool {
-        self.run.may_have_times()
-    }
-
-    #[inline(always)]
     fn part<'a>(
         &'a self,
         numbers: Range<usize>,

@@ -37,12 +37,6 @@ const FETCHED_OF_PAGE: usize = 512;
 
 /// Records that a head has at hand, numbered from 0.
 pub trait RecordRun<V: ?Sized> {
-    /// Whether any record may have a timestamp: known when the loop over them is compiled, or `true`.
-    #[inline(always)]
-    fn may_have_times(&self) -> bool {
-        true
-    }
-
     /// Returns the records with these numbers, which must exist, with their timestamps.
     fn part<'a>(
         &'a self,

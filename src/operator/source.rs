@@ -343,11 +343,6 @@ impl<V> RecordRun<V> for Slice<'_, V> {
         self.records.len()
     }
 
-    #[inline(always)]
-    fn may_have_times(&self) -> bool {
-        false
-    }
-
     /// Avoids a bounds check per record.
     #[inline(always)]
     fn part<'b>(
