@@ -14,7 +14,7 @@ use crate::state::{Lookahead, RunKeys, StateKind, Table, TableOptions, encode_ch
 use crate::time::Timestamp;
 
 use super::record_run::pays;
-use super::{Barrier, OpenContext, OperatorError, RecordRun};
+use super::{Barrier, OpenContext, Operator, OperatorError, RecordRun, on_stack};
 
 /// The stored form of the keys that a selector extracts.
 pub(super) type Stored<V, S> = <<S as KeySelector<V>>::Key as Key>::Stored;
@@ -101,32 +101,41 @@ impl<V: ?Sized, S: KeySelector<V>, T> KeyContext<V, S, T> {
     }
 
     /// Calls `each` with the first `wanted` records of a run, their keys, their values, and whether `first` has just
-    /// created the value, until it returns `false`; returns the number of calls.
+    /// created the value, as long as `next`, which it is to push to, is ready; returns the number of calls.
+    ///
+    /// `next` is moved out of the operator for the length of the loop: the table is occasionally accessed through calls,
+    /// and whatever those might access too cannot stay in registers.
     #[inline(always)]
-    pub(super) fn update_run(
+    pub(super) fn update_run<D: Operator>(
         &mut self,
-        run: &impl RecordRun<V>,
-        wanted: usize,
+        next: &mut D,
+        (run, wanted): (&impl RecordRun<V>, usize),
         mut first: impl FnMut(&V) -> T,
-        mut each: impl FnMut(&S::Key, (&V, Timestamp), (&mut T, bool)) -> bool,
+        mut each: impl FnMut(&mut D, &S::Key, (&V, Timestamp), (&mut T, bool)),
     ) -> usize {
         let (selector, hasher) = (&self.selector, self.hasher);
         let keys = Keys::new(selector, hasher);
         let first = |(): &mut (), record: &(&V, Timestamp)| first(record.0);
-        let each = |(): &mut (), record: (&V, Timestamp), value: (&mut T, bool)| {
-            each(selector.key(record.0).borrow(), record, value)
-        };
-        if pays(wanted) && self.table.looks_ahead() {
-            let untimed = |record| (record, Timestamp::MIN);
-            let records = (|numbers| run.part(numbers), wanted);
-            let ahead = |numbers| run.part_ahead(numbers).map(untimed);
-            let ahead = (ahead, run.known());
-            (self.table).upsert_looking_ahead((&keys, &mut ()), records, ahead, first, each)
-        } else {
-            let mut records = run.part(0..wanted);
-            (self.table).upsert_run((&keys, &mut ()), &mut records, first, each);
-            wanted - records.len()
-        }
+        on_stack(next, |next| {
+            if !next.ready() {
+                return 0;
+            }
+            let each = |(): &mut (), record: (&V, Timestamp), value: (&mut T, bool)| {
+                each(next, selector.key(record.0).borrow(), record, value);
+                next.ready()
+            };
+            if pays(wanted) && self.table.looks_ahead() {
+                let untimed = |record| (record, Timestamp::MIN);
+                let records = (|numbers| run.part(numbers), wanted);
+                let ahead = |numbers| run.part_ahead(numbers).map(untimed);
+                let ahead = (ahead, run.known());
+                (self.table).upsert_looking_ahead((&keys, &mut ()), records, ahead, first, each)
+            } else {
+                let mut records = run.part(0..wanted);
+                (self.table).upsert_run((&keys, &mut ()), &mut records, first, each);
+                wanted - records.len()
+            }
+        })
     }
 
     /// Publishes the size of the table; call this at the end of a batch.

@@ -9,9 +9,7 @@ use crate::state::{Aggregate, StateKind};
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::{
-    Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, on_stack, pass_on,
-};
+use super::{Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, pass_on};
 
 /// Adds each record to the accumulator of its key and emits what a function makes of the key and the
 /// result, with the record's timestamp.
@@ -115,26 +113,21 @@ where
         self.next.push(&(self.emit)(key.borrow(), result), at);
     }
 
-    /// The downstream chain is moved out of the operator for the length of the loop: the table is occasionally accessed
-    /// through calls, and whatever those might access too cannot stay in registers.
-    ///
     /// Each result goes on at once. If 64 of them went on together, in a loop that the compiler can vectorise, no state
     /// would be fetched meanwhile: running sums took a thirtieth to a sixth longer.
     #[inline(always)]
     fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
-        let (state, aggregate, emit) = (&mut self.state, &self.aggregate, &mut self.emit);
-        on_stack(&mut self.next, |next| {
-            if !next.ready() {
-                return 0;
-            }
-            let create = |_: &V| aggregate.create();
-            state.update_run(run, wanted, create, |key, (record, at), value| {
-                let (accumulator, _) = value;
+        let (aggregate, emit) = (&self.aggregate, &mut self.emit);
+        let create = |_: &V| aggregate.create();
+        (self.state).update_run(
+            &mut self.next,
+            (run, wanted),
+            create,
+            |next, key, (record, at), (accumulator, _)| {
                 aggregate.add(accumulator, record);
                 next.push(&emit(key, aggregate.result(accumulator)), at);
-                next.ready()
-            })
-        })
+            },
+        )
     }
 
     #[inline(always)]

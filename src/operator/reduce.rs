@@ -12,9 +12,7 @@ use crate::state::StateKind;
 use crate::time::Timestamp;
 
 use super::key_context::KeyContext;
-use super::{
-    Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, on_stack, pass_on,
-};
+use super::{Lookahead, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, pass_on};
 
 /// How a record is combined with the reduction of its key's earlier records.
 pub trait RollingFunction<V>: Clone + Send + 'static {
@@ -123,19 +121,14 @@ where
         (self.next).push(roll(&mut self.function, reduced, record), at);
     }
 
-    /// The downstream chain is moved out of the operator for the length of the loop, as in a `KeyedAggregate`.
     #[inline(always)]
     fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
-        let (state, function) = (&mut self.state, &mut self.function);
-        on_stack(&mut self.next, |next| {
-            if !next.ready() {
-                return 0;
-            }
-            state.update_run(run, wanted, V::clone, |_, (record, at), reduced| {
+        let function = &mut self.function;
+        let each =
+            |next: &mut D, _: &S::Key, (record, at): (&V, Timestamp), reduced: (&mut V, bool)| {
                 next.push(roll(function, reduced, record), at);
-                next.ready()
-            })
-        })
+            };
+        (self.state).update_run(&mut self.next, (run, wanted), V::clone, each)
     }
 
     #[inline(always)]

@@ -41,8 +41,6 @@ pub(super) struct Arena {
     next: NonNull<u8>,
     /// How many unused blocks follow `next`.
     left: usize,
-    /// Whether those are in an unprepared chunk of pages.
-    unprepared: bool,
     /// Returned blocks, zeroed.
     free: Vec<NonNull<u8>>,
     bytes: usize,
@@ -71,7 +69,6 @@ impl Arena {
             chunks: Vec::new(),
             next,
             left: 0,
-            unprepared: false,
             free,
             bytes: 0,
             taken: 0,
@@ -93,7 +90,7 @@ impl Arena {
                 } else {
                     pages.prepare();
                 }
-                self.add_pages(pages, true);
+                self.add_pages(pages);
             }
             None => self.add_heap(blocks),
         }
@@ -123,8 +120,8 @@ impl Arena {
         }
         let block = self.next;
         self.left -= 1;
-        if self.unprepared {
-            self.populate(block);
+        if let Some(Chunk::Pages(pages)) = self.chunks.last() {
+            pages.fault_in(block, self.full_size);
         }
         // SAFETY: the chunk has room for the block returned and those left.
         self.next = unsafe { block.add(self.full_size) };
@@ -153,11 +150,9 @@ impl Arena {
             // has.
             self.taken += 1;
             let ahead = 1 + (self.taken / 2).min(self.bytes / CHUNK_SIZE / 4);
-            if let Some(pages) = chunk_pool::take(ahead) {
-                return self.add_pages(pages, true);
-            }
-            if let Some(pages) = Pages::map(CHUNK_SIZE) {
-                return self.add_pages(pages, false);
+            let prepared = chunk_pool::take(ahead);
+            if let Some(pages) = prepared.or_else(|| Pages::map(CHUNK_SIZE)) {
+                return self.add_pages(pages);
             }
         }
         self.add_heap((CHUNK_SIZE / self.full_size).max(1));
@@ -167,22 +162,12 @@ impl Arena {
         let layout = layout(self.full_size * blocks);
         let start = allocate(layout);
         self.chunks.push(Chunk::Heap(start, layout));
-        (self.next, self.left, self.unprepared) = (start, blocks, false);
+        (self.next, self.left) = (start, blocks);
         self.bytes += layout.size();
     }
 
-    /// Has the small pages of a block faulted in together. One by one they would be read first, and then written, which
-    /// takes two faults each, and an interrupt of every other core that runs this process.
-    fn populate(&mut self, block: NonNull<u8>) {
-        if let Some(Chunk::Pages(pages)) = self.chunks.last() {
-            let offset = block.addr().get() - pages.start().addr().get();
-            pages.populate(offset..offset + self.full_size);
-        }
-    }
-
-    fn add_pages(&mut self, pages: Pages, prepared: bool) {
+    fn add_pages(&mut self, pages: Pages) {
         (self.next, self.left) = (pages.start(), pages.size() / self.full_size);
-        self.unprepared = !prepared;
         self.bytes += pages.size();
         self.chunks.push(Chunk::Pages(pages));
     }

@@ -21,6 +21,8 @@ const PAGE_SIZE: usize = 4096;
 pub(super) struct Pages {
     start: NonNull<u8>,
     size: usize,
+    /// Whether they are touched ahead of use.
+    prepared: bool,
 }
 
 // SAFETY: the pages have no other owner.
@@ -33,6 +35,15 @@ impl Pages {
 
     pub(super) fn size(&self) -> usize {
         self.size
+    }
+
+    /// Has the pages of a block faulted in together, unless they are prepared. One by one they would be read first, and
+    /// then written, which takes two faults each, and an interrupt of every other core that runs this process.
+    pub(super) fn fault_in(&self, block: NonNull<u8>, size: usize) {
+        if !self.prepared {
+            let offset = block.addr().get() - self.start.addr().get();
+            self.populate(offset..offset + size);
+        }
     }
 }
 
@@ -64,7 +75,11 @@ impl Pages {
                 libc::munmap(start.byte_add(size), CHUNK_SIZE - head);
             }
             libc::madvise(start, size, libc::MADV_NOHUGEPAGE);
-            NonNull::new(start.cast()).map(|start| Pages { start, size })
+            NonNull::new(start.cast()).map(|start| Pages {
+                start,
+                size,
+                prepared: false,
+            })
         }
     }
 
@@ -87,6 +102,7 @@ impl Pages {
         let pages = ManuallyDrop::new(Pages {
             start: self.start,
             size: self.size,
+            prepared: true,
         });
         let thread = std::thread::Builder::new().name("thalweg-pages".to_owned());
         let thread = thread.spawn(move || {
@@ -97,14 +113,15 @@ impl Pages {
         thread.ok().map(Preparation)
     }
 
-    /// Advises the system to use huge pages.
+    /// Advises the system to use huge pages, before all are touched.
     fn advise(&mut self) {
+        self.prepared = true;
         // SAFETY: the pages are ours; advice does not change what they hold.
         unsafe { libc::madvise(self.start.as_ptr().cast(), self.size, libc::MADV_HUGEPAGE) };
     }
 
     /// Has the pages with these bytes faulted in. Returns `false` if the system cannot.
-    pub(super) fn populate(&self, range: Range<usize>) -> bool {
+    fn populate(&self, range: Range<usize>) -> bool {
         debug_assert!(range.end <= self.size);
         let first = range.start & !(PAGE_SIZE - 1);
         // SAFETY: the range is part of pages that are mapped; populating does not change what they hold.
@@ -148,7 +165,7 @@ impl Pages {
         None
     }
 
-    pub(super) fn populate(&self, _range: Range<usize>) -> bool {
+    fn populate(&self, _range: Range<usize>) -> bool {
         false
     }
 }
