@@ -2,9 +2,13 @@
 //!
 //! Apart from waiting for memory, the cost of an upsert is the path to its group: directory, segment, group. For
 //! records known in advance that path is taken once, when the group's cache line is prefetched, and the group is
-//! remembered until the record's turn comes. Both are done for blocks of a few records, in a short loop each: its
-//! variables stay in registers, which they could not if the loop were the caller's (for all the compiler knows,
-//! whatever is called in between might change the table), or if one loop did both.
+//! remembered until the record's turn comes.
+//!
+//! Looking up a record and upserting an earlier one alternate: prefetches that follow each other at once wait for each
+//! other's page walks, and for the lines of memory that are under way. Eight of both are written out one after the
+//! other, so that what counts the records and finds their places is constant. Both together save a tenth of the time of
+//! a sum over a skewed choice of a million keys, and an eighth over an even one; without the alternation, writing out
+//! saves nothing. In tables so large that the other lines of a group are prefetched later, one by one has to do.
 //!
 //! ```text
 //! records   … upserted ── second line of the group ──────── first line of the group …
@@ -27,19 +31,27 @@ use super::key::TableKey;
 use super::keyed::{Lookahead, Table};
 use super::layout::{Group, Place};
 use crate::record::KeyHash;
-use crate::state::LINE;
 
 /// How far ahead groups are looked up.
 const FAR: usize = Lookahead::Far.distance();
 /// How far ahead the other lines of groups are prefetched.
 const NEAR: usize = 16;
-/// The maximum number of records looked up together. As many as a core has loads in flight would all wait for the
-/// last one.
-const BLOCK_MAX: usize = 8;
-const ROOM: usize = (FAR + BLOCK_MAX).next_power_of_two();
+/// How many records are written out in code.
+const STRIDE: usize = 8;
+/// A power of two, above the distance.
+const ROOM: usize = (FAR + STRIDE).next_power_of_two();
 
-const _: () = assert!(FAR.is_multiple_of(BLOCK_MAX) && NEAR.is_multiple_of(BLOCK_MAX));
 const _: () = assert!(NEAR < FAR);
+
+/// Evaluates `$step` for each offset within a stride, as long as it is true.
+macro_rules! stride {
+    (|$offset:ident| $step:expr) => {
+        stride!(@ $offset, $step, 0, 1, 2, 3, 4, 5, 6, 7)
+    };
+    (@ $offset:ident, $step:expr, $($number:literal),+) => {
+        $({ let $offset = $number; $step })&&+
+    };
+}
 
 /// How to get the keys of records.
 pub trait RunKeys<K> {
@@ -150,45 +162,86 @@ impl<K: TableKey, V> Table<K, V> {
         J: Iterator<Item = R::Record>,
     {
         let one_stage = self.directory.one_stage();
-        let block_len = Homes::<K, V>::BLOCK;
         let homes = Homes::new(&self.directory);
-        for looked_at in (0..wanted + FAR).step_by(block_len) {
-            let block = looked_at.min(known)..(looked_at + block_len).min(known);
-            homes.look(looked_at, (keys, ahead(block)), &self.directory, one_stage);
-            let Some(start) = looked_at.checked_sub(FAR) else {
-                continue;
-            };
-            if !one_stage {
-                for near in start + NEAR..start + NEAR + block_len {
-                    self.directory.prefetch_entry(homes.hash(near));
-                }
-            }
-            let mut number = start;
-            for record in records(start..(start + block_len).min(wanted)) {
-                let home = homes.group(number);
-                let hash = || homes.hash(number);
-                let found = self.find_at_home(keys, record, home, (homes.tag(number), hash));
-                let (mut value, inserted) = match found {
-                    Some(value) => (value, false),
-                    None => {
-                        let shape = self.directory.shape();
-                        let first = |record: &_| first(context, record);
-                        let home = (homes.hash(number), home);
-                        let upserted = self.upsert_otherwise(keys, record, home, first);
-                        if self.directory.shape() != shape {
-                            homes.find_again(&self.directory);
-                        }
-                        upserted
-                    }
+        homes.look(
+            0,
+            (keys, ahead(0..FAR.min(known))),
+            &self.directory,
+            one_stage,
+        );
+        let strides = if one_stage {
+            (wanted / STRIDE).min(known.saturating_sub(FAR) / STRIDE)
+        } else {
+            0
+        };
+        let mut number = 0;
+        for start in (0..strides).map(|stride| stride * STRIDE) {
+            let mut later = ahead(start + FAR..start + FAR + STRIDE);
+            let mut records = records(start..start + STRIDE);
+            let goes_on = stride!(|offset| {
+                homes.look(
+                    start + FAR + offset,
+                    (keys, later.next().into_iter()),
+                    &self.directory,
+                    true,
+                );
+                let Some(record) = records.next() else {
+                    return number;
                 };
                 number += 1;
-                // SAFETY: the entry was just found or written; it stays while the table is borrowed.
-                if !each(context, record, (unsafe { value.as_mut() }, inserted)) {
-                    return number;
-                }
+                let calls = (&mut *context, &mut first, &mut each);
+                self.upsert_remembered(keys, (&homes, start + offset), record, calls)
+            });
+            if !goes_on {
+                return number;
+            }
+        }
+        for record in records(number..wanted) {
+            let far = (number + FAR).min(known)..(number + FAR + 1).min(known);
+            homes.look(far.start, (keys, ahead(far)), &self.directory, one_stage);
+            if !one_stage {
+                self.directory.prefetch_entry(homes.hash(number + NEAR));
+            }
+            number += 1;
+            let calls = (&mut *context, &mut first, &mut each);
+            if !self.upsert_remembered(keys, (&homes, number - 1), record, calls) {
+                return number;
             }
         }
         wanted
+    }
+
+    /// Upserts the record with this number, whose home was looked up; returns whether to go on.
+    #[inline(always)]
+    fn upsert_remembered<R: RunKeys<K>, C>(
+        &mut self,
+        keys: &R,
+        (homes, number): (&Homes<K, V>, usize),
+        record: R::Record,
+        (context, first, each): (
+            &mut C,
+            &mut impl FnMut(&mut C, &R::Record) -> V,
+            &mut impl FnMut(&mut C, R::Record, (&mut V, bool)) -> bool,
+        ),
+    ) -> bool {
+        let home = homes.group(number);
+        let hash = || homes.hash(number);
+        let found = self.find_at_home(keys, record, home, (homes.tag(number), hash));
+        let (mut value, inserted) = match found {
+            Some(value) => (value, false),
+            None => {
+                let shape = self.directory.shape();
+                let first = |record: &_| first(context, record);
+                let home = (homes.hash(number), home);
+                let upserted = self.upsert_otherwise(keys, record, home, first);
+                if self.directory.shape() != shape {
+                    homes.find_again(&self.directory);
+                }
+                upserted
+            }
+        };
+        // SAFETY: the entry was just found or written; it stays while the table is borrowed.
+        each(context, record, (unsafe { value.as_mut() }, inserted))
     }
 
     /// Handles an entry that changes for the first time in this generation.
@@ -265,14 +318,6 @@ struct Homes<K, V> {
 }
 
 impl<K, V> Homes<K, V> {
-    /// How many records are looked up, and then upserted, at a time. Fewer if groups have two lines: a core has no more
-    /// than about twenty loads in flight, and when it had to wait, running sums beside a count took a third longer.
-    const BLOCK: usize = if Group::<K, V>::SIZE > LINE {
-        BLOCK_MAX / 2
-    } else {
-        BLOCK_MAX
-    };
-
     /// Every place gets some home, in case there are fewer hashes than records.
     #[inline(always)]
     fn new(directory: &Directory<K, V>) -> Self {
