@@ -173,12 +173,6 @@ impl<'a, V: ?Sized, S: KeySelector<V>> RunKeys<Stored<V, S>> for Keys<'a, V, S> 
     }
 
     #[inline(always)]
-    fn hash_all(&self, records: impl Iterator<Item = Self::Record>, each: impl FnMut(KeyHash)) {
-        let keys = records.map(|(record, _)| self.selector.key(record));
-        self.hasher.hash_all::<S::Key, _>(keys, each);
-    }
-
-    #[inline(always)]
     fn is(&self, (record, _): &Self::Record, key: &Stored<V, S>) -> bool {
         key.is(self.selector.key(record).borrow())
     }

@@ -6,7 +6,6 @@
 //! hash with it, so that the range property holds there as well. Ranges and subtasks follow Flink's formulas
 //! (`KeyGroupRangeAssignment`): `subtask = kg · p / max`, `range(i) = [⌈i·max/p⌉, ⌈(i+1)·max/p⌉ − 1]`.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 
@@ -202,19 +201,6 @@ impl KeyHasher {
         match self.assignment {
             KeyGroupAssignment::Hash => key.key_hash(),
             KeyGroupAssignment::Flink => self.flink_hash(key.java_hash(), key.key_hash()),
-        }
-    }
-
-    /// Calls `each` with the hash of every key. The assignment is checked once for all of them.
-    #[inline(always)]
-    pub fn hash_all<K: Key + ?Sized, B: Borrow<K>>(
-        &self,
-        keys: impl Iterator<Item = B>,
-        mut each: impl FnMut(KeyHash),
-    ) {
-        match self.assignment {
-            KeyGroupAssignment::Hash => keys.for_each(|key| each(key.borrow().key_hash())),
-            KeyGroupAssignment::Flink => keys.for_each(|key| each(self.hash(key.borrow()))),
         }
     }
 

@@ -38,10 +38,9 @@
 //! million 8, where two lines and chance took 26 and 13 (`u64 → u64`, change marks included, a shared two-core
 //! machine).
 //!
-//! A bare loop over a table with four entries a line and nothing else takes three quarters of the time; at a million
-//! keys it makes no difference to it whether its table has 22 MB or the 31 MB of this one. Both loops wait for memory
-//! equally long, but a running sum takes some 80 instructions here, 23 of them to find the group ahead of its turn, and
-//! 45 there.
+//! A bare loop over a table with four entries a line and nothing else takes four fifths of the time; at a million
+//! keys it makes no difference to it whether its table has 22 MB or the 31 MB of this one. A running sum takes some 70
+//! instructions here, 20 of them to find the group ahead of its turn, and 45 there.
 //!
 //! # Rejected alternatives
 //!
@@ -60,11 +59,8 @@
 //! * Segments of 32 KB: the directory of a large table then crowds the second-level cache. Of 128 KB and more: no clear
 //!   gain, and splits take longer.
 //! * Looking ahead by 24 records instead of 48: a sixth more time for hot keys. By 96: a twentieth more, everywhere.
-//! * Four or sixteen records at once where groups have one line, instead of eight: a twentieth more time for hot keys.
-//!   Sixteen at a million keys: an eighth more.
-//! * Prefetching one line per upsert instead of eight per look-up: an eighth more time for hot keys.
-//! * Eight or sixteen records at once where groups have two lines: more lines at once than the processor can fetch, a
-//!   tenth and a quarter more time at a million keys.
+//! * Looking up four, eight or sixteen records at once, before as many are upserted, instead of one by one: with eight
+//!   a tenth more time for hot keys, and a sixth more at a million keys; sixteen are worse.
 //! * Prefetching lines into the second-level cache only (`prefetcht1`): no difference; while others crowd the last-level
 //!   cache, a third less time for uniform access to a million keys. Joins take a thirtieth more.
 //! * A fuller table. To 3/4 instead of 11/16, if a million keys are expected: a twentieth less time, and a tenth more

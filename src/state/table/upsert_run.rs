@@ -8,7 +8,7 @@
 //! other's page walks, and for the lines of memory that are under way. Eight of both are written out one after the
 //! other, so that what counts the records and finds their places is constant. Both together save a tenth of the time of
 //! a sum over a skewed choice of a million keys, and an eighth over an even one; without the alternation, writing out
-//! saves nothing. In tables so large that the other lines of a group are prefetched later, one by one has to do.
+//! saves nothing. Where the other lines of groups are prefetched later, the records are taken one by one.
 //!
 //! ```text
 //! records   … upserted ── second line of the group ──────── first line of the group …
@@ -60,12 +60,6 @@ pub trait RunKeys<K> {
 
     /// The hash of its key.
     fn hash(&self, record: &Self::Record) -> KeyHash;
-
-    /// Calls `each` with the hash of the key of every record.
-    #[inline(always)]
-    fn hash_all(&self, records: impl Iterator<Item = Self::Record>, mut each: impl FnMut(KeyHash)) {
-        records.for_each(|record| each(self.hash(&record)));
-    }
 
     /// Whether `key` is the record's key.
     fn is(&self, record: &Self::Record, key: &K) -> bool;
@@ -163,12 +157,10 @@ impl<K: TableKey, V> Table<K, V> {
     {
         let one_stage = self.directory.one_stage();
         let homes = Homes::new(&self.directory);
-        homes.look(
-            0,
-            (keys, ahead(0..FAR.min(known))),
-            &self.directory,
-            one_stage,
-        );
+        for (number, record) in ahead(0..FAR.min(known)).enumerate() {
+            homes.look((number, keys.hash(&record)), &self.directory, one_stage);
+        }
+        // With two stages, copies of the code gain nothing.
         let strides = if one_stage {
             (wanted / STRIDE).min(known.saturating_sub(FAR) / STRIDE)
         } else {
@@ -179,15 +171,11 @@ impl<K: TableKey, V> Table<K, V> {
             let mut later = ahead(start + FAR..start + FAR + STRIDE);
             let mut records = records(start..start + STRIDE);
             let goes_on = stride!(|offset| {
-                homes.look(
-                    start + FAR + offset,
-                    (keys, later.next().into_iter()),
-                    &self.directory,
-                    true,
-                );
-                let Some(record) = records.next() else {
+                let (Some(record), Some(later)) = (records.next(), later.next()) else {
                     return number;
                 };
+                let far = (start + FAR + offset, keys.hash(&later));
+                homes.look(far, &self.directory, true);
                 number += 1;
                 let calls = (&mut *context, &mut first, &mut each);
                 self.upsert_remembered(keys, (&homes, start + offset), record, calls)
@@ -197,8 +185,10 @@ impl<K: TableKey, V> Table<K, V> {
             }
         }
         for record in records(number..wanted) {
-            let far = (number + FAR).min(known)..(number + FAR + 1).min(known);
-            homes.look(far.start, (keys, ahead(far)), &self.directory, one_stage);
+            let far = number + FAR;
+            for later in ahead(far.min(known)..(far + 1).min(known)) {
+                homes.look((far, keys.hash(&later)), &self.directory, one_stage);
+            }
             if !one_stage {
                 self.directory.prefetch_entry(homes.hash(number + NEAR));
             }
@@ -330,24 +320,14 @@ impl<K, V> Homes<K, V> {
         }
     }
 
-    /// Looks up the homes of the records from number `start` on, and prefetches their cache lines.
+    /// Looks up the home of the record with this number and hash, and prefetches its cache lines.
     #[inline(always)]
-    fn look<R: RunKeys<K>>(
-        &self,
-        start: usize,
-        (keys, records): (&R, impl Iterator<Item = R::Record>),
-        directory: &Directory<K, V>,
-        one_stage: bool,
-    ) {
-        let mut number = start;
-        keys.hash_all(records, |hash| {
-            let home = directory.home(hash);
-            home.prefetch(one_stage);
-            self.groups[number % ROOM].set(home);
-            self.hashes[number % ROOM].set(hash);
-            self.tags[number % ROOM].set(Tag::of(hash));
-            number += 1;
-        });
+    fn look(&self, (number, hash): (usize, KeyHash), directory: &Directory<K, V>, one_stage: bool) {
+        let home = directory.home(hash);
+        home.prefetch(one_stage);
+        self.groups[number % ROOM].set(home);
+        self.hashes[number % ROOM].set(hash);
+        self.tags[number % ROOM].set(Tag::of(hash));
     }
 
     /// Looks all of them up again after the directory has changed its shape.
