@@ -175,14 +175,13 @@ impl Half {
 
     #[inline(always)]
     fn add_short(&mut self, short: ShortBytes, at: Timestamp, hash: KeyHash) {
-        let Slot(slot) = &mut self.slots[self.len];
+        let index = self.len;
+        let Slot(slot) = &mut self.slots[index];
+        let place = &mut self.places[index];
         short.write(slot);
-        self.put(Place {
-            start: 0,
-            length: short.len(),
-            at,
-            hash,
-        });
+        // Where it starts is not asked of a short one, so nothing is written there.
+        (place.length, place.at, place.hash) = (short.len(), at, hash);
+        self.len = index + 1;
     }
 
     /// Adds a record that is empty or long.
@@ -190,17 +189,12 @@ impl Half {
     fn add_other<V: Wire + ?Sized>(&mut self, record: &V, at: Timestamp, hash: KeyHash) {
         let payload = record.as_bytes();
         let (start, length) = (self.append::<V>(payload), payload.len());
-        self.put(Place {
+        self.places[self.len] = Place {
             start,
             length,
             at,
             hash,
-        });
-    }
-
-    #[inline(always)]
-    fn put(&mut self, place: Place) {
-        self.places[self.len] = place;
+        };
         self.len += 1;
     }
 
