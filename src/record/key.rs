@@ -2,6 +2,7 @@
 
 use compact_str::CompactString;
 
+use super::compact_text::is_same;
 use super::form::FormError;
 use super::key_hash::KeyHash;
 use super::short_bytes::equal;
@@ -193,7 +194,7 @@ integer_key! {
 }
 
 macro_rules! text_key {
-    ($borrowed:ty, $stored:ty, $bytes:expr, $java:expr, $read:expr) => {
+    ($borrowed:ty, $stored:ty, $bytes:expr, $is:expr, $java:expr, $read:expr) => {
         impl Key for $borrowed {
             type Stored = $stored;
 
@@ -223,7 +224,7 @@ macro_rules! text_key {
 
             #[inline(always)]
             fn is(&self, key: &$borrowed) -> bool {
-                equal($bytes(self), $bytes(key))
+                $is(self, key)
             }
 
             fn encode(&self, bytes: &mut Vec<u8>) {
@@ -256,11 +257,19 @@ fn java_bytes(bytes: &[u8]) -> i32 {
     })
 }
 
-text_key!(str, CompactString, str::as_bytes, java_string, text);
+text_key!(
+    str,
+    CompactString,
+    str::as_bytes,
+    is_same,
+    java_string,
+    text
+);
 text_key!(
     [u8],
     Box<[u8]>,
     std::convert::identity,
+    equal,
     java_bytes,
     Ok::<_, FormError>
 );

@@ -1,6 +1,7 @@
 //! What is sent between subtasks, as bytes: record forms, frames, keys and key groups.
 
 mod archived;
+mod compact_text;
 mod form;
 mod frame;
 mod key;

@@ -2,15 +2,20 @@
 //!
 //! Text keys vary in length at random, so every branch on the length is often mispredicted, and a misprediction costs
 //! as much as ten or twenty instructions. As a number a string is hashed, compared and copied without such a branch.
-//! With AVX-512 a single load reads it, whatever its length. Elsewhere four words of four bytes, which overlap as far
-//! as necessary, cover every string that is at least as long as one of them:
+//!
+//! On x86-64 sixteen bytes are read, of which only the string's are kept. That others may follow it, or nothing at all,
+//! does no harm as long as they are in the same page. Where they are not, and elsewhere, four words of four bytes,
+//! which overlap as far as necessary, cover every string that is at least as long as one of them:
 //!
 //! ```text
 //! 6 bytes   a b c d e f          words   abcd cdef abcd cdef
 //! 13        a b c d … j k l m            abcd efgh fghi jklm
 //! ```
 
-#![expect(unsafe_code, reason = "reads words at places that were just computed")]
+#![expect(
+    unsafe_code,
+    reason = "reads words at places that were just computed, or more than is used"
+)]
 
 /// A string of 1 to 16 bytes.
 #[derive(Clone, Copy)]
@@ -64,51 +69,101 @@ impl ShortBytes {
 /// # Safety
 /// It must have 1 to 16 bytes.
 #[inline(always)]
-#[cfg(all(target_feature = "avx512bw", target_feature = "avx512vl", not(miri)))]
 unsafe fn padded(bytes: &[u8]) -> u128 {
-    use std::arch::x86_64::{__m128i, _mm_maskz_loadu_epi8};
-    let own = ((1u32 << bytes.len()) - 1) as u16;
-    // SAFETY: masked-out bytes are not read; both types are 16 bytes, of which all values are allowed.
-    unsafe {
-        let padded = _mm_maskz_loadu_epi8(own, bytes.as_ptr().cast());
-        std::mem::transmute::<__m128i, u128>(padded)
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if sixteen::can_be_read(bytes) {
+        // SAFETY: it has 1 to 16 bytes, and sixteen can be read.
+        return unsafe { sixteen::read(bytes) & sixteen::own(bytes.len()) };
+    }
+    // SAFETY: it has 1 to 16 bytes.
+    unsafe { padded_by_words(bytes) }
+}
+
+/// Reading sixteen bytes, of which only the first ones may be the string.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod sixteen {
+    /// The size of the smallest page.
+    const PAGE: usize = 4096;
+
+    /// As many ones as the longest string has bytes, then as many zeros.
+    static ONES_AND_ZEROS: [u8; 32] = {
+        let mut bytes = [0; 32];
+        let (ones, _) = bytes.split_at_mut(16);
+        ones.copy_from_slice(&[0xFF; 16]);
+        bytes
+    };
+
+    /// Whether sixteen bytes from the start of the string are in one page, so that all are there if the first one is.
+    #[inline(always)]
+    pub(super) fn can_be_read(bytes: &[u8]) -> bool {
+        bytes.as_ptr().addr() % PAGE <= PAGE - 16
+    }
+
+    /// The string, then arbitrary bytes.
+    ///
+    /// # Safety
+    /// It must have at least one byte, and [`can_be_read`].
+    #[inline(always)]
+    pub(super) unsafe fn read(bytes: &[u8]) -> u128 {
+        let (low, high): (u64, u64);
+        // SAFETY: the memory is there, as the caller promises, so that nothing traps. As far as Rust is concerned, the
+        // string is read and other bytes are made up; whoever may write where they come from is not disturbed.
+        unsafe {
+            std::arch::asm!(
+                "mov {low}, qword ptr [{string}]",
+                "mov {high}, qword ptr [{string} + 8]",
+                string = in(reg) bytes.as_ptr(),
+                low = out(reg) low,
+                high = lateout(reg) high,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        u128::from(low) | u128::from(high) << 64
+    }
+
+    /// Ones where a string of this length has its bytes.
+    ///
+    /// # Safety
+    /// The length must be at most 16.
+    #[inline(always)]
+    pub(super) unsafe fn own(length: usize) -> u128 {
+        debug_assert!(length <= 16);
+        // SAFETY: sixteen bytes from any of the first seventeen places are in the array.
+        let ones = unsafe {
+            ONES_AND_ZEROS
+                .as_ptr()
+                .add(16 - length)
+                .cast::<[u8; 16]>()
+                .read()
+        };
+        u128::from_le_bytes(ones)
     }
 }
 
-/// The string as a number.
+/// The string as a number, by words that it has.
 ///
 /// # Safety
 /// It must have 1 to 16 bytes.
-#[inline(always)]
-#[cfg(not(all(target_feature = "avx512bw", target_feature = "avx512vl", not(miri))))]
-unsafe fn padded(bytes: &[u8]) -> u128 {
+#[cfg_attr(all(target_arch = "x86_64", not(miri)), cold, inline(never))]
+#[cfg_attr(not(all(target_arch = "x86_64", not(miri))), inline(always))]
+unsafe fn padded_by_words(bytes: &[u8]) -> u128 {
     let length = bytes.len();
     if length < 4 {
         let byte = |at: usize| u128::from(bytes[at]) << (8 * at);
         return byte(0) | byte(length / 2) | byte(length - 1);
     }
-    // SAFETY: it has 4 to 16 bytes. Where words overlap they agree.
-    let [first, second, third, fourth] = unsafe { words(bytes) }.map(u64::from);
+    // In a string of `n` bytes, from 4 to 16, no word starts after `n - 4`. Where words overlap they agree.
+    let words = [0, (length - 4).min(4), length.max(8) - 8, length - 4].map(|start| {
+        debug_assert!(start + 4 <= length);
+        // SAFETY: see above.
+        let word = unsafe { bytes.as_ptr().add(start).cast::<[u8; 4]>().read() };
+        u64::from(u32::from_le_bytes(word))
+    });
+    let [first, second, third, fourth] = words;
     let low = first | second << (8 * (length - 4).min(4));
     let last = third | fourth << 32;
     let high = std::hint::select_unpredictable(length > 8, last >> ((128 - 8 * length) & 63), 0);
     u128::from(low) | u128::from(high) << 64
-}
-
-/// Four words that cover the string.
-///
-/// # Safety
-/// It must have 4 to 16 bytes.
-#[inline(always)]
-#[cfg(not(all(target_feature = "avx512bw", target_feature = "avx512vl", not(miri))))]
-unsafe fn words(bytes: &[u8]) -> [u32; 4] {
-    let length = bytes.len();
-    [0, (length - 4).min(4), length.max(8) - 8, length - 4].map(|start| {
-        debug_assert!(start + 4 <= length);
-        // SAFETY: in a string of `n` bytes, from 4 to 16, no word starts after `n - 4`.
-        let word = unsafe { bytes.as_ptr().add(start).cast::<[u8; 4]>().read() };
-        u32::from_le_bytes(word)
-    })
 }
 
 /// Whether two strings are equal.
@@ -117,14 +172,13 @@ unsafe fn words(bytes: &[u8]) -> [u32; 4] {
 /// They must have the same length, from 1 to 16 bytes.
 #[inline(always)]
 unsafe fn are_equal(a: &[u8], b: &[u8]) -> bool {
-    #[cfg(not(all(target_feature = "avx512bw", target_feature = "avx512vl", not(miri))))]
-    if a.len() >= 4 {
-        // SAFETY: they have 4 to 16 bytes.
-        let (a, b) = unsafe { (words(a), words(b)) };
-        return (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) == 0;
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    if sixteen::can_be_read(a) && sixteen::can_be_read(b) {
+        // SAFETY: they have 1 to 16 bytes, and sixteen can be read.
+        return unsafe { (sixteen::read(a) ^ sixteen::read(b)) & sixteen::own(a.len()) == 0 };
     }
     // SAFETY: as the caller promises.
-    unsafe { padded(a) == padded(b) }
+    unsafe { padded_by_words(a) == padded_by_words(b) }
 }
 
 /// Whether two byte strings are equal.
@@ -181,6 +235,25 @@ mod tests {
         let zeros = [0; 20];
         for (a, b) in (0..20).flat_map(|a| (0..20).map(move |b| (a, b))) {
             assert_eq!(equal(&zeros[..a], &zeros[..b]), a == b);
+        }
+    }
+
+    #[test]
+    fn a_string_is_the_same_wherever_in_a_page_it_ends() {
+        let place = |string: &[u8], at: usize| {
+            let mut pages = vec![0xEE; 3 * 4096];
+            let start = pages.as_ptr().align_offset(4096) + at;
+            pages[start..start + string.len()].copy_from_slice(string);
+            (pages, start..start + string.len())
+        };
+        for string in strings().filter(|string| ShortBytes::of(string).is_some()) {
+            let parts = |bytes: &[u8]| ShortBytes::of(bytes).map(ShortBytes::parts);
+            let expected = parts(&string);
+            for end in 4096 - 18..4096 + 18 {
+                let (pages, range) = place(&string, end - string.len());
+                assert_eq!(parts(&pages[range.clone()]), expected);
+                assert!(equal(&pages[range], &string));
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ const UNSAFE_FILES: &[&str] = &[
     "src/operator/split.rs",
     "src/operator/stage.rs",
     "src/record/archived.rs",
+    "src/record/compact_text.rs",
     "src/record/form.rs",
     "src/record/pod.rs",
     "src/record/raw.rs",
