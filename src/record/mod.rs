@@ -31,5 +31,5 @@ pub use key_selector::{BorrowedSelector, KeySelector, OwnedSelector};
 pub(crate) use plain_key::plain_key;
 pub use pod::Pod;
 pub use raw::{Raw, Text};
-pub(crate) use run::{RunReader, RunWriter, holds_records, run_size_min, visit_run};
+pub(crate) use run::{Records, RunReader, RunWriter, holds_records, run_size_min, visit_run};
 pub(crate) use short_bytes::ShortBytes;

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::operator::{Push, RecordRun, on_stack};
-use crate::record::{RunReader, Wire, holds_records};
+use crate::record::{Records, RunReader, Wire, holds_records};
 use crate::ring::{Frame, Frames};
 use crate::time::Timestamp;
 
@@ -74,7 +74,7 @@ impl<V: Wire + ?Sized> RecordRun<V> for Followed<'_, V> {
         self.known
     }
 
-    /// First those of the run, then those after it: in two loops, so that no record has to check which run it is in.
+    /// First those of the run, then those after it.
     #[inline(always)]
     fn part_ahead<'b>(&'b self, numbers: Range<usize>) -> impl Iterator<Item = &'b V>
     where
@@ -82,8 +82,36 @@ impl<V: Wire + ?Sized> RecordRun<V> for Followed<'_, V> {
     {
         let own = numbers.start.min(self.len)..numbers.end.min(self.len);
         let behind = numbers.start.max(self.len) - self.len..numbers.end.max(self.len) - self.len;
-        let records = self.run.part(own).chain(self.behind.part(behind));
-        records.map(|(record, _)| record)
+        Ahead {
+            records: self.run.part(own),
+            behind: &self.behind,
+            numbers: behind,
+        }
+    }
+}
+
+/// Records of a run, and then those with some numbers of the run behind it. A chain of two iterators is too much for the
+/// compiler to inline it where records are taken one at a time.
+struct Ahead<'a, V: ?Sized> {
+    records: Records<'a, V>,
+    behind: &'a RunReader<'a, V>,
+    numbers: Range<usize>,
+}
+
+impl<'a, V: Wire + ?Sized> Iterator for Ahead<'a, V> {
+    type Item = &'a V;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'a V> {
+        loop {
+            if let Some((record, _)) = self.records.next() {
+                return Some(record);
+            }
+            if self.numbers.is_empty() {
+                return None;
+            }
+            self.records = self.behind.part(std::mem::take(&mut self.numbers));
+        }
     }
 }
 

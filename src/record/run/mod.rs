@@ -26,7 +26,7 @@ mod reader;
 mod tests;
 mod writer;
 
-pub(crate) use reader::{RunReader, visit_run};
+pub(crate) use reader::{Records, RunReader, visit_run};
 pub(crate) use writer::RunWriter;
 
 use super::form::Wire;

@@ -3,7 +3,6 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::slice::ChunksExact;
 
 use super::{Layout, Start, aux, of_aux};
 use crate::record::form::in_place;
@@ -109,61 +108,46 @@ impl<'a, V: Wire + ?Sized> RunReader<'a, V> {
     /// The records with these numbers, which must exist, and their timestamps.
     #[inline(always)]
     pub(crate) fn part(&self, numbers: Range<usize>) -> Records<'a, V> {
-        let mut places = self.records.chunks_exact(1);
+        let left = numbers.len();
+        assert!(numbers.end <= self.len, "no record of this number");
+        let before = numbers.start * self.layout.stride;
+        let (mut bytes, mut notes, mut start) = (self.records, self.notes, 0);
         if V::LENGTH.is_some() {
-            let stride = self.layout.stride;
-            let within = numbers.start * stride..numbers.end * stride;
-            places = self.records[within].chunks_exact(stride);
+            bytes = &bytes[before..before + left * self.layout.stride];
+        } else {
+            notes = &notes[..notes.len() - before];
+            // SAFETY: these are the notes of all records but the first ones.
+            start = unsafe { start_of_last(notes, self.layout.stride) }.unwrap_or(bytes.len());
         }
         Records {
-            run: RunReader { ..*self },
-            places,
-            numbers,
+            bytes,
+            notes,
+            start,
+            left,
+            layout: self.layout,
+            time: self.time,
+            record: PhantomData,
         }
-    }
-
-    /// The record with number `index` and its timestamp, in a run whose records differ in length. Panics if there is
-    /// none.
-    #[inline(always)]
-    fn noted(&self, index: usize) -> (&'a V, Timestamp) {
-        assert!(index < self.len, "no record of this number");
-        // SAFETY: the caller of `new` promised that the writer put this many records there, each where its note says.
-        let (note, record) = unsafe {
-            let note = self.note(index);
-            let start = start_in(note).next_multiple_of(V::ALIGN);
-            let end = if index + 1 < self.len {
-                start_in(self.note(index + 1))
-            } else {
-                self.records.len()
-            };
-            (note, in_place(self.records.get_unchecked(start..end)))
-        };
-        let at = if self.layout.offset > 0 {
-            time_in(&note[self.layout.offset..])
-        } else {
-            self.time
-        };
-        (record, at)
-    }
-
-    /// The note of the record with number `index`.
-    ///
-    /// # Safety
-    /// There must be such a record.
-    #[inline(always)]
-    unsafe fn note(&self, index: usize) -> &'a [u8] {
-        let stride = self.layout.stride;
-        let start = self.notes.len() - (index + 1) * stride;
-        // SAFETY: there is a note for every record.
-        unsafe { self.notes.get_unchecked(start..start + stride) }
     }
 }
 
-/// Where the record with this note starts.
+/// Where the record with the last of these notes starts, if there are any.
+///
+/// # Safety
+/// They must be whole notes, of this size.
 #[inline(always)]
-fn start_in(note: &[u8]) -> usize {
-    let start = note.first_chunk().map(|start| Start::from_ne_bytes(*start));
-    usize::from(start.unwrap_or(0))
+unsafe fn start_of_last(notes: &[u8], size: usize) -> Option<usize> {
+    let last = notes.len().checked_sub(size)?;
+    // SAFETY: as the caller promises, the last note is there, and it begins with a `Start`.
+    Some(start_in(unsafe {
+        notes.get_unchecked(last..).first_chunk().unwrap_unchecked()
+    }))
+}
+
+/// Where the record whose note starts with these bytes starts.
+#[inline(always)]
+fn start_in(note: &[u8; size_of::<Start>()]) -> usize {
+    usize::from(Start::from_ne_bytes(*note))
 }
 
 /// The timestamp at the start of some bytes.
@@ -176,11 +160,17 @@ fn time_in(bytes: &[u8]) -> Timestamp {
 /// An iterator over records of a run and their timestamps.
 #[derive(Debug)]
 pub(crate) struct Records<'a, V: ?Sized> {
-    run: RunReader<'a, V>,
-    /// The places, if records have one length.
-    places: ChunksExact<'a, u8>,
-    /// Otherwise, the numbers of the records.
-    numbers: Range<usize>,
+    /// The places of the records that are left, if all have one length, otherwise the bytes of all records of the run.
+    bytes: &'a [u8],
+    /// The notes of the next record and of all that follow it in the run, if records differ in length.
+    notes: &'a [u8],
+    /// Where the next record starts, if they do.
+    start: usize,
+    /// How many are left.
+    left: usize,
+    layout: Layout,
+    time: Timestamp,
+    record: PhantomData<fn(&V)>,
 }
 
 impl<'a, V: Wire + ?Sized> Iterator for Records<'a, V> {
@@ -188,29 +178,37 @@ impl<'a, V: Wire + ?Sized> Iterator for Records<'a, V> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let Some(length) = V::LENGTH else {
-            let index = self.numbers.next()?;
-            return Some(self.run.noted(index));
-        };
-        let place = self.places.next()?;
-        let offset = self.run.layout.offset;
-        // SAFETY: the caller of `RunReader::new` promised that the writer put a `V` here; a place is as long as its
-        // layout says.
-        let record = unsafe { in_place(place.get_unchecked(offset..offset + length)) };
-        let at = if offset > 0 {
-            time_in(place)
-        } else {
-            self.run.time
-        };
-        Some((record, at))
+        self.left = self.left.checked_sub(1)?;
+        let Layout { offset, stride } = self.layout;
+        // SAFETY: the caller of `RunReader::new` promised that the writer put a place, or a note, for every record there,
+        // and each record where its layout or its note says. One was left.
+        unsafe {
+            let (record, times) = if let Some(length) = V::LENGTH {
+                let (place, places) = self.bytes.split_at_unchecked(stride);
+                self.bytes = places;
+                (place.get_unchecked(offset..offset + length), place)
+            } else {
+                let (notes, note) = self.notes.split_at_unchecked(self.notes.len() - stride);
+                let end = start_of_last(notes, stride).unwrap_or(self.bytes.len());
+                let start = self.start.next_multiple_of(V::ALIGN);
+                (self.notes, self.start) = (notes, end);
+                (
+                    self.bytes.get_unchecked(start..end),
+                    note.get_unchecked(offset..),
+                )
+            };
+            let at = if offset > 0 {
+                time_in(times)
+            } else {
+                self.time
+            };
+            Some((in_place(record), at))
+        }
     }
 
     #[inline(always)]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        match V::LENGTH {
-            Some(_) => self.places.size_hint(),
-            None => self.numbers.size_hint(),
-        }
+        (self.left, Some(self.left))
     }
 }
 
@@ -263,10 +261,11 @@ fn visit_noted<V: Wire + ?Sized>(
     let size = Layout::of::<V>(timed).stride;
     let end = payload.len().checked_sub(count * size);
     let (records, notes) = payload.split_at(end.ok_or_else(|| malformed::<V>(payload))?);
+    let start = |note: &[u8]| note.first_chunk().map_or(0, start_in);
     let mut notes = notes.rchunks_exact(size).peekable();
     while let Some(note) = notes.next() {
-        let start = start_in(note).next_multiple_of(V::ALIGN);
-        let end = notes.peek().map_or(records.len(), |next| start_in(next));
+        let end = notes.peek().map_or(records.len(), |next| start(next));
+        let start = start(note).next_multiple_of(V::ALIGN);
         let record = records.get(start..end);
         let record = V::from_bytes(record.ok_or_else(|| malformed::<V>(payload))?)?;
         let at = if timed {
