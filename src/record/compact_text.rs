@@ -60,16 +60,21 @@ const unsafe fn form(stored: &CompactString) -> Form {
     ]
 }
 
+/// The form of a short text, stored.
+#[inline(always)]
+fn form_of(short: ShortBytes) -> Form {
+    let (first, second, length) = short.parts();
+    [first, second, (INLINE | length) << 56]
+}
+
 /// Whether `stored` is `text`.
 #[inline(always)]
 pub(super) fn is_same(stored: &CompactString, text: &str) -> bool {
     if HAS_FORM && let Some(short) = ShortBytes::of(text.as_bytes()) {
-        let (first, second, length) = short.parts();
         // SAFETY: strings have the form, so they have its size and alignment.
-        let words = unsafe { form(stored) };
+        let (words, wanted) = (unsafe { form(stored) }, form_of(short));
         // Not as arrays, which would be copied to be compared by vector instructions.
-        let differences = words[0] ^ first | words[1] ^ second | words[2] ^ (INLINE | length) << 56;
-        if differences == 0 {
+        if (words[0] ^ wanted[0]) | (words[1] ^ wanted[1]) | (words[2] ^ wanted[2]) == 0 {
             return true;
         }
     }
@@ -95,10 +100,9 @@ mod tests {
             let Some(short) = ShortBytes::of(text.as_bytes()) else {
                 panic!("{text} is not short");
             };
-            let (first, second, length) = short.parts();
             // SAFETY: it has the form.
             let words = unsafe { form(&CompactString::from(text)) };
-            assert_eq!(words, [first, second, (INLINE | length) << 56]);
+            assert_eq!(words, form_of(short));
         }
     }
 

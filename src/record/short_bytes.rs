@@ -18,7 +18,7 @@
 )]
 
 /// A string of 1 to 16 bytes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct ShortBytes {
     /// The string, its first byte the least significant, padded with zeros.
     padded: u128,
@@ -166,32 +166,12 @@ unsafe fn padded_by_words(bytes: &[u8]) -> u128 {
     u128::from(low) | u128::from(high) << 64
 }
 
-/// Whether two strings are equal.
-///
-/// # Safety
-/// They must have the same length, from 1 to 16 bytes.
-#[inline(always)]
-unsafe fn are_equal(a: &[u8], b: &[u8]) -> bool {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    if sixteen::can_be_read(a) && sixteen::can_be_read(b) {
-        // SAFETY: they have 1 to 16 bytes, and sixteen can be read.
-        return unsafe { (sixteen::read(a) ^ sixteen::read(b)) & sixteen::own(a.len()) == 0 };
-    }
-    // SAFETY: as the caller promises.
-    unsafe { padded_by_words(a) == padded_by_words(b) }
-}
-
 /// Whether two byte strings are equal.
 #[inline(always)]
 pub(super) fn equal(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    if (1..=ShortBytes::LENGTH_MAX).contains(&a.len()) {
-        // SAFETY: both conditions were just checked.
-        unsafe { are_equal(a, b) }
-    } else {
-        a == b
+    match ShortBytes::of(a) {
+        Some(short) => ShortBytes::of(b) == Some(short),
+        None => a == b,
     }
 }
 
@@ -254,6 +234,25 @@ mod tests {
                 assert_eq!(parts(&pages[range.clone()]), expected);
                 assert!(equal(&pages[range], &string));
             }
+        }
+    }
+
+    #[test]
+    #[cfg(all(unix, not(miri)))]
+    fn a_string_at_the_end_of_memory_is_read_without_what_would_follow() {
+        use std::io::Write;
+
+        for string in strings().filter(|string| ShortBytes::of(string).is_some()) {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&vec![0xEE; 4096 - string.len()]).unwrap();
+            file.write_all(&string).unwrap();
+            // A page more than the file has: reading there kills the process.
+            // SAFETY: nobody else has the file; only bytes of it are used.
+            let mapping = unsafe { memmap2::MmapOptions::new().len(2 * 4096).map(&file) }.unwrap();
+            let at_the_end = &mapping[4096 - string.len()..4096];
+            assert!(equal(at_the_end, &string) && equal(&string, at_the_end));
+            let parts = |bytes: &[u8]| ShortBytes::of(bytes).map(ShortBytes::parts);
+            assert_eq!(parts(at_the_end), parts(&string));
         }
     }
 }
