@@ -78,7 +78,7 @@ fn measure(query: Query, options: &BenchOptions, run: u32) -> Result<Measurement
             grouped(dropped)
         ));
     }
-    let total = draft.rows().total();
+    let total = draft.rows().total(&ended);
     Ok(Measurement {
         query: name,
         parallelism: options.parallelism,

@@ -157,7 +157,7 @@ fn change(options: &CheckpointOptions, leg: Leg, draft: &Draft) -> Result<Value,
     let reading = Reading::now();
     shared.go.store(true, Ordering::Release);
     let peak = watch(&job).saturating_sub(memory_before);
-    job.wait()?;
+    let ended = job.wait()?;
     let processor_time = Reading::now().since(&reading);
 
     let found = shared.found();
@@ -165,7 +165,7 @@ fn change(options: &CheckpointOptions, leg: Leg, draft: &Draft) -> Result<Value,
         return Err(Failure::new("no change was emitted"));
     };
     let (_, expected) = draft.keys.expected(&found.ends);
-    check(draft.rows.total(), expected)?;
+    check(draft.rows.total(&ended), expected)?;
     let seconds = (end - begin).as_secs_f64();
     Ok(json!({
         "leg": leg.name(),
@@ -225,13 +225,13 @@ fn restore(draft: &Draft) -> Result<Value, Failure> {
     let begin = Instant::now();
     let job = draft.env.spawn("checkpoint")?;
     let opened = begin.elapsed();
-    job.wait()?;
+    let ended = job.wait()?;
     let found = draft.shared.found();
     let Some(first) = found.first_record else {
         return Err(Failure::new("there was no checkpoint to go on from"));
     };
     let (sums, _) = draft.keys.expected(&found.ends);
-    check(draft.rows.total(), one_more_of_each(&sums))?;
+    check(draft.rows.total(&ended), one_more_of_each(&sums))?;
     Ok(json!({
         "leg": Leg::Restore.name(),
         "to_first_record_ms": (first - begin).as_secs_f64() * 1e3,
