@@ -45,27 +45,8 @@ impl<K, V> Table<K, V> {
         let mut groups_left = GROUPS_PER_STEP;
         loop {
             let segment = self.directory.segment(KeyHash(bookmark.position));
-            let count = if segment.len() == 0 {
-                0
-            } else {
-                segment.group_count()
-            };
-            while bookmark.group < count {
-                if groups_left == 0 {
-                    return false;
-                }
-                groups_left -= 1;
-                let group = segment.group(bookmark.group);
-                for slot in from(group.tags(), bookmark.slot).occupied() {
-                    // SAFETY: an occupied slot holds an entry; nothing changes while it is borrowed.
-                    let Entry { key, value } = unsafe { group.entry(slot).as_ref() };
-                    if !visit(key, value) {
-                        bookmark.slot = slot + 1;
-                        return false;
-                    }
-                }
-                bookmark.group += 1;
-                bookmark.slot = 0;
+            if !segment.visit(bookmark, &mut groups_left, &mut visit) {
+                return false;
             }
             if self.next_segment(bookmark) {
                 return true;
@@ -88,30 +69,15 @@ impl<K, V> Table<K, V> {
         let mut groups_left = GROUPS_PER_STEP;
         loop {
             let mut segment = self.directory.segment_mut(KeyHash(bookmark.position));
-            let count = if segment.len() == 0 {
-                0
-            } else {
-                segment.group_count()
-            };
-            while bookmark.group < count {
-                if groups_left == 0 {
-                    return false;
+            let first = bookmark.group;
+            let is_through = segment.visit(bookmark, &mut groups_left, &mut visit);
+            if empty {
+                for group in first..bookmark.group {
+                    self.len -= segment.drop_group(group, &mut self.changes);
                 }
-                groups_left -= 1;
-                let group = segment.group(bookmark.group);
-                for slot in from(group.tags(), bookmark.slot).occupied() {
-                    // SAFETY: an occupied slot holds an entry; nothing changes while it is borrowed.
-                    let Entry { key, value } = unsafe { group.entry(slot).as_ref() };
-                    if !visit(key, value) {
-                        bookmark.slot = slot + 1;
-                        return false;
-                    }
-                }
-                if empty {
-                    self.len -= segment.drop_group(bookmark.group, &mut self.changes);
-                }
-                bookmark.group += 1;
-                bookmark.slot = 0;
+            }
+            if !is_through {
+                return false;
             }
             if self.next_segment(bookmark) {
                 return true;
@@ -131,6 +97,44 @@ impl<K, V> Table<K, V> {
 }
 
 impl<K, V> Segment<K, V> {
+    /// Calls `visit` with the entries from `bookmark` on until it returns `false`, or no groups are left to visit in
+    /// this step. Returns whether that was all.
+    #[inline(always)]
+    fn visit(
+        &self,
+        bookmark: &mut Bookmark,
+        groups_left: &mut usize,
+        visit: &mut impl FnMut(&K, &V) -> bool,
+    ) -> bool {
+        let first = bookmark.group;
+        if self.len() == 0 || first >= self.group_count() {
+            return true;
+        }
+        let groups = (self.group_count() - first).min(*groups_left);
+        let mut group = self.group(first);
+        let mut tags = from(group.tags(), bookmark.slot);
+        for index in 0..groups {
+            for slot in tags.occupied() {
+                // SAFETY: an occupied slot holds an entry; nothing changes while it is borrowed.
+                let Entry { key, value } = unsafe { group.entry(slot).as_ref() };
+                if !visit(key, value) {
+                    bookmark.group = first + index;
+                    bookmark.slot = slot + 1;
+                    return false;
+                }
+            }
+            if index + 1 < groups {
+                // SAFETY: there is another group.
+                group = unsafe { group.later(1) };
+                tags = group.tags();
+            }
+        }
+        bookmark.group += groups;
+        bookmark.slot = 0;
+        *groups_left -= groups;
+        bookmark.group == self.group_count()
+    }
+
     /// Drops all entries of a group; returns how many there were. Overflow counts are reset, too: all groups that a
     /// search would visit are emptied with this one. What is owed to a frozen generation is handed out.
     fn drop_group(&mut self, index: usize, changes: &mut Changes<K, V>) -> usize {
