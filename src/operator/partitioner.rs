@@ -45,6 +45,12 @@ pub trait Partitioner<V: ?Sized>: Clone + Send + 'static {
 pub trait Route<V: ?Sized>: Send + 'static {
     /// Returns where `record` goes.
     fn target(&mut self, record: &V) -> Target;
+
+    /// Returns the channel to which `record` goes, if the record alone decides that: it may be asked in advance.
+    #[inline(always)]
+    fn channel(&self, _record: &V) -> Option<usize> {
+        None
+    }
 }
 
 /// Round robin over the channels: `rebalance` starts at any channel, `rescale` and `forward` at the first.
@@ -247,15 +253,30 @@ impl<V: ?Sized, S: KeySelector<V>> Partitioner<V> for KeyGroups<S> {
 impl<V: ?Sized, S: KeySelector<V>> Route<V> for KeyGroupRoute<S> {
     #[inline(always)]
     fn target(&mut self, record: &V) -> Target {
+        Target::One(self.owner(record))
+    }
+
+    #[inline(always)]
+    fn channel(&self, record: &V) -> Option<usize> {
+        Some(self.owner(record))
+    }
+}
+
+impl<S> KeyGroupRoute<S> {
+    #[inline(always)]
+    fn owner<V: ?Sized>(&self, record: &V) -> usize
+    where
+        S: KeySelector<V>,
+    {
         let hash = self.hasher.hash(self.selector.key(record).borrow());
-        Target::One(match &self.owners {
+        match &self.owners {
             // Cutting into groups and these into shares yields the same boundaries as cutting into shares directly.
             Owners::Even(channels) => ((u128::from(hash.0) * u128::from(*channels)) >> 64) as usize,
             Owners::Table(owners) => {
                 let group = self.hasher.max_parallelism().key_group(hash);
                 usize::from(owners[usize::from(group.0)])
             }
-        })
+        }
     }
 }
 
