@@ -6,7 +6,8 @@
 //! tags describes all entries of a group.
 //!
 //! Gathering the entries of some groups first, without branching on which slots are occupied, and visiting them in a
-//! separate loop was tried: firing windows took as long, or a tenth longer.
+//! separate loop was tried: firing windows took as long, or a tenth longer; on a first-generation EPYC a twentieth less. To
+//! sort the gathered entries by whether their keys are in other slices, too, cost what it saved.
 
 #![expect(
     unsafe_code,
