@@ -261,7 +261,7 @@ where
     /// Where a record is written is known only once its channel is, and until then the processor does not let later
     /// loads overtake that store: one record after the other would wait for its hash. So the channels of some records
     /// are found first, if nothing but the record decides them. Measured on a first-generation EPYC: running sums on two
-    /// cores take a tenth less time.
+    /// cores take a quarter less time with 1,000 keys, and a twelfth with a million.
     #[inline(always)]
     fn push_run(&mut self, run: &impl RecordRun<T>, wanted: usize) -> usize {
         let mut channels = [0; CHUNK];
