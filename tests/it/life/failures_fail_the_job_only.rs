@@ -469,6 +469,7 @@ fn an_outlet_of_a_job_that_failed_is_finished_when_all_is_read() {
         outlet.poll(|n, _| found.push(*n));
         std::thread::yield_now();
     }
-    assert!(found.into_iter().eq(0..7) || job.is_finished());
+    // How many of the numbers had been written by then is not said.
+    assert!((0..7).take(found.len()).eq(found));
     job.wait().expect_err("seven");
 }
