@@ -113,6 +113,7 @@ impl<K, V> Segment<K, V> {
         }
         let groups = (self.group_count() - first).min(*groups_left);
         let mut group = self.group(first);
+        // Ahead of the loop: a choice in it, for every group, costs as much as this loop saves.
         let mut tags = from(group.tags(), bookmark.slot);
         for index in 0..groups {
             for slot in tags.occupied() {
