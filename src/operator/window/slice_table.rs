@@ -193,6 +193,8 @@ pub(super) struct TablePool<K: Key + ?Sized, A> {
     tables: Vec<Box<SliceTable<K, A>>>,
     /// Spare tables by level.
     free: Vec<Vec<TableId>>,
+    /// Spare tables that gave back their memory.
+    bare: Vec<TableId>,
     pub(super) shape: TableShape,
     /// Whether tables have sketches.
     sketched: bool,
@@ -214,6 +216,7 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         TablePool {
             tables: Vec::new(),
             free: Vec::new(),
+            bare: Vec::new(),
             shape,
             sketched,
             changes: None,
@@ -238,18 +241,18 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         while self.free.len() <= level as usize {
             self.free.push(Vec::new());
         }
-        match self.free[level as usize].pop() {
-            Some(id) => {
-                self.get_mut(id).forget(keys);
-                id
-            }
-            None => {
-                let table = self.make(level, keys);
-                self.tables.push(Box::new(table));
-                self.size = None;
-                TableId(self.tables.len() as u32 - 1)
-            }
+        if let Some(id) = self.free[level as usize].pop() {
+            self.get_mut(id).forget(keys);
+            return id;
         }
+        let table = self.make(level, keys);
+        if let Some(id) = self.bare.pop() {
+            **self.get_mut(id) = table;
+            return id;
+        }
+        self.tables.push(Box::new(table));
+        self.size = None;
+        TableId(self.tables.len() as u32 - 1)
     }
 
     /// Releases an empty table that had `keys` keys. One that owes something to a checkpoint is held until that is
@@ -262,10 +265,13 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
         // Spare tables must not outnumber used ones, and none may be much too large: after a peak the memory
         // is freed.
         let spare: usize = self.free.iter().map(Vec::len).sum();
-        let needed = SLACK_FREE + SLACK_MAX * keys * size_of::<(K::Stored, A)>();
-        if spare > self.tables.len() / 2 {
+        let used = self.tables.len() - self.bare.len() - spare;
+        if spare > used {
             **self.get_mut(id) = self.make(level, 0);
-        } else if self.get(id).memory_bytes() > needed {
+            return self.bare.push(id);
+        }
+        let needed = SLACK_FREE + SLACK_MAX * keys * size_of::<(K::Stored, A)>();
+        if self.get(id).memory_bytes() > needed {
             **self.get_mut(id) = self.make(level, keys);
         }
         self.free[level as usize].push(id);
@@ -377,5 +383,41 @@ impl<K: Key + ?Sized, A> TablePool<K, A> {
             left -= 1;
             left > 0
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: u64 = 1000;
+
+    /// Takes a table and fills it; returns it, and how many bytes it had before.
+    fn fill(pool: &mut TablePool<u64, u64>) -> (TableId, usize) {
+        let id = pool.take(0, KEYS as usize);
+        let table = pool.get_mut(id);
+        let bytes = table.memory_bytes();
+        for key in 0..KEYS {
+            let hash = KeyHasher::default().hash(&key);
+            table.accumulator(hash, &key, || 0);
+        }
+        (id, bytes)
+    }
+
+    #[test]
+    fn after_a_peak_memory_is_freed_and_no_table_starts_small() {
+        let mut pool = TablePool::new(TableShape::default(), false);
+        let mut used: Vec<_> = (0..20).map(|_| fill(&mut pool).0).collect();
+        let full = pool.get(used[0]).memory_bytes();
+        for slice in 0..100 {
+            pool.discard(used.remove(0));
+            if slice >= 17 {
+                let (id, bytes) = fill(&mut pool);
+                assert_eq!(bytes, full, "slice {slice} would grow its table");
+                used.push(id);
+            }
+        }
+        assert_eq!(used.len(), 3);
+        assert!(pool.size().1 < 10 * full, "{} tables", pool.count());
     }
 }
