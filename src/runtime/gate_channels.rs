@@ -11,6 +11,7 @@ use crate::time::{TimeSignals, Timestamp, Valve};
 
 use super::head::{Notice, Pending, Turn};
 use super::input_log::InputLog;
+use super::pace::{Pace, Slowest};
 use super::replay::Restoring;
 
 /// The channels of a gate.
@@ -19,6 +20,7 @@ pub(super) struct GateChannels {
     /// The channel that is read first in the next turn.
     pub(super) first: usize,
     pub(super) signals: ChannelSignals,
+    pub(super) pace: Pace,
     /// The actual channels, while replayed in-flight data is read first.
     behind: Option<Vec<Channel>>,
     pub(super) read: u64,
@@ -171,6 +173,7 @@ impl GateChannels {
                 postponed: None,
                 triggered: None,
             },
+            pace: Pace::new(channels),
             behind: None,
             read: 0,
             metrics: GateMetrics::default(),
@@ -244,6 +247,19 @@ impl GateChannels {
     /// The combined watermark of all channels.
     pub(super) fn watermark(&self) -> Timestamp {
         self.signals.valve.watermark()
+    }
+
+    /// The event time of a channel, unless it has ended, is idle or is blocked.
+    #[inline]
+    pub(super) fn time_of(&self, channel: usize) -> Option<Timestamp> {
+        let (at, is_idle) = self.signals.valve.channel(channel)?;
+        (!is_idle && !self.signals.is_held(channel)).then_some(at)
+    }
+
+    /// The channel furthest behind in event time.
+    #[inline]
+    pub(super) fn slowest(&self) -> Option<Slowest> {
+        self.pace.slowest(|channel| self.time_of(channel))
     }
 
     /// Whether channels hold data that the barrier of a checkpoint has overtaken.

@@ -1,7 +1,8 @@
 //! The input gate: the head of a chain that starts at rings, one from each upstream subtask.
 //!
-//! Channels are read in turn, a batch at a time, records in place. Watermarks and idleness are merged
-//! by the valve; when all channels have ended, so does the chain's input.
+//! Channels are read in turn, a batch at a time, records in place, and kept together in event time
+//! ([`Pace`](super::pace::Pace)). Watermarks and idleness are merged by the valve; when all channels have ended, so does
+//! the chain's input.
 //!
 //! A barrier that overtakes enters the chain soon after the gate has learned of it, from a channel or from the job
 //! master; what channels deliver after that but before their own barrier is logged ([`InputLog`]). A job restored from
@@ -57,6 +58,7 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
 
     fn read_channels(&mut self, turn: &mut Turn) -> Progress {
         let channels = self.inputs.channels.len();
+        let slowest = self.inputs.slowest();
         let mut progress = Progress::Idle;
         for turns in 0..channels {
             let channel = (self.inputs.first + turns) % channels;
@@ -66,9 +68,17 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
             if self.inputs.logs() {
                 self.inputs.log_unread::<V>(channel);
             }
-            if self.read(channel, turn) {
+            let left = turn.budget.left();
+            let share = slowest.and_then(|slowest| slowest.share(self.inputs.time_of(channel)));
+            if share == Some(0) {
+                progress = Progress::Worked;
+                continue;
+            }
+            let limit = share.map_or(left, |share| share.min(left));
+            if self.read(channel, limit, turn) {
                 progress = Progress::Worked;
             }
+            self.inputs.pace.note(channel, left - turn.budget.left());
             if turn.budget.left() == 0 || !self.next.ready() {
                 // The channel that was cut short is not the first one in the next turn.
                 self.inputs.first = (channel + 1) % channels;
@@ -78,10 +88,10 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         progress
     }
 
-    /// Reads one channel until it is empty, the budget is used up or the chain is not ready. Returns
+    /// Reads one channel until it is empty, `limit` records have been read or the chain is not ready. Returns
     /// whether anything was read.
     #[inline]
-    fn read(&mut self, channel: usize, turn: &mut Turn) -> bool {
+    fn read(&mut self, channel: usize, limit: u32, turn: &mut Turn) -> bool {
         let InputGate {
             inputs,
             pending,
@@ -101,7 +111,6 @@ impl<V: Wire + ?Sized, D: Push<V>> InputGate<V, D> {
         };
         let mut frames = batch.frames();
         let (mut records, mut signals) = (0u32, false);
-        let limit = turn.budget.left();
         while records < limit && next.ready() {
             let Some(frame) = frames.peek() else { break };
             match frame.header.kind() {
@@ -234,34 +243,99 @@ mod tests {
     use super::*;
     use crate::operator::recorder::{Event, Recorder, open_context};
     use crate::operator::{Budget, Signal};
-    use crate::ring::{RingOptions, ring};
+    use crate::record::RunWriter;
+    use crate::ring::{Producer, RingOptions, ring};
+
+    type Gate = InputGate<u64, Recorder<u64>>;
+
+    /// The records that a gate may read in a turn.
+    const BATCH: u32 = 1024;
+
+    /// A gate of so many channels, and their producers.
+    fn gate(channels: usize) -> (Gate, Vec<Producer>) {
+        let rings = (0..channels).map(|_| ring(RingOptions::new().capacity(1 << 20)));
+        let (producers, consumers) = rings.unzip();
+        let mut gate = InputGate::new(consumers, None, false, Recorder::new());
+        gate.open(&open_context()).expect("nothing fails");
+        (gate, producers)
+    }
+
+    /// Gives the gate a turn after a head of the subtask has taken the barrier of checkpoint `taken`.
+    fn turn_after(gate: &mut Gate, taken: u64) {
+        let mut turn = Turn {
+            now: Timestamp(0),
+            budget: Budget::new(BATCH),
+            written: 0,
+            taken,
+        };
+        gate.poll(&mut turn).expect("nothing fails");
+    }
+
+    fn push_barrier(producer: &mut Producer, checkpoint: i64) {
+        let pushed = producer.push_reserved(FrameKind::BARRIER, 0, Timestamp(checkpoint));
+        pushed.expect("there is room");
+        producer.publish();
+    }
+
+    /// Pushes runs of ten records of one number, each run with a watermark; runs are `apart` in time.
+    fn push_runs(producer: &mut Producer, runs: i64, number: u64, apart: i64) {
+        for time in (1..=runs).map(|run| Timestamp(run * apart)) {
+            let mut run = RunWriter::default();
+            run.begin(
+                &number,
+                time,
+                10 * (size_of::<u64>() + size_of::<Timestamp>()),
+            );
+            assert!((0..10).all(|_| run.push(&number, time)));
+            let (header, payload) = run.end();
+            for (kind, payload) in [(header.kind(), payload), (FrameKind::WATERMARK, &[])] {
+                let pushed = producer.push(kind, header.aux(), time, payload);
+                pushed.expect("there is room");
+            }
+        }
+        producer.publish();
+    }
 
     #[test]
     fn barrier_of_an_aborted_checkpoint_waits_for_the_notice_where_the_next_one_was_taken() {
-        let (mut producer, consumer) = ring(RingOptions::default());
-        for checkpoint in [1, 2] {
-            let pushed = producer.push_reserved(FrameKind::BARRIER, 0, Timestamp(checkpoint));
-            pushed.expect("there is room");
-        }
-        producer.publish();
-        let recorder = Recorder::<u64>::new();
-        let mut gate = InputGate::<u64, _>::new(vec![consumer], None, false, recorder);
-        gate.open(&open_context()).expect("nothing fails");
-        let poll = |gate: &mut InputGate<u64, Recorder<u64>>, taken| {
-            let mut turn = Turn {
-                now: Timestamp(0),
-                budget: Budget::new(8),
-                written: 0,
-                taken,
-            };
-            gate.poll(&mut turn).expect("nothing fails");
-            gate.barrier()
-        };
+        let (mut gate, mut producers) = gate(1);
+        (1..=2).for_each(|checkpoint| push_barrier(&mut producers[0], checkpoint));
         // Another head of the subtask has taken the second checkpoint's.
-        assert_eq!(poll(&mut gate, 2), 0);
+        turn_after(&mut gate, 2);
+        assert_eq!(gate.barrier(), 0);
         gate.notice(Notice::Aborted(1)).expect("nothing fails");
-        assert_eq!(poll(&mut gate, 2), 2, "and the first one is ignored");
+        turn_after(&mut gate, 2);
+        assert_eq!(gate.barrier(), 2, "and the first one is ignored");
         let is_first = |event: &Event<u64>| matches!(event, Event::Signal(Signal::Barrier(b)) if b.checkpoint == 1);
         assert!(!gate.next.take().iter().any(is_first));
+    }
+
+    #[test]
+    fn channels_get_on_together_in_event_time() {
+        let (mut gate, mut producers) = gate(2);
+        push_runs(&mut producers[0], 1_000, 0, 1);
+        push_runs(&mut producers[1], 1_000, 1, 1_000);
+        let mut read = [0, 0];
+        while read[0] < 9_000 {
+            turn_after(&mut gate, 0);
+            for event in gate.next.take() {
+                if let Event::Record(channel, _) = event {
+                    read[channel as usize] += 1;
+                }
+            }
+            assert!(read[1] <= 3 * BATCH, "it was ahead after the first run");
+        }
+    }
+
+    #[test]
+    fn channel_that_brought_its_barrier_is_not_waited_for() {
+        let (mut gate, mut producers) = gate(2);
+        push_runs(&mut producers[0], 100, 0, 1);
+        push_runs(&mut producers[1], 1_000, 1, 1_000);
+        producers.iter_mut().for_each(|p| push_barrier(p, 1));
+        for _ in 0..20 {
+            turn_after(&mut gate, 0);
+        }
+        assert_eq!(gate.barrier(), 1, "the other one was read to its barrier");
     }
 }
