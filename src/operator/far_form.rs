@@ -12,7 +12,8 @@ use crate::time::Timestamp;
 use super::channel_replay::{replay, replayed_signal};
 use super::channel_state::{ChannelId, InFlight, RECEIVED};
 use super::edge::Edge;
-use super::record_run::{looks_ahead, push_unhashed};
+use super::gathered::{gathers, push_gathered};
+use super::record_run::{looks_ahead, push_unhashed, push_while_ready};
 use super::stage::Stage;
 use super::{
     Budget, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, SubtaskInfo, pass_on,
@@ -185,6 +186,24 @@ where
             return self.next.push_run(&FarRun::<T, _>::new(run), wanted);
         }
         push_unhashed(self, run, wanted)
+    }
+
+    #[inline(always)]
+    fn push_mapped<U: ?Sized>(
+        &mut self,
+        run: &impl RecordRun<U>,
+        wanted: usize,
+        mut map: impl FnMut(&U) -> T,
+    ) -> usize
+    where
+        T: Sized,
+    {
+        if <T::Form as Form<T>>::IN_PLACE && gathers::<T>() && self.next.takes_runs() {
+            return push_gathered(self, run, wanted, map);
+        }
+        push_while_ready(self, run, wanted, |form, record, at| {
+            form.push(&map(record), at);
+        })
     }
 
     // A record that would have to be encoded first is not worth it.

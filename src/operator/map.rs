@@ -2,7 +2,7 @@
 
 use crate::time::Timestamp;
 
-use super::{Operator, Push, operator_factory, pass_on};
+use super::{Operator, Push, RecordRun, operator_factory, pass_on};
 
 /// Applies a function to every record.
 #[derive(Clone, Debug)]
@@ -32,6 +32,25 @@ where
     fn push(&mut self, record: &V, at: Timestamp) {
         let mapped = (self.function)(record);
         self.next.push(&mapped, at);
+    }
+
+    #[inline(always)]
+    fn push_each(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
+        self.next.push_mapped(run, wanted, &mut self.function)
+    }
+
+    #[inline(always)]
+    fn push_mapped<U: ?Sized>(
+        &mut self,
+        run: &impl RecordRun<U>,
+        wanted: usize,
+        mut map: impl FnMut(&U) -> V,
+    ) -> usize
+    where
+        V: Sized,
+    {
+        let function = &mut self.function;
+        (self.next).push_mapped(run, wanted, |record| function(&map(record)))
     }
 
     #[inline(always)]

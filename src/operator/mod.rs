@@ -30,6 +30,7 @@ mod fan_out;
 mod far_form;
 mod filter;
 mod flat_map;
+mod gathered;
 mod inputs;
 mod interval_join;
 mod key_context;
@@ -107,7 +108,7 @@ pub use process_context::{KeyedProcessContext, ProcessContext, TimeDomain};
 pub use record_run::RecordRun;
 pub(crate) use record_run::fetch_beginning;
 use record_run::{fetch_behind, fetch_next_page};
-use record_run::{looks_ahead, push_each, push_looking_ahead};
+use record_run::{looks_ahead, push_each, push_looking_ahead, push_while_ready};
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};
@@ -263,6 +264,13 @@ pub trait Push<V: ?Sized>: Operator {
         false
     }
 
+    /// Returns whether a run takes much less time than its records would take one by one, so that it pays to gather
+    /// results into a run.
+    #[inline(always)]
+    fn takes_runs(&self) -> bool {
+        false
+    }
+
     /// Pushes the first records of a run, at most `wanted`, as long as the operator is ready; returns how many.
     /// Override it where much of the cost is the same for every record: what is kept in local variables for the length
     /// of the loop stays in registers. An operator that forwards records unchanged forwards a run that does its own
@@ -286,6 +294,23 @@ pub trait Push<V: ?Sized>: Operator {
         Self: Sized,
     {
         push_each(self, run, wanted)
+    }
+
+    /// Like [`Push::push_each`], of what `map` makes of the records.
+    #[inline(always)]
+    fn push_mapped<U: ?Sized>(
+        &mut self,
+        run: &impl RecordRun<U>,
+        wanted: usize,
+        mut map: impl FnMut(&U) -> V,
+    ) -> usize
+    where
+        V: Sized,
+        Self: Sized,
+    {
+        push_while_ready(self, run, wanted, |operator, record, at| {
+            operator.push(&map(record), at);
+        })
     }
 }
 

@@ -82,6 +82,11 @@ pub trait TwoInput<A: ?Sized, B: ?Sized>: MultiInput {
         })
     }
 
+    /// Like [`Push::takes_runs`].
+    fn takes_runs(&self) -> bool {
+        false
+    }
+
     /// Returns whether looking ahead pays, see [`Push::looks_ahead`].
     fn looks_ahead(&self) -> bool {
         false
@@ -290,6 +295,12 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<A> for First<T, B> {
     }
 
     #[inline(always)]
+    fn takes_runs(&self) -> bool {
+        port!(operator_of self, shared);
+        shared.operator.takes_runs()
+    }
+
+    #[inline(always)]
     fn looks_ahead(&self) -> bool {
         port!(operator_of self, shared);
         shared.operator.looks_ahead()
@@ -325,6 +336,12 @@ impl<A: ?Sized, B: ?Sized, T: TwoInput<A, B>> Push<B> for Second<T, A> {
     fn prefetch(&self, hash: KeyHash, ahead: Lookahead) {
         port!(operator_of self, shared);
         shared.operator.prefetch(hash, ahead);
+    }
+
+    #[inline(always)]
+    fn takes_runs(&self) -> bool {
+        port!(operator_of self, shared);
+        shared.operator.takes_runs()
     }
 
     #[inline(always)]

@@ -450,6 +450,11 @@ where
     }
 
     #[inline(always)]
+    fn takes_runs(&self) -> bool {
+        true
+    }
+
+    #[inline(always)]
     fn push_each_first(&mut self, run: &impl RecordRun<L>, wanted: usize) -> usize {
         let mut records = run.part(0..wanted);
         while !self.busy {
