@@ -1,7 +1,9 @@
 //! Results gathered into a run, because the operator that takes them keeps in registers what all records of a run need.
 //!
-//! Measured on a first-generation EPYC: a window join of two files whose records are mapped takes an eighth less time. A
-//! result that a channel takes is not gathered: writing it twice would cost more than it saves.
+//! Measured on a first-generation EPYC, where records are mapped first: a window join of two files takes an eighth less
+//! time, counts in sliding windows a ninth, sums of few keys a twentieth. What goes into a ring is not gathered: writing
+//! it twice would cost more than it saves. Neither is what finds its state ahead of time: the records of a short run
+//! would have to wait for it.
 
 use std::ops::Range;
 

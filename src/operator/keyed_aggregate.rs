@@ -113,6 +113,11 @@ where
         self.next.push(&(self.emit)(key.borrow(), result), at);
     }
 
+    #[inline(always)]
+    fn takes_runs(&self) -> bool {
+        !self.looks_ahead()
+    }
+
     /// Each result goes on at once. If 64 of them went on together, in a loop that the compiler can vectorise, no state
     /// would be fetched meanwhile: running sums took a thirtieth to a sixth longer.
     #[inline(always)]

@@ -122,6 +122,11 @@ where
     }
 
     #[inline(always)]
+    fn takes_runs(&self) -> bool {
+        !self.looks_ahead()
+    }
+
+    #[inline(always)]
     fn push_run(&mut self, run: &impl RecordRun<V>, wanted: usize) -> usize {
         let function = &mut self.function;
         let each =

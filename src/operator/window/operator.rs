@@ -30,7 +30,7 @@ use crate::checkpoint::SnapshotOutput;
 use crate::operator::key_context::Keys;
 use crate::operator::{
     Budget, Lookahead, OpenContext, Operator, OperatorError, OutputTag, Outputs, Push, RecordRun,
-    Signal, earlier, raise,
+    Signal, earlier, pass_on, raise,
 };
 use crate::record::{Key, KeyHash, KeyHasher, KeySelector, StoredKey};
 use crate::time::Timestamp;
@@ -330,6 +330,8 @@ where
     D: Push<F::Out>,
     T: WindowTime,
 {
+    pass_on!(next: close);
+
     fn open(&mut self, cx: &OpenContext) -> Result<(), OperatorError> {
         self.hasher = cx.hasher;
         let metrics = cx.operator_metrics(&self.timeline.name);
@@ -424,10 +426,6 @@ where
         let written = self.timeline.drain(out, &mut self.current);
         self.next.snapshot(out) && written
     }
-
-    fn close(&mut self) -> Result<(), OperatorError> {
-        self.next.close()
-    }
 }
 
 impl<V, S, F, D, T> Push<V> for WindowOperator<V, S, F, D, T>
@@ -452,6 +450,11 @@ where
             self.push_elsewhere(record, at);
             self.refresh();
         }
+    }
+
+    #[inline(always)]
+    fn takes_runs(&self) -> bool {
+        !self.looks_ahead()
     }
 
     #[inline(always)]
