@@ -112,15 +112,16 @@ class Progress:
         print(f"{chr(13) + chr(27) + '[K' if self.terminal else ''}{what}", file=sys.stderr, flush=True)
 
 
-def rounds(plan):
-    """Runs them all. Gives every run, for (query, parallelism, system) what went wrong, and whether it was stopped: who
-    interrupts it gets what there was until then."""
+def rounds(plan, prepare):
+    """Runs them all, each round after `prepare`. Gives every run, for (query, parallelism, system) what went wrong, and
+    whether it was stopped: who interrupts it gets what there was until then."""
     runs, failures = [], {}
     progress = Progress(plan.chosen.rounds * len(plan.cases) * len(plan.systems))
     stopped = False
     try:
         for number in range(1, plan.chosen.rounds + 1):
             progress.line(f"round {number} of {plan.chosen.rounds}")
+            prepare()
             make(plan, progress, number, runs, failures)
     except KeyboardInterrupt:
         progress.line("stopped: this is what there was")
