@@ -13,7 +13,7 @@ use super::channel_replay::{replay, replayed_signal};
 use super::channel_state::{ChannelId, InFlight, RECEIVED};
 use super::edge::Edge;
 use super::gathered::{gathers, push_gathered};
-use super::record_run::{looks_ahead, push_unhashed, push_while_ready};
+use super::record_run::{looks_ahead, push_mapped, push_unhashed};
 use super::stage::Stage;
 use super::{
     Budget, OpenContext, Operator, OperatorError, Push, RecordRun, Signal, SubtaskInfo, pass_on,
@@ -193,7 +193,7 @@ where
         &mut self,
         run: &impl RecordRun<U>,
         wanted: usize,
-        mut map: impl FnMut(&U) -> T,
+        map: impl FnMut(&U) -> T,
     ) -> usize
     where
         T: Sized,
@@ -201,9 +201,7 @@ where
         if <T::Form as Form<T>>::IN_PLACE && gathers::<T>() && self.next.takes_runs() {
             return push_gathered(self, run, wanted, map);
         }
-        push_while_ready(self, run, wanted, |form, record, at| {
-            form.push(&map(record), at);
-        })
+        push_mapped(self, run, wanted, map)
     }
 
     // A record that would have to be encoded first is not worth it.

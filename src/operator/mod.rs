@@ -108,7 +108,7 @@ pub use process_context::{KeyedProcessContext, ProcessContext, TimeDomain};
 pub use record_run::RecordRun;
 pub(crate) use record_run::fetch_beginning;
 use record_run::{fetch_behind, fetch_next_page};
-use record_run::{looks_ahead, push_each, push_looking_ahead, push_while_ready};
+use record_run::{looks_ahead, push_each, push_looking_ahead, push_mapped};
 pub use reduce::{KeyedReduce, Reduce, RollingFunction};
 pub use side_output::{OutputTag, Outputs, SideOutputs};
 pub use signal::{Barrier, Signal, SplitId};
@@ -302,15 +302,13 @@ pub trait Push<V: ?Sized>: Operator {
         &mut self,
         run: &impl RecordRun<U>,
         wanted: usize,
-        mut map: impl FnMut(&U) -> V,
+        map: impl FnMut(&U) -> V,
     ) -> usize
     where
         V: Sized,
         Self: Sized,
     {
-        push_while_ready(self, run, wanted, |operator, record, at| {
-            operator.push(&map(record), at);
-        })
+        push_mapped(self, run, wanted, map)
     }
 }
 

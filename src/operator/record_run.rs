@@ -138,6 +138,19 @@ pub(super) fn push_unhashed<V: ?Sized>(
     push_while_ready(next, run, wanted, |next, record, at| next.push(record, at))
 }
 
+/// Like `push_unhashed`, of what `map` makes of the records.
+#[inline(always)]
+pub(super) fn push_mapped<U: ?Sized, V>(
+    next: &mut impl Push<V>,
+    run: &impl RecordRun<U>,
+    wanted: usize,
+    mut map: impl FnMut(&U) -> V,
+) -> usize {
+    push_while_ready(next, run, wanted, |next, record, at| {
+        next.push(&map(record), at);
+    })
+}
+
 /// Like `push_each`, prefetching the state of the records that follow.
 ///
 /// The compiler inlines the whole chain twice, here and in `push_each`, and must not do so anywhere else in a head:
