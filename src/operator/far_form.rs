@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 use super::channel_replay::{replay, replayed_signal};
 use super::channel_state::{ChannelId, InFlight, RECEIVED};
 use super::edge::Edge;
-use super::gathered::{gathers, push_gathered};
+use super::gathered::{ROOM, Slots, gathers};
 use super::record_run::{looks_ahead, push_mapped, push_unhashed};
 use super::stage::Stage;
 use super::{
@@ -23,7 +23,8 @@ use super::{
 /// records a view of an archive made here, because that is the type for which the operators downstream of an
 /// exchange are written, whether or not it vanishes.
 ///
-/// If the downstream state is large and the head has not looked ahead, records pass through a stage.
+/// If the downstream state is large and the head has not looked ahead, records pass through a stage. What was gathered
+/// for an operator that takes runs waits there while that is not ready.
 ///
 /// If the exchange had rings in the checkpoint from which the job resumes, their contents are forwarded
 /// first.
@@ -104,6 +105,45 @@ impl<T: Record + ?Sized, D: Push<Far<T>>> FarForm<T, D> {
         {
             self.next.signal(signal);
             self.held = !self.waiting.is_empty() && !self.next.ready();
+        }
+    }
+}
+
+impl<T: Record, D: Push<Far<T>>> FarForm<T, D> {
+    /// Pushes what `map` makes of the first `wanted` records of a run, as runs, while the chain is ready; returns of how
+    /// many records. The rest of the last run is held back.
+    #[inline(always)]
+    fn push_gathered<U: ?Sized>(
+        &mut self,
+        run: &impl RecordRun<U>,
+        wanted: usize,
+        mut map: impl FnMut(&U) -> T,
+    ) -> usize {
+        let mut slots = Slots::new();
+        let mut done = 0;
+        while done < wanted && self.ready() {
+            let count = ROOM.min(wanted - done);
+            let results = slots.gather(run.part(done..done + count), &mut map);
+            let pushed = self.push_run(&results, count);
+            if pushed < count {
+                self.hold(results.part(pushed..count));
+            }
+            done += count;
+        }
+        done
+    }
+
+    /// Holds records back until the chain is ready.
+    #[cold]
+    #[inline(never)]
+    fn hold<'a>(&mut self, records: impl Iterator<Item = (&'a T, Timestamp)>)
+    where
+        T: 'a,
+    {
+        (self.staged, self.held) = (true, true);
+        for (record, at) in records {
+            let far = <T::Form as Form<T>>::far(record, &mut self.scratch);
+            self.stage.hold(&self.next, far, at);
         }
     }
 }
@@ -199,7 +239,7 @@ where
         T: Sized,
     {
         if <T::Form as Form<T>>::IN_PLACE && gathers::<T>() && self.next.takes_runs() {
-            return push_gathered(self, run, wanted, map);
+            return self.push_gathered(run, wanted, map);
         }
         push_mapped(self, run, wanted, map)
     }
@@ -277,5 +317,48 @@ impl<T: Record + ?Sized, R: RecordRun<T>> RecordRun<Far<T>> for FarRun<'_, T, R>
         Far<T>: 'a,
     {
         self.run.part_ahead(numbers).map(Self::far)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::recorder::{Recorder, Records, open_context};
+
+    /// A recorder to which a run matters.
+    struct Runs(Recorder<u64>);
+
+    impl Operator for Runs {
+        pass_on!(0: all);
+    }
+
+    impl Push<u64> for Runs {
+        fn push(&mut self, record: &u64, at: Timestamp) {
+            self.0.push(record, at);
+        }
+
+        fn takes_runs(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn results_gathered_arrive_once_and_in_order_and_none_before_there_is_room() {
+        let numbers: Vec<_> = (0..200u64).map(|n| (n, n as i64)).collect();
+        for room in [0, 1, ROOM - 1, ROOM, ROOM + 1, 199, 200] {
+            let log = Recorder::new();
+            log.set_room(room);
+            let mut form = FarForm::<u64, _>::new(Runs(log.clone()));
+            form.open(&open_context()).expect("nothing is restored");
+            let done = form.push_mapped(&Records(&numbers), numbers.len(), |n| n + 1);
+            assert!((room..room + ROOM).contains(&done) || done == numbers.len());
+            let expected: Vec<_> = numbers[..done].iter().map(|(n, at)| (n + 1, *at)).collect();
+            let arrived = log.take_records();
+            assert_eq!(arrived, expected[..room]);
+            log.set_room(usize::MAX);
+            form.resume(&mut Budget::new(64));
+            assert_eq!(log.take_records(), expected[room..]);
+            assert!(form.ready());
+        }
     }
 }

@@ -72,6 +72,17 @@ fn results_of_later_records_do_not_overtake_a_watermark() {
     assert_eq!(behind(greatest), expected);
 }
 
+#[test]
+fn results_of_mapped_records_do_not_overtake_a_watermark() {
+    let log = Recorder::<Pair>::new();
+    let aggregated = FarForm::<Pair, _>::new(greatest(assigner(|_| true, log.clone())));
+    let numbers = 1..=200u64;
+    let records: Vec<Pair> = numbers.clone().map(|n| [n, n]).collect();
+    run(Map::new(|pair: &Pair| *pair, aggregated), &records);
+    let each = |n| [Event::Record([n, n], n as i64), watermark(n as i64)];
+    assert_eq!(log.take(), numbers.flat_map(each).collect::<Vec<_>>());
+}
+
 /// Sets a timer to 5 for each key's record at 0; emits that the timer fired, and the records at 11.
 struct Alarms;
 
